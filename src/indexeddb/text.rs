@@ -1,0 +1,87 @@
+//! How text is written: printable ASCII only, and nothing that NiFi would evaluate.
+//!
+//! RFC 8785 strings, but everything outside U+0020–U+007E and the characters `$` and `#` is `\uXXXX` in lower-case
+//! hexadecimal, also what RFC 8785 would write as `\n` or `\t`. Only `\"` and `\\` keep their short form.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Appends `\uXXXX`.
+pub fn write_escape(unit: u16, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\\u");
+    for shift in [12, 8, 4, 0] {
+        out.push(HEX[usize::from((unit >> shift) & 15)]);
+    }
+}
+
+/// Appends one code unit the way it stands inside a canonical string.
+pub fn write_unit(unit: u16, out: &mut Vec<u8>) {
+    match unit {
+        0x22 | 0x5c => out.extend_from_slice(&[b'\\', unit as u8]),
+        0x23 | 0x24 => write_escape(unit, out),
+        0x20..=0x7e => out.push(unit as u8),
+        _ => write_escape(unit, out),
+    }
+}
+
+/// Appends the canonical form of a string: quoted, or `{"~utf16":…}` where a surrogate stands alone.
+pub fn write_units(units: &[u16], out: &mut Vec<u8>) {
+    if has_lone_surrogate(units) {
+        out.extend_from_slice(b"{\"~utf16\":\"");
+        let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+        out.extend_from_slice(b"\"}");
+        return;
+    }
+    out.push(b'"');
+    for &unit in units {
+        write_unit(unit, out);
+    }
+    out.push(b'"');
+}
+
+/// Appends the canonical form of Unicode text.
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for unit in text.encode_utf16() {
+        write_unit(unit, out);
+    }
+    out.push(b'"');
+}
+
+/// Returns the canonical form of Unicode text.
+pub fn canonical_text(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    write_text(text, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Tells whether a surrogate stands without its partner.
+pub fn has_lone_surrogate(units: &[u16]) -> bool {
+    char::decode_utf16(units.iter().copied()).any(|unit| unit.is_err())
+}
+
+/// Decodes base64 of UTF-16LE; `None` if it is not that.
+pub fn units_from_base64(data: &str) -> Option<Vec<u16>> {
+    let bytes = STANDARD.decode(data).ok()?;
+    let units = bytes.chunks_exact(2);
+    units.remainder().is_empty().then(|| units.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+}
+
+/// UTF-8, with lone surrogates as three bytes each (WTF-8).
+pub fn wtf8(units: &[u16]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(units.len());
+    for unit in char::decode_utf16(units.iter().copied()) {
+        match unit {
+            Ok(character) => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            Err(lone) => {
+                let unit = lone.unpaired_surrogate();
+                let low = |shift: u16| 0x80 | ((unit >> shift) & 0x3f) as u8;
+                out.extend_from_slice(&[0xe0 | (unit >> 12) as u8, low(6), low(0)]);
+            }
+        }
+    }
+    out
+}
