@@ -1,6 +1,8 @@
-//! The IndexedDB data model: names, keys, key paths, values, schema, entries.
+//! The IndexedDB data model: names, keys, key paths, values, schema.
 
 pub mod dom_string;
 pub mod key;
 pub mod number;
+pub mod schema;
 pub mod text;
+pub mod value;

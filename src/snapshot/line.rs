@@ -1,0 +1,272 @@
+//! Lines of a chunk: written and read in exactly the form that `FORMAT.md` gives.
+//!
+//! Reading takes only what writing makes: chunks are checked against their digest before.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::id::{Digest, FlowVersion, SourceId};
+use crate::indexeddb::key::{Key, SortableKey};
+
+/// Canonical values longer than this many bytes are spilled.
+pub const SPILL_BYTES: usize = 64 * 1024;
+
+/// A spilled value lies in parts of this many bytes; the last one may be shorter.
+pub const PART_BYTES: usize = 4 * 1024 * 1024;
+
+/// When, by whom and in which version a record was last changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Milliseconds since 1970: the source's clock, clamped, or the time of receipt.
+    pub at: i64,
+    /// The source, if the batch named one.
+    pub by: Option<SourceId>,
+    /// The flow version.
+    pub rev: FlowVersion,
+}
+
+/// A value that lies outside its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spilled {
+    /// Length of the canonical text.
+    pub bytes: u64,
+    /// Digest of the canonical text.
+    pub digest: Digest,
+    /// Digest of the canonical text without error stacks; equals `digest` if there are none.
+    pub content: Digest,
+    /// Kind of value, for people.
+    pub kind: String,
+}
+
+/// What a line says of its key.
+#[derive(Clone, PartialEq, Eq)]
+pub enum LineState {
+    /// Canonical value.
+    Put(Box<[u8]>),
+    /// Value by digest.
+    Spilled(Spilled),
+    /// Tombstone.
+    Delete,
+}
+
+/// One line of a chunk, without the object store, which its list knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The key.
+    pub key: SortableKey,
+    /// When, by whom, in which version.
+    pub meta: Meta,
+    /// What.
+    pub state: LineState,
+}
+
+/// A line that no release wrote.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a line of a chunk: {0}")]
+pub struct LineError(&'static str);
+
+impl LineState {
+    /// Whether the values are equal, error stacks aside. A put never equals a deletion.
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Put(a), Self::Put(b)) if a == b => true,
+            (Self::Delete, Self::Delete) => true,
+            (Self::Delete, _) | (_, Self::Delete) => false,
+            (a, b) => a.content_digest() == b.content_digest(),
+        }
+    }
+
+    /// Digest of the value without error stacks; of nothing for a deletion.
+    pub fn content_digest(&self) -> Digest {
+        match self {
+            Self::Put(value) => match crate::indexeddb::value::without_stacks(value) {
+                Some(stripped) => Digest::of(&stripped),
+                None => Digest::of(value),
+            },
+            Self::Spilled(spilled) => spilled.content,
+            Self::Delete => Digest::of(b""),
+        }
+    }
+
+    /// Length of the canonical value in bytes.
+    pub fn value_bytes(&self) -> u64 {
+        match self {
+            Self::Put(value) => value.len() as u64,
+            Self::Spilled(spilled) => spilled.bytes,
+            Self::Delete => 0,
+        }
+    }
+}
+
+impl fmt::Debug for LineState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put(value) => f.write_str(&String::from_utf8_lossy(value)),
+            Self::Spilled(spilled) => write!(f, "spilled {} bytes {}", spilled.bytes, spilled.digest),
+            Self::Delete => f.write_str("deleted"),
+        }
+    }
+}
+
+impl Line {
+    /// Appends the line with its end; `store` is the canonical name of the object store or system list.
+    pub fn write(&self, store: &[u8], out: &mut Vec<u8>) {
+        write_meta(&self.meta, out);
+        out.extend_from_slice(b"\"key\":");
+        write_key(&self.key, out);
+        let op: &[u8] = if self.state == LineState::Delete { b",\"op\":\"delete\"" } else { b",\"op\":\"put\"" };
+        out.extend_from_slice(op);
+        out.extend_from_slice(b",\"rev\":");
+        out.extend_from_slice(self.meta.rev.to_string().as_bytes());
+        if let LineState::Spilled(spilled) = &self.state {
+            write_spilled(spilled, out);
+        }
+        out.extend_from_slice(b",\"store\":");
+        out.extend_from_slice(store);
+        if let LineState::Put(value) = &self.state {
+            out.extend_from_slice(b",\"value\":");
+            out.extend_from_slice(value);
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// Reads one line (without its end) of the object store whose canonical name is `store`.
+    pub fn parse(line: &[u8], store: &[u8]) -> Result<Self, LineError> {
+        let mut rest = Rest(line);
+        rest.expect(b"{\"at\":")?;
+        let at = rest.integer()?;
+        let by = if rest.accept(b",\"by\":\"") {
+            let by = std::str::from_utf8(rest.until(b'"')?).ok().and_then(|by| by.parse().ok());
+            Some(by.ok_or(LineError("by"))?)
+        } else {
+            None
+        };
+        rest.expect(b",\"key\":")?;
+        let key = read_key(rest.value()?)?;
+        let delete = rest.accept(b",\"op\":\"delete\"");
+        if !delete {
+            rest.expect(b",\"op\":\"put\"")?;
+        }
+        rest.expect(b",\"rev\":")?;
+        let rev = u64::try_from(rest.integer()?).ok().and_then(FlowVersion::new).ok_or(LineError("rev"))?;
+        let spilled = if rest.accept(b",\"spilled\":") { Some(read_spilled(rest.value()?)?) } else { None };
+        rest.expect(b",\"store\":")?;
+        rest.expect(store)?;
+        let state = match (delete, spilled) {
+            (true, None) => LineState::Delete,
+            (false, Some(spilled)) => LineState::Spilled(spilled),
+            (false, None) => {
+                rest.expect(b",\"value\":")?;
+                let value = rest.0.strip_suffix(b"}").ok_or(LineError("end"))?;
+                rest.0 = b"}";
+                LineState::Put(value.into())
+            }
+            (true, Some(_)) => return Err(LineError("a deletion with a value")),
+        };
+        rest.expect(b"}")?;
+        if !rest.0.is_empty() {
+            return Err(LineError("end"));
+        }
+        Ok(Self { key, meta: Meta { at, by, rev }, state })
+    }
+}
+
+fn write_meta(meta: &Meta, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"at\":");
+    out.extend_from_slice(meta.at.to_string().as_bytes());
+    if let Some(by) = &meta.by {
+        // A source id needs no escape.
+        out.extend_from_slice(b",\"by\":\"");
+        out.extend_from_slice(by.as_str().as_bytes());
+        out.push(b'"');
+    }
+    out.push(b',');
+}
+
+fn write_key(key: &SortableKey, out: &mut Vec<u8>) {
+    if let Ok(key) = Key::from_sortable(key.as_bytes()) {
+        key.write_canonical(out);
+    }
+}
+
+fn write_spilled(spilled: &Spilled, out: &mut Vec<u8>) {
+    let content = match spilled.content == spilled.digest {
+        true => String::new(),
+        false => format!("\"content\":\"{}\",", spilled.content),
+    };
+    let Spilled { bytes, digest, kind, .. } = spilled;
+    let text = format!(",\"spilled\":{{\"bytes\":{bytes},{content}\"digest\":\"{digest}\",\"type\":\"{kind}\"}}");
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn read_spilled(text: &[u8]) -> Result<Spilled, LineError> {
+    let value: Value = serde_json::from_slice(text).map_err(|_| LineError("spilled"))?;
+    let digest = |name: &str| value[name].as_str().and_then(|text| text.parse::<Digest>().ok());
+    let kind = value["type"].as_str().filter(|kind| kind.bytes().all(|byte| byte.is_ascii_lowercase()));
+    let named = digest("digest").ok_or(LineError("spilled.digest"))?;
+    Ok(Spilled {
+        bytes: value["bytes"].as_u64().ok_or(LineError("spilled.bytes"))?,
+        digest: named,
+        content: digest("content").unwrap_or(named),
+        kind: kind.ok_or(LineError("spilled.type"))?.to_owned(),
+    })
+}
+
+fn read_key(text: &[u8]) -> Result<SortableKey, LineError> {
+    let mut sortable = Vec::with_capacity(text.len() + 8);
+    crate::indexeddb::value::sortable_key_of(text, &mut sortable).map_err(|_| LineError("key"))?;
+    Ok(SortableKey::trusted(&sortable))
+}
+
+/// What is left of a line.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn accept(&mut self, text: &[u8]) -> bool {
+        self.0.strip_prefix(text).map(|rest| self.0 = rest).is_some()
+    }
+
+    fn expect(&mut self, text: &[u8]) -> Result<(), LineError> {
+        if self.accept(text) { Ok(()) } else { Err(LineError("members missing or out of order")) }
+    }
+
+    fn integer(&mut self) -> Result<i64, LineError> {
+        let end = self.0.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'-').unwrap_or(self.0.len());
+        let (text, rest) = self.0.split_at(end);
+        self.0 = rest;
+        std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(LineError("a number"))
+    }
+
+    fn until(&mut self, end: u8) -> Result<&'a [u8], LineError> {
+        let place = memchr::memchr(end, self.0).ok_or(LineError("an open string"))?;
+        let text = &self.0[..place];
+        self.0 = &self.0[place + 1..];
+        Ok(text)
+    }
+
+    /// Takes one JSON value: strings and brackets are followed, nothing is checked.
+    fn value(&mut self) -> Result<&'a [u8], LineError> {
+        let mut depth = 0usize;
+        let mut place = 0;
+        let text = self.0;
+        loop {
+            match text.get(place).ok_or(LineError("an open value"))? {
+                b'"' => {
+                    place += 1;
+                    while *text.get(place).ok_or(LineError("an open string"))? != b'"' {
+                        place += if text[place] == b'\\' { 2 } else { 1 };
+                    }
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth == 0 => break,
+                b'}' | b']' => depth -= 1,
+                b',' if depth == 0 => break,
+                _ => {}
+            }
+            place += 1;
+        }
+        self.0 = &text[place..];
+        Ok(&text[..place])
+    }
+}
