@@ -5,6 +5,9 @@ pub mod exit_status;
 /// The words: keys, values and schema of IndexedDB, in one canonical form.
 pub mod indexeddb;
 
+/// Stage 4: sorted entries to chunks, and back.
+pub mod chunk;
+
 /// What one version contains, and its page: `FORMAT.md`.
 pub mod snapshot;
 
