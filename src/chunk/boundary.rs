@@ -16,8 +16,8 @@ const LINE_BYTES: u64 = 96;
 const VALUE_BYTES: u64 = crate::snapshot::line::SPILL_BYTES as u64;
 
 /// Between minimum and target a chunk ends once per this many steps of [`STEP_BYTES`], on average.
-const STEPS: u64 = 2048;
-const STEP_BYTES: u64 = 256;
+const STEPS: u64 = 16_384;
+const STEP_BYTES: u64 = 32;
 const HASTE: u64 = 4;
 
 /// The weight of an entry, in bytes.
