@@ -5,8 +5,17 @@ pub mod exit_status;
 /// The words: keys, values and schema of IndexedDB, in one canonical form.
 pub mod indexeddb;
 
+/// Stage 2: gives each change its key and one canonical value, sorted and folded.
+pub mod normalize;
+
+/// Stage 3: base, head and incoming to one outcome, and its page: `RULES.md`.
+pub mod merge;
+
 /// Stage 4: sorted entries to chunks, and back.
 pub mod chunk;
+
+/// Joins stages 1 to 6: one batch in, one version out.
+pub mod pipeline;
 
 /// What one version contains, and its page: `FORMAT.md`.
 pub mod snapshot;

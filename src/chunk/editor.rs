@@ -51,10 +51,8 @@ impl<'a> ListEditor<'a> {
         Ok(line.filter(|line| line.key == *key))
     }
 
-    /// Goes to `key` and gives the next line of head at or after it, reading on only where that may be covered.
-    ///
-    /// A line of a chunk that begins after `key` is not given before the walk enters that chunk: see [`Self::peek`].
-    pub fn seek(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<&Line>, StoreError> {
+    /// Goes to `key`; gives the next line at or after it of the one chunk that may hold `key`.
+    fn seek(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<&Line>, StoreError> {
         loop {
             while self.lines.front().is_some_and(|line| line.key < *key) {
                 if let Some(line) = self.lines.pop_front() {
@@ -64,22 +62,18 @@ impl<'a> ListEditor<'a> {
             if !self.lines.is_empty() || self.ahead.first().is_none_or(|chunk| chunk.first > *key) {
                 break;
             }
-            self.enter(key, sink)?;
+            self.enter(key)?;
         }
         Ok(self.lines.front())
     }
 
-    /// Gives the next line of head, entering the next chunk if the last one is used up.
-    pub fn peek(&mut self) -> Result<Option<&Line>, StoreError> {
-        if self.lines.is_empty() && !self.ahead.is_empty() {
+    /// Goes to `key` and gives the next line of head at or after it, reading the next chunk if that is where it stands.
+    pub fn at_or_after(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<&Line>, StoreError> {
+        self.seek(key, sink)?;
+        if self.lines.is_empty() {
             self.read_next()?;
         }
         Ok(self.lines.front())
-    }
-
-    /// The first key of the next line without reading a chunk.
-    pub fn next_key(&self) -> Option<&SortableKey> {
-        self.lines.front().map(|line| &line.key).or_else(|| self.ahead.first().map(|chunk| &chunk.first))
     }
 
     /// Puts a line at its key, replacing head's.
@@ -122,8 +116,7 @@ impl<'a> ListEditor<'a> {
     }
 
     /// Goes on to the next chunk: takes it over whole if `key` lies behind it and boundaries meet, else reads it.
-    fn enter(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<(), StoreError> {
-        let _ = sink;
+    fn enter(&mut self, key: &SortableKey) -> Result<(), StoreError> {
         if self.builder.is_empty() {
             // Chunks whose successor begins at or before the key hold nothing that changes.
             let untouched = self.ahead.partition_point(|chunk| chunk.first <= *key).saturating_sub(1);

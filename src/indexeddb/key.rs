@@ -320,6 +320,16 @@ impl SortableKey {
         &self.0
     }
 
+    /// A place before every key. No key itself: only for comparing.
+    pub(crate) fn before_all() -> Self {
+        Self([].into())
+    }
+
+    /// The place between this key and the next greater one. No key itself: only for comparing.
+    pub(crate) fn just_after(&self) -> Self {
+        Self([&self.0, &[0][..]].concat().into())
+    }
+
     /// Returns the canonical JSON form.
     pub fn to_canonical(&self) -> String {
         Key::from_sortable(&self.0).map(|key| key.to_canonical()).unwrap_or_default()

@@ -9,3 +9,7 @@ pub fn sortable_key_of(c: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
     Key::from_json(&v)?.write_sortable(out);
     Ok(())
 }
+pub fn members(c: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+    let _ = c;
+    None
+}
