@@ -4,3 +4,4 @@ pub mod dom_string;
 pub mod key;
 pub mod number;
 pub mod text;
+pub mod value;
