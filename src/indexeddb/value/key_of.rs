@@ -38,7 +38,7 @@ fn write(text: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), KeyError> {
             Ok(())
         }
         Some(b'"') => {
-            string(&text[1..text.len().saturating_sub(1).max(1)], out);
+            string(text[1..].strip_suffix(b"\"").ok_or(KeyError::Invalid)?, out);
             Ok(())
         }
         Some(b'[') => array(read::items(text).ok_or(KeyError::Invalid)?.into_iter(), depth, out),

@@ -315,11 +315,11 @@ impl<'a> Pass<'a> {
         self.expect(b':')?;
         let payload = self.place();
         match tag {
-            Some(Tag::Id) => self.id(depth)?,
-            Some(Tag::Ref) => self.reference(name.offset)?,
             Some(tag) if tag.opens_with().is_some_and(|bracket| self.peek() != Some(bracket)) => {
                 return self.fail_at(name.offset, Reason::InvalidTag(tag.expects()));
             }
+            Some(Tag::Id) => self.id(depth)?,
+            Some(Tag::Ref) => self.reference(name.offset)?,
             _ => {
                 // The content of a tag is no top-level object.
                 let members = self.scratch.members.len();

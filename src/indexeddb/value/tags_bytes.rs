@@ -26,6 +26,11 @@ pub(super) fn base64_length(data: &[u8]) -> Option<usize> {
     (last & unused == 0).then_some(digits.len() * 3 / 4)
 }
 
+/// The value, if it is good.
+fn kept(value: &[u8], good: bool) -> Option<&[u8]> {
+    good.then_some(value)
+}
+
 /// Length of an ArrayBuffer and, if it is resizable, its greatest length.
 fn buffer_lengths(content: &[u8]) -> Option<(u64, Option<u64>)> {
     let (mut length, mut max) = (None, None);
@@ -91,9 +96,9 @@ pub(super) fn view(content: &[u8]) -> Option<Form> {
         match name {
             b"buffer" => buffer = Some(value),
             b"length" if value == b"null" => {}
-            b"length" => length = Some(value).filter(|value| whole(value).is_some()),
-            b"offset" => offset = Some(value).filter(|value| whole(value).is_some()),
-            b"type" => kind = Some(value).filter(|value| element_bytes(value).is_some()),
+            b"length" => length = Some(kept(value, whole(value).is_some())?),
+            b"offset" => offset = Some(kept(value, whole(value).is_some())?),
+            b"type" => kind = Some(kept(value, element_bytes(value).is_some())?),
             _ => return None,
         }
     }
@@ -121,12 +126,12 @@ pub(super) fn blob(content: &[u8]) -> Option<Form> {
     for (member, value) in read::all_members(content)? {
         match member {
             b"data" | b"lastModified" | b"name" if value == b"null" => {}
-            b"blake3" => blake3 = Some(inside(value)?.to_ascii_lowercase()).filter(|digest| is_digest(digest)),
+            b"blake3" => blake3 = Some(kept(inside(value)?, is_digest(inside(value)?))?.to_ascii_lowercase()),
             b"data" => data = Some(value),
-            b"lastModified" => modified = Some(value).filter(|value| whole(value.strip_prefix(b"-").unwrap_or(value)).is_some()),
-            b"name" => name = Some(value).filter(|value| is_string(value)),
+            b"lastModified" => modified = Some(kept(value, whole(value.strip_prefix(b"-").unwrap_or(value)).is_some())?),
+            b"name" => name = Some(kept(value, is_string(value))?),
             b"size" => size = Some(whole(value)?),
-            b"type" => kind = Some(value).filter(|value| is_string(value)),
+            b"type" => kind = Some(kept(value, is_string(value))?),
             _ => return None,
         }
     }
