@@ -173,7 +173,8 @@ const TYPE_DATE: u8 = 0x20;
 /// Type byte of a string key, for writers that have no [`Key`] in hand.
 pub const TYPE_STRING: u8 = 0x30;
 const TYPE_BINARY: u8 = 0x40;
-const TYPE_ARRAY: u8 = 0x50;
+/// Type byte of an array key, for writers that have no [`Key`] in hand.
+pub(crate) const TYPE_ARRAY: u8 = 0x50;
 
 /// Appends the sortable form of a number key.
 pub fn write_sortable_number(value: f64, out: &mut Vec<u8>) {
