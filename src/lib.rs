@@ -2,6 +2,18 @@
 
 pub mod exit_status;
 
+/// One refused line and why.
+pub mod rejection;
+
+/// The command line: what only the process's edge does.
+pub mod cli {
+    /// Standard input: idle limit, byte count, draining.
+    pub mod stdin;
+}
+
+/// Stage 1: turns bytes into changes; its page is `CHANGES.md`.
+pub mod decode;
+
 /// The words: keys, values and schema of IndexedDB, in one canonical form.
 pub mod indexeddb;
 
