@@ -1,1 +1,4 @@
 //! Black-box and integration tests: one binary, one module a file.
+
+mod registry_contract;
+mod registry_double;

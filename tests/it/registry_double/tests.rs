@@ -1,0 +1,1 @@
+//! The double itself: faults, races, sizes.
