@@ -3,6 +3,7 @@
 //! A store is an append-only history of flow versions with compare-and-swap. It moves texts that the snapshot format
 //! defines and knows nothing of records. The one thing that makes a version visible is [`VersionWriter::commit`].
 
+pub mod envelope;
 pub mod memory;
 
 use std::fmt;
