@@ -18,10 +18,6 @@ type Members<'a> = Vec<(&'a [u8], &'a [u8])>;
 /// Merges canonical values; `None` if one of them is no plain object. Contested members are taken from incoming where
 /// `prefer_incoming`, else from head.
 pub fn three_way(base: &[u8], head: &[u8], incoming: &[u8], prefer_incoming: bool) -> Option<ThreeWay> {
-    // A reference names its target by number; members taken apart could name what is not there any more.
-    if [base, head, incoming].iter().any(|side| memchr::memmem::find(side, b"{\"~ref\":").is_some()) {
-        return None;
-    }
     let (base, head, incoming) = (value::members(base)?, value::members(head)?, value::members(incoming)?);
     let mut merge = ThreeWay { value: Vec::new(), contested: 0 };
     merge_members(&base, &head, &incoming, prefer_incoming, &mut merge);
@@ -31,7 +27,8 @@ pub fn three_way(base: &[u8], head: &[u8], incoming: &[u8], prefer_incoming: boo
 /// Canonical names of one object are in UTF-16 order already; the union is brought in that order by their units.
 fn names<'a>(sides: [&Members<'a>; 3]) -> BTreeSet<(Vec<u16>, &'a [u8])> {
     let units = |name: &[u8]| -> Vec<u16> {
-        serde_json::from_slice::<String>(name).map(|name| name.encode_utf16().collect()).unwrap_or_default()
+        let name = [b"\"", name, b"\""].concat();
+        serde_json::from_slice::<String>(&name).map(|name| name.encode_utf16().collect()).unwrap_or_default()
     };
     sides.into_iter().flatten().map(|(name, _)| (units(name), *name)).collect()
 }
@@ -58,9 +55,7 @@ fn merge_members(
         } else if let (Some(b), Some(h), Some(i)) = (b, h, i)
             && let (Some(b), Some(h), Some(i)) = (value::members(b), value::members(h), value::members(i))
         {
-            merge.value.extend_from_slice(separator);
-            merge.value.extend_from_slice(name);
-            merge.value.push(b':');
+            push_name(separator, name, &mut merge.value);
             merge_members(&b, &h, &i, prefer_incoming, merge);
             separator = b",";
             continue;
@@ -69,14 +64,19 @@ fn merge_members(
             if prefer_incoming { i } else { h }
         };
         if let Some(value) = taken {
-            merge.value.extend_from_slice(separator);
-            merge.value.extend_from_slice(name);
-            merge.value.push(b':');
+            push_name(separator, name, &mut merge.value);
             merge.value.extend_from_slice(value);
             separator = b",";
         }
     }
     merge.value.push(b'}');
+}
+
+fn push_name(separator: &[u8], name: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(separator);
+    out.push(b'"');
+    out.extend_from_slice(name);
+    out.extend_from_slice(b"\":");
 }
 
 #[cfg(test)]

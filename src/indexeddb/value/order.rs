@@ -59,9 +59,7 @@ impl Pass<'_> {
         let members = &mut self.scratch.members[base..];
         let out = &*self.out;
         members.sort_unstable_by(|a, b| a.compare(&out[a.start..a.name_end], b, &out[b.start..b.name_end]));
-        let same = |pair: &&[Member]| {
-            out[pair[0].start..pair[0].name_end] == out[pair[1].start..pair[1].name_end]
-        };
+        let same = |pair: &&[Member]| out[pair[0].start..pair[0].name_end] == out[pair[1].start..pair[1].name_end];
         if let Some(pair) = members.windows(2).find(same) {
             let offset = pair[0].offset.max(pair[1].offset);
             return self.fail_at(offset, Reason::DuplicateMember);
