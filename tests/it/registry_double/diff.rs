@@ -88,12 +88,18 @@ fn changes(old: &Component<'_>, new: &Component<'_>, release: Release) -> Result
         && before != after
     {
         let change = format!("From '{before}' to '{after}'");
-        found.push(difference(&change, "NAME_CHANGED", "Component Name Changed", [("valueA", before), ("valueB", after)]));
+        found.push(difference(
+            &change,
+            "NAME_CHANGED",
+            "Component Name Changed",
+            [("valueA", before), ("valueB", after)],
+        ));
     }
     if !matches!(old.kind, "Processor" | "Controller Service") {
         return Ok(found);
     }
-    let complete = |it: &Component<'_>| it.value.get("properties").is_some() && it.value.get("propertyDescriptors").is_some();
+    let complete =
+        |it: &Component<'_>| it.value.get("properties").is_some() && it.value.get("propertyDescriptors").is_some();
     if release != Release::V2_11_0 && !(complete(old) && complete(new)) {
         return Err(Refused(500, UNEXPECTED.to_owned()));
     }

@@ -299,8 +299,9 @@ impl Reader<'_> {
                     (Kind::Int, Release::V0_8_0) => "Integer".to_owned(),
                     _ => format!("`{name}`"),
                 };
-                let text =
-                    format!("Cannot deserialize value of type `{name}` from String \"{plain}\": not a valid {shown} value");
+                let text = format!(
+                    "Cannot deserialize value of type `{name}` from String \"{plain}\": not a valid {shown} value"
+                );
                 parsed.ok_or_else(|| self.refuse(&text, start))
             }
             _ => Err(self.mismatch(name, start)),
@@ -355,9 +356,7 @@ impl Reader<'_> {
                 value.ok_or_else(|| self.refuse("Invalid numeric value", self.at))
             }
             Some(byte) if byte.is_ascii_alphabetic() => {
-                for (word, value) in
-                    [("null", Json::Null), ("true", Json::Bool(true)), ("false", Json::Bool(false))]
-                {
+                for (word, value) in [("null", Json::Null), ("true", Json::Bool(true)), ("false", Json::Bool(false))] {
                     if self.bytes[start..].starts_with(word.as_bytes()) {
                         self.at += word.len();
                         return Ok(value);
@@ -380,6 +379,12 @@ impl Reader<'_> {
 
     fn string(&mut self) -> Result<Text, Refusal> {
         let start = self.at;
+        // The library is compiled for speed even in tests, and refuses nothing that Jackson takes but lone surrogates.
+        let mut stream = serde_json::Deserializer::from_slice(&self.bytes[start..]).into_iter::<String>();
+        if let Some(Ok(text)) = stream.next() {
+            self.at = start + stream.byte_offset();
+            return Ok(Text::from(text));
+        }
         let mut end = start + 1;
         loop {
             let Some(quote) = memchr::memchr(b'"', &self.bytes[end..]) else {
@@ -387,18 +392,13 @@ impl Reader<'_> {
             };
             end += quote;
             let escapes = self.bytes[start + 1..end].iter().rev().take_while(|byte| **byte == b'\\').count();
-            end += 1;
             if escapes % 2 == 0 {
                 break;
             }
+            end += 1;
         }
-        self.at = end;
-        let quoted = &self.bytes[start..end];
-        // The library is compiled for speed even in tests, and refuses nothing that Jackson takes but lone surrogates.
-        if let Ok(text) = serde_json::from_slice::<String>(quoted) {
-            return Ok(Text::from(text));
-        }
-        with_lone_surrogates(&quoted[1..quoted.len() - 1])
+        self.at = end + 1;
+        with_lone_surrogates(&self.bytes[start + 1..end])
             .map(Text::from_wtf8)
             .ok_or_else(|| self.refuse("Illegal character or escape in a string", start))
     }
@@ -411,7 +411,9 @@ impl Reader<'_> {
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
         let column = 1 + offset - memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         let source = match self.release {
-            Release::V0_8_0 => "(org.glassfish.jersey.message.internal.ReaderInterceptorExecutor$UnCloseableInputStream)",
+            Release::V0_8_0 => {
+                "(org.glassfish.jersey.message.internal.ReaderInterceptorExecutor$UnCloseableInputStream)"
+            }
             _ => "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)",
         };
         format!("[Source: {source}; line: {line}, column: {column}]")
@@ -459,7 +461,9 @@ impl Reader<'_> {
         };
         let text = match self.release {
             Release::V0_8_0 => format!("Cannot deserialize instance of `{java_name}` out of {token} token"),
-            _ => format!("Cannot deserialize value of type `{java_name}` from {kind} value (token `JsonToken.{token}`)"),
+            _ => {
+                format!("Cannot deserialize value of type `{java_name}` from {kind} value (token `JsonToken.{token}`)")
+            }
         };
         self.refuse(&text, start)
     }
@@ -499,7 +503,8 @@ fn with_lone_surrogates(mut inside: &[u8]) -> Option<Vec<u8>> {
             b'u' => {
                 let mut code = hex(inside.get(at + 2..at + 6)?)?;
                 length = at + 6;
-                let low = inside.get(at + 6..at + 12).filter(|next| next.starts_with(b"\\u")).and_then(|it| hex(&it[2..]));
+                let low =
+                    inside.get(at + 6..at + 12).filter(|next| next.starts_with(b"\\u")).and_then(|it| hex(&it[2..]));
                 if let (0xD800..0xDC00, Some(low @ 0xDC00..0xE000)) = (code, low) {
                     code = 0x1_0000 + ((code - 0xD800) << 10) + (low - 0xDC00);
                     length = at + 12;

@@ -12,6 +12,7 @@ pub(crate) mod replay;
 mod routes;
 mod schema;
 mod store;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use faults::{Fault, On};
@@ -215,7 +216,9 @@ fn serve(stream: &TcpStream, connection: u64, shared: &Shared) -> io::Result<()>
     loop {
         let mut request = match http::read_head(&mut from)? {
             Head::Request(request) => request,
-            Head::TooLong(request) => return routes::head_too_long(shared.release, &request).send(&mut to, false, false),
+            Head::TooLong(request) => {
+                return routes::head_too_long(shared.release, &request).send(&mut to, false, false);
+            }
             Head::Closed => return Ok(()),
         };
         let index = shared.note(&request, connection);

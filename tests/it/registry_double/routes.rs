@@ -154,7 +154,8 @@ fn carry_out(store: &Store, release: Release, request: &Request, dead_database: 
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let path = path.strip_prefix(BASE).ok_or_else(not_found)?;
     let segments: Vec<_> = path.split('/').skip(1).map(percent_decode).collect();
-    let parameter = |name: &str| query.split('&').filter_map(|it| it.split_once('=')).find(|it| it.0 == name).map(|it| it.1);
+    let parameter =
+        |name: &str| query.split('&').filter_map(|it| it.split_once('=')).find(|it| it.0 == name).map(|it| it.1);
     if segments.iter().any(|segment| segment.contains(&b'/')) {
         return Err(not_found());
     }

@@ -123,7 +123,9 @@ impl Store {
         let preserve = preserve && self.release != Release::V0_8_0;
         let identifier = body.get_text("identifier").filter(|id| !id.is_blank());
         match identifier {
-            Some(_) if !preserve => return refuse(400, "Bucket identifier cannot be specified when creating a new bucket."),
+            Some(_) if !preserve => {
+                return refuse(400, "Bucket identifier cannot be specified when creating a new bucket.");
+            }
             None if preserve => return refuse(400, "Bucket identifier must be specified."),
             _ => {}
         }
@@ -351,7 +353,8 @@ impl Store {
         let flow = state.flow(Some(bucket), id)?;
         let contents = |number: usize| {
             let Some(version) = number.checked_sub(1).and_then(|index| flow.versions.get(index)) else {
-                let text = format!("No serialized content found for snapshot with flow identifier {id} and version {number}");
+                let text =
+                    format!("No serialized content found for snapshot with flow identifier {id} and version {number}");
                 return refuse(409, text);
             };
             let text = [b"{", version.contents.after_flow.as_slice(), b"\"end\":0}"].concat();
@@ -476,8 +479,9 @@ fn next_number(last: usize, wanted: i64) -> Outcome<usize> {
     } else if number <= last {
         refuse(409, format!("A Versioned flow snapshot with the same version already exists: {number}"))
     } else {
-        let text =
-            format!("Version must be a one-up number, last version was {last} and version for this snapshot was {number}");
+        let text = format!(
+            "Version must be a one-up number, last version was {last} and version for this snapshot was {number}"
+        );
         refuse(409, text)
     }
 }
@@ -537,7 +541,8 @@ impl State {
     }
 
     fn flow_json(&self, id: &Text, flow: &Flow, shape: Shape) -> Json {
-        let link = format!("buckets/{}/flows/{}", percent_encode(flow.bucket.as_bytes()), percent_encode(id.as_bytes()));
+        let link =
+            format!("buckets/{}/flows/{}", percent_encode(flow.bucket.as_bytes()), percent_encode(id.as_bytes()));
         let bucket_name = self.buckets.get(&flow.bucket).map(|bucket| &bucket.name);
         Json::object([
             ("bucketIdentifier", Json::Text(flow.bucket.clone())),
@@ -606,10 +611,7 @@ pub(crate) fn all_permissions() -> Json {
 }
 
 fn link(href: String, rel: &str) -> Json {
-    Json::object([
-        ("href", Json::Text(Text::from(href))),
-        ("params", Json::object([("rel", Json::text(rel))])),
-    ])
+    Json::object([("href", Json::Text(Text::from(href))), ("params", Json::object([("rel", Json::text(rel))]))])
 }
 
 impl Bucket {

@@ -35,7 +35,8 @@ impl Reply {
 
 /// Sends a request to the API at `base` (`http://host:port/path`) and reads the answer.
 pub(crate) fn send(base: &str, request: &Sent) -> io::Result<Reply> {
-    let (host, root) = base.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or(io::ErrorKind::InvalidInput)?;
+    let (host, root) =
+        base.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or(io::ErrorKind::InvalidInput)?;
     let stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_nodelay(true)?;

@@ -13,8 +13,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The headers that a recording holds, less those that only frame the answer.
-const HEADERS: &[&str] =
-    &["Allow", "Content-Disposition", "Content-Encoding", "Content-Type", "ETag", "Location", "Set-Cookie", "WWW-Authenticate"];
+const HEADERS: &[&str] = &[
+    "Allow",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Type",
+    "ETag",
+    "Location",
+    "Set-Cookie",
+    "WWW-Authenticate",
+];
 /// What a difference shows of a value, in characters.
 const SHOWN_CHARS: usize = 300;
 
@@ -90,10 +98,11 @@ fn answer_to(base: &str, request: &Value, names: &mut Names) -> Value {
             headers.insert((*name).to_owned(), Value::String(names.named(value)));
         }
     }
-    let is_json = reply.header("Content-Type").is_some_and(|kind| kind.split(';').next().unwrap_or(kind).ends_with("json"));
+    let is_json =
+        reply.header("Content-Type").is_some_and(|kind| kind.split(';').next().unwrap_or(kind).ends_with("json"));
     let text = String::from_utf8_lossy(&reply.body).into_owned();
     // A lone surrogate is no JSON to this parser: such an answer is compared as text, as it was recorded.
-    let mut body: Option<Value> = if is_json { serde_json::from_str(&text).ok() } else { None };
+    let mut body: Option<Value> = if is_json { text.parse().ok() } else { None };
     if let (Some(Value::Object(body)), Some(save)) = (&body, request.get("save").and_then(Value::as_object)) {
         for (name, field) in save {
             if let Some(value) = body.get(text_of(field)).and_then(Value::as_str) {

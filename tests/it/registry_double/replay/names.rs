@@ -95,7 +95,8 @@ impl Names {
             Value::Array(items) => Value::Array(items.iter().map(|item| self.normal(item)).collect()),
             Value::Object(members) => {
                 let named = members.iter().map(|(name, item)| {
-                    let is_time = TIMES.contains(&name.as_str()) && item.as_i64().is_some_and(|time| time > SERVER_TIME);
+                    let is_time =
+                        TIMES.contains(&name.as_str()) && item.as_i64().is_some_and(|time| time > SERVER_TIME);
                     (self.named(name), if is_time { json!("<<time>>") } else { self.normal(item) })
                 });
                 Value::Object(named.collect())
@@ -172,10 +173,12 @@ fn without_uuids(text: &str) -> String {
 fn replace_runs(text: &str, replace: impl Fn(&str) -> Option<&'static str>) -> String {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while !rest.is_empty() {
-        let run = rest.find(|found: char| !found.is_alphanumeric() && found != '-' && found != '_').unwrap_or(rest.len());
+        let run =
+            rest.find(|found: char| !found.is_alphanumeric() && found != '-' && found != '_').unwrap_or(rest.len());
         out.push_str(replace(&rest[..run]).unwrap_or(&rest[..run]));
         rest = &rest[run..];
-        let gap = rest.find(|found: char| found.is_alphanumeric() || found == '-' || found == '_').unwrap_or(rest.len());
+        let gap =
+            rest.find(|found: char| found.is_alphanumeric() || found == '-' || found == '_').unwrap_or(rest.len());
         out.push_str(&rest[..gap]);
         rest = &rest[gap..];
     }
