@@ -5,7 +5,9 @@
 mod client;
 mod names;
 
-pub(crate) use client::{Reply, Sent, send};
+pub(crate) use client::{Sent, send};
+#[allow(unused_imports, reason = "not every test binary names it")]
+pub(crate) use client::Reply;
 
 use names::Names;
 use serde_json::{Map, Value, json};
