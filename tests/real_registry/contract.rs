@@ -2,11 +2,14 @@
 
 use super::replay;
 use super::server::{Distribution, Provider, RealRegistry, needed, turn};
+use std::time::Instant;
 
 fn check(distribution: &Distribution, provider: Provider, recording: &str) {
     let _turn = turn();
     let registry = RealRegistry::start(distribution, provider);
+    let start = Instant::now();
     let (differences, count) = replay::replay(&registry.url(), &replay::load(recording));
+    eprintln!("{count} exchanges of {recording}: {:.1?}", start.elapsed());
     assert!(count > 380, "{recording}: only {count} exchanges");
     let text: Vec<_> = differences.iter().map(|it| format!("{} {}: {}", it.scenario, it.number, it.text)).collect();
     assert!(text.is_empty(), "{recording}, {provider:?}: {} of {count} differ\n{}", text.len(), text.join("\n"));

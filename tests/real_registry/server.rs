@@ -36,6 +36,13 @@ const LOG_LINES: usize = 20;
 #[derive(Debug)]
 pub(crate) struct NotRun(String);
 
+impl NotRun {
+    /// `needs` says what is missing, and what was found in its place.
+    pub(crate) fn new(needs: String) -> Self {
+        Self(needs)
+    }
+}
+
 impl std::fmt::Display for NotRun {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "NOT RUN: needs {}", self.0)
@@ -168,13 +175,16 @@ impl RealRegistry {
     /// Starts an empty Registry, and waits until it answers.
     pub(crate) fn start(distribution: &Distribution, provider: Provider) -> Self {
         let folder = tempfile::Builder::new().prefix("registry-").tempdir().expect("a temporary folder can be made");
-        let mut registry =
-            Self { distribution: distribution.clone(), folder: Some(folder), port: 0, process: None };
+        let mut registry = Self { distribution: distribution.clone(), folder: Some(folder), port: 0, process: None };
         registry.configure(provider).expect("the temporary folder can be written");
+        let start = Instant::now();
         let mut failure = String::new();
         for _ in 0..START_TRIES {
             match registry.start_again() {
-                Ok(()) => return registry,
+                Ok(()) => {
+                    eprintln!("Registry {}, {provider:?}: up after {:.1?}", distribution.release, start.elapsed());
+                    return registry;
+                }
                 Err(text) => failure = text,
             }
         }

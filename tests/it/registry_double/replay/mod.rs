@@ -5,9 +5,9 @@
 mod client;
 mod names;
 
-pub(crate) use client::{Sent, send};
 #[allow(unused_imports, reason = "not every test binary names it")]
 pub(crate) use client::Reply;
+pub(crate) use client::{Sent, send};
 
 use names::Names;
 use serde_json::{Map, Value, json};
