@@ -26,7 +26,10 @@ fn record(index: usize, sorted: bool, spaced: bool) -> String {
         ("balance", price),
         ("address", address),
         ("tags", r#"["new","priority","north-west"]"#.to_owned()),
-        ("note", "\"Called on Monday, will call back next week about the delivery of the garden furniture.\"".to_owned()),
+        (
+            "note",
+            "\"Called on Monday, will call back next week about the delivery of the garden furniture.\"".to_owned(),
+        ),
         ("updatedAt", (1_700_000_000_000 + index as u64 * 977).to_string()),
     ];
     if sorted {
@@ -43,7 +46,8 @@ fn record(index: usize, sorted: bool, spaced: bool) -> String {
 
 fn normalize(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("canonical");
-    let escaped = |index| record(index, true, false).replace("Monday", "Montag (später, für 5 €)").replace("Called", "a\\nb");
+    let escaped =
+        |index| record(index, true, false).replace("Monday", "Montag (später, für 5 €)").replace("Called", "a\\nb");
     let cases: [(&str, Vec<String>); 4] = [
         ("sorted", (0..RECORDS).map(|index| record(index, true, false)).collect()),
         ("unsorted", (0..RECORDS).map(|index| record(index, false, false)).collect()),

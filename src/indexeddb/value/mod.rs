@@ -68,7 +68,7 @@ impl Scratch {
             let (start, name_end) = (at + 1, at + 1 + name.len());
             let end = name_end + 2 + value.len();
             let escaped = name.contains(&b'\\');
-            self.members.push(order::Member { start, name_end, end, offset: 0, escaped, lone: false });
+            self.members.push(order::Member { start, name_end, end, offset: 0, head: 0, escaped, lone: false });
             at = end + 1;
         }
     }

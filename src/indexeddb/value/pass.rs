@@ -4,7 +4,7 @@
 //! differently, and is then copied in one go.
 
 use super::error::{ValueError, ValueErrorReason as Reason};
-use super::{MAX_DEPTH, Options, Scratch, references, tags};
+use super::{MAX_DEPTH, Options, Scratch, order, references, tags};
 use crate::indexeddb::number::{self, NumberError};
 use crate::indexeddb::text;
 
@@ -86,6 +86,13 @@ impl<'a> Pass<'a> {
         } else {
             &self.out[start..end]
         }
+    }
+
+    /// The text from a place on, at least to the next place.
+    #[inline]
+    fn text_from(&self, start: usize) -> &[u8] {
+        let length = self.out.len();
+        if start >= length { &self.input[self.copied + (start - length)..] } else { &self.out[start..] }
     }
 
     /// Skips white space.
@@ -246,7 +253,7 @@ impl<'a> Pass<'a> {
                 }
                 sorted &= order.is_lt();
             }
-            if self.is_tag(&member) {
+            if is_tag(&member) {
                 let first = self.scratch.members.len() == base;
                 return self.tag(start, depth, member, first);
             }
@@ -283,19 +290,14 @@ impl<'a> Pass<'a> {
         let offset = self.pos;
         let start = self.place() + 1;
         let Flags { escaped, lone, .. } = self.string()?;
-        let mut member = Member { start, name_end: self.place() - 1, end: 0, offset, escaped, lone };
+        let mut member = Member { start, name_end: self.place() - 1, end: 0, offset, head: 0, escaped, lone };
         if self.options.plain && self.written(start, member.name_end).first() == Some(&b'~') {
             self.flush();
             self.out.insert(start, b'~');
             member.name_end += 1;
         }
+        member.head = order::head(self.text_from(start), member.name_end - start);
         Ok(member)
-    }
-
-    #[inline]
-    fn is_tag(&self, member: &Member) -> bool {
-        let name = self.written(member.start, member.name_end);
-        name.first() == Some(&b'~') && name.get(1) != Some(&b'~')
     }
 
     /// Reports an error at an earlier place.
@@ -390,4 +392,11 @@ impl<'a> Pass<'a> {
         self.pos += literal.length;
         id.ok_or(Reason::InvalidTag("the number of `~id` and `~ref` is a whole number from 1"))
     }
+}
+
+/// Tells whether a name begins with a single `~`.
+#[inline]
+fn is_tag(member: &Member) -> bool {
+    let [first, second, ..] = member.head.to_be_bytes();
+    first == b'~' && second != b'~'
 }

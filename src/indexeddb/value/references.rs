@@ -127,9 +127,10 @@ fn check_views(text: &[u8], definitions: &HashMap<u64, (usize, usize, usize)>) -
     for at in memchr::memmem::find_iter(text, SHARED) {
         let (number, _) = number(text, at + SHARED.len());
         let view_start = at + 9;
-        let fits = definitions.get(&number).zip(read::value_end(text, view_start)).is_some_and(|(buffer, view_end)| {
-            tags::view_fits(&text[view_start..view_end], &text[buffer.0..buffer.1])
-        });
+        let fits = definitions
+            .get(&number)
+            .zip(read::value_end(text, view_start))
+            .is_some_and(|(buffer, view_end)| tags::view_fits(&text[view_start..view_end], &text[buffer.0..buffer.1]));
         if !fits {
             return Err(Reason::InvalidTag(Tag::View.expects()));
         }

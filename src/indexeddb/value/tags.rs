@@ -101,7 +101,9 @@ impl Tag {
     pub(super) fn expects(self) -> &'static str {
         match self {
             Self::Undefined => "`~undefined` holds true",
-            Self::Number => "`~number` holds \"-0\", \"NaN\", \"Infinity\" or \"-Infinity\"; other numbers are JSON numbers",
+            Self::Number => {
+                "`~number` holds \"-0\", \"NaN\", \"Infinity\" or \"-Infinity\"; other numbers are JSON numbers"
+            }
             Self::BigInt => "`~bigint` holds a decimal integer as a string, without leading zeros or \"-0\"",
             Self::Date => "`~date` holds milliseconds, at most 8.64e15 either way, or null",
             Self::Utf16 => "`~utf16` holds the padded standard base64 of UTF-16LE",
@@ -169,9 +171,7 @@ pub(super) fn check(tag: Tag, content: &[u8]) -> Result<Form, Reason> {
         Tag::Utf16 => utf16(content).ok_or(refused),
         Tag::Entries => object::entries(content, refused),
         Tag::RegExp => regexp(content).ok_or(refused),
-        Tag::Boxed => same_if(
-            is_primitive(content) && content != b"null" && !content.starts_with(b"{\"~undefined\":"),
-        ),
+        Tag::Boxed => same_if(is_primitive(content) && content != b"null" && !content.starts_with(b"{\"~undefined\":")),
         Tag::Array => object::array(content, refused),
         Tag::Map => same_if(read::items(content).is_some_and(|pairs| {
             let keys: Option<Vec<_>> = pairs.iter().map(|pair| Some(object::pair(pair)?.0)).collect();

@@ -128,7 +128,9 @@ pub(super) fn blob(content: &[u8]) -> Option<Form> {
             b"data" | b"lastModified" | b"name" if value == b"null" => {}
             b"blake3" => blake3 = Some(kept(inside(value)?, is_digest(inside(value)?))?.to_ascii_lowercase()),
             b"data" => data = Some(value),
-            b"lastModified" => modified = Some(kept(value, whole(value.strip_prefix(b"-").unwrap_or(value)).is_some())?),
+            b"lastModified" => {
+                modified = Some(kept(value, whole(value.strip_prefix(b"-").unwrap_or(value)).is_some())?)
+            }
             b"name" => name = Some(kept(value, is_string(value))?),
             b"size" => size = Some(whole(value)?),
             b"type" => kind = Some(kept(value, is_string(value))?),

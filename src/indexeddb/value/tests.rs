@@ -131,7 +131,9 @@ fn top_members_are_found() {
             assert_eq!(&out[canonicalizer.top_member(&out, name).unwrap()], value);
         }
     }
-    for input in [r#"{"~dom":{"kind":"k","id":7}}"#, r#"[{"id":7}]"#, r#"{"id":7,"\ud800":1}"#, "7", r#"{"~set":[{"id":1}]}"#] {
+    for input in
+        [r#"{"~dom":{"kind":"k","id":7}}"#, r#"[{"id":7}]"#, r#"{"id":7,"\ud800":1}"#, "7", r#"{"~set":[{"id":1}]}"#]
+    {
         let mut canonicalizer = Canonicalizer::default();
         let mut out = Vec::new();
         canonicalizer.value(br#"{"id":1}"#, &mut out).unwrap();
@@ -192,7 +194,9 @@ fn paths() {
     ] {
         assert_eq!(at(path).as_deref(), Some(expected), "{path}");
     }
-    for path in ["x", "id.x", "u", "u.x", "n.x", "a.b.c.d", "s.length.x", "err.name", "list.0", "~undefined", "blob.data"] {
+    for path in
+        ["x", "id.x", "u", "u.x", "n.x", "a.b.c.d", "s.length.x", "err.name", "list.0", "~undefined", "blob.data"]
+    {
         assert_eq!(at(path), None, "{path}");
     }
     assert_eq!(at("").as_deref(), Some(&value[..]));
@@ -222,19 +226,48 @@ fn keys_of_values() {
         (r#"{"~utf16":"ANg="}"#.to_owned(), Key::String(crate::indexeddb::dom_string::DomString::from_units([0xd800]))),
         (b8.to_owned(), Key::Binary(vec![1, 2, 3, 4, 5, 6, 7, 8])),
         (r#"{"~binary":""}"#.to_owned(), Key::Binary(vec![])),
-        (format!(r#"{{"~view":{{"buffer":{b8},"length":2,"offset":2,"type":"Uint16Array"}}}}"#), Key::Binary(vec![3, 4, 5, 6])),
-        (format!(r#"{{"~view":{{"buffer":{{"~id":[1,{b8}]}},"length":1,"offset":7,"type":"DataView"}}}}"#), Key::Binary(vec![8])),
-        (r#"{"~view":{"buffer":{"~buffer":{"data":"AQIDBAU=","max":9}},"offset":2,"type":"Uint16Array"}}"#.to_owned(), Key::Binary(vec![3, 4])),
+        (
+            format!(r#"{{"~view":{{"buffer":{b8},"length":2,"offset":2,"type":"Uint16Array"}}}}"#),
+            Key::Binary(vec![3, 4, 5, 6]),
+        ),
+        (
+            format!(r#"{{"~view":{{"buffer":{{"~id":[1,{b8}]}},"length":1,"offset":7,"type":"DataView"}}}}"#),
+            Key::Binary(vec![8]),
+        ),
+        (
+            r#"{"~view":{"buffer":{"~buffer":{"data":"AQIDBAU=","max":9}},"offset":2,"type":"Uint16Array"}}"#
+                .to_owned(),
+            Key::Binary(vec![3, 4]),
+        ),
         (r#"{"~id":[1,[1]]}"#.to_owned(), Key::Array(vec![Key::Number(1.0)])),
-        (r#"{"~array":{"items":[[0,1]],"length":1,"members":[["x",2]]}}"#.to_owned(), Key::Array(vec![Key::Number(1.0)])),
+        (
+            r#"{"~array":{"items":[[0,1]],"length":1,"members":[["x",2]]}}"#.to_owned(),
+            Key::Array(vec![Key::Number(1.0)]),
+        ),
         ("[[],\"\"]".to_owned(), Key::Array(vec![Key::Array(vec![]), Key::String("".into())])),
     ] {
         assert_eq!(key_of(&text), sortable(key), "{text}");
     }
     for text in [
-        "null", "true", "{}", r#"{"~number":"NaN"}"#, r#"{"~date":null}"#, r#"{"~bigint":"1"}"#, r#"{"~boxed":1}"#,
-        r#"{"~undefined":true}"#, r#"{"~ref":1}"#, r#"[1,null]"#, r#"{"~array":{"items":[[1,1]],"length":2,"members":[]}}"#, "",
-        "{", "[", "[1", "\"", r#"{"~id":[1,{"~id":[1,{}]}]}"#, "x", "-",
+        "null",
+        "true",
+        "{}",
+        r#"{"~number":"NaN"}"#,
+        r#"{"~date":null}"#,
+        r#"{"~bigint":"1"}"#,
+        r#"{"~boxed":1}"#,
+        r#"{"~undefined":true}"#,
+        r#"{"~ref":1}"#,
+        r#"[1,null]"#,
+        r#"{"~array":{"items":[[1,1]],"length":2,"members":[]}}"#,
+        "",
+        "{",
+        "[",
+        "[1",
+        "\"",
+        r#"{"~id":[1,{"~id":[1,{}]}]}"#,
+        "x",
+        "-",
     ] {
         assert_eq!(key_of(text), Err(KeyError::Invalid), "{text}");
     }
@@ -248,7 +281,8 @@ fn keys_of_values() {
 fn reference_form(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(members) => {
-            let mut sorted: Vec<_> = members.iter().map(|(name, value)| (name.encode_utf16().collect::<Vec<_>>(), value)).collect();
+            let mut sorted: Vec<_> =
+                members.iter().map(|(name, value)| (name.encode_utf16().collect::<Vec<_>>(), value)).collect();
             sorted.sort_by(|a, b| a.0.cmp(&b.0));
             out.push(b'{');
             for (index, (name, value)) in sorted.into_iter().enumerate() {
@@ -320,7 +354,8 @@ fn tagged_json() -> impl Strategy<Value = String> {
             list.clone().prop_map(|items| format!("[{}]", items.join(","))),
             list.clone().prop_map(|items| format!("{{\"~set\":[{}]}}", items.join(","))),
             list.prop_map(|items| {
-                let items: Vec<_> = items.iter().enumerate().rev().map(|(index, item)| format!("[{index},{item}]")).collect();
+                let items: Vec<_> =
+                    items.iter().enumerate().rev().map(|(index, item)| format!("[{index},{item}]")).collect();
                 format!("{{\"~array\":{{\"length\":3,\"items\":[{}]}}}}", items.join(","))
             }),
             named.clone().prop_map(|members| {
