@@ -96,15 +96,20 @@ impl<'a> Pass<'a> {
     }
 
     /// Skips white space.
-    #[inline]
+    #[inline(always)]
     pub(super) fn space(&mut self) {
-        if let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.flush();
-            while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-                self.pos += 1;
-            }
-            self.copied = self.pos;
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.skip_space();
         }
+    }
+
+    #[inline(never)]
+    fn skip_space(&mut self) {
+        self.flush();
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.pos += 1;
+        }
+        self.copied = self.pos;
     }
 
     /// Takes `byte` and the white space behind it.
@@ -243,15 +248,18 @@ impl<'a> Pass<'a> {
             let member = self.name()?;
             lone |= member.lone;
             if let Some(previous) = self.scratch.members.get(base..).and_then(<[Member]>::last) {
-                let order = previous.compare(
-                    self.written(previous.start, previous.name_end),
-                    &member,
-                    self.written(member.start, member.name_end),
-                );
-                if order.is_eq() {
-                    return self.fail_at(member.offset, Reason::DuplicateMember);
+                let simple = !previous.escaped && !member.escaped;
+                if !(simple && previous.head < member.head) {
+                    let order = previous.compare(
+                        self.written(previous.start, previous.name_end),
+                        &member,
+                        self.written(member.start, member.name_end),
+                    );
+                    if order.is_eq() {
+                        return self.fail_at(member.offset, Reason::DuplicateMember);
+                    }
+                    sorted &= order.is_lt();
                 }
-                sorted &= order.is_lt();
             }
             if is_tag(&member) {
                 let first = self.scratch.members.len() == base;
