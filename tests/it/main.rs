@@ -3,4 +3,5 @@
 #[path = "../shared/conformance.rs"]
 mod conformance;
 
+mod git_store;
 mod store_conformance;
