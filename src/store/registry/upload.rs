@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::RegistryStore;
-use super::http::{Answer, Failure};
+use super::failure::Failure;
+use super::http::Answer;
 use super::place::{chunk_id, part_id};
 use crate::snapshot::{ChunkRef, Digest, List};
 use crate::store::envelope::{Contents, Coordinates, chunk_contents, part_contents, snapshot};

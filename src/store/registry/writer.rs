@@ -10,7 +10,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::RegistryStore;
-use super::http::{Answer, Failure};
+use super::failure::Failure;
+use super::http::Answer;
 use super::place::{Place, Token};
 use super::types::{Metadata, read};
 use super::upload::Upload;
@@ -80,6 +81,10 @@ impl<'a> RegistryWriter<'a> {
         }
     }
 
+    fn is_queued(&self, digest: &Digest) -> bool {
+        self.uploaded.contains_key(digest) || self.batch.iter().any(|upload| upload.digest() == digest)
+    }
+
     fn upload(&mut self) -> Result<(), StoreError> {
         if self.batch.is_empty() {
             return Ok(());
@@ -126,11 +131,9 @@ impl<'a> RegistryWriter<'a> {
         for (list, chunk) in draft.manifest.chunks() {
             if placement.embeds(&list) {
                 embedded.push((list, chunk.clone(), self.text(&new, chunk)?));
-            } else if !in_head.contains_key(&chunk.full) && !self.uploaded.contains_key(&chunk.full) {
-                if !self.batch.iter().any(|upload| upload.digest() == &chunk.full) {
-                    let text = self.text(&new, chunk)?;
-                    self.queue(vec![(list, chunk.clone(), text)])?;
-                }
+            } else if !in_head.contains_key(&chunk.full) && !self.is_queued(&chunk.full) {
+                let text = self.text(&new, chunk)?;
+                self.queue(vec![(list, chunk.clone(), text)])?;
             }
         }
         self.upload()?;
