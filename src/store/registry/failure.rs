@@ -38,10 +38,11 @@ pub(super) fn failure(error: reqwest::Error, method: &str, path: &str) -> Failur
 
 /// What a failure of TLS means; `None` for any other error, and for one that may go away.
 fn tls_kind(error: &(dyn std::error::Error + 'static)) -> Option<StoreErrorKind> {
-    let error = match error.downcast_ref::<rustls::Error>() {
-        Some(error) => error,
-        None => error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()?,
-    };
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        // Errors of TLS come wrapped, more than once; source() would pass over what is wrapped.
+        return tls_kind(error.get_ref()?);
+    }
+    let error = error.downcast_ref::<rustls::Error>()?;
     match error {
         rustls::Error::InvalidCertificate(_) => Some(StoreErrorKind::Configuration),
         rustls::Error::AlertReceived(_) => Some(StoreErrorKind::Denied),

@@ -149,7 +149,11 @@ impl Http {
     /// Waits before repetition number `repetition` (from 0), or gives `error` back if the deadline does not allow it.
     pub(super) fn pause(&self, repetition: u32, error: StoreError) -> Result<(), StoreError> {
         let longest = FIRST_PAUSE.saturating_mul(1 << repetition.min(10)).min(LONGEST_PAUSE);
-        let pause = longest.mul_f64(jitter());
+        self.wait(longest.mul_f64(jitter()), error)
+    }
+
+    /// Waits, or gives `error` back if the deadline does not allow it.
+    pub(super) fn wait(&self, pause: Duration, error: StoreError) -> Result<(), StoreError> {
         match self.options.deadline {
             Some(deadline) if Instant::now() + pause >= deadline => Err(error),
             _ => {
@@ -160,11 +164,17 @@ impl Http {
     }
 
     fn call(&self, method: &'static str, path: &str, body: Option<&[u8]>) -> Result<Answer, Failure> {
-        let answer = self.send(method, path, body)?;
+        let send = || {
+            self.send(method, path, body).map_err(|mut failure| {
+                failure.error.message = format!("{} at {}", failure.error.message, self.origin());
+                failure
+            })
+        };
+        let answer = send()?;
         if answer.status == 401 && matches!(self.options.credentials, Credentials::Login { .. }) {
             // The token has expired, or the Registry's key has changed.
             *lock(&self.bearer) = None;
-            return self.send(method, path, body);
+            return send();
         }
         Ok(answer)
     }
@@ -189,7 +199,10 @@ impl Http {
         let response = request.timeout(left).send().map_err(|error| failure(error, method, path))?;
         let status = response.status().as_u16();
         let cut = |error| Failure { sent: true, error };
-        let body = read_body(response, end).map_err(|cause| cut(transient(&cause, method, path)))?;
+        let body = read_body(response, end).map_err(|(kind, cause)| {
+            let message = format!("{cause}: {method} {path}");
+            cut(StoreError::new(kind, message))
+        })?;
         Ok(Answer { status, body })
     }
 
@@ -253,20 +266,22 @@ fn bearer(token: &Secret) -> Result<HeaderValue, StoreError> {
     Ok(value)
 }
 
-fn read_body(mut response: Response, end: Instant) -> Result<Vec<u8>, String> {
+fn read_body(mut response: Response, end: Instant) -> Result<Vec<u8>, (StoreErrorKind, String)> {
     let mut body = Vec::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let count = response.read(&mut buffer).map_err(|_| "the answer was cut off".to_owned())?;
+        let cut = |_| (StoreErrorKind::Transient, "the answer was cut off".to_owned());
+        let count = response.read(&mut buffer).map_err(cut)?;
         if count == 0 {
             return Ok(body);
         }
         body.extend_from_slice(buffer.get(..count).unwrap_or_default());
         if body.len() as u64 > MAX_ANSWER_BYTES {
-            return Err(format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"));
+            let message = format!("the answer is longer than {MAX_ANSWER_BYTES} bytes");
+            return Err((StoreErrorKind::Damaged, message));
         }
         if Instant::now() > end {
-            return Err("the answer took too long".to_owned());
+            return Err((StoreErrorKind::Transient, "the answer took too long".to_owned()));
         }
     }
 }
@@ -313,7 +328,7 @@ mod tests {
         assert!(!failure.sent && failure.error.kind == StoreErrorKind::Transient, "{failure:?}");
         options.deadline = Some(Instant::now());
         let error = Http::open(options).unwrap().get("/x").unwrap_err();
-        assert_eq!(error.message, "the deadline is reached: GET /x");
+        assert_eq!(error.message, "the deadline is reached: GET /x at http://127.0.0.1:9");
     }
 
     #[test]

@@ -258,7 +258,7 @@ impl SnapshotStore for RegistryStore {
         });
         let access = self.http.get("/access").ok().flatten();
         let access: Option<Access> = access.and_then(|body| read("GET /access", &body).ok());
-        if let Some(Access { identity, resource_permissions }) = access {
+        if let Some(Access { identity, resource_permissions }) = access.filter(|access| !access.identity.is_empty()) {
             let buckets = resource_permissions.buckets;
             let can = |allowed: bool| if allowed { "can" } else { "cannot" };
             let (reads, writes) = (can(buckets.can_read), can(buckets.can_write));
@@ -267,3 +267,8 @@ impl SnapshotStore for RegistryStore {
         Ok(lines)
     }
 }
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
