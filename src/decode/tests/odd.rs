@@ -84,6 +84,17 @@ fn a_sequence_counts_its_lines_rejected_ones_too() {
 }
 
 #[test]
+fn object_stores_may_change_from_line_to_line() {
+    let header = HEADER.replace("keyless", "c");
+    let lines =
+        ["b", "c", "c", "b", "x", "b"].map(|name| format!("{{\"op\":\"clear\",\"store\":\"{name}\"}}\n")).concat();
+    let decoded =
+        decode(format!("{header}\n{lines}{{\"op\":\"end\",\"count\":6}}").as_bytes(), DecodeOptions::default());
+    let expected = ["0:0 clear -", "1:1 clear -", "2:1 clear -", "3:0 clear -", code::UNKNOWN_STORE, "5:0 clear -"];
+    assert_eq!(decoded.items, expected);
+}
+
+#[test]
 fn a_full_batch_has_puts_only() {
     let header = HEADER.replace("\"database\"", "\"source\":\"s\",\"mode\":\"full\",\"database\"");
     let lines = "{\"op\":\"put\",\"store\":\"data\",\"value\":{}}\n{\"op\":\"clear\",\"store\":\"b\"}\n\
