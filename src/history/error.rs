@@ -10,7 +10,7 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// Nothing was ever written there.
-    #[error("{store} has no flow {flow}; see which flows there are with `nifi-idb flows`")]
+    #[error("{store} has no flow {flow}; check the names of bucket and flow")]
     NoFlow {
         /// The flow.
         flow: FlowName,
