@@ -5,6 +5,7 @@
 
 pub mod envelope;
 pub mod memory;
+pub mod registry;
 
 use std::fmt;
 
