@@ -21,7 +21,7 @@ fn record(index: usize, sorted: bool, spaced: bool) -> String {
         ("id", format!("\"c{index:08}\"")),
         ("name", format!("\"Customer number {index}\"")),
         ("mail", format!("\"customer{index}@example.org\"")),
-        ("active", (index % 3 == 0).to_string()),
+        ("active", index.is_multiple_of(3).to_string()),
         ("age", (20 + index % 60).to_string()),
         ("balance", price),
         ("address", address),

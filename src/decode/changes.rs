@@ -9,23 +9,8 @@ use crate::indexeddb::dom_string::DomString;
 use crate::rejection::code;
 use crate::snapshot::id::{FlowVersion, SourceId};
 
-/// Members of lines, by place; a line's members are a set of bits.
-const NAMES: [&str; 14] = [
-    "op",
-    "store",
-    "key",
-    "value",
-    "at",
-    "base",
-    "rev",
-    "by",
-    "lower",
-    "upper",
-    "lowerOpen",
-    "upperOpen",
-    "count",
-    "spilled",
-];
+/// How many members lines may have in all. Each has a place; a line's members are a set of bits.
+const MEMBERS: usize = 14;
 
 const OP: usize = 0;
 const STORE: usize = 1;
@@ -152,14 +137,14 @@ pub(crate) fn parse(line: &[u8], header: &BatchHeader, last: &mut LastStore) -> 
 }
 
 struct Envelope {
-    spans: [Span; NAMES.len()],
+    spans: [Span; MEMBERS],
     seen: u16,
     /// There is a member that no line has.
     unknown: bool,
 }
 
 fn envelope(line: &[u8]) -> Result<Envelope, Reject> {
-    let mut envelope = Envelope { spans: [Span::default(); NAMES.len()], seen: 0, unknown: false };
+    let mut envelope = Envelope { spans: [Span::default(); MEMBERS], seen: 0, unknown: false };
     let mut members = Members::of(line).map_err(broken)?;
     while let Some(Member { name, value }) = members.next().map_err(broken)? {
         let Some(member) = member(name.of(line))? else {
@@ -175,15 +160,35 @@ fn envelope(line: &[u8]) -> Result<Envelope, Reject> {
     Ok(envelope)
 }
 
-/// The place of a raw member name in [`NAMES`].
+/// The place of a member by its raw name.
 fn member(raw: &[u8]) -> Result<Option<usize>, Reject> {
-    let known = |name: &[u8]| NAMES.iter().position(|known| known.as_bytes() == name);
-    if memchr::memchr(b'\\', raw).is_none() {
-        return Ok(known(raw));
+    let found = known(raw);
+    if found.is_some() || memchr::memchr(b'\\', raw).is_none() {
+        return Ok(found);
     }
     let name: String = serde_json::from_slice(&[b"\"", raw, b"\""].concat())
         .map_err(|_| (code::SYNTAX, "a member's name is not a JSON string"))?;
     Ok(known(name.as_bytes()))
+}
+
+fn known(name: &[u8]) -> Option<usize> {
+    Some(match name {
+        b"op" => OP,
+        b"store" => STORE,
+        b"key" => KEY,
+        b"value" => VALUE,
+        b"at" => AT,
+        b"base" => BASE,
+        b"rev" => REV,
+        b"by" => BY,
+        b"lower" => LOWER,
+        b"upper" => UPPER,
+        b"lowerOpen" => LOWER_OPEN,
+        b"upperOpen" => UPPER_OPEN,
+        b"count" => COUNT,
+        b"spilled" => SPILLED,
+        _ => return None,
+    })
 }
 
 impl Envelope {

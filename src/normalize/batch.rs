@@ -178,7 +178,11 @@ impl<'a> Normalizer<'a> {
         Self {
             finders: header.schema.stores.iter().map(|store| finder(&store.key_path)).collect(),
             canonicalizer: Canonicalizer::new(options.values),
-            changes: Changes { runs: Runs::new(options.memory_bytes, options.temp_folder.clone()), ranges: Vec::new() },
+            changes: Changes {
+                runs: Runs::new(options.memory_bytes, options.temp_folder.clone()),
+                ranges: Vec::new(),
+                deletes: 0,
+            },
             options,
             clamped: 0,
             value: Vec::new(),
@@ -318,6 +322,7 @@ impl<'a> Normalizer<'a> {
             base,
             value: &self.value,
         };
+        self.changes.deletes += u64::from(op == OP_DELETE);
         Ok(self.changes.runs.push(&record)?)
     }
 }

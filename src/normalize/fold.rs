@@ -91,6 +91,8 @@ pub struct Changes {
     pub runs: Runs,
     /// Changes of ranges, in line order.
     pub ranges: Vec<RangeChange>,
+    /// How many of the changes delete a single key.
+    pub deletes: u64,
 }
 
 /// Folds the changes of a batch, in order of object store and key.
@@ -202,7 +204,7 @@ mod tests {
         let mut runs = Runs::new(1 << 20, None);
         changes.iter().for_each(|(index, change)| push_folded(&mut runs, change, *index).unwrap());
         runs.seal();
-        let changes = Changes { runs, ranges };
+        let changes = Changes { runs, ranges, deletes: 0 };
         let mut folds = changes.folds(skip).unwrap();
         std::iter::from_fn(|| folds.next().unwrap()).collect()
     }

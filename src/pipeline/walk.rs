@@ -11,7 +11,7 @@ use crate::store::StoreError;
 
 /// What is the same for every change of a batch.
 #[derive(Clone, Debug)]
-pub struct BatchFacts {
+pub(super) struct BatchFacts {
     /// The flow version that is being made.
     pub version: FlowVersion,
     /// The batch's source.
@@ -58,7 +58,7 @@ impl Counts {
 }
 
 /// Takes what a merge makes. `write_chunk` may be told of chunks that head has.
-pub trait MergeSink: ChunkSink {
+pub(super) trait MergeSink: ChunkSink {
     /// Takes a value; gives the state that its line holds: the value itself, or its reference if it is spilled.
     fn spill(&mut self, state: LineState) -> Result<LineState, StoreError>;
     /// Hears of a record that goes.
@@ -71,7 +71,7 @@ pub trait MergeSink: ChunkSink {
 
 /// Walks one object store once, in key order.
 #[derive(Debug)]
-pub struct Walk<'a> {
+pub(super) struct Walk<'a> {
     name: DomString,
     facts: &'a BatchFacts,
     base: &'a BaseReader<'a>,
@@ -87,7 +87,7 @@ pub struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Starts before the first key of `head`'s object store.
-    pub fn new(
+    pub(super) fn new(
         head: &'a StoreManifest,
         ranges: Vec<&'a RangeChange>,
         facts: &'a BatchFacts,
@@ -108,7 +108,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Merges the next change; keys ascend from call to call.
-    pub fn change(&mut self, change: Folded, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+    pub(super) fn change(&mut self, change: Folded, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
         self.sweep(Some(&change.key), sink)?;
         let claim = match (&change.claim, self.facts.base) {
             (Claim::None, Some(version)) => Claim::Version(version),
@@ -119,7 +119,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Sweeps the ranges to the end and gives the new lists.
-    pub fn finish(mut self, manifest: &mut StoreManifest, sink: &mut dyn MergeSink) -> Result<Counts, StoreError> {
+    pub(super) fn finish(
+        mut self,
+        manifest: &mut StoreManifest,
+        sink: &mut dyn MergeSink,
+    ) -> Result<Counts, StoreError> {
         self.sweep(None, sink)?;
         manifest.records = self.records.finish(sink)?;
         manifest.tombstones = self.tombstones.finish(sink)?;

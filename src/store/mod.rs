@@ -4,6 +4,8 @@
 //! defines and knows nothing of records. The one thing that makes a version visible is [`VersionWriter::commit`].
 
 pub mod envelope;
+pub mod fault;
+pub mod git;
 pub mod memory;
 pub mod registry;
 

@@ -4,7 +4,7 @@
 //! differently, and is then copied in one go.
 
 use super::error::{ValueError, ValueErrorReason as Reason};
-use super::{MAX_DEPTH, Options, Scratch, references, tags};
+use super::{MAX_DEPTH, Options, Scratch, order, references, tags};
 use crate::indexeddb::number::{self, NumberError};
 use crate::indexeddb::text;
 
@@ -88,16 +88,28 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Skips white space.
+    /// The text from a place on, at least to the next place.
     #[inline]
+    fn text_from(&self, start: usize) -> &[u8] {
+        let length = self.out.len();
+        if start >= length { &self.input[self.copied + (start - length)..] } else { &self.out[start..] }
+    }
+
+    /// Skips white space.
+    #[inline(always)]
     pub(super) fn space(&mut self) {
-        if let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.flush();
-            while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-                self.pos += 1;
-            }
-            self.copied = self.pos;
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.skip_space();
         }
+    }
+
+    #[inline(never)]
+    fn skip_space(&mut self) {
+        self.flush();
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.pos += 1;
+        }
+        self.copied = self.pos;
     }
 
     /// Takes `byte` and the white space behind it.
@@ -236,17 +248,20 @@ impl<'a> Pass<'a> {
             let member = self.name()?;
             lone |= member.lone;
             if let Some(previous) = self.scratch.members.get(base..).and_then(<[Member]>::last) {
-                let order = previous.compare(
-                    self.written(previous.start, previous.name_end),
-                    &member,
-                    self.written(member.start, member.name_end),
-                );
-                if order.is_eq() {
-                    return self.fail_at(member.offset, Reason::DuplicateMember);
+                let simple = !previous.escaped && !member.escaped;
+                if !(simple && previous.head < member.head) {
+                    let order = previous.compare(
+                        self.written(previous.start, previous.name_end),
+                        &member,
+                        self.written(member.start, member.name_end),
+                    );
+                    if order.is_eq() {
+                        return self.fail_at(member.offset, Reason::DuplicateMember);
+                    }
+                    sorted &= order.is_lt();
                 }
-                sorted &= order.is_lt();
             }
-            if self.is_tag(&member) {
+            if is_tag(&member) {
                 let first = self.scratch.members.len() == base;
                 return self.tag(start, depth, member, first);
             }
@@ -283,19 +298,14 @@ impl<'a> Pass<'a> {
         let offset = self.pos;
         let start = self.place() + 1;
         let Flags { escaped, lone, .. } = self.string()?;
-        let mut member = Member { start, name_end: self.place() - 1, end: 0, offset, escaped, lone };
+        let mut member = Member { start, name_end: self.place() - 1, end: 0, offset, head: 0, escaped, lone };
         if self.options.plain && self.written(start, member.name_end).first() == Some(&b'~') {
             self.flush();
             self.out.insert(start, b'~');
             member.name_end += 1;
         }
+        member.head = order::head(self.text_from(start), member.name_end - start);
         Ok(member)
-    }
-
-    #[inline]
-    fn is_tag(&self, member: &Member) -> bool {
-        let name = self.written(member.start, member.name_end);
-        name.first() == Some(&b'~') && name.get(1) != Some(&b'~')
     }
 
     /// Reports an error at an earlier place.
@@ -390,4 +400,11 @@ impl<'a> Pass<'a> {
         self.pos += literal.length;
         id.ok_or(Reason::InvalidTag("the number of `~id` and `~ref` is a whole number from 1"))
     }
+}
+
+/// Tells whether a name begins with a single `~`.
+#[inline]
+fn is_tag(member: &Member) -> bool {
+    let [first, second, ..] = member.head.to_be_bytes();
+    first == b'~' && second != b'~'
 }

@@ -125,7 +125,7 @@ pub(super) fn blob(content: &[u8]) -> Option<Form> {
     let (mut blake3, mut data, mut modified, mut name, mut size, mut kind) = (None, None, None, None, None, None);
     for (member, value) in read::all_members(content)? {
         match member {
-            b"data" | b"lastModified" | b"name" if value == b"null" => {}
+            b"blake3" | b"data" | b"lastModified" | b"name" | b"size" if value == b"null" => {}
             b"blake3" => blake3 = Some(kept(inside(value)?, is_digest(inside(value)?))?.to_ascii_lowercase()),
             b"data" => data = Some(value),
             b"lastModified" => {

@@ -76,6 +76,7 @@ pub(super) fn array(content: &[u8], refused: Reason) -> Result<Form, Reason> {
     for (name, value) in read::all_members(content).ok_or(refused)? {
         match name {
             b"length" => length = whole(value).filter(|&length| length <= u64::from(u32::MAX)),
+            b"items" | b"members" if value == b"null" => {}
             b"items" => items = value,
             b"members" => members = value,
             _ => return Err(refused),

@@ -379,6 +379,12 @@ impl Reader<'_> {
 
     fn string(&mut self) -> Result<Text, Refusal> {
         let start = self.at;
+        // The library is compiled for speed even in tests, and refuses nothing that Jackson takes but lone surrogates.
+        let mut stream = serde_json::Deserializer::from_slice(&self.bytes[start..]).into_iter::<String>();
+        if let Some(Ok(text)) = stream.next() {
+            self.at = start + stream.byte_offset();
+            return Ok(Text::from(text));
+        }
         let mut end = start + 1;
         loop {
             let Some(quote) = memchr::memchr(b'"', &self.bytes[end..]) else {
@@ -386,18 +392,13 @@ impl Reader<'_> {
             };
             end += quote;
             let escapes = self.bytes[start + 1..end].iter().rev().take_while(|byte| **byte == b'\\').count();
-            end += 1;
             if escapes % 2 == 0 {
                 break;
             }
+            end += 1;
         }
-        self.at = end;
-        let quoted = &self.bytes[start..end];
-        // The library is compiled for speed even in tests, and refuses nothing that Jackson takes but lone surrogates.
-        if let Ok(text) = serde_json::from_slice::<String>(quoted) {
-            return Ok(Text::from(text));
-        }
-        with_lone_surrogates(&quoted[1..quoted.len() - 1])
+        self.at = end + 1;
+        with_lone_surrogates(&self.bytes[start + 1..end])
             .map(Text::from_wtf8)
             .ok_or_else(|| self.refuse("Illegal character or escape in a string", start))
     }

@@ -181,10 +181,9 @@ impl Json {
 }
 
 fn write_text(text: &Text, out: &mut Vec<u8>) {
-    let plain = std::str::from_utf8(&text.0).ok().filter(|text| text.bytes().all(written_alike));
-    if let Some(plain) = plain {
+    if let Some(plain) = std::str::from_utf8(&text.0).ok().filter(|plain| written_alike(plain)) {
         // The library is compiled for speed even in tests, which send hundreds of megabytes through here.
-        serde_json::to_writer(out, plain).expect("a string can be written to memory");
+        out.extend_from_slice(serde_json::Value::String(plain.to_owned()).to_string().as_bytes());
         return;
     }
     out.push(b'"');
@@ -211,9 +210,11 @@ fn write_text(text: &Text, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// True for bytes that `serde_json` and Jackson write in the same way.
-fn written_alike(byte: u8) -> bool {
-    (0x20..0xF0).contains(&byte) || matches!(byte, 0x08 | 0x09 | 0x0A | 0x0C | 0x0D)
+/// True for text that `serde_json` writes as Jackson does: ASCII, without controls whose escape has a letter in it.
+fn written_alike(text: &str) -> bool {
+    const LETTERED: [[u8; 3]; 3] = [[0x0B, 0x0E, 0x0F], [0x1A, 0x1B, 0x1C], [0x1D, 0x1E, 0x1F]];
+    let lettered = |[one, two, three]: [u8; 3]| memchr::memchr3(one, two, three, text.as_bytes()).is_some();
+    text.is_ascii() && !LETTERED.into_iter().any(lettered)
 }
 
 /// Writes the character beyond U+FFFF or the lone surrogate that `bytes` starts with; returns its length.

@@ -12,6 +12,7 @@ pub(crate) mod replay;
 mod routes;
 mod schema;
 mod store;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use faults::{Fault, On};

@@ -163,7 +163,7 @@ impl Store {
                 return refuse(400, "Bucket name cannot be blank");
             }
             if state.buckets.iter().any(|(other, bucket)| other != id && bucket.name == *name) {
-                return refuse(409, "A bucket with the same name already exists");
+                return refuse(409, format!("A bucket with the same name already exists - {name}"));
             }
             if !fits(name, id) {
                 return unexpected();
@@ -257,6 +257,9 @@ impl Store {
         let mut state = self.lock();
         state.flow_to_change(bucket, id)?;
         if let Some(name) = body.get_text("name") {
+            if name.is_blank() {
+                return refuse(400, "Versioned flow name cannot be blank");
+            }
             let taken = |(other, flow): (&Text, &Flow)| other != id && flow.bucket == *bucket && flow.name == *name;
             if state.flows.iter().any(taken) {
                 return refuse(409, SAME_FLOW_NAME);
@@ -266,7 +269,7 @@ impl Store {
             }
         }
         if let Some(flow) = state.flows.get_mut(id) {
-            flow.name = body.get_text("name").filter(|name| !name.is_blank()).unwrap_or(&flow.name).clone();
+            flow.name = body.get_text("name").unwrap_or(&flow.name).clone();
             flow.description = body.get_text("description").or(flow.description.as_ref()).cloned();
             flow.modified = now();
         }
@@ -294,7 +297,7 @@ impl Store {
 
     pub(crate) fn latest_metadata(&self, bucket: Option<&Text>, id: &Text) -> Outcome<Json> {
         let state = self.lock();
-        let flow = state.flow(bucket, id)?;
+        let flow = state.flow_of_version(bucket, id)?;
         let Some(latest) = flow.versions.last() else { return refuse(404, NO_VERSIONS) };
         Ok(latest.metadata(&flow.bucket, id, flow.versions.len()))
     }
@@ -302,7 +305,7 @@ impl Store {
     /// One version with its contents; the latest if `number` is `None`.
     pub(crate) fn version(&self, bucket: Option<&Text>, id: &Text, number: Option<usize>) -> Outcome<Answer> {
         let state = self.lock();
-        let flow = state.flow(bucket, id)?;
+        let flow = state.flow_of_version(bucket, id)?;
         let Some(number) = number.or(Some(flow.versions.len()).filter(|count| *count > 0)) else {
             return refuse(404, NO_VERSIONS);
         };
@@ -435,11 +438,11 @@ impl Store {
             }
         }
         let mut wrong = Vec::new();
-        if body.get("flowContents").is_none() {
-            wrong.push("flowContents must not be null");
-        }
         if plan.number < -1 {
             wrong.push("version must be greater than or equal to -1");
+        }
+        if body.get("flowContents").is_none() {
+            wrong.push("flowContents must not be null");
         }
         if !wrong.is_empty() {
             return refuse(400, format!("Cannot create versioned flow snapshot - {}", wrong.join(", ")));
@@ -531,6 +534,14 @@ impl State {
         self.bucket(bucket)?;
         let Some(flow) = self.flows.get(id) else { return refuse(404, NO_FLOW_IN_BUCKET) };
         if flow.bucket == *bucket { Ok(flow) } else { refuse(409, OTHER_BUCKET) }
+    }
+
+    /// As [`Self::flow`], with the text that a single version's requests give for an unknown flow without a bucket.
+    fn flow_of_version(&self, bucket: Option<&Text>, id: &Text) -> Outcome<&Flow> {
+        if bucket.is_none() && !self.flows.contains_key(id) {
+            return refuse(404, NO_FLOW_IN_BUCKET);
+        }
+        self.flow(bucket, id)
     }
 
     /// As [`Self::flow`], with the text that changes give for an unknown flow.

@@ -1,0 +1,31 @@
+//! From errors of the operating system to errors of the store.
+
+use std::io;
+use std::path::Path;
+
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Says what failed on which file, and why.
+///
+/// - No right to it (`EACCES`, `EPERM`): *denied*.
+/// - A full or read-only disk, a quota, a file size limit: *refused*. None of these goes away by itself, and trying again
+///   at once would only hide the alarm.
+/// - A path that is not there or is no directory: *configuration*.
+/// - The disk cannot read or write its own sectors (`EIO`): *damaged*.
+/// - Everything else (no memory, too many open files, a stale network handle): *transient*.
+pub(super) fn io_error(what: &str, path: &Path, error: io::Error) -> StoreError {
+    use io::ErrorKind as Io;
+    let kind = match error.kind() {
+        Io::PermissionDenied => StoreErrorKind::Denied,
+        Io::StorageFull | Io::ReadOnlyFilesystem | Io::QuotaExceeded | Io::FileTooLarge => StoreErrorKind::Refused,
+        Io::NotFound | Io::NotADirectory | Io::IsADirectory => StoreErrorKind::Configuration,
+        _ if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => StoreErrorKind::Damaged,
+        _ => StoreErrorKind::Transient,
+    };
+    StoreError::new(kind, format!("cannot {what} {}", path.display())).because(error)
+}
+
+/// Something stored is missing or not what it should be.
+pub(super) fn damaged(message: impl Into<String>) -> StoreError {
+    StoreError::new(StoreErrorKind::Damaged, message)
+}

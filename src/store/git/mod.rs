@@ -1,0 +1,168 @@
+//! The embedded default: a bare git repository, `git:PATH`, that stock git reads, packs, pushes and clones.
+//!
+//! One branch holds all flows, one commit a version; [`layout`] says where things lie. gix reads objects; we write them:
+//! compressed beside the merge, on disk before `main` moves, and guarded by a lock that dies with its process.
+
+mod error;
+mod history;
+mod layout;
+mod lock;
+mod message;
+mod object;
+mod pack;
+mod pipe;
+mod reader;
+mod rendering;
+mod repo;
+mod sink;
+mod temp;
+mod tree;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use lock::{LOCK_WAIT, REF_LOCK_WAIT};
+
+use self::error::io_error;
+use self::repo::{Found, Repo};
+use super::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionInfo, VersionWriter};
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
+
+/// Author and committer of versions, unless another one is named.
+pub const AUTHOR: &str = "nifi-idb <nifi-idb@localhost>";
+
+/// Keeps versions in a bare git repository.
+#[derive(Debug)]
+pub struct GitStore {
+    /// Absolute.
+    path: PathBuf,
+    author: String,
+    repo: Mutex<Option<Arc<Repo>>>,
+}
+
+impl GitStore {
+    /// A store in the bare repository at `path`, which is made by the first writer if nothing or an empty directory is
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// *Configuration*: something else is there, a working copy, or a repository of a format that is not supported.
+    pub fn new(path: &Path) -> Result<Self, StoreError> {
+        let path = std::path::absolute(path).map_err(|error| io_error("use the path", path, error))?;
+        let store = Self { path, author: AUTHOR.to_owned(), repo: Mutex::new(None) };
+        store.opened()?;
+        Ok(store)
+    }
+
+    /// Names author and committer of the versions to come, as `Name <address>`.
+    ///
+    /// # Errors
+    ///
+    /// *Configuration*: `author` is not of that form.
+    pub fn with_author(mut self, author: &str) -> Result<Self, StoreError> {
+        let parts = author.strip_suffix('>').and_then(|text| text.split_once(" <"));
+        let plain = |text: &str| !text.trim().is_empty() && !text.contains(['<', '>', '\n', '\0']);
+        if !parts.is_some_and(|(name, address)| plain(name) && plain(address)) {
+            let message = format!("the author {author:?} is not of the form \"Name <address>\"");
+            return Err(StoreError::new(StoreErrorKind::Configuration, message));
+        }
+        self.author = author.to_owned();
+        Ok(self)
+    }
+
+    /// The repository, if there is one.
+    fn opened(&self) -> Result<Option<Arc<Repo>>, StoreError> {
+        let mut repo = self.repo.lock().unwrap_or_else(PoisonError::into_inner);
+        if repo.is_none() && repo::look(&self.path)? == Found::Repository {
+            *repo = Some(Arc::new(repo::open(&self.path)?));
+        }
+        Ok(repo.clone())
+    }
+
+    /// The repository, made if there is none.
+    fn made(&self) -> Result<Arc<Repo>, StoreError> {
+        if let Some(repo) = self.opened()? {
+            return Ok(repo);
+        }
+        repo::make(&self.path)?;
+        let message = || format!("{} was made as a git repository, but is none", self.path.display());
+        self.opened()?.ok_or_else(|| StoreError::new(StoreErrorKind::Transient, message()))
+    }
+
+    /// The repository that `version` was read from.
+    fn holding(&self, version: &StoredVersion) -> Result<Arc<Repo>, StoreError> {
+        self.opened()?.ok_or_else(|| {
+            error::damaged(format!("version {}: {} is gone", version.manifest.version, self.path.display()))
+        })
+    }
+}
+
+impl SnapshotStore for GitStore {
+    fn describe(&self) -> String {
+        format!("git:{}", self.path.display())
+    }
+
+    fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
+        self.opened()?.map_or(Ok(None), |repo| reader::head(&repo, flow))
+    }
+
+    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+        self.opened()?.map_or(Ok(None), |repo| reader::version(&repo, flow, version))
+    }
+
+    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
+        self.opened()?.map_or(Ok(Vec::new()), |repo| reader::log(&repo, flow))
+    }
+
+    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
+        self.opened()?.map_or(Ok(Vec::new()), |repo| reader::flows(&repo))
+    }
+
+    fn read_chunk(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+        list: &List,
+        chunk: &ChunkRef,
+    ) -> Result<Vec<u8>, StoreError> {
+        let repo = self.holding(version)?;
+        reader::chunk(&repo, flow, &*reader::tree_of(&repo, flow, version)?, list, chunk)
+    }
+
+    fn read_part(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+        digest: &Digest,
+        part: u32,
+    ) -> Result<Vec<u8>, StoreError> {
+        let repo = self.holding(version)?;
+        reader::part(&repo, flow, &*reader::tree_of(&repo, flow, version)?, digest, part)
+    }
+
+    fn writer<'a>(
+        &'a self,
+        flow: &FlowName,
+        head: Option<&StoredVersion>,
+    ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
+        Ok(Box::new(writer::GitWriter::new(self.made()?, &self.author, flow, head)?))
+    }
+
+    fn check(&self) -> Result<Vec<String>, StoreError> {
+        let Some(repo) = self.opened()? else {
+            let parent = self.path.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.path);
+            tempfile::tempfile_in(parent).map_err(|error| io_error("make a file in", parent, error))?;
+            return Ok(vec![format!("{} does not exist yet; the first version makes it", self.path.display())]);
+        };
+        for dir in ["", "objects", "objects/pack", "refs/heads"] {
+            let dir = self.path.join(dir);
+            tempfile::tempfile_in(&dir).map_err(|error| io_error("make a file in", &dir, error))?;
+        }
+        let mut lines = vec![format!("bare git repository {}, writable", self.path.display())];
+        for flow in reader::flows(&repo)? {
+            lines.push(format!("{flow}: {} versions", reader::log(&repo, &flow)?.len()));
+        }
+        Ok(lines)
+    }
+}

@@ -1,0 +1,222 @@
+//! Reading versions, without any lock: what a commit names never changes.
+
+use std::collections::BTreeMap;
+
+use gix::ObjectId;
+use gix::object::Kind;
+
+use super::error::damaged;
+use super::history::{Step, Walk};
+use super::layout;
+use super::message::Commit;
+use super::repo::Repo;
+use super::tree::Tree;
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, StateId};
+use crate::store::{StoreError, StoredInner, StoredVersion, VersionInfo};
+
+/// A manifest as it was read.
+struct Read {
+    manifest: Manifest,
+    state: StateId,
+}
+
+/// Where a flow lies in a commit.
+pub(super) fn flow_tree(
+    repo: &Repo,
+    commit: &Commit,
+    flow: &FlowName,
+) -> Result<Option<std::sync::Arc<Tree>>, StoreError> {
+    repo.subtree(&*repo.tree(commit.tree)?, &[flow.bucket(), &layout::flow_dir(flow)])
+}
+
+fn manifest_text(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option<String>, StoreError> {
+    let Some(tree) = flow_tree(repo, commit, flow)? else { return Ok(None) };
+    let Some(entry) = tree.get(layout::MANIFEST.as_bytes()) else { return Ok(None) };
+    let text = String::from_utf8(repo.object(entry.id, Kind::Blob)?);
+    text.map(Some).map_err(|_| damaged(format!("the manifest of {flow} is not ASCII")))
+}
+
+fn manifest(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option<Read>, StoreError> {
+    let Some(text) = manifest_text(repo, commit, flow)? else { return Ok(None) };
+    let manifest = Manifest::parse(&text).map_err(|error| damaged(format!("{flow} in git")).because(error))?;
+    Ok(Some(Read { manifest, state: StateId(Digest::of(text.as_bytes())) }))
+}
+
+fn stored(read: Read, step: Step) -> StoredVersion {
+    StoredVersion {
+        manifest: read.manifest,
+        state: read.state,
+        comment: step.trailer.comment,
+        author: step.commit.author,
+        timestamp_ms: step.commit.author_seconds.saturating_mul(1000),
+        inner: StoredInner { token: step.id.to_string(), ..StoredInner::default() },
+    }
+}
+
+/// Reads the newest version.
+pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
+    let Some(main) = repo.main()? else { return Ok(None) };
+    let tip = repo.commit(main)?;
+    let Some(read) = manifest(repo, &tip, flow)? else { return Ok(None) };
+    let version = read.manifest.version;
+    let mut walk = Walk::new(repo, flow, main);
+    let mut other = None;
+    while let Some(step) = walk.next()? {
+        if step.trailer.version == version && step.trailer.state == read.state {
+            return Ok(Some(stored(read, step)));
+        }
+        if step.trailer.version == version {
+            other.get_or_insert(step.id);
+        }
+    }
+    if let Some(other) = other {
+        return Err(damaged(format!(
+            "the manifest of {flow} at main is not the one that commit {other} made version {version} with: \
+             somebody has changed it"
+        )));
+    }
+    // Somebody has brought the files without their history; they prove themselves.
+    Ok(Some(StoredVersion {
+        manifest: read.manifest,
+        state: read.state,
+        comment: tip.message,
+        author: tip.author,
+        timestamp_ms: tip.author_seconds.saturating_mul(1000),
+        inner: StoredInner { token: main.to_string(), ..StoredInner::default() },
+    }))
+}
+
+/// Reads one version.
+pub(super) fn version(repo: &Repo, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    let Some(main) = repo.main()? else { return Ok(None) };
+    let Some(newest) = head_version(repo, &repo.commit(main)?, flow)? else { return Ok(None) };
+    if version > newest {
+        return Ok(None);
+    }
+    let mut walk = Walk::new(repo, flow, main);
+    let mut other = None;
+    while let Some(step) = walk.next()? {
+        if step.trailer.version != version {
+            continue;
+        }
+        match manifest(repo, &step.commit, flow)? {
+            Some(read) if read.manifest.version == version && read.state == step.trailer.state => {
+                return Ok(Some(stored(read, step)));
+            }
+            _ => other = other.or(Some(step.id)),
+        }
+    }
+    match other {
+        Some(id) => Err(damaged(format!("commit {id} does not hold version {version} of {flow} as it says"))),
+        None => Ok(None),
+    }
+}
+
+/// The number of the newest version, from the first line of its manifest.
+fn head_version(repo: &Repo, tip: &Commit, flow: &FlowName) -> Result<Option<FlowVersion>, StoreError> {
+    let Some(text) = manifest_text(repo, tip, flow)? else { return Ok(None) };
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap_or_default())
+        .map_err(|error| damaged(format!("the manifest of {flow} at main cannot be read")).because(error))?;
+    let version = first["version"].as_u64().and_then(FlowVersion::new);
+    version.map(Some).ok_or_else(|| damaged(format!("the manifest of {flow} at main has no flow version")))
+}
+
+/// Lists versions, newest first, by what the commits say.
+pub(super) fn log(repo: &Repo, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
+    let Some(main) = repo.main()? else { return Ok(Vec::new()) };
+    let Some(newest) = head_version(repo, &repo.commit(main)?, flow)? else { return Ok(Vec::new()) };
+    let mut walk = Walk::new(repo, flow, main);
+    let mut versions = BTreeMap::new();
+    while let Some(step) = walk.next()? {
+        let version = step.trailer.version;
+        if version <= newest {
+            // Of two with one number the nearer counts: somebody went back, and history went on from there.
+            versions.entry(version).or_insert_with(|| VersionInfo {
+                version,
+                comment: step.trailer.comment,
+                author: step.commit.author,
+                timestamp_ms: step.commit.author_seconds.saturating_mul(1000),
+            });
+        }
+        if version == FlowVersion::FIRST && step.alone {
+            break;
+        }
+    }
+    Ok(versions.into_values().rev().collect())
+}
+
+/// Lists flows, sorted.
+pub(super) fn flows(repo: &Repo) -> Result<Vec<FlowName>, StoreError> {
+    let Some(main) = repo.main()? else { return Ok(Vec::new()) };
+    let top = repo.tree(repo.commit(main)?.tree)?;
+    let mut flows = Vec::new();
+    for bucket in top.entries().iter().filter(|entry| entry.is_directory()) {
+        let Ok(name) = std::str::from_utf8(&bucket.name) else { continue };
+        for dir in repo.tree(bucket.id)?.entries().iter().filter(|entry| entry.is_directory()) {
+            let flow = std::str::from_utf8(&dir.name).ok().and_then(|dir| layout::flow_of_dir(name, dir));
+            let Some(flow) = flow else { continue };
+            if repo.tree(dir.id)?.get(layout::MANIFEST.as_bytes()).is_some() {
+                flows.push(flow);
+            }
+        }
+    }
+    flows.sort_unstable();
+    Ok(flows)
+}
+
+/// The tree of the flow in the commit that `version` was read from.
+pub(super) fn tree_of(
+    repo: &Repo,
+    flow: &FlowName,
+    version: &StoredVersion,
+) -> Result<std::sync::Arc<Tree>, StoreError> {
+    let token = &version.inner.token;
+    let missing =
+        || damaged(format!("version {} of {flow} was not read from this repository", version.manifest.version));
+    let id: ObjectId = token.parse().map_err(|_| missing())?;
+    flow_tree(repo, &repo.commit(id)?, flow)?.ok_or_else(missing)
+}
+
+/// Reads a chunk below the tree of its flow.
+pub(super) fn chunk(
+    repo: &Repo,
+    flow: &FlowName,
+    tree: &Tree,
+    list: &List,
+    chunk: &ChunkRef,
+) -> Result<Vec<u8>, StoreError> {
+    let mut path = layout::list_dirs(list);
+    path.push(layout::chunk_file(list, chunk));
+    let shown = || format!("{}/{}/{}", flow.bucket(), layout::flow_dir(flow), path.join("/"));
+    let entry = repo.entry(tree, &path)?;
+    let entry = entry.ok_or_else(|| damaged(format!("chunk {} is missing: there is no {}", chunk.full, shown())))?;
+    let text = repo
+        .object(entry.id, Kind::Blob)
+        .map_err(|error| damaged(format!("chunk {} in {} cannot be read", chunk.full, shown())).because(error))?;
+    if Digest::of(&text) != chunk.full {
+        return Err(damaged(format!("chunk {} is damaged: {} has another digest", chunk.full, shown())));
+    }
+    Ok(text)
+}
+
+/// Reads a part of a spilled value below the tree of its flow.
+pub(super) fn part(
+    repo: &Repo,
+    flow: &FlowName,
+    tree: &Tree,
+    digest: &Digest,
+    part: u32,
+) -> Result<Vec<u8>, StoreError> {
+    let path = [layout::VALUES.to_owned(), digest.to_string(), layout::part_file(part)];
+    let shown = || format!("{}/{}/{}", flow.bucket(), layout::flow_dir(flow), path.join("/"));
+    let entry = repo.entry(tree, &path)?;
+    let entry = entry
+        .ok_or_else(|| damaged(format!("part {part} of spilled value {digest} is missing: there is no {}", shown())))?;
+    let bytes = repo.object(entry.id, Kind::Blob).map_err(|error| {
+        damaged(format!("part {part} of spilled value {digest} in {} cannot be read", shown())).because(error)
+    })?;
+    if super::object::id_of(Kind::Blob, &bytes) != entry.id {
+        return Err(damaged(format!("part {part} of spilled value {digest} is damaged: {}", shown())));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,316 @@
+//! A bare repository: made, recognized, opened, and read.
+//!
+//! Nothing of the environment counts (`GIT_DIR` and its kin), nor any configuration but the repository's own.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gix::ObjectId;
+use gix::object::Kind;
+use gix::prelude::Find as _;
+
+use super::error::{damaged, io_error};
+use super::message::Commit;
+use super::tree::{Entry, Tree};
+use crate::store::fault::step;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// The branch that all versions are on.
+pub(super) const BRANCH: &str = "refs/heads/main";
+
+/// What [`make`] makes besides files.
+const DIRS: [&str; 9] =
+    ["objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags", "info", "hooks", "branches"];
+
+/// What `git init --bare` writes.
+const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+
+const DESCRIPTION: &str = "Unnamed repository; edit this file 'description' to name the repository.\n";
+
+/// The file that writers of ours lock.
+pub(super) const LOCK_FILE: &str = "nifi-idb.lock";
+
+/// Entries of trees that are kept in memory, about 8 MiB.
+const KEPT_TREE_ENTRIES: usize = 64 * 1024;
+
+/// Extensions of the repository format that change nothing for us.
+const HARMLESS_EXTENSIONS: [&str; 5] = ["noop", "noop-v1", "preciousobjects", "partialclone", "worktreeconfig"];
+
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing, an empty directory, or a repository that was not made to its end.
+    Nothing,
+    /// A repository.
+    Repository,
+}
+
+fn configuration(message: String) -> StoreError {
+    StoreError::new(StoreErrorKind::Configuration, message)
+}
+
+/// Looks at a path; what is neither empty nor a repository is refused.
+pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
+    let shown = path.display();
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(io_error("read the directory", path, error)),
+    };
+    if path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir() {
+        return Ok(Found::Repository);
+    }
+    if path.join(".git").exists() {
+        return Err(configuration(format!(
+            "{shown} is a git working copy: give the path of a bare repository, or one that does not exist yet"
+        )));
+    }
+    for entry in entries {
+        let name = entry.map_err(|error| io_error("read the directory", path, error))?.file_name();
+        let name = name.to_string_lossy();
+        let ours =
+            DIRS.contains(&&*name) || ["config", "description"].contains(&&*name) || name.starts_with("tmp_init_");
+        if !ours {
+            return Err(configuration(format!(
+                "{shown} is neither empty nor a git repository (it holds {name:?}): give the path of a bare repository, \
+                 or one that does not exist yet"
+            )));
+        }
+    }
+    Ok(Found::Nothing)
+}
+
+/// Makes a bare repository as `git init --bare` does. Any number of processes may do so at once: all write the same, and
+/// `HEAD`, which makes it a repository, comes last.
+pub(super) fn make(path: &Path) -> Result<(), StoreError> {
+    for dir in std::iter::once(path.to_owned()).chain(DIRS.iter().map(|dir| path.join(dir))) {
+        fs::create_dir_all(&dir).map_err(|error| io_error("make the directory", &dir, error))?;
+    }
+    let head = format!("ref: {BRANCH}\n");
+    for (name, text) in [("description", DESCRIPTION), ("config", CONFIG), ("HEAD", &head)] {
+        let file = path.join(name);
+        let write = || -> io::Result<()> {
+            let mut temp = tempfile::Builder::new().prefix("tmp_init_").permissions(umasked()).tempfile_in(path)?;
+            temp.write_all(text.as_bytes())?;
+            temp.as_file().sync_all()?;
+            match temp.persist_noclobber(&file) {
+                Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+                _ => Ok(()),
+            }
+        };
+        write().map_err(|error| io_error("write", &file, error))?;
+        step("git:init");
+    }
+    let parent = path.parent().unwrap_or(path);
+    for dir in [path, parent] {
+        let synced = fs::File::open(dir).and_then(|file| file.sync_all());
+        synced.map_err(|error| io_error("sync the directory", dir, error))?;
+    }
+    Ok(())
+}
+
+/// The mode of a plain file; the system takes the umask from it.
+fn umasked() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(0o666)
+}
+
+/// Opens a repository, if its format is one that can be read and written here.
+pub(super) fn open(path: &Path) -> Result<Repo, StoreError> {
+    check_config(path)?;
+    let odb = open_objects(path)?;
+    Ok(Repo { path: path.to_owned(), odb: Mutex::new(odb), trees: Mutex::default() })
+}
+
+fn check_config(path: &Path) -> Result<(), StoreError> {
+    let shown = path.display();
+    let file = path.join("config");
+    let bytes = fs::read(&file).map_err(|error| io_error("read", &file, error))?;
+    let config = gix::config::File::from_bytes_no_includes(
+        &bytes,
+        gix::config::file::Metadata::from(gix::config::Source::Local),
+        Default::default(),
+    );
+    let config =
+        config.map_err(|error| configuration(format!("cannot read {}", file.display())).because(error.to_string()))?;
+    let unreadable = |name: &str| configuration(format!("cannot read {name} in {}", file.display()));
+    let bare = config.boolean("core.bare").map_err(|_| unreadable("core.bare"))?;
+    if !bare.unwrap_or_else(|| path.file_name().is_none_or(|name| name != ".git")) {
+        return Err(configuration(format!(
+            "{shown} belongs to a git working copy: only bare repositories are written to"
+        )));
+    }
+    let format = config.integer("core.repositoryformatversion");
+    let format = format.map_err(|_| unreadable("core.repositoryformatversion"))?.unwrap_or(0);
+    if format > 1 {
+        return Err(configuration(format!("{shown} has git repository format {format}: 0 and 1 are supported")));
+    }
+    for section in config.sections_by_name("extensions").into_iter().flatten() {
+        for name in section.value_names() {
+            let name = name.to_string().to_ascii_lowercase();
+            let value = section.value(&*name).map(|value| value.to_string().to_ascii_lowercase()).unwrap_or_default();
+            let harmless = HARMLESS_EXTENSIONS.contains(&&*name)
+                || (name == "objectformat" && value == "sha1")
+                || (name == "refstorage" && value == "files");
+            if !harmless {
+                return Err(configuration(format!(
+                    "{shown} uses git's extension {name}={value}: only sha1 objects and plain reference files are supported"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn open_objects(path: &Path) -> Result<Arc<gix::odb::Store>, StoreError> {
+    let dir = path.join("objects");
+    // Without this, gix asks for the current directory, which may be gone; all our paths are absolute.
+    let options = gix::odb::store::init::Options { current_dir: Some(PathBuf::from("/")), ..Default::default() };
+    let odb = gix::odb::Store::at_opts(dir.clone(), gix::hash::Kind::Sha1, &mut std::iter::empty(), options);
+    odb.map(Arc::new).map_err(|error| io_error("open the git objects in", &dir, error))
+}
+
+/// An open repository.
+pub(super) struct Repo {
+    path: PathBuf,
+    odb: Mutex<Arc<gix::odb::Store>>,
+    /// Trees that were read, newest first: all chunks of a list are found by the same ones.
+    trees: Mutex<VecDeque<(ObjectId, Arc<Tree>)>>,
+}
+
+impl fmt::Debug for Repo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repo").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Repo {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads an object; `None` if it is not there.
+    pub(super) fn try_object(&self, id: ObjectId, kind: Kind) -> Result<Option<Vec<u8>>, StoreError> {
+        let odb = Arc::clone(&*self.odb.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Ok(Some(bytes)) = read(&odb, id, kind) {
+            return Ok(Some(bytes));
+        }
+        // `git gc` may have put the object into another pack, or there are more packs than there was room for.
+        let odb = open_objects(&self.path)?;
+        *self.odb.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&odb);
+        read(&odb, id, kind)
+    }
+
+    /// Reads an object that has to be there.
+    pub(super) fn object(&self, id: ObjectId, kind: Kind) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.try_object(id, kind)?;
+        bytes.ok_or_else(|| damaged(format!("git {kind} {id} is missing in {}: see git fsck", self.path.display())))
+    }
+
+    /// Reads a commit that has to be there.
+    pub(super) fn commit(&self, id: ObjectId) -> Result<Commit, StoreError> {
+        Commit::parse(&self.object(id, Kind::Commit)?).ok_or_else(|| damaged(format!("git commit {id} cannot be read")))
+    }
+
+    /// Reads a tree that has to be there.
+    pub(super) fn tree(&self, id: ObjectId) -> Result<Arc<Tree>, StoreError> {
+        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = trees.iter().position(|(known, _)| *known == id) {
+            return Ok(Arc::clone(&trees[place].1));
+        }
+        drop(trees);
+        let tree = Tree::parse(&self.object(id, Kind::Tree)?);
+        let tree = Arc::new(tree.ok_or_else(|| damaged(format!("git tree {id} cannot be read")))?);
+        trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        trees.push_front((id, Arc::clone(&tree)));
+        let mut entries = 0;
+        trees.retain(|(_, tree)| {
+            // The newest one stays, whatever its length.
+            let keep = entries == 0 || entries + tree.entries().len() <= KEPT_TREE_ENTRIES;
+            entries += tree.entries().len().max(1);
+            keep
+        });
+        Ok(tree)
+    }
+
+    /// Follows names of directories and then of an entry, from a tree.
+    pub(super) fn entry(&self, tree: &Tree, names: &[impl AsRef<str>]) -> Result<Option<Entry>, StoreError> {
+        let Some((first, rest)) = names.split_first() else { return Ok(None) };
+        let Some(entry) = tree.get(first.as_ref().as_bytes()) else { return Ok(None) };
+        match rest {
+            [] => Ok(Some(entry.clone())),
+            _ if entry.is_directory() => self.entry(&*self.tree(entry.id)?, rest),
+            _ => Ok(None),
+        }
+    }
+
+    /// The tree below a tree; `None` if there is no directory of that name.
+    pub(super) fn subtree(&self, tree: &Tree, names: &[impl AsRef<str>]) -> Result<Option<Arc<Tree>>, StoreError> {
+        match self.entry(tree, names)? {
+            Some(entry) if entry.is_directory() => self.tree(entry.id).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether history may end before the first commit, as in a shallow clone.
+    pub(super) fn is_shallow(&self) -> bool {
+        self.path.join("shallow").exists()
+    }
+
+    /// The commit that `main` is at; `None` before the first one.
+    ///
+    /// Read here and not by gix, which keeps `packed-refs` while its time stays the same: another process may have packed
+    /// references, and then moved `main`, within one tick of that clock.
+    pub(super) fn main(&self) -> Result<Option<ObjectId>, StoreError> {
+        let file = self.path.join(BRANCH);
+        // `git pack-refs` may move it from one place to the other between two looks.
+        for _ in 0..2 {
+            match fs::read_to_string(&file) {
+                Ok(text) => return parse_ref(&text, &file).map(Some),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io_error("read", &file, error)),
+            }
+            if let Some(id) = self.packed_main()? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    fn packed_main(&self) -> Result<Option<ObjectId>, StoreError> {
+        let file = self.path.join("packed-refs");
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("read", &file, error)),
+        };
+        let line = text.lines().find_map(|line| line.strip_suffix(BRANCH)?.strip_suffix(' '));
+        line.map(|id| parse_ref(id, &file)).transpose()
+    }
+}
+
+fn parse_ref(text: &str, file: &Path) -> Result<ObjectId, StoreError> {
+    let text = text.trim_end();
+    if text.starts_with("ref:") {
+        return Err(configuration(format!("{} is a symbolic reference: main has to be a branch", file.display())));
+    }
+    text.parse().map_err(|_| damaged(format!("{} holds no commit id", file.display())))
+}
+
+fn read(odb: &Arc<gix::odb::Store>, id: ObjectId, kind: Kind) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut buffer = Vec::new();
+    let mut handle = odb.to_cache_arc();
+    handle.ignore_replacements = true;
+    let found = handle.try_find(&id, &mut buffer).map(|found| found.map(|found| found.kind));
+    match found {
+        Ok(Some(found)) if found == kind => Ok(Some(buffer)),
+        Ok(Some(found)) => Err(damaged(format!("git object {id} is a {found} where a {kind} belongs"))),
+        Ok(None) => Ok(None),
+        Err(error) => Err(damaged(format!("git {kind} {id} cannot be read: see git fsck")).because(error.to_string())),
+    }
+}

@@ -1,0 +1,205 @@
+//! Files that have no name until they are complete and on disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::io_error;
+use crate::store::StoreError;
+
+/// Read-only for all, as git leaves objects.
+const OBJECT_MODE: u32 = 0o444;
+
+/// As git leaves references, before the umask.
+const REF_MODE: u32 = 0o644;
+
+/// How many threads sync at once. A journaling file system takes them all into one commit of its journal.
+const SYNC_THREADS: usize = 8;
+
+/// A file that is being written.
+///
+/// On Linux it has no name (`O_TMPFILE`), so a killed writer leaves nothing. Where that is not to be had it is called
+/// `tmp_…`, which `git gc` and `git prune` clean away.
+#[derive(Debug)]
+pub(super) struct TempFile {
+    file: File,
+    /// Its name for the time being, if it has one.
+    named: Option<PathBuf>,
+    dir: PathBuf,
+}
+
+/// What became of [`TempFile::link`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Linked {
+    /// It has the name now.
+    New,
+    /// The name was taken.
+    Exists,
+}
+
+impl TempFile {
+    /// A file for an object: `prefix` is what git calls such files, `tmp_obj_` or `tmp_pack_`.
+    pub(super) fn object(dir: &Path, prefix: &str) -> Result<Self, StoreError> {
+        Self::create(dir, prefix, OBJECT_MODE)
+    }
+
+    /// A file for a reference.
+    pub(super) fn reference(dir: &Path) -> Result<Self, StoreError> {
+        Self::create(dir, "tmp_ref_", REF_MODE)
+    }
+
+    fn create(dir: &Path, prefix: &str, mode: u32) -> Result<Self, StoreError> {
+        if let Some(file) = unnamed(dir, mode).map_err(|error| io_error("make a file in", dir, error))? {
+            return Ok(Self { file, named: None, dir: dir.to_owned() });
+        }
+        let named = tempfile::Builder::new()
+            .prefix(prefix)
+            .rand_bytes(12)
+            .make_in(dir, |path| OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path));
+        let (file, path) = named.map_err(|error| io_error("make a file in", dir, error))?.into_parts();
+        let path = path.keep().map_err(|error| io_error("keep a file in", dir, error.error))?;
+        Ok(Self { file, named: Some(path), dir: dir.to_owned() })
+    }
+
+    /// Writes at an offset.
+    pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), StoreError> {
+        self.file.write_all_at(bytes, offset).map_err(|error| io_error("write a file in", &self.dir, error))
+    }
+
+    /// Reads up to `buffer`'s length at an offset; fewer only at the end.
+    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, StoreError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io_error("read a file in", &self.dir, error)),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Gives the file its name, unless that is taken. The file keeps its first name, if it has one, until it is dropped.
+    pub(super) fn link(&self, path: &Path) -> io::Result<Linked> {
+        let linked = match &self.named {
+            Some(named) => fs::hard_link(named, path),
+            None => link_unnamed(&self.file, path),
+        };
+        match linked {
+            Ok(()) => Ok(Linked::New),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Linked::Exists),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        if let Some(named) = &self.named {
+            // Nothing to be done if it fails: git cleans such names away.
+            let _ = fs::remove_file(named);
+        }
+    }
+}
+
+/// Opens a file without a name; `None` where the system or the file system has no such thing.
+#[cfg(target_os = "linux")]
+fn unnamed(dir: &Path, mode: u32) -> io::Result<Option<File>> {
+    use rustix::fs::{Mode, OFlags};
+    use rustix::io::Errno;
+    // It gets its name by way of /proc: a plain linkat on the descriptor wants a capability.
+    if !Path::new("/proc/self/fd").exists() {
+        return Ok(None);
+    }
+    match rustix::fs::open(dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::from_raw_mode(mode)) {
+        Ok(file) => Ok(Some(File::from(file))),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed(_dir: &Path, _mode: u32) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+#[cfg(target_os = "linux")]
+fn link_unnamed(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    use rustix::fs::{AtFlags, CWD};
+    let shown = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::linkat(CWD, shown.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn link_unnamed(_file: &File, _path: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// What [`sync`] makes durable.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ToSync<'a> {
+    /// The content of a file.
+    File(&'a TempFile),
+    /// An open file and its path.
+    Open(&'a File, &'a Path),
+    /// The names in a directory.
+    Dir(&'a Path),
+}
+
+impl ToSync<'_> {
+    fn run(self) -> Result<(), StoreError> {
+        match self {
+            Self::File(temp) => temp.file.sync_all().map_err(|error| io_error("sync a file in", &temp.dir, error)),
+            Self::Open(file, path) => file.sync_all().map_err(|error| io_error("sync", path, error)),
+            Self::Dir(dir) => File::open(dir)
+                .and_then(|file| file.sync_all())
+                .map_err(|error| io_error("sync the directory", dir, error)),
+        }
+    }
+}
+
+/// Makes all of it durable, side by side.
+pub(super) fn sync(all: &[ToSync<'_>]) -> Result<(), StoreError> {
+    let threads = all.len().min(SYNC_THREADS);
+    if threads <= 1 {
+        return all.iter().try_for_each(|one| one.run());
+    }
+    let share = all.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let mut shares = all.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let others: Vec<_> =
+            shares.map(|share| scope.spawn(move || share.iter().try_for_each(|one| one.run()))).collect();
+        let mut result = own.iter().try_for_each(|one| one.run());
+        for other in others {
+            // A panicked thread is passed on as one.
+            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(other);
+        }
+        result
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_no_name_until_it_is_linked() {
+        let dir = tempfile::tempdir().unwrap();
+        let temp = TempFile::object(dir.path(), "tmp_obj_").unwrap();
+        temp.write_at(b"abc", 0).unwrap();
+        let path = dir.path().join("x");
+        assert!(!path.exists());
+        sync(&[ToSync::File(&temp), ToSync::Dir(dir.path())]).unwrap();
+        assert_eq!(temp.link(&path).unwrap(), Linked::New);
+        assert_eq!(temp.link(&path).unwrap(), Linked::Exists);
+        drop(temp);
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,119 @@
+//! Trees: reading, changing and writing them; other people's entries are kept as they are.
+
+use gix::ObjectId;
+
+/// The mode of a directory.
+pub(super) const DIRECTORY: u32 = 0o040_000;
+
+/// The mode of a file.
+pub(super) const FILE: u32 = 0o100_644;
+
+/// An entry of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) mode: u32,
+    pub(super) name: Vec<u8>,
+    pub(super) id: ObjectId,
+}
+
+impl Entry {
+    pub(super) fn is_directory(&self) -> bool {
+        self.mode == DIRECTORY
+    }
+}
+
+/// A tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tree(Vec<Entry>);
+
+impl Tree {
+    /// Reads git's form; `None` if it is not that.
+    pub(super) fn parse(mut bytes: &[u8]) -> Option<Self> {
+        let mut entries = Vec::with_capacity(bytes.len() / 64);
+        while !bytes.is_empty() {
+            let space = memchr::memchr(b' ', bytes)?;
+            let mode = u32::from_str_radix(std::str::from_utf8(&bytes[..space]).ok()?, 8).ok()?;
+            let end = space + memchr::memchr(0, &bytes[space..])?;
+            let id = bytes.get(end + 1..end + 21)?;
+            let id = ObjectId::from_bytes_or_panic(id);
+            entries.push(Entry { mode, name: bytes[space + 1..end].to_vec(), id });
+            bytes = &bytes[end + 21..];
+        }
+        Some(Self(entries))
+    }
+
+    /// Makes a tree of entries that have distinct names.
+    pub(super) fn of(mut entries: Vec<Entry>) -> Self {
+        entries.sort_unstable_by(|a, b| sort_key(a).cmp(sort_key(b)));
+        Self(entries)
+    }
+
+    /// Finds an entry.
+    pub(super) fn get(&self, name: &[u8]) -> Option<&Entry> {
+        // A directory sorts as if its name ended in a slash, so there are two places to look at.
+        let find = |mode| {
+            let wanted = Entry { mode, name: name.to_vec(), id: ObjectId::null(gix::hash::Kind::Sha1) };
+            let place = self.0.binary_search_by(|entry| sort_key(entry).cmp(sort_key(&wanted))).ok()?;
+            self.0.get(place)
+        };
+        find(FILE).or_else(|| find(DIRECTORY))
+    }
+
+    /// All entries.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds or replaces the entry of this name.
+    pub(super) fn set(&mut self, mode: u32, name: &str, id: ObjectId) {
+        self.0.retain(|entry| entry.name != name.as_bytes());
+        let entry = Entry { mode, name: name.as_bytes().to_vec(), id };
+        let place = self.0.partition_point(|other| sort_key(other).lt(sort_key(&entry)));
+        self.0.insert(place, entry);
+    }
+
+    /// Writes git's form.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.0.iter().map(|entry| entry.name.len() + 28).sum());
+        for entry in &self.0 {
+            out.extend_from_slice(format!("{:o} ", entry.mode).as_bytes());
+            out.extend_from_slice(&entry.name);
+            out.push(0);
+            out.extend_from_slice(entry.id.as_bytes());
+        }
+        out
+    }
+}
+
+fn sort_key(entry: &Entry) -> impl Iterator<Item = &u8> {
+    entry.name.iter().chain(entry.is_directory().then_some(&b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorts_directories_as_if_they_ended_in_a_slash() {
+        let id = ObjectId::from_bytes_or_panic(&[1; 20]);
+        let entry = |mode, name: &str| Entry { mode, name: name.into(), id };
+        let tree = Tree::of(vec![entry(FILE, "a0"), entry(DIRECTORY, "a"), entry(FILE, "a.json"), entry(FILE, "a-")]);
+        let names: Vec<_> = tree.entries().iter().map(|entry| String::from_utf8_lossy(&entry.name)).collect();
+        assert_eq!(names, ["a-", "a.json", "a", "a0"]);
+        for entry in tree.entries() {
+            assert_eq!(tree.get(&entry.name), Some(entry));
+        }
+        assert_eq!(tree.get(b"b"), None);
+        assert_eq!(Tree::parse(&tree.to_bytes()), Some(tree.clone()));
+        let mut changed = tree.clone();
+        changed.set(DIRECTORY, "a-", id);
+        assert_eq!(changed.entries().len(), 4);
+        assert!(changed.get(b"a-").is_some_and(Entry::is_directory));
+        assert_eq!(Tree::of(changed.entries().to_vec()), changed);
+        assert_eq!(Tree::parse(b"100644 x\0123"), None);
+    }
+}
