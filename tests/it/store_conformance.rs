@@ -1,0 +1,23 @@
+//! What every snapshot store promises, on each of them.
+
+use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::git::GitStore;
+use nifi_idb::store::memory::MemoryStore;
+
+use crate::conformance;
+
+#[test]
+fn memory() {
+    conformance::run(&|| Box::new(MemoryStore::default()));
+}
+
+#[test]
+fn git() {
+    let dir = tempfile::tempdir().unwrap();
+    let number = std::cell::Cell::new(0);
+    conformance::run(&|| {
+        number.set(number.get() + 1);
+        let store = GitStore::new(&dir.path().join(format!("store {}", number.get()))).unwrap();
+        Box::new(store) as Box<dyn SnapshotStore>
+    });
+}
