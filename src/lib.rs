@@ -29,6 +29,9 @@ pub mod chunk;
 /// Joins stages 1 to 6: one batch in, one version out.
 pub mod pipeline;
 
+/// All that reads versions: restore, show, log, verify.
+pub mod history;
+
 /// Stage 6: what happened to every record and to the batch.
 pub mod report;
 
