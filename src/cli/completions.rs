@@ -9,7 +9,7 @@ use crate::exit_status::ExitStatus;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb completions bash > /etc/bash_completion.d/nifi-idb";
 
-/// Prints shell completions.
+/// The flags of `completions`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Completions {

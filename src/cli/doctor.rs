@@ -11,7 +11,7 @@ use crate::exit_status::ExitStatus;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb doctor --store http://127.0.0.1:18080";
 
-/// Says what is configured, reachable and writable, and what is wrong.
+/// The flags of `doctor`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Doctor {

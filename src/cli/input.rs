@@ -146,7 +146,9 @@ fn explain(error: &NormalizeError) -> Failure {
     let failure = Failure::new(status, error.to_string());
     let failure = match stdin_error(error) {
         Some(StdinError::Idle { .. }) => failure.hint("the sender may hang; --idle sets how long silence is borne"),
-        Some(StdinError::Count { .. }) => failure.hint("send the input again, whole; --expect-bytes announced its size"),
+        Some(StdinError::Count { .. }) => {
+            failure.hint("send the input again, whole; --expect-bytes announced its size")
+        }
         None => failure,
     };
     if status == ExitStatus::Input { failure.hint("nothing was written") } else { failure }

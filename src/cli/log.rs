@@ -7,11 +7,11 @@ use clap::{Args, ValueEnum};
 use super::output::{Failure, print};
 use super::store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
-use super::stub::history;
+use crate::history;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb log --store git:snapshots.git --limit 10";
 
-/// Lists versions, newest first.
+/// The flags of `log`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Log {
@@ -38,7 +38,7 @@ impl Log {
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let store = self.store.open(start)?;
         let flow = self.store.existing_flow(&*store)?;
-        let entries = history::log(&*store, &flow, self.limit)?;
+        let entries = history::log(&*store, &flow, self.limit.unwrap_or(usize::MAX))?;
         let lines = entries.iter().map(|entry| match self.format {
             FormatArg::Text => entry.to_text() + "\n",
             FormatArg::Json => entry.to_json() + "\n",

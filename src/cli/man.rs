@@ -9,7 +9,7 @@ use crate::exit_status::ExitStatus;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb man sync | man -l -";
 
-/// Prints a manual page, in roff.
+/// The flags of `man`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Man {

@@ -12,7 +12,6 @@ mod show;
 pub mod signals;
 pub mod stdin;
 mod store_url;
-mod stub;
 mod sync;
 mod units;
 mod usage;
@@ -50,15 +49,23 @@ const AFTER_HELP: &str = "Exit status: 0 done, 1 bug, 2 usage, 3 done with rejec
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Standard input → merge → new version → report
+    /// Merge what standard input holds into a new version, and report
+    ///
+    /// Standard input holds records or changes. Standard output gets a report, an object a line; its last line is the
+    /// summary. Nothing on standard error means success. No byte is written to the store before the input is whole.
     Sync(Box<sync::Sync>),
     /// Write a version's records to standard output
+    ///
+    /// Every chunk is checked against its digests before it is written. If the exit status is not 0, what came out is not
+    /// whole; changes then have no end line.
     Restore(restore::Restore),
     /// List versions, newest first
     Log(log::Log),
     /// Show one record as of a version, or the version's manifest
     Show(show::Show),
     /// Prove that every byte of a version is there
+    ///
+    /// Reads all chunks and spilled values and checks them against their digests, keys and places.
     Verify(verify::Verify),
     /// Say what is configured, reachable and writable, and what is wrong
     Doctor(doctor::Doctor),
@@ -88,7 +95,8 @@ fn wrong_or_help(error: &clap::Error, args: &[OsString]) -> Result<ExitStatus, F
         Err(help) => return output::print(&help).map(|()| ExitStatus::Done),
     };
     // Misspelt commands may be meant to be `sync`; the others read nothing.
-    let reads_nothing = |name: &OsString| Cli::command().find_subcommand(name).is_some_and(|it| it.get_name() != "sync");
+    let reads_nothing =
+        |name: &OsString| Cli::command().find_subcommand(name).is_some_and(|it| it.get_name() != "sync");
     if !args.get(1).is_some_and(reads_nothing) {
         input::drain_stdin();
     }

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 
 use crate::exit_status::ExitStatus;
-use super::stub::history::HistoryError;
+use crate::history::HistoryError;
 use crate::store::StoreError;
 
 /// Standard error is kept below this many bytes: NiFi keeps the first 4,000 in `execution.error`.
@@ -109,7 +109,7 @@ fn failure_text(failure: &Failure) -> String {
 
 /// Appends one line of at most `limit` bytes; what a terminal would act upon becomes a space.
 fn push_line(text: &mut String, line: &str, limit: usize) {
-    const CUT: &str = " …";
+    const CUT: &str = " ...";
     let end = text.len() + limit - CUT.len();
     for character in line.chars() {
         if text.len() + character.len_utf8() > end {
@@ -139,6 +139,6 @@ mod tests {
         }
         let text = failure_text(&failure);
         assert!(text.len() < MAX_ERROR_BYTES && text.lines().count() > 3, "{}", text.len());
-        assert!(text.lines().next().is_some_and(|line| line.ends_with(" …")));
+        assert!(text.lines().next().is_some_and(|line| line.ends_with(" ...")));
     }
 }

@@ -8,13 +8,11 @@ use clap::{Args, ValueEnum};
 use super::output::{Failure, stdout};
 use super::store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
-use super::stub::history::{self, At, RestoreFormat, RestoreOptions};
+use crate::history::{self, At, RestoreFormat, RestoreOptions};
 
 const EXAMPLE: &str = "Example:\n  nifi-idb restore --store git:snapshots.git --at 1 --format records";
 
-/// Writes a version's records to standard output; every byte is checked against its digest while it is written.
-///
-/// After a failure what came out is not whole: changes have no end line then, and the exit status is not 0.
+/// The flags of `restore`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Restore {

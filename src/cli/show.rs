@@ -7,14 +7,13 @@ use clap::Args;
 use super::output::{Failure, print};
 use super::store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
-use super::stub::history::{self, At};
+use crate::history::{self, At};
 use crate::indexeddb::key::{Key, SortableKey};
 
-const EXAMPLE: &str =
-    "Example:\n  nifi-idb show --store git:snapshots.git --object-store data --key '1' --at 3\n  nifi-idb show \
+const EXAMPLE: &str = "Example:\n  nifi-idb show --store git:snapshots.git --object-store data --key '1' --at 3\n  nifi-idb show \
     --store git:snapshots.git --object-store people --key '\"ann\"'";
 
-/// Shows one record as of a version, or, without a key, the version's manifest.
+/// The flags of `show`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Show {

@@ -11,7 +11,7 @@ use super::units::duration;
 use crate::config::{ConfigError, DEFAULT_BUCKET, RegistrySettings, StoreUrl};
 use crate::snapshot::FlowName;
 use crate::store::SnapshotStore;
-use super::stub::git::GitStore;
+use crate::store::git::GitStore;
 use crate::store::memory::MemoryStore;
 use crate::store::registry::RegistryStore;
 
@@ -100,7 +100,7 @@ impl StoreArgs {
     /// Settings that are wrong, and a path that is no repository.
     pub fn open(&self, start: Instant) -> Result<Box<dyn SnapshotStore>, Failure> {
         Ok(match StoreUrl::parse(&self.store)? {
-            StoreUrl::Git(path) => Box::new(GitStore::open(&path)?),
+            StoreUrl::Git(path) => Box::new(GitStore::new(&path)?),
             StoreUrl::Memory => Box::new(MemoryStore::default()),
             StoreUrl::Registry(url) => {
                 Box::new(RegistryStore::open(self.registry().options(&url, self.deadline_at(start))?)?)

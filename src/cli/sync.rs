@@ -9,15 +9,15 @@ use clap::{Args, ValueEnum};
 
 use super::input::{Rejects, drain_stdin, read_batch};
 use super::output::{Failure, stdout};
-use super::stdin::{DEFAULT_IDLE, StdinReader};
+use super::stdin::StdinReader;
 use super::store_url::StoreArgs;
 use super::units::duration;
 use crate::decode::{DEFAULT_MAX_LINE_BYTES, DecodeOptions, Input, Mode};
 use crate::exit_status::ExitStatus;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value;
-use crate::normalize::{Batch, DEFAULT_SKEW_MS, NormalizeOptions};
-use super::stub::pipeline::{NewEpoch, SyncOptions, sync};
+use crate::normalize::{Batch, NormalizeOptions};
+use crate::pipeline::{NewEpoch, SyncOptions, sync};
 use crate::report::{Outcome, ReportLines, Summary};
 use crate::snapshot::SourceId;
 use crate::store::SnapshotStore;
@@ -28,9 +28,7 @@ const MAX_TIME_MS: i64 = 8_640_000_000_000_000;
 const EXAMPLE: &str = "Example:\n  nifi-idb sync --store git:snapshots.git --database myDatabase --object-store data \
     --key-path id < records.ndjson\n\nIn NiFi (ExecuteStreamCommand) add --expect-bytes ${fileSize} --batch-id ${uuid}.";
 
-/// Merges the records or changes on standard input with what is stored, and writes a new version.
-///
-/// Standard output gets a report, NDJSON; its last line is the summary. Nothing on standard error means success.
+/// The flags of `sync`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Sync {
@@ -131,10 +129,10 @@ pub struct Sync {
     dry_run: bool,
 }
 
-/// [`DEFAULT_IDLE`] as a flag's value.
+/// [`super::stdin::DEFAULT_IDLE`] as a flag's value.
 const IDLE_TEXT: &str = "60s";
 
-/// [`DEFAULT_SKEW_MS`] as a flag's value.
+/// [`crate::normalize::DEFAULT_SKEW_MS`] as a flag's value.
 const SKEW_TEXT: &str = "5m";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -257,7 +255,6 @@ impl Sync {
             }),
             dry_run: self.dry_run,
             deadline: self.store.deadline_at(start),
-            rejected: batch.rejected,
         };
         let flow = match self.store.flow_name(&batch.header.schema.name.to_file_name()) {
             Ok(flow) => flow,
@@ -285,12 +282,7 @@ impl Sync {
         Summary::new(outcome, name)
     }
 
-    fn write(
-        &self,
-        summary: &Summary,
-        rejects: &mut ReportLines,
-        lines: &mut ReportLines,
-    ) -> Result<(), Failure> {
+    fn write(&self, summary: &Summary, rejects: &mut ReportLines, lines: &mut ReportLines) -> Result<(), Failure> {
         let mut out = stdout()?;
         let mut write = || {
             if self.report == ReportArg::Lines {
@@ -335,6 +327,8 @@ fn now_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::stdin::DEFAULT_IDLE;
+    use crate::normalize::DEFAULT_SKEW_MS;
 
     #[test]
     fn shown_defaults_are_the_real_ones() {

@@ -7,11 +7,11 @@ use clap::Args;
 use super::output::{Failure, print};
 use super::store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
-use super::stub::history::{self, At};
+use crate::history::{self, At, Verified};
 
 const EXAMPLE: &str = "Example:\n  nifi-idb verify --store git:snapshots.git --chain";
 
-/// Reads every byte of a version and checks it against its digests.
+/// The flags of `verify`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Verify {
@@ -34,7 +34,17 @@ impl Verify {
         let flow = self.store.existing_flow(&*store)?;
         let version = history::open_version(&*store, &flow, self.at)?;
         let verified = history::verify(&*store, &flow, &version, self.chain)?;
-        print(&(verified.to_string() + "\n"))?;
+        let Verified { chunks, records, bytes, spilled, versions } = verified;
+        let number = version.manifest.version;
+        let before =
+            if self.chain { format!(" and the states of {versions} versions before it") } else { String::new() };
+        let text = format!(
+            "version {number} of {flow}{before}: whole; {records} records in {chunks} chunks, {spilled} spilled values, \
+             {bytes} bytes\nroot={} state={}\n",
+            version.manifest.root(),
+            version.state,
+        );
+        print(&text)?;
         Ok(ExitStatus::Done)
     }
 }
