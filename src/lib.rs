@@ -5,11 +5,11 @@ pub mod exit_status;
 /// One refused line and why.
 pub mod rejection;
 
-/// The command line: what only the process's edge does.
-pub mod cli {
-    /// Standard input: idle limit, byte count, draining.
-    pub mod stdin;
-}
+/// The command line: flags to library calls, and what only the process's edge does.
+pub mod cli;
+
+/// What flags and environment say about the snapshot store: checked once, then read-only.
+pub mod config;
 
 /// Stage 1: turns bytes into changes; its page is `CHANGES.md`.
 pub mod decode;

@@ -7,4 +7,5 @@ mod git_store;
 mod pipeline;
 mod registry_contract;
 mod registry_double;
+mod stdio;
 mod store_conformance;

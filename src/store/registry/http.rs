@@ -296,6 +296,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// 0 to 1, different from process to process and from call to call. It decides how long to wait and nothing else.
+#[expect(clippy::disallowed_methods, reason = "a seed for pauses; no result depends on it")]
 fn jitter() -> f64 {
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let seed = format!("{} {:?} {}", std::process::id(), std::thread::current().id(), time.as_nanos());
