@@ -162,9 +162,13 @@ fn chunk(text: &str) -> (List, ChunkRef) {
 }
 
 fn stored_chunk(text: &str) -> Reply {
+    stored_chunk_in(CHUNKS, text)
+}
+
+fn stored_chunk_in(bucket: &str, text: &str) -> Reply {
     let (list, chunk) = chunk(text);
     let mut body = snapshot(chunk_contents(&list, &chunk, text.as_bytes()).unwrap());
-    body["snapshotMetadata"] = json!({"version": 1, "bucketIdentifier": CHUNKS});
+    body["snapshotMetadata"] = json!({"version": 1, "bucketIdentifier": bucket});
     say(200, body.to_string())
 }
 
@@ -190,6 +194,8 @@ fn chunks_are_written_once_and_found_again() {
     assert_eq!(upload(text, vec![say(200, "{}"), say(500, ""), stored_chunk(text)]).unwrap(), (0, 3));
     // Something else lies there; the id lies in another bucket.
     assert_eq!(upload(text, vec![say(500, ""), stored_chunk("{}\n"), say(200, "{}"), echo()]).unwrap(), (1, 4));
+    let elsewhere = stored_chunk_in(BUCKET, text);
+    assert_eq!(upload(text, vec![say(500, ""), elsewhere, say(200, "{}"), echo()]).unwrap(), (1, 4));
     assert_eq!(upload(text, vec![say(500, ""), say(404, ""), say(404, ""), say(200, "{}"), echo()]).unwrap(), (1, 5));
     // An orphaned number.
     let mut replies = vec![say(200, "{}")];
@@ -392,4 +398,22 @@ fn few_records_travel_inside_and_many_in_flows_of_their_own() {
         // The parent comes last: it is the commit.
         assert!(calls[posts - 1].contains(&place::flow_id(&name())));
     }
+}
+
+#[test]
+fn parts_of_spilled_values_are_found_under_salted_ids_too() {
+    let server = Scripted::start(vec![say(404, ""), stored_chunk("abc")]);
+    let (head, digest) = (head(), Digest::of(b"abc"));
+    assert_eq!(open(&server).read_part(&name(), &head, &digest, 3).unwrap(), b"abc");
+    let ids = [0, 1].map(|salt| format!("GET /flows/{}/versions/1", place::part_id(CHUNKS, &digest, 3, salt)));
+    assert_eq!(server.calls(), ids);
+    let server = Scripted::start(vec![say(404, ""); MAX_SALTS as usize]);
+    let error = open(&server).read_part(&name(), &head, &digest, 3).unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Damaged);
+    let server = Scripted::start(vec![say(200, "{}"), Reply::Echo("", ""), Reply::Echo("", "")]);
+    let store = open(&server);
+    let mut writer = store.writer(&name(), Some(&head)).unwrap();
+    writer.write_part(&digest, 3, b"abc").unwrap();
+    writer.commit(&next()).unwrap();
+    assert!(server.asked()[0].body.contains(&format!("{digest}.part3")));
 }
