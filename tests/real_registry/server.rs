@@ -260,7 +260,7 @@ impl RealRegistry {
         let console = File::create(self.folder().join("logs/console.log"))?;
         let heap = std::env::var("REGISTRY_HEAP").unwrap_or_else(|_| HEAP.to_owned());
         // Official distributions have some of the jars in folders of their own.
-        let class_path = format!("conf:{lib}/*:{lib}/shared/*:{lib}/java11/*");
+        let class_path = format!("conf:{lib}/*:{lib}/shared/*:{lib}/java11/*:{lib}/spp/*");
         let mut command = Command::new(&self.distribution.java);
         command.arg(format!("-Xmx{heap}")).arg("-cp").arg(class_path);
         // 0.8 reaches into the JDK.
