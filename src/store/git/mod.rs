@@ -4,6 +4,7 @@
 //! compressed beside the merge, on disk before `main` moves, and guarded by a lock that dies with its process.
 
 mod error;
+mod flow_trees;
 mod history;
 mod layout;
 mod lock;
@@ -16,6 +17,7 @@ mod rendering;
 mod repo;
 mod sink;
 mod temp;
+mod top;
 mod tree;
 mod writer;
 
