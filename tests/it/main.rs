@@ -3,8 +3,10 @@
 #[path = "../shared/conformance.rs"]
 mod conformance;
 
+mod crash;
 mod git_store;
 mod pipeline;
+mod program;
 mod registry_contract;
 mod registry_double;
 mod stdio;
