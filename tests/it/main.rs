@@ -3,6 +3,7 @@
 #[path = "../shared/conformance.rs"]
 mod conformance;
 
+mod concurrency;
 mod crash;
 mod git_store;
 mod pipeline;
@@ -11,3 +12,4 @@ mod registry_contract;
 mod registry_double;
 mod stdio;
 mod store_conformance;
+mod tidy;
