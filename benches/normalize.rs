@@ -69,6 +69,22 @@ fn normalize(criterion: &mut Criterion) {
             });
         });
     }
+    let hostile = [
+        ("hostile-tags", "{\"~set\":[".repeat(256) + &"0,".repeat(200_000) + "0" + &"]}".repeat(256)),
+        ("hostile-order", "{\"b\":0,\"a\":".repeat(511) + "[" + &"0,".repeat(200_000) + "0]" + &"}".repeat(511)),
+    ];
+    group.sample_size(10);
+    for (name, input) in &hostile {
+        group.throughput(Throughput::Bytes(input.len() as u64));
+        group.bench_function(*name, |bencher| {
+            let mut canonicalizer = Canonicalizer::default();
+            let mut out = Vec::new();
+            bencher.iter(|| {
+                out.clear();
+                canonicalizer.value(black_box(input.as_bytes()), &mut out).is_ok()
+            });
+        });
+    }
     group.finish();
     keys(criterion);
 }

@@ -124,7 +124,8 @@ pub(crate) type LineReject = (Option<usize>, Reject);
 
 /// Reads one line that is not blank.
 pub(crate) fn parse(line: &[u8], header: &BatchHeader, last: &mut LastStore) -> Result<Parsed, LineReject> {
-    let envelope = envelope(line).map_err(|reject| (None, reject))?;
+    let mut envelope = Envelope { spans: [Span::default(); MEMBERS], seen: 0, unknown: false };
+    envelope.fill(line).map_err(|reject| (None, reject))?;
     let kind = envelope.kind(line).map_err(|reject| (None, reject))?;
     if kind == Kind::End {
         // A stray member must not make a batch endless: it is the count that counts.
@@ -141,23 +142,6 @@ struct Envelope {
     seen: u16,
     /// There is a member that no line has.
     unknown: bool,
-}
-
-fn envelope(line: &[u8]) -> Result<Envelope, Reject> {
-    let mut envelope = Envelope { spans: [Span::default(); MEMBERS], seen: 0, unknown: false };
-    let mut members = Members::of(line).map_err(broken)?;
-    while let Some(Member { name, value }) = members.next().map_err(broken)? {
-        let Some(member) = member(name.of(line))? else {
-            envelope.unknown = true;
-            continue;
-        };
-        if envelope.seen & (1 << member) != 0 {
-            return Err((code::DUPLICATE_MEMBER, "a member of the line is there twice"));
-        }
-        envelope.seen |= 1 << member;
-        envelope.spans[member] = value;
-    }
-    Ok(envelope)
 }
 
 /// The place of a member by its raw name.
@@ -192,6 +176,23 @@ fn known(name: &[u8]) -> Option<usize> {
 }
 
 impl Envelope {
+    /// Finds the line's members.
+    fn fill(&mut self, line: &[u8]) -> Result<(), Reject> {
+        let mut members = Members::of(line).map_err(broken)?;
+        while let Some(Member { name, value }) = members.next().map_err(broken)? {
+            let Some(member) = member(name.of(line))? else {
+                self.unknown = true;
+                continue;
+            };
+            if self.seen & (1 << member) != 0 {
+                return Err((code::DUPLICATE_MEMBER, "a member of the line is there twice"));
+            }
+            self.seen |= 1 << member;
+            self.spans[member] = value;
+        }
+        Ok(())
+    }
+
     fn get<'a>(&self, member: usize, line: &'a [u8]) -> Option<&'a [u8]> {
         self.span(member).map(|span| span.of(line))
     }
@@ -325,11 +326,31 @@ fn version(raw: &[u8]) -> Option<FlowVersion> {
     integer(raw).and_then(|number| u64::try_from(number).ok()).and_then(FlowVersion::new)
 }
 
-/// A JSON integer, without fraction, exponent or leading zeros.
+/// A JSON integer of at most 18 digits, without fraction, exponent or leading zeros.
 fn integer(raw: &[u8]) -> Option<i64> {
-    let digits = raw.strip_prefix(b"-").unwrap_or(raw);
-    if !digits.iter().all(u8::is_ascii_digit) || (digits.len() > 1 && digits.starts_with(b"0")) {
+    let (negative, digits) = raw.strip_prefix(b"-").map_or((false, raw), |digits| (true, digits));
+    if digits.is_empty() || digits.len() > 18 || (digits.len() > 1 && digits[0] == b'0') {
         return None;
     }
-    std::str::from_utf8(raw).ok()?.parse().ok()
+    let number = digits
+        .iter()
+        .try_fold(0i64, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))?;
+    Some(if negative { -number } else { number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers() {
+        for (text, number) in
+            [("0", Some(0)), ("-0", Some(0)), ("-12", Some(-12)), ("999999999999999999", Some(999_999_999_999_999_999))]
+        {
+            assert_eq!(integer(text.as_bytes()), number);
+        }
+        for text in ["", "-", "01", "-01", "1.0", "1e3", "+1", "1a", "1000000000000000000", "--1"] {
+            assert_eq!(integer(text.as_bytes()), None, "{text}");
+        }
+    }
 }

@@ -308,6 +308,19 @@ mod tests {
     }
 
     #[test]
+    fn blocks_of_64_join_wherever_they_fall() {
+        for pad in 0..200 {
+            let pad = "x".repeat(pad);
+            for inner in [r#""]}\\""#, r#""\\\"]""#, r#""\\\\\\",{"]":[]}"#, r#"[[["\"[{"]]]"#] {
+                let value = format!("[\"{pad}\",{inner},{{}}]");
+                let text = format!("{{\"a\":{value},\"b\":1}}");
+                let expected: [(&[u8], &[u8]); 2] = [(b"a", value.as_bytes()), (b"b", b"1")];
+                assert_eq!(members(text.as_bytes()), Ok(expected.to_vec()), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn depth_has_a_limit_and_takes_no_stack() {
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(members(nested(MAX_DEPTH).as_bytes()).is_ok());

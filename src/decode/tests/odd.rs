@@ -44,7 +44,8 @@ fn a_last_line_without_end() {
     assert!(open(END.trim_end()).end.is_ok());
     let cut = "the input ends after line 2: there is no end line; send it again, whole";
     for line in ["{\"op\":\"cl", "{\"op\":\"clear\",\"store\":\"b\"}", "{\"op\":\"clear\",\"store\":\"b\"}\n", "x"] {
-        assert_eq!(open(line).error(), cut, "{line}");
+        let decoded = open(line);
+        assert_eq!((decoded.error(), decoded.items.len()), (cut, usize::from(line.ends_with('\n'))), "{line}");
     }
     assert!(open("").error().contains("there is no end line"));
     // Cut inside the header: truncated, not misunderstood.
@@ -81,6 +82,17 @@ fn a_sequence_counts_its_lines_rejected_ones_too() {
     assert!(error_of(text(&header, "x\n", 1)).contains(wrong));
     let full = header.replace("\"epoch\"", "\"mode\":\"full\",\"epoch\"");
     assert_eq!(error_of(text(&full, "x\n", 1)), "");
+}
+
+#[test]
+fn object_stores_may_change_from_line_to_line() {
+    let header = HEADER.replace("keyless", "c");
+    let lines =
+        ["b", "c", "c", "b", "x", "b"].map(|name| format!("{{\"op\":\"clear\",\"store\":\"{name}\"}}\n")).concat();
+    let decoded =
+        decode(format!("{header}\n{lines}{{\"op\":\"end\",\"count\":6}}").as_bytes(), DecodeOptions::default());
+    let expected = ["0:0 clear -", "1:1 clear -", "2:1 clear -", "3:0 clear -", code::UNKNOWN_STORE, "5:0 clear -"];
+    assert_eq!(decoded.items, expected);
 }
 
 #[test]

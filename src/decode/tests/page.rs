@@ -147,8 +147,20 @@ fn fixtures_are_decoded_as_ever() {
     let decoded = decode(ALL.as_bytes(), DecodeOptions::default());
     let counts = decoded.end.as_ref().unwrap();
     assert_eq!((counts.changes, counts.rejected), (11, 0));
-    assert_eq!(decoded.items[0], r#"0:1 put 1 {"id":1} 1700000000123 v3"#);
-    assert_eq!(decoded.items[10], r#"10:0 put "k" 5 - -"#);
+    let expected = [
+        r#"0:1 put 1 {"id":1} 1700000000123 v3"#,
+        r#"1:1 put - "x" - {"id":1}"#,
+        "2:1 put - null -5 absent",
+        "3:2 put - [] - -",
+        r#"4:1 put 1 {"id":1} 1700000000123 -"#,
+        "5:1 delete 3 1700000000123 -",
+        r#"6:1 delete {"~binary":"AA=="} 0 v7"#,
+        "7:0 range 1 9 open 1",
+        "8:0 range - [] -",
+        "9:0 clear 1",
+        r#"10:0 put "k" 5 - -"#,
+    ];
+    assert_eq!(decoded.items, expected);
 
     let decoded = decode(BAD.as_bytes(), DecodeOptions::default());
     assert_eq!(decoded.end.as_ref().map(|counts| (counts.changes, counts.rejected)), Ok((0, 30)));

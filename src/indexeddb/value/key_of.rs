@@ -156,9 +156,10 @@ fn dense_items(content: &[u8]) -> Option<Vec<&[u8]>> {
     if items.len() as u64 != length {
         return None;
     }
-    let place = |(index, item)| match read::items(item)?[..] {
-        [at, value] if tags::whole(at) == Some(index) => Some(value),
+    // Their indexes are distinct and below the length.
+    let value = |item| match read::items(item)?[..] {
+        [_, value] => Some(value),
         _ => None,
     };
-    (0..).zip(items).map(place).collect()
+    items.into_iter().map(value).collect()
 }

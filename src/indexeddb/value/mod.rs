@@ -1,7 +1,8 @@
 //! Values: one canonical form for every value that IndexedDB can store.
 //!
-//! This page is the definition; `tests/fixtures/values` holds a case for every rule. Two texts are equal exactly if the
-//! values are.
+//! This page is the definition; `tests/fixtures/values` holds a case for every rule. Equal values have equal texts, but
+//! for error stacks, and for Blobs whose bytes one text holds and the other only names. What JavaScript programs hardly
+//! see is not kept: the order of an object's members, prototypes, property attributes.
 //!
 //! # Text
 //!
@@ -84,7 +85,7 @@ mod tests;
 
 pub use error::{ValueError, ValueErrorReason};
 pub use key_of::sortable_key_of;
-pub use path::at_path;
+pub use path::{at_path, member_name};
 pub use read::{has_references, kind, members, without_stacks};
 pub use tags::MAX_DATE_MS;
 

@@ -330,12 +330,7 @@ impl<'a> Pass<'a> {
             }
             Some(Tag::Id) => self.id(depth)?,
             Some(Tag::Ref) => self.reference(name.offset)?,
-            _ => {
-                // The content of a tag is no top-level object.
-                let members = self.scratch.members.len();
-                self.value(depth)?;
-                self.scratch.members.truncate(members);
-            }
+            _ => self.value(depth)?,
         }
         self.space();
         match self.peek() {

@@ -62,10 +62,7 @@ fn step<'a>(text: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
         b'"' if identifier == "length" => count(string_length(text)?),
         b'[' if identifier == "length" => count(read::items(text)?.len()),
         b'{' => match read::tagged(text) {
-            None => {
-                let escape = if identifier.starts_with('~') { "~" } else { "" };
-                member(text, &format!("{escape}{identifier}"))
-            }
+            None => find(text, &member_name(identifier)),
             Some((b"~utf16", _)) if identifier == "length" => count(string_length(text)?),
             Some((b"~boxed", content)) if identifier == "length" && tags::is_string(content) => {
                 count(string_length(content)?)
@@ -93,8 +90,19 @@ fn name_inside(identifier: &str) -> Vec<u8> {
     name
 }
 
+/// Returns how a member's name stands between the quotes in canonical text, with the `~` escape: what
+/// [`top_member`](super::Canonicalizer::top_member) and [`members`](super::members) know it by.
+pub fn member_name(name: &str) -> Vec<u8> {
+    let escape = if name.starts_with('~') { "~" } else { "" };
+    name_inside(&format!("{escape}{name}"))
+}
+
+/// A member of a tag's content, whose names need no escape.
 fn member<'a>(object: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
-    let wanted = name_inside(identifier);
+    find(object, identifier.as_bytes())
+}
+
+fn find<'a>(object: &'a [u8], wanted: &[u8]) -> Option<Cow<'a, [u8]>> {
     for found in read::each_member(object) {
         let (name, value) = found?;
         if name == wanted {

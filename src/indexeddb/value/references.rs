@@ -113,9 +113,6 @@ pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
             out.extend_from_slice(format!("{{\"~id\":[{fresh},").as_bytes());
             pieces.push(Piece { at: start, end, mark: first, defines: true });
         }
-        if pieces.len() > MAX_DEPTH {
-            return Err(Reason::Depth);
-        }
     }
     // What moved may stand deeper now.
     if depth(&out) > MAX_DEPTH { Err(Reason::Depth) } else { Ok(out) }

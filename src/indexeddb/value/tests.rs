@@ -194,6 +194,7 @@ fn paths() {
     ] {
         assert_eq!(at(path).as_deref(), Some(expected), "{path}");
     }
+    assert_eq!(member_name("~a$\u{e9}"), b"~~a\\u0024\\u00e9");
     for path in
         ["x", "id.x", "u", "u.x", "n.x", "a.b.c.d", "s.length.x", "err.name", "list.0", "~undefined", "blob.data"]
     {

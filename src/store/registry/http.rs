@@ -1,8 +1,6 @@
 //! One HTTP call after another to one Registry: connections, time limits, repetition, and what a status means.
 
-use std::error::Error as _;
 use std::io::Read;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +9,8 @@ use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 
 use super::auth::{Credentials, Secret};
+use super::failure::{Failure, failure, unsent};
+use super::options::{RegistryOptions, base_url, is_loopback, misconfigured};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Largest body that is ever sent, in bytes: a larger one can take a Registry with the usual heap down.
@@ -23,9 +23,6 @@ pub const MAX_ANSWER_BYTES: u64 = 64 << 20;
 /// answered before it had read everything.
 const BIG_BODY_BYTES: usize = 1 << 20;
 
-/// Idle connections are dropped after this long, before Registry drops them (30 s) without notice.
-const POOL_IDLE: Duration = Duration::from_secs(20);
-
 /// Pause before the first repetition; doubled for each one after it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -35,59 +32,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// At most this many characters of an error text of a server go into a message.
 const SHOWN_CHARS: usize = 200;
 
-/// How to reach a Registry.
-#[derive(Clone, Debug)]
-pub struct RegistryOptions {
-    /// `http(s)://host:port`, with or without `/nifi-registry-api`.
-    pub url: String,
-    /// PEM file of the certificate authorities to trust, instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// PEM file of the client certificate chain.
-    pub client_cert_file: Option<PathBuf>,
-    /// PEM file of the client certificate's key.
-    pub client_key_file: Option<PathBuf>,
-    /// Token, or user and password.
-    pub credentials: Credentials,
-    /// Time limit for one connection attempt.
-    pub connect_timeout: Duration,
-    /// Time limit for one call, from its start to the last byte of the answer.
-    pub call_timeout: Duration,
-    /// When everything must be over.
-    pub deadline: Option<Instant>,
-    /// How often a read, or a call that was not sent, is repeated.
-    pub retries: u32,
-}
-
-impl RegistryOptions {
-    /// The Registry at `url`, without credentials: 10 s to connect, 120 s a call, 4 repetitions, no deadline.
-    pub fn new(url: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            ca_file: None,
-            client_cert_file: None,
-            client_key_file: None,
-            credentials: Credentials::None,
-            connect_timeout: Duration::from_secs(10),
-            call_timeout: Duration::from_secs(120),
-            deadline: None,
-            retries: 4,
-        }
-    }
-}
-
 /// An answer: status and body.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
-}
-
-/// A call without an answer.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// Whether the server may have got the request.
-    pub(super) sent: bool,
-    pub(super) error: StoreError,
 }
 
 /// A Registry's REST API.
@@ -200,7 +149,11 @@ impl Http {
     /// Waits before repetition number `repetition` (from 0), or gives `error` back if the deadline does not allow it.
     pub(super) fn pause(&self, repetition: u32, error: StoreError) -> Result<(), StoreError> {
         let longest = FIRST_PAUSE.saturating_mul(1 << repetition.min(10)).min(LONGEST_PAUSE);
-        let pause = longest.mul_f64(jitter());
+        self.wait(longest.mul_f64(jitter()), error)
+    }
+
+    /// Waits, or gives `error` back if the deadline does not allow it.
+    pub(super) fn wait(&self, pause: Duration, error: StoreError) -> Result<(), StoreError> {
         match self.options.deadline {
             Some(deadline) if Instant::now() + pause >= deadline => Err(error),
             _ => {
@@ -211,11 +164,17 @@ impl Http {
     }
 
     fn call(&self, method: &'static str, path: &str, body: Option<&[u8]>) -> Result<Answer, Failure> {
-        let answer = self.send(method, path, body)?;
+        let send = || {
+            self.send(method, path, body).map_err(|mut failure| {
+                failure.error.message = format!("{} at {}", failure.error.message, self.origin());
+                failure
+            })
+        };
+        let answer = send()?;
         if answer.status == 401 && matches!(self.options.credentials, Credentials::Login { .. }) {
             // The token has expired, or the Registry's key has changed.
             *lock(&self.bearer) = None;
-            return self.send(method, path, body);
+            return send();
         }
         Ok(answer)
     }
@@ -240,7 +199,10 @@ impl Http {
         let response = request.timeout(left).send().map_err(|error| failure(error, method, path))?;
         let status = response.status().as_u16();
         let cut = |error| Failure { sent: true, error };
-        let body = read_body(response, end).map_err(|cause| cut(transient(&cause, method, path)))?;
+        let body = read_body(response, end).map_err(|(kind, cause)| {
+            let message = format!("{cause}: {method} {path}");
+            cut(StoreError::new(kind, message))
+        })?;
         Ok(Answer { status, body })
     }
 
@@ -285,35 +247,9 @@ impl Http {
         if let Some(client) = &*client {
             return Ok(client.clone());
         }
-        let built = self.build()?;
+        let built = self.options.client(&self.base)?;
         *client = Some(built.clone());
         Ok(built)
-    }
-
-    fn build(&self) -> Result<Client, StoreError> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("nifi-idb/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.options.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_nodelay(true);
-        if is_loopback(&self.base) {
-            builder = builder.no_proxy();
-        }
-        // Fails if the program has chosen a provider already, which then is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        if let Some(path) = &self.options.ca_file {
-            let certificates = reqwest::Certificate::from_pem_bundle(&read_file(path)?).map_err(|_| no_pem(path))?;
-            if certificates.is_empty() {
-                return Err(no_pem(path));
-            }
-            builder = builder.tls_certs_only(certificates);
-        }
-        if let (Some(certificate), Some(key)) = (&self.options.client_cert_file, &self.options.client_key_file) {
-            let pem = [read_file(certificate)?, b"\n".to_vec(), read_file(key)?].concat();
-            builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(|_| no_pem(certificate))?);
-        }
-        builder.build().map_err(|error| misconfigured("no HTTP client can be made").because(error.without_url()))
     }
 
     fn forget_connections(&self, body: &[u8]) {
@@ -323,31 +259,6 @@ impl Http {
     }
 }
 
-/// `http(s)://host[:port]/…/nifi-registry-api`.
-fn base_url(text: &str) -> Result<Url, StoreError> {
-    let error = || misconfigured("not the URL of a NiFi Registry (http://host:port or https://host:port)");
-    let mut url = Url::parse(text.trim()).map_err(|_| error())?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(error());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(misconfigured("the Registry's URL holds credentials: give them in the environment or a file"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(error());
-    }
-    let path = url.path().trim_end_matches('/').trim_end_matches("/nifi-registry-api");
-    // People copy the address of the user interface.
-    let path = format!("{}/nifi-registry-api", path.trim_end_matches("/nifi-registry"));
-    url.set_path(&path);
-    Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 fn bearer(token: &Secret) -> Result<HeaderValue, StoreError> {
     let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
     let mut value = value.map_err(|_| StoreError::new(StoreErrorKind::Denied, "the Registry's login gave no token"))?;
@@ -355,74 +266,28 @@ fn bearer(token: &Secret) -> Result<HeaderValue, StoreError> {
     Ok(value)
 }
 
-fn read_body(mut response: Response, end: Instant) -> Result<Vec<u8>, String> {
+fn read_body(mut response: Response, end: Instant) -> Result<Vec<u8>, (StoreErrorKind, String)> {
     let mut body = Vec::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let count = response.read(&mut buffer).map_err(|_| "the answer was cut off".to_owned())?;
+        let cut = |_| (StoreErrorKind::Transient, "the answer was cut off".to_owned());
+        let count = response.read(&mut buffer).map_err(cut)?;
         if count == 0 {
             return Ok(body);
         }
         body.extend_from_slice(buffer.get(..count).unwrap_or_default());
         if body.len() as u64 > MAX_ANSWER_BYTES {
-            return Err(format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"));
+            let message = format!("the answer is longer than {MAX_ANSWER_BYTES} bytes");
+            return Err((StoreErrorKind::Damaged, message));
         }
         if Instant::now() > end {
-            return Err("the answer took too long".to_owned());
+            return Err((StoreErrorKind::Transient, "the answer took too long".to_owned()));
         }
-    }
-}
-
-fn failure(error: reqwest::Error, method: &str, path: &str) -> Failure {
-    let error = error.without_url();
-    let (timeout, connect) = (error.is_timeout(), error.is_connect());
-    let mut cause = error.to_string();
-    let mut kind = StoreErrorKind::Transient;
-    let mut below = error.source();
-    while let Some(error) = below {
-        cause = error.to_string();
-        kind = tls_kind(error).unwrap_or(kind);
-        below = error.source();
-    }
-    if timeout {
-        cause = if connect { "no connection in time".to_owned() } else { "no answer in time".to_owned() };
-    }
-    let message = format!("{cause}: {method} {path}");
-    Failure { sent: !connect, error: StoreError { kind, message, source: Some(Box::new(error)) } }
-}
-
-/// What a failure of TLS means; `None` for any other error, and for one that may go away.
-fn tls_kind(error: &(dyn std::error::Error + 'static)) -> Option<StoreErrorKind> {
-    let error = match error.downcast_ref::<rustls::Error>() {
-        Some(error) => error,
-        None => error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()?,
-    };
-    match error {
-        rustls::Error::InvalidCertificate(_) => Some(StoreErrorKind::Configuration),
-        rustls::Error::AlertReceived(_) => Some(StoreErrorKind::Denied),
-        rustls::Error::InvalidMessage(_) => Some(StoreErrorKind::Configuration),
-        _ => None,
     }
 }
 
 fn transient(cause: &str, method: &str, path: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Transient, format!("{cause}: {method} {path}"))
-}
-
-fn unsent(error: StoreError) -> Failure {
-    Failure { sent: false, error }
-}
-
-fn misconfigured(message: &str) -> StoreError {
-    StoreError::new(StoreErrorKind::Configuration, message)
-}
-
-fn no_pem(path: &std::path::Path) -> StoreError {
-    misconfigured(&format!("no PEM certificate (or no key for it): {}", path.display()))
-}
-
-fn read_file(path: &std::path::Path) -> Result<Vec<u8>, StoreError> {
-    std::fs::read(path).map_err(|error| misconfigured(&format!("cannot read {}", path.display())).because(error))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -442,27 +307,6 @@ fn jitter() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn urls_of_a_registry() {
-        let base = |text: &str| base_url(text).map(|url| url.to_string()).map_err(|error| error.kind);
-        let expected = Ok("http://r:18080/nifi-registry-api".to_owned());
-        for text in
-            ["http://r:18080", "http://r:18080/", "http://r:18080/nifi-registry-api/", "http://r:18080/nifi-registry"]
-        {
-            assert_eq!(base(text), expected, "{text}");
-        }
-        assert_eq!(base("https://p/a"), Ok("https://p/a/nifi-registry-api".to_owned()));
-        for text in ["", "r:18080", "ftp://r", "http://u:p@r", "http://r?x", "http://r#x"] {
-            assert_eq!(base(text), Err(StoreErrorKind::Configuration), "{text}");
-        }
-        assert!(!base_url("http://u:hunter2@r").unwrap_err().message.contains("hunter2"));
-        for (text, expected) in
-            [("http://127.0.0.1:1", true), ("http://[::1]", true), ("http://localhost", true), ("http://r", false)]
-        {
-            assert_eq!(is_loopback(&Url::parse(text).unwrap()), expected, "{text}");
-        }
-    }
 
     #[test]
     fn error_texts_are_bounded_and_plain() {
@@ -485,7 +329,7 @@ mod tests {
         assert!(!failure.sent && failure.error.kind == StoreErrorKind::Transient, "{failure:?}");
         options.deadline = Some(Instant::now());
         let error = Http::open(options).unwrap().get("/x").unwrap_err();
-        assert_eq!(error.message, "the deadline is reached: GET /x");
+        assert_eq!(error.message, "the deadline is reached: GET /x at http://127.0.0.1:9");
     }
 
     #[test]

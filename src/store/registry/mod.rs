@@ -5,14 +5,17 @@
 //! Registry's compare-and-swap; [`writer`] has the order of steps, [`crate::store::envelope`] what a version looks like.
 
 mod auth;
+mod failure;
 mod http;
+mod options;
 mod place;
 mod types;
 mod upload;
 mod writer;
 
 pub use self::auth::{Credentials, Secret};
-pub use self::http::{MAX_ANSWER_BYTES, MAX_POST_BYTES, RegistryOptions};
+pub use self::http::{MAX_ANSWER_BYTES, MAX_POST_BYTES};
+pub use self::options::RegistryOptions;
 pub use self::upload::{MAX_SALTS, PARALLEL_UPLOADS};
 
 use std::collections::BTreeMap;
@@ -52,12 +55,11 @@ impl RegistryStore {
     fn snapshot(&self, flow: &FlowName, which: &str) -> Result<Option<Snapshot>, StoreError> {
         let known = self.known_place(flow);
         let id = known.map_or_else(|| place::flow_id(flow), |place| place.flow);
-        if let Some(snapshot) = self.snapshot_of(&id, which)? {
-            if snapshot.frame.bucket.name == flow.bucket() && snapshot.frame.flow.name == flow.flow() {
-                return Ok(Some(snapshot));
-            }
+        let named = |frame: &Frame| frame.bucket.name == flow.bucket() && frame.flow.name == flow.flow();
+        match self.snapshot_of(&id, which)? {
+            Some(snapshot) if named(&snapshot.frame) => return Ok(Some(snapshot)),
+            _ => self.forget(flow),
         }
-        self.forget(flow);
         match self.find(flow)? {
             Some(place) if place.flow != id => self.snapshot_of(&place.flow, which),
             _ => Ok(None),
@@ -228,10 +230,9 @@ impl SnapshotStore for RegistryStore {
         for salt in 0..MAX_SALTS {
             let Some(bucket) = &bucket else { break };
             let id = place::part_id(bucket, digest, part, salt);
-            if let Some((_, contents)) = self.flow_contents(&id)? {
-                if let Some(text) = contents.texts.into_iter().next() {
-                    return Ok(text.into_bytes());
-                }
+            let contents = self.flow_contents(&id)?;
+            if let Some(text) = contents.and_then(|(_, contents)| contents.texts.into_iter().next()) {
+                return Ok(text.into_bytes());
             }
         }
         let message = format!("part {part} of spilled value {digest} is missing: {flow} in {}", self.describe());
@@ -257,7 +258,7 @@ impl SnapshotStore for RegistryStore {
         });
         let access = self.http.get("/access").ok().flatten();
         let access: Option<Access> = access.and_then(|body| read("GET /access", &body).ok());
-        if let Some(Access { identity, resource_permissions }) = access {
+        if let Some(Access { identity, resource_permissions }) = access.filter(|access| !access.identity.is_empty()) {
             let buckets = resource_permissions.buckets;
             let can = |allowed: bool| if allowed { "can" } else { "cannot" };
             let (reads, writes) = (can(buckets.can_read), can(buckets.can_write));
@@ -266,3 +267,8 @@ impl SnapshotStore for RegistryStore {
         Ok(lines)
     }
 }
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;

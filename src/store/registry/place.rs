@@ -187,10 +187,11 @@ impl RegistryStore {
         }
         let bucket = self.find_or_create_bucket(flow.bucket(), "IndexedDB databases, written by nifi-idb")?;
         let path = format!("/buckets/{bucket}/flows");
-        let mut body = json!({"description": FLOW_DESCRIPTION, "name": flow.flow(), "type": "Flow"});
-        // With our id first. It is taken if a bucket was renamed: then without.
-        for id in [Some(flow_id(flow)), None] {
-            body["identifier"] = id.map_or(serde_json::Value::Null, serde_json::Value::from);
+        let without_id = json!({"description": FLOW_DESCRIPTION, "name": flow.flow(), "type": "Flow"});
+        let mut with_id = without_id.clone();
+        with_id["identifier"] = flow_id(flow).into();
+        // The id is taken if a bucket was renamed.
+        for body in [with_id, without_id] {
             let answer = self.http.post(&path, body.to_string().as_bytes()).map_err(|failure| failure.error)?;
             if answer.is_success() {
                 let made: Flow = read(&format!("POST {path}"), &answer.body)?;

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::RegistryStore;
-use super::http::{Answer, Failure};
+use super::failure::Failure;
+use super::http::Answer;
 use super::place::{chunk_id, part_id};
 use crate::snapshot::{ChunkRef, Digest, List};
 use crate::store::envelope::{Contents, Coordinates, chunk_contents, part_contents, snapshot};
@@ -87,8 +88,15 @@ impl Upload {
         if self.is_in(&Contents::from_snapshot(body)?) {
             return Ok(());
         }
-        let message = format!("the Registry stored another text than was sent: chunk {}", self.digest());
-        Err(StoreError::new(StoreErrorKind::Damaged, message))
+        Err(StoreError::new(StoreErrorKind::Damaged, "the Registry stored another text than was sent"))
+    }
+
+    fn name_in(&self, error: StoreError) -> StoreError {
+        let message = match self {
+            Self::Chunk(_, chunk, _) => format!("{}; chunk {}", error.message, chunk.full),
+            Self::Part(digest, part, _) => format!("{}; part {part} of spilled value {digest}", error.message),
+        };
+        StoreError { message, ..error }
     }
 
     fn description(&self) -> &'static str {
@@ -110,7 +118,7 @@ impl RegistryStore {
                 let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 uploads.get(index).map(|upload| (index, upload))
             } {
-                let result = self.upload(bucket, upload);
+                let result = self.upload(bucket, upload).map_err(|error| upload.name_in(error));
                 results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
             }
         };
@@ -145,7 +153,7 @@ impl RegistryStore {
                 Attempt::Blocked(reason) => reasons.push(reason),
             }
         }
-        let message = format!("{MAX_SALTS} flows for chunk {} cannot be used: {}", upload.digest(), reasons.join("; "));
+        let message = format!("none of {MAX_SALTS} flows can be used: {}", reasons.join("; "));
         Err(StoreError::new(StoreErrorKind::Refused, message))
     }
 

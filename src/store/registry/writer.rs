@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::RegistryStore;
-use super::http::{Answer, Failure};
+use super::failure::Failure;
+use super::http::Answer;
 use super::place::{Place, Token};
-use super::types::{Metadata, read};
+use super::types::{Frame, Metadata, read};
 use super::upload::Upload;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, StateId};
 use crate::store::envelope::{
@@ -28,8 +30,11 @@ const BATCH_BYTES: usize = 4 << 20;
 /// New system chunks wait for the commit, which decides where they go, up to this many bytes.
 const WAITING_BYTES: usize = 4 << 20;
 
-/// How often a parent is posted before its number counts as orphaned.
+/// How often a parent is posted before its number counts as orphaned. Not more: what killed one POST may be its size.
 const MAX_POSTS: u32 = 2;
+
+/// Pause before the second POST: whoever won a race can be seen by then.
+const SETTLE: Duration = Duration::from_millis(400);
 
 pub(super) struct RegistryWriter<'a> {
     store: &'a RegistryStore,
@@ -80,6 +85,10 @@ impl<'a> RegistryWriter<'a> {
         }
     }
 
+    fn is_queued(&self, digest: &Digest) -> bool {
+        self.uploaded.contains_key(digest) || self.batch.iter().any(|upload| upload.digest() == digest)
+    }
+
     fn upload(&mut self) -> Result<(), StoreError> {
         if self.batch.is_empty() {
             return Ok(());
@@ -126,11 +135,9 @@ impl<'a> RegistryWriter<'a> {
         for (list, chunk) in draft.manifest.chunks() {
             if placement.embeds(&list) {
                 embedded.push((list, chunk.clone(), self.text(&new, chunk)?));
-            } else if !in_head.contains_key(&chunk.full) && !self.uploaded.contains_key(&chunk.full) {
-                if !self.batch.iter().any(|upload| upload.digest() == &chunk.full) {
-                    let text = self.text(&new, chunk)?;
-                    self.queue(vec![(list, chunk.clone(), text)])?;
-                }
+            } else if !in_head.contains_key(&chunk.full) && !self.is_queued(&chunk.full) {
+                let text = self.text(&new, chunk)?;
+                self.queue(vec![(list, chunk.clone(), text)])?;
             }
         }
         self.upload()?;
@@ -166,10 +173,14 @@ impl<'a> RegistryWriter<'a> {
         let committed = CommittedVersion { version, root: draft.manifest.root(), state };
         for repetition in 0.. {
             let outcome = match self.store.http.post(&path, &body) {
-                Ok(answer) if answer.is_success() => {
-                    self.check_echo(version, state, &sent, &answer.body)?;
-                    return Ok(committed);
-                }
+                Ok(answer) if answer.is_success() => match read(&format!("POST {path}"), &answer.body) {
+                    Ok(frame) => {
+                        self.check_echo(&committed, &sent, frame, &answer.body)?;
+                        return Ok(committed);
+                    }
+                    // Not from the Registry, whatever it says.
+                    Err(error) => Err(Failure { sent: true, error }),
+                },
                 outcome => outcome,
             };
             if let Some(error) = self.surely_not_stored(&outcome, &path) {
@@ -181,7 +192,7 @@ impl<'a> RegistryWriter<'a> {
                 Look::Absent if repetition + 1 >= MAX_POSTS => return Err(self.absent(outcome, &path, version, &body)),
                 Look::Absent => {
                     let late = StoreError::new(StoreErrorKind::Transient, format!("no time left: POST {path}"));
-                    self.store.http.pause(repetition, late).map_err(AppendError::Ambiguous)?;
+                    self.store.http.wait(SETTLE, late).map_err(AppendError::Ambiguous)?;
                 }
             }
         }
@@ -245,12 +256,18 @@ impl<'a> RegistryWriter<'a> {
         }
     }
 
-    fn check_echo(&self, version: FlowVersion, state: StateId, sent: &Contents, body: &[u8]) -> Result<(), StoreError> {
+    fn check_echo(
+        &self,
+        committed: &CommittedVersion,
+        sent: &Contents,
+        frame: Frame,
+        body: &[u8],
+    ) -> Result<(), StoreError> {
+        let CommittedVersion { version, state, .. } = *committed;
         let about = |error: StoreError| {
             let message = format!("the Registry stored something else as version {version} of {}", self.flow);
             StoreError::new(StoreErrorKind::Damaged, format!("{message}: {}", error.message))
         };
-        let frame: super::types::Frame = read("echo", body).map_err(about)?;
         let metadata = frame.snapshot_metadata;
         if metadata.version != u64::from(version.get()) || metadata.state().is_some_and(|echoed| echoed != state) {
             return Err(about(StoreError::new(StoreErrorKind::Damaged, "number or comment came back changed")));

@@ -149,6 +149,11 @@ impl RegistryDouble {
         *lock(&self.shared.authorization) = Some(header.to_owned());
     }
 
+    /// Spoils a stored version: replaces `from` by `to` throughout the JSON text of its contents. False if nothing was.
+    pub(crate) fn alter_contents(&self, flow: &str, version: usize, from: &str, to: &str) -> bool {
+        self.shared.store.alter_contents(&json::Text::from(flow), version, from, to)
+    }
+
     /// Brings up a Registry whose database had died, or that refused connections; nothing is lost.
     pub(crate) fn restart(&mut self) {
         self.refuse_connections();

@@ -453,6 +453,22 @@ impl Store {
         Ok(plan)
     }
 
+    /// Replaces text in the stored contents of a version; false if there is none such.
+    pub(crate) fn alter_contents(&self, id: &Text, number: usize, from: &str, to: &str) -> bool {
+        let mut state = self.lock();
+        let versions = state.flows.get_mut(id).map(|flow| &mut flow.versions);
+        let index = number.wrapping_sub(1);
+        let Some(version) = versions.and_then(|versions| versions.get_mut(index)) else { return false };
+        let stored = String::from_utf8_lossy(&version.contents.after_flow).into_owned();
+        let altered = Arc::new(stored.replace(from, to).into_bytes());
+        let changed = *altered != *version.contents.after_flow;
+        let Version { author, comments, timestamp, contents } = version.as_ref();
+        let contents = Contents { after_flow: altered, before_flow: Arc::clone(&contents.before_flow) };
+        let (author, comments, timestamp) = (author.clone(), comments.clone(), *timestamp);
+        *version = Arc::new(Version { author, comments, timestamp, contents });
+        changed
+    }
+
     /// Leaves the flow as a kill in the middle of a write does: content without a version.
     pub(crate) fn orphan_next(&self, id: &Text) {
         if let Some(flow) = self.lock().flows.get_mut(id) {

@@ -330,7 +330,7 @@ fn keeps_connections_alive() {
 /// Flows of the size of chunks stay at little more than their text, and are given back as they were.
 #[test]
 fn keeps_large_flows() {
-    const FLOWS: usize = 300;
+    const FLOWS: usize = 64;
     let bench = Bench::new(Release::V1_28_1, Provider::File);
     let (flows, _) = bench.flow.rsplit_once('/').expect("a flow is below its bucket");
     let text = "{\"key\":\"\\u00e9\",\"value\":[1,2,3,4,5,6,7,8]}\n".repeat(1024 * 1024 / 43);
@@ -348,6 +348,17 @@ fn keeps_large_flows() {
     }
     let held: usize = bench.double.requests().iter().map(|request| request.body_bytes).sum();
     assert!(held > FLOWS * 1024 * 1024);
+}
+
+/// What is stored can be spoilt behind the client's back.
+#[test]
+fn alters_what_is_stored() {
+    let bench = Bench::new(Release::V1_28_1, Provider::File);
+    assert_eq!(bench.commit(1, "good text"), 200);
+    assert!(bench.double.alter_contents(FLOW, 1, "good", "evil"));
+    assert_eq!(bench.text(1), "evil text");
+    assert!(!bench.double.alter_contents(FLOW, 1, "good", "evil"), "nothing to replace");
+    assert!(!bench.double.alter_contents(FLOW, 2, "evil", "good"), "no such version");
 }
 
 /// Members of a set come back in no order that was sent.
