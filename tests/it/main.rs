@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests make names that differ from run to run")]
 
+#[path = "../shared/conformance.rs"]
+mod conformance;
+
 mod git_store;
 mod pipeline;
 mod registry_contract;
