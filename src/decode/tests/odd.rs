@@ -265,3 +265,27 @@ fn key_fields() {
     ];
     assert_eq!(decoded.items, expected);
 }
+
+#[test]
+fn what_the_reader_says_at_its_end_fails_the_batch() {
+    struct Short<'a>(&'a [u8]);
+    impl Read for Short<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buffer)? {
+                0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "3 bytes are missing")),
+                count => Ok(count),
+            }
+        }
+    }
+    for (text, options) in [(changes(END), DecodeOptions::default()), ("{\"id\":1}\n".to_owned(), records())] {
+        let mut decoder = Decoder::open(Short(text.as_bytes()), options).unwrap();
+        let error = loop {
+            match decoder.next() {
+                Ok(item) => assert!(item.is_some(), "a batch must not end well before the reader does"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.to_string(), "cannot read the input: 3 bytes are missing");
+        assert_eq!(error.exit_status(), crate::exit_status::ExitStatus::Input);
+    }
+}

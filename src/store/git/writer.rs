@@ -126,7 +126,8 @@ impl<'a> GitWriter<'a> {
         manifest: &Manifest,
         system: bool,
     ) -> Result<Option<Vec<(List, ChunkRef, Arc<Vec<u8>>)>>, StoreError> {
-        let wanted = || manifest.chunks().filter(|(list, _)| list.is_system() == system);
+        // What a source once sent is of no use to who reads the rendering, and its text may not be at hand.
+        let wanted = || manifest.chunks().filter(|(list, _)| list.is_system() == system && *list != List::Views);
         if wanted().map(|(_, chunk)| chunk.bytes).sum::<u64>() > INLINE_BYTES {
             return Ok(None);
         }
