@@ -70,7 +70,7 @@ fn normalize(criterion: &mut Criterion) {
         });
     }
     let hostile = [
-        ("hostile-tags", "{\"~set\":[".repeat(256) + &"0,".repeat(200_000) + "0" + &"]}".repeat(256)),
+        ("hostile-tags", "{\"~set\":[".repeat(255) + "[" + &"0,".repeat(200_000) + "0]" + &"]}".repeat(255)),
         ("hostile-order", "{\"b\":0,\"a\":".repeat(511) + "[" + &"0,".repeat(200_000) + "0]" + &"}".repeat(511)),
     ];
     group.sample_size(10);
@@ -81,7 +81,7 @@ fn normalize(criterion: &mut Criterion) {
             let mut out = Vec::new();
             bencher.iter(|| {
                 out.clear();
-                canonicalizer.value(black_box(input.as_bytes()), &mut out).is_ok()
+                assert!(canonicalizer.value(black_box(input.as_bytes()), &mut out).is_ok());
             });
         });
     }

@@ -55,6 +55,7 @@ fuzz_target!(|data: &[u8]| {
         reader.value(&stripped, &mut again).expect("it is a value without stacks too");
         assert_eq!(again, stripped);
     }
+    key.clear();
     if let Ok(()) = sortable_key_of(&text, &mut key) {
         let read = nifi_idb::indexeddb::key::Key::from_sortable(&key).expect("sortable bytes are a key");
         let mut sortable = Vec::new();

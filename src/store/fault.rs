@@ -33,10 +33,12 @@ static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
 
 /// Says that `name` is reached, and aborts the process if `NIFI_IDB_FAULT` asks for that.
 pub fn step(name: &str) {
-    if let Some(fault) = FAULT.get_or_init(|| std::env::var(FAULT_VARIABLE).ok().and_then(|text| parse(&text))) {
-        if fault.step == name && fault.countdown.fetch_sub(1, Ordering::Relaxed) == 1 {
-            std::process::abort();
-        }
+    let fault = FAULT.get_or_init(|| std::env::var(FAULT_VARIABLE).ok().and_then(|text| parse(&text)));
+    if let Some(fault) = fault
+        && fault.step == name
+        && fault.countdown.fetch_sub(1, Ordering::Relaxed) == 1
+    {
+        std::process::abort();
     }
 }
 

@@ -1,5 +1,7 @@
 //! The git store beside stock git, beside people, and beside what killed writers leave.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -333,6 +333,49 @@ fn disks_that_are_full_or_closed() {
     assert_eq!(fs::read(place.path().join("file")).unwrap(), b"x");
 }
 
+/// A file system of a few hundred kilobytes, gone with this.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// Says why there is none: making one takes root's rights.
+    fn new(path: &Path) -> Result<Self, String> {
+        fs::create_dir(path).map_err(|error| error.to_string())?;
+        let output = Command::new("mount").args(["-t", "tmpfs", "-o", "size=300k", "none"]).arg(path).output();
+        let output = output.map_err(|error| error.to_string())?;
+        let disk = Self(path.to_owned());
+        if output.status.success() { Ok(disk) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--quiet").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_under_the_store_leaves_it_as_it_was() {
+    let place = Place::new();
+    let _disk = match SmallDisk::new(&place.path().join("disk")) {
+        Ok(disk) => disk,
+        Err(why) => return eprintln!("NOT RUN: needs root's right to mount a small disk: {why}"),
+    };
+    let sync = |input: &str| place.run(&[&["sync", "--store", "git:disk/s.git"], &RECORDS[..]].concat(), input);
+    assert_eq!(sync(EXAMPLE).done(), committed(1));
+    let mut seed = 1_u64;
+    let mut noise = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{seed:016x}")
+    };
+    let large: String =
+        (0..2_000).map(|id| format!("{{\"id\":{id},\"x\":\"{}\"}}\n", (0..50).map(|_| noise()).collect::<String>())).collect();
+    let ran = sync(&large);
+    // A full disk does not go away by itself.
+    ran.failed(7, "cannot write a file in ");
+    assert!(ran.first_error().contains("No space left on device"));
+    assert_eq!(sync(EXAMPLE).done(), unchanged(1));
+}
+
 #[test]
 fn a_registry_that_is_not_there_is_transient() {
     let place = Place::new();
@@ -463,6 +506,9 @@ fn commands_without_input_need_a_flow_that_is_there() {
     run(&["log"]).failed(2, "git:");
     place.records(EXAMPLE).done();
     assert_eq!(run(&["log"]).status, Some(0));
+    let mut by_environment = place.command(&["log"]);
+    by_environment.env("NIFI_IDB_STORE", "git:s.git");
+    assert_eq!(finish(by_environment.spawn().unwrap(), b"").status, Some(0));
     run(&["restore", "--at", "7"]).failed(2, "");
     run(&["restore", "--at", "0"]).failed(2, "invalid value '0' for '--at <VERSION>'");
     run(&["log", "--flow", "other"]).failed(2, "");

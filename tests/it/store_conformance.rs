@@ -1,5 +1,7 @@
 //! What every snapshot store promises, on each of them.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
+
 use nifi_idb::store::SnapshotStore;
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::memory::MemoryStore;

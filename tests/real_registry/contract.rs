@@ -49,8 +49,10 @@ fn survives_a_kill() {
     let recording = replay::load("registry-0.8.0-file.json");
     let bucket = recording.into_iter().filter(|(name, _)| name == "empty-flow").collect();
     assert!(replay::replay(&registry.url(), &bucket).0.is_empty());
+    let url = registry.url();
     registry.kill();
     registry.start_again().expect("it starts on what it had stored");
+    assert_eq!(registry.url(), url);
     let probe = replay::Sent { method: "GET".to_owned(), path: "/buckets".to_owned(), ..replay::Sent::default() };
     let reply = replay::send(&registry.url(), &probe).expect("it answers");
     let buckets: serde_json::Value = String::from_utf8_lossy(&reply.body).parse().expect("a list is JSON");

@@ -185,7 +185,10 @@ impl RealRegistry {
                     eprintln!("Registry {}, {provider:?}: up after {:.1?}", distribution.release, start.elapsed());
                     return registry;
                 }
-                Err(text) => failure = text,
+                Err(text) => {
+                    registry.port = 0;
+                    failure = text;
+                }
             }
         }
         panic!("Registry {} does not start: {failure}", distribution.release);
@@ -196,10 +199,10 @@ impl RealRegistry {
         format!("http://127.0.0.1:{}/nifi-registry-api", self.port)
     }
 
-    /// Starts the server on what it had stored; its port is another. The error shows the ends of its logs.
+    /// Starts the server on what it had stored, on the port it had if that is still free. The error shows the ends of its logs.
     pub(crate) fn start_again(&mut self) -> Result<(), String> {
         self.stop();
-        self.port = free_port().map_err(|error| format!("no free port on loopback: {error}"))?;
+        self.port = free_port(self.port).map_err(|error| format!("no free port on loopback: {error}"))?;
         self.process = Some(self.launch().map_err(|error| format!("{}: {error}", self.distribution.java.display()))?);
         let (url, start) = (self.url(), Instant::now());
         let probe = Sent { method: "GET".to_owned(), path: "/buckets".to_owned(), ..Sent::default() };
@@ -257,7 +260,7 @@ impl RealRegistry {
         let console = File::create(self.folder().join("logs/console.log"))?;
         let heap = std::env::var("REGISTRY_HEAP").unwrap_or_else(|_| HEAP.to_owned());
         // Official distributions have some of the jars in folders of their own.
-        let class_path = format!("conf:{lib}/*:{lib}/shared/*:{lib}/java11/*");
+        let class_path = format!("conf:{lib}/*:{lib}/shared/*:{lib}/java11/*:{lib}/spp/*");
         let mut command = Command::new(&self.distribution.java);
         command.arg(format!("-Xmx{heap}")).arg("-cp").arg(class_path);
         // 0.8 reaches into the JDK.
@@ -291,8 +294,10 @@ impl Drop for RealRegistry {
     }
 }
 
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// `wanted` if it is free, else any port that is.
+fn free_port(wanted: u16) -> io::Result<u16> {
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    Ok(bind(wanted).or_else(|_| bind(0))?.local_addr()?.port())
 }
 
 fn providers(provider: Provider) -> String {

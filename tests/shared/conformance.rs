@@ -2,6 +2,7 @@
 //!
 //! `run` gets a function that makes a new, empty store. Cases that fail name themselves.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 #![allow(unreachable_pub, dead_code, reason = "several test binaries include this file, and each uses some of it")]
 
 use std::sync::Arc;

@@ -192,7 +192,10 @@ fn texts_that_are_what_their_digest_says_may_still_be_wrong() {
     says(forged(&records(), vec![of_records(&[one.clone(), one.clone()])]), "keys do not ascend");
     says(forged(&records(), vec![of_records(&[one.clone(), tombstone(number(2))])]), "do not belong in its list");
     says(forged(&List::Tombstones("data".into()), vec![good()]), "do not belong in its list");
-    says(forged(&records(), vec![super::lab::chunk(&[one.clone()], b"\"other\"".to_vec())]), "not a line of a chunk");
+    says(
+        forged(&records(), vec![super::lab::chunk(std::slice::from_ref(&one), b"\"other\"".to_vec())]),
+        "not a line of a chunk",
+    );
     let mut later = two.clone();
     later.meta.rev = FlowVersion::new(3).unwrap();
     says(forged(&records(), vec![of_records(&[later])]), "lines of a later version");

@@ -127,7 +127,7 @@ impl Scratch {
     fn find_top_members(&mut self, out: &[u8], start: usize) {
         let text = &out[start..];
         self.members.clear();
-        if read::tagged(text).is_some() {
+        if text.first() != Some(&b'{') || read::tagged(text).is_some() {
             return;
         }
         let mut at = start + 1;

@@ -44,6 +44,9 @@ impl<'a> Pass<'a> {
             let text = references::renumber(&self.out[start..]).map_err(|reason| ValueError { reason, offset: 0 })?;
             self.out.truncate(start);
             self.out.extend_from_slice(&text);
+        }
+        // A tagged value can have turned into a plain object.
+        if self.scratch.members.is_empty() {
             self.scratch.find_top_members(self.out, start);
         }
         Ok(())

@@ -118,6 +118,8 @@ fn top_members_are_found() {
     for input in [
         r#"{"id":7,"name":"x"}"#,
         r#"{ "name" : {"id":1} , "id" : 7 }"#,
+        r#"{"~entries":[["name","x"],["id",7]]}"#,
+        r#"{"~id":[1,{"id":7}]}"#,
         r#"{"z":{"~id":[4,{"id":3}]},"id":7,"a":{"~ref":4}}"#,
         r#"{"é":"é","id":7,"$":[{"id":2}]}"#,
     ] {

@@ -134,6 +134,9 @@ fn a_lost_component_and_a_changed_text_are_noticed() {
     let fewer = Contents::from_contents(&parent_of(&listed[1..], &[])["flowContents"]).unwrap();
     assert!(sent.check_echo(&fewer).unwrap_err().message.contains("13 components were sent and 12"));
     let mut changed = sent.clone();
+    changed.placed.insert("x".into(), Coordinates { bucket: "b".into(), flow: "f".into() });
+    assert!(sent.check_echo(&changed).unwrap_err().message.contains("coordinates"));
+    let mut changed = sent.clone();
     changed.texts[0].push(' ');
     assert_eq!(sent.check_echo(&changed).unwrap_err().kind, StoreErrorKind::Damaged);
 }

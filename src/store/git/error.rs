@@ -29,3 +29,29 @@ pub(super) fn io_error(what: &str, path: &Path, error: io::Error) -> StoreError 
 pub(super) fn damaged(message: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Damaged, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn errors_of_the_disk_say_what_to_do() {
+        for (errno, kind) in [
+            (Errno::NOSPC, StoreErrorKind::Refused),
+            (Errno::DQUOT, StoreErrorKind::Refused),
+            (Errno::ROFS, StoreErrorKind::Refused),
+            (Errno::FBIG, StoreErrorKind::Refused),
+            (Errno::ACCESS, StoreErrorKind::Denied),
+            (Errno::PERM, StoreErrorKind::Denied),
+            (Errno::NOENT, StoreErrorKind::Configuration),
+            (Errno::IO, StoreErrorKind::Damaged),
+            (Errno::MFILE, StoreErrorKind::Transient),
+        ] {
+            let error = io_error("write", Path::new("/x/y"), errno.into());
+            assert_eq!(error.kind, kind, "{error}");
+            assert!(error.message.starts_with("cannot write /x/y: "), "{error}");
+        }
+    }
+}

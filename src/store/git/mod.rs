@@ -1,9 +1,10 @@
 //! The embedded default: a bare git repository, `git:PATH`, that stock git reads, packs, pushes and clones.
 //!
-//! One branch holds all flows, one commit a version; [`layout`] says where things lie. gix reads objects; we write them:
+//! One branch holds all flows, one commit a version; `layout.rs` says where things lie. gix reads objects; we write them:
 //! compressed beside the merge, on disk before `main` moves, and guarded by a lock that dies with its process.
 
 mod error;
+mod flow_trees;
 mod history;
 mod layout;
 mod lock;
@@ -16,6 +17,7 @@ mod rendering;
 mod repo;
 mod sink;
 mod temp;
+mod top;
 mod tree;
 mod writer;
 

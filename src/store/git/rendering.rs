@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::snapshot::{ChunkRef, FlowName, List, Manifest};
 
+/// A chunk, the list that it is in, and its text.
+pub(super) type ChunkText = (List, ChunkRef, Arc<Vec<u8>>);
+
 /// The rendering until `store::envelope` makes it: the manifest's text as JSON.
 pub(super) fn rendering(
     flow: &FlowName,
@@ -11,8 +14,8 @@ pub(super) fn rendering(
     _manifest: &Manifest,
     comment: &str,
     timestamp_ms: i64,
-    _system: &[(List, ChunkRef, Arc<Vec<u8>>)],
-    _data: Option<&[(List, ChunkRef, Arc<Vec<u8>>)]>,
+    _system: &[ChunkText],
+    _data: Option<&[ChunkText]>,
 ) -> Vec<u8> {
     let json = serde_json::json!({
         "comment": comment,

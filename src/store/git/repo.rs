@@ -15,6 +15,7 @@ use gix::prelude::Find as _;
 
 use super::error::{damaged, io_error};
 use super::message::Commit;
+use super::temp::{ToSync, sync};
 use super::tree::{Entry, Tree};
 use crate::store::fault::step;
 use crate::store::{StoreError, StoreErrorKind};
@@ -87,8 +88,12 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
 /// Makes a bare repository as `git init --bare` does. Any number of processes may do so at once: all write the same, and
 /// `HEAD`, which makes it a repository, comes last.
 pub(super) fn make(path: &Path) -> Result<(), StoreError> {
-    for dir in std::iter::once(path.to_owned()).chain(DIRS.iter().map(|dir| path.join(dir))) {
-        fs::create_dir_all(&dir).map_err(|error| io_error("make the directory", &dir, error))?;
+    let mut dirs: Vec<_> = path.ancestors().take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
+    dirs.extend(dirs.last().and_then(|dir| dir.parent()).map(Path::to_owned));
+    dirs.push(path.to_owned());
+    dirs.extend(DIRS.iter().map(|dir| path.join(dir)));
+    for dir in &dirs {
+        fs::create_dir_all(dir).map_err(|error| io_error("make the directory", dir, error))?;
     }
     let head = format!("ref: {BRANCH}\n");
     for (name, text) in [("description", DESCRIPTION), ("config", CONFIG), ("HEAD", &head)] {
@@ -105,12 +110,8 @@ pub(super) fn make(path: &Path) -> Result<(), StoreError> {
         write().map_err(|error| io_error("write", &file, error))?;
         step("git:init");
     }
-    let parent = path.parent().unwrap_or(path);
-    for dir in [path, parent] {
-        let synced = fs::File::open(dir).and_then(|file| file.sync_all());
-        synced.map_err(|error| io_error("sync the directory", dir, error))?;
-    }
-    Ok(())
+    let dirs: Vec<_> = dirs.iter().map(|dir| ToSync::Dir(dir)).collect();
+    sync(&dirs)
 }
 
 /// The mode of a plain file; the system takes the umask from it.

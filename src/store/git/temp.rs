@@ -168,16 +168,25 @@ pub(super) fn sync(all: &[ToSync<'_>]) -> Result<(), StoreError> {
     if threads <= 1 {
         return all.iter().try_for_each(|one| one.run());
     }
+    let run = |share: &[ToSync<'_>]| share.iter().try_for_each(|one| one.run());
     let share = all.len().div_ceil(threads);
     std::thread::scope(|scope| {
-        let mut shares = all.chunks(share);
-        let own = shares.next().unwrap_or_default();
-        let others: Vec<_> =
-            shares.map(|share| scope.spawn(move || share.iter().try_for_each(|one| one.run()))).collect();
-        let mut result = own.iter().try_for_each(|one| one.run());
+        let (own, others) = all.split_at(share);
+        let others: Vec<_> = others
+            .chunks(share)
+            .map(|share| {
+                let thread = std::thread::Builder::new().spawn_scoped(scope, move || run(share));
+                // Where no more threads are to be had, it takes longer.
+                thread.map_err(|_| run(share))
+            })
+            .collect();
+        let mut result = run(own);
         for other in others {
-            // A panicked thread is passed on as one.
-            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let other = match other {
+                // A panicked thread is passed on as one.
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(result) => result,
+            };
             result = result.and(other);
         }
         result

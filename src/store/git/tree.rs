@@ -114,6 +114,6 @@ mod tests {
         assert_eq!(changed.entries().len(), 4);
         assert!(changed.get(b"a-").is_some_and(Entry::is_directory));
         assert_eq!(Tree::of(changed.entries().to_vec()), changed);
-        assert_eq!(Tree::parse(b"100644 x\0123"), None);
+        assert_eq!(Tree::parse(b"100644 x\x00123"), None);
     }
 }

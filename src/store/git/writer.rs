@@ -9,16 +9,16 @@ use gix::object::Kind;
 
 use super::layout;
 use super::lock::StoreLock;
-use super::message::{self, Commit};
-use super::object::{Deflater, id_of};
+use super::message;
+use super::object::id_of;
 use super::pipe::Pipe;
 use super::reader;
-use super::rendering::rendering;
+use super::rendering::{ChunkText, rendering};
 use super::repo::Repo;
-use super::sink::Sink;
 use super::temp::sync;
-use super::tree::{DIRECTORY, Entry, FILE, Tree};
-use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest};
+use super::top::{Version, write_now};
+use super::tree::Tree;
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, RootId};
 use crate::store::fault::step;
 use crate::store::{
     AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter,
@@ -50,23 +50,23 @@ impl Texts {
 
 /// What the version before left.
 #[derive(Debug)]
-struct Head {
-    version: StoredVersion,
-    tree: Arc<Tree>,
+pub(super) struct Head {
+    pub(super) version: StoredVersion,
+    pub(super) tree: Arc<Tree>,
     manifest: ObjectId,
 }
 
 /// Writes the version that follows `head`.
 #[derive(Debug)]
 pub(super) struct GitWriter<'a> {
-    repo: Arc<Repo>,
+    pub(super) repo: Arc<Repo>,
     author: &'a str,
     flow: FlowName,
-    head: Option<Head>,
+    pub(super) head: Option<Head>,
     pipe: Pipe,
     /// Places among the pipe's ids.
-    chunks: HashMap<Digest, usize>,
-    parts: BTreeMap<Digest, BTreeMap<u32, usize>>,
+    pub(super) chunks: HashMap<Digest, usize>,
+    pub(super) parts: BTreeMap<Digest, BTreeMap<u32, usize>>,
     records: Texts,
     system: Texts,
 }
@@ -99,33 +99,8 @@ impl<'a> GitWriter<'a> {
         })
     }
 
-    /// Ids of all chunks that head holds, by full digest.
-    fn head_chunks(&self) -> Result<HashMap<Digest, ObjectId>, StoreError> {
-        let mut ids = HashMap::new();
-        let Some(head) = &self.head else { return Ok(ids) };
-        let mut current: Option<(List, Option<Arc<Tree>>)> = None;
-        for (list, chunk) in head.version.manifest.chunks() {
-            let (_, tree) = match &mut current {
-                Some(known) if known.0 == list => known,
-                other => {
-                    let tree = self.repo.subtree(&head.tree, &layout::list_dirs(&list))?;
-                    other.insert((list.clone(), tree))
-                }
-            };
-            let entry = tree.as_ref().and_then(|tree| tree.get(layout::chunk_file(&list, chunk).as_bytes()));
-            if let Some(entry) = entry {
-                ids.insert(chunk.full, entry.id);
-            }
-        }
-        Ok(ids)
-    }
-
     /// Texts of chunks for the rendering, in the manifest's order; `None` if they are too many.
-    fn texts(
-        &self,
-        manifest: &Manifest,
-        system: bool,
-    ) -> Result<Option<Vec<(List, ChunkRef, Arc<Vec<u8>>)>>, StoreError> {
+    fn texts(&self, manifest: &Manifest, system: bool) -> Result<Option<Vec<ChunkText>>, StoreError> {
         // What a source once sent is of no use to who reads the rendering, and its text may not be at hand.
         let wanted = || manifest.chunks().filter(|(list, _)| list.is_system() == system && *list != List::Views);
         if wanted().map(|(_, chunk)| chunk.bytes).sum::<u64>() > INLINE_BYTES {
@@ -151,68 +126,6 @@ impl<'a> GitWriter<'a> {
         let (list, chunk) = place.ok_or_else(|| unknown(chunk))?;
         reader::chunk(&self.repo, &self.flow, &head.tree, &list, chunk)
     }
-
-    /// The flow's tree of `manifest`, with all trees below it: children first, itself last.
-    fn trees(&self, manifest: &Manifest, manifest_id: ObjectId, ids: &[ObjectId]) -> Result<Vec<Tree>, StoreError> {
-        let head = self.head_chunks()?;
-        let mut trees = Trees::default();
-        let mut lists: BTreeMap<List, Vec<Entry>> = BTreeMap::new();
-        for (list, chunk) in manifest.chunks() {
-            let written = self.chunks.get(&chunk.full).and_then(|place| ids.get(*place));
-            let id = written.or_else(|| head.get(&chunk.full)).ok_or_else(|| unknown(chunk))?;
-            let name = layout::chunk_file(&list, chunk).into_bytes();
-            lists.entry(list).or_default().push(Entry { mode: FILE, name, id: *id });
-        }
-        let mut top = vec![Entry { mode: FILE, name: layout::MANIFEST.into(), id: manifest_id }];
-        let mut tombstones = Vec::new();
-        for (list, mut entries) in lists {
-            // Two views may hold the same chunk.
-            entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-            entries.dedup();
-            let dirs = layout::list_dirs(&list);
-            let above = if dirs.len() > 1 { &mut tombstones } else { &mut top };
-            let name = dirs.into_iter().next_back().unwrap_or_default();
-            above.push(trees.add(&name, Tree::of(entries)));
-        }
-        if !tombstones.is_empty() {
-            top.push(trees.add(layout::TOMBSTONES, Tree::of(tombstones)));
-        }
-        let values = self.values(manifest, ids, &mut trees)?;
-        if !values.is_empty() {
-            top.push(trees.add(layout::VALUES, values));
-        }
-        trees.add("", Tree::of(top));
-        Ok(trees.0)
-    }
-
-    /// The tree of all spilled values that `manifest` names.
-    fn values(&self, manifest: &Manifest, ids: &[ObjectId], trees: &mut Trees) -> Result<Tree, StoreError> {
-        let head = match &self.head {
-            Some(head) => self.repo.subtree(&head.tree, &[layout::VALUES])?,
-            None => None,
-        };
-        let mut entries = BTreeMap::new();
-        for spilled in manifest.chunks().flat_map(|(_, chunk)| &chunk.spilled) {
-            let name = spilled.digest.to_string();
-            if entries.contains_key(&name) {
-                continue;
-            }
-            let entry = if let Some(parts) = self.parts.get(&spilled.digest) {
-                let parts = parts.iter().filter_map(|(part, place)| {
-                    Some(Entry { mode: FILE, name: layout::part_file(*part).into_bytes(), id: *ids.get(*place)? })
-                });
-                trees.add(&name, Tree::of(parts.collect()))
-            } else {
-                let there = head.as_ref().and_then(|head| head.get(name.as_bytes())).cloned();
-                there.ok_or_else(|| {
-                    let message = format!("spilled value {name} was neither in head nor given to the writer");
-                    StoreError::new(StoreErrorKind::Refused, message)
-                })?
-            };
-            entries.insert(name, entry);
-        }
-        Ok(Tree::of(entries.into_values().collect()))
-    }
 }
 
 /// Whether the flow at `main` is the one that the writer read.
@@ -225,85 +138,16 @@ fn is_at(repo: &Repo, main: Option<ObjectId>, flow: &FlowName, head: Option<&Hea
     Ok(manifest == head.map(|head| head.manifest))
 }
 
-/// Writes a few objects, syncs and links them; returns the directories to sync.
-fn write_now(repo: &Repo, objects: Vec<(Kind, Vec<u8>)>) -> Result<Vec<PathBuf>, StoreError> {
-    let mut sink = Sink::new(repo.path().join("objects"));
-    let mut deflater = Deflater::new();
-    objects.iter().try_for_each(|(kind, bytes)| sink.add(deflater.deflate(*kind, bytes)))?;
-    let pending = sink.finish()?;
-    sync(&pending.files())?;
-    pending.link()
-}
-
-fn unknown(chunk: &ChunkRef) -> StoreError {
+/// The caller broke its promise.
+pub(super) fn unknown(chunk: &ChunkRef) -> StoreError {
     let message = format!("chunk {} was neither in head nor given to the writer", chunk.full);
     StoreError::new(StoreErrorKind::Refused, message)
 }
 
-/// New trees, in the order of making.
-#[derive(Default)]
-struct Trees(Vec<Tree>);
-
-impl Trees {
-    fn add(&mut self, name: &str, tree: Tree) -> Entry {
-        let id = id_of(Kind::Tree, &tree.to_bytes());
-        self.0.push(tree);
-        Entry { mode: DIRECTORY, name: name.into(), id }
-    }
-}
-
-/// The new version but for what depends on `main`.
-struct Version<'a> {
-    repo: &'a Repo,
-    flow: &'a FlowName,
-    author: &'a str,
-    flow_tree: ObjectId,
-    rendering: ObjectId,
-    message: String,
-    seconds: i64,
-}
-
-impl Version<'_> {
-    /// The trees of bucket and repository and the commit, on top of `main`; the commit's id.
-    fn on_top_of(&self, main: Option<ObjectId>) -> Result<(Vec<(Kind, Vec<u8>)>, ObjectId), StoreError> {
-        let mut top = match main {
-            Some(main) => self.repo.tree(self.repo.commit(main)?.tree)?.as_ref().clone(),
-            None => Tree::default(),
-        };
-        let mut bucket = match top.get(self.flow.bucket().as_bytes()) {
-            Some(entry) if entry.is_directory() => self.repo.tree(entry.id)?.as_ref().clone(),
-            Some(_) => return Err(taken(self.flow.bucket())),
-            None => Tree::default(),
-        };
-        let (dir, file) = (layout::flow_dir(self.flow), layout::rendering(self.flow));
-        for (name, directory) in [(&dir, true), (&file, false)] {
-            if bucket.get(name.as_bytes()).is_some_and(|entry| entry.is_directory() != directory) {
-                return Err(taken(&format!("{}/{name}", self.flow.bucket())));
-            }
-        }
-        bucket.set(DIRECTORY, &dir, self.flow_tree);
-        bucket.set(FILE, &file, self.rendering);
-        let bucket = bucket.to_bytes();
-        top.set(DIRECTORY, self.flow.bucket(), id_of(Kind::Tree, &bucket));
-        let top = top.to_bytes();
-        let commit = Commit {
-            tree: id_of(Kind::Tree, &top),
-            parents: main.into_iter().collect(),
-            author: self.author.to_owned(),
-            author_seconds: self.seconds,
-            committer_seconds: self.seconds,
-            message: self.message.clone(),
-        };
-        let commit = commit.to_bytes();
-        let id = id_of(Kind::Commit, &commit);
-        Ok((vec![(Kind::Tree, bucket), (Kind::Tree, top), (Kind::Commit, commit)], id))
-    }
-}
-
-fn taken(path: &str) -> StoreError {
-    let message =
-        format!("{path} is taken at main by something that is not ours: rename it, or use another bucket or flow");
-    StoreError::new(StoreErrorKind::Refused, message)
+/// The root as the first line of a manifest says it: computing it again takes as long as writing the manifest.
+fn root_in(text: &str) -> Option<RootId> {
+    let first: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
+    first["root"].as_str()?.parse().ok()
 }
 
 impl VersionWriter for GitWriter<'_> {
@@ -338,7 +182,7 @@ impl VersionWriter for GitWriter<'_> {
         }
 
         let (text, state) = manifest.to_text();
-        let root = manifest.root();
+        let root = root_in(&text).unwrap_or_else(|| manifest.root());
         let manifest_id = id_of(Kind::Blob, text.as_bytes());
         let system = self.texts(manifest, true)?.unwrap_or_default();
         let data = self.texts(manifest, false)?;
@@ -383,7 +227,7 @@ impl VersionWriter for GitWriter<'_> {
                 main = now;
                 let (objects, id) = version.on_top_of(main)?;
                 commit = id;
-                dirs.extend(write_now(&repo, objects)?);
+                dirs.extend(write_now(&repo, &objects)?);
             }
             if !linked {
                 dirs.extend(pending.link()?);

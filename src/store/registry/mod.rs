@@ -2,7 +2,7 @@
 //!
 //! A flow is found without a look-up: its id is a UUIDv5 of bucket and flow name. What is found is checked by name, and
 //! a flow of that name with another id is used if there is one. A version is appended as exactly head + 1, which is
-//! Registry's compare-and-swap; [`writer`] has the order of steps, [`crate::store::envelope`] what a version looks like.
+//! Registry's compare-and-swap; `writer.rs` has the order of steps, [`crate::store::envelope`] what a version looks like.
 
 mod auth;
 mod failure;

@@ -4,7 +4,7 @@ use super::scripted::{Reply, Scripted, say};
 use super::*;
 use crate::indexeddb::key::sortable_string;
 use crate::indexeddb::schema::{Database, ObjectStore};
-use crate::store::envelope::{Parent, chunk_contents, snapshot};
+use crate::store::envelope::{Coordinates, EMBED_BYTES, Parent, chunk_contents, snapshot};
 use crate::store::{AppendError, VersionDraft};
 
 const BUCKET: &str = "9f5b1a6e-8f9a-4c66-9a44-0d3b6a3b1d10";
@@ -162,9 +162,13 @@ fn chunk(text: &str) -> (List, ChunkRef) {
 }
 
 fn stored_chunk(text: &str) -> Reply {
+    stored_chunk_in(CHUNKS, text)
+}
+
+fn stored_chunk_in(bucket: &str, text: &str) -> Reply {
     let (list, chunk) = chunk(text);
     let mut body = snapshot(chunk_contents(&list, &chunk, text.as_bytes()).unwrap());
-    body["snapshotMetadata"] = json!({"version": 1, "bucketIdentifier": CHUNKS});
+    body["snapshotMetadata"] = json!({"version": 1, "bucketIdentifier": bucket});
     say(200, body.to_string())
 }
 
@@ -190,6 +194,8 @@ fn chunks_are_written_once_and_found_again() {
     assert_eq!(upload(text, vec![say(200, "{}"), say(500, ""), stored_chunk(text)]).unwrap(), (0, 3));
     // Something else lies there; the id lies in another bucket.
     assert_eq!(upload(text, vec![say(500, ""), stored_chunk("{}\n"), say(200, "{}"), echo()]).unwrap(), (1, 4));
+    let elsewhere = stored_chunk_in(BUCKET, text);
+    assert_eq!(upload(text, vec![say(500, ""), elsewhere, say(200, "{}"), echo()]).unwrap(), (1, 4));
     assert_eq!(upload(text, vec![say(500, ""), say(404, ""), say(404, ""), say(200, "{}"), echo()]).unwrap(), (1, 5));
     // An orphaned number.
     let mut replies = vec![say(200, "{}")];
@@ -265,4 +271,149 @@ fn a_flow_is_found_by_its_id_and_else_by_its_names() {
     assert_eq!(server.calls()[2..], ["GET /buckets/B/flows", "GET /flows/F/versions/latest"]);
     let server = Scripted::start(vec![say(404, ""), buckets(), say(200, "[]")]);
     assert!(open(&server).head(&name()).unwrap().is_none());
+}
+
+fn frame_of(manifest: &Manifest, placed: &[crate::store::envelope::PlacedChunk]) -> Reply {
+    let (flow, (text, _)) = (name(), manifest.to_text());
+    let (flow, manifest_text) = (&flow, text.as_str());
+    let parent = Parent { flow, manifest, manifest_text, comment: "", embedded: &[], placed, registry: "" };
+    let mut body = snapshot(parent.contents().unwrap());
+    body["snapshotMetadata"] = json!({"version": manifest.version.get(), "comments": "c"});
+    body["bucket"] = json!({"name": "b", "identifier": BUCKET});
+    body["flow"] = json!({"name": "f", "identifier": place::flow_id(&name())});
+    say(200, body.to_string())
+}
+
+/// The manifest of version 1 with chunks of records; each claims to be `bytes` long.
+fn manifest_with(texts: &[&str], bytes: u64) -> Manifest {
+    let mut manifest = empty_manifest();
+    for (index, text) in texts.iter().enumerate() {
+        let first = sortable_string(&index.to_string());
+        manifest.stores[0].records.push(ChunkRef { first, bytes, ..chunk(text).1 });
+    }
+    manifest
+}
+
+fn after(head: &StoredVersion) -> VersionDraft {
+    let mut manifest = head.manifest.clone();
+    manifest.version = FlowVersion::new(2).unwrap();
+    manifest.previous = Some(head.state);
+    let (_, state) = manifest.to_text();
+    VersionDraft { comment: format!("state={state}"), manifest, timestamp_ms: 1 }
+}
+
+#[test]
+fn chunks_are_where_the_parent_says_and_stay_there() {
+    let texts = ["{\"a\":1}\n", "{\"a\":2}\n"];
+    let manifest = manifest_with(&texts, EMBED_BYTES);
+    let list = List::Records("data".into());
+    let salted = |salt: u32, chunk: &ChunkRef| {
+        let flow = place::chunk_id(CHUNKS, &chunk.full, salt);
+        (list.clone(), chunk.clone(), Coordinates { bucket: CHUNKS.into(), flow })
+    };
+    let chunks = &manifest.stores[0].records;
+    let placed = [salted(0, &chunks[0]), salted(2, &chunks[1])];
+    let replies = vec![
+        frame_of(&manifest, &placed),
+        stored_chunk(texts[0]),
+        stored_chunk(texts[1]),
+        stored_chunk(texts[0]),
+        say(404, ""),
+        Reply::Echo("", ""),
+    ];
+    let server = Scripted::start(replies);
+    let store = open(&server);
+    let head = store.head(&name()).unwrap().unwrap();
+    assert_eq!(head.inner.chunks, CHUNKS);
+    let read = |index: usize| store.read_chunk(&name(), &head, &list, &chunks[index]);
+    assert_eq!(read(0).unwrap(), texts[0].as_bytes());
+    assert_eq!(read(1).unwrap(), texts[1].as_bytes());
+    // Another text, and none at all.
+    for index in [1, 1] {
+        let error = read(index).unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::Damaged);
+        assert!(error.message.starts_with("version 1 of b/f: chunk"), "{error}");
+    }
+    // The next version is one call, and points to the same flows.
+    store.writer(&name(), Some(&head)).unwrap().commit(&after(&head)).unwrap();
+    let calls = server.calls();
+    assert_eq!(calls[2], format!("GET /flows/{}/versions/1", placed[1].2.flow));
+    assert_eq!(calls.len(), 6);
+    let body = server.asked().pop().unwrap().body;
+    assert!(placed.iter().all(|(_, _, coordinates)| body.contains(&coordinates.flow)));
+}
+
+#[test]
+fn a_version_that_lacks_a_chunk_is_damaged() {
+    let manifest = manifest_with(&["{\"a\":1}\n"], EMBED_BYTES + 1);
+    let server = Scripted::start(vec![frame_of(&manifest, &[])]);
+    let error = open(&server).head(&name()).unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Damaged);
+    assert!(error.message.contains("is neither in it nor named by it"), "{error}");
+}
+
+#[test]
+fn what_head_has_embedded_travels_again_and_what_nobody_has_is_refused() {
+    let text = "{\"a\":1}\n";
+    let manifest = manifest_with(&[text], text.len() as u64);
+    let texts = [(Digest::of(text.as_bytes()), Arc::new(text.as_bytes().to_vec()))];
+    let mut head = StoredVersion { manifest, ..head() };
+    head.inner.texts = texts.into_iter().collect();
+    let server = Scripted::start(vec![Reply::Echo("", "")]);
+    let store = open(&server);
+    store.writer(&name(), Some(&head)).unwrap().commit(&after(&head)).unwrap();
+    let posted = Contents::from_snapshot(server.asked()[0].body.as_bytes()).unwrap();
+    assert_eq!(posted.texts, [text]);
+    let mut draft = after(&head);
+    draft.manifest.stores[0].records[0].full = Digest::of(b"unknown");
+    let error = store.writer(&name(), Some(&head)).unwrap().commit(&draft).unwrap_err();
+    assert_eq!(kind(error), StoreErrorKind::Refused);
+    let mut draft = after(&head);
+    draft.manifest.version = FlowVersion::new(3).unwrap();
+    assert_eq!(kind(store.writer(&name(), Some(&head)).unwrap().commit(&draft).unwrap_err()), StoreErrorKind::Refused);
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[test]
+fn few_records_travel_inside_and_many_in_flows_of_their_own() {
+    let list = List::Records("data".into());
+    for (count, bytes, posts) in [(3, 300_000, 1), (4, 300_000, 9)] {
+        let server = Scripted::start(vec![Reply::Echo("", ""); 20]);
+        let store = open(&server);
+        let head = head();
+        let mut writer = store.writer(&name(), Some(&head)).unwrap();
+        let mut draft = after(&head);
+        for index in 0..count {
+            let text = format!("{index}{}", "x".repeat(bytes - 1));
+            let first = sortable_string(&index.to_string());
+            let chunk = ChunkRef { first, ..chunk(&text).1 };
+            draft.manifest.stores[0].records.push(chunk.clone());
+            writer.write_chunk(&list, &chunk, text.into_bytes()).unwrap();
+        }
+        let (_, state) = draft.manifest.to_text();
+        draft.comment = format!("state={state}");
+        writer.commit(&draft).unwrap();
+        let calls = server.calls();
+        assert_eq!(calls.len(), posts, "{calls:?}");
+        // The parent comes last: it is the commit.
+        assert!(calls[posts - 1].contains(&place::flow_id(&name())));
+    }
+}
+
+#[test]
+fn parts_of_spilled_values_are_found_under_salted_ids_too() {
+    let server = Scripted::start(vec![say(404, ""), stored_chunk("abc")]);
+    let (head, digest) = (head(), Digest::of(b"abc"));
+    assert_eq!(open(&server).read_part(&name(), &head, &digest, 3).unwrap(), b"abc");
+    let ids = [0, 1].map(|salt| format!("GET /flows/{}/versions/1", place::part_id(CHUNKS, &digest, 3, salt)));
+    assert_eq!(server.calls(), ids);
+    let server = Scripted::start(vec![say(404, ""); MAX_SALTS as usize]);
+    let error = open(&server).read_part(&name(), &head, &digest, 3).unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Damaged);
+    let server = Scripted::start(vec![say(200, "{}"), Reply::Echo("", ""), Reply::Echo("", "")]);
+    let store = open(&server);
+    let mut writer = store.writer(&name(), Some(&head)).unwrap();
+    writer.write_part(&digest, 3, b"abc").unwrap();
+    writer.commit(&next()).unwrap();
+    assert!(server.asked()[0].body.contains(&format!("{digest}.part3")));
 }

@@ -99,6 +99,15 @@ impl Upload {
         StoreError { message, ..error }
     }
 
+    /// The body that makes the one version.
+    fn version(&self, bucket: &str, flow: &str) -> Result<Vec<u8>, StoreError> {
+        let mut body = snapshot(self.contents()?);
+        body["snapshotMetadata"] = json!({
+            "bucketIdentifier": bucket, "comments": self.description(), "flowIdentifier": flow, "version": 1,
+        });
+        Ok(serde_json::to_vec(&body).unwrap_or_default())
+    }
+
     fn description(&self) -> &'static str {
         match self {
             Self::Chunk(..) => "A chunk of IndexedDB snapshots, written by nifi-idb; versions of flows need it",
@@ -140,15 +149,10 @@ impl RegistryStore {
     }
 
     fn upload(&self, bucket: &str, upload: &Upload) -> Result<Coordinates, StoreError> {
-        let mut body = snapshot(upload.contents()?);
         let mut reasons = Vec::new();
         for salt in 0..MAX_SALTS {
             let flow = upload.id(bucket, salt);
-            body["snapshotMetadata"] = json!({
-                "bucketIdentifier": bucket, "comments": upload.description(), "flowIdentifier": flow, "version": 1,
-            });
-            let version = serde_json::to_vec(&body).unwrap_or_default();
-            match self.attempt(bucket, &flow, &upload.name(salt), upload, &version)? {
+            match self.attempt(bucket, &flow, &upload.name(salt), upload)? {
                 Attempt::Done => return Ok(Coordinates { bucket: bucket.to_owned(), flow }),
                 Attempt::Blocked(reason) => reasons.push(reason),
             }
@@ -157,14 +161,7 @@ impl RegistryStore {
         Err(StoreError::new(StoreErrorKind::Refused, message))
     }
 
-    fn attempt(
-        &self,
-        bucket: &str,
-        flow: &str,
-        name: &str,
-        upload: &Upload,
-        version: &[u8],
-    ) -> Result<Attempt, StoreError> {
+    fn attempt(&self, bucket: &str, flow: &str, name: &str, upload: &Upload) -> Result<Attempt, StoreError> {
         let path = format!("/buckets/{bucket}/flows");
         let body = json!({"description": upload.description(), "identifier": flow, "name": name, "type": "Flow"});
         if open(self.http.post(&path, body.to_string().as_bytes()), &path)?.is_some() {
@@ -174,9 +171,10 @@ impl RegistryStore {
             }
         }
         let path = format!("/buckets/{bucket}/flows/{flow}/versions");
+        let version = upload.version(bucket, flow)?;
         let mut repetition = 0;
         loop {
-            let answer = match self.http.post(&path, version) {
+            let answer = match self.http.post(&path, &version) {
                 Ok(answer) if answer.is_success() => return upload.check_echo(&answer.body).map(|()| Attempt::Done),
                 // Its id lies in another bucket, or it was deleted this moment.
                 Ok(answer) if answer.status == 404 => return Ok(Attempt::Blocked(format!("no such flow: {flow}"))),

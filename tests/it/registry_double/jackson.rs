@@ -540,3 +540,39 @@ fn plain(bytes: &[u8]) -> Option<&[u8]> {
 fn hex(digits: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::BUCKET;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name_of(body: &str) -> Text {
+        let bucket =
+            read(body.as_bytes(), &BUCKET, Release::V1_28_1).expect("the body is JSON").expect("it has a value");
+        let again = String::from_utf8(bucket.to_bytes()).expect("what is written is UTF-8");
+        assert_eq!(
+            read(again.as_bytes(), &BUCKET, Release::V1_28_1),
+            Ok(Some(bucket.clone())),
+            "written and read again"
+        );
+        bucket.get_text("name").expect("the bucket has a name").clone()
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_kept(text in any::<String>()) {
+            let name = name_of(&serde_json::json!({ "name": text }).to_string());
+            prop_assert_eq!(name.as_bytes(), text.as_bytes());
+        }
+
+        #[test]
+        fn any_utf_16_is_kept(units in prop::collection::vec(prop_oneof![any::<u16>(), 0xD800_u16..0xE000], 0..20)) {
+            let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let name = name_of(&format!("{{\"name\":\"{escaped}\"}}"));
+            prop_assert_eq!(name.utf16_len(), units.len());
+            let lossy: Vec<u16> = String::from_utf16_lossy(&units).encode_utf16().collect();
+            prop_assert_eq!(name.to_lossy().encode_utf16().collect::<Vec<_>>(), lossy);
+        }
+    }
+}

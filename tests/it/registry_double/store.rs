@@ -8,7 +8,8 @@ use super::schema::SNAPSHOT;
 use super::{Provider, Release};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Characters of a name's database column.
 const MAX_NAME_CHARS: usize = 1000;
@@ -28,6 +29,9 @@ fn refuse<T>(status: u16, text: impl Into<String>) -> Outcome<T> {
 fn unexpected<T>() -> Outcome<T> {
     refuse(500, UNEXPECTED)
 }
+
+/// How long a version's content takes to write at least: real servers take longer, and races need the overlap.
+const WRITE_TIME: Duration = Duration::from_millis(1);
 
 const NO_BUCKET: &str = "The specified bucket ID does not exist in this registry.";
 const NO_FLOW: &str = "The specified flow ID does not exist.";
@@ -388,6 +392,7 @@ impl Store {
         };
         // Not under the lock: who comes while the content is written is told so, with a 500.
         let contents = Contents::of(body);
+        thread::sleep(WRITE_TIME);
         let mut state = self.lock();
         let stored_comments = match self.release {
             Release::V0_8_0 => plan.comments.as_ref().map(Text::without_lone_surrogates),

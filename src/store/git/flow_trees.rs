@@ -1,0 +1,116 @@
+//! The tree of a flow, and all trees below it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use gix::ObjectId;
+use gix::object::Kind;
+
+use super::layout;
+use super::object::id_of;
+use super::tree::{DIRECTORY, Entry, FILE, Tree};
+use super::writer::{GitWriter, unknown};
+use crate::snapshot::{Digest, List, Manifest};
+use crate::store::{StoreError, StoreErrorKind};
+
+impl GitWriter<'_> {
+    /// Ids of all chunks that head holds, by full digest.
+    fn head_chunks(&self) -> Result<HashMap<Digest, ObjectId>, StoreError> {
+        let mut ids = HashMap::new();
+        let Some(head) = &self.head else { return Ok(ids) };
+        let mut current: Option<(List, Option<Arc<Tree>>)> = None;
+        for (list, chunk) in head.version.manifest.chunks() {
+            let (_, tree) = match &mut current {
+                Some(known) if known.0 == list => known,
+                other => {
+                    let tree = self.repo.subtree(&head.tree, &layout::list_dirs(&list))?;
+                    other.insert((list.clone(), tree))
+                }
+            };
+            let entry = tree.as_ref().and_then(|tree| tree.get(layout::chunk_file(&list, chunk).as_bytes()));
+            if let Some(entry) = entry {
+                ids.insert(chunk.full, entry.id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The flow's tree of `manifest`, with all trees below it: children first, itself last.
+    pub(super) fn trees(
+        &self,
+        manifest: &Manifest,
+        manifest_id: ObjectId,
+        ids: &[ObjectId],
+    ) -> Result<Vec<Tree>, StoreError> {
+        let head = self.head_chunks()?;
+        let mut trees = Trees::default();
+        let mut lists: BTreeMap<List, Vec<Entry>> = BTreeMap::new();
+        for (list, chunk) in manifest.chunks() {
+            let written = self.chunks.get(&chunk.full).and_then(|place| ids.get(*place));
+            let id = written.or_else(|| head.get(&chunk.full)).ok_or_else(|| unknown(chunk))?;
+            let name = layout::chunk_file(&list, chunk).into_bytes();
+            lists.entry(list).or_default().push(Entry { mode: FILE, name, id: *id });
+        }
+        let mut top = vec![Entry { mode: FILE, name: layout::MANIFEST.into(), id: manifest_id }];
+        let mut tombstones = Vec::new();
+        for (list, mut entries) in lists {
+            // Two views may hold the same chunk.
+            entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            entries.dedup();
+            let dirs = layout::list_dirs(&list);
+            let above = if dirs.len() > 1 { &mut tombstones } else { &mut top };
+            let name = dirs.into_iter().next_back().unwrap_or_default();
+            above.push(trees.add(&name, Tree::of(entries)));
+        }
+        if !tombstones.is_empty() {
+            top.push(trees.add(layout::TOMBSTONES, Tree::of(tombstones)));
+        }
+        let values = self.values(manifest, ids, &mut trees)?;
+        if !values.is_empty() {
+            top.push(trees.add(layout::VALUES, values));
+        }
+        trees.add("", Tree::of(top));
+        Ok(trees.0)
+    }
+
+    /// The tree of all spilled values that `manifest` names.
+    fn values(&self, manifest: &Manifest, ids: &[ObjectId], trees: &mut Trees) -> Result<Tree, StoreError> {
+        let head = match &self.head {
+            Some(head) => self.repo.subtree(&head.tree, &[layout::VALUES])?,
+            None => None,
+        };
+        let mut entries = BTreeMap::new();
+        for spilled in manifest.chunks().flat_map(|(_, chunk)| &chunk.spilled) {
+            let name = spilled.digest.to_string();
+            if entries.contains_key(&name) {
+                continue;
+            }
+            let entry = if let Some(parts) = self.parts.get(&spilled.digest) {
+                let parts = parts.iter().filter_map(|(part, place)| {
+                    Some(Entry { mode: FILE, name: layout::part_file(*part).into_bytes(), id: *ids.get(*place)? })
+                });
+                trees.add(&name, Tree::of(parts.collect()))
+            } else {
+                let there = head.as_ref().and_then(|head| head.get(name.as_bytes())).cloned();
+                there.ok_or_else(|| {
+                    let message = format!("spilled value {name} was neither in head nor given to the writer");
+                    StoreError::new(StoreErrorKind::Refused, message)
+                })?
+            };
+            entries.insert(name, entry);
+        }
+        Ok(Tree::of(entries.into_values().collect()))
+    }
+}
+
+/// New trees, in the order of making.
+#[derive(Default)]
+struct Trees(Vec<Tree>);
+
+impl Trees {
+    fn add(&mut self, name: &str, tree: Tree) -> Entry {
+        let id = id_of(Kind::Tree, &tree.to_bytes());
+        self.0.push(tree);
+        Entry { mode: DIRECTORY, name: name.into(), id }
+    }
+}

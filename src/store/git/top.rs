@@ -1,0 +1,83 @@
+//! The trees above a flow, and the commit: what depends on where `main` is.
+
+use std::path::PathBuf;
+
+use gix::ObjectId;
+use gix::object::Kind;
+
+use super::layout;
+use super::message::Commit;
+use super::object::{Deflater, id_of};
+use super::repo::Repo;
+use super::sink::Sink;
+use super::temp::sync;
+use super::tree::{DIRECTORY, FILE, Tree};
+use crate::snapshot::FlowName;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// An object that is not compressed yet.
+pub(super) type Object = (Kind, Vec<u8>);
+
+/// The new version but for what depends on `main`.
+pub(super) struct Version<'a> {
+    pub(super) repo: &'a Repo,
+    pub(super) flow: &'a FlowName,
+    pub(super) author: &'a str,
+    pub(super) flow_tree: ObjectId,
+    pub(super) rendering: ObjectId,
+    pub(super) message: String,
+    pub(super) seconds: i64,
+}
+
+impl Version<'_> {
+    /// The trees of bucket and repository and the commit, on top of `main`; the commit's id.
+    pub(super) fn on_top_of(&self, main: Option<ObjectId>) -> Result<(Vec<Object>, ObjectId), StoreError> {
+        let mut top = match main {
+            Some(main) => self.repo.tree(self.repo.commit(main)?.tree)?.as_ref().clone(),
+            None => Tree::default(),
+        };
+        let mut bucket = match top.get(self.flow.bucket().as_bytes()) {
+            Some(entry) if entry.is_directory() => self.repo.tree(entry.id)?.as_ref().clone(),
+            Some(_) => return Err(taken(self.flow.bucket())),
+            None => Tree::default(),
+        };
+        let (dir, file) = (layout::flow_dir(self.flow), layout::rendering(self.flow));
+        for (name, directory) in [(&dir, true), (&file, false)] {
+            if bucket.get(name.as_bytes()).is_some_and(|entry| entry.is_directory() != directory) {
+                return Err(taken(&format!("{}/{name}", self.flow.bucket())));
+            }
+        }
+        bucket.set(DIRECTORY, &dir, self.flow_tree);
+        bucket.set(FILE, &file, self.rendering);
+        let bucket = bucket.to_bytes();
+        top.set(DIRECTORY, self.flow.bucket(), id_of(Kind::Tree, &bucket));
+        let top = top.to_bytes();
+        let commit = Commit {
+            tree: id_of(Kind::Tree, &top),
+            parents: main.into_iter().collect(),
+            author: self.author.to_owned(),
+            author_seconds: self.seconds,
+            committer_seconds: self.seconds,
+            message: self.message.clone(),
+        };
+        let commit = commit.to_bytes();
+        let id = id_of(Kind::Commit, &commit);
+        Ok((vec![(Kind::Tree, bucket), (Kind::Tree, top), (Kind::Commit, commit)], id))
+    }
+}
+
+fn taken(path: &str) -> StoreError {
+    let message =
+        format!("{path} is taken at main by something that is not ours: rename it, or use another bucket or flow");
+    StoreError::new(StoreErrorKind::Refused, message)
+}
+
+/// Writes a few objects, syncs and links them; returns the directories to sync.
+pub(super) fn write_now(repo: &Repo, objects: &[Object]) -> Result<Vec<PathBuf>, StoreError> {
+    let mut sink = Sink::new(repo.path().join("objects"));
+    let mut deflater = Deflater::new();
+    objects.iter().try_for_each(|(kind, bytes)| sink.add(deflater.deflate(*kind, bytes)))?;
+    let pending = sink.finish()?;
+    sync(&pending.files())?;
+    pending.link()
+}
