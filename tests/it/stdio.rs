@@ -367,8 +367,9 @@ fn a_full_disk_under_the_store_leaves_it_as_it_was() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         format!("{seed:016x}")
     };
-    let large: String =
-        (0..2_000).map(|id| format!("{{\"id\":{id},\"x\":\"{}\"}}\n", (0..50).map(|_| noise()).collect::<String>())).collect();
+    let large: String = (0..2_000)
+        .map(|id| format!("{{\"id\":{id},\"x\":\"{}\"}}\n", (0..50).map(|_| noise()).collect::<String>()))
+        .collect();
     let ran = sync(&large);
     // A full disk does not go away by itself.
     ran.failed(7, "cannot write a file in ");
@@ -390,10 +391,11 @@ fn a_registry_that_is_not_there_is_transient() {
 fn rejects_are_reported_and_the_batch_goes_on() {
     let place = Place::new();
     let input = "{\"id\":1}\nnot json\n{\"id\":true}\n{\"id\":2}\n";
+    let file = place.path().join("bad.ndjson");
+    fs::write(&file, "of an earlier run, and readable by all").unwrap();
     let ran = place.sync(&[&RECORDS[..], &["--rejects", "bad.ndjson"]].concat(), input);
     assert_eq!(ran.done(), committed(1));
     assert_eq!(ran.summary()["rejected"], 2);
-    let file = place.path().join("bad.ndjson");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let rejected: Vec<_> = ran.out.lines().filter(|line| line.contains(r#""type":"rejected""#)).collect();
     assert_eq!(fs::read_to_string(file).unwrap().lines().collect::<Vec<_>>(), rejected);
