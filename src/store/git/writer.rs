@@ -13,12 +13,12 @@ use super::message;
 use super::object::id_of;
 use super::pipe::Pipe;
 use super::reader;
-use super::rendering::{ChunkText, rendering};
 use super::repo::Repo;
 use super::temp::sync;
 use super::top::{Version, write_now};
 use super::tree::Tree;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, RootId};
+use crate::store::envelope::{ListedText as ChunkText, rendering};
 use crate::store::fault::step;
 use crate::store::{
     AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter,
