@@ -173,7 +173,8 @@ const TYPE_DATE: u8 = 0x20;
 /// Type byte of a string key, for writers that have no [`Key`] in hand.
 pub const TYPE_STRING: u8 = 0x30;
 const TYPE_BINARY: u8 = 0x40;
-const TYPE_ARRAY: u8 = 0x50;
+/// Type byte of an array key, for writers that have no [`Key`] in hand.
+pub(crate) const TYPE_ARRAY: u8 = 0x50;
 
 /// Appends the sortable form of a number key.
 pub fn write_sortable_number(value: f64, out: &mut Vec<u8>) {
@@ -318,6 +319,16 @@ impl SortableKey {
     /// Returns the bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// A place before every key. No key itself: only for comparing.
+    pub(crate) fn before_all() -> Self {
+        Self([].into())
+    }
+
+    /// The place between this key and the next greater one. No key itself: only for comparing.
+    pub(crate) fn just_after(&self) -> Self {
+        Self([&self.0, &[0][..]].concat().into())
     }
 
     /// Returns the canonical JSON form.

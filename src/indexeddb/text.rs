@@ -10,10 +10,8 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends `\uXXXX`.
 pub fn write_escape(unit: u16, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"\\u");
-    for shift in [12, 8, 4, 0] {
-        out.push(HEX[usize::from((unit >> shift) & 15)]);
-    }
+    let digit = |shift: u16| HEX[usize::from((unit >> shift) & 15)];
+    out.extend_from_slice(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
 }
 
 /// Appends one code unit the way it stands inside a canonical string.

@@ -3,9 +3,11 @@
 //! A store is an append-only history of flow versions with compare-and-swap. It moves texts that the snapshot format
 //! defines and knows nothing of records. The one thing that makes a version visible is [`VersionWriter::commit`].
 
+pub mod envelope;
 pub mod fault;
 pub mod git;
 pub mod memory;
+pub mod registry;
 
 use std::fmt;
 

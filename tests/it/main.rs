@@ -4,4 +4,8 @@
 mod conformance;
 
 mod git_store;
+mod pipeline;
+mod registry_contract;
+mod registry_double;
+mod stdio;
 mod store_conformance;

@@ -1,1 +1,10 @@
-//! The proof against a real NiFi Registry.
+//! Tests against a real NiFi Registry: `cargo test --test real_registry`.
+//!
+//! They assemble 0.8.0 from Maven and install nipyapi, once, into `target/real-registry`, and run them; `NIFI_REGISTRY_HOME` names an unpacked
+//! distribution of another release to test as well. What they need and do not find fails them, loudly.
+
+mod contract;
+mod nipyapi;
+#[path = "../it/registry_double/replay/mod.rs"]
+mod replay;
+mod server;

@@ -355,6 +355,10 @@ fn all_lists(store: &dyn SnapshotStore) {
         next.put(list, "k", &format!("{list:?} 1\n"));
     }
     next.put(&List::Views, "a", "view\n");
+    // A view may name a chunk that is new among the records, without giving its text again.
+    next.put(&records("data"), "z", "new record\n");
+    let shared = next.manifest.store(&"data".into()).unwrap().records.last().unwrap().clone();
+    next.manifest.views.push(shared.clone());
     next.append(store, &flow(), None).unwrap();
 
     // What was a chunk of records is now only in a view; tombstones and conflicts are gone.
@@ -370,6 +374,7 @@ fn all_lists(store: &dyn SnapshotStore) {
     let head = store.head(&flow()).unwrap().unwrap();
     assert_eq!(head.manifest, next.manifest);
     assert_eq!(store.read_chunk(&flow(), &head, &List::Views, &old).unwrap(), b"old record\n");
+    assert_eq!(store.read_chunk(&flow(), &head, &List::Views, &shared).unwrap(), b"new record\n");
     assert_eq!(text_of(store, &flow(), &head, &List::Views, "a"), "view\n");
     assert_eq!(text_of(store, &flow(), &head, &List::Sources, "k"), "sources 2\n");
     let first = store.version(&flow(), FlowVersion::FIRST).unwrap().unwrap();

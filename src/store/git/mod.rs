@@ -16,7 +16,6 @@ mod object;
 mod pack;
 mod pipe;
 mod reader;
-mod rendering;
 mod repo;
 mod sink;
 mod temp;

@@ -13,12 +13,12 @@ use super::message;
 use super::object::id_of;
 use super::pipe::Pipe;
 use super::reader;
-use super::rendering::{ChunkText, rendering};
 use super::repo::Repo;
 use super::temp::sync;
 use super::top::{Version, write_now};
 use super::tree::Tree;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, RootId};
+use crate::store::envelope::{ListedText as ChunkText, rendering};
 use crate::store::fault::step;
 use crate::store::{
     AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter,
@@ -101,7 +101,8 @@ impl<'a> GitWriter<'a> {
 
     /// Texts of chunks for the rendering, in the manifest's order; `None` if they are too many.
     fn texts(&self, manifest: &Manifest, system: bool) -> Result<Option<Vec<ChunkText>>, StoreError> {
-        let wanted = || manifest.chunks().filter(|(list, _)| list.is_system() == system);
+        // What a source once sent is of no use to who reads the rendering, and its text may not be at hand.
+        let wanted = || manifest.chunks().filter(|(list, _)| list.is_system() == system && *list != List::Views);
         if wanted().map(|(_, chunk)| chunk.bytes).sum::<u64>() > INLINE_BYTES {
             return Ok(None);
         }

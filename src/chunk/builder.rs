@@ -1,0 +1,53 @@
+//! Lines to the text of a chunk and what the manifest says of it.
+
+use super::content::ContentBuilder;
+use crate::snapshot::{ChunkRef, Digest, Line, LineState, SpilledRef};
+
+/// Collects lines in key order and cuts where a chunk ends.
+#[derive(Debug)]
+pub struct ChunkBuilder {
+    store: Vec<u8>,
+    content: ContentBuilder,
+    text: Vec<u8>,
+    spilled: Vec<SpilledRef>,
+}
+
+impl ChunkBuilder {
+    /// `store` is the canonical name that each line gets.
+    pub fn new(store: Vec<u8>) -> Self {
+        Self { store, content: ContentBuilder::default(), text: Vec::new(), spilled: Vec::new() }
+    }
+
+    /// True if no line waits for the end of its chunk.
+    pub fn is_empty(&self) -> bool {
+        self.content.is_empty()
+    }
+
+    /// Takes the next line; gives the chunk that ends with it.
+    pub fn push(&mut self, line: &Line) -> Option<(ChunkRef, Vec<u8>)> {
+        line.write(&self.store, &mut self.text);
+        if let LineState::Spilled(spilled) = &line.state {
+            self.spilled.push(SpilledRef { digest: spilled.digest, bytes: spilled.bytes });
+        }
+        if self.content.push(&line.key, &line.state) { self.cut() } else { None }
+    }
+
+    /// Gives the last chunk, if lines are left.
+    pub fn cut(&mut self) -> Option<(ChunkRef, Vec<u8>)> {
+        let content = self.content.cut()?;
+        let mut spilled = std::mem::take(&mut self.spilled);
+        spilled.sort();
+        spilled.dedup();
+        let chunk = ChunkRef {
+            first: content.first,
+            count: content.count,
+            bytes: self.text.len() as u64,
+            full: Digest::of(&self.text),
+            content: content.content,
+            spilled,
+        };
+        // The next chunk is about as long.
+        let capacity = self.text.len();
+        Some((chunk, std::mem::replace(&mut self.text, Vec::with_capacity(capacity))))
+    }
+}

@@ -1,0 +1,13 @@
+//! Stage 4: sorted lines to chunks, and back.
+
+mod boundary;
+mod builder;
+mod content;
+mod editor;
+mod reader;
+
+pub use boundary::{Boundary, CAP_BYTES, MIN_BYTES, TARGET_BYTES, weight};
+pub use builder::ChunkBuilder;
+pub use content::{ContentBuilder, ContentRef};
+pub use editor::{ChunkSink, ChunkSource, ListEditor, lines_of};
+pub use reader::{parse_chunk, store_name};

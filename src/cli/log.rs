@@ -1,0 +1,49 @@
+//! `nifi-idb log`: versions, newest first.
+
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+
+use super::output::{Failure, print};
+use super::store_url::StoreArgs;
+use crate::exit_status::ExitStatus;
+use crate::history;
+
+const EXAMPLE: &str = "Example:\n  nifi-idb log --store git:snapshots.git --limit 10";
+
+/// The flags of `log`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub struct Log {
+    #[command(flatten)]
+    store: StoreArgs,
+
+    /// At most this many versions [default: all]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// text: a line a version, for people; json: an object a line
+    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
+    format: FormatArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
+    Text,
+    Json,
+}
+
+impl Log {
+    /// Runs the command.
+    pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+        let store = self.store.open(start)?;
+        let flow = self.store.existing_flow(&*store)?;
+        let entries = history::log(&*store, &flow, self.limit.unwrap_or(usize::MAX))?;
+        let lines = entries.iter().map(|entry| match self.format {
+            FormatArg::Text => entry.to_text() + "\n",
+            FormatArg::Json => entry.to_json() + "\n",
+        });
+        print(&lines.collect::<String>())?;
+        Ok(ExitStatus::Done)
+    }
+}

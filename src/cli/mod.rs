@@ -1,0 +1,119 @@
+//! The command line: one file a command, flags to library calls.
+
+mod completions;
+mod doctor;
+mod input;
+mod log;
+mod man;
+pub mod output;
+mod progress;
+mod restore;
+mod show;
+pub mod signals;
+pub mod stdin;
+mod store_url;
+mod sync;
+mod units;
+mod usage;
+mod verify;
+
+use std::ffi::OsString;
+use std::time::Instant;
+
+use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
+
+pub use store_url::StoreArgs;
+
+use self::output::Failure;
+use crate::exit_status::ExitStatus;
+
+/// The whole command line. Completions and man pages are made from it.
+#[derive(Debug, Parser)]
+#[command(name = "nifi-idb", version, about, long_about = LONG_ABOUT, color = ColorChoice::Never)]
+#[command(disable_help_subcommand = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const LONG_ABOUT: &str = "Keeps versions of IndexedDB databases in a git repository or in NiFi Registry.\n\n\
+    Reads records from standard input, brings them into one canonical form, merges them with what is stored and \
+    writes a new version; gives the records of any version back.";
+
+const AFTER_HELP: &str = "Exit status: 0 done, 1 bug, 2 usage, 3 done with rejects (--fail-on), 4 try again, \
+    5 input cut off, 6 a person must confirm, 7 the store refuses, 8 not allowed, 130 and 143 stopped.\n\n\
+    Example:\n  nifi-idb sync --store git:snapshots.git --database myDatabase --object-store data --key-path id \
+    < records.ndjson";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Merge what standard input holds into a new version, and report
+    ///
+    /// Standard input holds records or changes. Standard output gets a report, an object a line; its last line is the
+    /// summary. Nothing on standard error means success. No byte is written to the store before the input is whole.
+    Sync(Box<sync::Sync>),
+    /// Write a version's records to standard output
+    ///
+    /// Every chunk is checked against its digests before it is written. If the exit status is not 0, what came out is not
+    /// whole; changes then have no end line.
+    Restore(restore::Restore),
+    /// List versions, newest first
+    Log(log::Log),
+    /// Show one record as of a version, or the version's manifest
+    Show(show::Show),
+    /// Prove that every byte of a version is there
+    ///
+    /// Reads all chunks and spilled values and checks them against their digests, keys and places.
+    Verify(verify::Verify),
+    /// Say what is configured, reachable and writable, and what is wrong
+    Doctor(doctor::Doctor),
+    /// Print shell completions
+    Completions(completions::Completions),
+    /// Print a manual page
+    Man(man::Man),
+}
+
+/// Runs one command line. Everything that it has to say is written when it returns.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
+    let start = Instant::now();
+    let args: Vec<_> = args.into_iter().collect();
+    let result = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli.command.run(start),
+        Err(error) => wrong_or_help(&error, &args),
+    };
+    result.unwrap_or_else(|failure| {
+        output::write_failure(&failure);
+        failure.status
+    })
+}
+
+fn wrong_or_help(error: &clap::Error, args: &[OsString]) -> Result<ExitStatus, Failure> {
+    let failure = match usage::failure(error) {
+        Ok(failure) => failure,
+        Err(help) => return output::print(&help).map(|()| ExitStatus::Done),
+    };
+    // Misspelt commands may be meant to be `sync`; the others read nothing.
+    let reads_nothing =
+        |name: &OsString| Cli::command().find_subcommand(name).is_some_and(|it| it.get_name() != "sync");
+    if !args.get(1).is_some_and(reads_nothing) {
+        input::drain_stdin();
+    }
+    Err(failure)
+}
+
+impl Command {
+    fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+        match self {
+            Self::Sync(sync) => sync.run(start),
+            Self::Restore(restore) => restore.run(start),
+            Self::Log(log) => log.run(start),
+            Self::Show(show) => show.run(start),
+            Self::Verify(verify) => verify.run(start),
+            Self::Doctor(doctor) => doctor.run(start),
+            Self::Completions(completions) => completions.run(),
+            Self::Man(man) => man.run(),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What leaves the process: data on stdout, one clear line first on stderr, an exit status.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+
+use crate::exit_status::ExitStatus;
+use crate::history::HistoryError;
+use crate::store::StoreError;
+
+/// Standard error is kept below this many bytes: NiFi keeps the first 4,000 in `execution.error`.
+pub const MAX_ERROR_BYTES: usize = 3_900;
+
+/// The first line of standard error is cut after this many bytes.
+const MAX_LINE_BYTES: usize = 1_000;
+
+/// Standard output is written in pieces of this many bytes.
+const OUT_BYTES: usize = 64 * 1024;
+
+/// Why a command ends without success: for people, without data and secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// How the process ends.
+    pub status: ExitStatus,
+    /// Cause first.
+    pub message: String,
+    /// What to do about it, a line each.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without hints.
+    pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), hints: Vec::new() }
+    }
+
+    /// A wrong flag or setting.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ExitStatus::Usage, message)
+    }
+
+    /// Adds a line that says what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Standard output could not be written: it was closed, or is a file on a full disk.
+    pub fn output(error: &io::Error) -> Self {
+        let failure = Self::new(ExitStatus::Transient, format!("standard output: {error}"));
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return failure.hint("whoever reads the report stopped before its end; run it again");
+        }
+        failure
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.exit_status(), error.to_string())
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        Self::new(error.exit_status(), error.to_string())
+    }
+}
+
+/// Standard output, buffered, past the standard library's line buffer.
+///
+/// # Errors
+///
+/// Fails if there is no descriptor left.
+pub fn stdout() -> Result<BufWriter<File>, Failure> {
+    let descriptor = io::stdout().as_fd().try_clone_to_owned().map_err(|error| Failure::output(&error))?;
+    Ok(BufWriter::with_capacity(OUT_BYTES, File::from(descriptor)))
+}
+
+/// Writes all of `text` to standard output.
+///
+/// # Errors
+///
+/// Fails if standard output is closed or full.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = stdout()?;
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+}
+
+/// Writes a failure to standard error: one line, then hints. If that fails there is nobody left to tell.
+pub fn write_failure(failure: &Failure) {
+    let _ = io::stderr().lock().write_all(failure_text(failure).as_bytes());
+}
+
+/// The text of a failure: printable, bounded by [`MAX_ERROR_BYTES`].
+fn failure_text(failure: &Failure) -> String {
+    let mut text = "nifi-idb: ".to_owned();
+    push_line(&mut text, &failure.message, MAX_LINE_BYTES);
+    for hint in &failure.hints {
+        let left = MAX_ERROR_BYTES.saturating_sub(text.len() + 1);
+        if left < MAX_LINE_BYTES / 10 {
+            break;
+        }
+        push_line(&mut text, hint, left.min(MAX_LINE_BYTES));
+    }
+    text
+}
+
+/// Appends one line of at most `limit` bytes; what a terminal would act upon becomes a space.
+fn push_line(text: &mut String, line: &str, limit: usize) {
+    const CUT: &str = " ...";
+    let end = text.len() + limit - CUT.len();
+    for character in line.chars() {
+        if text.len() + character.len_utf8() > end {
+            text.push_str(CUT);
+            break;
+        }
+        text.push(if character.is_control() { ' ' } else { character });
+    }
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_and_hints_without_terminal_codes() {
+        let failure = Failure::usage("no such\nfile \x1b[31mred").hint("look\ragain");
+        assert_eq!(failure_text(&failure), "nifi-idb: no such file  [31mred\nlook again\n");
+    }
+
+    #[test]
+    fn what_a_failure_says_is_bounded() {
+        let mut failure = Failure::usage("€".repeat(5_000));
+        for _ in 0..50 {
+            failure = failure.hint("y".repeat(700));
+        }
+        let text = failure_text(&failure);
+        assert!(text.len() < MAX_ERROR_BYTES && text.lines().count() > 3, "{}", text.len());
+        assert!(text.lines().next().is_some_and(|line| line.ends_with(" ...")));
+    }
+}

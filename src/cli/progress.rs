@@ -1,0 +1,48 @@
+//! How much was read, on a terminal, if it takes long.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::time::{Duration, Instant};
+
+/// Nothing is shown before this much time has passed, nor more often.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Passes reads on and counts them.
+pub(super) struct Progress<R> {
+    reader: R,
+    bytes: u64,
+    /// When to show the count next; `None` where nobody watches.
+    next: Option<Instant>,
+    shown: bool,
+}
+
+impl<R> Progress<R> {
+    /// Shows progress only if standard error is a terminal.
+    pub(super) fn new(reader: R) -> Self {
+        let next = io::stderr().is_terminal().then(|| Instant::now() + EVERY);
+        Self { reader, bytes: 0, next, shown: false }
+    }
+}
+
+impl<R: Read> Read for Progress<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.bytes += count as u64;
+        if let Some(next) = self.next
+            && Instant::now() >= next
+        {
+            self.next = Some(next + EVERY);
+            self.shown = true;
+            // Whoever closed the terminal does not care.
+            let _ = write!(io::stderr(), "\r{} MB read", self.bytes / 1_000_000);
+        }
+        Ok(count)
+    }
+}
+
+impl<R> Drop for Progress<R> {
+    fn drop(&mut self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r{:30}\r", "");
+        }
+    }
+}

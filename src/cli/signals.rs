@@ -1,0 +1,46 @@
+//! How the process ends when it does not end by itself: signals and panics.
+//!
+//! A commit is one step of the store, so a process that just ends leaves nothing half-written.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals;
+
+use super::output::{Failure, write_failure};
+use crate::exit_status::ExitStatus;
+
+/// Ends the process with 130 or 143 at the first SIGINT or SIGTERM. SIGPIPE is ignored by the standard library.
+pub fn exit_on_signals() {
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
+    let watch = move || {
+        let (status, name) = match signals.forever().next() {
+            Some(SIGINT) => (ExitStatus::Interrupted, "SIGINT"),
+            _ => (ExitStatus::Terminated, "SIGTERM"),
+        };
+        write_failure(&Failure::new(status, format!("stopped by {name}; nothing is half-written")));
+        process::exit(i32::from(status as u8));
+    };
+    if thread::Builder::new().name("signals".to_owned()).spawn(watch).is_err() {
+        // No thread to be had: end without a word, straight from the handler.
+        for (signal, status) in [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated)] {
+            let always = Arc::new(AtomicBool::new(true));
+            // Without it the signal's own default ends the process, which is as good.
+            let _ = flag::register_conditional_shutdown(signal, i32::from(status as u8), always);
+        }
+    }
+}
+
+/// Ends the process with 1 and one line at a panic: where it was, but not what it said, which may be data.
+pub fn exit_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
+        let message = format!("internal error: a bug in nifi-idb{}", place.unwrap_or_default());
+        write_failure(&Failure::new(ExitStatus::Internal, message).hint("please report it with the command's flags"));
+        process::exit(i32::from(ExitStatus::Internal as u8));
+    }));
+}

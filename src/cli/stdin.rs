@@ -1,0 +1,269 @@
+//! Standard input at the process's edge: it may stand still, be cut off, or go on after we have failed.
+//!
+//! Measured with NiFi 1.28 and 2.9: a processor that is terminated leaves the child with an open, silent standard input and
+//! no signal; a NiFi that is killed or stopped closes it cleanly in the middle; and a child that leaves input unread makes
+//! NiFi report a broken pipe. So: an idle limit, a byte count, and draining.
+
+use std::io::{self, Read, Stdin};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+/// How long standard input may be silent, unless an option says otherwise.
+pub const DEFAULT_IDLE: Duration = Duration::from_secs(60);
+
+/// Bytes thrown away at a time while draining.
+const DRAIN_BYTES: usize = 64 * 1024;
+
+/// What is wrong with how the input comes. It travels inside an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StdinError {
+    /// Nothing came for too long ([`io::ErrorKind::TimedOut`]).
+    #[error("stdin idle: nothing came for {} s after {bytes} bytes, and it is not at its end", limit.as_secs_f64())]
+    Idle {
+        /// The limit.
+        limit: Duration,
+        /// What came before.
+        bytes: u64,
+    },
+    /// Another number of bytes than announced ([`io::ErrorKind::UnexpectedEof`] for fewer, else
+    /// [`io::ErrorKind::InvalidData`]).
+    #[error("{found} bytes came, but {expected} were announced")]
+    Count {
+        /// As announced.
+        expected: u64,
+        /// As read.
+        found: u64,
+    },
+}
+
+/// Reads a descriptor: standard input, or any pipe, file or socket.
+#[derive(Debug)]
+pub struct StdinReader<F = Stdin> {
+    input: F,
+    idle: Option<Duration>,
+    expected: Option<u64>,
+    bytes: u64,
+    at_end: bool,
+}
+
+impl StdinReader {
+    /// Standard input. It is read past the standard library's own buffer, so nothing else may read it.
+    pub fn stdin() -> Self {
+        Self::new(io::stdin())
+    }
+}
+
+impl<F: AsFd> StdinReader<F> {
+    /// Any input, with [`DEFAULT_IDLE`] and no announced length.
+    pub fn new(input: F) -> Self {
+        Self { input, idle: Some(DEFAULT_IDLE), expected: None, bytes: 0, at_end: false }
+    }
+
+    /// Sets how long the input may be silent while it is being read; zero: for ever.
+    #[must_use]
+    pub fn idle(mut self, limit: Duration) -> Self {
+        self.idle = Some(limit).filter(|limit| !limit.is_zero());
+        self
+    }
+
+    /// Announces how many bytes must come. The end of the input is an error if it was another number.
+    #[must_use]
+    pub fn expect_bytes(mut self, expected: u64) -> Self {
+        self.expected = Some(expected);
+        self
+    }
+
+    /// How many bytes came.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Reads to the end and throws it away, so that the sender sees no broken pipe; gives up when the input is idle.
+    /// Returns how many bytes came in all. A wrong count is no error here: this is for after another one.
+    pub fn drain(&mut self) -> io::Result<u64> {
+        let mut buffer = vec![0; DRAIN_BYTES];
+        while !self.at_end {
+            self.read_once(&mut buffer)?;
+        }
+        Ok(self.bytes)
+    }
+
+    fn read_once(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.wait()?;
+            match rustix::io::read(&self.input, &mut *buffer) {
+                Ok(0) => {
+                    self.at_end = true;
+                    return Ok(0);
+                }
+                Ok(count) => {
+                    self.bytes += count as u64;
+                    return Ok(count);
+                }
+                // A socket or pipe that somebody set to non-blocking may be ready and then not.
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits until there is something to read, or the end.
+    fn wait(&self) -> io::Result<()> {
+        // The edge is where a clock may be read; only waiting counts, not what is done between reads.
+        let deadline = self.idle.map(|limit| (limit, Instant::now().checked_add(limit)));
+        loop {
+            let left = match deadline {
+                Some((_, Some(deadline))) => {
+                    Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok()
+                }
+                // No limit, or one beyond the end of time.
+                _ => None,
+            };
+            match poll(&mut [PollFd::new(&self.input, PollFlags::IN)], left.as_ref()) {
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+                Ok(0) => {
+                    let limit = self.idle.unwrap_or_default();
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, StdinError::Idle { limit, bytes: self.bytes }));
+                }
+                // Readable, at its end, or broken: reading tells which.
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+}
+
+impl<F: AsFd> Read for StdinReader<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if !self.at_end {
+            let count = self.read_once(buffer)?;
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+        match self.expected {
+            Some(expected) if expected != self.bytes => {
+                let fewer = self.bytes < expected;
+                let kind = if fewer { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::InvalidData };
+                Err(io::Error::new(kind, StdinError::Count { expected, found: self.bytes }))
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(60);
+
+    fn cause(error: &io::Error) -> Option<&StdinError> {
+        error.get_ref().and_then(|cause| cause.downcast_ref())
+    }
+
+    #[test]
+    fn pipes_files_and_sockets_are_read_to_their_end() {
+        let text = b"x".repeat(300_000);
+        let read = |mut reader: StdinReader<std::os::fd::OwnedFd>| {
+            let mut found = Vec::new();
+            reader.read_to_end(&mut found).unwrap();
+            assert_eq!((found.len(), reader.bytes_read()), (text.len(), text.len() as u64));
+        };
+        std::thread::scope(|scope| {
+            let (reader, mut writer) = io::pipe().unwrap();
+            scope.spawn(move || writer.write_all(&b"x".repeat(300_000)).unwrap());
+            read(StdinReader::new(reader.into()));
+            let (reader, mut writer) = UnixStream::pair().unwrap();
+            scope.spawn(move || writer.write_all(&b"x".repeat(300_000)).unwrap());
+            reader.set_nonblocking(true).unwrap();
+            read(StdinReader::new(reader.into()));
+        });
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&text).unwrap();
+        file.rewind().unwrap();
+        read(StdinReader::new(file.into()).expect_bytes(300_000));
+    }
+
+    #[test]
+    fn a_silent_input_is_an_error_and_a_slow_one_is_not() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"ab").unwrap();
+        let mut reader = StdinReader::new(reader).idle(SHORT);
+        assert_eq!(reader.read(&mut [0; 9]).unwrap(), 2);
+        let begun = Instant::now();
+        let error = reader.read(&mut [0; 9]).unwrap_err();
+        assert!(begun.elapsed() >= SHORT);
+        assert_eq!(cause(&error), Some(&StdinError::Idle { limit: SHORT, bytes: 2 }));
+        assert!(error.to_string().starts_with("stdin idle"));
+        assert_eq!(reader.drain().unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(writer);
+
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut reader = StdinReader::new(reader).idle(SHORT * 5);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for _ in 0..8 {
+                    std::thread::sleep(SHORT);
+                    writer.write_all(b"x").unwrap();
+                }
+            });
+            assert_eq!(io::copy(&mut reader, &mut io::sink()).unwrap(), 8);
+        });
+    }
+
+    #[test]
+    fn no_limit_waits() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut reader = StdinReader::new(reader).idle(Duration::ZERO);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(SHORT);
+                drop(writer);
+            });
+            assert_eq!(reader.read(&mut [0; 9]).unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn the_announced_length_is_checked_at_the_end_only() {
+        for (expected, kind) in
+            [(4, None), (5, Some(io::ErrorKind::UnexpectedEof)), (3, Some(io::ErrorKind::InvalidData))]
+        {
+            let (reader, mut writer) = io::pipe().unwrap();
+            writer.write_all(b"abcd").unwrap();
+            drop(writer);
+            let mut reader = StdinReader::new(reader).expect_bytes(expected);
+            let mut found = Vec::new();
+            let result = reader.read_to_end(&mut found);
+            assert_eq!(found, b"abcd");
+            assert_eq!(result.as_ref().err().map(io::Error::kind), kind);
+            if let Err(error) = result {
+                assert_eq!(error.to_string(), format!("4 bytes came, but {expected} were announced"));
+                assert!(reader.read(&mut [0; 9]).is_err(), "the end stays wrong");
+            }
+            assert_eq!(reader.drain().unwrap(), 4);
+        }
+    }
+
+    #[test]
+    fn draining_takes_all_that_the_sender_has() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut reader = StdinReader::new(reader);
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(move || writer.write_all(&vec![0; 5_000_000]));
+            assert!(reader.read(&mut [0; 9]).is_ok());
+            assert_eq!(reader.drain().unwrap(), 5_000_000);
+            assert!(sender.join().unwrap().is_ok());
+        });
+    }
+}

@@ -1,0 +1,160 @@
+//! The flags that every command has which opens a snapshot store.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::output::Failure;
+use super::units::duration;
+use crate::config::{ConfigError, DEFAULT_BUCKET, RegistrySettings, StoreUrl};
+use crate::snapshot::FlowName;
+use crate::store::SnapshotStore;
+use crate::store::git::GitStore;
+use crate::store::memory::MemoryStore;
+use crate::store::registry::RegistryStore;
+
+/// Most flows that a message lists.
+const SHOWN_FLOWS: usize = 20;
+
+/// Where versions are kept, and how to get there.
+#[derive(Args, Clone, Debug)]
+pub struct StoreArgs {
+    /// Where versions are kept: git:PATH (a bare repository, made on first use), http(s)://HOST:PORT (a NiFi Registry)
+    /// or memory: (gone with the process)
+    #[arg(long, value_name = "STORE", env = "NIFI_IDB_STORE", hide_env_values = true)]
+    pub store: OsString,
+
+    /// Bucket [default: indexeddb]
+    #[arg(long, value_name = "NAME", env = "NIFI_IDB_BUCKET", hide_env_values = true)]
+    pub bucket: Option<String>,
+
+    /// Flow: one holds one database [default: the database's name]
+    #[arg(long, value_name = "NAME", env = "NIFI_IDB_FLOW", hide_env_values = true)]
+    pub flow: Option<String>,
+
+    /// Give up when this much time has passed, such as 30s or 5m [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "NIFI_IDB_DEADLINE", hide_env_values = true)]
+    pub deadline: Option<Duration>,
+
+    /// Registry: PEM file of the certificate authorities to trust [default: the system's]
+    #[arg(long, value_name = "FILE", env = "NIFI_IDB_CA_FILE", hide_env_values = true, help_heading = "NiFi Registry")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Registry: PEM file of the client certificate and its chain
+    #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENT_CERT", hide_env_values = true)]
+    #[arg(help_heading = "NiFi Registry", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+
+    /// Registry: PEM file of the client certificate's key
+    #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENT_KEY", hide_env_values = true)]
+    #[arg(help_heading = "NiFi Registry", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+
+    /// Registry: file with a bearer token [default: the environment's NIFI_IDB_TOKEN]
+    #[arg(long, value_name = "FILE", env = "NIFI_IDB_TOKEN_FILE", hide_env_values = true)]
+    #[arg(help_heading = "NiFi Registry")]
+    pub token_file: Option<PathBuf>,
+
+    /// Registry: the user's name, with --password-file or the environment's NIFI_IDB_PASSWORD
+    #[arg(long, value_name = "NAME", env = "NIFI_IDB_USER", hide_env_values = true, help_heading = "NiFi Registry")]
+    pub user: Option<String>,
+
+    /// Registry: file with the password
+    #[arg(long, value_name = "FILE", env = "NIFI_IDB_PASSWORD_FILE", hide_env_values = true)]
+    #[arg(help_heading = "NiFi Registry")]
+    pub password_file: Option<PathBuf>,
+
+    /// Registry: time limit for one connection attempt [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "NIFI_IDB_CONNECT_TIMEOUT", hide_env_values = true)]
+    #[arg(help_heading = "NiFi Registry")]
+    pub connect_timeout: Option<Duration>,
+
+    /// Registry: time limit for one call [default: 2m]
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "NIFI_IDB_CALL_TIMEOUT", hide_env_values = true)]
+    #[arg(help_heading = "NiFi Registry")]
+    pub call_timeout: Option<Duration>,
+
+    /// Registry: how often a call that failed is repeated [default: 4]
+    #[arg(long, value_name = "N", env = "NIFI_IDB_RETRIES", hide_env_values = true, help_heading = "NiFi Registry")]
+    pub retries: Option<u32>,
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl StoreArgs {
+    /// The moment at which everything must be over.
+    pub fn deadline_at(&self, start: Instant) -> Option<Instant> {
+        self.deadline.and_then(|deadline| start.checked_add(deadline))
+    }
+
+    /// Checks all settings and opens the store. A Registry is not called before it is needed.
+    ///
+    /// # Errors
+    ///
+    /// Settings that are wrong, and a path that is no repository.
+    pub fn open(&self, start: Instant) -> Result<Box<dyn SnapshotStore>, Failure> {
+        Ok(match StoreUrl::parse(&self.store)? {
+            StoreUrl::Git(path) => Box::new(GitStore::new(&path)?),
+            StoreUrl::Memory => Box::new(MemoryStore::default()),
+            StoreUrl::Registry(url) => {
+                Box::new(RegistryStore::open(self.registry().options(&url, self.deadline_at(start))?)?)
+            }
+        })
+    }
+
+    fn registry(&self) -> RegistrySettings {
+        RegistrySettings {
+            ca_file: self.ca_file.clone(),
+            client_cert_file: self.client_cert.clone(),
+            client_key_file: self.client_key.clone(),
+            user: self.user.clone(),
+            password_file: self.password_file.clone(),
+            token_file: self.token_file.clone(),
+            connect_timeout: self.connect_timeout,
+            call_timeout: self.call_timeout,
+            retries: self.retries,
+        }
+    }
+
+    /// The flow's name; `flow` is taken where no flag names one.
+    ///
+    /// # Errors
+    ///
+    /// Names that are not legal.
+    pub fn flow_name(&self, flow: &str) -> Result<FlowName, Failure> {
+        let bucket = self.bucket.as_deref().unwrap_or(DEFAULT_BUCKET);
+        let flow = self.flow.as_deref().unwrap_or(flow);
+        FlowName::new(bucket, flow).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))
+    }
+
+    /// The flow that a command without input is about: the one that is named, or the only one there is.
+    ///
+    /// # Errors
+    ///
+    /// None or several in the store, or the store cannot be read.
+    pub fn existing_flow(&self, store: &dyn SnapshotStore) -> Result<FlowName, Failure> {
+        if let Some(flow) = &self.flow {
+            return self.flow_name(flow);
+        }
+        let mut flows = store.flows()?;
+        if let Some(bucket) = &self.bucket {
+            flows.retain(|flow| flow.bucket() == bucket);
+        }
+        match flows.as_slice() {
+            [flow] => Ok(flow.clone()),
+            [] => Err(Failure::usage(format!("{} holds no flow yet", store.describe()))),
+            _ => {
+                let count = flows.len();
+                let failure = Failure::usage(format!("{} holds {count} flows: name one with --flow", store.describe()));
+                Ok(flows.iter().take(SHOWN_FLOWS).fold(failure, |failure, flow| failure.hint(format!("  {flow}"))))
+                    .and_then(Err)
+            }
+        }
+    }
+}

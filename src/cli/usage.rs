@@ -1,0 +1,27 @@
+//! Wrong command lines, told like any other failure: one line, cause first, then what to do.
+
+use clap::error::ErrorKind;
+
+use super::output::Failure;
+
+/// The failure that a parse error is, or the text that `--help` or `--version` asked for.
+///
+/// # Errors
+///
+/// The help text, if it is no error.
+pub(super) fn failure(error: &clap::Error) -> Result<Failure, String> {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Err(text),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            return Ok(Failure::usage("no command given").hint("see nifi-idb --help; the main job is nifi-idb sync"));
+        }
+        _ => {}
+    }
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let mut paragraphs = text.split("\n\n").map(str::trim_end);
+    // "the following required arguments were not provided:" and the arguments are one sentence.
+    let first: Vec<_> = paragraphs.next().unwrap_or_default().lines().map(str::trim).collect();
+    let lines = paragraphs.flat_map(str::lines).filter(|line| !line.trim().is_empty());
+    Ok(lines.fold(Failure::usage(first.join(" ")), |failure, line| failure.hint(line.trim())))
+}

@@ -1,0 +1,204 @@
+//! Which snapshot store, and how to reach it. Flags stand over `NIFI_IDB_*` in the environment; secrets come from the
+//! environment or from files only, because everybody on a machine can read a command line.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::store::registry::{Credentials, RegistryOptions, Secret};
+
+/// The bucket, unless another one is named.
+pub const DEFAULT_BUCKET: &str = "indexeddb";
+
+/// Environment variable of the bearer token.
+pub const TOKEN_VARIABLE: &str = "NIFI_IDB_TOKEN";
+
+/// Environment variable of the password.
+pub const PASSWORD_VARIABLE: &str = "NIFI_IDB_PASSWORD";
+
+/// A file with a secret may have this many bytes.
+pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// A wrong setting: what it is and what to do. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+fn wrong(message: impl Into<String>) -> ConfigError {
+    ConfigError(message.into())
+}
+
+/// Where versions are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// `git:PATH`: a bare repository.
+    Git(PathBuf),
+    /// `http(s)://host:port`: a NiFi Registry.
+    Registry(String),
+    /// `memory:`: gone with the process.
+    Memory,
+}
+
+impl StoreUrl {
+    /// Reads the value of `--store`.
+    ///
+    /// # Errors
+    ///
+    /// Says what is expected, without repeating the value: somebody may have put a password in it.
+    pub fn parse(text: &OsStr) -> Result<Self, ConfigError> {
+        const EXPECTED: &str = "--store is none of git:PATH, http://HOST:PORT, https://HOST:PORT, memory:";
+        if let Some(path) = text.as_bytes().strip_prefix(b"git:") {
+            if path.is_empty() {
+                return Err(wrong("--store git: needs a path, such as git:snapshots.git"));
+            }
+            return Ok(Self::Git(PathBuf::from(OsStr::from_bytes(path))));
+        }
+        if text == "memory:" {
+            return Ok(Self::Memory);
+        }
+        let url = text.to_str().ok_or_else(|| wrong(EXPECTED))?;
+        let rest =
+            url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).ok_or_else(|| wrong(EXPECTED))?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return Err(wrong("--store must not hold credentials: give --user and --password-file, or --token-file"));
+        }
+        if authority.is_empty() {
+            return Err(wrong("--store has no host: give http://HOST:PORT"));
+        }
+        Ok(Self::Registry(url.to_owned()))
+    }
+}
+
+/// How a Registry is reached, as it was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct RegistrySettings {
+    /// PEM file of the certificate authorities to trust.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the client certificate.
+    pub client_cert_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub client_key_file: Option<PathBuf>,
+    /// The user's name.
+    pub user: Option<String>,
+    /// File with the password; else [`PASSWORD_VARIABLE`].
+    pub password_file: Option<PathBuf>,
+    /// File with the token; else [`TOKEN_VARIABLE`].
+    pub token_file: Option<PathBuf>,
+    /// Time limit for one connection attempt.
+    pub connect_timeout: Option<Duration>,
+    /// Time limit for one call.
+    pub call_timeout: Option<Duration>,
+    /// How often a read is repeated.
+    pub retries: Option<u32>,
+}
+
+impl RegistrySettings {
+    /// Joins them with the secrets.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that is missing, or that contradicts another one, or the file that cannot be read.
+    pub fn options(self, url: &str, deadline: Option<Instant>) -> Result<RegistryOptions, ConfigError> {
+        let credentials = self.credentials()?;
+        let defaults = RegistryOptions::new(url);
+        Ok(RegistryOptions {
+            ca_file: self.ca_file,
+            client_cert_file: self.client_cert_file,
+            client_key_file: self.client_key_file,
+            credentials,
+            connect_timeout: self.connect_timeout.unwrap_or(defaults.connect_timeout),
+            call_timeout: self.call_timeout.unwrap_or(defaults.call_timeout),
+            deadline,
+            retries: self.retries.unwrap_or(defaults.retries),
+            ..defaults
+        })
+    }
+
+    fn credentials(&self) -> Result<Credentials, ConfigError> {
+        if let Some(path) = &self.token_file {
+            return Ok(Credentials::Token(secret_in("--token-file", path)?));
+        }
+        if let Some(user) = self.user.clone() {
+            let password = match &self.password_file {
+                Some(path) => secret_in("--password-file", path)?,
+                None => variable(PASSWORD_VARIABLE)?
+                    .ok_or_else(|| wrong(format!("--user needs --password-file or {PASSWORD_VARIABLE}")))?,
+            };
+            return Ok(Credentials::Login { user, password });
+        }
+        if self.password_file.is_some() {
+            return Err(wrong("--password-file needs --user"));
+        }
+        Ok(variable(TOKEN_VARIABLE)?.map_or(Credentials::None, Credentials::Token))
+    }
+}
+
+fn secret_in(flag: &str, path: &Path) -> Result<Secret, ConfigError> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_SECRET_BYTES).read_to_string(&mut text));
+    match read {
+        Err(error) => Err(wrong(format!("{flag} {}: {error}", path.display()))),
+        Ok(_) if text.trim().is_empty() => Err(wrong(format!("{flag} {}: it is empty", path.display()))),
+        Ok(_) => Ok(Secret::new(&text)),
+    }
+}
+
+fn variable(name: &str) -> Result<Option<Secret>, ConfigError> {
+    match env::var(name) {
+        Ok(text) if text.trim().is_empty() => Ok(None),
+        Ok(text) => Ok(Some(Secret::new(&text))),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(wrong(format!("{name} is not UTF-8"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<StoreUrl, String> {
+        StoreUrl::parse(OsStr::new(text)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn stores_by_name() {
+        assert_eq!(parse("git:a b/c.git"), Ok(StoreUrl::Git("a b/c.git".into())));
+        assert_eq!(parse("memory:"), Ok(StoreUrl::Memory));
+        assert_eq!(parse("https://r:18443"), Ok(StoreUrl::Registry("https://r:18443".into())));
+        for wrong in ["", "git", "git:", "memory", "memory:x", "ftp://x", "http://", "https:///x", "/tmp/x"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_refused_and_not_repeated() {
+        for url in ["http://ann:hunter2@host:1", "htp://ann:hunter2@host", "https://hunter2@host/x"] {
+            let error = parse(url).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn secrets_come_from_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let settings = RegistrySettings { token_file: Some(file.clone()), ..RegistrySettings::default() };
+        let options = || settings.clone().options("https://host", None);
+        let missing = options().unwrap_err().to_string();
+        assert!(missing.starts_with("--token-file ") && missing.contains("No such file"), "{missing}");
+        std::fs::write(&file, " \n").unwrap();
+        assert!(options().unwrap_err().to_string().ends_with("it is empty"));
+        std::fs::write(&file, "abc\n").unwrap();
+        assert_eq!(options().unwrap().credentials, Credentials::Token(Secret::new("abc")));
+        let settings = RegistrySettings { password_file: Some(file.clone()), ..RegistrySettings::default() };
+        assert!(settings.clone().options("https://host", None).is_err());
+        let settings = RegistrySettings { user: Some("ann".into()), ..settings };
+        let expected = Credentials::Login { user: "ann".into(), password: Secret::new("abc") };
+        assert_eq!(settings.options("https://host", None).unwrap().credentials, expected);
+    }
+}

@@ -1,0 +1,225 @@
+//! Joins framing and dialects: opens a stream, gives its items one by one, and says how it ended.
+
+use std::io::Read;
+
+use super::change::{Base, Change, Counts, Item, Op};
+use super::changes::{self, LastStore, Parsed};
+use super::error::DecodeError;
+use super::framing::{Line, Lines};
+use super::header::{self, BatchHeader, MAX_HEADER_BYTES, Mode};
+use super::options::{DecodeOptions, Dialect, Input};
+use super::{records, sniff};
+use crate::rejection::{Rejection, code};
+
+/// Reads one batch from a stream. Memory: a buffer of 256 KiB, or of up to twice the longest line.
+pub struct Decoder<R> {
+    lines: Lines<R>,
+    header: BatchHeader,
+    key_field: Option<String>,
+    /// A line that was read to find out the dialect and is still to be given out.
+    waiting: Option<Line>,
+    last_store: LastStore,
+    /// A record without its key field.
+    scratch: Vec<u8>,
+    max_changes: u64,
+    changes: u64,
+    rejected: u64,
+    done: bool,
+}
+
+enum Outcome {
+    Change(usize, changes::Found),
+    Rejected(Option<usize>, records::Reject),
+}
+
+impl<R: Read> Decoder<R> {
+    /// Reads the header, or as much as shows that there is none. After an error, drain the reader.
+    pub fn open(reader: R, options: DecodeOptions) -> Result<Self, DecodeError> {
+        Self::open_lines(Lines::new(reader, options.max_line_bytes), &options)
+    }
+
+    fn open_lines(mut lines: Lines<R>, options: &DecodeOptions) -> Result<Self, DecodeError> {
+        sniff::first_bytes(&mut lines)?;
+        let first = if options.input == Input::Records { None } else { next_line(&mut lines)? };
+        let begins = first.is_some_and(|line| sniff::is_header(records::trim(lines.bytes(&line))));
+        let changes = match options.input {
+            Input::Auto => begins,
+            Input::Changes => true,
+            Input::Records => false,
+        };
+        let header = match first {
+            Some(line) if changes => open_changes(&lines, &line, begins, options)?,
+            None if changes => return Err(DecodeError::Truncated { line: 0, what: "it is empty" }),
+            _ if options.object_store.is_some() || options.input == Input::Records => options.records_header()?,
+            None => return Err(DecodeError::Truncated { line: 0, what: "it is empty" }),
+            Some(_) => {
+                let what = "the input does not begin with a header of indexeddb-changes/1; for plain records give \
+                            --object-store, and --key-path or --key-field";
+                return Err(DecodeError::Usage(what.to_owned()));
+            }
+        };
+        Ok(Self {
+            waiting: first.filter(|_| !changes),
+            key_field: options.key_field.clone().filter(|_| !changes),
+            max_changes: options.max_changes,
+            last_store: LastStore::default(),
+            scratch: Vec::new(),
+            changes: 0,
+            rejected: 0,
+            done: false,
+            lines,
+            header,
+        })
+    }
+
+    /// What is known of the batch before its first change.
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// What the stream held so far; after `None` of [`Self::next`], what it held.
+    pub fn counts(&self) -> Counts {
+        let (lines, bytes) = (self.lines.number(), self.lines.offset());
+        Counts { lines, bytes, changes: self.changes, rejected: self.rejected }
+    }
+
+    /// The reader, to drain it after an error or to ask how much it gave.
+    pub fn reader_mut(&mut self) -> &mut R {
+        self.lines.reader_mut()
+    }
+
+    /// The next change or rejection; `None` only once the batch is complete and the stream is at its end.
+    #[expect(clippy::should_implement_trait, reason = "items borrow from the decoder, which iterators cannot say")]
+    pub fn next(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
+        if self.done {
+            return Ok(None);
+        }
+        let line = match self.waiting.take() {
+            Some(line) => Some(line),
+            None => next_line(&mut self.lines)?,
+        };
+        match (line, self.header.dialect) {
+            (Some(line), Dialect::Records) => self.record(&line).map(Some),
+            (None, Dialect::Records) => {
+                self.done = true;
+                Ok(None)
+            }
+            (Some(line), Dialect::Changes) => self.change(&line),
+            (None, Dialect::Changes) => Err(self.truncated()),
+        }
+    }
+
+    fn truncated(&self) -> DecodeError {
+        DecodeError::Truncated { line: self.lines.number(), what: "there is no end line" }
+    }
+
+    fn record(&mut self, line: &Line) -> Result<Item<'_>, DecodeError> {
+        let index = self.count()?;
+        if line.too_long {
+            return Ok(self.reject(line, Some(0), TOO_LONG));
+        }
+        let text = records::trim(self.lines.bytes(line));
+        let key = self.key_field.as_ref().map(|field| records::take_key(text, field, &mut self.scratch)).transpose();
+        let key = match key {
+            Ok(key) => key,
+            Err(reject) => return Ok(self.reject(line, Some(0), reject)),
+        };
+        let text = records::trim(self.lines.bytes(line));
+        let key = key.map(|key| key.of(text));
+        let value = if key.is_some() { self.scratch.as_slice() } else { text };
+        self.changes += 1;
+        let op = Op::Put { key, value, at: None, base: Base::None };
+        Ok(Item::Change(Change { line: line.number, offset: line.offset, index, store: 0, op }))
+    }
+
+    fn change(&mut self, line: &Line) -> Result<Option<Item<'_>>, DecodeError> {
+        let outcome = if line.too_long {
+            Outcome::Rejected(None, TOO_LONG)
+        } else {
+            match changes::parse(self.lines.bytes(line), &self.header, &mut self.last_store) {
+                Ok(Parsed::End(count)) => return self.end(line, count).map(|()| None),
+                Ok(Parsed::Change(store, found)) => Outcome::Change(store, found),
+                Err((store, reject)) => Outcome::Rejected(store, reject),
+            }
+        };
+        if !line.ended {
+            // Cut off, whatever it looks like: no end line can follow.
+            return Err(self.truncated());
+        }
+        let index = self.count()?;
+        match outcome {
+            Outcome::Rejected(store, reject) => Ok(Some(self.reject(line, store, reject))),
+            Outcome::Change(store, found) => {
+                self.changes += 1;
+                let op = found.op(self.lines.bytes(line));
+                Ok(Some(Item::Change(Change { line: line.number, offset: line.offset, index, store, op })))
+            }
+        }
+    }
+
+    /// The number of a line that is about to be given out.
+    fn count(&self) -> Result<u64, DecodeError> {
+        let index = self.changes + self.rejected;
+        if index < self.max_changes { Ok(index) } else { Err(DecodeError::TooMany { limit: self.max_changes }) }
+    }
+
+    fn reject(&mut self, line: &Line, store: Option<usize>, (code, message): records::Reject) -> Item<'static> {
+        self.rejected += 1;
+        let store = store.and_then(|place| self.header.schema.stores.get(place)).map(|store| store.name.clone());
+        let Line { number, offset, .. } = *line;
+        Item::Rejected(Rejection { line: number, offset, code, store, message: message.to_owned() })
+    }
+
+    fn end(&mut self, line: &Line, count: Option<u64>) -> Result<(), DecodeError> {
+        let found = self.changes + self.rejected;
+        let framing = |line: &Line, what| Err(DecodeError::Framing { line: line.number, offset: line.offset, what });
+        let Some(count) = count else {
+            return framing(line, "the end line needs a count of the lines before it, and nothing else".to_owned());
+        };
+        if count != found {
+            return framing(line, format!("the end line counts {count} lines, but there are {found}"));
+        }
+        let delta = self.header.sequence.as_ref().filter(|_| self.header.mode == Mode::Delta);
+        if let Some(expected) = delta.map(header::Sequence::count).filter(|&expected| expected != found) {
+            return framing(line, format!("first and last of the header make {expected} lines, but there are {found}"));
+        }
+        if let Some(more) = next_line(&mut self.lines)? {
+            let what = "a line after the end line; join batches as FlowFile packages, not by concatenation";
+            return framing(&more, what.to_owned());
+        }
+        self.done = true;
+        Ok(())
+    }
+}
+
+const TOO_LONG: records::Reject = (code::LINE_TOO_LONG, "the line is longer than the limit");
+
+/// The next line that is not blank.
+fn next_line<R: Read>(lines: &mut Lines<R>) -> Result<Option<Line>, DecodeError> {
+    while let Some(line) = lines.advance()? {
+        if line.too_long || !records::trim(lines.bytes(&line)).is_empty() {
+            return Ok(Some(line));
+        }
+    }
+    Ok(None)
+}
+
+fn open_changes<R: Read>(
+    lines: &Lines<R>,
+    line: &Line,
+    begins: bool,
+    options: &DecodeOptions,
+) -> Result<BatchHeader, DecodeError> {
+    let text = records::trim(lines.bytes(line));
+    let framing = |what: &str| DecodeError::Framing { line: line.number, offset: line.offset, what: what.to_owned() };
+    if line.too_long || text.len() > MAX_HEADER_BYTES {
+        return Err(framing("the header is longer than 1 MiB"));
+    }
+    if !line.ended {
+        return Err(DecodeError::Truncated { line: line.number, what: "there is no end line" });
+    }
+    if !begins {
+        return Err(framing("the first line is no header of indexeddb-changes/1"));
+    }
+    header::parse(text, line.number, options)
+}

@@ -1,0 +1,23 @@
+//! Stage 1: bytes → changes and rejections. Keys and values stay raw JSON here; the next stage reads them in full.
+#![doc = include_str!("CHANGES.md")]
+
+mod change;
+mod changes;
+mod decoder;
+mod error;
+mod framing;
+mod header;
+mod options;
+mod records;
+mod scan;
+mod sniff;
+#[cfg(test)]
+mod tests;
+
+pub use change::{Base, Bound, Change, Counts, Item, Op};
+pub use decoder::Decoder;
+pub use error::DecodeError;
+pub use framing::DEFAULT_MAX_LINE_BYTES;
+pub use header::{BatchHeader, MAX_HEADER_BYTES, Mode, Sequence};
+pub use options::{DEFAULT_DATABASE, DEFAULT_MAX_CHANGES, DecodeOptions, Dialect, Input};
+pub use scan::MAX_DEPTH;

@@ -1,0 +1,55 @@
+//! The records dialect: a line is a value, except that a key field is taken out of it.
+
+use super::scan::{Members, ScanError};
+use super::{framing::Span, scan};
+use crate::rejection::code;
+
+/// Why a line is rejected: a reason and a sentence.
+pub(crate) type Reject = (&'static str, &'static str);
+
+/// A line without white space around it.
+pub(crate) fn trim(line: &[u8]) -> &[u8] {
+    let Some(start) = line.iter().position(|&byte| !scan::is_space(byte)) else { return &[] };
+    let end = line.iter().rposition(|&byte| !scan::is_space(byte)).map_or(start, |last| last + 1);
+    Span { start, end }.of(line)
+}
+
+/// Finds the key in the member `field`, and writes the object without that member to `rest`.
+pub(crate) fn take_key(line: &[u8], field: &str, rest: &mut Vec<u8>) -> Result<Span, Reject> {
+    rest.clear();
+    rest.push(b'{');
+    let mut key = None;
+    let mut members = Members::of(line).map_err(broken)?;
+    while let Some(member) = members.next().map_err(broken)? {
+        if named(member.name.of(line), field) {
+            if key.replace(member.value).is_some() {
+                return Err((code::DUPLICATE_MEMBER, "the key field is there twice"));
+            }
+            continue;
+        }
+        if rest.len() > 1 {
+            rest.push(b',');
+        }
+        // Name and value are copied in one piece, with the quote before and whatever stands between them.
+        rest.extend_from_slice(Span { start: member.name.start - 1, end: member.value.end }.of(line));
+    }
+    rest.push(b'}');
+    key.ok_or((code::NO_KEY, "the record does not have the key field"))
+}
+
+/// What a scan's failure means for its line.
+pub(crate) fn broken(error: ScanError) -> Reject {
+    match error {
+        ScanError::Syntax => (code::SYNTAX, "not a JSON object in one line"),
+        ScanError::Depth => (code::DEPTH, "brackets are nested too deep"),
+    }
+}
+
+/// Whether a member's raw name means `name`.
+fn named(raw: &[u8], name: &str) -> bool {
+    if memchr::memchr(b'\\', raw).is_none() {
+        return raw == name.as_bytes();
+    }
+    let quoted = [b"\"", raw, b"\""].concat();
+    serde_json::from_slice::<String>(&quoted).is_ok_and(|read| read == name)
+}

@@ -1,0 +1,363 @@
+//! Finds the members of an object without reading their values: brackets and strings are followed, many bytes a step.
+//!
+//! What is found is not checked: a slice may be no JSON at all. Whoever takes it must read it in full.
+
+use super::framing::Span;
+
+/// Brackets may nest this deep in a line's value.
+pub const MAX_DEPTH: usize = 1024;
+
+/// Why an object's members cannot be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScanError {
+    /// Not an object, or broken off.
+    Syntax,
+    /// Deeper than [`MAX_DEPTH`].
+    Depth,
+}
+
+/// One member; places are in the scanned bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// The name, without quotes, escapes as they are.
+    pub(crate) name: Span,
+    /// The value, with quotes or brackets, without white space around.
+    pub(crate) value: Span,
+}
+
+/// Walks an object's members, in their order.
+pub(crate) struct Members<'a> {
+    bytes: &'a [u8],
+    place: usize,
+    state: State,
+}
+
+#[derive(PartialEq, Eq)]
+enum State {
+    First,
+    Next,
+    Done,
+}
+
+impl<'a> Members<'a> {
+    /// Begins with an object that may have white space around it.
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, ScanError> {
+        let place = skip_space(bytes, 0);
+        match bytes.get(place) {
+            Some(b'{') => Ok(Self { bytes, place: place + 1, state: State::First }),
+            _ => Err(ScanError::Syntax),
+        }
+    }
+
+    /// The next member, or `None` after the object's end, behind which only white space may stand.
+    pub(crate) fn next(&mut self) -> Result<Option<Member>, ScanError> {
+        let bytes = self.bytes;
+        let mut place = skip_space(bytes, self.place);
+        match (bytes.get(place), &self.state) {
+            (_, State::Done) => return Ok(None),
+            (Some(b'}'), _) => {
+                self.state = State::Done;
+                let rest = skip_space(bytes, place + 1);
+                return if rest == bytes.len() { Ok(None) } else { Err(ScanError::Syntax) };
+            }
+            (Some(b','), State::Next) => place = skip_space(bytes, place + 1),
+            (_, State::First) => {}
+            _ => return Err(ScanError::Syntax),
+        }
+        if bytes.get(place) != Some(&b'"') {
+            return Err(ScanError::Syntax);
+        }
+        let name = Span { start: place + 1, end: string_end(bytes, place + 1)? };
+        place = skip_space(bytes, name.end + 1);
+        if bytes.get(place) != Some(&b':') {
+            return Err(ScanError::Syntax);
+        }
+        let start = skip_space(bytes, place + 1);
+        let value = Span { start, end: value_end(bytes, start)? };
+        self.place = value.end;
+        self.state = State::Next;
+        Ok(Some(Member { name, value }))
+    }
+}
+
+/// Whether a byte is white space inside a line.
+pub(crate) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn skip_space(bytes: &[u8], mut place: usize) -> usize {
+    while bytes.get(place).copied().is_some_and(is_space) {
+        place += 1;
+    }
+    place
+}
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Sets the high bit of bytes that equal `byte`; bits above the lowest one set may be wrong.
+const fn equal(word: u64, byte: u8) -> u64 {
+    let zero = word ^ (LOW * byte as u64);
+    zero.wrapping_sub(LOW) & !zero & HIGH
+}
+
+fn word(bytes: &[u8], place: usize) -> Option<u64> {
+    bytes.get(place..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// The place of the quote that ends the string which begins at `place`, behind its first quote.
+fn string_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
+    loop {
+        let step = match word(bytes, place) {
+            Some(word) => match equal(word, b'"') | equal(word, b'\\') {
+                0 => {
+                    place += 8;
+                    continue;
+                }
+                found => found.trailing_zeros() as usize / 8,
+            },
+            None => 0,
+        };
+        place += step;
+        match bytes.get(place) {
+            None => return Err(ScanError::Syntax),
+            Some(b'"') => return Ok(place),
+            Some(b'\\') => place += 2,
+            Some(_) => place += 1,
+        }
+    }
+}
+
+/// The place behind the value that begins at `place`.
+fn value_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
+    match bytes.get(place) {
+        Some(b'"') => Ok(string_end(bytes, place + 1)? + 1),
+        Some(b'{' | b'[') => brackets_end(bytes, place),
+        _ => {
+            let start = place;
+            while !matches!(bytes.get(place), None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n')) {
+                place += 1;
+            }
+            if place > start { Ok(place) } else { Err(ScanError::Syntax) }
+        }
+    }
+}
+
+/// The place behind the brackets that open at `place`. Looks at 64 bytes a step, a bit for each, nearly without branches.
+fn brackets_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
+    let mut depth = 1;
+    let mut strings = Strings::default();
+    place += 1;
+    loop {
+        let rest = bytes.get(place..).unwrap_or_default();
+        let found = match rest.first_chunk::<64>() {
+            Some(block) => block_end(block, &mut strings, &mut depth)?,
+            None => {
+                let mut block = [b' '; 64];
+                block[..rest.len()].copy_from_slice(rest);
+                return block_end(&block, &mut strings, &mut depth)?.map(|end| place + end).ok_or(ScanError::Syntax);
+            }
+        };
+        match found {
+            Some(end) => return Ok(place + end),
+            None => place += 64,
+        }
+    }
+}
+
+/// Follows brackets through a block; the place behind the one that brings `depth` to 0, if it is here.
+fn block_end(block: &[u8; 64], strings: &mut Strings, depth: &mut usize) -> Result<Option<usize>, ScanError> {
+    // `[` and `{`, `]` and `}` differ in this bit alone.
+    let folded = block.map(|byte| byte | 0x20);
+    let (mut opens, mut closes) = (bits(&folded, b'{'), bits(&folded, b'}'));
+    let outside = !strings.follow(bits(block, b'"'), bits(block, b'\\'));
+    opens &= outside;
+    closes &= outside;
+    let (up, down) = (opens.count_ones() as usize, closes.count_ones() as usize);
+    if down < *depth && *depth + up <= MAX_DEPTH {
+        *depth = *depth + up - down;
+        return Ok(None);
+    }
+    let mut brackets = opens | closes;
+    while brackets != 0 {
+        let place = brackets.trailing_zeros();
+        if closes & (1 << place) != 0 {
+            *depth -= 1;
+            if *depth == 0 {
+                return Ok(Some(place as usize + 1));
+            }
+        } else if *depth == MAX_DEPTH {
+            return Err(ScanError::Depth);
+        } else {
+            *depth += 1;
+        }
+        brackets &= brackets - 1;
+    }
+    Ok(None)
+}
+
+/// A bit for each byte that equals `byte`, the first byte's lowest. Written so that compilers compare 16 bytes at once.
+#[inline(always)]
+fn bits(block: &[u8; 64], byte: u8) -> u64 {
+    let ones = block.map(|found| u8::from(found == byte));
+    let (words, _) = ones.as_chunks::<8>();
+    let mut bits = 0;
+    for (index, word) in words.iter().enumerate() {
+        // Moves bit 8·i to bit 56 + i; no two products meet, so nothing carries.
+        bits |= (u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
+    }
+    bits
+}
+
+/// What a block must know of the block before.
+#[derive(Default)]
+struct Strings {
+    /// All ones if a string is open.
+    open: u64,
+    /// The last byte was a backslash that escapes the next.
+    escape: bool,
+}
+
+impl Strings {
+    /// A bit for each byte of the block that is in a string, the quote before it counted, the one behind not.
+    fn follow(&mut self, mut quotes: u64, slashes: u64) -> u64 {
+        if slashes != 0 || self.escape {
+            quotes &= !self.escaped(slashes);
+        }
+        // Running sum of quotes, modulo 2.
+        let mut inside = quotes;
+        for shift in [1, 2, 4, 8, 16, 32] {
+            inside ^= inside << shift;
+        }
+        inside ^= self.open;
+        self.open = 0u64.wrapping_sub(inside >> 63);
+        inside
+    }
+
+    /// A bit for each byte that a backslash escapes.
+    fn escaped(&mut self, mut slashes: u64) -> u64 {
+        let mut escaped = u64::from(self.escape);
+        self.escape = false;
+        slashes &= !escaped;
+        while slashes != 0 {
+            let slash = slashes & slashes.wrapping_neg();
+            let next = slash << 1;
+            self.escape = next == 0;
+            escaped |= next;
+            slashes &= !(slash | next);
+        }
+        escaped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Found<'a> = Vec<(&'a [u8], &'a [u8])>;
+
+    fn members(text: &[u8]) -> Result<Found<'_>, ScanError> {
+        let mut scan = Members::of(text)?;
+        let mut found = Vec::new();
+        while let Some(member) = scan.next()? {
+            found.push((member.name.of(text), member.value.of(text)));
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn finds_members_whatever_stands_in_them() {
+        let text = br#" { "a" : {"}":["]\"\\",{}]} ,"b\"":"x\\", "c":-1.5e3 ,"d":[[],[{"e":null}]],"":true} "#;
+        let found: [(&[u8], &[u8]); 5] = [
+            (b"a", br#"{"}":["]\"\\",{}]}"#),
+            (br#"b\""#, br#""x\\""#),
+            (b"c", b"-1.5e3"),
+            (b"d", br#"[[],[{"e":null}]]"#),
+            (b"", b"true"),
+        ];
+        assert_eq!(members(text), Ok(found.to_vec()));
+        assert_eq!(members(b"{}"), Ok(vec![]));
+    }
+
+    #[test]
+    fn broken_objects_are_refused() {
+        let broken = [
+            "",
+            "[]",
+            "1",
+            "{",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\":1}x",
+            "{\"a\":1 2}",
+            "{\"a\":\"\\\"}",
+            "{\"a\":[}",
+            "{a:1}",
+            "{\"a\":1]",
+            "{\"a\":{\"b\":1}",
+            "{\"a\":1}{",
+        ];
+        for text in broken {
+            // A bracket of the wrong kind inside a value is the reader's to find; the object's own end is found here.
+            assert!(members(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn blocks_of_64_join_wherever_they_fall() {
+        for pad in 0..200 {
+            let pad = "x".repeat(pad);
+            for inner in [r#""]}\\""#, r#""\\\"]""#, r#""\\\\\\",{"]":[]}"#, r#"[[["\"[{"]]]"#] {
+                let value = format!("[\"{pad}\",{inner},{{}}]");
+                let text = format!("{{\"a\":{value},\"b\":1}}");
+                let expected: [(&[u8], &[u8]); 2] = [(b"a", value.as_bytes()), (b"b", b"1")];
+                assert_eq!(members(text.as_bytes()), Ok(expected.to_vec()), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn depth_has_a_limit_and_takes_no_stack() {
+        let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(members(nested(MAX_DEPTH).as_bytes()).is_ok());
+        assert_eq!(members(nested(MAX_DEPTH + 1).as_bytes()), Err(ScanError::Depth));
+        assert_eq!(members(nested(5_000_000).as_bytes()), Err(ScanError::Depth));
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::Value;
+        let text = "[\\PC\"\\\\\u{0}{}\\[\\],:]{0,12}";
+        let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), text.prop_map(Value::from)];
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::hash_map(text, inner, 0..6).prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_reader(map in prop::collection::btree_map("[a-z\"\\\\é]{0,10}", json(), 0..6), pretty: bool) {
+            let value = serde_json::json!(map);
+            let text = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }.unwrap();
+            let mut read = serde_json::Map::new();
+            for (name, value) in members(&text).unwrap() {
+                let name = [b"\"", name, b"\""].concat();
+                read.insert(serde_json::from_slice(&name).unwrap(), serde_json::from_slice(value).unwrap());
+            }
+            prop_assert_eq!(serde_json::Value::Object(read), value);
+        }
+
+        #[test]
+        fn takes_any_bytes(text in prop::collection::vec(prop::sample::select(b"{}[]\",:\\a1 \0\xff".to_vec()), 0..64)) {
+            if let Ok(found) = members(&text) {
+                prop_assert!(found.iter().all(|(_, value)| !value.is_empty()));
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Reads versions: gives them back whole or by record, lists them, and checks every byte of them.
+//!
+//! Nothing here writes to a snapshot store, and nothing is given out that a digest does not vouch for.
+
+mod error;
+mod log;
+mod reader;
+mod restore;
+mod show;
+#[cfg(test)]
+mod tests;
+mod utc;
+mod verify;
+
+use std::str::FromStr;
+
+pub use error::HistoryError;
+pub use log::{LogEntry, log};
+pub use restore::{RestoreFormat, RestoreOptions, Restored, restore};
+pub use show::{RecordState, RecordVersion, ShownRecord, history_of_record, show_record};
+pub use verify::{Verified, verify};
+
+use crate::snapshot::id::IdError;
+use crate::snapshot::{FlowName, FlowVersion};
+use crate::store::{SnapshotStore, StoredVersion};
+
+/// Which version is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// The newest one.
+    #[default]
+    Latest,
+    /// This one.
+    Version(FlowVersion),
+}
+
+impl FromStr for At {
+    type Err = IdError;
+
+    /// Reads `latest`, or a flow version.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text == "latest" { Ok(Self::Latest) } else { text.parse().map(Self::Version) }
+    }
+}
+
+/// Reads the manifest of one version.
+///
+/// # Errors
+///
+/// [`HistoryError::NoFlow`] or [`HistoryError::NoVersion`] if it is not there, [`HistoryError::Store`] if it cannot be
+/// read.
+pub fn open_version(store: &dyn SnapshotStore, flow: &FlowName, at: At) -> Result<StoredVersion, HistoryError> {
+    let no_flow = || HistoryError::NoFlow { flow: flow.clone(), store: store.describe() };
+    let version = match at {
+        At::Latest => return store.head(flow)?.ok_or_else(no_flow),
+        At::Version(version) => version,
+    };
+    if let Some(stored) = store.version(flow, version)? {
+        return Ok(stored);
+    }
+    let mut there: Vec<_> = store.log(flow)?.into_iter().map(|info| info.version).collect();
+    if there.is_empty() {
+        return Err(no_flow());
+    }
+    there.sort_unstable();
+    Err(HistoryError::NoVersion { flow: flow.clone(), version, there })
+}

@@ -1,0 +1,195 @@
+//! Chunks and spilled values of one version, read and checked: nothing that a digest does not vouch for leaves this file.
+
+use crate::chunk::{parse_chunk, store_name};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::value;
+use crate::pipeline::read_whole;
+use crate::snapshot::{ChunkRef, Digest, FlowName, Line, LineState, List, SpilledRef};
+use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
+
+/// Reads what one version names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct VersionReader<'a> {
+    pub(super) store: &'a dyn SnapshotStore,
+    pub(super) flow: &'a FlowName,
+    pub(super) version: &'a StoredVersion,
+}
+
+/// A chunk whose text, keys and values are what the manifest says.
+#[derive(Debug)]
+pub(super) struct CheckedChunk {
+    /// Its text, a line end after every line.
+    pub(super) text: Vec<u8>,
+    /// Its lines.
+    pub(super) lines: Vec<Line>,
+    /// The canonical name of the object store, or of the system list, that its lines carry.
+    pub(super) name: Vec<u8>,
+    /// What the manifest should say of it, made from its lines.
+    pub(super) seen: ChunkRef,
+}
+
+impl<'a> VersionReader<'a> {
+    /// An error that says which version of what is damaged, and what to do.
+    pub(super) fn damaged(&self, what: &str) -> StoreError {
+        let (version, flow, store) = (self.version.manifest.version, self.flow, self.store.describe());
+        let message = format!(
+            "version {version} of flow {flow} in {store} is damaged: {what}; use another version, or another copy of \
+             the store"
+        );
+        StoreError::new(StoreErrorKind::Damaged, message)
+    }
+
+    /// Checks that the manifest has the state that the version is known by.
+    pub(super) fn check_manifest(&self) -> Result<(), StoreError> {
+        if self.version.manifest.to_text().1 == self.version.state {
+            Ok(())
+        } else {
+            Err(self.damaged("the manifest is not what its state says"))
+        }
+    }
+
+    /// Reads one chunk.
+    pub(super) fn chunk(&self, list: &List, chunk: &ChunkRef) -> Result<CheckedChunk, StoreError> {
+        let text = self.store.read_chunk(self.flow, self.version, list, chunk)?;
+        let damaged = |what: &str| self.damaged(&format!("chunk {}: {what}", chunk.full));
+        if text.len() as u64 != chunk.bytes || Digest::of(&text) != chunk.full {
+            return Err(damaged("its text is not what its digest says"));
+        }
+        if !text.ends_with(b"\n") {
+            return Err(damaged("its last line has no end"));
+        }
+        let name = match list {
+            List::Views => view_name(&text).ok_or_else(|| damaged("its lines name no object store"))?,
+            _ => store_name(list),
+        };
+        let lines = parse_chunk(&text, &name).map_err(|error| damaged(&error.to_string()))?;
+        if lines.windows(2).any(|pair| pair[0].key >= pair[1].key) {
+            return Err(damaged("its keys do not ascend"));
+        }
+        let deletions = matches!(list, List::Tombstones(_));
+        if lines.iter().any(|line| (line.state == LineState::Delete) != deletions) {
+            return Err(damaged("it holds lines that do not belong in its list"));
+        }
+        if lines.iter().any(|line| line.meta.rev > self.version.manifest.version) {
+            return Err(damaged("it holds lines of a later version"));
+        }
+        let seen = seen(&lines, chunk).ok_or_else(|| damaged("it is empty"))?;
+        if seen != *chunk {
+            return Err(damaged("its first key, count, content or spilled values are not what the manifest says"));
+        }
+        Ok(CheckedChunk { text, lines, name, seen })
+    }
+
+    /// The canonical value of a put, read from its parts if it is spilled; `None` for a deletion.
+    pub(super) fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
+        let value = read_whole(self.store, self.flow, self.version, state)?;
+        if let (LineState::Spilled(spilled), Some(value)) = (state, &value) {
+            let content = match value::without_stacks(value) {
+                Some(stripped) => Digest::of(&stripped),
+                None => spilled.digest,
+            };
+            if content != spilled.content || value.len() as u64 != spilled.bytes {
+                let what = format!("spilled value {} is not what its line says of it", spilled.digest);
+                return Err(self.damaged(&what));
+            }
+        }
+        Ok(value)
+    }
+
+    /// The line at `key`; reads the one chunk that can hold it.
+    pub(super) fn find(
+        &self,
+        list: &List,
+        chunks: &[ChunkRef],
+        key: &SortableKey,
+    ) -> Result<Option<(Line, Vec<u8>)>, StoreError> {
+        let place = chunks.partition_point(|chunk| chunk.first <= *key);
+        let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else { return Ok(None) };
+        let mut read = self.chunk(list, chunk)?;
+        let place = read.lines.binary_search_by(|line| line.key.cmp(key)).ok();
+        Ok(place.map(|place| (read.lines.swap_remove(place), read.name)))
+    }
+
+    /// Walks a list, chunk by chunk.
+    pub(super) fn list(self, list: List, chunks: &'a [ChunkRef]) -> ListReader<'a> {
+        ListReader { reader: self, list, chunks: chunks.iter(), last: None }
+    }
+}
+
+/// Walks one list in key order.
+#[derive(Debug)]
+pub(super) struct ListReader<'a> {
+    reader: VersionReader<'a>,
+    list: List,
+    chunks: std::slice::Iter<'a, ChunkRef>,
+    last: Option<SortableKey>,
+}
+
+impl ListReader<'_> {
+    /// Reads the next chunk; its keys come after those of the one before.
+    pub(super) fn advance(&mut self) -> Result<Option<CheckedChunk>, StoreError> {
+        let Some(chunk) = self.chunks.next() else { return Ok(None) };
+        let read = self.reader.chunk(&self.list, chunk)?;
+        // `~views` holds runs of several object stores and sources: each chunk stands for itself.
+        if self.list != List::Views && self.last.as_ref().is_some_and(|last| *last >= chunk.first) {
+            return Err(self
+                .reader
+                .damaged(&format!("chunk {}: its keys begin before those of another end", chunk.full)));
+        }
+        self.last = read.lines.last().map(|line| line.key.clone());
+        Ok(Some(read))
+    }
+
+    /// Whether the chunk that was read last is the last of the list.
+    pub(super) fn at_end(&self) -> bool {
+        self.chunks.len() == 0
+    }
+}
+
+/// What a manifest says of these lines; `chunk` gives what the text alone decides, which was checked before.
+fn seen(lines: &[Line], chunk: &ChunkRef) -> Option<ChunkRef> {
+    let mut content = Vec::with_capacity(chunk.bytes as usize);
+    let mut spilled = Vec::new();
+    for line in lines {
+        let key = line.key.as_bytes();
+        content.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        content.extend_from_slice(key);
+        match &line.state {
+            LineState::Put(value) => {
+                let stripped = value::without_stacks(value);
+                let value = stripped.as_deref().unwrap_or(value);
+                content.push(0);
+                content.extend_from_slice(&(value.len() as u64).to_le_bytes());
+                content.extend_from_slice(value);
+            }
+            LineState::Spilled(named) => {
+                content.push(1);
+                content.extend_from_slice(named.content.as_bytes());
+                spilled.push(SpilledRef { digest: named.digest, bytes: named.bytes });
+            }
+            LineState::Delete => content.push(2),
+        }
+    }
+    spilled.sort();
+    spilled.dedup();
+    Some(ChunkRef {
+        first: lines.first()?.key.clone(),
+        count: lines.len() as u64,
+        bytes: chunk.bytes,
+        full: chunk.full,
+        content: Digest::of(&content),
+        spilled,
+    })
+}
+
+/// The canonical name of the object store that the first line of a chunk of `~views` carries.
+fn view_name(text: &[u8]) -> Option<Vec<u8>> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        store: serde_json::Value,
+    }
+    let end = memchr::memchr(b'\n', text)?;
+    let named: Named = serde_json::from_slice(text.get(..end)?).ok()?;
+    DomString::from_json(&named.store).map(|name| name.to_canonical().into_bytes())
+}

@@ -1,0 +1,218 @@
+//! Gives a version back: as a batch that `sync` takes, or as bare records.
+//!
+//! Chunks are checked before a byte of them is written, and written in the text that they are stored in. Memory: one chunk
+//! (about 1 MiB, and its lines) and one spilled value.
+
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::HistoryError;
+use super::reader::{CheckedChunk, VersionReader};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::name_to_json;
+use crate::snapshot::manifest::canonical_json;
+use crate::snapshot::{FlowName, Line, LineState, List, Manifest, StoreManifest};
+use crate::store::{SnapshotStore, StoredVersion};
+
+/// The `format` of a restored batch; `decode/CHANGES.md` is its page.
+const CHANGES_FORMAT: &str = "indexeddb-changes/1";
+
+/// What a version is given back as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RestoreFormat {
+    /// A batch of `indexeddb-changes/1`: a header without source, base and mode; a `put` line per record, as it stands in
+    /// its chunk (members `at`, `by` if known, `key`, `op`, `rev`, `store`, `value`), with spilled values inline; an end
+    /// line. `sync` takes it, and in an empty flow it gives the same root. A record whose line is longer than `sync`'s
+    /// limit needs that limit raised.
+    #[default]
+    Changes,
+    /// One canonical value a line, of one object store. If its keys are out of line, each line is
+    /// `{"key":…,"value":…}`.
+    Records,
+}
+
+/// How to restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreOptions {
+    /// What to write.
+    pub format: RestoreFormat,
+    /// Only this object store: then a batch's header names no other one. Records need it if there are several.
+    pub object_store: Option<DomString>,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Records.
+    pub records: u64,
+    /// Bytes of output.
+    pub bytes: u64,
+}
+
+/// Writes a version to `out`, in order of object store and key.
+///
+/// # Errors
+///
+/// [`HistoryError::Usage`] if there is no such object store, or none is named and there are several (nothing was written
+/// then); [`HistoryError::Store`] if something cannot be read or is not what its digest says; [`HistoryError::Output`] if
+/// `out` fails. After an error a batch has no end line, so that its reader sees that it is cut off; records have no such
+/// mark, so what was written must be thrown away.
+pub fn restore(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    options: &RestoreOptions,
+    out: &mut dyn Write,
+) -> Result<Restored, HistoryError> {
+    let reader = VersionReader { store, flow, version };
+    let stores = chosen(&reader, options)?;
+    reader.check_manifest()?;
+    let mut output = Output { out, written: Restored::default() };
+    let mut seen = version.manifest.clone();
+    if options.format == RestoreFormat::Changes {
+        output.write(header(&version.manifest, &stores).as_bytes())?;
+    }
+    for object_store in stores {
+        let name = object_store.schema.name.clone();
+        let mut chunks = Vec::with_capacity(object_store.records.len());
+        let mut list = reader.list(List::Records(name.clone()), &object_store.records);
+        while let Some(chunk) = list.advance()? {
+            match options.format {
+                RestoreFormat::Changes => write_changes(&reader, &chunk, &mut output)?,
+                RestoreFormat::Records => {
+                    write_records(&reader, &chunk, object_store.schema.key_path.is_none(), &mut output)?;
+                }
+            }
+            output.written.records += chunk.seen.count;
+            chunks.push(chunk.seen);
+        }
+        if let Some(list) = seen.list_mut(&List::Records(name)) {
+            *list = chunks;
+        }
+    }
+    if seen.root() != version.manifest.root() {
+        return Err(reader.damaged("its records do not have the root that the manifest says").into());
+    }
+    if options.format == RestoreFormat::Changes {
+        output.write(format!("{{\"count\":{},\"op\":\"end\"}}\n", output.written.records).as_bytes())?;
+    }
+    output.out.flush()?;
+    Ok(output.written)
+}
+
+/// The object stores that are asked for.
+fn chosen<'a>(reader: &VersionReader<'a>, options: &RestoreOptions) -> Result<Vec<&'a StoreManifest>, HistoryError> {
+    let manifest = &reader.version.manifest;
+    match (&options.object_store, options.format) {
+        (Some(name), _) => match manifest.store(name) {
+            Some(store) => Ok(vec![store]),
+            None => Err(no_object_store(reader, name)),
+        },
+        (None, RestoreFormat::Records) if manifest.stores.len() != 1 => {
+            let what = format!("records are of one object store: name it (--object-store); {}", there(reader));
+            Err(HistoryError::Usage(what))
+        }
+        (None, _) => Ok(manifest.stores.iter().collect()),
+    }
+}
+
+/// The error for an object store that a version has not got.
+pub(super) fn no_object_store(reader: &VersionReader<'_>, name: &DomString) -> HistoryError {
+    HistoryError::Usage(format!("there is no object store {}; {}", name.to_canonical(), there(reader)))
+}
+
+fn there(reader: &VersionReader<'_>) -> String {
+    let manifest = &reader.version.manifest;
+    let names: Vec<_> = manifest.stores.iter().map(|store| store.schema.name.to_canonical()).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    format!("version {} of flow {} has {names}", manifest.version, reader.flow)
+}
+
+fn header(manifest: &Manifest, stores: &[&StoreManifest]) -> String {
+    let store = |store: &&StoreManifest| -> Map<String, Value> {
+        let mut members = store.schema.to_json();
+        members.insert("keyGenerator".into(), store.key_generator.map_or(Value::Null, Value::from));
+        members
+    };
+    let header = json!({
+        "database": name_to_json(&manifest.database),
+        "databaseVersion": manifest.database_version,
+        "format": CHANGES_FORMAT,
+        "stores": stores.iter().map(store).collect::<Vec<_>>(),
+    });
+    canonical_json(&header) + "\n"
+}
+
+fn write_changes(
+    reader: &VersionReader<'_>,
+    chunk: &CheckedChunk,
+    output: &mut Output<'_>,
+) -> Result<(), HistoryError> {
+    let (mut at, mut copied) = (0, 0);
+    if !chunk.seen.spilled.is_empty() {
+        for (text, line) in chunk.text.split_inclusive(|&byte| byte == b'\n').zip(&chunk.lines) {
+            let end = at + text.len();
+            if let LineState::Spilled(_) = line.state {
+                let value = reader.whole(&line.state)?.unwrap_or_default();
+                output.write(&chunk.text[copied..at])?;
+                output.write(&open_line(line, &chunk.name))?;
+                output.write(&value)?;
+                output.write(b"}\n")?;
+                copied = end;
+            }
+            at = end;
+        }
+    }
+    output.write(&chunk.text[copied..])
+}
+
+/// The text of a put line up to its value.
+pub(super) fn open_line(line: &Line, name: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let empty = Line { state: LineState::Put(Box::default()), key: line.key.clone(), meta: line.meta.clone() };
+    empty.write(name, &mut text);
+    text.truncate(text.len() - b"}\n".len());
+    text
+}
+
+fn write_records(
+    reader: &VersionReader<'_>,
+    chunk: &CheckedChunk,
+    with_keys: bool,
+    output: &mut Output<'_>,
+) -> Result<(), HistoryError> {
+    let mut text = Vec::with_capacity(chunk.text.len());
+    for line in &chunk.lines {
+        if with_keys {
+            text.extend_from_slice(b"{\"key\":");
+            text.extend_from_slice(line.key.to_canonical().as_bytes());
+            text.extend_from_slice(b",\"value\":");
+        }
+        match &line.state {
+            LineState::Put(value) => text.extend_from_slice(value),
+            state => {
+                let value = reader.whole(state)?.unwrap_or_default();
+                output.write(&text)?;
+                output.write(&value)?;
+                text.clear();
+            }
+        }
+        text.extend_from_slice(if with_keys { b"}\n" } else { b"\n" });
+    }
+    output.write(&text)
+}
+
+/// Counts what is written.
+struct Output<'a> {
+    out: &'a mut dyn Write,
+    written: Restored,
+}
+
+impl Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), HistoryError> {
+        self.out.write_all(bytes)?;
+        self.written.bytes += bytes.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! Reads everything that a version names, and makes every digest again.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+
+use super::HistoryError;
+use super::log::ids_of;
+use super::reader::{CheckedChunk, ListReader, VersionReader};
+use crate::chunk::{Boundary, weight};
+use crate::indexeddb::key::SortableKey;
+use crate::pipeline::sources::Sources;
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, LineState, List, StoreManifest};
+use crate::store::{SnapshotStore, StoreError, StoredVersion};
+
+/// What was read and found whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Chunks of all lists.
+    pub chunks: u64,
+    /// Live records.
+    pub records: u64,
+    /// Bytes of chunks and spilled values.
+    pub bytes: u64,
+    /// Spilled values, each counted once.
+    pub spilled: u64,
+    /// Versions before this one whose states were followed; 0 without `chain`.
+    pub versions: u64,
+}
+
+/// Checks a version: the state of its manifest, and that its comment names it; of every chunk of every list its text,
+/// keys, values and place; every part of every spilled value; that no key is both live and deleted; that chunks end where
+/// the format says; that the views that `~sources` names are there. With `chain` also that each version names the state
+/// of the one before, down to version 1.
+///
+/// # Errors
+///
+/// [`HistoryError::Store`], damaged, with the first thing that is not right; or because something cannot be read.
+pub fn verify(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    chain: bool,
+) -> Result<Verified, HistoryError> {
+    let reader = VersionReader { store, flow, version };
+    check_names(&reader)?;
+    let mut check = Check { reader, verified: Verified::default(), spilled: HashSet::new() };
+    for object_store in &version.manifest.stores {
+        check.object_store(object_store)?;
+    }
+    check.system_lists()?;
+    if chain {
+        check.verified.versions = check_chain(&reader)?;
+    }
+    Ok(check.verified)
+}
+
+/// Checks that manifest, state and comment agree.
+fn check_names(reader: &VersionReader<'_>) -> Result<(), StoreError> {
+    reader.check_manifest()?;
+    let StoredVersion { manifest, state, comment, .. } = reader.version;
+    match ids_of(comment) {
+        Some(ids) if ids != (manifest.root(), *state) => {
+            Err(reader.damaged("its comment names another root or state than its manifest has"))
+        }
+        _ => Ok(()),
+    }
+}
+
+struct Check<'a> {
+    reader: VersionReader<'a>,
+    verified: Verified,
+    /// Spilled values that were read: digest, length and content as lines name them.
+    spilled: HashSet<(Digest, u64, Digest)>,
+}
+
+impl<'a> Check<'a> {
+    /// Walks records and tombstones side by side: both are in key order.
+    fn object_store(&mut self, store: &'a StoreManifest) -> Result<(), StoreError> {
+        let name = &store.schema.name;
+        let mut records = Keys::new(self.reader, List::Records(name.clone()), &store.records);
+        let mut tombstones = Keys::new(self.reader, List::Tombstones(name.clone()), &store.tombstones);
+        let mut record = records.next_key(self)?;
+        let mut tombstone = tombstones.next_key(self)?;
+        loop {
+            match (&record, &tombstone) {
+                (None, None) => break,
+                (Some(live), Some(deleted)) if live == deleted => {
+                    let what = format!("object store {}: a key is both live and deleted", name.to_canonical());
+                    return Err(self.reader.damaged(&what));
+                }
+                (Some(live), deleted) if deleted.as_ref().is_none_or(|deleted| live < deleted) => {
+                    record = records.next_key(self)?;
+                }
+                _ => tombstone = tombstones.next_key(self)?,
+            }
+        }
+        self.verified.records += store.record_count();
+        Ok(())
+    }
+
+    fn system_lists(&mut self) -> Result<(), StoreError> {
+        let manifest = &self.reader.version.manifest;
+        let mut sources = Vec::new();
+        for (list, chunks) in
+            [(List::Conflicts, &manifest.conflicts), (List::Sources, &manifest.sources), (List::Views, &manifest.views)]
+        {
+            let mut walk = self.reader.list(list.clone(), chunks);
+            while let Some(chunk) = walk.advance()? {
+                self.chunk(&chunk)?;
+                if list == List::Sources {
+                    sources.extend(chunk.lines);
+                }
+            }
+        }
+        let there: BTreeSet<Digest> = manifest.views.iter().map(|chunk| chunk.full).collect();
+        match Sources::from_lines(sources).view_chunks().difference(&there).next() {
+            Some(missing) => {
+                Err(self.reader.damaged(&format!("the view of a source names chunk {missing}, which it has not")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a chunk and reads the spilled values that no chunk before named alike.
+    fn chunk(&mut self, chunk: &CheckedChunk) -> Result<(), StoreError> {
+        self.verified.chunks += 1;
+        self.verified.bytes += chunk.seen.bytes;
+        for line in &chunk.lines {
+            let LineState::Spilled(spilled) = &line.state else { continue };
+            if self.spilled.insert((spilled.digest, spilled.bytes, spilled.content)) {
+                self.reader.whole(&line.state)?;
+                self.verified.spilled += 1;
+                self.verified.bytes += spilled.bytes;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys of one list of an object store, each chunk checked as it is reached.
+struct Keys<'a> {
+    list: ListReader<'a>,
+    boundary: Boundary,
+    keys: VecDeque<SortableKey>,
+}
+
+impl<'a> Keys<'a> {
+    fn new(reader: VersionReader<'a>, list: List, chunks: &'a [ChunkRef]) -> Self {
+        Self { list: reader.list(list, chunks), boundary: Boundary::default(), keys: VecDeque::new() }
+    }
+
+    fn next_key(&mut self, check: &mut Check<'_>) -> Result<Option<SortableKey>, StoreError> {
+        if self.keys.is_empty() {
+            let Some(chunk) = self.list.advance()? else { return Ok(None) };
+            check.chunk(&chunk)?;
+            if !self.ends_where_it_should(&chunk) {
+                let what = format!("chunk {} does not end where the format says", chunk.seen.full);
+                return Err(check.reader.damaged(&what));
+            }
+            self.keys = chunk.lines.into_iter().map(|line| line.key).collect();
+        }
+        Ok(self.keys.pop_front())
+    }
+
+    /// The last chunk of a list ends wherever the list does.
+    fn ends_where_it_should(&mut self, chunk: &CheckedChunk) -> bool {
+        let last = chunk.lines.len();
+        (1..).zip(&chunk.lines).all(|(number, line)| {
+            let key = line.key.as_bytes();
+            let ends = self.boundary.ends_after(key, weight(key.len(), line.state.value_bytes()));
+            ends == (number == last) || (number == last && self.list.at_end())
+        })
+    }
+}
+
+/// Follows the states down to version 1; gives the number of versions that it passed.
+fn check_chain(reader: &VersionReader<'_>) -> Result<u64, StoreError> {
+    let mut passed = 0;
+    let mut newer = reader.version.clone();
+    loop {
+        let number = newer.manifest.version;
+        let before = FlowVersion::new(u64::from(number.get()) - 1);
+        let (before, previous) = match (before, newer.manifest.previous) {
+            (None, None) => return Ok(passed),
+            (Some(before), Some(previous)) => (before, previous),
+            _ => return Err(reader.damaged(&format!("version {number} does not say which version was before it"))),
+        };
+        let stored = reader.store.version(reader.flow, before)?;
+        let older = stored.ok_or_else(|| reader.damaged(&format!("version {before}, which it follows, is missing")))?;
+        if older.state != previous || older.manifest.version != before {
+            return Err(reader.damaged(&format!("version {before} is not the one that version {number} follows")));
+        }
+        check_names(&VersionReader { version: &older, ..*reader })?;
+        passed += 1;
+        newer = older;
+    }
+}

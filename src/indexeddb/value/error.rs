@@ -1,0 +1,82 @@
+//! Why some JSON is not a value.
+
+use super::MAX_DEPTH;
+use crate::indexeddb::number::MAX_SIGNIFICANT_DIGITS;
+
+/// A refused value: what is wrong, and where. Holds no data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}, at byte {offset} of the value")]
+pub struct ValueError {
+    /// What is wrong.
+    pub reason: ValueErrorReason,
+    /// Byte offset in the input.
+    pub offset: usize,
+}
+
+impl ValueError {
+    /// Returns the stable code of the reason, in kebab case.
+    pub fn code(&self) -> &'static str {
+        self.reason.code()
+    }
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValueErrorReason {
+    /// Not JSON by RFC 8259; a byte-order mark and a control character in a string are not either.
+    #[error("not JSON")]
+    Syntax,
+    /// A string holds bytes that are not UTF-8.
+    #[error("text is not UTF-8")]
+    InvalidUtf8,
+    /// Brackets nest deeper than [`MAX_DEPTH`], in the input or in its canonical form.
+    #[error("nested deeper than {MAX_DEPTH}")]
+    Depth,
+    /// Two members of one object have the same name.
+    #[error("two members have the same name")]
+    DuplicateMember,
+    /// A number that no double holds.
+    #[error(
+        "a double cannot hold this number: an integer must be exact, any other number has at most \
+         {MAX_SIGNIFICANT_DIGITS} significant digits; send it as {{\"~bigint\":…}} or as a string"
+    )]
+    NumberPrecision,
+    /// A number too great for a double, or so small that it would become zero.
+    #[error("the number is outside the range of a double")]
+    NumberRange,
+    /// The only member's name begins with `~` and is not in the table.
+    #[error("unknown tag: a member name that begins with `~` is written with one more `~` in front")]
+    UnknownTag,
+    /// A member name begins with a single `~` in an object that has other members.
+    #[error("reserved member name: in data, a member name that begins with `~` is written with one more `~` in front")]
+    ReservedName,
+    /// A tag with content that it does not allow.
+    #[error("invalid tagged value: {0}")]
+    InvalidTag(&'static str),
+    /// Two `~id` have the same number.
+    #[error("two `~id` have the same number")]
+    DuplicateId,
+    /// A `~ref` names no `~id` that stands before it.
+    #[error("`~ref` names no `~id` before it")]
+    DanglingReference,
+}
+
+impl ValueErrorReason {
+    /// Returns the stable code, in kebab case.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::InvalidUtf8 => "invalid-utf8",
+            Self::Depth => "depth",
+            Self::DuplicateMember => "duplicate-member",
+            Self::NumberPrecision => "number-precision",
+            Self::NumberRange => "number-range",
+            Self::UnknownTag => "unknown-tag",
+            Self::ReservedName => "reserved-name",
+            Self::InvalidTag(_) => "invalid-tag",
+            Self::DuplicateId => "duplicate-id",
+            Self::DanglingReference => "dangling-reference",
+        }
+    }
+}

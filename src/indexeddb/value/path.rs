@@ -1,0 +1,134 @@
+//! Key paths: what a path names in a canonical value.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use super::{read, scan, tags};
+use crate::indexeddb::text;
+
+/// Evaluates a key path (`""`: the value itself; else identifiers joined by `.`) as IndexedDB does, and returns the
+/// canonical text of what it names; `None` if that is absent or undefined.
+///
+/// Beside own members of objects, arrays (`~array` with named members) and errors (`message`, `cause`): `length` of
+/// strings (boxed or not, in UTF-16 units) and arrays, `size` and `type` of Blobs and Files, `name` and `lastModified` of
+/// Files, `lastIndex` of regular expressions, which is always 0. References are followed.
+pub fn at_path<'a>(canonical: &'a [u8], path: &str) -> Option<Cow<'a, [u8]>> {
+    let mut value = Cow::Borrowed(resolve(canonical, canonical));
+    if path.is_empty() {
+        return Some(value);
+    }
+    for identifier in path.split('.') {
+        value = match value {
+            Cow::Borrowed(text) => step(text, identifier)?,
+            // A number, which has no members.
+            Cow::Owned(_) => return None,
+        };
+        if let Cow::Borrowed(text) = value {
+            value = Cow::Borrowed(resolve(text, canonical));
+        }
+        if *value == *b"{\"~undefined\":true}" {
+            return None;
+        }
+    }
+    Some(value)
+}
+
+/// Follows `~id` and `~ref` to what they stand for.
+fn resolve<'a>(text: &'a [u8], whole: &'a [u8]) -> &'a [u8] {
+    match read::tagged(text) {
+        Some((b"~id", content)) => shared(content).unwrap_or(text),
+        Some((b"~ref", number)) => {
+            let definition = [b"{\"~id\":[", number, b","].concat();
+            let found = memmem::find(whole, &definition).and_then(|at| {
+                let start = at + definition.len();
+                Some(&whole[start..read::value_end(whole, start)?])
+            });
+            found.unwrap_or(text)
+        }
+        _ => text,
+    }
+}
+
+/// The value of `[n,value]`.
+pub(super) fn shared(content: &[u8]) -> Option<&[u8]> {
+    let comma = memchr::memchr(b',', content)?;
+    content.get(comma + 1..content.len() - 1)
+}
+
+fn step<'a>(text: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
+    let count = |number: usize| Some(Cow::Owned(number.to_string().into_bytes()));
+    match text.first()? {
+        b'"' if identifier == "length" => count(string_length(text)?),
+        b'[' if identifier == "length" => count(read::items(text)?.len()),
+        b'{' => match read::tagged(text) {
+            None => find(text, &member_name(identifier)),
+            Some((b"~utf16", _)) if identifier == "length" => count(string_length(text)?),
+            Some((b"~boxed", content)) if identifier == "length" && tags::is_string(content) => {
+                count(string_length(content)?)
+            }
+            Some((b"~entries", content)) => entry(content, identifier),
+            Some((b"~array", content)) if identifier == "length" => member(content, identifier),
+            Some((b"~array", content)) => {
+                let (_, members) = read::all_members(content)?.into_iter().find(|(name, _)| name == b"members")?;
+                entry(members, identifier)
+            }
+            Some((b"~blob", content)) if matches!(identifier, "size" | "type" | "name" | "lastModified") => {
+                member(content, identifier)
+            }
+            Some((b"~error", content)) if matches!(identifier, "message" | "cause") => member(content, identifier),
+            Some((b"~regexp", _)) if identifier == "lastIndex" => count(0),
+            Some(_) => None,
+        },
+        _ => None,
+    }
+}
+
+fn name_inside(identifier: &str) -> Vec<u8> {
+    let mut name = Vec::new();
+    identifier.encode_utf16().for_each(|unit| text::write_unit(unit, &mut name));
+    name
+}
+
+/// Returns how a member's name stands between the quotes in canonical text, with the `~` escape: what
+/// [`top_member`](super::Canonicalizer::top_member) and [`members`](super::members) know it by.
+pub fn member_name(name: &str) -> Vec<u8> {
+    let escape = if name.starts_with('~') { "~" } else { "" };
+    name_inside(&format!("{escape}{name}"))
+}
+
+/// A member of a tag's content, whose names need no escape.
+fn member<'a>(object: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
+    find(object, identifier.as_bytes())
+}
+
+fn find<'a>(object: &'a [u8], wanted: &[u8]) -> Option<Cow<'a, [u8]>> {
+    for found in read::each_member(object) {
+        let (name, value) = found?;
+        if name == wanted {
+            return Some(Cow::Borrowed(value));
+        }
+    }
+    None
+}
+
+/// Looks a name up in `[[name,value],…]`.
+fn entry<'a>(entries: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
+    let name = [b"\"", &name_inside(identifier)[..], b"\""].concat();
+    let found = read::items(entries)?.into_iter().find_map(|pair| match read::items(pair)?[..] {
+        [own, value] if own == name => Some(value),
+        _ => None,
+    });
+    found.map(Cow::Borrowed)
+}
+
+/// Length of a string in UTF-16 units.
+fn string_length(string: &[u8]) -> Option<usize> {
+    match read::tagged(string) {
+        Some((_, data)) => {
+            let data = data.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+            Some(text::units_from_base64(std::str::from_utf8(data).ok()?)?.len())
+        }
+        None => Some(scan::units(string.strip_prefix(b"\"")?.strip_suffix(b"\"")?).count()),
+    }
+}

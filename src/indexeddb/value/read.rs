@@ -1,0 +1,263 @@
+//! Reading canonical text: where things end, what they are, and the value without error stacks.
+//!
+//! Every function takes any bytes; for text that is not canonical it gives `None` or something, and never panics.
+
+use memchr::memmem;
+
+/// The end of the string whose opening quote is at `at`.
+pub(super) fn string_end(text: &[u8], at: usize) -> Option<usize> {
+    let mut at = at + 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// The end of the value that begins at `at`.
+pub(super) fn value_end(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at)? {
+        b'"' => string_end(text, at),
+        b'{' | b'[' => {
+            let (mut at, mut depth) = (at, 0_usize);
+            loop {
+                match text.get(at)? {
+                    b'"' => {
+                        at = string_end(text, at)?;
+                        continue;
+                    }
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+        }
+        b',' | b':' | b'}' | b']' => None,
+        _ => {
+            let rest = &text[at..];
+            Some(at + rest.iter().position(|byte| b",:}]".contains(byte)).unwrap_or(rest.len()))
+        }
+    }
+}
+
+/// The items of a JSON array.
+pub(super) fn items(text: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut found = Vec::new();
+    if text == b"[]" {
+        return Some(found);
+    }
+    let mut at = usize::from(text.first() == Some(&b'['));
+    while at > 0 {
+        let end = value_end(text, at)?;
+        found.push(&text[at..end]);
+        at = end + 1;
+        match text.get(end)? {
+            b',' => {}
+            b']' if at == text.len() => return Some(found),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// A member's name, without quotes, and its value.
+pub(super) type NameValue<'a> = (&'a [u8], &'a [u8]);
+
+/// Iterates over the members of a JSON object, tagged or not. `None` as an item: not an object.
+pub(super) struct Members<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+/// Iterates over the members of a JSON object, tagged or not.
+pub(super) fn each_member(text: &[u8]) -> Members<'_> {
+    Members { text, at: 0 }
+}
+
+impl<'a> Members<'a> {
+    fn read(&mut self) -> Option<NameValue<'a>> {
+        let name_start = self.at + 1;
+        let name_end = string_end(self.text, name_start)?;
+        let end = value_end(self.text, name_end + 1)?;
+        self.at = end;
+        Some((&self.text[name_start + 1..name_end - 1], &self.text[name_end + 1..end]))
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Option<NameValue<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let open = if self.at == 0 { b'{' } else { b',' };
+        let here = *self.text.get(self.at)?;
+        if (here == b'}' && self.at + 1 == self.text.len()) || self.text == b"{}" {
+            return None;
+        }
+        let found = if here == open && self.text.get(self.at + 1) == Some(&b'"') { self.read() } else { None };
+        if found.is_none() {
+            self.at = self.text.len();
+        }
+        Some(found)
+    }
+}
+
+/// The members of a JSON object, tagged or not.
+pub(super) fn all_members(text: &[u8]) -> Option<Vec<NameValue<'_>>> {
+    if text.first() == Some(&b'{') { each_member(text).collect() } else { None }
+}
+
+/// The tag of a tagged value, with its `~`, and its content.
+pub(super) fn tagged(text: &[u8]) -> Option<NameValue<'_>> {
+    let name = text.strip_prefix(b"{\"~")?;
+    let end = memchr::memchr(b'"', name)? + 3;
+    if text.get(3) == Some(&b'~') || text.get(end + 1) != Some(&b':') || text.len() < end + 3 {
+        return None;
+    }
+    Some((&text[2..end], &text[end + 2..text.len() - 1]))
+}
+
+/// Returns the members of a plain object in canonical order: names without quotes but with escapes and the `~` escape,
+/// and canonical values. `None` for everything else, and for an object that holds references, whose members cannot be
+/// told apart.
+pub fn members(canonical: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+    if tagged(canonical).is_some() || has_references(canonical) {
+        return None;
+    }
+    all_members(canonical)
+}
+
+/// Tells whether a canonical value holds shared or cyclic references.
+pub fn has_references(canonical: &[u8]) -> bool {
+    // In a string the quote would be escaped, so this can only be the tag.
+    memmem::find(canonical, b"{\"~ref\":").is_some()
+}
+
+/// Returns what kind of value a canonical text holds, for messages: `undefined`, `null`, `boolean`, `number`, `bigint`,
+/// `string`, `date`, `regexp`, `boxed`, `object`, `array`, `map`, `set`, `buffer`, `view`, `binary`, `error`, `blob`,
+/// `file`, `dom`, `opaque`, `reference`; a shared value has the kind of what is shared.
+pub fn kind(canonical: &[u8]) -> &'static str {
+    match canonical.first() {
+        Some(b'"') => "string",
+        Some(b'-' | b'0'..=b'9') => "number",
+        Some(b't' | b'f') => "boolean",
+        Some(b'[') => "array",
+        Some(b'{') => match tagged(canonical) {
+            Some((b"~undefined", _)) => "undefined",
+            Some((b"~number", _)) => "number",
+            Some((b"~bigint", _)) => "bigint",
+            Some((b"~date", _)) => "date",
+            Some((b"~utf16", _)) => "string",
+            Some((b"~regexp", _)) => "regexp",
+            Some((b"~boxed", _)) => "boxed",
+            Some((b"~array", _)) => "array",
+            Some((b"~map", _)) => "map",
+            Some((b"~set", _)) => "set",
+            Some((b"~buffer", _)) => "buffer",
+            Some((b"~view", _)) => "view",
+            Some((b"~binary", _)) => "binary",
+            Some((b"~error", _)) => "error",
+            Some((b"~blob", blob)) => {
+                let named = |member: Option<NameValue<'_>>| member.is_some_and(|(name, _)| name == b"name");
+                if each_member(blob).any(named) { "file" } else { "blob" }
+            }
+            Some((b"~dom", _)) => "dom",
+            Some((b"~opaque", _)) => "opaque",
+            Some((b"~ref", _)) => "reference",
+            Some((b"~id", content)) => match memchr::memchr(b',', content) {
+                // The content is never an `~id` itself.
+                Some(comma) if !content[comma + 1..].starts_with(b"{\"~id\"") => {
+                    kind(&content[comma + 1..content.len().saturating_sub(1).max(comma + 1)])
+                }
+                _ => "object",
+            },
+            _ => "object",
+        },
+        _ => "null",
+    }
+}
+
+/// Returns the canonical text without error stacks, which differ between engines and are left out of equality and
+/// digests; `None` if it has none.
+pub fn without_stacks(canonical: &[u8]) -> Option<Vec<u8>> {
+    const ERROR: &[u8] = b"{\"~error\":";
+    // In strings quotes are escaped, so these can only be the tag and a member name.
+    memmem::find(canonical, ERROR)?;
+    memmem::find(canonical, b",\"stack\":")?;
+    let mut out = Vec::with_capacity(canonical.len());
+    // For every open bracket, whether it is the content of an `~error`.
+    let mut open: Vec<bool> = Vec::new();
+    let (mut at, mut copied) = (0, 0);
+    while let Some(&byte) = canonical.get(at) {
+        match byte {
+            b'"' => {
+                at = string_end(canonical, at).unwrap_or(canonical.len());
+                continue;
+            }
+            b'{' | b'[' => open.push(canonical[..at].ends_with(ERROR)),
+            b'}' | b']' => drop(open.pop()),
+            b',' if open.last() == Some(&true) && canonical[at..].starts_with(b",\"stack\":") => {
+                out.extend_from_slice(&canonical[copied..at]);
+                at = value_end(canonical, at + 9).unwrap_or(canonical.len());
+                copied = at;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.extend_from_slice(&canonical[copied..]);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_plain_objects_only() {
+        assert_eq!(members(b"{}"), Some(vec![]));
+        let text = br#"{"a\"":[1,{"b":"}"}],"~~x":null}"#;
+        assert_eq!(members(text), Some(vec![(&br#"a\""#[..], &br#"[1,{"b":"}"}]"#[..]), (b"~~x", b"null")]));
+        for other in [&br#"{"~date":1}"#[..], b"[]", b"1", b"\"{}\"", b"", b"{", b"{\"a\"", b"{\"a\":", b"{\"a\":1,}"] {
+            assert_eq!(members(other), None, "{}", String::from_utf8_lossy(other));
+        }
+        assert_eq!(members(br#"{"a":{"~id":[1,{}]},"b":{"~ref":1}}"#), None);
+    }
+
+    #[test]
+    fn kinds() {
+        for (text, expected) in [
+            ("null", "null"),
+            ("-1", "number"),
+            (r#"{"~number":"NaN"}"#, "number"),
+            (r#"{"~~date":1}"#, "object"),
+            ("{}", "object"),
+            (r#"{"~entries":[[{"~utf16":"ANg="},1]]}"#, "object"),
+            (r#"{"~id":[1,{"~map":[]}]}"#, "map"),
+            (r#"{"~blob":{"blake3":"","name":"a","size":0,"type":""}}"#, "file"),
+            (r#"{"~utf16":"ANg="}"#, "string"),
+        ] {
+            assert_eq!(kind(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn stacks_and_nothing_else_are_left_out() {
+        let text = br#"[{"stack":"s"},{"~error":{"cause":{"~error":{"name":"E","stack":"\"}"}},"name":"E","stack":{"~utf16":"ANg="}}}]"#;
+        let expected = br#"[{"stack":"s"},{"~error":{"cause":{"~error":{"name":"E"}},"name":"E"}}]"#;
+        assert_eq!(without_stacks(text).as_deref(), Some(&expected[..]));
+        assert_eq!(without_stacks(expected), None);
+        assert_eq!(without_stacks(br#"{"a":1,"stack":{"~error":{"name":"E"}}}"#), None);
+        let cause = br#"{"~error":{"cause":{"a":1,"stack":2},"name":"E"}}"#;
+        assert_eq!(without_stacks(cause), None);
+    }
+}

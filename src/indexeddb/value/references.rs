@@ -1,0 +1,156 @@
+//! Shared and cyclic references: numbered in the order of the canonical text, defined where they first appear.
+
+use std::collections::HashMap;
+
+use super::error::ValueErrorReason as Reason;
+use super::tags::Tag;
+use super::{MAX_DEPTH, read, tags};
+
+const ID: &[u8] = b"{\"~id\":[";
+const REF: &[u8] = b"{\"~ref\":";
+
+/// One `~id` or `~ref` in the text.
+struct Mark {
+    number: u64,
+    start: usize,
+    end: usize,
+    /// Of an `~id`, where its value starts and ends, and the index of the first mark behind it.
+    definition: Option<(usize, usize, usize)>,
+}
+
+/// Reads the number at `at`, and gives the place behind it.
+fn number(text: &[u8], at: usize) -> (u64, usize) {
+    let digits = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (tags::whole(&text[at..at + digits]).unwrap_or(0), at + digits)
+}
+
+/// Finds all marks, in order.
+fn marks(text: &[u8]) -> Vec<Mark> {
+    let mut found: Vec<Mark> = Vec::new();
+    // For every open bracket the mark that it belongs to.
+    let mut open: Vec<Option<usize>> = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                at = read::string_end(text, at).unwrap_or(text.len());
+                continue;
+            }
+            b'{' if text[at..].starts_with(ID) => {
+                let (number, comma) = number(text, at + ID.len());
+                open.push(Some(found.len()));
+                found.push(Mark { number, start: at, end: 0, definition: Some((comma + 1, 0, 0)) });
+            }
+            b'{' if text[at..].starts_with(REF) => {
+                let (number, brace) = number(text, at + REF.len());
+                open.push(None);
+                found.push(Mark { number, start: at, end: brace + 1, definition: None });
+            }
+            b'{' | b'[' => open.push(None),
+            b'}' | b']' => {
+                if let Some(Some(index)) = open.pop() {
+                    let next = found.len();
+                    let mark = &mut found[index];
+                    mark.end = at + 1;
+                    mark.definition = mark.definition.map(|(start, ..)| (start, at - 1, next));
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    found
+}
+
+/// A piece of text that is being copied.
+struct Piece {
+    at: usize,
+    end: usize,
+    /// The first mark at or behind `at`.
+    mark: usize,
+    /// It is the value of an `~id`, to be closed.
+    defines: bool,
+}
+
+/// Rewrites canonical text whose ids are arbitrary: ids nobody refers to go, the others count from 1 by first
+/// appearance, and the definition moves to that place.
+pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
+    let marks = marks(text);
+    let mut definitions = HashMap::new();
+    let mut used = std::collections::HashSet::new();
+    for mark in &marks {
+        match mark.definition {
+            Some(definition) => drop(definitions.insert(mark.number, definition)),
+            None => drop(used.insert(mark.number)),
+        }
+    }
+    check_views(text, &definitions)?;
+    let mut numbers: HashMap<u64, usize> = HashMap::new();
+    let mut out = Vec::with_capacity(text.len());
+    let mut pieces = vec![Piece { at: 0, end: text.len(), mark: 0, defines: false }];
+    while let Some(piece) = pieces.last_mut() {
+        let Some(mark) = marks.get(piece.mark).filter(|mark| mark.start < piece.end) else {
+            out.extend_from_slice(&text[piece.at..piece.end]);
+            if piece.defines {
+                out.extend_from_slice(b"]}");
+            }
+            pieces.pop();
+            continue;
+        };
+        out.extend_from_slice(&text[piece.at..mark.start]);
+        let (start, end, next) = *definitions.get(&mark.number).ok_or(Reason::DanglingReference)?;
+        // The marks within a definition end where the next one behind it begins.
+        let first = marks.partition_point(|other| other.start < start);
+        piece.mark = mark.definition.map_or(piece.mark + 1, |_| next);
+        piece.at = mark.end;
+        if !used.contains(&mark.number) {
+            pieces.push(Piece { at: start, end, mark: first, defines: false });
+        } else if let Some(known) = numbers.get(&mark.number) {
+            out.extend_from_slice(format!("{{\"~ref\":{known}}}").as_bytes());
+        } else {
+            let fresh = numbers.len() + 1;
+            numbers.insert(mark.number, fresh);
+            out.extend_from_slice(format!("{{\"~id\":[{fresh},").as_bytes());
+            pieces.push(Piece { at: start, end, mark: first, defines: true });
+        }
+    }
+    // What moved may stand deeper now.
+    if depth(&out) > MAX_DEPTH { Err(Reason::Depth) } else { Ok(out) }
+}
+
+/// Checks the views whose buffer is a reference.
+fn check_views(text: &[u8], definitions: &HashMap<u64, (usize, usize, usize)>) -> Result<(), Reason> {
+    const SHARED: &[u8] = b"{\"~view\":{\"buffer\":{\"~ref\":";
+    for at in memchr::memmem::find_iter(text, SHARED) {
+        let (number, _) = number(text, at + SHARED.len());
+        let view_start = at + 9;
+        let fits = definitions
+            .get(&number)
+            .zip(read::value_end(text, view_start))
+            .is_some_and(|(buffer, view_end)| tags::view_fits(&text[view_start..view_end], &text[buffer.0..buffer.1]));
+        if !fits {
+            return Err(Reason::InvalidTag(Tag::View.expects()));
+        }
+    }
+    Ok(())
+}
+
+fn depth(text: &[u8]) -> usize {
+    let (mut at, mut open, mut deepest) = (0, 0_usize, 0);
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                at = read::string_end(text, at).unwrap_or(text.len());
+                continue;
+            }
+            b'{' | b'[' => {
+                open += 1;
+                deepest = deepest.max(open);
+            }
+            b'}' | b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    deepest
+}

@@ -1,0 +1,272 @@
+//! The closed set of tags: what each allows as content, and its normal form.
+//!
+//! Content arrives canonical: members sorted, numbers and strings in their one form.
+
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::error::ValueErrorReason as Reason;
+use super::read;
+use crate::indexeddb::text;
+
+#[path = "tags_bytes.rs"]
+mod bytes;
+#[path = "tags_object.rs"]
+mod object;
+
+pub(super) use bytes::{element_bytes, view_fits};
+
+/// Greatest number of milliseconds, either way, that a Date can hold.
+pub const MAX_DATE_MS: f64 = 8.64e15;
+
+/// Greatest integer that a double holds together with all below it.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// A tag of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tag {
+    Undefined,
+    Number,
+    BigInt,
+    Date,
+    Utf16,
+    Entries,
+    RegExp,
+    Boxed,
+    Array,
+    Map,
+    Set,
+    Buffer,
+    View,
+    Binary,
+    Error,
+    Blob,
+    Dom,
+    Opaque,
+    Id,
+    Ref,
+}
+
+/// The normal form of a tagged value whose content was `content`.
+pub(super) enum Form {
+    /// What stands there.
+    Same,
+    /// The same tag with this content.
+    Content(Vec<u8>),
+    /// This value instead.
+    Whole(Vec<u8>),
+}
+
+impl Tag {
+    pub(super) fn from_name(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"~undefined" => Self::Undefined,
+            b"~number" => Self::Number,
+            b"~bigint" => Self::BigInt,
+            b"~date" => Self::Date,
+            b"~utf16" => Self::Utf16,
+            b"~entries" => Self::Entries,
+            b"~regexp" => Self::RegExp,
+            b"~boxed" => Self::Boxed,
+            b"~array" => Self::Array,
+            b"~map" => Self::Map,
+            b"~set" => Self::Set,
+            b"~buffer" => Self::Buffer,
+            b"~view" => Self::View,
+            b"~binary" => Self::Binary,
+            b"~error" => Self::Error,
+            b"~blob" => Self::Blob,
+            b"~dom" => Self::Dom,
+            b"~opaque" => Self::Opaque,
+            b"~id" => Self::Id,
+            b"~ref" => Self::Ref,
+            _ => return None,
+        })
+    }
+
+    /// The first byte of its content, where there is only one.
+    pub(super) fn opens_with(self) -> Option<u8> {
+        match self {
+            Self::Undefined => Some(b't'),
+            Self::Number | Self::BigInt | Self::Utf16 | Self::Binary => Some(b'"'),
+            Self::Entries | Self::RegExp | Self::Map | Self::Set | Self::Id => Some(b'['),
+            Self::Array | Self::Buffer | Self::View | Self::Error | Self::Blob | Self::Dom | Self::Opaque => Some(b'{'),
+            Self::Date | Self::Boxed | Self::Ref => None,
+        }
+    }
+
+    /// What its content must be.
+    pub(super) fn expects(self) -> &'static str {
+        match self {
+            Self::Undefined => "`~undefined` holds true",
+            Self::Number => {
+                "`~number` holds \"-0\", \"NaN\", \"Infinity\" or \"-Infinity\"; other numbers are JSON numbers"
+            }
+            Self::BigInt => "`~bigint` holds a decimal integer as a string, without leading zeros or \"-0\"",
+            Self::Date => "`~date` holds milliseconds, at most 8.64e15 either way, or null",
+            Self::Utf16 => "`~utf16` holds the padded standard base64 of UTF-16LE",
+            Self::Entries => "`~entries` holds pairs [name, value]; a name is a string",
+            Self::RegExp => "`~regexp` holds [source, flags]; flags are some of dgimsuvy, each once, not both u and v",
+            Self::Boxed => "`~boxed` holds a string, number, boolean or bigint",
+            Self::Array => {
+                "`~array` holds length (below 2^32), items [index, value] with indexes below length, \
+                 and members [name, value] with names that are no indexes"
+            }
+            Self::Map => "`~map` holds pairs [key, value]; no primitive key twice, and none is -0",
+            Self::Set => "`~set` holds values; no primitive twice, and none is -0",
+            Self::Buffer => "`~buffer` holds data (padded standard base64) and perhaps max, at least the data's length",
+            Self::View => {
+                "`~view` holds type, offset (bytes), length (elements; absent where it tracks a resizable buffer) \
+                 and buffer, and lies within the buffer at a multiple of its element size"
+            }
+            Self::Binary => "`~binary` holds padded standard base64",
+            Self::Error => "`~error` holds name, and perhaps message, stack (strings) and cause",
+            Self::Blob => {
+                "`~blob` holds type, size, blake3 (hex), and perhaps name, lastModified and data (base64), \
+                 to which size and blake3 must fit"
+            }
+            Self::Dom => "`~dom` holds kind, a string, and what that kind needs",
+            Self::Opaque => "`~opaque` holds kind and reason, two strings, and perhaps more",
+            Self::Id => "`~id` holds [number, value]; the value is an object, and no reference itself",
+            Self::Ref => "`~ref` holds a number",
+        }
+    }
+}
+
+/// Reads a whole number from 0 to 2^53−1.
+pub(super) fn whole(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 16 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = text.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    (number <= MAX_SAFE_INTEGER).then_some(number)
+}
+
+/// Tells whether this is a string, `~utf16` included.
+pub(super) fn is_string(text: &[u8]) -> bool {
+    text.starts_with(b"\"") || text.starts_with(b"{\"~utf16\":")
+}
+
+/// Tells whether this is a primitive: those have no identity, and a Map or Set holds each once.
+fn is_primitive(text: &[u8]) -> bool {
+    let tags: [&[u8]; 3] = [b"{\"~number\":", b"{\"~undefined\":", b"{\"~bigint\":"];
+    !matches!(text.first(), Some(b'{' | b'[')) || is_string(text) || tags.iter().any(|tag| text.starts_with(tag))
+}
+
+fn inside(string: &[u8]) -> Option<&[u8]> {
+    string.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+/// Checks the content of a tag and gives the normal form.
+pub(super) fn check(tag: Tag, content: &[u8]) -> Result<Form, Reason> {
+    let refused = Reason::InvalidTag(tag.expects());
+    let same_if = |good: bool| if good { Ok(Form::Same) } else { Err(refused) };
+    match tag {
+        Tag::Undefined => same_if(content == b"true"),
+        Tag::Number => same_if(matches!(content, b"\"-0\"" | b"\"NaN\"" | b"\"Infinity\"" | b"\"-Infinity\"")),
+        Tag::BigInt => same_if(is_bigint(content)),
+        Tag::Date => date(content).ok_or(refused),
+        Tag::Utf16 => utf16(content).ok_or(refused),
+        Tag::Entries => object::entries(content, refused),
+        Tag::RegExp => regexp(content).ok_or(refused),
+        Tag::Boxed => same_if(is_primitive(content) && content != b"null" && !content.starts_with(b"{\"~undefined\":")),
+        Tag::Array => object::array(content, refused),
+        Tag::Map => same_if(read::items(content).is_some_and(|pairs| {
+            let keys: Option<Vec<_>> = pairs.iter().map(|pair| Some(object::pair(pair)?.0)).collect();
+            keys.is_some_and(|keys| distinct(&keys))
+        })),
+        Tag::Set => same_if(read::items(content).is_some_and(|values| distinct(&values))),
+        Tag::Buffer => bytes::buffer(content).ok_or(refused),
+        Tag::View => bytes::view(content).ok_or(refused),
+        Tag::Binary => same_if(inside(content).and_then(bytes::base64_length).is_some()),
+        Tag::Error => object::error(content).ok_or(refused),
+        Tag::Blob => bytes::blob(content).ok_or(refused),
+        Tag::Dom => same_if(has_strings(content, &[b"kind"])),
+        Tag::Opaque => same_if(has_strings(content, &[b"kind", b"reason"])),
+        Tag::Id => same_if(is_shareable(content)),
+        Tag::Ref => Ok(Form::Same),
+    }
+}
+
+fn is_bigint(content: &[u8]) -> bool {
+    let Some(number) = inside(content) else { return false };
+    let digits = number.strip_prefix(b"-").unwrap_or(number);
+    match digits.first() {
+        Some(b'0') => number == b"0",
+        Some(_) => digits.iter().all(u8::is_ascii_digit),
+        None => false,
+    }
+}
+
+/// TimeClip of ECMAScript.
+fn date(content: &[u8]) -> Option<Form> {
+    if content == b"null" {
+        return Some(Form::Same);
+    }
+    if content == b"{\"~number\":\"-0\"}" {
+        return Some(Form::Content(b"0".to_vec()));
+    }
+    let ms: f64 = std::str::from_utf8(content).ok()?.parse().ok()?;
+    // Also keeps out `true`, strings and tags, which do not parse.
+    if ms.is_nan() || ms.abs() > MAX_DATE_MS || !content.last()?.is_ascii_digit() {
+        return None;
+    }
+    if ms.trunc() == ms {
+        return Some(Form::Same);
+    }
+    let mut out = Vec::new();
+    // −0.5 becomes 0, not −0.
+    crate::indexeddb::number::write_canonical(ms.trunc() + 0.0, &mut out);
+    Some(Form::Content(out))
+}
+
+fn utf16(content: &[u8]) -> Option<Form> {
+    let units = text::units_from_base64(std::str::from_utf8(inside(content)?).ok()?)?;
+    if text::has_lone_surrogate(&units) {
+        return Some(Form::Same);
+    }
+    let mut out = Vec::new();
+    text::write_units(&units, &mut out);
+    Some(Form::Whole(out))
+}
+
+fn regexp(content: &[u8]) -> Option<Form> {
+    let (source, flags) = object::pair(content)?;
+    let flags = inside(flags)?;
+    let mut sorted = flags.to_vec();
+    sorted.sort_unstable();
+    let known = sorted.iter().all(|flag| b"dgimsuvy".contains(flag));
+    let twice = sorted.windows(2).any(|pair| pair[0] == pair[1]);
+    let both = sorted.contains(&b'u') && sorted.contains(&b'v');
+    if !is_string(source) || !known || twice || both {
+        return None;
+    }
+    if sorted == flags {
+        return Some(Form::Same);
+    }
+    Some(Form::Content([b"[", source, b",\"", &sorted, b"\"]"].concat()))
+}
+
+/// SameValueZero for primitives: NaN equals itself, and −0 is stored as 0.
+fn distinct(values: &[&[u8]]) -> bool {
+    let mut seen = HashSet::new();
+    let mut primitives = values.iter().filter(|value| is_primitive(value));
+    primitives.all(|value| *value != b"{\"~number\":\"-0\"}" && seen.insert(*value))
+}
+
+fn has_strings(content: &[u8], names: &[&[u8]]) -> bool {
+    let Some(members) = read::all_members(content) else { return false };
+    names.iter().all(|name| members.iter().any(|(own, value)| own == name && is_string(value)))
+}
+
+fn is_shareable(content: &[u8]) -> bool {
+    let Some((_, value)) = object::pair(content) else { return false };
+    let references: [&[u8]; 3] = [b"{\"~id\":", b"{\"~ref\":", b"{\"~binary\":"];
+    !is_primitive(value) && !references.iter().any(|tag| value.starts_with(tag))
+}
+
+fn decode(string: &[u8]) -> Option<Vec<u8>> {
+    STANDARD.decode(inside(string)?).ok()
+}

@@ -1,0 +1,328 @@
+//! Decoded changes to a normalized batch: each key sortable, each value canonical, each clock clamped.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use super::fold::{Bound, Changes, RangeChange};
+use super::record::{BaseBytes, OP_DELETE, OP_PUT, Record};
+use super::runs::{DEFAULT_MEMORY_BYTES, Runs};
+use crate::decode::{self, BatchHeader, Change, DecodeError, Decoder, Item, Op};
+use crate::indexeddb::key::{KeyError, SortableKey};
+use crate::indexeddb::schema::KeyPath;
+use crate::indexeddb::text;
+use crate::indexeddb::value::{Canonicalizer, Options, ValueError, at_path, sortable_key_of};
+use crate::rejection::{Rejection, code};
+
+/// A claimed clock may be this far ahead of the time of receipt, in milliseconds; one beyond is set back to that.
+pub const DEFAULT_SKEW_MS: i64 = 5 * 60 * 1000;
+
+/// A batch may hold this many `clear` and `delete-range` lines: they are kept in memory.
+pub const MAX_RANGES: usize = 10_000;
+
+/// How a batch is normalized.
+#[derive(Clone, Debug)]
+pub struct NormalizeOptions {
+    /// When the batch was received, in milliseconds since 1970.
+    pub received_at: i64,
+    /// See [`DEFAULT_SKEW_MS`].
+    pub skew_ms: i64,
+    /// See [`DEFAULT_MEMORY_BYTES`].
+    pub memory_bytes: usize,
+    /// Where sorted runs go; `None`: the system's folder for temporary files.
+    pub temp_folder: Option<PathBuf>,
+    /// How values are read.
+    pub values: Options,
+}
+
+impl NormalizeOptions {
+    /// The defaults, for a batch received then.
+    pub fn received_at(received_at: i64) -> Self {
+        Self {
+            received_at,
+            skew_ms: DEFAULT_SKEW_MS,
+            memory_bytes: DEFAULT_MEMORY_BYTES,
+            temp_folder: None,
+            values: Options::default(),
+        }
+    }
+}
+
+/// A batch, ready to be merged, as often as needed.
+#[derive(Debug)]
+pub struct Batch {
+    /// What its header said.
+    pub header: BatchHeader,
+    /// Its changes.
+    pub changes: Changes,
+    /// When it was received, in milliseconds since 1970.
+    pub received_at: i64,
+    /// Change lines that came, rejected ones among them.
+    pub received: u64,
+    /// Change lines that were rejected.
+    pub rejected: u64,
+    /// Clocks that were set back.
+    pub clamped: u64,
+}
+
+/// Why there is no batch.
+#[derive(Debug, thiserror::Error)]
+pub enum NormalizeError {
+    /// The input is not whole, or not a batch.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Sorted runs could not be written or read back.
+    #[error("temporary file for sorting (see --temp-dir): {0}")]
+    Temporary(io::Error),
+}
+
+/// Reads a whole batch; each line that is refused goes to `reject`, and the batch goes on.
+///
+/// # Errors
+///
+/// Fails if the stream fails or ends early, or if temporary files cannot be written.
+pub fn normalize<R: Read>(
+    decoder: &mut Decoder<R>,
+    options: &NormalizeOptions,
+    reject: &mut dyn FnMut(&Rejection) -> io::Result<()>,
+) -> Result<Batch, NormalizeError> {
+    let header = decoder.header().clone();
+    let mut normalizer = Normalizer::new(&header, options);
+    let mut refused = 0;
+    while let Some(item) = decoder.next()? {
+        let rejection = match item {
+            Item::Rejected(rejection) => Some(rejection),
+            Item::Change(change) => match normalizer.take(&change) {
+                Ok(()) => None,
+                Err(Refusal::Reject(code, message)) => {
+                    let store = header.schema.stores.get(change.store).map(|store| store.name.clone());
+                    Some(Rejection { line: change.line, offset: change.offset, code, store, message })
+                }
+                Err(Refusal::Io(error)) => return Err(NormalizeError::Temporary(error)),
+            },
+        };
+        if let Some(rejection) = rejection {
+            refused += 1;
+            reject(&rejection).map_err(NormalizeError::Temporary)?;
+        }
+    }
+    let counts = decoder.counts();
+    normalizer.changes.runs.seal();
+    Ok(Batch {
+        changes: normalizer.changes,
+        received_at: options.received_at,
+        received: counts.changes + counts.rejected,
+        rejected: refused,
+        clamped: normalizer.clamped,
+        header,
+    })
+}
+
+enum Refusal {
+    Reject(&'static str, String),
+    Io(io::Error),
+}
+
+impl From<ValueError> for Refusal {
+    fn from(error: ValueError) -> Self {
+        Self::Reject(error.code(), error.to_string())
+    }
+}
+
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Self {
+        let code = if error == KeyError::Length { code::KEY_TOO_LONG } else { code::INVALID_KEY };
+        Self::Reject(code, error.to_string())
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// How the key of an object store is found in a value.
+enum KeyFinder {
+    OutOfLine,
+    /// A member of the value itself: its name as it stands in canonical text.
+    Member(Vec<u8>),
+    Path(String),
+    Paths(Vec<String>),
+}
+
+struct Normalizer<'a> {
+    options: &'a NormalizeOptions,
+    finders: Vec<KeyFinder>,
+    canonicalizer: Canonicalizer,
+    changes: Changes,
+    clamped: u64,
+    value: Vec<u8>,
+    base: Vec<u8>,
+    key: Vec<u8>,
+    key_text: Vec<u8>,
+}
+
+impl<'a> Normalizer<'a> {
+    fn new(header: &BatchHeader, options: &'a NormalizeOptions) -> Self {
+        let finder = |key_path: &Option<KeyPath>| match key_path {
+            None => KeyFinder::OutOfLine,
+            Some(KeyPath::Paths(paths)) => KeyFinder::Paths(paths.iter().map(ToString::to_string).collect()),
+            Some(KeyPath::Path(path)) => match path.to_string() {
+                path if path.is_empty() || path.contains('.') || path == "length" => KeyFinder::Path(path),
+                path => {
+                    let name = text::canonical_text(&path).into_bytes();
+                    KeyFinder::Member(name[1..name.len() - 1].to_vec())
+                }
+            },
+        };
+        Self {
+            finders: header.schema.stores.iter().map(|store| finder(&store.key_path)).collect(),
+            canonicalizer: Canonicalizer::new(options.values),
+            changes: Changes {
+                runs: Runs::new(options.memory_bytes, options.temp_folder.clone()),
+                ranges: Vec::new(),
+                deletes: 0,
+            },
+            options,
+            clamped: 0,
+            value: Vec::new(),
+            base: Vec::new(),
+            key: Vec::new(),
+            key_text: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, change: &Change<'_>) -> Result<(), Refusal> {
+        match change.op {
+            Op::Put { key, value, at, base } => self.put(change, key, value, at, base),
+            Op::Delete { key, at, base } => {
+                self.explicit_key(key)?;
+                self.value.clear();
+                self.push(change, OP_DELETE, at, base)
+            }
+            Op::DeleteRange { lower, upper, at } => {
+                let (lower, upper) = (self.bound(lower)?, self.bound(upper)?);
+                self.range(change, lower, upper, at)
+            }
+            Op::Clear { at } => self.range(change, None, None, at),
+        }
+    }
+
+    fn put(
+        &mut self,
+        change: &Change<'_>,
+        key: Option<&[u8]>,
+        value: &[u8],
+        at: Option<i64>,
+        base: decode::Base<'_>,
+    ) -> Result<(), Refusal> {
+        self.value.clear();
+        self.canonicalizer.value(value, &mut self.value)?;
+        self.key.clear();
+        let finder = self.finders.get(change.store).unwrap_or(&KeyFinder::OutOfLine);
+        let no_key = || Refusal::Reject(code::NO_KEY, "the value has no key at the object store's key path".to_owned());
+        match finder {
+            KeyFinder::OutOfLine => {
+                let missing =
+                    || Refusal::Reject(code::NO_KEY, "the object store has no key path: give a key".to_owned());
+                return match key {
+                    Some(key) => self.explicit_key(key).and_then(|()| self.push(change, OP_PUT, at, base)),
+                    None => Err(missing()),
+                };
+            }
+            KeyFinder::Member(name) => {
+                let place = self.canonicalizer.top_member(&self.value, name).ok_or_else(no_key)?;
+                sortable_key_of(&self.value[place], &mut self.key)?;
+            }
+            KeyFinder::Path(path) => {
+                let found = at_path(&self.value, path).ok_or_else(no_key)?;
+                sortable_key_of(&found, &mut self.key)?;
+            }
+            KeyFinder::Paths(paths) => {
+                let mut array = vec![b'['];
+                for path in paths {
+                    let separator: &[u8] = if array.len() > 1 { b"," } else { b"" };
+                    array.extend_from_slice(separator);
+                    array.extend_from_slice(&at_path(&self.value, path).ok_or_else(no_key)?);
+                }
+                array.push(b']');
+                sortable_key_of(&array, &mut self.key)?;
+            }
+        }
+        if let Some(given) = key {
+            let found = std::mem::take(&mut self.key);
+            self.explicit_key(given)?;
+            if self.key != found {
+                return Err(Refusal::Reject(code::KEY_MISMATCH, "the key is not the one in the value".to_owned()));
+            }
+        }
+        self.push(change, OP_PUT, at, base)
+    }
+
+    fn explicit_key(&mut self, key: &[u8]) -> Result<(), Refusal> {
+        self.key_text.clear();
+        self.key.clear();
+        self.canonicalizer.key(key, &mut self.key_text)?;
+        Ok(sortable_key_of(&self.key_text, &mut self.key)?)
+    }
+
+    fn bound(&mut self, bound: Option<decode::Bound<'_>>) -> Result<Option<Bound>, Refusal> {
+        let Some(bound) = bound else { return Ok(None) };
+        self.explicit_key(bound.key)?;
+        Ok(Some(Bound { key: SortableKey::trusted(&self.key), open: bound.open }))
+    }
+
+    fn range(
+        &mut self,
+        change: &Change<'_>,
+        lower: Option<Bound>,
+        upper: Option<Bound>,
+        at: Option<i64>,
+    ) -> Result<(), Refusal> {
+        if let (Some(lower), Some(upper)) = (&lower, &upper)
+            && (lower.key > upper.key || (lower.key == upper.key && (lower.open || upper.open)))
+        {
+            // IDBKeyRange throws a DataError for these.
+            return Err(Refusal::Reject(code::INVALID_RANGE, "no key can be between these bounds".to_owned()));
+        }
+        if self.changes.ranges.len() >= MAX_RANGES {
+            let message =
+                format!("more than {MAX_RANGES} clear and delete-range lines in one batch: send them in several");
+            return Err(Refusal::Reject(code::INVALID_RANGE, message));
+        }
+        let clock = self.clamp(at);
+        self.changes.ranges.push(RangeChange { store: change.store, index: change.index, lower, upper, clock });
+        Ok(())
+    }
+
+    fn clamp(&mut self, at: Option<i64>) -> Option<i64> {
+        let latest = self.options.received_at.saturating_add(self.options.skew_ms);
+        self.clamped += u64::from(at.is_some_and(|at| at > latest));
+        at.map(|at| at.min(latest))
+    }
+
+    fn push(&mut self, change: &Change<'_>, op: u8, at: Option<i64>, base: decode::Base<'_>) -> Result<(), Refusal> {
+        let at = self.clamp(at);
+        self.base.clear();
+        let base = match base {
+            decode::Base::None => BaseBytes::None,
+            decode::Base::Absent => BaseBytes::Absent,
+            decode::Base::Version(version) => BaseBytes::Version(version),
+            decode::Base::Value(value) => {
+                self.canonicalizer.value(value, &mut self.base)?;
+                BaseBytes::Value(&self.base)
+            }
+        };
+        let record = Record {
+            store: change.store as u32,
+            key: &self.key,
+            index: change.index,
+            op,
+            at,
+            base,
+            value: &self.value,
+        };
+        self.changes.deletes += u64::from(op == OP_DELETE);
+        Ok(self.changes.runs.push(&record)?)
+    }
+}

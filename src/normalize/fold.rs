@@ -1,0 +1,242 @@
+//! Changes of one key, in line order, folded to the first one's base and the last one's state.
+
+use std::io;
+
+use super::record::{BaseBytes, OP_PUT, Record};
+use super::runs::{Merged, Runs};
+use crate::indexeddb::key::SortableKey;
+use crate::snapshot::{FlowVersion, LineState};
+
+/// What a change claims to have started from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing.
+    #[default]
+    None,
+    /// All that is in this flow version.
+    Version(FlowVersion),
+    /// This canonical value.
+    Value(Box<[u8]>),
+    /// No record.
+    Absent,
+}
+
+/// One end of a range of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The key.
+    pub key: SortableKey,
+    /// Whether the key itself is outside.
+    pub open: bool,
+}
+
+/// A `clear` or `delete-range`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeChange {
+    /// Place of the object store in the batch's schema.
+    pub store: usize,
+    /// Number of the change in its batch, from 0.
+    pub index: u64,
+    /// Where it begins; `None`: at the first key.
+    pub lower: Option<Bound>,
+    /// Where it ends; `None`: after the last key.
+    pub upper: Option<Bound>,
+    /// The source's own clock, clamped.
+    pub clock: Option<i64>,
+}
+
+impl RangeChange {
+    /// Whether the range begins at or before `key`.
+    pub fn begins_by(&self, key: &SortableKey) -> bool {
+        self.lower.as_ref().is_none_or(|lower| if lower.open { lower.key < *key } else { lower.key <= *key })
+    }
+
+    /// Whether the range ends before `key`.
+    pub fn ends_before(&self, key: &SortableKey) -> bool {
+        self.upper.as_ref().is_some_and(|upper| if upper.open { upper.key <= *key } else { upper.key < *key })
+    }
+
+    /// The first place at or after `from` that it may cover.
+    pub fn first_from(&self, from: &SortableKey) -> SortableKey {
+        let first =
+            self.lower.as_ref().map(|lower| if lower.open { lower.key.just_after() } else { lower.key.clone() });
+        first.map_or_else(|| from.clone(), |first| first.max(from.clone()))
+    }
+
+    /// Whether it covers `key`.
+    pub fn covers(&self, key: &SortableKey) -> bool {
+        self.begins_by(key) && !self.ends_before(key)
+    }
+}
+
+/// What a batch says of one key in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// Place of the object store in the batch's schema.
+    pub store: usize,
+    /// The key.
+    pub key: SortableKey,
+    /// The last state.
+    pub state: LineState,
+    /// The last change's clock, clamped.
+    pub clock: Option<i64>,
+    /// The first change's base.
+    pub claim: Claim,
+}
+
+/// Sorted changes and ranges: what a merge takes.
+#[derive(Debug)]
+pub struct Changes {
+    /// Changes of single keys.
+    pub runs: Runs,
+    /// Changes of ranges, in line order.
+    pub ranges: Vec<RangeChange>,
+    /// How many of the changes delete a single key.
+    pub deletes: u64,
+}
+
+/// Folds the changes of a batch, in order of object store and key.
+#[derive(Debug)]
+pub struct Folds<'a> {
+    merged: Merged<'a>,
+    ranges: &'a [RangeChange],
+    skip: u64,
+    next: Option<(u64, Folded)>,
+}
+
+impl Changes {
+    /// Folds; changes numbered below `skip` are left out, for they are committed already.
+    pub fn folds(&self, skip: u64) -> io::Result<Folds<'_>> {
+        let mut folds = Folds { merged: self.runs.iter()?, ranges: &self.ranges, skip, next: None };
+        folds.next = folds.read()?;
+        Ok(folds)
+    }
+}
+
+impl Folds<'_> {
+    fn read(&mut self) -> io::Result<Option<(u64, Folded)>> {
+        while let Some(bytes) = self.merged.next()? {
+            let (_, record) = Record::decode(bytes)?;
+            if record.index >= self.skip {
+                return Ok(Some((record.index, folded(&record))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next key's outcome.
+    #[expect(clippy::should_implement_trait, reason = "can fail, which Iterator cannot")]
+    pub fn next(&mut self) -> io::Result<Option<Folded>> {
+        let Some((first_index, mut result)) = self.next.take() else { return Ok(None) };
+        let mut last_index = first_index;
+        loop {
+            match self.read()? {
+                Some((index, later)) if later.store == result.store && later.key == result.key => {
+                    last_index = index;
+                    (result.state, result.clock) = (later.state, later.clock);
+                }
+                other => {
+                    self.next = other;
+                    break;
+                }
+            }
+        }
+        let skip = self.skip;
+        let covering =
+            |range: &&RangeChange| range.store == result.store && range.index >= skip && range.covers(&result.key);
+        let ranges: Vec<_> = self.ranges.iter().filter(covering).collect();
+        if ranges.iter().any(|range| range.index < first_index) {
+            // The first change of this key is the range's deletion, which names no base of its own.
+            result.claim = Claim::None;
+        }
+        if let Some(range) = ranges.iter().rev().find(|range| range.index > last_index) {
+            (result.state, result.clock) = (LineState::Delete, range.clock);
+        }
+        Ok(Some(result))
+    }
+}
+
+fn folded(record: &Record<'_>) -> Folded {
+    let claim = match record.base {
+        BaseBytes::None => Claim::None,
+        BaseBytes::Version(version) => Claim::Version(version),
+        BaseBytes::Value(value) => Claim::Value(value.into()),
+        BaseBytes::Absent => Claim::Absent,
+    };
+    let state = if record.op == OP_PUT { LineState::Put(record.value.into()) } else { LineState::Delete };
+    Folded { store: record.store as usize, key: SortableKey::trusted(record.key), state, clock: record.at, claim }
+}
+
+/// Adds a folded change to runs, for a batch that another batch was turned into.
+pub fn push_folded(runs: &mut Runs, folded: &Folded, index: u64) -> io::Result<()> {
+    let (op, value): (u8, &[u8]) = match &folded.state {
+        LineState::Put(value) => (OP_PUT, value),
+        _ => (super::record::OP_DELETE, &[]),
+    };
+    let base = match &folded.claim {
+        Claim::None => BaseBytes::None,
+        Claim::Version(version) => BaseBytes::Version(*version),
+        Claim::Value(value) => BaseBytes::Value(value),
+        Claim::Absent => BaseBytes::Absent,
+    };
+    let key = folded.key.as_bytes();
+    runs.push(&Record { store: folded.store as u32, key, index, op, at: folded.clock, base, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::indexeddb::key::Key;
+
+    fn key(number: f64) -> SortableKey {
+        Key::Number(number).to_sortable().unwrap()
+    }
+
+    fn put(number: f64, value: &str, claim: Claim) -> Folded {
+        Folded { store: 0, key: key(number), state: LineState::Put(value.as_bytes().into()), clock: None, claim }
+    }
+
+    fn clear(index: u64) -> RangeChange {
+        RangeChange { store: 0, index, lower: None, upper: None, clock: Some(9) }
+    }
+
+    fn fold(changes: Vec<(u64, Folded)>, ranges: Vec<RangeChange>, skip: u64) -> Vec<Folded> {
+        let mut runs = Runs::new(1 << 20, None);
+        changes.iter().for_each(|(index, change)| push_folded(&mut runs, change, *index).unwrap());
+        runs.seal();
+        let changes = Changes { runs, ranges, deletes: 0 };
+        let mut folds = changes.folds(skip).unwrap();
+        std::iter::from_fn(|| folds.next().unwrap()).collect()
+    }
+
+    #[test]
+    fn first_base_and_last_state() {
+        let base = || Claim::Value(b"0".as_slice().into());
+        let changes =
+            vec![(0, put(1.0, "1", base())), (1, put(1.0, "2", Claim::Absent)), (2, put(2.0, "3", Claim::None))];
+        assert_eq!(fold(changes.clone(), vec![], 0), [put(1.0, "2", base()), put(2.0, "3", Claim::None)]);
+        assert_eq!(fold(changes, vec![], 1), [put(1.0, "2", Claim::Absent), put(2.0, "3", Claim::None)]);
+    }
+
+    #[test]
+    fn a_put_survives_a_clear_only_if_it_comes_after_it() {
+        let gone = Folded { state: LineState::Delete, clock: Some(9), ..put(1.0, "", Claim::Absent) };
+        let changes = vec![(0, put(1.0, "1", Claim::Absent)), (2, put(2.0, "2", Claim::Absent))];
+        assert_eq!(fold(changes.clone(), vec![clear(1)], 0), [gone, put(2.0, "2", Claim::None)]);
+        assert_eq!(fold(changes, vec![clear(1)], 2), [put(2.0, "2", Claim::Absent)], "a skipped clear says nothing");
+    }
+
+    #[test]
+    fn bounds_are_idb_key_ranges() {
+        let range = |lower: Option<(f64, bool)>, upper: Option<(f64, bool)>| {
+            let bound = |(number, open): (f64, bool)| Bound { key: key(number), open };
+            RangeChange { lower: lower.map(bound), upper: upper.map(bound), ..clear(0) }
+        };
+        let covered =
+            |range: &RangeChange| -> Vec<u8> { (0..5).filter(|&n| range.covers(&key(f64::from(n)))).collect() };
+        assert_eq!(covered(&range(Some((1.0, false)), Some((3.0, false)))), [1, 2, 3]);
+        assert_eq!(covered(&range(Some((1.0, true)), Some((3.0, true)))), [2]);
+        assert_eq!(covered(&range(None, Some((1.0, false)))), [0, 1]);
+        assert_eq!(covered(&range(Some((3.0, false)), None)), [3, 4]);
+    }
+}

@@ -1,0 +1,136 @@
+//! Reads head's chunks, and old versions where a conflict makes that worth it.
+
+use std::cell::RefCell;
+
+use crate::chunk::{ChunkSource, lines_of};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::normalize::Claim;
+use crate::snapshot::line::PART_BYTES;
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Spilled};
+use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
+
+/// Reads what a merge needs of stored versions.
+#[derive(Debug)]
+pub struct BaseReader<'a> {
+    store: &'a dyn SnapshotStore,
+    flow: &'a FlowName,
+    head: Option<&'a StoredVersion>,
+    /// The version that was read last, and its chunk that was read last: conflicts come in key order.
+    old: RefCell<Option<(FlowVersion, Option<StoredVersion>)>>,
+    lines: RefCell<Option<(Digest, Vec<Line>)>>,
+}
+
+impl ChunkSource for BaseReader<'_> {
+    fn read_chunk(&self, list: &List, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError> {
+        let head = self.head.ok_or_else(|| StoreError::new(StoreErrorKind::Damaged, "a chunk of no version"))?;
+        self.store.read_chunk(self.flow, head, list, chunk)
+    }
+}
+
+impl<'a> BaseReader<'a> {
+    /// Reads from this flow, whose head is `head`.
+    pub fn new(store: &'a dyn SnapshotStore, flow: &'a FlowName, head: Option<&'a StoredVersion>) -> Self {
+        Self { store, flow, head, old: RefCell::default(), lines: RefCell::default() }
+    }
+
+    /// The value that a base claims: `None` if nothing is known of it, `Some(None)` if there was no record.
+    pub fn value(
+        &self,
+        store: &DomString,
+        key: &SortableKey,
+        claim: &Claim,
+    ) -> Result<Option<Option<Box<[u8]>>>, StoreError> {
+        match claim {
+            Claim::None => Ok(None),
+            Claim::Absent => Ok(Some(None)),
+            Claim::Value(value) => Ok(Some(Some(value.clone()))),
+            Claim::Version(version) => self.value_at(store, key, *version),
+        }
+    }
+
+    fn value_at(
+        &self,
+        store: &DomString,
+        key: &SortableKey,
+        version: FlowVersion,
+    ) -> Result<Option<Option<Box<[u8]>>>, StoreError> {
+        if self.old.borrow().as_ref().is_none_or(|(read, _)| *read != version) {
+            *self.old.borrow_mut() = Some((version, self.store.version(self.flow, version)?));
+        }
+        let old = self.old.borrow();
+        // A version that never was, or was pruned, says nothing.
+        let Some((_, Some(old))) = old.as_ref() else { return Ok(None) };
+        let line = match old.manifest.store(store) {
+            Some(records) => self.line(old, &List::Records(store.clone()), &records.records, key)?,
+            None => None,
+        };
+        match line {
+            Some(line) => read_whole(self.store, self.flow, old, &line.state).map(Some),
+            None => Ok(Some(None)),
+        }
+    }
+
+    fn line(
+        &self,
+        version: &StoredVersion,
+        list: &List,
+        chunks: &[ChunkRef],
+        key: &SortableKey,
+    ) -> Result<Option<Line>, StoreError> {
+        let place = chunks.partition_point(|chunk| chunk.first <= *key);
+        let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else { return Ok(None) };
+        if self.lines.borrow().as_ref().is_none_or(|(digest, _)| *digest != chunk.full) {
+            let text = self.store.read_chunk(self.flow, version, list, chunk)?;
+            *self.lines.borrow_mut() = Some((chunk.full, lines_of(list, chunk, &text)?));
+        }
+        let lines = self.lines.borrow();
+        Ok(lines.as_ref().and_then(|(_, lines)| {
+            let place = lines.binary_search_by(|line| line.key.cmp(key)).ok()?;
+            lines.get(place).cloned()
+        }))
+    }
+
+    /// The canonical value of a line of head, read from its parts if it is spilled; `None` for a tombstone.
+    pub fn whole_value(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
+        match self.head {
+            Some(head) => read_whole(self.store, self.flow, head, state),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The canonical value of a line of `version`, read from its parts if it is spilled; `None` for a tombstone.
+pub fn read_whole(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    state: &LineState,
+) -> Result<Option<Box<[u8]>>, StoreError> {
+    match state {
+        LineState::Delete => Ok(None),
+        LineState::Put(value) => Ok(Some(value.clone())),
+        LineState::Spilled(spilled) => read_spilled(store, flow, version, spilled).map(|value| Some(value.into())),
+    }
+}
+
+fn read_spilled(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    spilled: &Spilled,
+) -> Result<Vec<u8>, StoreError> {
+    let mut value = Vec::new();
+    for part in 0..spilled.bytes.div_ceil(PART_BYTES as u64) {
+        // A manifest that names 2^32 parts is not one of ours: such a value was never stored.
+        let part = u32::try_from(part)
+            .map_err(|_| StoreError::new(StoreErrorKind::Damaged, "a spilled value of too many parts"))?;
+        value.extend_from_slice(&store.read_part(flow, version, &spilled.digest, part)?);
+    }
+    if Digest::of(&value) == spilled.digest {
+        Ok(value)
+    } else {
+        let what = format!("spilled value {}: its parts are not what its digest says", spilled.digest);
+        Err(StoreError::new(StoreErrorKind::Damaged, what))
+    }
+}

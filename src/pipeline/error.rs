@@ -1,0 +1,87 @@
+//! Why a batch made no version.
+
+use std::io;
+
+use crate::exit_status::ExitStatus;
+use crate::report::Outcome;
+use crate::snapshot::SourceId;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Why a batch made no version. Nothing of it is visible.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The store failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A temporary file could not be written or read back.
+    #[error("temporary file (see --temp-dir): {0}")]
+    Temporary(#[from] io::Error),
+    /// Changes between the checkpoint and this batch are missing.
+    #[error(
+        "gap in the sequence: source {id} is committed up to {checkpoint}, this batch begins at {first}; send what is \
+         missing, or a full batch"
+    )]
+    Gap {
+        /// The source.
+        id: SourceId,
+        /// The last number that was committed.
+        checkpoint: u64,
+        /// The batch's first.
+        first: u64,
+    },
+    /// A known source came with a history of its own.
+    #[error(
+        "source {id} was known in epoch {known}, this batch is of epoch {epoch}: its history changed; run again with \
+         --new-epoch keep (nothing is deleted) or --new-epoch mirror (what is missing in this batch is deleted)"
+    )]
+    Epoch {
+        /// The source.
+        id: SourceId,
+        /// The epoch that is stored.
+        known: String,
+        /// The batch's.
+        epoch: String,
+    },
+    /// The plan deletes too much.
+    #[error(
+        "guard: this batch would delete {what}; plan={plan} (run again with --confirm {plan} to let exactly this through)"
+    )]
+    Guard {
+        /// How much of what.
+        what: String,
+        /// Digest of source, batch and deletes.
+        plan: String,
+    },
+    /// The batch does not fit what the flow holds.
+    #[error("{0}")]
+    Mismatch(String),
+    /// Every attempt lost its race, or the deadline passed.
+    #[error("not committed after {attempts} attempts: {last}; try again")]
+    Exhausted {
+        /// How often it was tried.
+        attempts: u32,
+        /// What the last attempt ended with.
+        last: String,
+    },
+}
+
+impl SyncError {
+    /// What the process ends with.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Store(error) => error.exit_status(),
+            Self::Temporary(_) | Self::Gap { .. } | Self::Exhausted { .. } => ExitStatus::Transient,
+            Self::Epoch { .. } | Self::Guard { .. } => ExitStatus::Guard,
+            Self::Mismatch(_) => ExitStatus::Usage,
+        }
+    }
+
+    /// What the summary says.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Gap { .. } | Self::Epoch { .. } | Self::Guard { .. } | Self::Mismatch(_) => Outcome::Refused,
+            Self::Store(error) if error.kind == StoreErrorKind::Refused => Outcome::Refused,
+            _ => Outcome::Failed,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What a merge makes goes to the store's writer and to the report.
+
+use std::collections::HashSet;
+
+use super::base::BaseReader;
+use super::walk::MergeSink;
+use crate::chunk::{ChunkBuilder, ChunkSink, ListEditor, store_name};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::value;
+use crate::merge::Conflict;
+use crate::report::{ReportLines, change_line, conflict_line};
+use crate::snapshot::line::{PART_BYTES, SPILL_BYTES};
+use crate::snapshot::{ChunkRef, Digest, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled};
+use crate::store::{StoreError, StoreErrorKind, VersionWriter};
+
+/// Gives the store's writer what head has not got. Without a writer, as in a dry run, nothing is given.
+pub(super) struct Output<'w, 's> {
+    writer: Option<&'w mut (dyn VersionWriter + 's)>,
+    chunks: HashSet<Digest>,
+    spilled: HashSet<Digest>,
+}
+
+impl<'w, 's> Output<'w, 's> {
+    /// Knows what head has.
+    pub(super) fn new(writer: Option<&'w mut (dyn VersionWriter + 's)>, head: Option<&Manifest>) -> Self {
+        let mut output = Self { writer, chunks: HashSet::new(), spilled: HashSet::new() };
+        for (_, chunk) in head.into_iter().flat_map(Manifest::chunks) {
+            output.chunks.insert(chunk.full);
+            output.spilled.extend(chunk.spilled.iter().map(|spilled| spilled.digest));
+        }
+        output
+    }
+
+    /// Makes a list anew from all of its lines.
+    pub(super) fn list<'l>(
+        &mut self,
+        list: &List,
+        lines: impl Iterator<Item = &'l Line>,
+    ) -> Result<Vec<ChunkRef>, StoreError> {
+        let mut builder = ChunkBuilder::new(store_name(list));
+        let mut chunks = Vec::new();
+        let mut take = |cut: Option<(ChunkRef, Vec<u8>)>, output: &mut Self| {
+            let Some((chunk, text)) = cut else { return Ok(()) };
+            output.write_chunk(list, &chunk, text)?;
+            chunks.push(chunk);
+            Ok::<_, StoreError>(())
+        };
+        for line in lines {
+            take(builder.push(line), self)?;
+        }
+        take(builder.cut(), self)?;
+        Ok(chunks)
+    }
+
+    /// Takes a value; gives the state that its line holds.
+    pub(super) fn spill(&mut self, state: LineState) -> Result<LineState, StoreError> {
+        let LineState::Put(value) = &state else { return Ok(state) };
+        if value.len() <= SPILL_BYTES {
+            return Ok(state);
+        }
+        let digest = Digest::of(value);
+        if self.spilled.insert(digest)
+            && let Some(writer) = &mut self.writer
+        {
+            for (part, bytes) in (0..).zip(value.chunks(PART_BYTES)) {
+                writer.write_part(&digest, part, bytes)?;
+            }
+        }
+        let content = state.content_digest();
+        Ok(LineState::Spilled(Spilled {
+            bytes: value.len() as u64,
+            digest,
+            content,
+            kind: value::kind(value).to_owned(),
+        }))
+    }
+}
+
+impl ChunkSink for Output<'_, '_> {
+    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+        match &mut self.writer {
+            Some(writer) if self.chunks.insert(chunk.full) => writer.write_chunk(list, chunk, text),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Output, conflicts and report of one attempt.
+pub(super) struct Recorder<'a, 'w, 's> {
+    output: &'a mut Output<'w, 's>,
+    conflicts: ListEditor<'a>,
+    lines: &'a mut ReportLines,
+    version: FlowVersion,
+}
+
+impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
+    /// Records into `output` and `lines`; `conflicts` are head's.
+    pub(super) fn new(
+        output: &'a mut Output<'w, 's>,
+        conflicts: &'a [ChunkRef],
+        base: &'a BaseReader<'a>,
+        lines: &'a mut ReportLines,
+        version: FlowVersion,
+    ) -> Self {
+        Self { output, conflicts: ListEditor::new(List::Conflicts, conflicts, base), lines, version }
+    }
+
+    /// Gives the new list of conflicts.
+    pub(super) fn finish(self) -> Result<Vec<ChunkRef>, StoreError> {
+        self.conflicts.finish(self.output)
+    }
+
+    fn report(&mut self, line: &str) -> Result<(), StoreError> {
+        let failed = |error| StoreError::new(StoreErrorKind::Transient, "temporary file of the report").because(error);
+        self.lines.push(line).map_err(failed)
+    }
+}
+
+impl ChunkSink for Recorder<'_, '_, '_> {
+    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+        self.output.write_chunk(list, chunk, text)
+    }
+}
+
+impl MergeSink for Recorder<'_, '_, '_> {
+    fn spill(&mut self, state: LineState) -> Result<LineState, StoreError> {
+        self.output.spill(state)
+    }
+
+    fn deleted(&mut self, _store: &DomString, _key: &SortableKey) {}
+
+    fn conflict(&mut self, conflict: Conflict) -> Result<(), StoreError> {
+        let refused = |error| StoreError::new(StoreErrorKind::Refused, "key of a conflict").because(error);
+        let key = conflict.list_key(self.version).map_err(refused)?;
+        let state = self.output.spill(LineState::Put(conflict.to_value().into()))?;
+        let meta = Meta { at: conflict.incoming.at, by: conflict.incoming.by.clone(), rev: self.version };
+        self.conflicts.put(&Line { key, meta, state }, self.output)?;
+        self.report(&conflict_line(&conflict))
+    }
+
+    fn differs(&mut self, store: &DomString, line: &Line) -> Result<(), StoreError> {
+        let mut text = Vec::new();
+        line.write(store.to_canonical().as_bytes(), &mut text);
+        self.report(&change_line(String::from_utf8_lossy(&text).trim_end()))
+    }
+}

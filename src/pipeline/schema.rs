@@ -1,0 +1,49 @@
+//! Head's schema and the batch's, united.
+
+use super::error::SyncError;
+use crate::decode::{BatchHeader, Dialect};
+use crate::indexeddb::schema::ObjectStore;
+use crate::snapshot::{Manifest, StoreManifest};
+
+/// Gives head's manifest with the schema that the batch brings: the newer database version describes an object store,
+/// no object store is lost, and none changes where its keys come from.
+pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<Manifest, SyncError> {
+    let Some(head) = head else { return Ok(Manifest::empty(&header.schema)) };
+    if head.database != header.schema.name {
+        return Err(SyncError::Mismatch(format!(
+            "the flow holds database {}, the batch is of database {}: give another --flow, or the right --database",
+            head.database.to_canonical(),
+            header.schema.name.to_canonical()
+        )));
+    }
+    // Bare records know nothing of the schema but the key path.
+    let describes = header.dialect == Dialect::Changes && header.schema.version >= head.database_version;
+    let mut manifest = head.clone();
+    if describes {
+        manifest.database_version = header.schema.version;
+    }
+    for store in &header.schema.stores {
+        match manifest.stores.binary_search_by(|known| known.schema.name.cmp(&store.name)) {
+            Err(place) => manifest.stores.insert(place, StoreManifest::empty(store.clone())),
+            Ok(place) => unite(&mut manifest.stores[place], store, describes)?,
+        }
+    }
+    Ok(manifest)
+}
+
+fn unite(known: &mut StoreManifest, store: &ObjectStore, describes: bool) -> Result<(), SyncError> {
+    let path =
+        |store: &ObjectStore| store.key_path.as_ref().map_or("none".to_owned(), |path| path.to_json().to_string());
+    if known.schema.key_path != store.key_path && known.record_count() > 0 {
+        return Err(SyncError::Mismatch(format!(
+            "object store {} has key path {}, the batch says {}: its keys would not be the same keys",
+            store.name.to_canonical(),
+            path(&known.schema),
+            path(store)
+        )));
+    }
+    if describes || known.schema.key_path != store.key_path {
+        known.schema = store.clone();
+    }
+    Ok(())
+}

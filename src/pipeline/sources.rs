@@ -1,0 +1,257 @@
+//! The list `~sources`: what each source has sent, and which deliveries were seen. Replays are recognised here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::{Key, SortableKey};
+use crate::indexeddb::schema::name_to_json;
+use crate::snapshot::manifest::canonical_json;
+use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta, SourceId};
+
+/// How many delivery ids are kept, the newest.
+pub const DELIVERIES: usize = 1024;
+
+/// What a source last sent in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    /// The records of this flow version equal it.
+    Version(FlowVersion),
+    /// Chunks of `~views` by full digest, per object store.
+    Chunks(Vec<(DomString, Vec<Digest>)>),
+}
+
+/// What is kept of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceState {
+    /// Its epoch, if it numbers its changes.
+    pub epoch: Option<String>,
+    /// The last sequence number that was committed; 0 before the first.
+    pub checkpoint: u64,
+    /// What it last sent in full, if it ever did.
+    pub view: Option<View>,
+}
+
+/// All of `~sources`, in memory: a line is some hundred bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    lines: BTreeMap<SortableKey, Line>,
+}
+
+/// How a numbered batch stands to what was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// All of it is committed.
+    Whole,
+    /// Changes before this number of the batch (from 0) are committed; 0 if none is.
+    From(u64),
+    /// Changes after this checkpoint are missing.
+    Gap(u64),
+    /// The source is known under another epoch.
+    Epoch,
+}
+
+/// Compares a batch's range with a source's state.
+///
+/// `jump` is for full batches, which may begin anywhere.
+pub fn replay(state: Option<&SourceState>, epoch: &str, first: u64, last: u64, jump: bool) -> Replay {
+    let checkpoint = match state {
+        None => 0,
+        Some(state) => match &state.epoch {
+            Some(known) if known != epoch => return Replay::Epoch,
+            _ => state.checkpoint,
+        },
+    };
+    match () {
+        () if last <= checkpoint => Replay::Whole,
+        () if jump => Replay::From(0),
+        () if first > checkpoint + 1 => Replay::Gap(checkpoint),
+        () => Replay::From(checkpoint + 1 - first),
+    }
+}
+
+fn source_key(id: &SourceId) -> SortableKey {
+    list_key("source", id.as_str())
+}
+
+fn list_key(kind: &str, id: &str) -> SortableKey {
+    let mut out = Vec::new();
+    Key::Array(vec![Key::String(kind.into()), Key::String(id.into())]).write_sortable(&mut out);
+    SortableKey::trusted(&out)
+}
+
+impl Sources {
+    /// Takes the lines of the list.
+    pub fn from_lines(lines: impl IntoIterator<Item = Line>) -> Self {
+        Self { lines: lines.into_iter().map(|line| (line.key.clone(), line)).collect() }
+    }
+
+    /// The lines, in key order.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.values()
+    }
+
+    fn value(&self, key: &SortableKey) -> Option<Value> {
+        match &self.lines.get(key)?.state {
+            LineState::Put(value) => serde_json::from_slice(value).ok(),
+            _ => None,
+        }
+    }
+
+    /// What is kept of a source.
+    pub fn source(&self, id: &SourceId) -> Option<SourceState> {
+        self.value(&source_key(id)).map(|value| SourceState::from_json(&value))
+    }
+
+    /// All sources with what is kept of them.
+    pub fn all(&self) -> Vec<(SourceId, SourceState)> {
+        let source = |line: &Line| {
+            let Ok(Key::Array(parts)) = Key::from_sortable(line.key.as_bytes()) else { return None };
+            let [Key::String(kind), Key::String(id)] = parts.as_slice() else { return None };
+            let id = id.to_text().filter(|_| *kind == "source".into())?.parse().ok()?;
+            self.value(&line.key).map(|value| (id, SourceState::from_json(&value)))
+        };
+        self.lines.values().filter_map(source).collect()
+    }
+
+    /// Whether a delivery id was seen.
+    pub fn delivered(&self, id: &str) -> bool {
+        self.lines.contains_key(&list_key("delivery", id))
+    }
+
+    /// Sets a source's state; false if it had it already.
+    pub fn set_source(&mut self, id: &SourceId, state: &SourceState, meta: &Meta) -> bool {
+        self.set(source_key(id), canonical_json(&state.to_json()), meta)
+    }
+
+    /// Adds a delivery id and drops the oldest beyond [`DELIVERIES`].
+    pub fn add_delivery(&mut self, id: &str, meta: &Meta) {
+        let prefix = list_key("delivery", "");
+        // Keys of this kind begin with the same bytes up to the end of the first string.
+        let kind = &prefix.as_bytes()[..prefix.as_bytes().len() - 3];
+        let mut orders: Vec<(u64, SortableKey)> = Vec::new();
+        for key in self.lines.keys().filter(|key| key.as_bytes().starts_with(kind)) {
+            let order = self.value(key).and_then(|value| value["order"].as_u64()).unwrap_or(0);
+            orders.push((order, key.clone()));
+        }
+        orders.sort();
+        let next = orders.last().map_or(1, |(order, _)| order + 1);
+        let surplus = (orders.len() + 1).saturating_sub(DELIVERIES);
+        orders.iter().take(surplus).for_each(|(_, key)| drop(self.lines.remove(key)));
+        self.set(list_key("delivery", id), canonical_json(&json!({ "order": next })), meta);
+    }
+
+    fn set(&mut self, key: SortableKey, value: String, meta: &Meta) -> bool {
+        let state = LineState::Put(value.into_bytes().into());
+        if self.lines.get(&key).is_some_and(|line| line.state == state) {
+            return false;
+        }
+        self.lines.insert(key.clone(), Line { key, meta: meta.clone(), state });
+        true
+    }
+
+    /// Full digests of all chunks that views name.
+    pub fn view_chunks(&self) -> BTreeSet<Digest> {
+        let digests = |(_, state): (SourceId, SourceState)| match state.view {
+            Some(View::Chunks(stores)) => stores.into_iter().flat_map(|(_, chunks)| chunks).collect(),
+            _ => Vec::new(),
+        };
+        self.all().into_iter().flat_map(digests).collect()
+    }
+}
+
+impl SourceState {
+    fn from_json(value: &Value) -> Self {
+        Self {
+            epoch: value["epoch"].as_str().map(str::to_owned),
+            checkpoint: value["checkpoint"].as_u64().unwrap_or(0),
+            view: View::from_json(&value["view"]),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut members = Map::new();
+        if let Some(epoch) = &self.epoch {
+            members.insert("checkpoint".into(), self.checkpoint.into());
+            members.insert("epoch".into(), epoch.as_str().into());
+        }
+        if let Some(view) = &self.view {
+            members.insert("view".into(), view.to_json());
+        }
+        Value::Object(members)
+    }
+}
+
+impl View {
+    fn from_json(value: &Value) -> Option<Self> {
+        if let Some(version) = value["version"].as_u64() {
+            return FlowVersion::new(version).map(Self::Version);
+        }
+        let stores = value["stores"].as_array()?.iter().map(|store| {
+            let chunks = store["chunks"].as_array()?.iter().map(|chunk| chunk.as_str()?.parse().ok());
+            Some((DomString::from_json(&store["name"])?, chunks.collect::<Option<Vec<_>>>()?))
+        });
+        stores.collect::<Option<Vec<_>>>().map(Self::Chunks)
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Version(version) => json!({ "version": version.get() }),
+            Self::Chunks(stores) => {
+                let store = |(name, chunks): &(DomString, Vec<Digest>)| {
+                    let chunks: Vec<_> = chunks.iter().map(Digest::to_string).collect();
+                    json!({ "chunks": chunks, "name": name_to_json(name) })
+                };
+                json!({ "stores": stores.iter().map(store).collect::<Vec<_>>() })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta() -> Meta {
+        Meta { at: 1, by: None, rev: FlowVersion::FIRST }
+    }
+
+    #[test]
+    fn the_replay_rule_enumerated() {
+        let at = |checkpoint| SourceState { epoch: Some("a".into()), checkpoint, view: None };
+        let c = |checkpoint, first, last| replay(Some(&at(checkpoint)), "a", first, last, false);
+        assert_eq!(c(5, 1, 5), Replay::Whole);
+        assert_eq!(c(5, 1, 4), Replay::Whole);
+        assert_eq!(c(5, 4, 9), Replay::From(2));
+        assert_eq!(c(5, 6, 9), Replay::From(0));
+        assert_eq!(c(5, 7, 9), Replay::Gap(5));
+        assert_eq!(replay(None, "a", 1, 3, false), Replay::From(0));
+        assert_eq!(replay(None, "a", 2, 3, false), Replay::Gap(0));
+        assert_eq!(replay(None, "a", 2, 3, true), Replay::From(0));
+        assert_eq!(replay(Some(&at(5)), "b", 1, 3, false), Replay::Epoch);
+        assert_eq!(replay(Some(&SourceState::default()), "b", 1, 3, false), Replay::From(0));
+        assert_eq!(replay(Some(&at(5)), "a", 9, 12, true), Replay::From(0));
+    }
+
+    #[test]
+    fn the_newest_deliveries_are_kept() {
+        let mut sources = Sources::default();
+        (0..DELIVERIES + 10).for_each(|number| sources.add_delivery(&format!("id-{number}"), &meta()));
+        assert!(!sources.delivered("id-9") && sources.delivered("id-10"));
+        assert_eq!(sources.lines().count(), DELIVERIES);
+    }
+
+    #[test]
+    fn a_source_is_read_as_it_was_written() {
+        let mut sources = Sources::default();
+        let id: SourceId = "kiosk-7".parse().unwrap();
+        let view = View::Chunks(vec![("data".into(), vec![Digest::of(b"x")])]);
+        let state = SourceState { epoch: Some("a".into()), checkpoint: 7, view: Some(view) };
+        assert!(sources.set_source(&id, &state, &meta()));
+        assert!(!sources.set_source(&id, &state, &meta()), "nothing new");
+        sources.add_delivery("d", &meta());
+        assert_eq!(sources.all(), [(id, state)]);
+        assert_eq!(sources.view_chunks().len(), 1);
+    }
+}

@@ -1,0 +1,389 @@
+//! One attempt: from a batch and head to a draft, and all that is new in the store's writer.
+
+use std::collections::BTreeSet;
+
+use super::base::{BaseReader, read_whole};
+use super::error::SyncError;
+use super::guard::{Deletes, MAX_DELETES};
+use super::recorder::{Output, Recorder};
+use super::schema::united;
+use super::sources::{Replay, SourceState, Sources, View, replay};
+use super::view::{self, Compared, ViewChunks, ViewSource};
+use super::walk::{BatchFacts, Counts, MergeSink, Walk};
+use super::{NewEpoch, SyncOptions};
+use crate::chunk::{ChunkSource, lines_of, parse_chunk};
+use crate::decode::{Mode, Sequence};
+use crate::indexeddb::dom_string::DomString;
+use crate::normalize::{Batch, Changes, RangeChange};
+use crate::report::{ReportLines, ack_line, comment_summary};
+use crate::snapshot::{
+    ChunkRef, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SourceId, StoreManifest,
+};
+use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter};
+
+/// What an attempt is about.
+pub(super) struct Attempt<'a> {
+    pub(super) store: &'a dyn SnapshotStore,
+    pub(super) flow: &'a FlowName,
+    pub(super) batch: &'a Batch,
+    pub(super) options: &'a SyncOptions,
+    pub(super) head: Option<&'a StoredVersion>,
+}
+
+/// What an attempt came to.
+pub(super) enum Planned {
+    /// Nothing differs from head. `replayed`: because it was all committed before.
+    Unchanged(Counts),
+    /// This is to be appended.
+    Draft(Box<VersionDraft>, Counts),
+}
+
+/// How a batch stands to its source's history.
+struct Standing {
+    /// Changes before this number are committed.
+    skip: u64,
+    /// The source's state before this batch; its view emptied and its checkpoint reset where `keep` asked for it.
+    state: SourceState,
+}
+
+impl Attempt<'_> {
+    /// Merges, guards, and gives `writer` what is new; without a writer it only plans.
+    pub(super) fn run(
+        &self,
+        writer: Option<&mut (dyn VersionWriter + '_)>,
+        lines: &mut ReportLines,
+    ) -> Result<Planned, SyncError> {
+        let header = &self.batch.header;
+        let base = BaseReader::new(self.store, self.flow, self.head);
+        let before = self.head.map(|head| &head.manifest);
+        let mut sources = self.sources(before, &base)?;
+        let Some(standing) = self.standing(&sources, lines)? else {
+            return Ok(Planned::Unchanged(Counts { unchanged: self.batch.received, ..Counts::default() }));
+        };
+        let mut manifest = united(before, header)?;
+        let started = manifest.clone();
+        let compared = match (header.mode, &header.source) {
+            (Mode::Full, Some(_)) => Some(self.compare(&standing.state, before)?),
+            _ => None,
+        };
+        if let Some(compared) = &compared
+            && compared.same
+            && standing.state.view.is_some()
+            && header.sequence.is_none()
+        {
+            return Ok(Planned::Unchanged(Counts { unchanged: self.batch.received, ..Counts::default() }));
+        }
+        let (changes, names, skip) = match &compared {
+            Some(compared) => (&compared.changes, compared.names.clone(), 0),
+            None => (
+                &self.batch.changes,
+                header.schema.stores.iter().map(|store| store.name.clone()).collect(),
+                standing.skip,
+            ),
+        };
+        let facts = BatchFacts {
+            version: FlowVersion::after(before.map(|before| before.version)),
+            by: header.source.clone(),
+            base: header.base,
+            received_at: self.batch.received_at,
+        };
+        let vanishing = self.vanishing(before);
+        if changes.deletes > MAX_DELETES || !changes.ranges.is_empty() || !vanishing.is_empty() {
+            let mut deletes = Deletes::default();
+            merge_all(&mut started.clone(), &started, changes, &names, skip, &facts, &base, &mut deletes)?;
+            let source = header.source.as_ref().map_or("", SourceId::as_str);
+            deletes.check(&started, &vanishing, self.options.confirm.as_deref(), || {
+                Ok(deletes.plan(source, &batch_digest(self.batch)?))
+            })?;
+        }
+        let mut output = Output::new(writer, before);
+        let mut recorder = Recorder::new(&mut output, &started.conflicts, &base, lines, facts.version);
+        let (counts, touched) =
+            merge_all(&mut manifest, &started, changes, &names, skip, &facts, &base, &mut recorder)?;
+        manifest.conflicts = recorder.finish()?;
+        manifest.stores.retain(|store| !(vanishing.contains(&store.schema.name) && store.records.is_empty()));
+        for (place, generator) in header.key_generators.iter().enumerate() {
+            let name = &header.schema.stores[place].name;
+            if let Some(store) = manifest.stores.iter_mut().find(|store| store.schema.name == *name) {
+                store.key_generator = store.key_generator.max(*generator);
+            }
+        }
+        let meta = Meta { at: self.batch.received_at, by: header.source.clone(), rev: facts.version };
+        let recorded =
+            self.record_source(&mut sources, standing, compared.as_ref(), &mut manifest, &meta, &mut output)?;
+        let differs =
+            counts.changes_something() || recorded || schema_differs(&started, &manifest) || self.head.is_none();
+        if !differs {
+            return Ok(Planned::Unchanged(counts));
+        }
+        if let (Some(id), None) = (&self.options.delivery, &header.sequence) {
+            sources.add_delivery(id, &meta);
+        }
+        manifest.sources = output.list(&List::Sources, sources.lines())?;
+        self.keep_views(&sources, before, &mut manifest);
+        manifest.version = facts.version;
+        manifest.previous = self.head.map(|head| head.state);
+        self.acknowledge(lines)?;
+        let summary =
+            comment_summary(counts.inserted, counts.updated, counts.deleted, &touched, header.source.as_ref());
+        let (_, state) = manifest.to_text();
+        let comment = format!("{summary}\n\nroot={} state={state}", manifest.root());
+        Ok(Planned::Draft(Box::new(VersionDraft { manifest, comment, timestamp_ms: self.batch.received_at }), counts))
+    }
+
+    fn sources(&self, before: Option<&Manifest>, base: &BaseReader<'_>) -> Result<Sources, StoreError> {
+        let mut lines = Vec::new();
+        for chunk in before.map(|before| before.sources.as_slice()).unwrap_or_default() {
+            lines.extend(lines_of(&List::Sources, chunk, &base.read_chunk(&List::Sources, chunk)?)?);
+        }
+        // A source with a large view has a long value.
+        for line in &mut lines {
+            if let Some(value) = base.whole_value(&line.state)? {
+                line.state = LineState::Put(value);
+            }
+        }
+        Ok(Sources::from_lines(lines))
+    }
+
+    /// `None`: all of it is committed already.
+    fn standing(&self, sources: &Sources, lines: &mut ReportLines) -> Result<Option<Standing>, SyncError> {
+        let header = &self.batch.header;
+        let Some(sequence) = &header.sequence else {
+            let seen = self.options.delivery.as_ref().is_some_and(|id| sources.delivered(id));
+            let state = header.source.as_ref().and_then(|id| sources.source(id)).unwrap_or_default();
+            return Ok((!seen).then_some(Standing { skip: 0, state }));
+        };
+        let Some(id) = &header.source else { return Ok(Some(Standing { skip: 0, state: SourceState::default() })) };
+        let mut state = sources.source(id).unwrap_or_default();
+        let Sequence { epoch, first, last } = sequence;
+        let full = header.mode == Mode::Full;
+        let mut found = replay(Some(&state), epoch, *first, *last, full);
+        if found == Replay::Epoch {
+            let known = state.epoch.clone().unwrap_or_default();
+            match self.options.new_epoch {
+                None => return Err(SyncError::Epoch { id: id.clone(), known, epoch: epoch.clone() }),
+                Some(NewEpoch::Mirror) if !full => {
+                    let what = "--new-epoch mirror needs a full batch: only that says what is missing";
+                    return Err(SyncError::Mismatch(what.to_owned()));
+                }
+                Some(NewEpoch::Keep) => state.view = None,
+                Some(NewEpoch::Mirror) => {}
+            }
+            (state.epoch, state.checkpoint) = (Some(epoch.clone()), 0);
+            found = replay(Some(&state), epoch, *first, *last, full);
+        }
+        match found {
+            Replay::From(skip) => Ok(Some(Standing { skip, state })),
+            Replay::Gap(checkpoint) => Err(SyncError::Gap { id: id.clone(), checkpoint, first: *first }),
+            Replay::Whole | Replay::Epoch => {
+                lines.push(&ack_line(id, epoch, state.checkpoint))?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn acknowledge(&self, lines: &mut ReportLines) -> Result<(), SyncError> {
+        if let (Some(id), Some(Sequence { epoch, last, .. })) = (&self.batch.header.source, &self.batch.header.sequence)
+        {
+            lines.push(&ack_line(id, epoch, *last))?;
+        }
+        Ok(())
+    }
+
+    fn compare(&self, state: &SourceState, before: Option<&Manifest>) -> Result<Compared, SyncError> {
+        let old = match &state.view {
+            Some(View::Version(version)) if before.map(|before| before.version) != Some(*version) => {
+                let missing = || {
+                    let what = format!("version {version} of {}, which is this source's view, is missing", self.flow);
+                    StoreError::new(StoreErrorKind::Damaged, what)
+                };
+                Some(self.store.version(self.flow, *version)?.ok_or_else(missing)?)
+            }
+            _ => None,
+        };
+        let version = old.as_ref().or(self.head);
+        let chunks: ViewChunks = match (&state.view, version) {
+            (Some(View::Version(_)), Some(version)) => {
+                version.manifest.stores.iter().map(|store| (store.schema.name.clone(), store.records.clone())).collect()
+            }
+            (Some(View::Chunks(stores)), Some(version)) => view_chunks(stores, &version.manifest.views)?,
+            _ => Vec::new(),
+        };
+        let in_views = matches!(state.view, Some(View::Chunks(_)));
+        let reader = Viewed { attempt: self, version, in_views };
+        view::compare(self.batch, &chunks, &reader, None)
+    }
+
+    /// Object stores that a full batch of a newer schema has not any more.
+    fn vanishing(&self, before: Option<&Manifest>) -> Vec<DomString> {
+        let header = &self.batch.header;
+        let newer =
+            before.filter(|before| header.mode == Mode::Full && header.schema.version > before.database_version);
+        let stores = newer.map(|before| before.stores.as_slice()).unwrap_or_default();
+        let gone = stores.iter().filter(|store| header.schema.store(&store.schema.name).is_none());
+        gone.map(|store| store.schema.name.clone()).collect()
+    }
+
+    /// Sets what is kept of the batch's source; true if that differs from what was.
+    fn record_source(
+        &self,
+        sources: &mut Sources,
+        standing: Standing,
+        compared: Option<&Compared>,
+        manifest: &mut Manifest,
+        meta: &Meta,
+        output: &mut Output<'_, '_>,
+    ) -> Result<bool, SyncError> {
+        let Some(id) = &self.batch.header.source else { return Ok(false) };
+        let mut state = standing.state;
+        if let Some(sequence) = &self.batch.header.sequence {
+            (state.epoch, state.checkpoint) = (Some(sequence.epoch.clone()), sequence.last);
+        }
+        match compared {
+            Some(compared) if !compared.same || state.view.is_none() => {
+                state.view = Some(self.new_view(compared, manifest, meta, output)?);
+            }
+            _ if state.epoch.is_none() && state.view.is_none() => return Ok(false),
+            _ => {}
+        }
+        Ok(sources.set_source(id, &state, meta))
+    }
+
+    fn new_view(
+        &self,
+        compared: &Compared,
+        manifest: &mut Manifest,
+        meta: &Meta,
+        output: &mut Output<'_, '_>,
+    ) -> Result<View, SyncError> {
+        let contents = |name: &DomString| {
+            let place = compared.names.binary_search(name).ok();
+            place.and_then(|place| compared.contents.get(place)).map(Vec::as_slice).unwrap_or_default()
+        };
+        let equal = |store: &StoreManifest| {
+            let contents = contents(&store.schema.name);
+            contents.len() == store.records.len() && contents.iter().zip(&store.records).all(|(a, b)| a.is(b))
+        };
+        if manifest.stores.iter().all(equal) {
+            return Ok(View::Version(meta.rev));
+        }
+        let (records, views) = (manifest.stores.clone(), manifest.views.clone());
+        let stored = |name: &DomString, content: &crate::chunk::ContentRef| {
+            let of_store = records.iter().find(|store| store.schema.name == *name);
+            let chunks = of_store.map(|store| store.records.as_slice()).unwrap_or_default();
+            chunks.iter().chain(&views).find(|chunk| content.is(chunk)).cloned()
+        };
+        let view = view::store_view(self.batch, compared, &stored, meta, output)?;
+        manifest.views.extend(view.iter().flat_map(|(_, chunks)| chunks.iter().cloned()));
+        Ok(View::Chunks(
+            view.into_iter().map(|(name, chunks)| (name, chunks.iter().map(|chunk| chunk.full).collect())).collect(),
+        ))
+    }
+
+    /// Keeps in `~views` what some source's view names, once, sorted by digest.
+    fn keep_views(&self, sources: &Sources, before: Option<&Manifest>, manifest: &mut Manifest) {
+        let named: BTreeSet<_> = sources.view_chunks();
+        manifest.views.extend(before.into_iter().flat_map(|before| before.views.iter().cloned()));
+        manifest.views.retain(|chunk| named.contains(&chunk.full));
+        manifest.views.sort_by_key(|chunk| chunk.full);
+        manifest.views.dedup_by_key(|chunk| chunk.full);
+    }
+}
+
+fn view_chunks(
+    stores: &[(DomString, Vec<crate::snapshot::Digest>)],
+    views: &[ChunkRef],
+) -> Result<ViewChunks, StoreError> {
+    let find = |digest: &crate::snapshot::Digest| {
+        let missing = || StoreError::new(StoreErrorKind::Damaged, format!("chunk {digest} of a view is not in ~views"));
+        views.iter().find(|chunk| chunk.full == *digest).cloned().ok_or_else(missing)
+    };
+    let store = |(name, chunks): &(DomString, Vec<_>)| {
+        chunks.iter().map(find).collect::<Result<Vec<_>, _>>().map(|chunks| (name.clone(), chunks))
+    };
+    stores.iter().map(store).collect()
+}
+
+/// Reads the chunks of a view.
+struct Viewed<'a> {
+    attempt: &'a Attempt<'a>,
+    version: Option<&'a StoredVersion>,
+    in_views: bool,
+}
+
+impl ViewSource for Viewed<'_> {
+    fn lines(&self, store: &DomString, chunk: &ChunkRef) -> Result<Vec<Line>, StoreError> {
+        let Some(version) = self.version else { return Ok(Vec::new()) };
+        let list = if self.in_views { List::Views } else { List::Records(store.clone()) };
+        let text = self.attempt.store.read_chunk(self.attempt.flow, version, &list, chunk)?;
+        parse_chunk(&text, store.to_canonical().as_bytes())
+            .map_err(|error| StoreError::new(StoreErrorKind::Damaged, format!("chunk {}", chunk.full)).because(error))
+    }
+
+    fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
+        match self.version {
+            Some(version) => read_whole(self.attempt.store, self.attempt.flow, version, state),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Merges all changes into all object stores; gives counts and the object stores that differ.
+#[expect(clippy::too_many_arguments, reason = "one call for planning, one for writing, of the same things")]
+fn merge_all(
+    manifest: &mut Manifest,
+    head: &Manifest,
+    changes: &Changes,
+    names: &[DomString],
+    skip: u64,
+    facts: &BatchFacts,
+    base: &BaseReader<'_>,
+    sink: &mut dyn MergeSink,
+) -> Result<(Counts, Vec<DomString>), SyncError> {
+    let mut total = Counts::default();
+    let mut touched = Vec::new();
+    let mut folds = changes.folds(skip)?;
+    let mut next = folds.next()?;
+    for (place, name) in names.iter().enumerate() {
+        let ranges: Vec<&RangeChange> =
+            changes.ranges.iter().filter(|range| range.store == place && range.index >= skip).collect();
+        let here = next.as_ref().is_some_and(|change| change.store == place);
+        let (Some(before), true) = (head.store(name), here || !ranges.is_empty()) else { continue };
+        let mut walk = Walk::new(before, ranges, facts, base);
+        while let Some(change) = next.take_if(|change| change.store == place) {
+            walk.change(change, sink)?;
+            next = folds.next()?;
+        }
+        let Some(after) = manifest.stores.iter_mut().find(|store| store.schema.name == *name) else { continue };
+        let counts = walk.finish(after, sink)?;
+        if counts.changes_something() {
+            touched.push(name.clone());
+        }
+        total.add(&counts);
+    }
+    Ok((total, touched))
+}
+
+fn schema_differs(before: &Manifest, after: &Manifest) -> bool {
+    let generators = |manifest: &Manifest| manifest.stores.iter().map(|store| store.key_generator).collect::<Vec<_>>();
+    before.schema() != after.schema() || generators(before) != generators(after)
+}
+
+/// Digest of what a batch says, for the guard: not of when it came.
+fn batch_digest(batch: &Batch) -> Result<blake3::Hash, SyncError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut folds = batch.changes.folds(0)?;
+    while let Some(change) = folds.next()? {
+        hasher.update(&(change.store as u64).to_le_bytes());
+        hasher.update(&(change.key.as_bytes().len() as u64).to_le_bytes()).update(change.key.as_bytes());
+        hasher.update(&[u8::from(change.state == LineState::Delete)]).update(change.state.content_digest().as_bytes());
+    }
+    for range in &batch.changes.ranges {
+        for bound in [&range.lower, &range.upper] {
+            let bytes = bound.as_ref().map(|bound| bound.key.as_bytes()).unwrap_or_default();
+            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+            hasher.update(&[u8::from(bound.as_ref().is_some_and(|bound| bound.open))]);
+        }
+    }
+    Ok(hasher.finalize())
+}

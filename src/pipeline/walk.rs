@@ -1,0 +1,302 @@
+//! Merges sorted changes into one object store of head: decisions come from `merge`, chunks from `chunk`.
+
+use super::base::BaseReader;
+use crate::chunk::{ChunkSink, ListEditor};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::{Key, SortableKey};
+use crate::merge::{self, Base, Conflict, Detection, Incoming, Side, Winner};
+use crate::normalize::{Claim, Folded, RangeChange};
+use crate::snapshot::{Digest, FlowVersion, Line, LineState, List, Meta, SourceId, StoreManifest};
+use crate::store::StoreError;
+
+/// What is the same for every change of a batch.
+#[derive(Clone, Debug)]
+pub(super) struct BatchFacts {
+    /// The flow version that is being made.
+    pub version: FlowVersion,
+    /// The batch's source.
+    pub by: Option<SourceId>,
+    /// The batch's base version.
+    pub base: Option<FlowVersion>,
+    /// When it was received, in milliseconds since 1970.
+    pub received_at: i64,
+}
+
+/// How many keys came out how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Keys that had no record and have one now.
+    pub inserted: u64,
+    /// Records whose value is another now.
+    pub updated: u64,
+    /// Records that are gone.
+    pub deleted: u64,
+    /// Changes that changed no record.
+    pub unchanged: u64,
+    /// Conflicts, however decided.
+    pub conflicts: u64,
+    /// Tombstones that came without a record going.
+    pub tombstones: u64,
+}
+
+impl Counts {
+    /// Adds another object store's.
+    pub fn add(&mut self, other: &Self) {
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.deleted += other.deleted;
+        self.unchanged += other.unchanged;
+        self.conflicts += other.conflicts;
+        self.tombstones += other.tombstones;
+    }
+
+    /// Whether any record, tombstone or conflict differs from head.
+    pub fn changes_something(&self) -> bool {
+        let Self { inserted, updated, deleted, conflicts, tombstones, unchanged: _ } = *self;
+        inserted + updated + deleted + conflicts + tombstones > 0
+    }
+}
+
+/// Takes what a merge makes. `write_chunk` may be told of chunks that head has.
+pub(super) trait MergeSink: ChunkSink {
+    /// Takes a value; gives the state that its line holds: the value itself, or its reference if it is spilled.
+    fn spill(&mut self, state: LineState) -> Result<LineState, StoreError>;
+    /// Hears of a record that goes.
+    fn deleted(&mut self, store: &DomString, key: &SortableKey);
+    /// Takes a conflict, in the order of object store and key.
+    fn conflict(&mut self, conflict: Conflict) -> Result<(), StoreError>;
+    /// Hears of an outcome that is not what the source sent.
+    fn differs(&mut self, store: &DomString, line: &Line) -> Result<(), StoreError>;
+}
+
+/// Walks one object store once, in key order.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    name: DomString,
+    facts: &'a BatchFacts,
+    base: &'a BaseReader<'a>,
+    records: ListEditor<'a>,
+    tombstones: ListEditor<'a>,
+    /// Ranges of this object store.
+    ranges: Vec<&'a RangeChange>,
+    /// Where the ranges were swept to.
+    swept: Option<SortableKey>,
+    highest_number: f64,
+    counts: Counts,
+}
+
+impl<'a> Walk<'a> {
+    /// Starts before the first key of `head`'s object store.
+    pub(super) fn new(
+        head: &'a StoreManifest,
+        ranges: Vec<&'a RangeChange>,
+        facts: &'a BatchFacts,
+        base: &'a BaseReader<'a>,
+    ) -> Self {
+        let name = head.schema.name.clone();
+        Self {
+            facts,
+            base,
+            records: ListEditor::new(List::Records(name.clone()), &head.records, base),
+            tombstones: ListEditor::new(List::Tombstones(name.clone()), &head.tombstones, base),
+            name,
+            ranges,
+            swept: None,
+            highest_number: 0.0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Merges the next change; keys ascend from call to call.
+    pub(super) fn change(&mut self, change: Folded, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        self.sweep(Some(&change.key), sink)?;
+        let claim = match (&change.claim, self.facts.base) {
+            (Claim::None, Some(version)) => Claim::Version(version),
+            (claim, _) => claim.clone(),
+        };
+        let incoming = Incoming { state: change.state, clock: change.clock, by: self.facts.by.clone() };
+        self.merge(change.key, incoming, &claim, sink)
+    }
+
+    /// Sweeps the ranges to the end and gives the new lists.
+    pub(super) fn finish(
+        mut self,
+        manifest: &mut StoreManifest,
+        sink: &mut dyn MergeSink,
+    ) -> Result<Counts, StoreError> {
+        self.sweep(None, sink)?;
+        manifest.records = self.records.finish(sink)?;
+        manifest.tombstones = self.tombstones.finish(sink)?;
+        if manifest.schema.auto_increment && self.highest_number >= 1.0 {
+            // IndexedDB's generator never gives more than 2^53 and never goes back.
+            let next = self.highest_number.floor().min(9_007_199_254_740_991.0) as u64 + 1;
+            manifest.key_generator = manifest.key_generator.max(Some(next));
+        }
+        Ok(self.counts)
+    }
+
+    fn head(&mut self, key: &SortableKey, sink: &mut dyn MergeSink) -> Result<Option<Line>, StoreError> {
+        if let Some(line) = self.records.get(key, sink)? {
+            return Ok(Some(line.clone()));
+        }
+        Ok(self.tombstones.get(key, sink)?.cloned())
+    }
+
+    fn merge(
+        &mut self,
+        key: SortableKey,
+        incoming: Incoming,
+        claim: &Claim,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
+        if let (LineState::Put(_), Some(&[0x10, ..])) = (&incoming.state, key.as_bytes().first_chunk::<1>())
+            && let Ok(Key::Number(number)) = Key::from_sortable(key.as_bytes())
+        {
+            self.highest_number = self.highest_number.max(number);
+        }
+        let head = self.head(&key, sink)?;
+        match (merge::detect(head.as_ref(), &incoming, claim), head) {
+            (Detection::Equal, _) => {
+                self.counts.unchanged += 1;
+                Ok(())
+            }
+            (Detection::Conflict, Some(head)) => self.conflict(head, incoming, claim, sink),
+            (_, head) => {
+                let meta = self.meta(&incoming);
+                self.apply(head.as_ref(), Line { key, meta, state: incoming.state }, sink)
+            }
+        }
+    }
+
+    fn meta(&self, incoming: &Incoming) -> Meta {
+        Meta { at: incoming.clock.unwrap_or(self.facts.received_at), by: incoming.by.clone(), rev: self.facts.version }
+    }
+
+    fn conflict(
+        &mut self,
+        head: Line,
+        incoming: Incoming,
+        claim: &Claim,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
+        let base_value = self.base.value(&self.name, &head.key, claim)?;
+        let base = match &base_value {
+            None => Base::Unknown,
+            Some(None) => Base::Absent,
+            Some(Some(value)) => Base::Value(value),
+        };
+        let head_value = self.base.whole_value(&head.state)?;
+        let resolution = merge::resolve(&head, head_value.as_deref(), &incoming, base);
+        let meta = self.meta(&incoming);
+        self.counts.conflicts += 1;
+        let digest = |state: &LineState| (*state != LineState::Delete).then(|| state.content_digest());
+        let incoming_value = if let LineState::Put(value) = &incoming.state { Some(value.to_vec()) } else { None };
+        let kept = |side: Winner, value: Option<Vec<u8>>| value.filter(|_| resolution.loser == Some(side));
+        sink.conflict(Conflict {
+            store: self.name.clone(),
+            key: head.key.clone(),
+            kind: merge::conflict_kind(&head.state, &incoming.state, base),
+            rule: resolution.rule,
+            winner: resolution.winner,
+            base: base_value.as_ref().and_then(Option::as_ref).map(|value| Digest::of(value)),
+            incoming: Side {
+                at: meta.at,
+                by: meta.by.clone(),
+                digest: digest(&incoming.state),
+                value: kept(Winner::Incoming, incoming_value),
+            },
+            head: Side {
+                at: head.meta.at,
+                by: head.meta.by.clone(),
+                digest: digest(&head.state),
+                value: kept(Winner::Head, head_value.map(|value| value.to_vec())),
+            },
+        })?;
+        match (resolution.winner, resolution.merged) {
+            (Winner::Head, _) => {
+                self.counts.unchanged += 1;
+                sink.differs(&self.name, &head)
+            }
+            (Winner::Merged, Some(value)) => {
+                // Nobody has seen this value yet: no source is named.
+                let meta = Meta { by: None, at: meta.at.max(head.meta.at), rev: meta.rev };
+                let line = Line { key: head.key.clone(), meta, state: LineState::Put(value.into()) };
+                sink.differs(&self.name, &line)?;
+                self.apply(Some(&head), line, sink)
+            }
+            _ => self.apply(Some(&head), Line { key: head.key.clone(), meta, state: incoming.state }, sink),
+        }
+    }
+
+    fn apply(&mut self, head: Option<&Line>, line: Line, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        let was_live = head.is_some_and(|head| head.state != LineState::Delete);
+        let was_dead = head.is_some_and(|head| head.state == LineState::Delete);
+        if line.state == LineState::Delete {
+            if was_live {
+                self.records.remove(&line.key, sink)?;
+                sink.deleted(&self.name, &line.key);
+                self.counts.deleted += 1;
+            } else {
+                self.counts.tombstones += 1;
+            }
+            return self.tombstones.put(&line, sink);
+        }
+        if was_dead {
+            self.tombstones.remove(&line.key, sink)?;
+        }
+        if was_live {
+            self.counts.updated += 1;
+        } else {
+            self.counts.inserted += 1;
+        }
+        let line = Line { state: sink.spill(line.state)?, ..line };
+        self.records.put(&line, sink)
+    }
+
+    /// Deletes what ranges cover, up to but not including `until`, whose own change has folded the ranges in.
+    fn sweep(&mut self, until: Option<&SortableKey>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        if self.ranges.is_empty() {
+            return Ok(());
+        }
+        let mut from = self.swept.take().unwrap_or_else(SortableKey::before_all);
+        loop {
+            let starts =
+                self.ranges.iter().filter(|range| !range.ends_before(&from)).map(|range| range.first_from(&from));
+            let start = starts.min().filter(|start| until.is_none_or(|until| start < until));
+            let Some(start) = start else { break };
+            let next = self.records.at_or_after(&start, sink)?.map(|line| line.key.clone());
+            let next = next.filter(|key| until.is_none_or(|until| key < until));
+            let Some(key) = next else { break };
+            if let Some(range) = self.ranges.iter().rev().find(|range| range.covers(&key)).copied() {
+                self.delete_in_range(key.clone(), range, sink)?;
+            }
+            from = key.just_after();
+        }
+        self.swept = Some(until.map_or(from, SortableKey::just_after));
+        Ok(())
+    }
+
+    /// Deletes head's record at `key` if it is in the range's base; one that changed since is a conflict.
+    fn delete_in_range(
+        &mut self,
+        key: SortableKey,
+        range: &RangeChange,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
+        let incoming = Incoming { state: LineState::Delete, clock: range.clock, by: self.facts.by.clone() };
+        let Some(version) = self.facts.base else {
+            // Without a base the range means head.
+            let Some(head) = self.records.get(&key, sink)?.cloned() else { return Ok(()) };
+            let meta = self.meta(&incoming);
+            return self.apply(Some(&head), Line { key, meta, state: LineState::Delete }, sink);
+        };
+        let claim = Claim::Version(version);
+        let inserted_since = match self.records.get(&key, sink)? {
+            Some(head) if head.meta.rev > version && head.meta.by != self.facts.by => {
+                self.base.value(&self.name, &key, &claim)? == Some(None)
+            }
+            _ => false,
+        };
+        if inserted_since { Ok(()) } else { self.merge(key, incoming, &claim, sink) }
+    }
+}

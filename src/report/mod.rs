@@ -1,0 +1,201 @@
+//! Stage 6: what happened to every record and to the batch. Lines of canonical JSON; the last one is the summary.
+//!
+//! | `type` | members | when |
+//! | --- | --- | --- |
+//! | `rejected` | `line`, `message`, `offset`, `reason`, `store` | a line was refused |
+//! | `conflict` | `key`, `kind`, `rule`, `store`, `winner` | both sides changed a record |
+//! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent |
+//! | `ack` | `checkpoint`, `epoch`, `source` | a numbered batch is durable up to here |
+//! | `summary` | see [`Summary`] | always, last; without it the run did not finish |
+//!
+//! No line holds our clock, so the same run gives the same bytes.
+
+use std::io::{self, Read, Seek, Write};
+
+use serde_json::{Value, json};
+use tempfile::SpooledTempFile;
+
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::merge::Conflict;
+use crate::snapshot::manifest::canonical_json;
+use crate::snapshot::{FlowName, FlowVersion, RootId, SourceId, StateId};
+
+/// Report lines are kept in memory up to this many bytes, then in an unlinked file.
+const MEMORY_BYTES: usize = 1024 * 1024;
+
+/// How a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new version.
+    Committed,
+    /// No record, tombstone, schema, conflict or source line differs: no version.
+    Unchanged,
+    /// The guard, the sequence or the store said no; nothing written.
+    Refused,
+    /// Could not be finished; nothing written.
+    Failed,
+}
+
+impl Outcome {
+    /// Its name in the summary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The last line of every report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Bucket and flow; `None` if the input did not even say which.
+    pub flow: Option<FlowName>,
+    /// The version that was made, or head's if none was.
+    pub version: Option<FlowVersion>,
+    /// That version's root.
+    pub root: Option<RootId>,
+    /// That version's state.
+    pub state: Option<StateId>,
+    /// Change lines that came.
+    pub received: u64,
+    /// Records inserted or updated.
+    pub put: u64,
+    /// Records deleted.
+    pub deleted: u64,
+    /// Changes that changed no record.
+    pub unchanged: u64,
+    /// Lines refused.
+    pub rejected: u64,
+    /// Conflicts decided.
+    pub conflicts: u64,
+    /// Conflicts that no rule decided.
+    pub parked: u64,
+}
+
+impl Summary {
+    /// A summary of nothing done.
+    pub fn new(outcome: Outcome, flow: Option<FlowName>) -> Self {
+        Self {
+            outcome,
+            flow,
+            version: None,
+            root: None,
+            state: None,
+            received: 0,
+            put: 0,
+            deleted: 0,
+            unchanged: 0,
+            rejected: 0,
+            conflicts: 0,
+            parked: 0,
+        }
+    }
+
+    /// Its line, without the line's end.
+    pub fn to_json(&self) -> String {
+        let text = |value: Option<String>| value.map_or(Value::Null, Value::String);
+        canonical_json(&json!({
+            "bucket": text(self.flow.as_ref().map(|flow| flow.bucket().to_owned())),
+            "conflicts": self.conflicts,
+            "deleted": self.deleted,
+            "flow": text(self.flow.as_ref().map(|flow| flow.flow().to_owned())),
+            "outcome": self.outcome.name(),
+            "parked": self.parked,
+            "put": self.put,
+            "received": self.received,
+            "rejected": self.rejected,
+            "root": text(self.root.map(|root| root.to_string())),
+            "state": text(self.state.map(|state| state.to_string())),
+            "type": "summary",
+            "unchanged": self.unchanged,
+            "version": self.version.map_or(Value::Null, |version| version.get().into()),
+        }))
+    }
+}
+
+/// Lines of a report, in the order in which they came.
+#[derive(Debug)]
+pub struct ReportLines {
+    spool: SpooledTempFile,
+}
+
+impl Default for ReportLines {
+    fn default() -> Self {
+        Self { spool: SpooledTempFile::new(MEMORY_BYTES) }
+    }
+}
+
+impl ReportLines {
+    /// Adds one line.
+    pub fn push(&mut self, line: &str) -> io::Result<()> {
+        self.spool.write_all(line.as_bytes())?;
+        self.spool.write_all(b"\n")
+    }
+
+    /// Forgets all lines: a lost race starts over.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.spool.rewind()?;
+        self.spool.set_len(0)
+    }
+
+    /// Copies all lines to `out`.
+    pub fn copy_to(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.spool.rewind()?;
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match self.spool.read(&mut buffer)? {
+                0 => return Ok(()),
+                count => out.write_all(&buffer[..count])?,
+            }
+        }
+    }
+}
+
+fn key_json(key: &SortableKey) -> Value {
+    // A canonical key is JSON.
+    serde_json::from_str(&key.to_canonical()).unwrap_or(Value::Null)
+}
+
+/// The line of a conflict.
+pub fn conflict_line(conflict: &Conflict) -> String {
+    canonical_json(&json!({
+        "key": key_json(&conflict.key),
+        "kind": conflict.kind.name(),
+        "rule": conflict.rule,
+        "store": crate::indexeddb::schema::name_to_json(&conflict.store),
+        "type": "conflict",
+        "winner": conflict.winner.name(),
+    }))
+}
+
+/// The line of an outcome that differs from what the source sent; `line` is a line of `indexeddb-changes/1`.
+pub fn change_line(line: &str) -> String {
+    format!("{{\"line\":{line},\"type\":\"change\"}}")
+}
+
+/// The line of an acknowledgement.
+pub fn ack_line(source: &SourceId, epoch: &str, checkpoint: u64) -> String {
+    canonical_json(&json!({ "checkpoint": checkpoint, "epoch": epoch, "source": source.as_str(), "type": "ack" }))
+}
+
+/// `+12 ~3 -1 in 2 object stores, from kiosk-7`: what a version's comment begins with.
+pub fn comment_summary(
+    inserted: u64,
+    updated: u64,
+    deleted: u64,
+    stores: &[DomString],
+    by: Option<&SourceId>,
+) -> String {
+    let stores = match stores {
+        [] => "nothing but its source's place".to_owned(),
+        [_] => format!("+{inserted} ~{updated} -{deleted} in 1 object store"),
+        _ => format!("+{inserted} ~{updated} -{deleted} in {} object stores", stores.len()),
+    };
+    by.map_or(stores.clone(), |by| format!("{stores}, from {by}"))
+}

@@ -1,0 +1,143 @@
+//! How to reach a Registry, checked before anything is sent.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use reqwest::blocking::Client;
+
+use super::auth::Credentials;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Idle connections are dropped after this long, before Registry drops them (30 s) without notice.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+
+/// How to reach a Registry.
+#[derive(Clone, Debug)]
+pub struct RegistryOptions {
+    /// `http(s)://host:port`, with or without `/nifi-registry-api`.
+    pub url: String,
+    /// PEM file of the certificate authorities to trust, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of the client certificate chain.
+    pub client_cert_file: Option<PathBuf>,
+    /// PEM file of the client certificate's key.
+    pub client_key_file: Option<PathBuf>,
+    /// Token, or user and password.
+    pub credentials: Credentials,
+    /// Time limit for one connection attempt.
+    pub connect_timeout: Duration,
+    /// Time limit for one call, from its start to the last byte of the answer.
+    pub call_timeout: Duration,
+    /// When everything must be over.
+    pub deadline: Option<Instant>,
+    /// How often a read, or a call that was not sent, is repeated.
+    pub retries: u32,
+}
+
+impl RegistryOptions {
+    /// The Registry at `url`, without credentials: 10 s to connect, 120 s a call, 4 repetitions, no deadline.
+    pub fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
+            credentials: Credentials::None,
+            connect_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(120),
+            deadline: None,
+            retries: 4,
+        }
+    }
+
+    /// Makes the HTTP client; reads the certificates.
+    pub(super) fn client(&self, base: &Url) -> Result<Client, StoreError> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("nifi-idb/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .tcp_nodelay(true);
+        if is_loopback(base) {
+            builder = builder.no_proxy();
+        }
+        // Fails if the program has chosen a provider already, which then is used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        if let Some(path) = &self.ca_file {
+            let certificates = reqwest::Certificate::from_pem_bundle(&read_file(path)?).map_err(|_| no_pem(path))?;
+            if certificates.is_empty() {
+                return Err(no_pem(path));
+            }
+            builder = builder.tls_certs_only(certificates);
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_cert_file, &self.client_key_file) {
+            let pem = [read_file(certificate)?, b"\n".to_vec(), read_file(key)?].concat();
+            builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(|_| no_pem(certificate))?);
+        }
+        builder.build().map_err(|error| misconfigured("no HTTP client can be made").because(error.without_url()))
+    }
+}
+
+/// `http(s)://host[:port]/…/nifi-registry-api`.
+pub(super) fn base_url(text: &str) -> Result<Url, StoreError> {
+    let error = || misconfigured("not the URL of a NiFi Registry (http://host:port or https://host:port)");
+    let mut url = Url::parse(text.trim()).map_err(|_| error())?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(error());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(misconfigured("the Registry's URL holds credentials: give them in the environment or a file"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(error());
+    }
+    let path = url.path().trim_end_matches('/').trim_end_matches("/nifi-registry-api");
+    // People copy the address of the user interface.
+    let path = format!("{}/nifi-registry-api", path.trim_end_matches("/nifi-registry"));
+    url.set_path(&path);
+    Ok(url)
+}
+
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+pub(super) fn misconfigured(message: &str) -> StoreError {
+    StoreError::new(StoreErrorKind::Configuration, message)
+}
+
+fn no_pem(path: &Path) -> StoreError {
+    misconfigured(&format!("no PEM certificate (or no key for it): {}", path.display()))
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, StoreError> {
+    std::fs::read(path).map_err(|error| misconfigured(&format!("cannot read {}", path.display())).because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_a_registry() {
+        let base = |text: &str| base_url(text).map(|url| url.to_string()).map_err(|error| error.kind);
+        let expected = Ok("http://r:18080/nifi-registry-api".to_owned());
+        for text in
+            ["http://r:18080", "http://r:18080/", "http://r:18080/nifi-registry-api/", "http://r:18080/nifi-registry"]
+        {
+            assert_eq!(base(text), expected, "{text}");
+        }
+        assert_eq!(base("https://p/a"), Ok("https://p/a/nifi-registry-api".to_owned()));
+        for text in ["", "r:18080", "ftp://r", "http://u:p@r", "http://r?x", "http://r#x"] {
+            assert_eq!(base(text), Err(StoreErrorKind::Configuration), "{text}");
+        }
+        assert!(!base_url("http://u:hunter2@r").unwrap_err().message.contains("hunter2"));
+        for (text, expected) in
+            [("http://127.0.0.1:1", true), ("http://[::1]", true), ("http://localhost", true), ("http://r", false)]
+        {
+            assert_eq!(is_loopback(&Url::parse(text).unwrap()), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Where things lie in a Registry: ids of flows and buckets, found or made.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::RegistryStore;
+use super::types::{Bucket, Flow, Metadata, read};
+use crate::snapshot::{Digest, FlowName};
+use crate::store::envelope::{Coordinates, identifier};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Description of the flows that hold databases; tells them from others.
+pub(super) const FLOW_DESCRIPTION: &str =
+    "IndexedDB snapshots, written by nifi-idb: one database, a version a snapshot";
+
+/// What the name of a chunk bucket ends with.
+pub(super) const CHUNKS: &str = "-chunks";
+
+/// Ids of a bucket and of a flow in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) bucket: String,
+    pub(super) flow: String,
+}
+
+/// The id that a flow gets from us: nobody has to look it up.
+pub(super) fn flow_id(flow: &FlowName) -> String {
+    // Neither name can hold a slash.
+    identifier(&format!("registry flow {}/{}", flow.bucket(), flow.flow()))
+}
+
+/// The id of the flow of a chunk: UUIDv5 of the chunk bucket's id and the full digest. Ids are unique over a whole
+/// Registry, so the bucket has to be in it. A `salt` above 0 makes another id, where a number is orphaned.
+pub(super) fn chunk_id(bucket: &str, digest: &Digest, salt: u32) -> String {
+    derived(bucket, &salted(digest.to_string(), salt))
+}
+
+/// The id of the flow of a part of a spilled value.
+pub(super) fn part_id(bucket: &str, digest: &Digest, part: u32, salt: u32) -> String {
+    derived(bucket, &salted(format!("{digest}/part/{part}"), salt))
+}
+
+fn salted(name: String, salt: u32) -> String {
+    if salt == 0 { name } else { format!("{name}/{salt}") }
+}
+
+fn derived(bucket: &str, name: &str) -> String {
+    match Uuid::try_parse(bucket) {
+        Ok(bucket) => Uuid::new_v5(&bucket, name.as_bytes()).to_string(),
+        // Only the file provider insists on UUIDs.
+        Err(_) => identifier(&format!("registry bucket {bucket} {name}")),
+    }
+}
+
+/// What a version that was read remembers of its place: `<bucket> <flow>`, then `<digest>:<bucket>:<flow>` for every
+/// chunk whose flow has not the id that [`chunk_id`] gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) place: Place,
+    moved: BTreeMap<Digest, Coordinates>,
+}
+
+impl Token {
+    pub(super) fn new(place: Place) -> Self {
+        Self { place, moved: BTreeMap::new() }
+    }
+
+    /// Remembers where a chunk is, if that cannot be told from the chunk bucket.
+    pub(super) fn note(&mut self, chunks: &str, digest: &Digest, coordinates: &Coordinates) {
+        if coordinates.bucket != chunks || coordinates.flow != chunk_id(chunks, digest, 0) {
+            self.moved.insert(*digest, coordinates.clone());
+        }
+    }
+
+    /// Where a chunk is that does not travel in the version itself.
+    pub(super) fn coordinates(&self, chunks: &str, digest: &Digest) -> Coordinates {
+        let derived = || Coordinates { bucket: chunks.to_owned(), flow: chunk_id(chunks, digest, 0) };
+        self.moved.get(digest).cloned().unwrap_or_else(derived)
+    }
+
+    pub(super) fn parse(text: &str) -> Self {
+        let mut words = text.split(' ');
+        let mut word = || words.next().unwrap_or_default().to_owned();
+        let place = Place { bucket: word(), flow: word() };
+        let moved = words.filter_map(|word| {
+            let mut parts = word.split(':');
+            let digest = parts.next()?.parse().ok()?;
+            Some((digest, Coordinates { bucket: parts.next()?.to_owned(), flow: parts.next()?.to_owned() }))
+        });
+        Self { place, moved: moved.collect() }
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.place.bucket, self.place.flow)?;
+        self.moved.iter().try_for_each(|(digest, at)| write!(f, " {digest}:{}:{}", at.bucket, at.flow))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RegistryStore {
+    pub(super) fn known_place(&self, flow: &FlowName) -> Option<Place> {
+        lock(&self.places).get(flow).cloned()
+    }
+
+    pub(super) fn remember(&self, flow: &FlowName, place: &Place) {
+        lock(&self.places).insert(flow.clone(), place.clone());
+    }
+
+    /// Forgets what is known of a flow and its chunk bucket: one of them is not where it was.
+    pub(super) fn forget(&self, flow: &FlowName) {
+        lock(&self.places).remove(flow);
+        lock(&self.chunk_buckets).remove(&flow.chunk_bucket());
+    }
+
+    pub(super) fn buckets(&self) -> Result<Vec<Bucket>, StoreError> {
+        match self.http.get("/buckets")? {
+            Some(body) => read("GET /buckets", &body),
+            None => {
+                let message = format!("no NiFi Registry there: GET /buckets, 404, {}", self.http.origin());
+                Err(StoreError::new(StoreErrorKind::Configuration, message))
+            }
+        }
+    }
+
+    fn bucket_named(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let bucket = self.buckets()?.into_iter().find(|bucket| bucket.name == name);
+        Ok(bucket.map(|bucket| bucket.identifier))
+    }
+
+    pub(super) fn flows_in(&self, bucket: &str) -> Result<Vec<Flow>, StoreError> {
+        let path = format!("/buckets/{bucket}/flows");
+        let body = self.http.get(&path)?;
+        body.map_or(Ok(Vec::new()), |body| read(&format!("GET {path}"), &body))
+    }
+
+    pub(super) fn versions(&self, place: &Place) -> Result<Vec<Metadata>, StoreError> {
+        let path = format!("/flows/{}/versions", place.flow);
+        let body = self.http.get(&path)?;
+        body.map_or(Ok(Vec::new()), |body| read(&format!("GET {path}"), &body))
+    }
+
+    /// Finds a flow by its derived id, else by name.
+    pub(super) fn place(&self, flow: &FlowName) -> Result<Option<Place>, StoreError> {
+        if let Some(place) = self.known_place(flow) {
+            return Ok(Some(place));
+        }
+        match self.flow_by_id(&flow_id(flow))? {
+            Some(found) if found.bucket_name == flow.bucket() && found.name == flow.flow() => {
+                let place = Place { bucket: found.bucket_identifier, flow: found.identifier };
+                self.remember(flow, &place);
+                Ok(Some(place))
+            }
+            _ => self.find(flow),
+        }
+    }
+
+    pub(super) fn flow_by_id(&self, id: &str) -> Result<Option<Flow>, StoreError> {
+        let path = format!("/flows/{id}");
+        self.http.get(&path)?.map(|body| read(&format!("GET {path}"), &body)).transpose()
+    }
+
+    /// Finds a flow by the names of bucket and flow alone.
+    pub(super) fn find(&self, flow: &FlowName) -> Result<Option<Place>, StoreError> {
+        let Some(bucket) = self.bucket_named(flow.bucket())? else { return Ok(None) };
+        let found = self.flows_in(&bucket)?.into_iter().find(|found| found.name == flow.flow());
+        let place = found.map(|found| Place { bucket, flow: found.identifier });
+        if let Some(place) = &place {
+            self.remember(flow, place);
+        }
+        Ok(place)
+    }
+
+    /// Finds a flow, or makes it, and its bucket too.
+    pub(super) fn find_or_create(&self, flow: &FlowName) -> Result<Place, StoreError> {
+        if let Some(place) = self.place(flow)? {
+            return Ok(place);
+        }
+        let bucket = self.find_or_create_bucket(flow.bucket(), "IndexedDB databases, written by nifi-idb")?;
+        let path = format!("/buckets/{bucket}/flows");
+        let without_id = json!({"description": FLOW_DESCRIPTION, "name": flow.flow(), "type": "Flow"});
+        let mut with_id = without_id.clone();
+        with_id["identifier"] = flow_id(flow).into();
+        // The id is taken if a bucket was renamed.
+        for body in [with_id, without_id] {
+            let answer = self.http.post(&path, body.to_string().as_bytes()).map_err(|failure| failure.error)?;
+            if answer.is_success() {
+                let made: Flow = read(&format!("POST {path}"), &answer.body)?;
+                let place = Place { bucket, flow: made.identifier };
+                self.remember(flow, &place);
+                return Ok(place);
+            }
+            if !answer.is_open() {
+                return Err(creation(answer.refusal("POST", &path), &format!("flow {flow}")));
+            }
+            // Somebody else may have made it meanwhile.
+            if let Some(place) = self.find(flow)? {
+                return Ok(place);
+            }
+        }
+        let message = format!("the flow can neither be made nor found: {flow} in {}", self.http.origin());
+        Err(StoreError::new(StoreErrorKind::Transient, message))
+    }
+
+    fn find_or_create_bucket(&self, name: &str, description: &str) -> Result<String, StoreError> {
+        if let Some(bucket) = self.bucket_named(name)? {
+            return Ok(bucket);
+        }
+        let body = json!({"description": description, "name": name}).to_string();
+        let answer = self.http.post("/buckets", body.as_bytes());
+        let answer = answer.map_err(|failure| creation(failure.error, &format!("bucket {name}")))?;
+        if answer.is_success() {
+            return Ok(read::<Bucket>("POST /buckets", &answer.body)?.identifier);
+        }
+        // Somebody else may have made it meanwhile.
+        let found = if answer.is_open() { self.bucket_named(name)? } else { None };
+        found.ok_or_else(|| creation(answer.refusal("POST", "/buckets"), &format!("bucket {name}")))
+    }
+
+    /// The id of the bucket that holds the chunks of a flow's bucket, if it is there.
+    pub(super) fn chunk_bucket(&self, flow: &FlowName) -> Result<Option<String>, StoreError> {
+        let name = flow.chunk_bucket();
+        if let Some(bucket) = lock(&self.chunk_buckets).get(&name) {
+            return Ok(Some(bucket.clone()));
+        }
+        let found = self.bucket_named(&name)?;
+        if let Some(bucket) = &found {
+            lock(&self.chunk_buckets).insert(name, bucket.clone());
+        }
+        Ok(found)
+    }
+
+    /// The same, but makes it if it is not there.
+    pub(super) fn make_chunk_bucket(&self, flow: &FlowName) -> Result<String, StoreError> {
+        let name = flow.chunk_bucket();
+        if let Some(bucket) = lock(&self.chunk_buckets).get(&name) {
+            return Ok(bucket.clone());
+        }
+        let description = format!("Chunks of the snapshots in bucket {}, written by nifi-idb", flow.bucket());
+        let bucket = self.find_or_create_bucket(&name, &description)?;
+        lock(&self.chunk_buckets).insert(name, bucket.clone());
+        Ok(bucket)
+    }
+}
+
+/// Says what could not be made.
+fn creation(error: StoreError, what: &str) -> StoreError {
+    let message = match error.kind {
+        StoreErrorKind::Denied => format!("{}; {what} is not there and cannot be made", error.message),
+        _ => format!("{}; {what} cannot be made", error.message),
+    };
+    StoreError { message, ..error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUCKET: &str = "9f5b1a6e-8f9a-4c66-9a44-0d3b6a3b1d10";
+
+    #[test]
+    fn ids_are_uuids_and_differ_by_everything_that_they_stand_for() {
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let ids = [
+            flow_id(&FlowName::new("x", "y").unwrap()),
+            flow_id(&FlowName::new("x", "z").unwrap()),
+            chunk_id(BUCKET, &a, 0),
+            chunk_id(BUCKET, &a, 1),
+            chunk_id(BUCKET, &b, 0),
+            chunk_id("no-uuid", &a, 0),
+            part_id(BUCKET, &a, 0, 0),
+            part_id(BUCKET, &a, 1, 0),
+            part_id(BUCKET, &a, 0, 1),
+        ];
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
+        assert!(ids.iter().all(|id| Uuid::try_parse(id).is_ok()), "{ids:?}");
+        // Stored for ever: these may not change.
+        assert_eq!(ids[2], Uuid::new_v5(&Uuid::try_parse(BUCKET).unwrap(), a.to_string().as_bytes()).to_string());
+    }
+
+    #[test]
+    fn a_token_keeps_only_what_cannot_be_derived() {
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let mut token = Token::new(Place { bucket: "p".into(), flow: "f".into() });
+        token.note(BUCKET, &a, &Coordinates { bucket: BUCKET.into(), flow: chunk_id(BUCKET, &a, 0) });
+        assert_eq!(token.to_string(), "p f");
+        let salted = Coordinates { bucket: BUCKET.into(), flow: chunk_id(BUCKET, &b, 1) };
+        token.note(BUCKET, &b, &salted);
+        let read = Token::parse(&token.to_string());
+        assert_eq!(read, token);
+        assert_eq!(read.coordinates(BUCKET, &b), salted);
+        assert_eq!(read.coordinates(BUCKET, &a).flow, chunk_id(BUCKET, &a, 0));
+    }
+}

@@ -1,0 +1,344 @@
+//! One new version: chunks first, then the parent as exactly head + 1. The parent is the commit.
+//!
+//! A parent that was posted without a plain 200 is looked for: the number is there with our state (it is ours), with
+//! another (the race is lost), or not there (posted once more). A number that is refused twice and still is not there
+//! is orphaned, or the Registry's heap is too small: which of the two, a client cannot see.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::RegistryStore;
+use super::failure::Failure;
+use super::http::Answer;
+use super::place::{Place, Token};
+use super::types::{Frame, Metadata, read};
+use super::upload::Upload;
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, StateId};
+use crate::store::envelope::{
+    Contents, Coordinates, EMBED_BYTES, ListedText, Parent, PlacedChunk, Placement, snapshot,
+};
+use crate::store::{
+    AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter,
+};
+
+/// Texts wait for each other until they are this many bytes, then they are uploaded side by side.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// New system chunks wait for the commit, which decides where they go, up to this many bytes.
+const WAITING_BYTES: usize = 4 << 20;
+
+/// How often a parent is posted before its number counts as orphaned. Not more: what killed one POST may be its size.
+const MAX_POSTS: u32 = 2;
+
+/// Pause before the second POST: whoever won a race can be seen by then.
+const SETTLE: Duration = Duration::from_millis(400);
+
+pub(super) struct RegistryWriter<'a> {
+    store: &'a RegistryStore,
+    flow: FlowName,
+    head: Option<StoredVersion>,
+    /// New records that may travel inside the parent.
+    records: Vec<ListedText>,
+    /// New system chunks that may travel inside the parent.
+    system: Vec<ListedText>,
+    /// To be uploaded with the next batch.
+    batch: Vec<Upload>,
+    /// Uploaded by this writer.
+    uploaded: BTreeMap<Digest, Coordinates>,
+    /// Whether there surely are too many records to embed.
+    many: bool,
+}
+
+fn bytes(texts: &[ListedText]) -> u64 {
+    texts.iter().map(|(_, _, text)| text.len() as u64).sum()
+}
+
+impl<'a> RegistryWriter<'a> {
+    pub(super) fn new(store: &'a RegistryStore, flow: &FlowName, head: Option<&StoredVersion>) -> Self {
+        Self {
+            store,
+            flow: flow.clone(),
+            head: head.cloned(),
+            records: Vec::new(),
+            system: Vec::new(),
+            batch: Vec::new(),
+            uploaded: BTreeMap::new(),
+            many: false,
+        }
+    }
+
+    fn chunk_bucket(&self) -> Result<String, StoreError> {
+        match self.head.as_ref().map(|head| head.inner.chunks.as_str()) {
+            None | Some("") => self.store.make_chunk_bucket(&self.flow),
+            Some(bucket) => Ok(bucket.to_owned()),
+        }
+    }
+
+    fn queue(&mut self, texts: Vec<ListedText>) -> Result<(), StoreError> {
+        self.batch.extend(texts.into_iter().map(|(list, chunk, text)| Upload::Chunk(list, chunk, text)));
+        match self.batch.iter().map(Upload::bytes).sum::<usize>() >= BATCH_BYTES {
+            true => self.upload(),
+            false => Ok(()),
+        }
+    }
+
+    fn is_queued(&self, digest: &Digest) -> bool {
+        self.uploaded.contains_key(digest) || self.batch.iter().any(|upload| upload.digest() == digest)
+    }
+
+    fn upload(&mut self) -> Result<(), StoreError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let bucket = self.chunk_bucket()?;
+        let batch = std::mem::take(&mut self.batch);
+        let places = self.store.upload_all(&bucket, &batch).inspect_err(|_| self.store.forget(&self.flow))?;
+        for (upload, place) in batch.iter().zip(places) {
+            if let Upload::Chunk(_, chunk, _) = upload {
+                self.uploaded.insert(chunk.full, place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds a text that is to travel inside the parent.
+    fn text(&self, new: &BTreeMap<Digest, Arc<Vec<u8>>>, chunk: &ChunkRef) -> Result<Arc<Vec<u8>>, StoreError> {
+        if let Some(text) = new.get(&chunk.full) {
+            return Ok(text.clone());
+        }
+        if let Some(coordinates) = self.uploaded.get(&chunk.full) {
+            let contents = self.store.flow_contents(&coordinates.flow)?;
+            let text = contents.map(|(_, mut contents)| contents.take_text(&chunk.full)).transpose()?;
+            return text.map(|text| Arc::new(text.into_bytes())).ok_or_else(|| unknown(chunk));
+        }
+        let head = self.head_with(chunk).ok_or_else(|| unknown(chunk))?;
+        match head.inner.texts.get(&chunk.full) {
+            Some(text) => Ok(text.clone()),
+            None => self.store.chunk_text(&head.inner, chunk).map(Arc::new),
+        }
+    }
+
+    fn head_with(&self, chunk: &ChunkRef) -> Option<&StoredVersion> {
+        self.head.as_ref().filter(|head| head.manifest.chunks().any(|(_, other)| other.full == chunk.full))
+    }
+
+    /// Sorts the chunks of the new version by where they lie, and uploads what has to lie elsewhere.
+    fn place_chunks(&mut self, draft: &VersionDraft) -> Result<(Vec<ListedText>, Vec<PlacedChunk>), StoreError> {
+        let placement = Placement::of(&draft.manifest);
+        let waiting = std::mem::take(&mut self.records).into_iter().chain(std::mem::take(&mut self.system));
+        let new: BTreeMap<_, _> = waiting.map(|(_, chunk, text)| (chunk.full, text)).collect();
+        let in_head = self.elsewhere_in_head();
+        let mut embedded = Vec::new();
+        for (list, chunk) in draft.manifest.chunks() {
+            if placement.embeds(&list) {
+                embedded.push((list, chunk.clone(), self.text(&new, chunk)?));
+            } else if !in_head.contains_key(&chunk.full) && !self.is_queued(&chunk.full) {
+                let text = self.text(&new, chunk)?;
+                self.queue(vec![(list, chunk.clone(), text)])?;
+            }
+        }
+        self.upload()?;
+        let elsewhere = draft.manifest.chunks().filter(|(list, _)| !placement.embeds(list));
+        let placed = elsewhere.map(|(list, chunk)| {
+            let place = self.uploaded.get(&chunk.full).or_else(|| in_head.get(&chunk.full));
+            Ok((list, chunk.clone(), place.ok_or_else(|| unknown(chunk))?.clone()))
+        });
+        let placed = placed.collect::<Result<_, StoreError>>()?;
+        Ok((embedded, placed))
+    }
+
+    fn elsewhere_in_head(&self) -> BTreeMap<Digest, Coordinates> {
+        let Some(head) = &self.head else { return BTreeMap::new() };
+        let token = Token::parse(&head.inner.token);
+        let chunks = head.manifest.chunks().filter(|(_, chunk)| !head.inner.texts.contains_key(&chunk.full));
+        chunks.map(|(_, chunk)| (chunk.full, token.coordinates(&head.inner.chunks, &chunk.full))).collect()
+    }
+
+    fn append(&self, place: &Place, draft: &VersionDraft, contents: Value) -> Result<CommittedVersion, AppendError> {
+        let version = draft.manifest.version;
+        let (_, state) = draft.manifest.to_text();
+        let sent = Contents::from_contents(&contents)?;
+        let mut body = snapshot(contents);
+        body["snapshotMetadata"] = json!({
+            "bucketIdentifier": place.bucket,
+            "comments": draft.comment,
+            "flowIdentifier": place.flow,
+            "version": version.get(),
+        });
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let path = format!("/buckets/{}/flows/{}/versions", place.bucket, place.flow);
+        let committed = CommittedVersion { version, root: draft.manifest.root(), state };
+        for repetition in 0.. {
+            let outcome = match self.store.http.post(&path, &body) {
+                Ok(answer) if answer.is_success() => match read(&format!("POST {path}"), &answer.body) {
+                    Ok(frame) => {
+                        self.check_echo(&committed, &sent, frame, &answer.body)?;
+                        return Ok(committed);
+                    }
+                    // Not from the Registry, whatever it says.
+                    Err(error) => Err(Failure { sent: true, error }),
+                },
+                outcome => outcome,
+            };
+            if let Some(error) = self.surely_not_stored(&outcome, &path) {
+                return Err(error.into());
+            }
+            match self.look(place, version, state).map_err(AppendError::Ambiguous)? {
+                Look::Ours => return Ok(committed),
+                Look::Lost => return Err(AppendError::Lost),
+                Look::Absent if repetition + 1 >= MAX_POSTS => return Err(self.absent(outcome, &path, version, &body)),
+                Look::Absent => {
+                    let late = StoreError::new(StoreErrorKind::Transient, format!("no time left: POST {path}"));
+                    self.store.http.wait(SETTLE, late).map_err(AppendError::Ambiguous)?;
+                }
+            }
+        }
+        Err(AppendError::Lost)
+    }
+
+    /// The error of an append that surely changed nothing, and would change nothing if it was repeated.
+    fn surely_not_stored(&self, outcome: &Result<Answer, Failure>, path: &str) -> Option<StoreError> {
+        match outcome {
+            Ok(answer) if answer.is_open() => None,
+            Ok(answer) if answer.status == 404 => {
+                self.store.forget(&self.flow);
+                let message = format!("bucket or flow is gone: {}: POST {path}: 404", self.flow);
+                Some(StoreError::new(StoreErrorKind::Transient, message))
+            }
+            Ok(answer) => Some(answer.refusal("POST", path)),
+            Err(failure) if failure.sent => None,
+            Err(failure) => Some(StoreError::new(failure.error.kind, failure.error.message.clone())),
+        }
+    }
+
+    /// Looks who has a version number.
+    fn look(&self, place: &Place, version: FlowVersion, state: StateId) -> Result<Look, StoreError> {
+        let path = format!("/flows/{}/versions/latest/metadata", place.flow);
+        let Some(body) = self.store.http.get(&path)? else { return Ok(Look::Absent) };
+        let latest: Metadata = read(&format!("GET {path}"), &body)?;
+        let wanted = u64::from(version.get());
+        let found = match latest.version.cmp(&wanted) {
+            std::cmp::Ordering::Less => return Ok(Look::Absent),
+            std::cmp::Ordering::Equal => Some(latest),
+            // Others have gone on meanwhile, maybe from ours.
+            std::cmp::Ordering::Greater => {
+                self.store.versions(place)?.into_iter().find(|metadata| metadata.version == wanted)
+            }
+        };
+        let ours = found.map(|metadata| self.store.is_state(place, &metadata, state)).transpose()?;
+        Ok(if ours == Some(true) { Look::Ours } else { Look::Lost })
+    }
+
+    /// The error for a number that was refused and still is not there.
+    fn absent(&self, outcome: Result<Answer, Failure>, path: &str, version: FlowVersion, body: &[u8]) -> AppendError {
+        match outcome {
+            Ok(answer) if answer.status == 500 => {
+                let bytes = body.len();
+                let message = format!(
+                    "version {version} of {} is refused though it is not there: POST {path}: 500. Either its number is \
+                     orphaned (the Registry was killed while it wrote; `nifi-idb doctor` offers the cure, or remove \
+                     directory {version} of this flow in the Registry's flow storage), or the Registry's heap is too \
+                     small for {bytes} bytes (give it 16 times that)",
+                    self.flow
+                );
+                AppendError::Failed(StoreError::new(StoreErrorKind::Refused, message))
+            }
+            // The flow was made anew, or lies in another bucket now: head, read again, will tell.
+            Ok(answer) if answer.status == 409 => {
+                self.store.forget(&self.flow);
+                AppendError::Lost
+            }
+            Ok(answer) => AppendError::Ambiguous(answer.refusal("POST", path)),
+            Err(failure) => AppendError::Ambiguous(failure.error),
+        }
+    }
+
+    fn check_echo(
+        &self,
+        committed: &CommittedVersion,
+        sent: &Contents,
+        frame: Frame,
+        body: &[u8],
+    ) -> Result<(), StoreError> {
+        let CommittedVersion { version, state, .. } = *committed;
+        let about = |error: StoreError| {
+            let message = format!("the Registry stored something else as version {version} of {}", self.flow);
+            StoreError::new(StoreErrorKind::Damaged, format!("{message}: {}", error.message))
+        };
+        let metadata = frame.snapshot_metadata;
+        if metadata.version != u64::from(version.get()) || metadata.state().is_some_and(|echoed| echoed != state) {
+            return Err(about(StoreError::new(StoreErrorKind::Damaged, "number or comment came back changed")));
+        }
+        sent.check_echo(&Contents::from_snapshot(body).map_err(about)?).map_err(about)
+    }
+}
+
+/// Who has a version number.
+enum Look {
+    Ours,
+    Lost,
+    Absent,
+}
+
+fn unknown(chunk: &ChunkRef) -> StoreError {
+    let message = format!("chunk {} was neither in head nor written", chunk.full);
+    StoreError::new(StoreErrorKind::Refused, message)
+}
+
+impl VersionWriter for RegistryWriter<'_> {
+    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+        let listed = (list.clone(), chunk.clone(), Arc::new(text));
+        if list.is_system() {
+            self.system.push(listed);
+            if bytes(&self.system) as usize > WAITING_BYTES {
+                // They surely are too many to embed all, and `~sources` is what gets embedded first.
+                let (wait, go) =
+                    std::mem::take(&mut self.system).into_iter().partition(|(list, _, _)| *list == List::Sources);
+                self.system = wait;
+                self.queue(go)?;
+            }
+            return Ok(());
+        }
+        self.records.push(listed);
+        if self.many || bytes(&self.records) > EMBED_BYTES {
+            self.many = true;
+            let records = std::mem::take(&mut self.records);
+            self.queue(records)?;
+        }
+        Ok(())
+    }
+
+    fn write_part(&mut self, digest: &Digest, part: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        self.batch.push(Upload::Part(*digest, part, Arc::new(bytes.to_vec())));
+        self.queue(Vec::new())
+    }
+
+    fn commit(mut self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError> {
+        let next = FlowVersion::after(self.head.as_ref().map(|head| head.manifest.version));
+        if draft.manifest.version != next {
+            let message = format!("version {} of {} does not follow head", draft.manifest.version, self.flow);
+            return Err(StoreError::new(StoreErrorKind::Refused, message).into());
+        }
+        let (embedded, placed) = self.place_chunks(draft)?;
+        let (manifest_text, _) = draft.manifest.to_text();
+        let registry = self.store.http.origin();
+        let parent = Parent {
+            flow: &self.flow,
+            manifest: &draft.manifest,
+            manifest_text: &manifest_text,
+            comment: &draft.comment,
+            embedded: &embedded,
+            placed: &placed,
+            registry: &registry,
+        };
+        let contents = parent.contents()?;
+        let place = match &self.head {
+            Some(head) => Token::parse(&head.inner.token).place,
+            None => self.store.find_or_create(&self.flow)?,
+        };
+        self.append(&place, draft, contents)
+    }
+}
