@@ -183,16 +183,18 @@ impl VersionWriter for GitWriter<'_> {
 
         let (text, state) = manifest.to_text();
         let root = root_in(&text).unwrap_or_else(|| manifest.root());
+        // Compressed from here on, beside what follows.
+        let written = self.pipe.sent();
         let manifest_id = id_of(Kind::Blob, text.as_bytes());
+        self.pipe.send(Kind::Blob, text.clone().into_bytes())?;
         let system = self.texts(manifest, true)?.unwrap_or_default();
         let data = self.texts(manifest, false)?;
         let shown =
             rendering(&self.flow, &text, manifest, &draft.comment, draft.timestamp_ms, &system, data.as_deref());
         let rendering_id = id_of(Kind::Blob, &shown);
-        let ids = self.pipe.ids()?;
-        let trees = self.trees(manifest, manifest_id, &ids)?;
-        self.pipe.send(Kind::Blob, text.into_bytes())?;
         self.pipe.send(Kind::Blob, shown)?;
+        let ids = self.pipe.ids(written)?;
+        let trees = self.trees(manifest, manifest_id, &ids)?;
         let mut flow_tree = ObjectId::empty_tree(gix::hash::Kind::Sha1);
         for tree in trees {
             let bytes = tree.to_bytes();
