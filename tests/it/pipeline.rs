@@ -216,7 +216,7 @@ fn a_range_spares_what_was_inserted_since_its_base() {
     ok(&store, r#""source":"a""#, &[put(1, 1), put(2, 2), put(5, 5)]);
     ok(&store, r#""source":"b""#, &[put(3, 3)]);
     let range = r#"{"op":"delete-range","store":"data","lower":2,"upper":4}"#.to_owned();
-    ok(&store, r#""source":"a","base":1"#, &[range.clone()]);
+    ok(&store, r#""source":"a","base":1"#, std::slice::from_ref(&range));
     assert_eq!(records(&store), map(&[("1", "1"), ("3", "3"), ("5", "5")]));
     ok(&store, r#""source":"a""#, &[range]);
     assert_eq!(records(&store), map(&[("1", "1"), ("5", "5")]), "without a base it means head");
