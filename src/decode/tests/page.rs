@@ -20,7 +20,7 @@ fn blocks() -> Vec<(&'static str, Vec<&'static str>)> {
 fn every_example_is_what_the_page_says() {
     let mut kinds = Vec::new();
     for (kind, lines) in blocks() {
-        kinds.push(kind.split('=').next().unwrap());
+        kinds.push(kind.split(':').next().unwrap());
         let whole = lines.join("\n") + "\n";
         let items = match kind {
             "batch" => {
