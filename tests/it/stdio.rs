@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::registry_double::{Fault, On, Provider, RegistryDouble, Release};
+
 const EXAMPLE: &str = include_str!("../../examples/mydatabase.ndjson");
 
 const RECORDS: [&str; 6] = ["--database", "myDatabase", "--object-store", "data", "--key-path", "id"];
@@ -521,4 +523,127 @@ fn commands_without_input_need_a_flow_that_is_there() {
     assert_eq!(run(&["log", "--flow", "second"]).status, Some(0));
     run(&["show", "--flow", "second", "--object-store", "data", "--key", "9"])
         .failed(2, "version 1 of indexeddb/second");
+}
+
+/// Digests, times and clocks differ from run to run: each becomes one sign.
+fn without_what_differs(text: &str) -> String {
+    let is_time = |word: &str| word.starts_with("20") && word.contains('T') && word.ends_with('Z');
+    let words = text.split(' ').map(|word| if is_time(word) { "TIME" } else { word });
+    let (mut out, mut run) = (String::new(), String::new());
+    for character in words.collect::<Vec<_>>().join(" ").chars().chain(['\n']) {
+        if character.is_ascii_hexdigit() {
+            run.push(character);
+            continue;
+        }
+        let digest = run.len() >= 7;
+        out.push_str(if digest { "DIGEST" } else { &run });
+        run.clear();
+        // The page cuts long digests off.
+        if !(digest && character == '…') {
+            out.push(character);
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+#[test]
+fn the_tour_of_the_readme_is_real_output() {
+    let page = include_str!("../../README.md");
+    let place = Place::new();
+    fs::create_dir_all(place.path().join("examples")).unwrap();
+    fs::create_dir(place.path().join("target")).unwrap();
+    for (name, text) in
+        [("mydatabase", EXAMPLE), ("mydatabase-changes", include_str!("../../examples/mydatabase-changes.ndjson"))]
+    {
+        fs::write(place.path().join(format!("examples/{name}.ndjson")), text).unwrap();
+    }
+    let folder = Path::new(env!("CARGO_BIN_EXE_nifi-idb")).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let shell = |command: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(place.path()).env_clear();
+        shell.env("PATH", &path).env("NIFI_IDB_STORE", "git:target/snapshots.git");
+        let output = shell.output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{command}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let block = |language: &str, from: &str| -> String {
+        from.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next()).unwrap().to_owned()
+    };
+    let main_job = block("sh", page).replace("cargo run --release -q --", "nifi-idb");
+    assert_eq!(without_what_differs(&shell(&main_job)), without_what_differs(&block("json", page)));
+    let mut commands = 0;
+    for block in page.split("```console\n").skip(1) {
+        for step in block.split("```").next().unwrap().split("$ ").filter(|step| !step.is_empty()) {
+            let (command, expected) = step.split_once('\n').unwrap();
+            assert_eq!(without_what_differs(&shell(command)), without_what_differs(expected), "{command}");
+            commands += 1;
+        }
+    }
+    assert_eq!(commands, 8);
+}
+
+/// Records to a Registry double, and nothing repeated that failed.
+fn sync_to(registry: &RegistryDouble, place: &Place, args: &[&str], token: &str) -> Ran {
+    let url = registry.url();
+    let limits = ["--call-timeout", "500ms", "--connect-timeout", "2s", "--retries", "0", "--deadline", "20s"];
+    let args = [&["sync", "--store", &url], &limits[..], &RECORDS[..], args].concat();
+    finish(place.command(&args).env("NIFI_IDB_TOKEN", token).spawn().unwrap(), EXAMPLE.as_bytes())
+}
+
+#[test]
+fn a_registry_gives_back_what_git_gives_back() {
+    let place = Place::new();
+    let in_git = place.records(EXAMPLE).summary();
+    for release in [Release::V0_8_0, Release::V1_28_1, Release::V2_11_0] {
+        let registry = RegistryDouble::start(release, Provider::Database);
+        let ran = sync_to(&registry, &place, &["--received-at", "1700000000000"], "");
+        assert_eq!(ran.done(), committed(1));
+        // The same history has the same state everywhere.
+        assert_eq!(ran.summary(), in_git);
+        assert_eq!(sync_to(&registry, &place, &[], "").done(), unchanged(1));
+        let restore = ["restore", "--store", &registry.url(), "--format", "records"];
+        assert_eq!(place.run(&restore, "").out, EXAMPLE);
+        assert_eq!(place.run(&["doctor", "--store", &registry.url()], "").status, Some(0));
+        assert_eq!(place.run(&["verify", "--store", &registry.url()], "").status, Some(0));
+    }
+}
+
+#[test]
+fn a_wrong_token_is_denied_and_not_repeated() {
+    let place = Place::new();
+    let registry = RegistryDouble::start(Release::V2_11_0, Provider::Database);
+    registry.require_authorization("Bearer right");
+    for token in ["hunter2", ""] {
+        let ran = sync_to(&registry, &place, &[], token);
+        ran.failed(8, "credentials are missing or not accepted");
+        assert!(!ran.err.contains("hunter2"));
+        assert_eq!(ran.summary()["outcome"], "failed");
+    }
+    fs::write(place.path().join("token"), "right\n").unwrap();
+    assert_eq!(sync_to(&registry, &place, &["--token-file", "token"], "hunter2").done(), committed(1));
+    assert_eq!(sync_to(&registry, &place, &[], "right").done(), unchanged(1));
+}
+
+#[test]
+fn a_registry_that_fails_or_says_nothing_is_transient() {
+    let place = Place::new();
+    for fault in [Fault::internal_error(), Fault::Silence, Fault::LostRequest] {
+        let registry = RegistryDouble::start(Release::V1_28_1, Provider::Database);
+        registry.inject(On::next("", "").times(1_000), fault.clone());
+        let ran = sync_to(&registry, &place, &[], "");
+        ran.failed(4, "");
+        assert_eq!(ran.summary()["outcome"], "failed", "{fault:?}");
+    }
+}
+
+#[test]
+fn a_version_whose_answer_was_lost_is_known_for_its_own() {
+    let place = Place::new();
+    for fault in [Fault::LostAnswer, Fault::CutAnswer] {
+        let registry = RegistryDouble::start(Release::V2_11_0, Provider::Database);
+        registry.inject(On::next("POST", "versions"), fault.clone());
+        assert_eq!(sync_to(&registry, &place, &[], "").done(), committed(1), "{fault:?}");
+        assert!(registry.all_faults_struck());
+    }
 }
