@@ -1,4 +1,84 @@
-//! FlowFile in → decode → normalize → merge → chunk → snapshot store → report out.
+//! `nifi-idb`: the step between IndexedDB in people's browsers and a versioned snapshot store.
+//!
+//! One batch of changes goes in, one version comes out, and every version can be given back. This page is the map;
+//! modules are listed in the order in which data passes through them.
+//!
+//! ```text
+//!  stdin
+//!     |  bytes
+//!     v
+//!  decode ---> normalize ---> merge ---> chunk ---> store: append head + 1
+//!     |            |            ^                      |      |
+//!     | Rejection  | Rejection  | base, head   failed: |      | the commit
+//!     |            |            +-- pipeline/commit.rs-+      |
+//!     v            v                                          v
+//!  report <----------------------------------------------------
+//!     |  lines, the summary last
+//!     v
+//!  stdout, exit status
+//! ```
+//!
+//! # Words
+//!
+//! *Database, object store, record, key, key path, index* are IndexedDB's (W3C IndexedDB 3.0). *Bucket, flow, flow
+//! version* are NiFi Registry's: one flow holds one database, one flow version one snapshot of it. A *source* is one
+//! writer. A *batch* is what one source sends at once, *full* or *delta*. *Head* is the newest stored version, *incoming*
+//! what arrived, *base* what a change started from. A *view* is what one source itself last sent in full. A *chunk* is a
+//! run of records as text, named by its digest; the *manifest* lists all chunks of a version. *Root* says same data,
+//! *state* says this version is mine. A *snapshot store* is where versions are kept.
+//!
+//! # Pages
+//!
+//! | page | fixes |
+//! | --- | --- |
+//! | [`indexeddb::value`] | the one canonical form of every value and key |
+//! | [`decode`] (`CHANGES.md`) | what comes in: `indexeddb-changes/1`, bare records, limits, every odd input's answer |
+//! | [`merge`] (`RULES.md`) | base, detection, resolution |
+//! | [`snapshot`] (`FORMAT.md`) | what a version holds, byte for byte; digests; chunk boundaries |
+//! | [`report`] | what goes out |
+//! | [`exit_status`] | the public table of exit status |
+//!
+//! # Invariants
+//!
+//! 1. Only `cli`, `store` and temporary files of `normalize` and `report` do I/O. Every other stage is plain functions; no
+//!    stage reads a clock or the environment: time is data. Nothing here is async: a batch is one thread's work, and the
+//!    edges that wait for many clients will run it on threads of their own.
+//! 2. A stage imports `indexeddb`, `snapshot` and earlier stages, never later ones. `tests/it/tidy.rs` holds it.
+//! 3. Data goes one way. The one step back is `pipeline/commit.rs` after a failed append: bounded, with jitter.
+//! 4. A bad line is a [`rejection::Rejection`] and the batch goes on. Only lost framing ends a stream.
+//! 5. Same batch, base, head and time of receipt give the same bytes, in git, in Registry and in memory.
+//! 6. A version never changes. A chunk's name is the digest of its text. What does not differ from head writes nothing.
+//! 7. Any failed append is ambiguous until a version of that number was read: it is ours if and only if its state is.
+//! 8. `store/envelope.rs` alone knows how our texts hide in a NiFi process group.
+//! 9. stdout belongs to the report, stderr to people. Values of records and credentials are in neither logs nor errors.
+//! 10. Nothing is left behind by a kill: temporary files are unlinked when they are opened, mode 0600.
+//!
+//! # Replay, guard, acknowledgement
+//!
+//! A *sequenced* delta (source, epoch, first to last) against that epoch's checkpoint `c`: last ≤ c is a replay and changes
+//! nothing; first ≤ c < last is applied from c + 1 on; first = c + 1 is applied; first > c + 1 is a gap and refused as
+//! transient. A full batch may jump. An unsequenced batch is a replay only if its delivery id is among the last
+//! [`pipeline::sources::DELIVERIES`] that made a version. Content is never a replay key: on, off, on again are three versions.
+//!
+//! The guard judges the plan before anything is written: it trips if one object store would lose more than
+//! [`pipeline::MAX_DELETES_PERCENT`] per cent and more than [`pipeline::MAX_DELETES`] of its records, or vanish from the
+//! schema with all of them. The refusal names the plan by a digest; confirming lets exactly that plan through. A new epoch
+//! of a known source is refused until someone says *keep* or *mirror*: a wiped browser must not wipe its backup.
+//!
+//! A numbered batch is acknowledged once it is durable, by an `ack` line and by the checkpoint in `~sources`; a client keeps
+//! its operations until then.
+//!
+//! # Decisions beside the plan
+//!
+//! - A source that wrote head's entry itself follows it, whatever base its change names: its own queue of changes, sent
+//!   before the first answer came back, must not be in conflict with itself. Merged entries therefore name no source.
+//! - Deleting what is not there leaves a tombstone, so that a put that comes late meets it.
+//! - A sequenced full batch that changes nothing still commits its checkpoint, else a `resync` could never be acknowledged.
+//!   An unsequenced one advances nothing.
+//! - A delivery id is kept only with a version that was made: a batch that changes nothing writes nothing.
+//! - Key generators count as schema for "does anything differ", and are left out of the root.
+//! - An entry's weight in the chunk boundaries has a constant for the line's other members, so that a chunk of tiny records
+//!   stays near its cap.
 
 pub mod exit_status;
 
@@ -11,11 +91,11 @@ pub mod cli;
 /// What flags and environment say about the snapshot store: checked once, then read-only.
 pub mod config;
 
-/// Stage 1: turns bytes into changes; its page is `CHANGES.md`.
-pub mod decode;
-
 /// The words: keys, values and schema of IndexedDB, in one canonical form.
 pub mod indexeddb;
+
+/// Stage 1: turns bytes into changes; its page is `CHANGES.md`.
+pub mod decode;
 
 /// Stage 2: gives each change its key and one canonical value, sorted and folded.
 pub mod normalize;
@@ -26,17 +106,17 @@ pub mod merge;
 /// Stage 4: sorted entries to chunks, and back.
 pub mod chunk;
 
-/// Joins stages 1 to 6: one batch in, one version out.
-pub mod pipeline;
-
-/// All that reads versions: restore, show, log, verify.
-pub mod history;
-
-/// Stage 6: what happened to every record and to the batch.
-pub mod report;
-
 /// What one version contains, and its page: `FORMAT.md`.
 pub mod snapshot;
 
 /// Stage 5: where versions are kept.
 pub mod store;
+
+/// Stage 6: what happened to every record and to the batch.
+pub mod report;
+
+/// Joins stages 1 to 6: one batch in, one version out.
+pub mod pipeline;
+
+/// All that reads versions: restore, show, log, verify.
+pub mod history;

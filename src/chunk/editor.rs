@@ -112,7 +112,7 @@ impl<'a> ListEditor<'a> {
     }
 
     fn take(&mut self, key: &SortableKey) -> Option<Line> {
-        self.lines.pop_front_if(|line| line.key == *key)
+        if self.lines.front()?.key == *key { self.lines.pop_front() } else { None }
     }
 
     /// Goes on to the next chunk: takes it over whole if `key` lies behind it and boundaries meet, else reads it.

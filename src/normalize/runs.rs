@@ -289,7 +289,6 @@ impl<'a> Merged<'a> {
     }
 
     /// The next change, encoded.
-    #[expect(clippy::should_implement_trait, reason = "lends its bytes and can fail, which Iterator cannot")]
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
         if self.started && !self.cursors.is_empty() {
             if !self.cursors[0].advance()? {

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::exit_status::ExitStatus;
 use crate::report::Outcome;
-use crate::snapshot::SourceId;
+use crate::snapshot::{FlowName, FlowVersion, SourceId};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Why a batch made no version. Nothing of it is visible.
@@ -42,6 +42,19 @@ pub enum SyncError {
         /// The batch's.
         epoch: String,
     },
+    /// The batch started from a version that the flow has not got.
+    #[error(
+        "the batch's base is version {base}, but {flow} has {head}: the source knows another history; check bucket and flow, \
+         or send a full batch without a base"
+    )]
+    Diverged {
+        /// What the batch says.
+        base: FlowVersion,
+        /// The flow.
+        flow: FlowName,
+        /// What there is.
+        head: String,
+    },
     /// The plan deletes too much.
     #[error(
         "guard: this batch would delete {what}; plan={plan} (run again with --confirm {plan} to let exactly this through)"
@@ -71,7 +84,7 @@ impl SyncError {
         match self {
             Self::Store(error) => error.exit_status(),
             Self::Temporary(_) | Self::Gap { .. } | Self::Exhausted { .. } => ExitStatus::Transient,
-            Self::Epoch { .. } | Self::Guard { .. } => ExitStatus::Guard,
+            Self::Epoch { .. } | Self::Guard { .. } | Self::Diverged { .. } => ExitStatus::Guard,
             Self::Mismatch(_) => ExitStatus::Usage,
         }
     }
@@ -79,7 +92,9 @@ impl SyncError {
     /// What the summary says.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Gap { .. } | Self::Epoch { .. } | Self::Guard { .. } | Self::Mismatch(_) => Outcome::Refused,
+            Self::Gap { .. } | Self::Epoch { .. } | Self::Guard { .. } | Self::Diverged { .. } | Self::Mismatch(_) => {
+                Outcome::Refused
+            }
             Self::Store(error) if error.kind == StoreErrorKind::Refused => Outcome::Refused,
             _ => Outcome::Failed,
         }

@@ -1,6 +1,6 @@
 //! One batch in, one version out.
 //!
-//! [`sync`] reads head, merges what the batch touches, gives new chunks to the store's writer and appends. Only
+//! [`sync`](crate::pipeline::sync()) reads head, merges what the batch touches, gives new chunks to the store's writer and appends. Only
 //! `commit.rs` goes back: after a failed append it reads head again, and accepts, merges again or gives up.
 
 use std::time::Instant;

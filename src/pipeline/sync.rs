@@ -56,6 +56,11 @@ impl Attempt<'_> {
         let header = &self.batch.header;
         let base = BaseReader::new(self.store, self.flow, self.head);
         let before = self.head.map(|head| &head.manifest);
+        let known = before.map(|before| before.version);
+        if let Some(claimed) = header.base.filter(|claimed| known.is_none_or(|known| *claimed > known)) {
+            let head = known.map_or("no version yet".to_owned(), |known| format!("versions up to {known}"));
+            return Err(SyncError::Diverged { base: claimed, flow: self.flow.clone(), head });
+        }
         let mut sources = self.sources(before, &base)?;
         let Some(standing) = self.standing(&sources, lines)? else {
             return Ok(Planned::Unchanged(Counts { unchanged: self.batch.received, ..Counts::default() }));

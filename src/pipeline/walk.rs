@@ -112,6 +112,8 @@ impl<'a> Walk<'a> {
         self.sweep(Some(&change.key), sink)?;
         let claim = match (&change.claim, self.facts.base) {
             (Claim::None, Some(version)) => Claim::Version(version),
+            // A version that is not there yet says nothing of what the source had.
+            (Claim::Version(version), _) if *version >= self.facts.version => Claim::None,
             (claim, _) => claim.clone(),
         };
         let incoming = Incoming { state: change.state, clock: change.clock, by: self.facts.by.clone() };

@@ -6,7 +6,7 @@
 //! | `conflict` | `key`, `kind`, `rule`, `store`, `winner` | both sides changed a record |
 //! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent |
 //! | `ack` | `checkpoint`, `epoch`, `source` | a numbered batch is durable up to here |
-//! | `summary` | see [`Summary`] | always, last; without it the run did not finish |
+//! | `summary` | see [`Summary`](crate::report::Summary) | always, last; without it the run did not finish |
 //!
 //! No line holds our clock, so the same run gives the same bytes.
 

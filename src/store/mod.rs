@@ -1,7 +1,7 @@
 //! Stage 5: where versions are kept. One trait, three stores, and wrappers.
 //!
 //! A store is an append-only history of flow versions with compare-and-swap. It moves texts that the snapshot format
-//! defines and knows nothing of records. The one thing that makes a version visible is [`VersionWriter::commit`].
+//! defines and knows nothing of records. The one thing that makes a version visible is [`VersionWriter::commit`](crate::store::VersionWriter::commit).
 
 pub mod envelope;
 pub mod fault;

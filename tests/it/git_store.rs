@@ -452,3 +452,85 @@ fn nothing_is_left_beside_what_belongs_there() {
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(packs(&fixture.path()), 1);
 }
+
+/// Names the repository that [`killed_child`] writes to, and what: `one` change, or a `pack`.
+const CHILD: (&str, &str) = ("NIFI_IDB_TEST_REPOSITORY", "NIFI_IDB_TEST_SIZE");
+
+/// Not a test: the process that [`killed_at_every_step`] kills.
+#[test]
+#[ignore = "run by killed_at_every_step"]
+fn killed_child() {
+    let Ok(path) = std::env::var(CHILD.0) else { return };
+    let store = GitStore::new(Path::new(&path)).unwrap();
+    let head = store.head(&flow()).unwrap();
+    let mut next = after(head.as_ref(), &["data"]);
+    let count = if std::env::var(CHILD.1).unwrap() == "pack" { 100 } else { 1 };
+    for n in 0..count {
+        next.put(&records("data"), &format!("{n}"), &format!("by the child {n} {}\n", next.manifest.version));
+    }
+    next.append(&store, &flow(), head.as_ref()).unwrap();
+}
+
+#[test]
+fn killed_at_every_step() {
+    let child = |path: &Path, size: &str, fault: &str| {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "git_store::killed_child", "--ignored", "--quiet"]);
+        child.env(CHILD.0, path).env(CHILD.1, size).env("NIFI_IDB_FAULT", fault);
+        child.output().unwrap().status.success()
+    };
+    let steps = [
+        ("git:init", false),
+        ("git:init@2", false),
+        ("git:before-sync", false),
+        ("git:before-lock", false),
+        ("git:before-link", false),
+        ("git:link", false),
+        ("git:link@2", false),
+        ("git:after-link", false),
+        ("git:before-ref-lock", false),
+        ("git:ref-locked", false),
+        ("git:after-rename", true),
+        ("git:done", true),
+    ];
+    for size in ["one", "pack"] {
+        let fixture = Fixture::new();
+        let mut versions = 0;
+        for (step, visible) in steps {
+            let (name, count) = step.split_once('@').unwrap_or((step, "1"));
+            let fault = format!("{name}=abort@{count}");
+            assert!(!child(&fixture.path(), size, &fault), "{size}, {step}: was not killed");
+            versions += usize::from(visible);
+            assert_eq!(fixture.reopened().log(&flow()).unwrap().len(), versions, "{size}, {step}");
+            if name != "git:init" {
+                // The next writer is not held up by anything that is left.
+                let start = std::time::Instant::now();
+                assert!(child(&fixture.path(), size, ""), "{size}, {step}: the next one failed");
+                assert!(start.elapsed().as_secs() < 8, "{size}, {step}: the next one had to wait");
+                versions += 1;
+                assert_whole(&fixture.reopened(), versions);
+            }
+        }
+        assert!(!fixture.path().join("refs/heads/main.lock").exists());
+        if has_git() {
+            fixture.git(&["fsck", "--strict", "--full"]);
+        }
+    }
+}
+
+#[test]
+fn the_environment_of_git_does_not_count() {
+    let fixture = Fixture::new();
+    let elsewhere = fixture.dir.path().join("elsewhere");
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "git_store::killed_child", "--ignored", "--quiet"]).env_clear().current_dir("/");
+    for name in ["GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL"] {
+        child.env(name, &elsewhere);
+    }
+    child.env("GIT_NAMESPACE", "other").env("GIT_AUTHOR_NAME", "Mallory").env("GIT_CONFIG_COUNT", "x");
+    child.env(CHILD.0, fixture.path()).env(CHILD.1, "one");
+    assert!(child.output().unwrap().status.success());
+    assert!(!elsewhere.exists());
+    assert_whole(&fixture.store, 1);
+    assert_eq!(fixture.store.log(&flow()).unwrap()[0].author, "nifi-idb <nifi-idb@localhost>");
+}

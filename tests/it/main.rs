@@ -1,5 +1,8 @@
 //! Black-box and integration tests: one binary, one module a file.
 
+#![allow(clippy::disallowed_methods, reason = "tests make names that differ from run to run")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "../shared/conformance.rs"]
 mod conformance;
 

@@ -211,12 +211,23 @@ fn conflicts_are_merged_by_property_logged_and_told() {
 }
 
 #[test]
+fn a_base_that_head_has_not_reached_is_another_history() {
+    let store = MemoryStore::default();
+    ok(&store, r#""source":"a""#, &[put(1, 1)]);
+    let diverged = run(&store, r#""source":"b","base":2"#, &[put(1, 2)], &SyncOptions::default());
+    assert!(matches!(diverged, Err(SyncError::Diverged { .. })));
+    let line = r#"{"op":"put","store":"data","key":1,"value":2,"base":9}"#.to_owned();
+    let summary = ok(&store, r#""source":"b""#, &[line]);
+    assert_eq!(summary.conflicts, 1, "it is no fast-forward");
+}
+
+#[test]
 fn a_range_spares_what_was_inserted_since_its_base() {
     let store = MemoryStore::default();
     ok(&store, r#""source":"a""#, &[put(1, 1), put(2, 2), put(5, 5)]);
     ok(&store, r#""source":"b""#, &[put(3, 3)]);
     let range = r#"{"op":"delete-range","store":"data","lower":2,"upper":4}"#.to_owned();
-    ok(&store, r#""source":"a","base":1"#, &[range.clone()]);
+    ok(&store, r#""source":"a","base":1"#, std::slice::from_ref(&range));
     assert_eq!(records(&store), map(&[("1", "1"), ("3", "3"), ("5", "5")]));
     ok(&store, r#""source":"a""#, &[range]);
     assert_eq!(records(&store), map(&[("1", "1"), ("5", "5")]), "without a base it means head");

@@ -3,6 +3,8 @@
 //! They assemble 0.8.0 from Maven and install nipyapi, once, into `target/real-registry`, and run them; `NIFI_REGISTRY_HOME` names an unpacked
 //! distribution of another release to test as well. What they need and do not find fails them, loudly.
 
+#![allow(clippy::disallowed_methods, reason = "tests make names that differ from run to run")]
+
 mod contract;
 mod nipyapi;
 #[path = "../it/registry_double/replay/mod.rs"]

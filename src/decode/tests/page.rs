@@ -20,7 +20,7 @@ fn blocks() -> Vec<(&'static str, Vec<&'static str>)> {
 fn every_example_is_what_the_page_says() {
     let mut kinds = Vec::new();
     for (kind, lines) in blocks() {
-        kinds.push(kind.split('=').next().unwrap());
+        kinds.push(kind.split(':').next().unwrap());
         let whole = lines.join("\n") + "\n";
         let items = match kind {
             "batch" => {
@@ -40,7 +40,7 @@ fn every_example_is_what_the_page_says() {
             _ => batch(&lines).items,
         };
         for (item, line) in items.iter().zip(&lines) {
-            match kind.strip_prefix("reject=") {
+            match kind.strip_prefix("reject:") {
                 Some(reason) => assert_eq!(item, reason, "{line}"),
                 None => assert!(item.contains(if kind == "delete-range" { " range " } else { kind }), "{item}: {line}"),
             }
@@ -111,7 +111,7 @@ fn the_schema_and_the_decoder_agree() {
     for (kind, lines) in blocks().into_iter().chain(fixtures()) {
         for line in lines {
             let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
-            let reason = kind.strip_prefix("reject=");
+            let reason = kind.strip_prefix("reject:");
             if kind == "records" || reason.is_some_and(|reason| beyond.contains(&reason)) || line.contains("keyless\"")
             {
                 continue;
@@ -132,11 +132,11 @@ const HEADERS: &str = include_str!("../../../tests/fixtures/changes/bad-headers.
 
 /// Lines of the fixtures, those that the decoder rejects under its reason.
 fn fixtures() -> Vec<(&'static str, Vec<&'static str>)> {
-    let mut blocks = vec![("all", ALL.lines().collect()), ("reject=header", HEADERS.lines().collect())];
+    let mut blocks = vec![("all", ALL.lines().collect()), ("reject:header", HEADERS.lines().collect())];
     let lines: Vec<_> = BAD.lines().collect();
     for (line, reason) in lines[1..].iter().zip(decode(BAD.as_bytes(), DecodeOptions::default()).items) {
         let kind =
-            format!("reject={}", code::ALL.iter().find(|code| **code == reason).unwrap_or_else(|| panic!("{line}")));
+            format!("reject:{}", code::ALL.iter().find(|code| **code == reason).unwrap_or_else(|| panic!("{line}")));
         blocks.push((kind.leak(), vec![*line]));
     }
     blocks

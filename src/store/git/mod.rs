@@ -2,6 +2,9 @@
 //!
 //! One branch holds all flows, one commit a version; `layout.rs` says where things lie. gix reads objects; we write them:
 //! compressed beside the merge, on disk before `main` moves, and guarded by a lock that dies with its process.
+//!
+//! Small versions leave loose objects, which gather until somebody runs `git gc`; that may be done at any time, but not with
+//! `--prune=now` while a version is being written.
 
 mod error;
 mod flow_trees;
@@ -13,7 +16,6 @@ mod object;
 mod pack;
 mod pipe;
 mod reader;
-mod rendering;
 mod repo;
 mod sink;
 mod temp;

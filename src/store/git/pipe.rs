@@ -87,10 +87,15 @@ impl Pipe {
         Ok(self.sent - 1)
     }
 
-    /// Waits until all that was sent is named, and returns the ids in the order of sending.
-    pub(super) fn ids(&mut self) -> Result<Vec<ObjectId>, StoreError> {
+    /// How many objects were handed over.
+    pub(super) fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// Waits until the first `count` objects are named, and returns at least their ids, in the order of sending.
+    pub(super) fn ids(&mut self, count: usize) -> Result<Vec<ObjectId>, StoreError> {
         let mut state = self.shared.lock();
-        while !state.failed && state.ids.len() < self.sent {
+        while !state.failed && state.ids.len() < count {
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.failed { Err(state.error()) } else { Ok(state.ids.clone()) }

@@ -61,6 +61,10 @@ impl TempFile {
         if let Some(file) = unnamed(dir, mode).map_err(|error| io_error("make a file in", dir, error))? {
             return Ok(Self { file, named: None, dir: dir.to_owned() });
         }
+        Self::create_named(dir, prefix, mode)
+    }
+
+    fn create_named(dir: &Path, prefix: &str, mode: u32) -> Result<Self, StoreError> {
         let named = tempfile::Builder::new()
             .prefix(prefix)
             .rand_bytes(12)
@@ -218,5 +222,20 @@ mod tests {
         drop(temp);
         assert_eq!(fs::read(&path).unwrap(), b"abc");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn where_files_need_names_git_knows_them_and_they_go_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let temp = TempFile::create_named(dir.path(), "tmp_obj_", OBJECT_MODE).unwrap();
+        temp.write_at(b"abc", 0).unwrap();
+        let names = || fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert!(names().all(|name| name.starts_with("tmp_obj_")));
+        let path = dir.path().join("x");
+        assert_eq!(temp.link(&path).unwrap(), Linked::New);
+        assert_eq!(temp.link(&path).unwrap(), Linked::Exists);
+        drop(temp);
+        assert_eq!(names().collect::<Vec<_>>(), ["x"]);
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
     }
 }

@@ -1,5 +1,7 @@
 //! Trees: reading, changing and writing them; other people's entries are kept as they are.
 
+use std::cmp::Ordering;
+
 use gix::ObjectId;
 
 /// The mode of a directory.
@@ -44,7 +46,7 @@ impl Tree {
 
     /// Makes a tree of entries that have distinct names.
     pub(super) fn of(mut entries: Vec<Entry>) -> Self {
-        entries.sort_unstable_by(|a, b| sort_key(a).cmp(sort_key(b)));
+        entries.sort_unstable_by(order);
         Self(entries)
     }
 
@@ -53,7 +55,7 @@ impl Tree {
         // A directory sorts as if its name ended in a slash, so there are two places to look at.
         let find = |mode| {
             let wanted = Entry { mode, name: name.to_vec(), id: ObjectId::null(gix::hash::Kind::Sha1) };
-            let place = self.0.binary_search_by(|entry| sort_key(entry).cmp(sort_key(&wanted))).ok()?;
+            let place = self.0.binary_search_by(|entry| order(entry, &wanted)).ok()?;
             self.0.get(place)
         };
         find(FILE).or_else(|| find(DIRECTORY))
@@ -72,7 +74,7 @@ impl Tree {
     pub(super) fn set(&mut self, mode: u32, name: &str, id: ObjectId) {
         self.0.retain(|entry| entry.name != name.as_bytes());
         let entry = Entry { mode, name: name.as_bytes().to_vec(), id };
-        let place = self.0.partition_point(|other| sort_key(other).lt(sort_key(&entry)));
+        let place = self.0.partition_point(|other| order(other, &entry).is_lt());
         self.0.insert(place, entry);
     }
 
@@ -89,8 +91,14 @@ impl Tree {
     }
 }
 
-fn sort_key(entry: &Entry) -> impl Iterator<Item = &u8> {
-    entry.name.iter().chain(entry.is_directory().then_some(&b'/'))
+/// Git's order: by bytes, a directory as if its name ended in a slash.
+fn order(a: &Entry, b: &Entry) -> Ordering {
+    let common = a.name.len().min(b.name.len());
+    let after = |entry: &Entry| entry.name.get(common).copied().or_else(|| entry.is_directory().then_some(b'/'));
+    a.name[..common].cmp(&b.name[..common]).then_with(|| after(a).cmp(&after(b))).then_with(|| {
+        // Equal so far: one is a directory, the other one has a slash in its name, which git does not allow.
+        a.name.len().cmp(&b.name.len())
+    })
 }
 
 #[cfg(test)]

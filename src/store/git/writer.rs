@@ -13,12 +13,12 @@ use super::message;
 use super::object::id_of;
 use super::pipe::Pipe;
 use super::reader;
-use super::rendering::{ChunkText, rendering};
 use super::repo::Repo;
 use super::temp::sync;
 use super::top::{Version, write_now};
 use super::tree::Tree;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, RootId};
+use crate::store::envelope::{ListedText as ChunkText, rendering};
 use crate::store::fault::step;
 use crate::store::{
     AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter,
@@ -183,16 +183,18 @@ impl VersionWriter for GitWriter<'_> {
 
         let (text, state) = manifest.to_text();
         let root = root_in(&text).unwrap_or_else(|| manifest.root());
+        // Compressed from here on, beside what follows.
+        let written = self.pipe.sent();
         let manifest_id = id_of(Kind::Blob, text.as_bytes());
+        self.pipe.send(Kind::Blob, text.clone().into_bytes())?;
         let system = self.texts(manifest, true)?.unwrap_or_default();
         let data = self.texts(manifest, false)?;
         let shown =
             rendering(&self.flow, &text, manifest, &draft.comment, draft.timestamp_ms, &system, data.as_deref());
         let rendering_id = id_of(Kind::Blob, &shown);
-        let ids = self.pipe.ids()?;
-        let trees = self.trees(manifest, manifest_id, &ids)?;
-        self.pipe.send(Kind::Blob, text.into_bytes())?;
         self.pipe.send(Kind::Blob, shown)?;
+        let ids = self.pipe.ids(written)?;
+        let trees = self.trees(manifest, manifest_id, &ids)?;
         let mut flow_tree = ObjectId::empty_tree(gix::hash::Kind::Sha1);
         for tree in trees {
             let bytes = tree.to_bytes();

@@ -1,0 +1,22 @@
+# Everything that needs no server; what .ci/run asks for as well.
+check: fmt clippy test doc deny
+
+fmt:
+    cargo fmt --check
+
+clippy:
+    cargo clippy --all-targets -- -D warnings
+
+test:
+    cargo test
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# Needs cargo-deny.
+deny:
+    cargo deny check
+
+# Needs Maven, a JDK (11 to 17) and Python.
+real-registry:
+    cargo test --test real_registry
