@@ -1,8 +1,6 @@
 //! Many processes at one repository at once: what was acknowledged is there, numbers are unique and without a gap,
 //! nothing hangs.
 
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,6 @@
 //! Writers that die at any point: the head is the old or the whole new version, a second run finishes what the first
 //! began, and nothing is left for ever.
 
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

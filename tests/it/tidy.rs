@@ -1,8 +1,6 @@
 //! The house: which module may know which, how long files are, that each says what it is for, and that no test is
 //! forgotten.
 
-#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
