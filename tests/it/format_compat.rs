@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nifi_idb::chunk::{Boundary, weight};
 use nifi_idb::decode::{DecodeOptions, Decoder};
 use nifi_idb::history::{RestoreOptions, restore, verify};
+use nifi_idb::indexeddb::key::sortable_string;
 use nifi_idb::indexeddb::schema::KeyPath;
 use nifi_idb::normalize::{NormalizeOptions, normalize};
 use nifi_idb::pipeline::{SyncOptions, sync};
@@ -29,6 +31,9 @@ const FORMATS: [(&str, &str); 1] = [("v1", "00ac0125cbf5c951fa0f73228c69f3ed4c6a
 /// What a fixture's folder holds.
 const PARTS: [&str; 8] =
     [".gitattributes", "README.md", "batches", "chunks", "generated.ndjson", "git", "values", "versions"];
+
+/// How many of a million entries end a chunk, and the digest of their numbers.
+const CUTS: (u64, &str) = (2391, "598f922125cf2f840f3efdf0290599fb1a339aa014927b62c15af2daee11e0d1");
 
 /// Words of all tagged values that a stored record may have; `~binary` is for keys.
 const TAGS: [&str; 20] = [
@@ -380,6 +385,22 @@ fn chunks_are_cut_where_they_always_were() {
     let manifest = Manifest::parse(&expected).unwrap();
     assert!(manifest.chunks().count() > 8, "too few to say anything");
     assert!(generated() == expected, "{}", generated());
+}
+
+#[test]
+fn a_million_entries_are_cut_where_they_always_were() {
+    // Too many for a fixture: the digest of the numbers of the entries that end a chunk. Weights of 100 bytes to 65 KiB.
+    let mut boundary = Boundary::default();
+    let (mut hasher, mut cuts) = (blake3::Hasher::new(), 0);
+    for n in 0..1_000_000_u64 {
+        let key = sortable_string(&format!("key {n}"));
+        let length = if n % 100 == 0 { n * 7919 % 70_000 } else { n * 104_729 % 1500 };
+        if boundary.ends_after(key.as_bytes(), weight(key.as_bytes().len(), length)) {
+            hasher.update(&n.to_le_bytes());
+            cuts += 1;
+        }
+    }
+    assert_eq!((cuts, hasher.finalize().to_string().as_str()), CUTS);
 }
 
 #[test]
