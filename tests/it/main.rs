@@ -6,9 +6,14 @@
 #[path = "../shared/conformance.rs"]
 mod conformance;
 
+mod concurrency;
+mod crash;
+mod format_compat;
 mod git_store;
 mod pipeline;
+mod program;
 mod registry_contract;
 mod registry_double;
 mod stdio;
 mod store_conformance;
+mod tidy;

@@ -1,3 +1,5 @@
+//! What is put into a flow comes out of it, and nothing else does.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use gix::prelude::Find as _;
 
 use super::error::{damaged, io_error};
 use super::message::Commit;
-use super::temp::{ToSync, sync};
+use super::temp::{TempFile, ToSync, sync};
 use super::tree::{Entry, Tree};
 use crate::store::fault::step;
 use crate::store::{StoreError, StoreErrorKind};
@@ -98,26 +98,14 @@ pub(super) fn make(path: &Path) -> Result<(), StoreError> {
     let head = format!("ref: {BRANCH}\n");
     for (name, text) in [("description", DESCRIPTION), ("config", CONFIG), ("HEAD", &head)] {
         let file = path.join(name);
-        let write = || -> io::Result<()> {
-            let mut temp = tempfile::Builder::new().prefix("tmp_init_").permissions(umasked()).tempfile_in(path)?;
-            temp.write_all(text.as_bytes())?;
-            temp.as_file().sync_all()?;
-            match temp.persist_noclobber(&file) {
-                Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
-                _ => Ok(()),
-            }
-        };
-        write().map_err(|error| io_error("write", &file, error))?;
+        let temp = TempFile::init(path)?;
+        temp.write_at(text.as_bytes(), 0)?;
+        sync(&[ToSync::File(&temp)])?;
+        temp.link(&file).map_err(|error| io_error("write", &file, error))?;
         step("git:init");
     }
     let dirs: Vec<_> = dirs.iter().map(|dir| ToSync::Dir(dir)).collect();
     sync(&dirs)
-}
-
-/// The mode of a plain file; the system takes the umask from it.
-fn umasked() -> fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    fs::Permissions::from_mode(0o666)
 }
 
 /// Opens a repository, if its format is one that can be read and written here.

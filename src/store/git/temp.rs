@@ -14,6 +14,9 @@ const OBJECT_MODE: u32 = 0o444;
 /// As git leaves references, before the umask.
 const REF_MODE: u32 = 0o644;
 
+/// As git leaves `HEAD` and `config`, before the umask.
+const INIT_MODE: u32 = 0o666;
+
 /// How many threads sync at once. A journaling file system takes them all into one commit of its journal.
 const SYNC_THREADS: usize = 8;
 
@@ -47,6 +50,11 @@ impl TempFile {
     /// A file for a reference.
     pub(super) fn reference(dir: &Path) -> Result<Self, StoreError> {
         Self::create(dir, "tmp_ref_", REF_MODE)
+    }
+
+    /// A file of a repository that is being made.
+    pub(super) fn init(dir: &Path) -> Result<Self, StoreError> {
+        Self::create(dir, "tmp_init_", INIT_MODE)
     }
 
     fn create(dir: &Path, prefix: &str, mode: u32) -> Result<Self, StoreError> {

@@ -1,3 +1,5 @@
+//! The client against servers that answer by a script.
+
 use serde_json::json;
 
 use super::scripted::{Reply, Scripted, say};

@@ -1,0 +1,256 @@
+//! The house: which module may know which, how long files are, that each says what it is for, and that no test is
+//! forgotten.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::program::files;
+
+/// No file is longer.
+const MAX_LINES: usize = 750;
+
+/// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
+/// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
+const MAY_USE: [(&str, &[&str]); 14] = [
+    ("indexeddb", &[]),
+    ("exit_status", &[]),
+    ("rejection", &["indexeddb"]),
+    ("snapshot", &["indexeddb"]),
+    ("store", &["exit_status", "indexeddb", "snapshot"]),
+    ("decode", &["exit_status", "indexeddb", "rejection", "snapshot::id"]),
+    ("normalize", &["decode", "indexeddb", "rejection", "snapshot"]),
+    ("merge", &["indexeddb", "normalize", "snapshot"]),
+    ("chunk", &["indexeddb", "snapshot", "store"]),
+    ("report", &["indexeddb", "merge", "snapshot"]),
+    ("pipeline", &["chunk", "decode", "exit_status", "indexeddb", "merge", "normalize", "report", "snapshot", "store"]),
+    ("history", &["chunk", "exit_status", "indexeddb", "pipeline", "snapshot", "store"]),
+    ("config", &["store"]),
+    (
+        "cli",
+        &[
+            "config",
+            "decode",
+            "exit_status",
+            "history",
+            "indexeddb",
+            "normalize",
+            "pipeline",
+            "rejection",
+            "report",
+            "snapshot",
+            "store",
+        ],
+    ),
+];
+
+/// Modules that only part of the library may name: who speaks to a server, and who knows how our bytes hide in a flow.
+const PRIVATE_PARTS: [(&str, &[&str]); 4] = [
+    ("reqwest", &["src/store/registry/"]),
+    ("gix", &["src/store/git/"]),
+    ("clap", &["src/cli/"]),
+    ("envelope", &["src/store/envelope", "src/store/registry/", "src/store/git/", "src/store/mod.rs"]),
+];
+
+/// What no file of the library holds outside of tests, and where it may.
+const FORBIDDEN: [(&str, &[&str]); 12] = [
+    ("todo!(", &[]),
+    ("unimplemented!(", &[]),
+    ("dbg!(", &[]),
+    ("println!(", &["src/cli/"]),
+    ("print!(", &["src/cli/"]),
+    ("std::process::exit", &["src/cli/"]),
+    ("std::process::abort", &["src/store/fault.rs"]),
+    // The second one is a seed for pauses.
+    ("SystemTime::now", &["src/cli/", "src/store/registry/http.rs"]),
+    ("env::var(", &["src/cli/", "src/config.rs", "src/store/fault.rs"]),
+    ("env::vars", &["src/cli/", "src/config.rs"]),
+    ("tokio", &[]),
+    ("FIXME", &[]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All Rust files below a directory of the package: path from the package, and text.
+fn sources(dir: &str) -> Vec<(String, String)> {
+    let all = files(&root().join(dir)).into_iter().filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(root().join(dir).join(&path)).unwrap();
+        (format!("{dir}/{}", path.display()), text)
+    };
+    all.map(read).collect()
+}
+
+/// The library's code without comments, tests and the insides of text that is only shown.
+fn code(text: &str) -> Vec<(usize, &str)> {
+    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    let lines = text[..end].lines().enumerate().map(|(number, line)| (number + 1, line));
+    lines.filter(|(_, line)| !line.trim_start().starts_with("//")).collect()
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/")
+}
+
+/// The top module that a file of `src` belongs to.
+fn module(path: &str) -> &str {
+    let below = path.strip_prefix("src/").unwrap();
+    below.split_once('/').map_or_else(|| below.strip_suffix(".rs").unwrap(), |(module, _)| module)
+}
+
+/// Paths after `crate::` in a line, `a::b` at most.
+fn used(line: &str) -> Vec<String> {
+    let after = line.match_indices("crate::").map(|(place, found)| &line[place + found.len()..]);
+    let word = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
+    after
+        .map(|rest| {
+            let first = word(rest);
+            let second = rest[first.len()..].strip_prefix("::").map(word).unwrap_or_default();
+            if second.is_empty() { first } else { format!("{first}::{second}") }
+        })
+        .collect()
+}
+
+fn allowed(module: &str, path: &str) -> bool {
+    let top = path.split("::").next().unwrap();
+    let (_, may) = MAY_USE.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("{module} has no place"));
+    top == module || may.iter().any(|may| *may == top || path == *may)
+}
+
+#[test]
+fn modules_know_only_what_they_may() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src").iter().filter(|(path, _)| !is_test(path)) {
+        if path == "src/lib.rs" || path == "src/main.rs" {
+            continue;
+        }
+        for (number, line) in code(text) {
+            // A group would hide its members from this test.
+            if line.contains("crate::{") {
+                wrong.push(format!("{path}:{number}: name one module a line"));
+            }
+            for used in used(line) {
+                if !allowed(module(path), &used) {
+                    wrong.push(format!("{path}:{number}: {} may not use {used}", module(path)));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_has_its_place() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let named: BTreeSet<_> =
+        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).map(str::to_owned).collect();
+    let ruled: BTreeSet<_> = MAY_USE.iter().map(|(module, _)| (*module).to_owned()).collect();
+    assert_eq!(named, ruled);
+    let main = fs::read_to_string(root().join("src/main.rs")).unwrap();
+    let uses: Vec<_> = main.lines().filter(|line| line.contains("nifi_idb::")).collect();
+    assert_eq!(uses, ["use nifi_idb::cli;"]);
+    assert!(main.lines().count() <= 40);
+}
+
+#[test]
+fn some_words_have_one_home() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src").iter().filter(|(path, _)| !is_test(path)) {
+        for (number, line) in code(text) {
+            for (word, homes) in FORBIDDEN {
+                if line.contains(word) && !homes.iter().any(|home| path.starts_with(home)) {
+                    wrong.push(format!("{path}:{number}: {word}"));
+                }
+            }
+            for (word, homes) in PRIVATE_PARTS {
+                let names = [format!("{word}::"), format!("use {word};")];
+                if names.iter().any(|name| line.contains(name.as_str()))
+                    && !homes.iter().any(|home| path.starts_with(home))
+                {
+                    wrong.push(format!("{path}:{number}: {word}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_is_not_too_long() {
+    let mut wrong = Vec::new();
+    for dir in ["src", "tests", "benches", "examples", "fuzz/fuzz_targets"] {
+        for (path, text) in sources(dir) {
+            let first = text.lines().next().unwrap_or_default();
+            if !first.starts_with("//! ") && !first.starts_with("#![doc = include_str!(") {
+                wrong.push(format!("{path}: its first line does not say what it is for"));
+            }
+            let lines = text.lines().count();
+            if lines > MAX_LINES {
+                wrong.push(format!("{path}: {lines} lines"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_test_file_is_forgotten() {
+    for binary in ["it", "real_registry"] {
+        let main = fs::read_to_string(root().join("tests").join(binary).join("main.rs")).unwrap();
+        for entry in fs::read_dir(root().join("tests").join(binary)).unwrap().map(|entry| entry.unwrap().path()) {
+            let is_module = entry.is_dir() || entry.extension().is_some_and(|end| end == "rs");
+            let name = entry.file_stem().unwrap().to_string_lossy().into_owned();
+            if is_module && name != "main" {
+                assert!(main.contains(&format!("mod {name};")), "tests/{binary}/main.rs does not name {name}");
+            }
+        }
+    }
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    for dir in ["benches", "tests"] {
+        for entry in fs::read_dir(root().join(dir)).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = entry.file_stem().unwrap().to_string_lossy().into_owned();
+            if entry.join("main.rs").exists() || (dir == "benches" && entry.extension().is_some_and(|end| end == "rs"))
+            {
+                assert!(manifest.contains(&format!("name = \"{name}\"")), "Cargo.toml does not name {dir}/{name}");
+            }
+        }
+    }
+    let fuzz = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
+    for (path, _) in sources("fuzz/fuzz_targets") {
+        assert!(fuzz.contains(path.strip_prefix("fuzz/").unwrap()), "fuzz/Cargo.toml does not name {path}");
+    }
+}
+
+#[test]
+fn pages_are_part_of_the_documentation() {
+    let all: String = sources("src").into_iter().map(|(_, text)| text).collect();
+    for page in files(&root().join("src")).iter().filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let name = page.file_name().unwrap().to_string_lossy();
+        assert!(all.contains(&format!("#![doc = include_str!(\"{name}\")]")), "{} is in no module", page.display());
+    }
+}
+
+#[test]
+fn unsafe_is_forbidden_and_lints_have_reasons() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    for lint in [
+        "unsafe_code = \"forbid\"",
+        "unwrap_used = \"deny\"",
+        "print_stdout = \"deny\"",
+        "allow_attributes_without_reason = \"deny\"",
+    ] {
+        assert!(manifest.contains(lint), "Cargo.toml has lost {lint}");
+    }
+}
+
+#[test]
+fn the_rules_find_what_they_forbid() {
+    assert!(!allowed("indexeddb", "snapshot::id"));
+    assert!(allowed("decode", "snapshot::id") && !allowed("decode", "snapshot::Line"));
+    assert!(!allowed("merge", "pipeline") && !allowed("store", "chunk"));
+    assert_eq!(used("use crate::snapshot::id::SourceId; crate::chunk"), ["snapshot::id", "chunk"]);
+    assert_eq!(code("a\n// crate::b\nc\n#[cfg(test)]\nmod tests {\n}\n"), [(1, "a"), (3, "c")]);
+    assert_eq!((module("src/store/git/mod.rs"), module("src/config.rs")), ("store", "config"));
+}
