@@ -4,13 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
 use nifi_idb::report::Outcome;
-use nifi_idb::snapshot::FlowVersion;
 use nifi_idb::store::SnapshotStore;
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::memory::MemoryStore;
 use nifi_idb::store::registry::{MAX_POST_BYTES, RegistryOptions, RegistryStore};
 
-use crate::batches::{every_value, flow, many, put, restored, sync_ok, versions};
+use crate::batches::{flow, history, many, put, sync_ok};
 use crate::conformance;
 use crate::registry_double::{Provider, RegistryDouble, Release};
 
@@ -116,33 +115,6 @@ fn a_first_sync_sends_every_chunk_once_and_nothing_too_large() {
     nifi_idb::pipeline::sync(&open(&double), &other, &batch, &options, &mut Default::default()).unwrap();
     let large = double.requests().iter().filter(|seen| seen.body_bytes > 100_000).count();
     assert_eq!(large, 0, "chunks are shared between flows");
-}
-
-/// What a history leaves: root, state and text of each version.
-type Trace = Vec<(String, String, String)>;
-
-/// A first batch of everything, a change of another source that conflicts, deletes, and an equal full dump.
-fn history(store: &dyn SnapshotStore, more: usize) -> Trace {
-    let mut lines = every_value();
-    lines.extend(many(more));
-    let from = |source: &str, rest: &str| format!(r#""source":"{source}",{rest}"#);
-    let end = lines.len();
-    sync_ok(store, &from("kiosk-7", &format!(r#""epoch":"e","first":1,"last":{end}"#)), &lines);
-    let object = r#"{"x":1,"$":"é","y":[1,{"~date":7}]}"#;
-    sync_ok(store, &from("b", r#""base":1"#), &[put("\"spilled\"", object), put("\"new\"", object)]);
-    sync_ok(store, &from("c", r#""base":1"#), &[put("\"spilled\"", r#"{"x":2}"#)]);
-    let delete = |key: &str| format!(r#"{{"op":"delete","store":"data","key":{key}}}"#);
-    sync_ok(store, &from("c", r#""base":3"#), &[delete("\"new\""), delete("\"spilled lone\""), delete("\"never\"")]);
-    sync_ok(store, &from("full", r#""mode":"full""#), &[put("\"spilled\"", "1"), put("\"own\"", "2")]);
-    let count = versions(store).len() as u64;
-    assert_eq!(count, 5, "{}", store.describe());
-    let trace = |number| {
-        let number = FlowVersion::new(number).unwrap();
-        let version = store.version(&flow(), number).unwrap().unwrap();
-        let text = restored(store, &flow(), Some(number));
-        (version.manifest.root().to_string(), version.state.to_string(), text)
-    };
-    (1..=count).map(trace).collect()
 }
 
 /// `more` records beside the odd ones: few travel in the parent, many in chunk flows.

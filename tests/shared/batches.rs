@@ -119,6 +119,33 @@ pub fn every_value() -> Vec<String> {
     lines
 }
 
+/// What a history leaves: root, state and text of each version.
+pub type Trace = Vec<(String, String, String)>;
+
+/// A first batch of everything, a change of another source that conflicts, deletes, and an equal full dump.
+pub fn history(store: &dyn SnapshotStore, more: usize) -> Trace {
+    let mut lines = every_value();
+    lines.extend(many(more));
+    let from = |source: &str, rest: &str| format!(r#""source":"{source}",{rest}"#);
+    let end = lines.len();
+    sync_ok(store, &from("kiosk-7", &format!(r#""epoch":"e","first":1,"last":{end}"#)), &lines);
+    let object = r#"{"x":1,"$":"é","y":[1,{"~date":7}]}"#;
+    sync_ok(store, &from("b", r#""base":1"#), &[put("\"spilled\"", object), put("\"new\"", object)]);
+    sync_ok(store, &from("c", r#""base":1"#), &[put("\"spilled\"", r#"{"x":2}"#)]);
+    let delete = |key: &str| format!(r#"{{"op":"delete","store":"data","key":{key}}}"#);
+    sync_ok(store, &from("c", r#""base":3"#), &[delete("\"new\""), delete("\"spilled lone\""), delete("\"never\"")]);
+    sync_ok(store, &from("full", r#""mode":"full""#), &[put("\"spilled\"", "1"), put("\"own\"", "2")]);
+    let count = versions(store).len() as u64;
+    assert_eq!(count, 5, "{}", store.describe());
+    let trace = |number| {
+        let number = FlowVersion::new(number).unwrap();
+        let version = store.version(&flow(), number).unwrap().unwrap();
+        let text = restored(store, &flow(), Some(number));
+        (version.manifest.root().to_string(), version.state.to_string(), text)
+    };
+    (1..=count).map(trace).collect()
+}
+
 /// Texts of one class of code points each.
 fn code_points() -> Vec<String> {
     let range = |from: u32, to: u32| (from..=to).filter_map(char::from_u32).collect::<String>();
