@@ -1,4 +1,5 @@
 //! Speed of each stage on records of about 350 bytes: `cargo bench --bench stages`.
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;

@@ -72,7 +72,12 @@ fn killed(provider: Provider) {
         assert_there(&registry, &acknowledged);
         let start = Instant::now();
         let again = program::run(&registry.url(), input);
-        eprintln!("{provider:?}, killed after {moment:?}: {:?}, then {:?} in {:.1?}", ended.code, again.code, start.elapsed());
+        eprintln!(
+            "{provider:?}, killed after {moment:?}: {:?}, then {:?} in {:.1?}",
+            ended.code,
+            again.code,
+            start.elapsed()
+        );
         if !succeeds_or_names_the_orphan(provider, start, &again) {
             return;
         }
