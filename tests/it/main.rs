@@ -10,6 +10,7 @@ mod conformance;
 
 mod concurrency;
 mod crash;
+mod damage;
 mod format_compat;
 mod git_store;
 mod pipeline;

@@ -2,6 +2,9 @@
 //!
 //! Source: gitformat-pack(5) and `Documentation/technical`, git 2.39; zlib: RFC 1950; deflate: RFC 1951.
 
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use gix::ObjectId;
 use gix::object::Kind;
@@ -9,6 +12,9 @@ use sha1::{Digest as _, Sha1};
 
 /// zlib's fastest level. Measured on chunks of records, level 6 takes three times as long and saves a tenth.
 const LEVEL: u32 = 1;
+
+/// Loose objects are read in pieces of this many bytes.
+const READ_BYTES: usize = 64 * 1024;
 
 /// A compressed object that can still become loose or part of a pack.
 #[derive(Debug)]
@@ -36,6 +42,20 @@ pub(super) fn id_of(kind: Kind, bytes: &[u8]) -> ObjectId {
     hash.update(header(kind, bytes.len() as u64));
     hash.update(bytes);
     ObjectId::from_bytes_or_panic(&hash.finalize())
+}
+
+/// Whether a loose object's bytes are those of the object of this id, however they were compressed.
+pub(super) fn is_loose_object(bytes: &[u8], id: ObjectId) -> bool {
+    let mut hash = Sha1::new();
+    let mut reader = ZlibDecoder::new(bytes);
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return ObjectId::from_bytes_or_panic(&hash.finalize()) == id,
+            Ok(count) => hash.update(&buffer[..count]),
+            Err(_) => return false,
+        }
+    }
 }
 
 /// Compresses objects one after the other; keeps zlib's tables between them.

@@ -15,6 +15,7 @@ use gix::prelude::Find as _;
 
 use super::error::{damaged, io_error};
 use super::message::Commit;
+use super::object::id_of;
 use super::temp::{TempFile, ToSync, sync};
 use super::tree::{Entry, Tree};
 use crate::store::fault::step;
@@ -209,9 +210,20 @@ impl Repo {
         bytes.ok_or_else(|| damaged(format!("git {kind} {id} is missing in {}: see git fsck", self.path.display())))
     }
 
+    /// Reads a commit or a tree, which no digest of ours vouches for: its id does.
+    fn checked(&self, id: ObjectId, kind: Kind) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.object(id, kind)?;
+        if id_of(kind, &bytes) == id {
+            Ok(bytes)
+        } else {
+            Err(damaged(format!("git {kind} {id} is damaged, it holds something else: see git fsck")))
+        }
+    }
+
     /// Reads a commit that has to be there.
     pub(super) fn commit(&self, id: ObjectId) -> Result<Commit, StoreError> {
-        Commit::parse(&self.object(id, Kind::Commit)?).ok_or_else(|| damaged(format!("git commit {id} cannot be read")))
+        Commit::parse(&self.checked(id, Kind::Commit)?)
+            .ok_or_else(|| damaged(format!("git commit {id} cannot be read")))
     }
 
     /// Reads a tree that has to be there.
@@ -221,7 +233,7 @@ impl Repo {
             return Ok(Arc::clone(&trees[place].1));
         }
         drop(trees);
-        let tree = Tree::parse(&self.object(id, Kind::Tree)?);
+        let tree = Tree::parse(&self.checked(id, Kind::Tree)?);
         let tree = Arc::new(tree.ok_or_else(|| damaged(format!("git tree {id} cannot be read")))?);
         trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         trees.push_front((id, Arc::clone(&tree)));

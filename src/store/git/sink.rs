@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use gix::ObjectId;
 
 use super::error::io_error;
-use super::object::Deflated;
+use super::object::{Deflated, is_loose_object};
 use super::pack::PackWriter;
 use super::temp::{Linked, TempFile, ToSync};
 use crate::store::StoreError;
@@ -62,8 +62,7 @@ impl Sink {
         let mut pending = Pending { files: Vec::new(), objects: self.objects };
         if let Some(pack) = self.pack {
             let pack = pack.finish(&pending.objects.join("pack"))?;
-            pending.files.push(pack.pack);
-            pending.files.push(pack.index);
+            pending.files.extend([pack.pack, pack.index].map(|(file, path)| (file, path, None)));
         }
         for object in &self.waiting {
             pending.add_loose(object)?;
@@ -75,7 +74,8 @@ impl Sink {
 /// Complete object files without names.
 #[derive(Debug)]
 pub(super) struct Pending {
-    files: Vec<(TempFile, PathBuf)>,
+    /// Each with its path, and its id if it is a loose object.
+    files: Vec<(TempFile, PathBuf, Option<ObjectId>)>,
     objects: PathBuf,
 }
 
@@ -84,24 +84,27 @@ impl Pending {
         let file = TempFile::object(&self.objects, "tmp_obj_")?;
         file.write_at(&object.to_loose(), 0)?;
         let hex = object.id.to_string();
-        self.files.push((file, self.objects.join(&hex[..2]).join(&hex[2..])));
+        self.files.push((file, self.objects.join(&hex[..2]).join(&hex[2..]), Some(object.id)));
         Ok(())
     }
 
     /// The files, to be synced.
     pub(super) fn files(&self) -> Vec<ToSync<'_>> {
-        self.files.iter().map(|(file, _)| ToSync::File(file)).collect()
+        self.files.iter().map(|(file, ..)| ToSync::File(file)).collect()
     }
 
     /// Gives all files their names and returns the directories that now have to be synced.
     ///
     /// An object that is there already is kept, and its time set to now, as git does: `git prune` may be about to
-    /// remove it as old and unused.
+    /// remove it as old and unused. One that is there but damaged, as an empty file is after a power cut, is replaced: the
+    /// version that is about to be acknowledged needs it.
     pub(super) fn link(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut dirs = Vec::new();
-        for (file, path) in &self.files {
+        for (file, path, id) in &self.files {
             let dir = path.parent().unwrap_or(&self.objects);
-            if link_object(file, dir, path).map_err(|error| io_error("give its name to the object", path, error))? {
+            if link_object(file, dir, path, *id)
+                .map_err(|error| io_error("give its name to the object", path, error))?
+            {
                 dirs.push(self.objects.clone());
             }
             dirs.push(dir.to_owned());
@@ -114,14 +117,17 @@ impl Pending {
 }
 
 /// Links one object; true if its directory was made for it.
-fn link_object(file: &TempFile, dir: &Path, path: &Path) -> io::Result<bool> {
+fn link_object(file: &TempFile, dir: &Path, path: &Path, id: Option<ObjectId>) -> io::Result<bool> {
     let mut made = false;
     let mut tries = 0;
     loop {
         tries += 1;
         let result = file.link(path).and_then(|linked| match linked {
             Linked::New => Ok(()),
-            Linked::Exists => freshen(path),
+            Linked::Exists => match id {
+                Some(id) if !is_loose_object(&fs::read(path)?, id) => replace(file, dir, path, id),
+                _ => freshen(path),
+            },
         });
         match result {
             // `git gc` removes empty directories, and old objects, at any time.
@@ -133,6 +139,17 @@ fn link_object(file: &TempFile, dir: &Path, path: &Path) -> io::Result<bool> {
             result => return result.map(|()| made),
         }
     }
+}
+
+/// Puts a file in the place of a damaged one. The name in between is one that git cleans away.
+fn replace(file: &TempFile, dir: &Path, path: &Path, id: ObjectId) -> io::Result<()> {
+    let between = dir.join(format!("tmp_obj_{id}"));
+    if file.link(&between)? == Linked::Exists {
+        // A killed writer's.
+        fs::remove_file(&between)?;
+        file.link(&between)?;
+    }
+    fs::rename(&between, path)
 }
 
 fn freshen(path: &Path) -> io::Result<()> {
