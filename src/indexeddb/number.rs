@@ -136,6 +136,11 @@ fn is_exact(significant: &[u8], literal: &[u8], value: f64) -> bool {
 
 /// Appends the canonical form: a JSON number, or `{"~number":…}` for −0, NaN and the infinities.
 pub fn write_canonical(value: f64, out: &mut Vec<u8>) {
+    // Most numbers are small integers, whose digits need no search for the shortest form.
+    if value.fract() == 0.0 && value.abs() < 1e15 && !(value == 0.0 && value.is_sign_negative()) {
+        let _ = std::io::Write::write_fmt(out, format_args!("{}", value as i64));
+        return;
+    }
     let tagged = match value {
         _ if value.is_nan() => "NaN",
         f64::INFINITY => "Infinity",

@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests make names that differ from run to run")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../shared/batches.rs"]
+mod batches;
 #[path = "../shared/conformance.rs"]
 mod conformance;
 
@@ -15,6 +17,8 @@ mod pipeline;
 mod program;
 mod registry_contract;
 mod registry_double;
+mod registry_store;
 mod stdio;
 mod store_conformance;
+mod store_faults;
 mod tidy;

@@ -5,8 +5,18 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests make names that differ from run to run")]
 
+#[path = "../shared/batches.rs"]
+mod batches;
+#[path = "../shared/conformance.rs"]
+mod suite;
+
+mod conformance;
 mod contract;
+mod crash;
+mod large;
 mod nipyapi;
+mod program;
+mod races;
 #[path = "../it/registry_double/replay/mod.rs"]
 mod replay;
 mod server;

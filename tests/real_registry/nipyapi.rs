@@ -1,19 +1,26 @@
 //! A foreign client, nipyapi, reads what was written, and sees the same.
 
+use super::batches::{every_value, flow, many, sync_ok};
+use super::conformance::open;
 use super::replay::{Sent, send};
 use super::server::{Distribution, NotRun, Provider, RealRegistry, cache, needed, turn};
+use nifi_idb::snapshot::FlowVersion;
+use nifi_idb::store::SnapshotStore;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+/// The property that holds a text: see `src/store/envelope/component.rs`.
+const TEXT: &str = "generate-ff-custom-text";
+
 /// The release that was tried with 0.8.0; it is made for 2.x.
 const NIPYAPI: &str = "nipyapi==1.8.1";
 
-/// What `nipyapi_check.py` prints of the latest version of a flow: see there.
-pub(crate) fn look(url: &str, bucket: &str, flow: &str) -> Result<Value, NotRun> {
+/// What `nipyapi_check.py` prints of a version of a flow: see there.
+pub(crate) fn look(url: &str, bucket: &str, flow: &str, version: u32) -> Result<Value, NotRun> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_registry/nipyapi_check.py");
-    let output = run(Command::new(python()?).arg(script).args([url, bucket, flow]), "python")?;
+    let output = run(Command::new(python()?).arg(script).args([url, bucket, flow, &version.to_string()]), "python")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(text.parse().unwrap_or_else(|error| panic!("nipyapi_check.py printed no JSON: {error}\n{text}")))
 }
@@ -90,5 +97,58 @@ fn sees_what_was_written() {
             {"group": ["system"], "identifier": "p1", "name": "chunk 1", "properties": properties(1)}],
         "placeholders": [{"group": ["far"], "bucketId": bucket, "flowId": flow, "version": 1}],
     });
-    assert_eq!(needed(look(&url, "shop", "orders")), expected);
+    assert_eq!(needed(look(&url, "shop", "orders", 2)), expected);
+}
+
+/// Digests of the texts that nipyapi found in a flow, sorted.
+fn texts(found: &Value) -> Vec<String> {
+    let processors = found["processors"].as_array().expect("processors are a list");
+    let mut texts: Vec<_> =
+        processors.iter().filter_map(|processor| processor["properties"][TEXT].as_str().map(str::to_owned)).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn reads_what_nifi_idb_wrote() {
+    let distribution = needed(Distribution::assembled());
+    let _turn = turn();
+    let registry = RealRegistry::start(&distribution, Provider::Database);
+    let (url, store) = (registry.url(), open(&registry));
+    sync_ok(&store, r#""source":"a""#, &every_value());
+    sync_ok(&store, r#""source":"b""#, &many(1500));
+    for (version, embedded) in [(1, true), (2, false)] {
+        let number = FlowVersion::new(version.into()).expect("a version");
+        let stored = store.version(&flow(), number).expect("it can be read").expect("it is there");
+        let found = needed(look(&url, "indexeddb", "shop", version));
+        assert_eq!(found["buckets"], json!(["indexeddb", "indexeddb-chunks"]));
+        assert_eq!((&found["version"], &found["flows"]), (&json!(version), &json!(["shop"])));
+        let comments: Vec<_> =
+            found["versions"].as_array().expect("a list").iter().map(|each| &each["comments"]).collect();
+        let log: Vec<_> = store.log(&flow()).expect("a log").into_iter().map(|info| json!(info.comment)).collect();
+        assert_eq!(comments, log.iter().collect::<Vec<_>>());
+
+        let (mut own, mut elsewhere) = (vec![sha256(&stored.manifest.to_text().0)], Vec::new());
+        for (list, chunk) in stored.manifest.chunks() {
+            let text = store.read_chunk(&flow(), &stored, &list, chunk).expect("a chunk");
+            let text = sha256(std::str::from_utf8(&text).expect("a chunk is text"));
+            match list.is_system() || embedded {
+                true => own.push(text),
+                false => elsewhere.push((chunk.full.to_string(), text)),
+            }
+        }
+        own.sort();
+        assert_eq!(texts(&found), own, "manifest and chunks of version {version}");
+        let placeholders = found["placeholders"].as_array().expect("a list");
+        assert_eq!(placeholders.len(), elsewhere.len());
+        assert_eq!(elsewhere.is_empty(), embedded);
+        for (name, text) in elsewhere {
+            let chunk = needed(look(&url, "indexeddb-chunks", &name, 1));
+            assert_eq!(texts(&chunk), [text], "chunk {name}");
+            let named = placeholders.iter().any(|placeholder| {
+                (&placeholder["flowId"], &placeholder["bucketId"]) == (&chunk["flow"], &chunk["bucket"])
+            });
+            assert!(named, "no placeholder leads to chunk {name}");
+        }
+    }
 }

@@ -55,6 +55,10 @@ fn configuration(message: String) -> StoreError {
     StoreError::new(StoreErrorKind::Configuration, message)
 }
 
+fn is_repository(path: &Path) -> bool {
+    path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir()
+}
+
 /// Looks at a path; what is neither empty nor a repository is refused.
 pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
     let shown = path.display();
@@ -63,7 +67,7 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(io_error("read the directory", path, error)),
     };
-    if path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir() {
+    if is_repository(path) {
         return Ok(Found::Repository);
     }
     if path.join(".git").exists() {
@@ -77,6 +81,10 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
         let ours =
             DIRS.contains(&&*name) || ["config", "description"].contains(&&*name) || name.starts_with("tmp_init_");
         if !ours {
+            // Another process may have finished making it since the first look: its own files come after `HEAD`.
+            if is_repository(path) {
+                return Ok(Found::Repository);
+            }
             return Err(configuration(format!(
                 "{shown} is neither empty nor a git repository (it holds {name:?}): give the path of a bare repository, \
                  or one that does not exist yet"

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::RegistryStore;
+use super::failure::Failure;
+use super::http::Answer;
 use super::types::{Bucket, Flow, Metadata, read};
 use crate::snapshot::{Digest, FlowName};
 use crate::store::envelope::{Coordinates, identifier};
@@ -190,25 +193,33 @@ impl RegistryStore {
         let without_id = json!({"description": FLOW_DESCRIPTION, "name": flow.flow(), "type": "Flow"});
         let mut with_id = without_id.clone();
         with_id["identifier"] = flow_id(flow).into();
-        // The id is taken if a bucket was renamed.
-        for body in [with_id, without_id] {
-            let answer = self.http.post(&path, body.to_string().as_bytes()).map_err(|failure| failure.error)?;
-            if answer.is_success() {
-                let made: Flow = read(&format!("POST {path}"), &answer.body)?;
-                let place = Place { bucket, flow: made.identifier };
-                self.remember(flow, &place);
-                return Ok(place);
+        // Tried from the end. The id is taken if a bucket was renamed.
+        let mut bodies = vec![without_id, with_id];
+        let mut repeated = false;
+        let mut last = None;
+        while let Some(body) = bodies.pop() {
+            let outcome = self.http.post(&path, body.to_string().as_bytes());
+            let taken = matches!(&outcome, Ok(answer) if answer.status == 409);
+            match made::<Flow>(outcome, &path, &format!("flow {flow}"))? {
+                Made::Done(made) => {
+                    let place = Place { bucket, flow: made.identifier };
+                    self.remember(flow, &place);
+                    return Ok(place);
+                }
+                Made::Open(error) => last = Some(error),
             }
-            if !answer.is_open() {
-                return Err(creation(answer.refusal("POST", &path), &format!("flow {flow}")));
-            }
-            // Somebody else may have made it meanwhile.
+            // Somebody else may have made it meanwhile; or we have, and the answer was lost.
             if let Some(place) = self.find(flow)? {
                 return Ok(place);
             }
+            if !taken && !repeated {
+                repeated = true;
+                bodies.push(body);
+            }
         }
         let message = format!("the flow can neither be made nor found: {flow} in {}", self.http.origin());
-        Err(StoreError::new(StoreErrorKind::Transient, message))
+        let error = StoreError::new(StoreErrorKind::Transient, message);
+        Err(last.into_iter().fold(error, StoreError::because))
     }
 
     fn find_or_create_bucket(&self, name: &str, description: &str) -> Result<String, StoreError> {
@@ -216,14 +227,22 @@ impl RegistryStore {
             return Ok(bucket);
         }
         let body = json!({"description": description, "name": name}).to_string();
-        let answer = self.http.post("/buckets", body.as_bytes());
-        let answer = answer.map_err(|failure| creation(failure.error, &format!("bucket {name}")))?;
-        if answer.is_success() {
-            return Ok(read::<Bucket>("POST /buckets", &answer.body)?.identifier);
+        let mut repeated = false;
+        loop {
+            let outcome = self.http.post("/buckets", body.as_bytes());
+            let error = match made::<Bucket>(outcome, "/buckets", &format!("bucket {name}"))? {
+                Made::Done(bucket) => return Ok(bucket.identifier),
+                Made::Open(error) => error,
+            };
+            // Somebody else may have made it meanwhile; or we have, and the answer was lost.
+            if let Some(bucket) = self.bucket_named(name)? {
+                return Ok(bucket);
+            }
+            if repeated {
+                return Err(error);
+            }
+            repeated = true;
         }
-        // Somebody else may have made it meanwhile.
-        let found = if answer.is_open() { self.bucket_named(name)? } else { None };
-        found.ok_or_else(|| creation(answer.refusal("POST", "/buckets"), &format!("bucket {name}")))
     }
 
     /// The id of the bucket that holds the chunks of a flow's bucket, if it is there.
@@ -250,6 +269,28 @@ impl RegistryStore {
         lock(&self.chunk_buckets).insert(name, bucket.clone());
         Ok(bucket)
     }
+}
+
+/// How the making of a bucket or flow ended.
+enum Made<T> {
+    Done(T),
+    /// It may be there or not.
+    Open(StoreError),
+}
+
+/// Reads the answer to a call that makes something. Errors are those after which it surely was not made.
+fn made<T: DeserializeOwned>(outcome: Result<Answer, Failure>, path: &str, what: &str) -> Result<Made<T>, StoreError> {
+    let (open, error) = match outcome {
+        Ok(answer) if answer.is_success() => match read(&format!("POST {path}"), &answer.body) {
+            Ok(made) => return Ok(Made::Done(made)),
+            // Not from the Registry, whatever it says.
+            Err(error) => (true, error),
+        },
+        Ok(answer) => (answer.is_open(), answer.refusal("POST", path)),
+        Err(Failure { sent, error }) => (sent && error.kind == StoreErrorKind::Transient, error),
+    };
+    let error = creation(error, what);
+    if open { Ok(Made::Open(error)) } else { Err(error) }
 }
 
 /// Says what could not be made.

@@ -92,6 +92,9 @@ impl Upload {
     }
 
     fn name_in(&self, error: StoreError) -> StoreError {
+        if error.message.contains(&self.digest().to_string()) {
+            return error;
+        }
         let message = match self {
             Self::Chunk(_, chunk, _) => format!("{}; chunk {}", error.message, chunk.full),
             Self::Part(digest, part, _) => format!("{}; part {part} of spilled value {digest}", error.message),

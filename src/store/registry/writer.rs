@@ -191,7 +191,12 @@ impl<'a> RegistryWriter<'a> {
                 Look::Lost => return Err(AppendError::Lost),
                 Look::Absent if repetition + 1 >= MAX_POSTS => return Err(self.absent(outcome, &path, version, &body)),
                 Look::Absent => {
-                    let late = StoreError::new(StoreErrorKind::Transient, format!("no time left: POST {path}"));
+                    // If there is no time left: what it was left by.
+                    let error = match outcome {
+                        Ok(answer) => answer.refusal("POST", &path),
+                        Err(failure) => failure.error,
+                    };
+                    let late = StoreError { kind: StoreErrorKind::Transient, ..error };
                     self.store.http.wait(SETTLE, late).map_err(AppendError::Ambiguous)?;
                 }
             }
