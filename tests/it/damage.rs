@@ -219,8 +219,8 @@ fn assert_sync_makes_nothing_worse(repo: &Path, before: &Original, expected: &[u
         }
         _ => panic!("{what}: {ran:?}"),
     }
-    for (version, restored) in (1..).zip(&before.restored) {
-        assert_no_wrong_data(repo, version, restored, what);
+    for version in [1, before.restored.len()] {
+        assert_no_wrong_data(repo, version, &before.restored[version - 1], what);
     }
 }
 
