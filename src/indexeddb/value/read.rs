@@ -2,6 +2,8 @@
 //!
 //! Every function takes any bytes; for text that is not canonical it gives `None` or something, and never panics.
 
+use std::sync::LazyLock;
+
 use memchr::memmem;
 
 /// The end of the string whose opening quote is at `at`.
@@ -186,8 +188,10 @@ pub fn kind(canonical: &[u8]) -> &'static str {
 /// digests; `None` if it has none.
 pub fn without_stacks(canonical: &[u8]) -> Option<Vec<u8>> {
     const ERROR: &[u8] = b"{\"~error\":";
+    // Every value is asked, most of them short: to build the searcher each time would cost more than the search.
+    static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(ERROR));
     // In strings quotes are escaped, so these can only be the tag and a member name.
-    memmem::find(canonical, ERROR)?;
+    FINDER.find(canonical)?;
     memmem::find(canonical, b",\"stack\":")?;
     let mut out = Vec::with_capacity(canonical.len());
     // For every open bracket, whether it is the content of an `~error`.
