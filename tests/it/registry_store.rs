@@ -65,7 +65,11 @@ fn one_changed_record_in_a_large_flow_is_five_calls() {
         sync_ok(&open(&double), "", &[put(5000, "\"later\"")]);
         double.forget_requests();
         // A new process knows nothing but the names.
-        let summary = sync_ok(&open(&double), "", &many(1235)[1234..].iter().map(|line| line.replace('x', "y")).collect::<Vec<_>>());
+        let summary = sync_ok(
+            &open(&double),
+            "",
+            &many(1235)[1234..].iter().map(|line| line.replace('x', "y")).collect::<Vec<_>>(),
+        );
         assert_eq!((summary.outcome, summary.version.unwrap().get()), (Outcome::Committed, 3));
         let expected = [
             "GET flows/*/versions/latest",

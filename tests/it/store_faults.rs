@@ -106,7 +106,8 @@ fn one_failed_append_is_looked_at_and_repaired() {
 
 #[test]
 fn one_failed_read_is_repeated() {
-    for fault in [Fault::internal_error(), Fault::CutAnswer, Fault::LostAnswer, Fault::Silence, Fault::Delay(CALL * 2)] {
+    for fault in [Fault::internal_error(), Fault::CutAnswer, Fault::LostAnswer, Fault::Silence, Fault::Delay(CALL * 2)]
+    {
         let double = seeded(Release::V2_11_0, Provider::Database);
         double.inject(On::next("GET", "versions/latest"), fault);
         let summary = second(&double).unwrap();
@@ -237,7 +238,8 @@ fn silence_ends_at_the_time_limit() {
 
 #[test]
 fn who_may_not_is_told_so_and_does_not_try_again() {
-    for (status, on) in [(401, On::next("GET", "latest")), (403, On::next("GET", "latest")), (401, parent()), (403, parent())]
+    for (status, on) in
+        [(401, On::next("GET", "latest")), (403, On::next("GET", "latest")), (401, parent()), (403, parent())]
     {
         let double = seeded(Release::V2_11_0, Provider::Database);
         double.inject(on.clone().times(1000), Fault::Answer(status, "Unable to view the resource.".to_owned()));
@@ -454,7 +456,9 @@ fn program(store: &str, flags: &[&str]) -> Said {
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_nifi-idb"));
     command.args(["sync", "--store", store, "--database", "shop", "--object-store", "data", "--key-field", "id"]);
-    command.args(["--connect-timeout", "1s", "--call-timeout", "400ms", "--retries", "1", "--flow", "shop"]).args(flags);
+    command
+        .args(["--connect-timeout", "1s", "--call-timeout", "400ms", "--retries", "1", "--flow", "shop"])
+        .args(flags);
     for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NIFI_IDB_TOKEN"] {
         command.env_remove(name);
     }

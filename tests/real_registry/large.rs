@@ -89,7 +89,12 @@ fn a_snapshot_of_300_mib() {
     assert!(child.wait().expect("nifi-idb ends").success());
     let restored = begin.elapsed();
     let speed = |time: std::time::Duration| mib(read) / time.as_secs_f64();
-    eprintln!("{count} records, {:.0} MiB: sync {written:.1?} ({:.1} MiB/s), restore {restored:.1?} ({:.1} MiB/s)", mib(read), speed(written), speed(restored));
+    eprintln!(
+        "{count} records, {:.0} MiB: sync {written:.1?} ({:.1} MiB/s), restore {restored:.1?} ({:.1} MiB/s)",
+        mib(read),
+        speed(written),
+        speed(restored)
+    );
 
     // One record of it changed.
     let begin = Instant::now();

@@ -123,7 +123,8 @@ fn reads_what_nifi_idb_wrote() {
         let found = needed(look(&url, "indexeddb", "shop", version));
         assert_eq!(found["buckets"], json!(["indexeddb", "indexeddb-chunks"]));
         assert_eq!((&found["version"], &found["flows"]), (&json!(version), &json!(["shop"])));
-        let comments: Vec<_> = found["versions"].as_array().expect("a list").iter().map(|each| &each["comments"]).collect();
+        let comments: Vec<_> =
+            found["versions"].as_array().expect("a list").iter().map(|each| &each["comments"]).collect();
         let log: Vec<_> = store.log(&flow()).expect("a log").into_iter().map(|info| json!(info.comment)).collect();
         assert_eq!(comments, log.iter().collect::<Vec<_>>());
 

@@ -107,7 +107,8 @@ pub fn every_value() -> Vec<String> {
         lines.push(put(format!("[\"lone\",{lone}]"), lone));
         lines.push(put(lone, format!("{{{lone}:{lone}}}")));
     }
-    for key in ["-1.5", "0", "1e300", r#"{"~number":"-Infinity"}"#, r#"{"~date":-1}"#, r#"{"~binary":"AP8="}"#, "[[],[1]]"]
+    for key in
+        ["-1.5", "0", "1e300", r#"{"~number":"-Infinity"}"#, r#"{"~date":-1}"#, r#"{"~binary":"AP8="}"#, "[[],[1]]"]
     {
         lines.push(put(key, "\"key\""));
         lines.push(put(key, "\"key\"").replace(r#""store":"data""#, r#""store":"more $ \u00e9\ud83d\ude00/..""#));
