@@ -1,7 +1,7 @@
 //! A foreign client, nipyapi, reads what was written, and sees the same.
 
 use super::batches::{every_value, flow, many, sync_ok};
-use super::conformance::open;
+use super::conformance::{open, wipe};
 use super::replay::{Sent, send};
 use super::server::{Distribution, NotRun, Provider, RealRegistry, cache, needed, turn};
 use nifi_idb::snapshot::FlowVersion;
@@ -64,10 +64,16 @@ fn post(url: &str, path: &str, body: &Value) -> Value {
 }
 
 #[test]
-fn sees_what_was_written() {
+fn reads_what_was_written() {
     let distribution = needed(Distribution::assembled());
     let _turn = turn();
-    let registry = RealRegistry::start(&distribution, Provider::File);
+    let registry = RealRegistry::start(&distribution, Provider::Database);
+    sees_what_was_posted(&registry);
+    wipe(&registry.url());
+    sees_what_nifi_idb_wrote(&registry);
+}
+
+fn sees_what_was_posted(registry: &RealRegistry) {
     let url = registry.url();
     let bucket = post(&url, "/buckets", &json!({"name": "shop"}));
     let bucket = bucket["identifier"].as_str().expect("a bucket has an identifier");
@@ -109,12 +115,8 @@ fn texts(found: &Value) -> Vec<String> {
     texts
 }
 
-#[test]
-fn reads_what_nifi_idb_wrote() {
-    let distribution = needed(Distribution::assembled());
-    let _turn = turn();
-    let registry = RealRegistry::start(&distribution, Provider::Database);
-    let (url, store) = (registry.url(), open(&registry));
+fn sees_what_nifi_idb_wrote(registry: &RealRegistry) {
+    let (url, store) = (registry.url(), open(registry));
     sync_ok(&store, r#""source":"a""#, &every_value());
     sync_ok(&store, r#""source":"b""#, &many(1500));
     for (version, embedded) in [(1, true), (2, false)] {
