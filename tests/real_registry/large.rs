@@ -57,7 +57,7 @@ fn a_snapshot_of_300_mib() {
     let size = std::env::var("REAL_REGISTRY_LARGE_MIB").ok().and_then(|text| text.parse().ok());
     let bytes = size.unwrap_or(LARGE_MIB) << 20;
     let count = bytes / record(100_000).len();
-    assert!(count % STRIDE != 0);
+    assert!(!count.is_multiple_of(STRIDE));
     let distribution = needed(Distribution::assembled());
     let _turn = turn();
     let registry = RealRegistry::start(&distribution, Provider::Database);
