@@ -16,6 +16,9 @@ use crate::store::{AppendError, SnapshotStore, StoreErrorKind};
 /// How often a batch is merged anew after it lost a race.
 pub const MAX_ATTEMPTS: u32 = 60;
 
+/// How many of these may end without an answer that says something: a store that is out of order is not besieged.
+const MAX_DOUBTS: u32 = 6;
+
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(400);
 
@@ -33,6 +36,7 @@ pub fn sync(
     lines: &mut ReportLines,
 ) -> Result<Summary, SyncError> {
     let mut last = String::new();
+    let mut doubts = 0;
     for attempt in 1..=MAX_ATTEMPTS {
         pause(attempt, options.deadline, &last)?;
         // Rejections of the batch stand before all else and are the caller's.
@@ -68,7 +72,8 @@ pub fn sync(
                     return Ok(summary);
                 }
                 last = error.to_string();
-                if stored.is_none() && error.kind != StoreErrorKind::Transient {
+                doubts += 1;
+                if stored.is_none() && (error.kind != StoreErrorKind::Transient || doubts == MAX_DOUBTS) {
                     return Err(error.into());
                 }
             }

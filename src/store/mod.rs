@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod fault;
 pub mod git;
 pub mod memory;
+pub mod recording;
 pub mod registry;
 
 use std::fmt;

@@ -7,9 +7,10 @@ use nifi_idb::decode::{DecodeOptions, Decoder};
 use nifi_idb::normalize::{NormalizeOptions, normalize};
 use nifi_idb::pipeline::{NewEpoch, SyncError, SyncOptions, sync};
 use nifi_idb::report::{Outcome, ReportLines, Summary};
-use nifi_idb::snapshot::{FlowName, LineState, List};
+use nifi_idb::snapshot::{FlowName, FlowVersion, LineState, List};
 use nifi_idb::store::SnapshotStore;
 use nifi_idb::store::memory::MemoryStore;
+use nifi_idb::store::recording::{Call, RecordingStore};
 use proptest::prelude::*;
 
 fn flow() -> FlowName {
@@ -231,6 +232,37 @@ fn a_range_spares_what_was_inserted_since_its_base() {
     assert_eq!(records(&store), map(&[("1", "1"), ("3", "3"), ("5", "5")]));
     ok(&store, r#""source":"a""#, &[range]);
     assert_eq!(records(&store), map(&[("1", "1"), ("5", "5")]), "without a base it means head");
+}
+
+/// Reads and writes of the store, call by call.
+#[test]
+fn no_more_is_read_or_written_than_a_change_touches() {
+    let store = RecordingStore::new(MemoryStore::default());
+    let (data, header) = (List::Records("data".into()), r#""source":"a","mode":"full""#);
+    let records: Vec<_> = (0..6000).map(|key| put(key, value(key as u8))).collect();
+    ok(&store, header, &records);
+    let chunks = store.head(&flow()).unwrap().unwrap().manifest.store(&"data".into()).unwrap().records.len();
+    assert!(chunks > 10, "{chunks}");
+    store.take_calls();
+
+    assert_eq!(ok(&store, header, &records).outcome, Outcome::Unchanged);
+    let unchanged = [Call::Head, Call::Writer, Call::ReadChunk(List::Sources)];
+    assert_eq!(store.take_calls(), unchanged, "an unchanged full dump reads no chunk of records");
+
+    ok(&store, r#""source":"a""#, &[put(3000, true)]);
+    let one_change = [
+        Call::Head,
+        Call::Writer,
+        Call::ReadChunk(List::Sources),
+        Call::ReadChunk(data.clone()),
+        Call::WriteChunk(data.clone()),
+        Call::Commit(FlowVersion::new(2).unwrap()),
+    ];
+    assert_eq!(store.take_calls(), one_change);
+
+    let dry = SyncOptions { dry_run: true, ..SyncOptions::default() };
+    assert_eq!(run(&store, r#""source":"a""#, &[put(3000, false)], &dry).unwrap().0.version.unwrap().get(), 3);
+    assert_eq!(store.take_calls(), [Call::Head, Call::ReadChunk(List::Sources), Call::ReadChunk(data)]);
 }
 
 #[derive(Clone, Debug)]

@@ -1,0 +1,145 @@
+//! A wrapper that writes down every call: tests assert the I/O, not only the result.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
+};
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
+
+/// One call to a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Read the newest version.
+    Head,
+    /// Read one version.
+    Version(FlowVersion),
+    /// Listed versions.
+    Log,
+    /// Listed flows.
+    Flows,
+    /// Read a chunk of a list.
+    ReadChunk(List),
+    /// Read a part of a spilled value.
+    ReadPart(u32),
+    /// Started a version.
+    Writer,
+    /// Gave a chunk of a list.
+    WriteChunk(List),
+    /// Gave a part of a spilled value.
+    WritePart(u32),
+    /// Appended this version.
+    Commit(FlowVersion),
+    /// Checked the store.
+    Check,
+}
+
+/// Passes every call on, and writes it down before.
+#[derive(Debug)]
+pub struct RecordingStore<S> {
+    inner: S,
+    calls: Calls,
+}
+
+type Calls = Arc<Mutex<Vec<Call>>>;
+
+fn record(calls: &Calls, call: Call) {
+    calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+}
+
+impl<S: SnapshotStore> RecordingStore<S> {
+    /// Wraps a store.
+    pub fn new(inner: S) -> Self {
+        Self { inner, calls: Calls::default() }
+    }
+
+    /// Gives the calls since the last time, in their order.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<S: SnapshotStore> SnapshotStore for RecordingStore<S> {
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
+        record(&self.calls, Call::Head);
+        self.inner.head(flow)
+    }
+
+    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+        record(&self.calls, Call::Version(version));
+        self.inner.version(flow, version)
+    }
+
+    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
+        record(&self.calls, Call::Log);
+        self.inner.log(flow)
+    }
+
+    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
+        record(&self.calls, Call::Flows);
+        self.inner.flows()
+    }
+
+    fn read_chunk(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+        list: &List,
+        chunk: &ChunkRef,
+    ) -> Result<Vec<u8>, StoreError> {
+        record(&self.calls, Call::ReadChunk(list.clone()));
+        self.inner.read_chunk(flow, version, list, chunk)
+    }
+
+    fn read_part(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+        digest: &Digest,
+        part: u32,
+    ) -> Result<Vec<u8>, StoreError> {
+        record(&self.calls, Call::ReadPart(part));
+        self.inner.read_part(flow, version, digest, part)
+    }
+
+    fn writer<'a>(
+        &'a self,
+        flow: &FlowName,
+        head: Option<&StoredVersion>,
+    ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
+        record(&self.calls, Call::Writer);
+        let inner = self.inner.writer(flow, head)?;
+        Ok(Box::new(RecordingWriter { inner, calls: Arc::clone(&self.calls) }))
+    }
+
+    fn check(&self) -> Result<Vec<String>, StoreError> {
+        record(&self.calls, Call::Check);
+        self.inner.check()
+    }
+}
+
+struct RecordingWriter<'a> {
+    inner: Box<dyn VersionWriter + 'a>,
+    calls: Calls,
+}
+
+impl VersionWriter for RecordingWriter<'_> {
+    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+        record(&self.calls, Call::WriteChunk(list.clone()));
+        self.inner.write_chunk(list, chunk, text)
+    }
+
+    fn write_part(&mut self, digest: &Digest, part: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        record(&self.calls, Call::WritePart(part));
+        self.inner.write_part(digest, part, bytes)
+    }
+
+    fn commit(self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError> {
+        record(&self.calls, Call::Commit(draft.manifest.version));
+        self.inner.commit(draft)
+    }
+}
