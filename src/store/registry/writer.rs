@@ -244,7 +244,7 @@ impl<'a> RegistryWriter<'a> {
                 let bytes = body.len();
                 let message = format!(
                     "version {version} of {} is refused though it is not there: POST {path}: 500. Either its number is \
-                     orphaned (the Registry was killed while it wrote; `nifi-idb doctor` offers the cure, or remove \
+                     orphaned (the Registry was killed while it wrote; the cure, with the Registry stopped: remove \
                      directory {version} of this flow in the Registry's flow storage), or the Registry's heap is too \
                      small for {bytes} bytes (give it 16 times that)",
                     self.flow
