@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::dom_string::DomString;
-use super::{number, text};
+use super::number;
 
 /// Arrays in keys may nest this deep.
 pub const MAX_KEY_DEPTH: usize = 64;
@@ -349,21 +349,6 @@ pub fn sortable_string(text: &str) -> SortableKey {
     text.encode_utf16().for_each(|unit| write_sortable_unit(unit, &mut out));
     out.push(0);
     SortableKey(out.into())
-}
-
-/// Appends a canonical JSON string for a key in an error message, cut to `limit` bytes.
-pub fn shown(key: &SortableKey, limit: usize) -> String {
-    let mut text = key.to_canonical();
-    if text.len() > limit {
-        text.truncate(limit);
-        text.push('…');
-    }
-    text
-}
-
-/// Returns canonical text for member names in messages.
-pub fn canonical_name(name: &str) -> String {
-    text::canonical_text(name)
 }
 
 #[cfg(test)]

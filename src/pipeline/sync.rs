@@ -32,7 +32,7 @@ pub(super) struct Attempt<'a> {
 
 /// What an attempt came to.
 pub(super) enum Planned {
-    /// Nothing differs from head. `replayed`: because it was all committed before.
+    /// Nothing differs from head.
     Unchanged(Counts),
     /// This is to be appended.
     Draft(Box<VersionDraft>, Counts),

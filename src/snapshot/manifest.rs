@@ -137,11 +137,6 @@ impl ChunkRef {
         members
     }
 
-    /// Whether both hold the same keys and values.
-    pub fn same_content(&self, other: &Self) -> bool {
-        self.first == other.first && self.count == other.count && self.content == other.content
-    }
-
     fn from_json(value: &Value) -> Result<Self, String> {
         let number = |name: &str| value[name].as_u64().ok_or_else(|| format!("no number {name}"));
         let digest = |value: &Value| -> Result<Digest, String> {
