@@ -33,6 +33,7 @@
 //! | --- | --- |
 //! | [`indexeddb::value`] | the one canonical form of every value and key |
 //! | [`decode`] (`CHANGES.md`) | what comes in: `indexeddb-changes/1`, bare records, limits, every odd input's answer |
+//! | [`flowfile`] (`FLOWFILE.md`) | packages of FlowFiles, the attributes that are read and written, many batches in one call |
 //! | [`merge`] (`RULES.md`) | base, detection, resolution |
 //! | [`snapshot`] (`FORMAT.md`) | what a version holds, byte for byte; digests; chunk boundaries |
 //! | [`report`] | what goes out |
@@ -82,6 +83,9 @@
 
 pub mod exit_status;
 
+/// Why something ended without success.
+pub mod failure;
+
 /// One refused line and why.
 pub mod rejection;
 
@@ -90,6 +94,9 @@ pub mod cli;
 
 /// What flags and environment say about the snapshot store: checked once, then read-only.
 pub mod config;
+
+/// FlowFiles: content and attributes, one or many; its page is `FLOWFILE.md`.
+pub mod flowfile;
 
 /// The words: keys, values and schema of IndexedDB, in one canonical form.
 pub mod indexeddb;

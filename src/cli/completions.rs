@@ -4,8 +4,9 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::Cli;
-use super::output::{Failure, print};
+use super::output::print;
 use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb completions bash > /etc/bash_completion.d/nifi-idb";
 

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::output::{Failure, print};
+use super::output::print;
 use super::store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb doctor --store http://127.0.0.1:18080";
 

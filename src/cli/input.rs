@@ -6,11 +6,11 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::output::Failure;
 use super::progress::Progress;
 use super::stdin::{StdinError, StdinReader};
 use crate::decode::{DecodeError, DecodeOptions, Decoder};
 use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 use crate::normalize::{Batch, NormalizeError, NormalizeOptions, normalize};
 use crate::rejection::Rejection;
 use crate::report::ReportLines;

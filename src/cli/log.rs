@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
-use super::output::{Failure, print};
+use super::output::print;
 use super::store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 use crate::history;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb log --store git:snapshots.git --limit 10";

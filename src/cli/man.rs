@@ -4,8 +4,9 @@ use clap::{Args, CommandFactory};
 use clap_mangen::Man as Page;
 
 use super::Cli;
-use super::output::{Failure, print};
+use super::output::print;
 use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb man sync | man -l -";
 

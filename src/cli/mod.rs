@@ -24,8 +24,8 @@ use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
 pub use store_url::StoreArgs;
 
-use self::output::Failure;
 use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 
 /// The whole command line. Completions and man pages are made from it.
 #[derive(Debug, Parser)]

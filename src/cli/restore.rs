@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
-use super::output::{Failure, stdout};
+use super::output::stdout;
 use super::store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 use crate::history::{self, At, RestoreFormat, RestoreOptions};
 
 const EXAMPLE: &str = "Example:\n  nifi-idb restore --store git:snapshots.git --at 1 --format records";

@@ -11,8 +11,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-use super::output::{Failure, write_failure};
+use super::output::write_failure;
 use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 
 /// Ends the process with 130 or 143 at the first SIGINT or SIGTERM. SIGPIPE is ignored by the standard library.
 pub fn exit_on_signals() {

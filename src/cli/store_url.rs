@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::output::Failure;
 use super::units::duration;
 use crate::config::{ConfigError, DEFAULT_BUCKET, RegistrySettings, StoreUrl};
+use crate::failure::Failure;
 use crate::snapshot::FlowName;
 use crate::store::SnapshotStore;
 use crate::store::git::GitStore;

@@ -8,12 +8,13 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use super::input::{Rejects, drain_stdin, read_batch};
-use super::output::{Failure, stdout};
+use super::output::stdout;
 use super::stdin::StdinReader;
 use super::store_url::StoreArgs;
 use super::units::duration;
 use crate::decode::{DEFAULT_MAX_LINE_BYTES, DecodeOptions, Input, Mode};
 use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value;
 use crate::normalize::{Batch, NormalizeOptions};

@@ -2,7 +2,7 @@
 
 use clap::error::ErrorKind;
 
-use super::output::Failure;
+use crate::failure::Failure;
 
 /// The failure that a parse error is, or the text that `--help` or `--version` asked for.
 ///

@@ -12,9 +12,11 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("indexeddb", &[]),
+    ("flowfile", &["exit_status"]),
     ("exit_status", &[]),
+    ("failure", &["exit_status", "store"]),
     ("rejection", &["indexeddb"]),
     ("snapshot", &["indexeddb"]),
     ("store", &["exit_status", "indexeddb", "snapshot"]),
@@ -32,6 +34,8 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "config",
             "decode",
             "exit_status",
+            "failure",
+            "flowfile",
             "history",
             "indexeddb",
             "normalize",
