@@ -19,6 +19,8 @@ mod program;
 mod registry_contract;
 mod registry_double;
 mod registry_store;
+#[cfg(feature = "serve")]
+mod serve;
 mod stdio;
 mod store_cached;
 mod store_conformance;

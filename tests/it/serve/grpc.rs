@@ -1,0 +1,233 @@
+//! gRPC: NiFi's service, our own, and the standard ones.
+
+use std::collections::HashMap;
+
+use super::{Serve, many};
+use crate::program::on;
+
+/// What a client in Rust is made of.
+mod proto {
+    #![allow(clippy::all, unreachable_pub, dead_code, reason = "generated")]
+
+    pub(super) mod nifi {
+        tonic::include_proto!("org.apache.nifi.processors.grpc");
+    }
+
+    pub(super) mod sidecar {
+        tonic::include_proto!("nifi_idb.v1");
+    }
+}
+
+use proto::nifi::flow_file_reply::ResponseCode;
+use proto::nifi::flow_file_service_client::FlowFileServiceClient;
+use proto::nifi::{FlowFileReply, FlowFileRequest};
+use proto::sidecar::sidecar_client::SidecarClient;
+use proto::sidecar::{
+    Flow, LogRequest, RestoreRequest, ShowRequest, SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart,
+    sync_reply, sync_request,
+};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+/// A client's side.
+pub(super) struct Client {
+    runtime: tokio::runtime::Runtime,
+    channel: Channel,
+}
+
+impl Client {
+    pub(super) fn new(server: &Serve) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
+        let channel = runtime.block_on(endpoint.connect()).unwrap();
+        Self { runtime, channel }
+    }
+
+    /// What InvokeGRPC does.
+    pub(super) fn send(&self, attributes: &[(&str, &str)], content: &[u8]) -> Result<FlowFileReply, Status> {
+        let mut client = FlowFileServiceClient::new(self.channel.clone());
+        let attributes = owned(attributes);
+        let message = FlowFileRequest { id: 7, attributes, content: content.to_vec().into() };
+        self.runtime.block_on(client.send(message)).map(tonic::Response::into_inner)
+    }
+
+    /// A batch in pieces; gives the report and how it ended.
+    pub(super) fn sync(
+        &self,
+        flow: Option<Flow>,
+        attributes: &[(&str, &str)],
+        content: &[u8],
+    ) -> Result<(Vec<u8>, SyncResult), Status> {
+        let start = SyncStart { flow, attributes: owned(attributes), pull: false };
+        let mut parts = vec![sync_request::Part::Start(start)];
+        parts.extend(content.chunks(10_000).map(|piece| sync_request::Part::Content(piece.to_vec().into())));
+        let messages: Vec<_> = parts.into_iter().map(|part| SyncRequest { part: Some(part) }).collect();
+        let mut client = SidecarClient::new(self.channel.clone());
+        self.runtime.block_on(async {
+            let mut replies = client.sync(tokio_stream::iter(messages)).await?.into_inner();
+            let mut report = Vec::new();
+            while let Some(SyncReply { part }) = replies.message().await? {
+                match part.unwrap() {
+                    sync_reply::Part::Report(bytes) => report.extend_from_slice(&bytes),
+                    sync_reply::Part::Result(result) => return Ok((report, result)),
+                }
+            }
+            panic!("there was no result");
+        })
+    }
+
+    fn sidecar<T>(&self, call: impl AsyncFnOnce(SidecarClient<Channel>) -> Result<T, Status>) -> Result<T, Status> {
+        let client = SidecarClient::new(self.channel.clone()).max_decoding_message_size(64 << 20);
+        self.runtime.block_on(call(client))
+    }
+}
+
+fn owned(attributes: &[(&str, &str)]) -> HashMap<String, String> {
+    attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn shop() -> Option<Flow> {
+    Some(Flow { bucket: String::new(), flow: "shop".to_owned() })
+}
+
+#[test]
+fn nifis_service_says_where_a_flowfile_is_to_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &[]);
+    let client = Client::new(&server);
+    let mut attributes = super::TO.to_vec();
+    attributes.extend([("uuid", "u-1"), ("filename", "caf\u{e9}"), ("path", "./")]);
+    let done = client.send(&attributes, many(10).as_bytes()).unwrap();
+    assert_eq!(done.response_code(), ResponseCode::Success);
+    assert!(done.body.contains("\"outcome\":\"committed\"") && done.body.contains("\"put\":10"), "{}", done.body);
+    let again = client.send(&attributes, many(10).as_bytes()).unwrap();
+    assert!(again.body.contains("\"outcome\":\"unchanged\""), "{}", again.body);
+    // A gap is transient; what is cut off is not.
+    let header = "{\"format\":\"indexeddb-changes/1\",\"database\":\"shop\",\"source\":\"a\",\"epoch\":\"e\",\"first\":5,\
+        \"last\":5,\"stores\":[{\"name\":\"data\",\"keyPath\":\"id\"}]}\n";
+    let line = "{\"op\":\"put\",\"store\":\"data\",\"value\":{\"id\":1}}\n";
+    let gap = client.send(&[], format!("{header}{line}{{\"op\":\"end\",\"count\":1}}\n").as_bytes()).unwrap();
+    assert_eq!(gap.response_code(), ResponseCode::Retry);
+    assert!(gap.body.ends_with("\"status\":4,\"type\":\"error\"}"), "{}", gap.body);
+    let cut = client.send(&[], format!("{header}{line}").as_bytes()).unwrap();
+    assert_eq!(cut.response_code(), ResponseCode::Error);
+    assert!(cut.body.contains("\"status\":5") && cut.body.is_ascii(), "{}", cut.body);
+    let wrong = client.send(&[("indexeddb.mode", "half")], b"{}").unwrap();
+    assert_eq!(wrong.response_code(), ResponseCode::Error);
+    let counted = |code: &str| {
+        let labels = format!("{{edge=\"grpc\",route=\"FlowFileService/Send\",status=\"{code}\"}}");
+        server.metric(&format!("nifi_idb_requests_total{labels}"))
+    };
+    assert_eq!(["SUCCESS", "RETRY", "ERROR"].map(counted), [Some(2.0), Some(1.0), Some(2.0)]);
+}
+
+#[test]
+fn a_message_may_be_large_up_to_a_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &["--max-message-bytes", "8000000"]);
+    let client = Client::new(&server);
+    // Above what gRPC takes by itself, 4 MiB.
+    let done = client.send(&super::TO, many(50_000).as_bytes()).unwrap();
+    assert_eq!(done.response_code(), ResponseCode::Success, "{}", done.body);
+    let refused = client.send(&super::TO, many(90_000).as_bytes()).unwrap_err();
+    // tonic says it this way.
+    assert!([Code::OutOfRange, Code::ResourceExhausted].contains(&refused.code()), "{refused:?}");
+}
+
+#[test]
+fn our_own_service_does_what_the_commands_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &[]);
+    let client = Client::new(&server);
+    let (report, result) = client.sync(shop(), &super::TO, many(3_000).as_bytes()).unwrap();
+    assert_eq!((result.status, result.error.as_str()), (0, ""));
+    assert_eq!(result.attributes["sync.put"], "3000");
+    assert_eq!(String::from_utf8(report).unwrap().lines().last(), Some(result.summary.as_str()));
+    let (report, result) = client.sync(shop(), &super::TO, b"[]\n{\"id\":\"x\"}\n").unwrap();
+    let report = String::from_utf8(report).unwrap();
+    assert!(report.starts_with("{") && report.contains("\"type\":\"rejected\"") && result.status == 0, "{report}");
+
+    let command =
+        |arguments: &[&str]| String::from_utf8(on(dir.path(), arguments[0], &arguments[1..], b"").done()).unwrap();
+    let restored = client.sidecar(async |mut client| {
+        let request = RestoreRequest { flow: shop(), version: 1, ..RestoreRequest::default() };
+        let mut pieces = client.restore(request).await?.into_inner();
+        let mut all = Vec::new();
+        while let Some(piece) = pieces.message().await? {
+            all.extend_from_slice(&piece.content);
+        }
+        Ok(all)
+    });
+    assert!(restored.unwrap() == command(&["restore", "--at", "1"]).into_bytes());
+    let request = ShowRequest { flow: shop(), version: 0, object_store: "data".to_owned(), key: "17".to_owned() };
+    let shown = client.sidecar(async |mut client| client.show(request).await).unwrap().into_inner();
+    assert_eq!(shown.text + "\n", command(&["show", "--object-store", "data", "--key", "17"]));
+    let log = client.sidecar(async |mut client| client.log(LogRequest { flow: shop(), limit: 1 }).await);
+    let log = log.unwrap().into_inner().versions;
+    assert_eq!((log.len(), log[0].version), (1, 2));
+    assert!(command(&["log", "--format", "json"]).contains(&log[0].root));
+    let request = SourcesRequest { flow: shop(), source: "kiosk-7".to_owned() };
+    let sources = client.sidecar(async |mut client| client.sources(request).await).unwrap().into_inner().sources;
+    assert_eq!((sources[0].checkpoint, &sources[0].epoch, sources[0].version), (0, &None, Some(2)));
+
+    let missing = ShowRequest { flow: shop(), version: 9, ..ShowRequest::default() };
+    let missing = client.sidecar(async |mut client| client.show(missing).await).unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+    let unnamed = client.sidecar(async |mut client| client.log(LogRequest::default()).await).unwrap_err();
+    assert_eq!(unnamed.code(), Code::InvalidArgument);
+}
+
+#[test]
+fn over_the_limit_and_while_stopping_it_is_unavailable() {
+    use std::io::Write;
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &["--max-requests", "1"]);
+    let client = Client::new(&server);
+    let mut open = server.connect();
+    open.write_all(super::head("POST", "/v1/sync", &[("content-length", "10")]).as_bytes()).unwrap();
+    while server.metric("nifi_idb_requests_in_flight") != Some(1.0) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let full = client.send(&super::TO, b"{\"id\":1}\n").unwrap_err();
+    assert_eq!(full.code(), Code::Unavailable);
+    assert!(full.message().starts_with("1 requests are under way"), "{full:?}");
+    server.signal(rustix::process::Signal::TERM);
+    while server.get("/readyz").status != 503 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let stopping = client.send(&super::TO, b"{\"id\":1}\n").unwrap_err();
+    assert_eq!((stopping.code(), stopping.message()), (Code::Unavailable, "the server is being stopped: try again"));
+}
+
+#[test]
+fn health_and_reflection_answer() {
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &[]);
+    let client = Client::new(&server);
+    for service in ["", "org.apache.nifi.processors.grpc.FlowFileService", "nifi_idb.v1.Sidecar"] {
+        let mut health = HealthClient::new(client.channel.clone());
+        let asked = health.check(HealthCheckRequest { service: service.to_owned() });
+        let answer = client.runtime.block_on(asked).unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
+    }
+    let mut reflection = ServerReflectionClient::new(client.channel.clone());
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let answer = client.runtime.block_on(async {
+        let mut answers = reflection.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
+        answers.message().await.unwrap().unwrap()
+    });
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else { panic!("{answer:?}") };
+    let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for name in ["org.apache.nifi.processors.grpc.FlowFileService", "nifi_idb.v1.Sidecar", "grpc.health.v1.Health"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+}
