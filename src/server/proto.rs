@@ -1,6 +1,12 @@
 //! What `build.rs` makes of `proto/`.
 
-#![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the comments are in the .proto files")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the comments are in the .proto files"
+)]
 
 /// NiFi's service.
 pub(super) mod nifi {

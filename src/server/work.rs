@@ -32,7 +32,7 @@ pub(super) struct Job {
 /// How it ended.
 pub(super) enum Done {
     /// One batch.
-    Batch(Delivered),
+    Batch(Box<Delivered>),
     /// Many.
     Package(Package),
 }
@@ -103,7 +103,7 @@ impl Job {
             let message = delivered.verdict.failure.map_or_else(String::new, |failure| failure.message);
             return Err(Refusal::forbidden(message));
         }
-        Ok(Done::Batch(delivered))
+        Ok(Done::Batch(Box::new(delivered)))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::program::on;
 
 /// What a client in Rust is made of.
 mod proto {
-    #![allow(clippy::all, unreachable_pub, dead_code, reason = "generated")]
+    #![allow(clippy::all, clippy::allow_attributes_without_reason, unreachable_pub, dead_code, reason = "generated")]
 
     pub(super) mod nifi {
         tonic::include_proto!("org.apache.nifi.processors.grpc");
