@@ -103,7 +103,7 @@ impl Clients {
     fn parse(text: &str, base: &Path) -> Result<Self, String> {
         // The error's own text would show the line, which may hold a secret that somebody mistook.
         let wrong = |error: toml::de::Error| {
-            let line = error.span().map(|span| text[..span.start].lines().count().max(1));
+            let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             format!("{line}{}", error.message())
         };

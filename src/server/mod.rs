@@ -6,9 +6,9 @@
 //!
 //! | page | says |
 //! | --- | --- |
-//! | [`http`] (`HTTP.md`) | routes, headers, status |
-//! | [`grpc`] (`GRPC.md`) | both services |
-//! | [`client`] (`CLIENTS.md`) | who may do what |
+//! | [`http`](crate::server::http) (`HTTP.md`) | routes, headers, status |
+//! | [`grpc`](crate::server::grpc) (`GRPC.md`) | both services |
+//! | [`client`](crate::server::client) (`CLIENTS.md`) | who may do what |
 
 mod access;
 mod answer;
