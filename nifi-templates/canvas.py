@@ -147,8 +147,9 @@ class Definition:
             "groupIdentifier": self.group,
             "componentType": "CONNECTION",
             "name": "",
-            "source": self.end(source),
-            "destination": self.end(destination),
+            # Parts may be connected before they are there; text() looks them up.
+            "source": source,
+            "destination": destination,
             "selectedRelationships": relationships,
             "labelIndex": 0,
             "zIndex": 0,
@@ -156,7 +157,7 @@ class Definition:
             "backPressureDataSizeThreshold": "1 GB",
             "flowFileExpiration": "0 sec",
             "prioritizers": [],
-            "bends": self.bends(source) if source == destination else [],
+            "bends": [],
             "loadBalanceStrategy": "DO_NOT_LOAD_BALANCE",
             "partitioningAttribute": "",
             "loadBalanceCompression": "DO_NOT_COMPRESS",
@@ -170,6 +171,12 @@ class Definition:
         """A connection from a processor to itself is drawn beside it."""
         place = next(it["position"] for it in self.processors if it["name"] == name)
         return [{"x": place["x"] + 400, "y": place["y"] + 40}, {"x": place["x"] + 400, "y": place["y"] + 90}]
+
+    def connected(self):
+        for it in self.connections:
+            source, destination = it["source"], it["destination"]
+            bends = self.bends(source) if source == destination else []
+            yield {**it, "source": self.end(source), "destination": self.end(destination), "bends": bends}
 
     def snapshot(self):
         context = f"nifi-idb {self.name}"
@@ -197,7 +204,7 @@ class Definition:
                 "processors": self.processors,
                 "inputPorts": [],
                 "outputPorts": [],
-                "connections": self.connections,
+                "connections": list(self.connected()),
                 "labels": self.labels,
                 "funnels": self.funnels,
                 "controllerServices": self.services,

@@ -11,9 +11,13 @@ import sys
 # The folder is part of the sources: nothing is left in it but what belongs there.
 sys.dont_write_bytecode = True
 
+import grpc_sync  # noqa: E402
+import http_sync  # noqa: E402
+import live_sync  # noqa: E402
+import scheduled_restore  # noqa: E402
 import scheduled_sync  # noqa: E402
 
-DEFINITIONS = [scheduled_sync]
+DEFINITIONS = [scheduled_sync, live_sync, http_sync, grpc_sync, scheduled_restore]
 HERE = pathlib.Path(__file__).resolve().parent
 
 

@@ -1,16 +1,13 @@
 """scheduled-sync: batches are kept by NiFi and synced together on a schedule."""
 
 from canvas import NOTE_STYLE, Definition, command
-from parts import LEFTOVERS, STORE_ARGUMENTS, UPDATE, checkpoint, http_context, put_file, store_parameters
+from parts import *
 
 # Standard error of a run that ended with 4 and yet has answered for every FlowFile of the package.
-ANSWERED = "execution.status:in('0','3'):or(${execution.status:equals('4'):and(${execution.error:contains('of the package')})})"
+ANSWERED = "execution.status:in('0','3'):or(${execution.status:equals('4'):and(${execution.error:contains('FlowFiles are to come again')})})"
 
 # Whoever ended the child did not ask it: INT, KILL, TERM, HUP.
 TRANSIENT = "execution.status:in('4','129','130','137','143')"
-
-DONE = "sync.outcome:in('committed','unchanged')"
-REJECTS = "sync.rejected:replaceNull('0'):toNumber():plus(${sync.parked:replaceNull('0')}):gt(0)"
 
 
 def definition():
@@ -20,10 +17,9 @@ def definition():
     )
     it.parameter("schedule", "0 0/15 * ? * *", "When what waits is synced: CRON of six fields, names of days, ? in one day field. "
                  "0 0/15 * ? * *: every quarter of an hour; 0 0/15 3 ? * MON-FRI: four times after 3:00 on working days")
-    it.parameter("intake.port", "8090", "Port where batches are posted, to /batches")
     it.parameter("checkpoint.port", "8091", "Port that answers GET /sources/ID")
     it.parameter("listen.host", "127.0.0.1", "Address that the checkpoint's port listens on (the intake listens on all)")
-    it.parameter("cors.origins", "", "Origins of web pages that may ask for a checkpoint, with commas; empty: none")
+    cors_origins(it, "ask for a checkpoint")
     it.parameter("intake.folder", "./nifi-idb/in", "Watched folder; it must exist. Write under a name that begins with a dot, then rename")
     it.parameter("output.folder", "./nifi-idb/out", "Below it: rejects, confirm, dead-letter. They are made when needed")
     store_parameters(it)
@@ -34,7 +30,7 @@ def definition():
     it.parameter("idle", "60s", "A run gives up if NiFi sends nothing for so long")
     it.parameter("confirm", "", "The plan that the guard refused and a person has looked at; empty again afterwards")
     it.parameter("new.epoch", "", "A source has begun anew: keep or mirror; empty again afterwards")
-    it.parameter("keep.hours", "168", "What only has to be tried again waits at most so long, then it is a dead letter")
+    keep_hours(it)
 
     it.label(
         "nifi-idb: scheduled sync\n\n"
@@ -44,37 +40,9 @@ def definition():
         -1, 0, 1, 2, NOTE_STYLE,
     )
 
-    # Intake over HTTP.
     it.label("1 Intake. 200 means: NiFi has it on disk. It does not mean: synced; ask for the source's checkpoint.", -1, 2)
-    it.processor(
-        "Take batches over HTTP", "ListenHTTP", 0, 0,
-        {
-            "Base Path": "batches",
-            "Listening Port": "#{intake.port}",
-            "HTTP Headers to receive as Attributes (Regex)": "(?i)(indexeddb[.].*|idempotency-key|content-type)",
-            "Return Code": "200",
-        },
-        comments="POST /batches: bare records, indexeddb-changes/1, or application/flowfile-v3.",
-    )
-    it.processor(
-        "HTTP: names in any spelling", UPDATE, 0, 1,
-        {
-            "intake.key": "${allMatchingAttributes('(?i)idempotency-key'):join('')}",
-            "intake.type": "${allMatchingAttributes('(?i)content-type'):join('')}",
-        },
-        comments="A header keeps the spelling of the client.",
-    )
-    it.processor(
-        "HTTP: stamp time and delivery", UPDATE, 0, 2,
-        {
-            "indexeddb.received.at": "${entryDate:toNumber()}",
-            "waits.since": "${entryDate:toNumber()}",
-            "idempotency-key": "${intake.type:contains('flowfile'):or(${intake.key:isEmpty()}):ifElse(${uuid},${intake.key})}",
-            "Delete Attributes Expression": rf"intake[.](key|type)|{LEFTOVERS}",
-        },
-        comments="The time of receipt is ours, whatever the client says. It is stamped here because packaging makes a new "
-        "FlowFile with a new time. A key for a whole package is none for each FlowFile in it.",
-    )
+    it.funnel("intake", 0, 5)
+    listen(it, 0, 0, "intake")
 
     # Intake from a folder.
     it.processor(
@@ -122,7 +90,6 @@ def definition():
         },
         comments="A dead letter keeps its time of receipt and its delivery.",
     )
-    it.funnel("intake", 0, 5)
 
     # The schedule and the run.
     it.label(
@@ -189,9 +156,7 @@ def definition():
         "What became of it", "RouteOnAttribute", 0, 10,
         {
             "Routing Strategy": "Route to Property name",
-            "committed": f"${{sync.outcome:equals('committed'):and(${{{REJECTS}:not()}})}}",
-            "unchanged": f"${{sync.outcome:equals('unchanged'):and(${{{REJECTS}:not()}})}}",
-            "partly rejected": f"${{{DONE}:and(${{{REJECTS}}})}}",
+            **OUTCOMES,
             "confirm": "${sync.status:equals('6')}",
             "try again": "${sync.status:equals('4')}",
         },
@@ -201,7 +166,7 @@ def definition():
         "Has it waited too long", "RouteOnAttribute", 1, 10,
         {
             "Routing Strategy": "Route to Property name",
-            "too long": "${now():toNumber():minus(${waits.since:replaceNull('0')}):gt(${#{keep.hours}:toNumber():multiply(3600000)})}",
+            "too long": WAITED_TOO_LONG,
         },
     )
     it.processor(
@@ -209,65 +174,25 @@ def definition():
         comments="Back to what waits: with what has come since, a gap in a source's sequence may be closed.",
     )
     for number, outcome in enumerate(("committed", "unchanged")):
-        it.processor(
-            f"Done: {outcome}", "LogMessage", number, 11,
-            {
-                "log-level": "info",
-                "log-message": f"{outcome}: ${{registry.bucket}}/${{registry.flow}} version ${{registry.flow.version}}, put "
-                "${sync.put}, deleted ${sync.deleted}, root ${sync.root}",
-            },
-            autoTerminatedRelationships=["success"],
-            comments="Its content is the report. Connect what should happen next.",
-        )
-        it.connect("What became of it", outcome, f"Done: {outcome}")
-    it.processor(
-        "Rejects: name the report", UPDATE, 2, 11,
-        {"filename": "${now():format(\"yyyyMMdd'T'HHmmss\",'UTC')}-rejects-${uuid}.ndjson"},
-        comments="The rest of the batch is stored. A file name from outside never becomes a path.",
+        it.connect("What became of it", outcome, done(it, outcome, number, 11, DONE_MESSAGE))
+    it.connect("What became of it", "partly rejected", rejects(it, 2, 11))
+    dead_letter(
+        it, "Guard: a person must confirm", 3, 11, "${sync.error} plan: ${sync.plan}", "${sync.status}", "confirm",
+        "Look at the reason; set the parameter confirm to the plan; move the file to the watched folder.",
     )
-    put_file(it, "Rejects: write the report", 2, 12, "#{output.folder}/rejects", "What was not stored and why, a line each.")
-    it.processor(
-        "Guard: a person must confirm", UPDATE, 3, 11,
-        {"dead.letter.folder": "confirm", "dead.letter.reason": "${sync.error} plan: ${sync.plan}"},
-        comments="Look at the reason; set the parameter confirm to the plan (attribute sync.plan); move the file to the watched folder.",
+    dead_letter(
+        it, "Dead letter: a FlowFile", 4, 11,
+        "exit status ${sync.status:replaceEmpty(${execution.status})}: ${sync.error:replaceEmpty(${execution.error}):trim()}",
+        "${sync.status:replaceEmpty(${execution.status})}",
     )
-    it.processor(
-        "Dead letter: a FlowFile", UPDATE, 4, 11,
-        {
-            "dead.letter.folder": "dead-letter",
-            "dead.letter.reason": "exit status ${sync.status:replaceEmpty(${execution.status})}: ${sync.error:replaceEmpty(${execution.error})}",
-        },
+    dead_letter(
+        it, "Dead letter: a whole package", 4, 9, "exit status ${execution.status}: ${execution.error:trim()}",
+        "${execution.status}", comments="The run did not come to an answer: wrong settings, no access, a store that is damaged.",
     )
-    it.processor(
-        "Dead letter: a whole package", UPDATE, 4, 9,
-        {"dead.letter.folder": "dead-letter", "dead.letter.reason": "exit status ${execution.status}: ${execution.error:trim()}"},
-        comments="The run did not come to an answer: wrong settings, no access, a store that is damaged.",
-    )
-    it.processor(
-        "Dead letter: what is no package", UPDATE, 3, 4,
-        {"dead.letter.folder": "dead-letter", "dead.letter.reason": "cannot be opened as a package of FlowFiles"},
-    )
-    it.processor(
-        "Package with all attributes", "PackageFlowFile", 4, 12, {"max-batch-size": "1"},
-        autoTerminatedRelationships=["original"],
-    )
-    it.processor(
-        "Name the package", UPDATE, 4, 13,
-        {"filename": "${now():format(\"yyyyMMdd'T'HHmmss\",'UTC')}-status-${sync.status:replaceEmpty(${execution.status:replaceEmpty('none')})}-${uuid}.ff3"},
-        comments="A file name from outside never becomes a path.",
-    )
-    put_file(it, "Write the package", 4, 14, "#{output.folder}/${dead.letter.folder}",
-             "To try it again: move the file to the watched folder.")
-    it.processor(
-        "Report the dead letter", "LogMessage", 3, 12,
-        {"log-level": "error", "log-message": "${dead.letter.folder}: ${dead.letter.reason}"},
-        comments="One bulletin a FlowFile that needs a person.",
-    )
+    dead_letter(it, "Dead letter: what is no package", 3, 4, "cannot be opened as a package of FlowFiles", "none")
+    dead_letters(it, 4, 12, 3)
 
     connect = it.connect
-    connect("Take batches over HTTP", "success", "HTTP: names in any spelling")
-    connect("HTTP: names in any spelling", "success", "HTTP: stamp time and delivery")
-    connect("HTTP: stamp time and delivery", "success", "intake")
     connect("Take files from the watched folder", "success", "Files: package or batch")
     connect("Files: package or batch", "success", "Files: open packages")
     connect("Files: open packages", "success", "Files: open packages in packages")
@@ -290,20 +215,12 @@ def definition():
     connect("Open the answer", "failure", "Dead letter: a whole package")
     connect("Open the package again", "success", "Has it waited too long")
     connect("Open the package again", "failure", "Dead letter: a whole package")
-    connect("What became of it", "partly rejected", "Rejects: name the report")
     connect("What became of it", "confirm", "Guard: a person must confirm")
     connect("What became of it", "try again", "Has it waited too long")
     connect("What became of it", "unmatched", "Dead letter: a FlowFile")
     connect("Has it waited too long", "too long", "Dead letter: a FlowFile")
     connect("Has it waited too long", "unmatched", "Wait for the next release")
     connect("Wait for the next release", "success", "intake")
-    connect("Rejects: name the report", "success", "Rejects: write the report")
-    for name in ("Guard: a person must confirm", "Dead letter: a FlowFile", "Dead letter: a whole package",
-                 "Dead letter: what is no package"):
-        connect(name, "success", "Report the dead letter")
-    connect("Report the dead letter", "success", "Package with all attributes")
-    connect("Package with all attributes", "success", "Name the package")
-    connect("Name the package", "success", "Write the package")
 
     checkpoint(it, http_context(it, "1 min"), 6, 0, "#{checkpoint.port}")
     it.label("A source asks how far it is acknowledged: GET /sources/ID", 5, 0)
