@@ -92,18 +92,20 @@ pub(super) struct Recorder<'a, 'w, 's> {
     conflicts: ListEditor<'a>,
     lines: &'a mut ReportLines,
     version: FlowVersion,
+    report_changes: bool,
 }
 
 impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
-    /// Records into `output` and `lines`; `conflicts` are head's.
+    /// Records into `output` and `lines`; `conflicts` are head's. Lines `change` are made only if asked for.
     pub(super) fn new(
         output: &'a mut Output<'w, 's>,
         conflicts: &'a [ChunkRef],
         base: &'a BaseReader<'a>,
         lines: &'a mut ReportLines,
         version: FlowVersion,
+        report_changes: bool,
     ) -> Self {
-        Self { output, conflicts: ListEditor::new(List::Conflicts, conflicts, base), lines, version }
+        Self { output, conflicts: ListEditor::new(List::Conflicts, conflicts, base), lines, version, report_changes }
     }
 
     /// Gives the new list of conflicts.
@@ -132,7 +134,13 @@ impl MergeSink for Recorder<'_, '_, '_> {
 
     fn conflict(&mut self, conflict: Conflict) -> Result<(), StoreError> {
         let refused = |error| StoreError::new(StoreErrorKind::Refused, "key of a conflict").because(error);
-        let key = conflict.list_key(self.version).map_err(refused)?;
+        // Several batches of one version may be in conflict about one record: no losing side is written over.
+        let mut number = 1;
+        let mut key = conflict.list_key(self.version, number).map_err(refused)?;
+        while self.conflicts.get(&key, self.output)?.is_some() {
+            number += 1;
+            key = conflict.list_key(self.version, number).map_err(refused)?;
+        }
         let state = self.output.spill(LineState::Put(conflict.to_value().into()))?;
         let meta = Meta { at: conflict.incoming.at, by: conflict.incoming.by.clone(), rev: self.version };
         self.conflicts.put(&Line { key, meta, state }, self.output)?;
@@ -140,6 +148,9 @@ impl MergeSink for Recorder<'_, '_, '_> {
     }
 
     fn differs(&mut self, store: &DomString, line: &Line) -> Result<(), StoreError> {
+        if !self.report_changes {
+            return Ok(());
+        }
         let mut text = Vec::new();
         line.write(store.to_canonical().as_bytes(), &mut text);
         self.report(&change_line(String::from_utf8_lossy(&text).trim_end()))

@@ -1,0 +1,220 @@
+//! Several batches of one flow, one version: each is merged into what the ones before it made, and is in it whole or not at
+//! all.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::SyncOptions;
+use super::commit::{Round, Stand, commit};
+use super::error::SyncError;
+use super::single::{finish, summary};
+use super::sources::Sources;
+use super::staging::{Staging, StagingWriter};
+use super::sync::{Attempt, Planned, read_sources, seal};
+use super::walk::Counts;
+use crate::decode::BatchHeader;
+use crate::indexeddb::dom_string::DomString;
+use crate::normalize::Batch;
+use crate::report::{Ack, ReportLines, Summary, comment_summary};
+use crate::snapshot::{Digest, FlowName, FlowVersion, Manifest, SourceId, StateId};
+use crate::spool::{Place, Spool};
+use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
+
+/// Gives the batches of a flow, in the order in which they are merged. A lost race asks for them again.
+pub(super) trait Batches {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Reads one, and how its delivery is named; `None` if it cannot be read, which is noted where the batches come from.
+    fn read(&mut self, place: usize) -> Option<(Batch, Option<String>)>;
+}
+
+/// How one batch ended, and where its report lies, without rejects and summary.
+pub(super) type Ended = Result<(Summary, Place), SyncError>;
+
+/// Merges batches into a flow and commits them as one version; gives how each that could be read ended, and their reports.
+///
+/// # Errors
+///
+/// What concerns them all: nothing of any batch is visible then, but as for a single batch.
+pub(super) fn sync_group(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    batches: &mut dyn Batches,
+    options: &SyncOptions,
+    folder: Option<PathBuf>,
+) -> Result<(Vec<Option<Ended>>, Spool), SyncError> {
+    let mut group =
+        Group { store, flow, batches, options, spool: Spool::new(folder.as_deref()), members: Vec::new(), folder };
+    let stand = commit(store, flow, options, &mut group)?;
+    let Group { mut spool, members, .. } = group;
+    let mut end = |member| end(store, options, stand, &mut spool, member);
+    let ended = members.into_iter().map(|member| member.map(&mut end).transpose()).collect::<Result<_, _>>()?;
+    Ok((ended, spool))
+}
+
+fn end(
+    store: &dyn SnapshotStore,
+    options: &SyncOptions,
+    stand: Option<Stand>,
+    spool: &mut Spool,
+    member: Member,
+) -> Result<Ended, SyncError> {
+    let Merged { mut summary, header, ack, lines } = match member {
+        Ok(merged) => merged,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut report = ReportLines::default();
+    report.push_all(&spool.read(lines)?)?;
+    finish(store, &mut summary, &header, options, stand, ack, &mut report)?;
+    let report = spool.append_with(|mut out| report.copy_to(&mut out))?;
+    Ok(Ok((summary, report)))
+}
+
+/// One batch that was merged; its changes are not kept.
+struct Merged {
+    summary: Summary,
+    header: BatchHeader,
+    ack: Option<Ack>,
+    lines: Place,
+}
+
+type Member = Result<Merged, SyncError>;
+
+struct Group<'a> {
+    store: &'a dyn SnapshotStore,
+    flow: &'a FlowName,
+    batches: &'a mut dyn Batches,
+    options: &'a SyncOptions,
+    /// Reports.
+    spool: Spool,
+    members: Vec<Option<Member>>,
+    folder: Option<PathBuf>,
+}
+
+/// What the version becomes, batch by batch.
+#[derive(Default)]
+struct Growing {
+    head: Option<StoredVersion>,
+    known: Sources,
+    total: Counts,
+    touched: BTreeSet<DomString>,
+    sources: BTreeSet<Option<SourceId>>,
+    received_at: i64,
+    differs: bool,
+}
+
+impl Round for Group<'_> {
+    fn plan(
+        &mut self,
+        head: Option<&StoredVersion>,
+        mut writer: Option<&mut (dyn VersionWriter + '_)>,
+    ) -> Result<Option<Box<VersionDraft>>, SyncError> {
+        self.members.clear();
+        self.spool.clear()?;
+        let staging = Staging::new(self.store, head, self.folder.as_deref());
+        let known = read_sources(self.store, self.flow, head)?;
+        let mut growing = Growing { head: head.cloned(), known, ..Growing::default() };
+        let count = self.batches.count();
+        for place in 0..count {
+            let member = match self.batches.read(place) {
+                None => None,
+                Some((batch, delivery)) => {
+                    Some(self.merge(&staging, head, &batch, delivery, place + 1 == count, &mut growing)?)
+                }
+            };
+            self.members.push(member);
+        }
+        let summary = growing.comment();
+        let Growing { head: grown, known, received_at, differs, .. } = growing;
+        let Some(manifest) = grown.filter(|_| differs).map(|grown| grown.manifest) else { return Ok(None) };
+        // The sources come last: what head has of them is not what the version has.
+        let manifest = Manifest { sources: Vec::new(), ..manifest };
+        if let Some(writer) = writer.as_deref_mut() {
+            staging.transfer(&manifest, writer)?;
+        }
+        Ok(Some(seal(manifest, &known, head, writer, &summary, received_at)?))
+    }
+}
+
+impl Group<'_> {
+    /// Merges one more batch; the outer error ends the round.
+    fn merge(
+        &mut self,
+        staging: &Staging<'_>,
+        head: Option<&StoredVersion>,
+        batch: &Batch,
+        delivery: Option<String>,
+        last: bool,
+        growing: &mut Growing,
+    ) -> Result<Member, SyncError> {
+        let options = SyncOptions { delivery, ..self.options.clone() };
+        let committed = head.map(|head| head.manifest.version);
+        let grown = growing.head.take();
+        let attempt = Attempt {
+            store: staging,
+            flow: self.flow,
+            batch,
+            options: &options,
+            head: grown.as_ref(),
+            committed,
+            last,
+        };
+        let mut lines = ReportLines::default();
+        let planned = match attempt.run(&mut growing.known, Some(&mut StagingWriter(staging)), &mut lines) {
+            Ok(planned) => planned,
+            Err(error) if error.concerns_all() => return Err(error),
+            Err(error) => {
+                growing.head = grown;
+                return Ok(Err(error));
+            }
+        };
+        let Planned { manifest, counts, touched, ack } = planned;
+        let summary = summary(self.flow, batch, &counts, manifest.is_some());
+        growing.head = grown;
+        if let Some(manifest) = manifest {
+            growing.take(manifest, head, batch, &counts, touched);
+        }
+        let lines = self.spool.append_with(|mut out| lines.copy_to(&mut out))?;
+        Ok(Ok(Merged { summary, header: batch.header.clone(), ack, lines }))
+    }
+}
+
+impl Growing {
+    fn take(
+        &mut self,
+        mut manifest: Manifest,
+        head: Option<&StoredVersion>,
+        batch: &Batch,
+        counts: &Counts,
+        touched: Vec<DomString>,
+    ) {
+        manifest.version = FlowVersion::after(head.map(|head| head.manifest.version));
+        self.head = Some(StoredVersion {
+            manifest,
+            // It has none before it is whole, and nobody asks.
+            state: StateId(Digest::of(b"")),
+            comment: String::new(),
+            author: String::new(),
+            timestamp_ms: batch.received_at,
+            // What the store needs to read head's chunks.
+            inner: head.map(|head| head.inner.clone()).unwrap_or_default(),
+        });
+        self.total.add(counts);
+        self.touched.extend(touched);
+        self.sources.insert(batch.header.source.clone());
+        self.received_at = self.received_at.max(batch.received_at);
+        self.differs = true;
+    }
+
+    fn comment(&self) -> String {
+        let Counts { inserted, updated, deleted, .. } = self.total;
+        let touched: Vec<_> = self.touched.iter().cloned().collect();
+        let only = self.sources.first().filter(|_| self.sources.len() == 1).and_then(Option::as_ref);
+        let summary = comment_summary(inserted, updated, deleted, &touched, only);
+        match self.sources.len() {
+            0 | 1 => summary,
+            several => format!("{summary}, from {several} sources"),
+        }
+    }
+}
