@@ -48,8 +48,8 @@ def definition():
         "What became of it", "RouteOnAttribute", 0, 5,
         {
             "Routing Strategy": "Route to Property name",
-            "partly rejected": "${invokegrpc.response.body:jsonPath('$.rejected'):replaceEmpty('0'):toNumber()"
-            ":plus(${invokegrpc.response.body:jsonPath('$.parked'):replaceEmpty('0')}):gt(0)}",
+            "partly rejected": "${invokegrpc.response.body:replaceEmpty('{}'):jsonPath('$.rejected'):replaceEmpty('0'):toNumber()"
+            ":plus(${invokegrpc.response.body:replaceEmpty('{}'):jsonPath('$.parked'):replaceEmpty('0')}):gt(0)}",
         },
         comments="The answer has the summary only, not the lines that were rejected.",
     )

@@ -73,7 +73,7 @@ def definition():
     )
     dead_letter(
         it, "Dead letter: a FlowFile", 4, 6,
-        "HTTP status ${invokehttp.status.code}: ${sync.error:replaceEmpty(${invokehttp.response.body:replaceEmpty(${invokehttp.java.exception.message})})}",
+        "HTTP status ${invokehttp.status.code}: ${sync.error:replaceEmpty(${invokehttp.response.body:replaceEmpty(${invokehttp.java.exception.message})}):trim()}",
         "${sync.status:replaceEmpty(${invokehttp.status.code})}",
     )
     dead_letter(it, "Dead letter: no header", 4, 3, "an attribute has other characters than ASCII: post the batch as a package", "none",

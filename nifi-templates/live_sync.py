@@ -24,7 +24,7 @@ def definition():
     it.parameter("deadline", "90s", "A run gives up after this time, and the client gets 503")
     it.parameter("idle", "30s", "A run gives up if NiFi sends nothing for so long")
     store_parameters(it)
-    it.parameter("database", "", "Bare records: the database's name; empty: default")
+    it.parameter("database", "", "Bare records: the database's name; empty: default. Batches that name another one are refused")
     it.parameter("object.store", "", "Bare records: the object store, where the query names none (indexeddb.object.store)")
     it.parameter("key.path", "", "Bare records: where the key stands in each record, where the query does not say it (indexeddb.key.path)")
 
@@ -57,11 +57,12 @@ def definition():
         "Preflight: headers", UPDATE, 2, 3,
         {
             "http.status": "${cors.origin:isEmpty():ifElse('403','204')}",
+            "mime.type": "text/plain",
             "cors.methods": "${cors.origin:isEmpty():ifElse('','GET, POST')}",
             "cors.headers": "${cors.origin:isEmpty():ifElse('','authorization, content-type, idempotency-key')}",
         },
     )
-    it.processor("Wrong method", UPDATE, 3, 3, {"http.status": "405"})
+    it.processor("Wrong method", UPDATE, 3, 3, {"http.status": "405", "mime.type": "text/plain"})
     it.label("One run a request. Concurrent tasks of the processor are the requests that run at the same time.", -1, 4)
     it.processor(
         "Name the delivery", UPDATE, 0, 4,
@@ -90,7 +91,10 @@ def definition():
         "Status of the answer", UPDATE, 0, 6, {"http.status": HTTP_STATUS},
         comments="0, 3: 200. 2: 400. 5: 422. 6: 409. 7, 8: 424. 4 and ended by a signal: 503. Else 500.",
     )
-    answer = answering(it, "Request", service, 1, 7)
+    answer = answering(
+        it, "Request", service, 1, 7,
+        {"Access-Control-Allow-Methods": "${cors.methods}", "Access-Control-Allow-Headers": "${cors.headers}"},
+    )
     connect = it.connect
     connect(take, "success", asked)
     connect(allowed, "success", "What is asked")

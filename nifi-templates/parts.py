@@ -19,6 +19,9 @@ SOURCE_ID = "[A-Za-z0-9._:-]{1,64}"
 # What an earlier run left; packages of NiFi hand attributes of the whole package down to each FlowFile in it.
 LEFTOVERS = r"(sync|execution|dead[.]letter|restlistener)[.].*"
 
+# What FLOWFILE.md says is read, beside what is stamped here. An empty one counts as absent.
+READ = ("input", "database", "database.version", "object.store", "key.path", "key.field", "mode", "source")
+
 # The origin that a browser names, if the parameter lists it; else nothing, and then no header is sent.
 ALLOWED_ORIGIN = (
     "${cors.asked:isEmpty():not():and(${#{cors.origins}:replaceAll('[ ]+',''):prepend(','):append(',')"
@@ -104,14 +107,14 @@ def cors(it, name, column, row):
 UPDATE = "org.apache.nifi.processors.attributes.UpdateAttribute"
 
 
-def answering(it, name, service, column, row):
+def answering(it, name, service, column, row, headers=None):
     """Status, answer, and what happens if nobody waits any more. Answers with the attribute http.status."""
     log = it.processor(
         f"{name}: nobody waits any more", "LogMessage", column, row + 1,
         {"log-level": "warn", "log-message": "no client for the answer to ${http.method} ${http.request.uri}, status ${http.status}"},
         autoTerminatedRelationships=["success"],
     )
-    response(it, f"{name}: answer", service, column, row, log)
+    response(it, f"{name}: answer", service, column, row, log, headers)
     return f"{name}: answer"
 
 
@@ -121,7 +124,10 @@ def ask_checkpoint(it, column, row, answer):
         "Checkpoint: ask the store", "ExecuteStreamCommand", column, row,
         command(
             {"Ignore STDIN": "true", "Output MIME Type": "application/json"},
-            "sources", "--source=${http.request.uri:substringAfterLast('/')}", *STORE_ARGUMENTS, "--deadline", "20s",
+            "sources", "--source=${http.request.uri:substringAfterLast('/')}",
+            # The parameter stands over the query: a client may not choose where there is nothing to choose.
+            *[word.replace("#{flow}", "${#{flow}:replaceEmpty(${http.query.param.flow})}") for word in STORE_ARGUMENTS],
+            "--deadline", "20s",
         ),
         # A penalized FlowFile waits; a client must not wait for that.
         concurrentlySchedulableTaskCount=2, penaltyDuration="0 sec",
@@ -262,8 +268,9 @@ def listen(it, column, row, after):
         {
             "intake.key": "${allMatchingAttributes('(?i)idempotency-key'):join('')}",
             "intake.type": "${allMatchingAttributes('(?i)content-type'):join('')}",
+            **{f"intake.{name}": f"${{allMatchingAttributes('(?i)indexeddb[.]{name.replace('.', '[.]')}'):join('')}}" for name in READ},
         },
-        comments="A header keeps the spelling of the client.",
+        comments="A header keeps the spelling of the client, and clients and proxies have their own: Indexeddb.database.",
     )
     it.processor(
         "HTTP: stamp time and delivery", UPDATE, column, row + 2,
@@ -272,7 +279,8 @@ def listen(it, column, row, after):
             "waits.since": "${entryDate:toNumber()}",
             "idempotency-key": "${intake.type:contains('flowfile'):or(${intake.key:isEmpty()}):ifElse(${uuid},${intake.key})}",
             "mime.type": "${mime.type:replaceEmpty('application/x-ndjson')}",
-            "Delete Attributes Expression": rf"intake[.](key|type)|{LEFTOVERS}",
+            **{f"indexeddb.{name}": f"${{indexeddb.{name}:replaceEmpty(${{intake.{name}}})}}" for name in READ},
+            "Delete Attributes Expression": rf"intake[.].*|{LEFTOVERS}",
         },
         comments="The time of receipt is ours, whatever the client says. It is stamped here because packaging makes a new "
         "FlowFile with a new time. A key for a whole package is none for each FlowFile in it.",

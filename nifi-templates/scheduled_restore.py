@@ -50,10 +50,9 @@ def definition():
     it.label("3 What came out. Connect what should happen with it instead of the folder; the attributes say what it is.", 1, 3)
     it.processor(
         "Name the file", UPDATE, 0, 3,
-        {"filename": "${registry.flow:replaceAll('[^A-Za-z0-9._-]','_')}-v${registry.flow.version}-"
-         "${filename:replaceAll('[^A-Za-z0-9._%-]','_')}",
+        {"filename": "${filename:replaceAll('[^A-Za-z0-9._%-]','_')}",
          "Delete Attributes Expression": r"execution[.].*"},
-        comments="The version is in the name, so the same file is written again only with the same content.",
+        comments="Flow, version and object store are in the name, so a file is written again only with the same content.",
     )
     it.processor(
         "Write the file", "PutFile", 0, 4,

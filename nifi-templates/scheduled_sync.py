@@ -23,7 +23,7 @@ def definition():
     it.parameter("intake.folder", "./nifi-idb/in", "Watched folder; it must exist. Write under a name that begins with a dot, then rename")
     it.parameter("output.folder", "./nifi-idb/out", "Below it: rejects, confirm, dead-letter. They are made when needed")
     store_parameters(it)
-    it.parameter("database", "", "Bare records: the database's name; empty: default")
+    it.parameter("database", "", "Bare records: the database's name; empty: default. Batches that name another one are refused")
     it.parameter("object.store", "", "Bare records: the object store that they go to")
     it.parameter("key.path", "", "Bare records: where the key stands in each record")
     it.parameter("deadline", "5m", "A run gives up after this time, and is tried again")
