@@ -14,6 +14,7 @@ mod sources;
 pub mod stdin;
 mod store_url;
 mod sync;
+mod template;
 mod units;
 mod usage;
 mod verify;
@@ -74,6 +75,8 @@ pub enum Command {
     Verify(verify::Verify),
     /// Say what is configured, reachable and writable, and what is wrong
     Doctor(doctor::Doctor),
+    /// Flow definitions for NiFi: list, print, install, check
+    Template(template::Template),
     /// Print shell completions
     Completions(completions::Completions),
     /// Print a manual page
@@ -143,6 +146,7 @@ impl Command {
             Self::Sources(sources) => sources.run(start),
             Self::Verify(verify) => verify.run(start),
             Self::Doctor(doctor) => doctor.run(start),
+            Self::Template(template) => template.run(start),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

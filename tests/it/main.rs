@@ -22,4 +22,5 @@ mod registry_store;
 mod stdio;
 mod store_conformance;
 mod store_faults;
+mod templates;
 mod tidy;
