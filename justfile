@@ -20,3 +20,7 @@ deny:
 # Needs Maven, a JDK (11 to 17) and Python.
 real-registry:
     cargo test --test real_registry
+
+# Needs Python: clients that are not ours.
+clients:
+    cargo test --test clients
