@@ -25,4 +25,5 @@ mod stdio;
 mod store_cached;
 mod store_conformance;
 mod store_faults;
+mod templates;
 mod tidy;
