@@ -11,6 +11,7 @@ mod conformance;
 mod concurrency;
 mod crash;
 mod damage;
+mod esc;
 mod format_compat;
 mod git_store;
 mod pipeline;
