@@ -86,6 +86,9 @@ pub mod exit_status;
 /// Why something ended without success.
 pub mod failure;
 
+/// Bytes in memory while they are few, then in an unlinked file.
+pub mod spool;
+
 /// One refused line and why.
 pub mod rejection;
 

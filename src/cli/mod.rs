@@ -10,6 +10,7 @@ mod progress;
 mod restore;
 mod show;
 pub mod signals;
+mod sources;
 pub mod stdin;
 mod store_url;
 mod sync;
@@ -63,6 +64,10 @@ pub enum Command {
     Log(log::Log),
     /// Show one record as of a version, or the version's manifest
     Show(show::Show),
+    /// Say up to where each source's numbered changes are durable
+    ///
+    /// One JSON object a line. What a source asks before it forgets what it has sent.
+    Sources(sources::Sources),
     /// Prove that every byte of a version is there
     ///
     /// Reads all chunks and spilled values and checks them against their digests, keys and places.
@@ -78,7 +83,7 @@ pub enum Command {
 /// Runs one command line. Everything that it has to say is written when it returns.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let start = Instant::now();
-    let args: Vec<_> = args.into_iter().collect();
+    let args = without_empty_values(args);
     let result = match Cli::try_parse_from(&args) {
         Ok(cli) => cli.command.run(start),
         Err(error) => wrong_or_help(&error, &args),
@@ -87,6 +92,31 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
         output::write_failure(&failure);
         failure.status
     })
+}
+
+/// An option that is followed by an empty word counts as not given: NiFi passes a parameter without a value like that.
+/// `--name=` gives an empty value.
+fn without_empty_values(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if !args.iter().any(|arg| arg.is_empty()) {
+        return args;
+    }
+    let cli = Cli::command();
+    let command = args.get(1).and_then(|name| cli.find_subcommand(name)).unwrap_or(&cli);
+    let takes_value = |arg: &OsString| {
+        let name = arg.to_str().and_then(|arg| arg.strip_prefix("--"));
+        let mut known = command.get_arguments().filter(|known| known.get_action().takes_values());
+        name.is_some_and(|name| known.any(|known| known.get_long() == Some(name)))
+    };
+    let mut kept: Vec<OsString> = Vec::new();
+    for arg in args {
+        if arg.is_empty() && kept.last().is_some_and(takes_value) {
+            kept.pop();
+        } else {
+            kept.push(arg);
+        }
+    }
+    kept
 }
 
 fn wrong_or_help(error: &clap::Error, args: &[OsString]) -> Result<ExitStatus, Failure> {
@@ -110,6 +140,7 @@ impl Command {
             Self::Restore(restore) => restore.run(start),
             Self::Log(log) => log.run(start),
             Self::Show(show) => show.run(start),
+            Self::Sources(sources) => sources.run(start),
             Self::Verify(verify) => verify.run(start),
             Self::Doctor(doctor) => doctor.run(start),
             Self::Completions(completions) => completions.run(),

@@ -47,6 +47,7 @@ pub struct StdinReader<F = Stdin> {
     expected: Option<u64>,
     bytes: u64,
     at_end: bool,
+    error: Option<StdinError>,
 }
 
 impl StdinReader {
@@ -59,7 +60,7 @@ impl StdinReader {
 impl<F: AsFd> StdinReader<F> {
     /// Any input, with [`DEFAULT_IDLE`] and no announced length.
     pub fn new(input: F) -> Self {
-        Self { input, idle: Some(DEFAULT_IDLE), expected: None, bytes: 0, at_end: false }
+        Self { input, idle: Some(DEFAULT_IDLE), expected: None, bytes: 0, at_end: false, error: None }
     }
 
     /// Sets how long the input may be silent while it is being read; zero: for ever.
@@ -79,6 +80,16 @@ impl<F: AsFd> StdinReader<F> {
     /// How many bytes came.
     pub fn bytes_read(&self) -> u64 {
         self.bytes
+    }
+
+    /// What was wrong with how it came, if something was.
+    pub fn error(&self) -> Option<StdinError> {
+        self.error
+    }
+
+    fn fail(&mut self, kind: io::ErrorKind, error: StdinError) -> io::Error {
+        self.error = Some(error);
+        io::Error::new(kind, error)
     }
 
     /// Reads to the end and throws it away, so that the sender sees no broken pipe; gives up when the input is idle.
@@ -111,7 +122,7 @@ impl<F: AsFd> StdinReader<F> {
     }
 
     /// Waits until there is something to read, or the end.
-    fn wait(&self) -> io::Result<()> {
+    fn wait(&mut self) -> io::Result<()> {
         // The edge is where a clock may be read; only waiting counts, not what is done between reads.
         let deadline = self.idle.map(|limit| (limit, Instant::now().checked_add(limit)));
         loop {
@@ -127,7 +138,7 @@ impl<F: AsFd> StdinReader<F> {
                 Err(error) => return Err(error.into()),
                 Ok(0) => {
                     let limit = self.idle.unwrap_or_default();
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, StdinError::Idle { limit, bytes: self.bytes }));
+                    return Err(self.fail(io::ErrorKind::TimedOut, StdinError::Idle { limit, bytes: self.bytes }));
                 }
                 // Readable, at its end, or broken: reading tells which.
                 Ok(_) => return Ok(()),
@@ -151,7 +162,7 @@ impl<F: AsFd> Read for StdinReader<F> {
             Some(expected) if expected != self.bytes => {
                 let fewer = self.bytes < expected;
                 let kind = if fewer { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::InvalidData };
-                Err(io::Error::new(kind, StdinError::Count { expected, found: self.bytes }))
+                Err(self.fail(kind, StdinError::Count { expected, found: self.bytes }))
             }
             _ => Ok(0),
         }

@@ -3,10 +3,12 @@
 //! Nothing here writes to a snapshot store, and nothing is given out that a digest does not vouch for.
 
 mod error;
+mod flowfiles;
 mod log;
 mod reader;
 mod restore;
 mod show;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod utc;
@@ -15,9 +17,11 @@ mod verify;
 use std::str::FromStr;
 
 pub use error::HistoryError;
+pub use flowfiles::restore_flowfiles;
 pub use log::{LogEntry, log};
 pub use restore::{RestoreFormat, RestoreOptions, Restored, restore};
 pub use show::{RecordState, RecordVersion, ShownRecord, history_of_record, show_record};
+pub use sources::{SourceCheckpoint, sources};
 pub use verify::{Verified, verify};
 
 use crate::snapshot::id::IdError;

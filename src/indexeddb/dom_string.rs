@@ -49,6 +49,12 @@ impl DomString {
         }
     }
 
+    /// Returns a value for a FlowFile's attribute: the name itself if it is printable ASCII, else as [`Self::to_file_name`].
+    pub fn to_attribute(&self) -> String {
+        let plain = |text: &String| !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        self.to_text().filter(plain).unwrap_or_else(|| self.to_file_name())
+    }
+
     /// Returns a name for files, flows and buckets: every byte of the UTF-8 form (lone surrogates as the three bytes
     /// that WTF-8 gives them) outside `A-Z a-z 0-9 . _ -` is percent-encoded, and so is a leading dot. A result of
     /// more than 200 bytes keeps its first 160 and ends in `-` and 32 hexadecimal digits of its BLAKE3 digest.

@@ -16,6 +16,9 @@ use crate::rejection::{Rejection, code};
 /// A claimed clock may be this far ahead of the time of receipt, in milliseconds; one beyond is set back to that.
 pub const DEFAULT_SKEW_MS: i64 = 5 * 60 * 1000;
 
+/// A clock value is at most this far from 1970, in milliseconds: ECMAScript's limit.
+pub const MAX_TIME_MS: i64 = 8_640_000_000_000_000;
+
 /// A batch may hold this many `clear` and `delete-range` lines: they are kept in memory.
 pub const MAX_RANGES: usize = 10_000;
 

@@ -5,6 +5,6 @@ mod fold;
 mod record;
 mod runs;
 
-pub use batch::{Batch, DEFAULT_SKEW_MS, MAX_RANGES, NormalizeError, NormalizeOptions, normalize};
+pub use batch::{Batch, DEFAULT_SKEW_MS, MAX_RANGES, MAX_TIME_MS, NormalizeError, NormalizeOptions, normalize};
 pub use fold::{Bound, Changes, Claim, Folded, Folds, RangeChange, push_folded};
 pub use runs::{DEFAULT_MEMORY_BYTES, Runs};

@@ -6,12 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::SyncOptions;
 use super::error::SyncError;
-use super::sync::{Attempt, Planned};
-use super::walk::Counts;
-use crate::normalize::Batch;
-use crate::report::{Outcome, ReportLines, Summary};
-use crate::snapshot::FlowName;
-use crate::store::{AppendError, SnapshotStore, StoreErrorKind};
+use crate::snapshot::{FlowName, FlowVersion, RootId, StateId};
+use crate::store::{AppendError, SnapshotStore, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter};
 
 /// How often a batch is merged anew after it lost a race.
 pub const MAX_ATTEMPTS: u32 = 60;
@@ -22,54 +18,57 @@ const MAX_DOUBTS: u32 = 6;
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(400);
 
-/// Merges a batch into a flow and commits it as one version, or says that nothing differs.
-///
-/// # Errors
-///
-/// Nothing of the batch is visible then, with the one exception that the store's answer to the commit was lost and
-/// head could not be read again.
-pub fn sync(
+/// What is merged anew on each head that is met.
+pub(super) trait Round {
+    /// Plans the version after `head` and gives `writer` what is new; `None` if nothing differs. Without a writer it only
+    /// plans. Nothing is left of a round before.
+    fn plan(
+        &mut self,
+        head: Option<&StoredVersion>,
+        writer: Option<&mut (dyn VersionWriter + '_)>,
+    ) -> Result<Option<Box<VersionDraft>>, SyncError>;
+}
+
+/// The version that stands in the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stand {
+    pub(super) version: FlowVersion,
+    pub(super) root: RootId,
+    pub(super) state: StateId,
+}
+
+/// Plans and commits; gives the newest version, or `None` if there is none because nothing made one.
+pub(super) fn commit(
     store: &dyn SnapshotStore,
     flow: &FlowName,
-    batch: &Batch,
     options: &SyncOptions,
-    lines: &mut ReportLines,
-) -> Result<Summary, SyncError> {
+    round: &mut dyn Round,
+) -> Result<Option<Stand>, SyncError> {
     let mut last = String::new();
     let mut doubts = 0;
     for attempt in 1..=MAX_ATTEMPTS {
         pause(attempt, options.deadline, &last)?;
-        // Rejections of the batch stand before all else and are the caller's.
-        lines.clear()?;
         let head = store.head(flow)?;
-        let run = Attempt { store, flow, batch, options, head: head.as_ref() };
         let mut writer = if options.dry_run { None } else { Some(store.writer(flow, head.as_ref())?) };
-        let planned = run.run(writer.as_deref_mut(), lines)?;
-        let (draft, counts) = match planned {
-            Planned::Unchanged(counts) => {
-                let mut summary = summary(Outcome::Unchanged, flow, batch, &counts);
-                if let Some(head) = &head {
-                    summary.version = Some(head.manifest.version);
-                    (summary.root, summary.state) = (Some(head.manifest.root()), Some(head.state));
-                }
-                return Ok(summary);
-            }
-            Planned::Draft(draft, counts) => (draft, counts),
+        let Some(draft) = round.plan(head.as_ref(), writer.as_deref_mut())? else {
+            let stand = |head: &StoredVersion| {
+                let StoredVersion { manifest, state, .. } = head;
+                Stand { version: manifest.version, root: manifest.root(), state: *state }
+            };
+            return Ok(head.as_ref().map(stand));
         };
         let (_, state) = draft.manifest.to_text();
-        let mut summary = summary(Outcome::Committed, flow, batch, &counts);
-        summary.version = Some(draft.manifest.version);
-        (summary.root, summary.state) = (Some(draft.manifest.root()), Some(state));
-        let Some(writer) = writer else { return Ok(summary) };
+        let stand = Stand { version: draft.manifest.version, root: draft.manifest.root(), state };
+        let Some(writer) = writer else { return Ok(Some(stand)) };
         match writer.commit(&draft) {
-            Ok(_) => return Ok(summary),
+            Ok(_) => return Ok(Some(stand)),
             Err(AppendError::Lost) => last = "another writer was first".to_owned(),
             Err(AppendError::Failed(error)) => return Err(error.into()),
             Err(AppendError::Ambiguous(error)) => {
                 // Ours if and only if a version of that number has our state.
-                let stored = store.version(flow, draft.manifest.version)?;
+                let stored = store.version(flow, stand.version)?;
                 if stored.as_ref().is_some_and(|stored| stored.state == state) {
-                    return Ok(summary);
+                    return Ok(Some(stand));
                 }
                 last = error.to_string();
                 doubts += 1;
@@ -80,18 +79,6 @@ pub fn sync(
         }
     }
     Err(SyncError::Exhausted { attempts: MAX_ATTEMPTS, last })
-}
-
-fn summary(outcome: Outcome, flow: &FlowName, batch: &Batch, counts: &Counts) -> Summary {
-    Summary {
-        received: batch.received,
-        put: counts.inserted + counts.updated,
-        deleted: counts.deleted,
-        unchanged: counts.unchanged,
-        rejected: batch.rejected,
-        conflicts: counts.conflicts,
-        ..Summary::new(outcome, Some(flow.clone()))
-    }
 }
 
 /// Waits a random time that grows with the attempts; fails if the deadline would pass.

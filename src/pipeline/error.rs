@@ -89,6 +89,11 @@ impl SyncError {
         }
     }
 
+    /// Whether it is not about one batch but about the store or this machine: others would meet it too.
+    pub(super) fn concerns_all(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Temporary(_) | Self::Exhausted { .. })
+    }
+
     /// What the summary says.
     pub fn outcome(&self) -> Outcome {
         match self {

@@ -1,4 +1,7 @@
-//! One batch in, one version out.
+//! One batch in, one version out; or many FlowFiles in, one version a flow out.
+//!
+//! Every edge (standard input, HTTP, gRPC) calls [`deliver`](crate::pipeline::deliver()) for one FlowFile and
+//! [`deliver_package`](crate::pipeline::deliver_package()) for a package; what they give is the same whoever called.
 //!
 //! [`sync`](crate::pipeline::sync()) reads head, merges what the batch touches, gives new chunks to the store's writer and appends. Only
 //! `commit.rs` goes back: after a failed append it reads head again, and accepts, merges again or gives up.
@@ -8,18 +11,27 @@ use std::time::Instant;
 mod base;
 mod commit;
 mod error;
+mod group;
 mod guard;
+mod intake;
+mod package;
+mod pull;
 mod recorder;
 mod schema;
+mod single;
 pub mod sources;
+mod staging;
 mod sync;
 mod view;
 mod walk;
 
 pub use base::{BaseReader, read_whole};
-pub use commit::{MAX_ATTEMPTS, sync};
+pub use commit::MAX_ATTEMPTS;
 pub use error::SyncError;
 pub use guard::{MAX_DELETES, MAX_DELETES_PERCENT};
+pub use intake::{Delivered, IntakeOptions, Rejects, Review, deliver, deliver_hearing, disk_status};
+pub use package::{Package, deliver_package};
+pub use single::sync;
 pub use walk::Counts;
 
 /// What a known source's new epoch means.
@@ -42,6 +54,8 @@ pub struct SyncOptions {
     pub new_epoch: Option<NewEpoch>,
     /// Plan only: nothing is written.
     pub dry_run: bool,
+    /// Also report everything that changed after the batch's base and was not its source's own change.
+    pub pull: bool,
     /// No attempt begins after this.
     pub deadline: Option<Instant>,
 }

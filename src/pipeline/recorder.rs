@@ -92,18 +92,20 @@ pub(super) struct Recorder<'a, 'w, 's> {
     conflicts: ListEditor<'a>,
     lines: &'a mut ReportLines,
     version: FlowVersion,
+    report_changes: bool,
 }
 
 impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
-    /// Records into `output` and `lines`; `conflicts` are head's.
+    /// Records into `output` and `lines`; `conflicts` are head's. Lines `change` are made only if asked for.
     pub(super) fn new(
         output: &'a mut Output<'w, 's>,
         conflicts: &'a [ChunkRef],
         base: &'a BaseReader<'a>,
         lines: &'a mut ReportLines,
         version: FlowVersion,
+        report_changes: bool,
     ) -> Self {
-        Self { output, conflicts: ListEditor::new(List::Conflicts, conflicts, base), lines, version }
+        Self { output, conflicts: ListEditor::new(List::Conflicts, conflicts, base), lines, version, report_changes }
     }
 
     /// Gives the new list of conflicts.
@@ -140,6 +142,9 @@ impl MergeSink for Recorder<'_, '_, '_> {
     }
 
     fn differs(&mut self, store: &DomString, line: &Line) -> Result<(), StoreError> {
+        if !self.report_changes {
+            return Ok(());
+        }
         let mut text = Vec::new();
         line.write(store.to_canonical().as_bytes(), &mut text);
         self.report(&change_line(String::from_utf8_lossy(&text).trim_end()))

@@ -15,9 +15,9 @@ use crate::chunk::{ChunkSource, lines_of, parse_chunk};
 use crate::decode::{Mode, Sequence};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Batch, Changes, RangeChange};
-use crate::report::{ReportLines, ack_line, comment_summary};
+use crate::report::{Ack, ReportLines, comment_summary};
 use crate::snapshot::{
-    ChunkRef, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SourceId, StoreManifest,
+    ChunkRef, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SourceId, StateId, StoreManifest,
 };
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter};
 
@@ -27,15 +27,30 @@ pub(super) struct Attempt<'a> {
     pub(super) flow: &'a FlowName,
     pub(super) batch: &'a Batch,
     pub(super) options: &'a SyncOptions,
+    /// What the batch is merged into: head, or head and what batches before it in the same version made of it.
     pub(super) head: Option<&'a StoredVersion>,
+    /// The newest version that is committed.
+    pub(super) committed: Option<(FlowVersion, StateId)>,
+    /// Whether no other batch comes after it in the same version, so that a view may be that version.
+    pub(super) last: bool,
 }
 
 /// What an attempt came to.
-pub(super) enum Planned {
-    /// Nothing differs from head.
-    Unchanged(Counts),
-    /// This is to be appended.
-    Draft(Box<VersionDraft>, Counts),
+pub(super) struct Planned {
+    /// What is to be appended; nothing if nothing differs from head.
+    pub(super) draft: Option<Box<VersionDraft>>,
+    /// How many keys came out how.
+    pub(super) counts: Counts,
+    /// The object stores that differ.
+    pub(super) touched: Vec<DomString>,
+    /// What is acknowledged once it is durable.
+    pub(super) ack: Option<Ack>,
+}
+
+impl Planned {
+    fn unchanged(counts: Counts, ack: Option<Ack>) -> Self {
+        Self { draft: None, counts, touched: Vec::new(), ack }
+    }
 }
 
 /// How a batch stands to its source's history.
@@ -56,14 +71,16 @@ impl Attempt<'_> {
         let header = &self.batch.header;
         let base = BaseReader::new(self.store, self.flow, self.head);
         let before = self.head.map(|head| &head.manifest);
-        let known = before.map(|before| before.version);
+        let known = self.committed.map(|(version, _)| version);
         if let Some(claimed) = header.base.filter(|claimed| known.is_none_or(|known| *claimed > known)) {
             let head = known.map_or("no version yet".to_owned(), |known| format!("versions up to {known}"));
             return Err(SyncError::Diverged { base: claimed, flow: self.flow.clone(), head });
         }
         let mut sources = self.sources(before, &base)?;
-        let Some(standing) = self.standing(&sources, lines)? else {
-            return Ok(Planned::Unchanged(Counts { unchanged: self.batch.received, ..Counts::default() }));
+        let all_unchanged = Counts { unchanged: self.batch.received, ..Counts::default() };
+        let standing = match self.standing(&sources)? {
+            Ok(standing) => standing,
+            Err(ack) => return Ok(Planned::unchanged(all_unchanged, ack)),
         };
         let mut manifest = united(before, header)?;
         let started = manifest.clone();
@@ -76,7 +93,7 @@ impl Attempt<'_> {
             && standing.state.view.is_some()
             && header.sequence.is_none()
         {
-            return Ok(Planned::Unchanged(Counts { unchanged: self.batch.received, ..Counts::default() }));
+            return Ok(Planned::unchanged(all_unchanged, None));
         }
         let (changes, names, skip) = match &compared {
             Some(compared) => (&compared.changes, compared.names.clone(), 0),
@@ -87,7 +104,7 @@ impl Attempt<'_> {
             ),
         };
         let facts = BatchFacts {
-            version: FlowVersion::after(before.map(|before| before.version)),
+            version: FlowVersion::after(known),
             by: header.source.clone(),
             base: header.base,
             received_at: self.batch.received_at,
@@ -102,7 +119,9 @@ impl Attempt<'_> {
             })?;
         }
         let mut output = Output::new(writer, before);
-        let mut recorder = Recorder::new(&mut output, &started.conflicts, &base, lines, facts.version);
+        // Whoever pulls is told of every change, also of these.
+        let report_changes = !self.options.pull;
+        let mut recorder = Recorder::new(&mut output, &started.conflicts, &base, lines, facts.version, report_changes);
         let (counts, touched) =
             merge_all(&mut manifest, &started, changes, &names, skip, &facts, &base, &mut recorder)?;
         manifest.conflicts = recorder.finish()?;
@@ -119,7 +138,7 @@ impl Attempt<'_> {
         let differs =
             counts.changes_something() || recorded || schema_differs(&started, &manifest) || self.head.is_none();
         if !differs {
-            return Ok(Planned::Unchanged(counts));
+            return Ok(Planned::unchanged(counts, self.ack()));
         }
         if let (Some(id), None) = (&self.options.delivery, &header.sequence) {
             sources.add_delivery(id, &meta);
@@ -127,13 +146,13 @@ impl Attempt<'_> {
         manifest.sources = output.list(&List::Sources, sources.lines())?;
         self.keep_views(&sources, before, &mut manifest);
         manifest.version = facts.version;
-        manifest.previous = self.head.map(|head| head.state);
-        self.acknowledge(lines)?;
+        manifest.previous = self.committed.map(|(_, state)| state);
         let summary =
             comment_summary(counts.inserted, counts.updated, counts.deleted, &touched, header.source.as_ref());
         let (_, state) = manifest.to_text();
         let comment = format!("{summary}\n\nroot={} state={state}", manifest.root());
-        Ok(Planned::Draft(Box::new(VersionDraft { manifest, comment, timestamp_ms: self.batch.received_at }), counts))
+        let draft = Some(Box::new(VersionDraft { manifest, comment, timestamp_ms: self.batch.received_at }));
+        Ok(Planned { draft, counts, touched, ack: self.ack() })
     }
 
     fn sources(&self, before: Option<&Manifest>, base: &BaseReader<'_>) -> Result<Sources, StoreError> {
@@ -150,15 +169,15 @@ impl Attempt<'_> {
         Ok(Sources::from_lines(lines))
     }
 
-    /// `None`: all of it is committed already.
-    fn standing(&self, sources: &Sources, lines: &mut ReportLines) -> Result<Option<Standing>, SyncError> {
+    /// The inner error: all of it is committed already, up to here.
+    fn standing(&self, sources: &Sources) -> Result<Result<Standing, Option<Ack>>, SyncError> {
         let header = &self.batch.header;
         let Some(sequence) = &header.sequence else {
             let seen = self.options.delivery.as_ref().is_some_and(|id| sources.delivered(id));
             let state = header.source.as_ref().and_then(|id| sources.source(id)).unwrap_or_default();
-            return Ok((!seen).then_some(Standing { skip: 0, state }));
+            return Ok(if seen { Err(None) } else { Ok(Standing { skip: 0, state }) });
         };
-        let Some(id) = &header.source else { return Ok(Some(Standing { skip: 0, state: SourceState::default() })) };
+        let Some(id) = &header.source else { return Ok(Ok(Standing { skip: 0, state: SourceState::default() })) };
         let mut state = sources.source(id).unwrap_or_default();
         let Sequence { epoch, first, last } = sequence;
         let full = header.mode == Mode::Full;
@@ -178,21 +197,18 @@ impl Attempt<'_> {
             found = replay(Some(&state), epoch, *first, *last, full);
         }
         match found {
-            Replay::From(skip) => Ok(Some(Standing { skip, state })),
+            Replay::From(skip) => Ok(Ok(Standing { skip, state })),
             Replay::Gap(checkpoint) => Err(SyncError::Gap { id: id.clone(), checkpoint, first: *first }),
             Replay::Whole | Replay::Epoch => {
-                lines.push(&ack_line(id, epoch, state.checkpoint))?;
-                Ok(None)
+                Ok(Err(Some(Ack { source: id.clone(), epoch: epoch.clone(), checkpoint: state.checkpoint })))
             }
         }
     }
 
-    fn acknowledge(&self, lines: &mut ReportLines) -> Result<(), SyncError> {
-        if let (Some(id), Some(Sequence { epoch, last, .. })) = (&self.batch.header.source, &self.batch.header.sequence)
-        {
-            lines.push(&ack_line(id, epoch, *last))?;
-        }
-        Ok(())
+    fn ack(&self) -> Option<Ack> {
+        let header = &self.batch.header;
+        let (source, Sequence { epoch, last, .. }) = header.source.clone().zip(header.sequence.as_ref())?;
+        Some(Ack { source, epoch: epoch.clone(), checkpoint: *last })
     }
 
     fn compare(&self, state: &SourceState, before: Option<&Manifest>) -> Result<Compared, SyncError> {
@@ -269,7 +285,7 @@ impl Attempt<'_> {
             let contents = contents(&store.schema.name);
             contents.len() == store.records.len() && contents.iter().zip(&store.records).all(|(a, b)| a.is(b))
         };
-        if manifest.stores.iter().all(equal) {
+        if self.last && manifest.stores.iter().all(equal) {
             return Ok(View::Version(meta.rev));
         }
         let (records, views) = (manifest.stores.clone(), manifest.views.clone());

@@ -4,13 +4,14 @@
 //! | --- | --- | --- |
 //! | `rejected` | `line`, `message`, `offset`, `reason`, `store` | a line was refused |
 //! | `conflict` | `key`, `kind`, `rule`, `store`, `winner` | both sides changed a record |
-//! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent |
+//! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent; with `--pull` everything that changed after the batch's base and was not the source's own |
 //! | `ack` | `checkpoint`, `epoch`, `source` | a numbered batch is durable up to here |
 //! | `summary` | see [`Summary`](crate::report::Summary) | always, last; without it the run did not finish |
+//! | `package` | see [`flowfile`](crate::flowfile) | after the summaries of all FlowFiles of a package |
 //!
 //! No line holds our clock, so the same run gives the same bytes.
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 
 use serde_json::{Value, json};
 use tempfile::SpooledTempFile;
@@ -20,6 +21,7 @@ use crate::indexeddb::key::SortableKey;
 use crate::merge::Conflict;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{FlowName, FlowVersion, RootId, SourceId, StateId};
+use crate::spool::copy;
 
 /// Report lines are kept in memory up to this many bytes, then in an unlinked file.
 const MEMORY_BYTES: usize = 1024 * 1024;
@@ -46,6 +48,25 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Failed => "failed",
         }
+    }
+}
+
+/// Up to where a source's numbered changes are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The source.
+    pub source: SourceId,
+    /// Which life of it.
+    pub epoch: String,
+    /// The last number that is durable.
+    pub checkpoint: u64,
+}
+
+impl Ack {
+    /// Its line, without the line's end.
+    pub fn to_json(&self) -> String {
+        let Self { source, epoch, checkpoint } = self;
+        canonical_json(&json!({ "checkpoint": checkpoint, "epoch": epoch, "source": source.as_str(), "type": "ack" }))
     }
 }
 
@@ -76,6 +97,8 @@ pub struct Summary {
     pub conflicts: u64,
     /// Conflicts that no rule decided.
     pub parked: u64,
+    /// What a numbered batch is acknowledged up to; a line of its own in the report.
+    pub ack: Option<Ack>,
 }
 
 impl Summary {
@@ -94,6 +117,7 @@ impl Summary {
             rejected: 0,
             conflicts: 0,
             parked: 0,
+            ack: None,
         }
     }
 
@@ -144,16 +168,20 @@ impl ReportLines {
         self.spool.set_len(0)
     }
 
+    /// Adds lines that end with a line end already.
+    pub fn push_all(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.spool.write_all(lines)
+    }
+
+    /// Adds all lines of another report.
+    pub fn append(&mut self, other: &mut Self) -> io::Result<()> {
+        other.copy_to(&mut self.spool)
+    }
+
     /// Copies all lines to `out`.
     pub fn copy_to(&mut self, out: &mut dyn Write) -> io::Result<()> {
         self.spool.rewind()?;
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            match self.spool.read(&mut buffer)? {
-                0 => return Ok(()),
-                count => out.write_all(&buffer[..count])?,
-            }
-        }
+        copy(&mut self.spool, out).map(|_| ())
     }
 }
 
@@ -177,11 +205,6 @@ pub fn conflict_line(conflict: &Conflict) -> String {
 /// The line of an outcome that differs from what the source sent; `line` is a line of `indexeddb-changes/1`.
 pub fn change_line(line: &str) -> String {
     format!("{{\"line\":{line},\"type\":\"change\"}}")
-}
-
-/// The line of an acknowledgement.
-pub fn ack_line(source: &SourceId, epoch: &str, checkpoint: u64) -> String {
-    canonical_json(&json!({ "checkpoint": checkpoint, "epoch": epoch, "source": source.as_str(), "type": "ack" }))
 }
 
 /// `+12 ~3 -1 in 2 object stores, from kiosk-7`: what a version's comment begins with.

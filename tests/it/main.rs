@@ -12,6 +12,7 @@ mod concurrency;
 mod crash;
 mod damage;
 mod esc;
+mod flowfiles;
 mod format_compat;
 mod git_store;
 mod pipeline;

@@ -12,11 +12,12 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("indexeddb", &[]),
     ("flowfile", &["exit_status"]),
     ("exit_status", &[]),
     ("failure", &["exit_status", "store"]),
+    ("spool", &[]),
     ("rejection", &["indexeddb"]),
     ("snapshot", &["indexeddb"]),
     ("store", &["exit_status", "indexeddb", "snapshot"]),
@@ -24,9 +25,26 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("normalize", &["decode", "indexeddb", "rejection", "snapshot"]),
     ("merge", &["indexeddb", "normalize", "snapshot"]),
     ("chunk", &["indexeddb", "snapshot", "store"]),
-    ("report", &["indexeddb", "merge", "snapshot"]),
-    ("pipeline", &["chunk", "decode", "exit_status", "indexeddb", "merge", "normalize", "report", "snapshot", "store"]),
-    ("history", &["chunk", "exit_status", "indexeddb", "pipeline", "snapshot", "store"]),
+    ("report", &["indexeddb", "merge", "snapshot", "spool"]),
+    (
+        "pipeline",
+        &[
+            "chunk",
+            "decode",
+            "exit_status",
+            "failure",
+            "flowfile",
+            "indexeddb",
+            "merge",
+            "normalize",
+            "rejection",
+            "report",
+            "snapshot",
+            "spool",
+            "store",
+        ],
+    ),
+    ("history", &["chunk", "exit_status", "flowfile", "indexeddb", "pipeline", "snapshot", "spool", "store"]),
     ("config", &["store"]),
     (
         "cli",
@@ -43,6 +61,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "rejection",
             "report",
             "snapshot",
+            "spool",
             "store",
         ],
     ),

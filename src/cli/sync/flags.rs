@@ -1,30 +1,20 @@
-//! `nifi-idb sync`: standard input → merge → new version → report.
+//! The flags of `nifi-idb sync`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
-use super::input::{Rejects, drain_stdin, read_batch};
-use super::output::stdout;
-use super::stdin::StdinReader;
-use super::store_url::StoreArgs;
-use super::units::duration;
+use crate::cli::store_url::StoreArgs;
+use crate::cli::units::duration;
+use crate::config::DEFAULT_BUCKET;
 use crate::decode::{DEFAULT_MAX_LINE_BYTES, DecodeOptions, Input, Mode};
-use crate::exit_status::ExitStatus;
-use crate::failure::Failure;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value;
-use crate::normalize::{Batch, NormalizeOptions};
-use crate::pipeline::{NewEpoch, SyncOptions, sync};
-use crate::report::{Outcome, ReportLines, Summary};
+use crate::normalize::{MAX_TIME_MS, NormalizeOptions};
+use crate::pipeline::{IntakeOptions, NewEpoch, Review, SyncOptions};
 use crate::snapshot::SourceId;
-use crate::store::SnapshotStore;
-
-/// A clock value is at most this far from 1970, in milliseconds: ECMAScript's limit.
-const MAX_TIME_MS: i64 = 8_640_000_000_000_000;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb sync --store git:snapshots.git --database myDatabase --object-store data \
     --key-path id < records.ndjson\n\nIn NiFi (ExecuteStreamCommand) add --expect-bytes ${fileSize} --batch-id ${uuid}.";
@@ -34,11 +24,11 @@ const EXAMPLE: &str = "Example:\n  nifi-idb sync --store git:snapshots.git --dat
 #[command(after_help = EXAMPLE)]
 pub struct Sync {
     #[command(flatten)]
-    store: StoreArgs,
+    pub(super) store: StoreArgs,
 
-    /// What standard input holds: bare records, or indexeddb-changes/1
+    /// What standard input holds: bare records, indexeddb-changes/1, or packages of FlowFiles
     #[arg(long, value_enum, default_value_t = InputArg::Auto, env = "NIFI_IDB_INPUT", hide_env_values = true)]
-    input: InputArg,
+    pub(super) input: InputArg,
 
     /// Records: the object store that they go to
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_OBJECT_STORE", hide_env_values = true)]
@@ -78,12 +68,12 @@ pub struct Sync {
 
     /// How many bytes must come; another number fails the batch
     #[arg(long, value_name = "N")]
-    expect_bytes: Option<u64>,
+    pub(super) expect_bytes: Option<u64>,
 
     /// Fail if standard input is silent for this long; 0: never
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = IDLE_TEXT)]
     #[arg(env = "NIFI_IDB_IDLE", hide_env_values = true)]
-    idle: Duration,
+    pub(super) idle: Duration,
 
     /// Longest line in bytes; a longer one is rejected
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_LINE_BYTES)]
@@ -91,7 +81,7 @@ pub struct Sync {
 
     /// Names this delivery: the same id again changes nothing
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
-    batch_id: Option<String>,
+    pub(super) batch_id: Option<String>,
 
     /// When the batch was received, milliseconds since 1970 [default: now]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..=MAX_TIME_MS))]
@@ -103,15 +93,20 @@ pub struct Sync {
 
     /// Also write each rejected line's number, place and reason to this file (mode 0600)
     #[arg(long, value_name = "FILE")]
-    rejects: Option<PathBuf>,
+    pub(super) rejects: Option<PathBuf>,
 
     /// Where large inputs are sorted [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
-    temp_dir: Option<PathBuf>,
+    pub(super) temp_dir: Option<PathBuf>,
 
-    /// lines: one object a line for each reject, conflict, change, acknowledgement, then the summary
-    #[arg(long, value_enum, default_value_t = ReportArg::Lines)]
-    report: ReportArg,
+    /// lines: one object a line for each reject, conflict, change, acknowledgement, then the summary; flowfile-v3: FlowFiles
+    /// with attributes [default: lines; flowfile-v3 for packages]
+    #[arg(long, value_enum)]
+    pub(super) report: Option<ReportArg>,
+
+    /// Also report, as change lines, everything that changed after the batch's base and was not the source's own
+    #[arg(long)]
+    pull: bool,
 
     /// Exit with 3 if there are lines rejected, or conflicts that no rule decided
     #[arg(long, value_enum)]
@@ -127,7 +122,7 @@ pub struct Sync {
 
     /// Say what would be done, and write nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// [`super::stdin::DEFAULT_IDLE`] as a flag's value.
@@ -136,14 +131,17 @@ const IDLE_TEXT: &str = "60s";
 /// [`crate::normalize::DEFAULT_SKEW_MS`] as a flag's value.
 const SKEW_TEXT: &str = "5m";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum InputArg {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum InputArg {
     /// What the first line looks like
     Auto,
     /// Bare NDJSON; needs --object-store and --key-path or --key-field
     Records,
     /// indexeddb-changes/1
     Changes,
+    /// FlowFiles with attributes, as PackageFlowFile and MergeContent write them
+    #[value(name = "flowfile-v3")]
+    FlowFileV3,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -153,9 +151,11 @@ enum ModeArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ReportArg {
+pub(super) enum ReportArg {
     Lines,
     Summary,
+    #[value(name = "flowfile-v3")]
+    FlowFileV3,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -171,48 +171,9 @@ enum NewEpochArg {
     Mirror,
 }
 
-/// How the merge ended: the summary, and why it failed if it did.
-struct Ended {
-    summary: Summary,
-    failure: Option<Failure>,
-}
-
 impl Sync {
-    /// Runs the command.
-    pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
-        let (store, mut rejects) = self.open(start).inspect_err(|_| drain_stdin())?;
-        let mut lines = ReportLines::default();
-        let ended = match self.read(&mut rejects) {
-            Ok(batch) => self.merge(&*store, &batch, start, &mut lines),
-            Err(failure) => Ended { summary: self.summary_of_failure(Outcome::Failed), failure: Some(failure) },
-        };
-        if ended.failure.is_some() {
-            // What was about to happen did not.
-            lines = ReportLines::default();
-        }
-        let written = self.write(&ended.summary, &mut rejects.lines, &mut lines);
-        match (ended.failure, written) {
-            (Some(failure), _) => Err(failure),
-            (None, Err(failure)) => Err(self.unheard(failure, &ended.summary)),
-            (None, Ok(())) => Ok(self.status(&ended.summary)),
-        }
-    }
-
-    /// Checks everything that can be checked before the first byte is read.
-    fn open(&self, start: Instant) -> Result<(Box<dyn SnapshotStore>, Rejects), Failure> {
-        if self.store.flow.is_some() || self.store.bucket.is_some() {
-            self.store.flow_name("any")?;
-        }
-        if let Some(folder) = self.temp_dir.as_ref().filter(|folder| !folder.is_dir()) {
-            return Err(Failure::usage(format!("--temp-dir {}: no such folder", folder.display())));
-        }
-        let store = self.store.open(start)?;
-        Ok((store, Rejects::new(self.rejects.as_deref())?))
-    }
-
-    fn read(&self, rejects: &mut Rejects) -> Result<Batch, Failure> {
-        let input = StdinReader::stdin().idle(self.idle);
-        let input = self.expect_bytes.into_iter().fold(input, StdinReader::expect_bytes);
+    /// What the flags say of every FlowFile.
+    pub(super) fn options(&self, start: Instant) -> IntakeOptions {
         let paths = match self.key_path.as_slice() {
             [] => None,
             [path] => Some(KeyPath::Path(path.as_str().into())),
@@ -220,7 +181,7 @@ impl Sync {
         };
         let decode = DecodeOptions {
             input: match self.input {
-                InputArg::Auto => Input::Auto,
+                InputArg::Auto | InputArg::FlowFileV3 => Input::Auto,
                 InputArg::Records => Input::Records,
                 InputArg::Changes => Input::Changes,
             },
@@ -237,17 +198,13 @@ impl Sync {
             max_line_bytes: self.max_line_bytes,
             ..DecodeOptions::default()
         };
-        let options = NormalizeOptions {
+        let normalize = NormalizeOptions {
             skew_ms: i64::try_from(self.skew.as_millis()).unwrap_or(MAX_TIME_MS),
             temp_folder: self.temp_dir.clone(),
             values: value::Options { plain: self.plain_json, big_integers: self.big_integers },
             ..NormalizeOptions::received_at(self.received_at.unwrap_or_else(now_ms))
         };
-        read_batch(input, decode, &options, rejects)
-    }
-
-    fn merge(&self, store: &dyn SnapshotStore, batch: &Batch, start: Instant, lines: &mut ReportLines) -> Ended {
-        let options = SyncOptions {
+        let sync = SyncOptions {
             delivery: self.batch_id.clone(),
             confirm: self.confirm.clone(),
             new_epoch: self.new_epoch.map(|answer| match answer {
@@ -255,66 +212,15 @@ impl Sync {
                 NewEpochArg::Mirror => NewEpoch::Mirror,
             }),
             dry_run: self.dry_run,
+            pull: self.pull,
             deadline: self.store.deadline_at(start),
         };
-        let flow = match self.store.flow_name(&batch.header.schema.name.to_file_name()) {
-            Ok(flow) => flow,
-            Err(failure) => {
-                return Ended { summary: self.summary_of_failure(Outcome::Failed), failure: Some(failure) };
-            }
+        let review = Review {
+            rejects: matches!(self.fail_on, Some(FailOn::Rejects | FailOn::Any)),
+            conflicts: matches!(self.fail_on, Some(FailOn::Conflicts | FailOn::Any)),
         };
-        match sync(store, &flow, batch, &options, lines) {
-            Ok(summary) => Ended { summary, failure: None },
-            Err(error) => {
-                let mut summary = Summary::new(error.outcome(), Some(flow));
-                (summary.received, summary.rejected) = (batch.received, batch.rejected);
-                Ended { summary, failure: Some(Failure::new(error.exit_status(), error.to_string())) }
-            }
-        }
-    }
-
-    /// The summary of a batch that was not read: the flow is known only if a flag names it.
-    fn summary_of_failure(&self, outcome: Outcome) -> Summary {
-        let flow = self.store.flow.as_ref().or(self.database.as_ref());
-        let name = flow.and_then(|_| {
-            let database = crate::indexeddb::dom_string::DomString::from(self.database.as_deref().unwrap_or_default());
-            self.store.flow_name(&database.to_file_name()).ok()
-        });
-        Summary::new(outcome, name)
-    }
-
-    fn write(&self, summary: &Summary, rejects: &mut ReportLines, lines: &mut ReportLines) -> Result<(), Failure> {
-        let mut out = stdout()?;
-        let mut write = || {
-            if self.report == ReportArg::Lines {
-                rejects.copy_to(&mut out)?;
-                lines.copy_to(&mut out)?;
-            }
-            writeln!(out, "{}", summary.to_json())?;
-            out.flush()
-        };
-        write().map_err(|error| Failure::output(&error))
-    }
-
-    /// The batch is in, but nobody heard: the same FlowFile will come again.
-    fn unheard(&self, failure: Failure, summary: &Summary) -> Failure {
-        match (summary.outcome, summary.version) {
-            (Outcome::Committed, Some(version)) if !self.dry_run => failure.hint(format!(
-                "version {version} is written; sent again with the same --batch-id or sequence, the batch changes nothing"
-            )),
-            _ => failure,
-        }
-    }
-
-    fn status(&self, summary: &Summary) -> ExitStatus {
-        let (rejects, conflicts) = (summary.rejected > 0, summary.parked > 0);
-        let review = match self.fail_on {
-            None => false,
-            Some(FailOn::Rejects) => rejects,
-            Some(FailOn::Conflicts) => conflicts,
-            Some(FailOn::Any) => rejects || conflicts,
-        };
-        if review { ExitStatus::Review } else { ExitStatus::Done }
+        let bucket = self.store.bucket.clone().unwrap_or_else(|| DEFAULT_BUCKET.to_owned());
+        IntakeOptions { bucket, flow: self.store.flow.clone(), decode, normalize, sync, review }
     }
 }
 

@@ -1,0 +1,42 @@
+//! `nifi-idb sources`: up to where each source's changes are durable.
+
+use std::time::Instant;
+
+use clap::Args;
+
+use super::output::print;
+use super::store_url::StoreArgs;
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::history;
+use crate::snapshot::SourceId;
+
+const EXAMPLE: &str = "Example:\n  nifi-idb sources --store git:snapshots.git --flow myDatabase --source kiosk-7";
+
+/// The flags of `sources`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub struct Sources {
+    #[command(flatten)]
+    store: StoreArgs,
+
+    /// This source only; one that is not known has checkpoint 0
+    #[arg(long, value_name = "ID")]
+    source: Option<SourceId>,
+}
+
+impl Sources {
+    /// Runs the command.
+    pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+        let store = self.store.open(start)?;
+        let flow = match (&self.store.flow, &self.source) {
+            // A source may ask before there is anything.
+            (Some(flow), Some(_)) => self.store.flow_name(flow)?,
+            _ => self.store.existing_flow(&*store)?,
+        };
+        let sources = history::sources(&*store, &flow, self.source.as_ref())?;
+        let lines: String = sources.iter().map(|source| source.to_json() + "\n").collect();
+        print(&lines)?;
+        Ok(ExitStatus::Done)
+    }
+}

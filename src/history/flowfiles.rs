@@ -1,0 +1,67 @@
+//! Gives a version back as FlowFiles, one an object store: what a flow puts where it is wanted.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::{HistoryError, RestoreFormat, RestoreOptions, Restored, restore};
+use crate::flowfile::{Attributes, write_head};
+use crate::indexeddb::dom_string::DomString;
+use crate::snapshot::FlowName;
+use crate::spool::Spool;
+use crate::store::{SnapshotStore, StoredVersion};
+
+/// Writes a package a object store to `out`; each content is a whole batch of `indexeddb-changes/1` of that object store.
+///
+/// A content's length stands before it, so each is kept in a temporary file of `folder` until it is whole: nothing of an
+/// object store that is damaged is written.
+///
+/// # Errors
+///
+/// As [`restore`].
+pub fn restore_flowfiles(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    only: Option<&DomString>,
+    folder: Option<&Path>,
+    out: &mut dyn Write,
+) -> Result<Restored, HistoryError> {
+    let names: Vec<DomString> = match only {
+        Some(name) => vec![name.clone()],
+        None => version.manifest.stores.iter().map(|store| store.schema.name.clone()).collect(),
+    };
+    let mut total = Restored::default();
+    for name in names {
+        let options = RestoreOptions { format: RestoreFormat::Changes, object_store: Some(name.clone()) };
+        let mut spool = Spool::new(folder);
+        let mut written = Err(HistoryError::Usage(String::new()));
+        let content = spool.append_with(|mut spool| {
+            written = restore(store, flow, version, &options, &mut spool);
+            Ok(())
+        })?;
+        let written = written?;
+        write_head(&attributes(flow, version, &name, written.records), content.bytes, out)?;
+        spool.copy_to(content, out)?;
+        total.records += written.records;
+        total.bytes += written.bytes;
+    }
+    out.flush()?;
+    Ok(total)
+}
+
+fn attributes(flow: &FlowName, version: &StoredVersion, name: &DomString, records: u64) -> Attributes {
+    let number = version.manifest.version;
+    let all = [
+        ("filename", format!("{}-{number}-{}.ndjson", flow.flow(), name.to_file_name())),
+        ("indexeddb.database", version.manifest.database.to_attribute()),
+        ("indexeddb.object.store", name.to_attribute()),
+        ("mime.type", "application/x-ndjson".to_owned()),
+        ("record.count", records.to_string()),
+        ("registry.bucket", flow.bucket().to_owned()),
+        ("registry.flow", flow.flow().to_owned()),
+        ("registry.flow.version", number.to_string()),
+        ("sync.root", version.manifest.root().to_string()),
+        ("sync.state", version.state.to_string()),
+    ];
+    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

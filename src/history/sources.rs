@@ -1,0 +1,80 @@
+//! What is kept of each source: up to where its changes are durable.
+
+use serde_json::{Value, json};
+
+use super::HistoryError;
+use super::reader::VersionReader;
+use crate::pipeline::sources::Sources;
+use crate::snapshot::manifest::canonical_json;
+use crate::snapshot::{FlowName, FlowVersion, Line, LineState, List, SourceId};
+use crate::store::SnapshotStore;
+
+/// One source as of a flow's newest version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceCheckpoint {
+    /// The source.
+    pub source: SourceId,
+    /// Which life of it; `None` if it does not number its changes, or is not known.
+    pub epoch: Option<String>,
+    /// The last number that is durable; 0 before the first.
+    pub checkpoint: u64,
+    /// The newest version; `None` if there is none yet.
+    pub version: Option<FlowVersion>,
+}
+
+impl SourceCheckpoint {
+    /// Canonical JSON with the members `checkpoint`, `epoch` (or null), `source`, `type`, `version` (or null); without
+    /// line end.
+    pub fn to_json(&self) -> String {
+        canonical_json(&json!({
+            "checkpoint": self.checkpoint,
+            "epoch": self.epoch,
+            "source": self.source.as_str(),
+            "type": "source",
+            "version": self.version.map_or(Value::Null, |version| version.get().into()),
+        }))
+    }
+}
+
+/// Reads what is kept of all sources, or of one. A source that is not known, and a flow that is not there yet, have a
+/// checkpoint of 0: that is what a source asks before its first batch.
+///
+/// # Errors
+///
+/// [`HistoryError::Store`] if something cannot be read or is damaged.
+pub fn sources(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    only: Option<&SourceId>,
+) -> Result<Vec<SourceCheckpoint>, HistoryError> {
+    let unknown =
+        |source: &SourceId, version| SourceCheckpoint { source: source.clone(), epoch: None, checkpoint: 0, version };
+    let Some(head) = store.head(flow)? else {
+        return Ok(only.iter().map(|source| unknown(source, None)).collect());
+    };
+    let reader = VersionReader { store, flow, version: &head };
+    let mut lines: Vec<Line> = Vec::new();
+    for chunk in &head.manifest.sources {
+        for mut line in reader.chunk(&List::Sources, chunk)?.lines {
+            if let Some(value) = reader.whole(&line.state)? {
+                line.state = LineState::Put(value);
+            }
+            lines.push(line);
+        }
+    }
+    let version = Some(head.manifest.version);
+    let known = Sources::from_lines(lines);
+    let checkpoint = |(source, state): (SourceId, crate::pipeline::sources::SourceState)| SourceCheckpoint {
+        source,
+        epoch: state.epoch,
+        checkpoint: state.checkpoint,
+        version,
+    };
+    Ok(match only {
+        None => known.all().into_iter().map(checkpoint).collect(),
+        Some(source) => {
+            let state = known.source(source).map(|state| checkpoint((source.clone(), state)));
+            vec![state.unwrap_or_else(|| unknown(source, version))]
+        }
+    })
+}

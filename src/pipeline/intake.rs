@@ -1,0 +1,369 @@
+//! One FlowFile in: its attributes settle what the options leave open, its content is decoded, merged and committed, and
+//! whatever happens is a verdict, never a panic and never silence.
+
+use std::io::{self, Read};
+
+use super::error::SyncError;
+use super::{SyncOptions, sync};
+use crate::decode::{BatchHeader, DecodeError, DecodeOptions, Decoder, Input, Mode};
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::flowfile::Attributes;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::KeyPath;
+use crate::normalize::{Batch, NormalizeError, NormalizeOptions, normalize};
+use crate::rejection::Rejection;
+use crate::report::{Outcome, ReportLines, Summary};
+use crate::snapshot::FlowName;
+use crate::snapshot::SourceId;
+
+/// `sync.error` has at most this many characters.
+const MAX_ERROR_CHARS: usize = 1_000;
+
+/// The media type of a report.
+const REPORT_TYPE: &str = "application/x-ndjson";
+
+/// When a batch that is done asks for a person's review: exit status 3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Review {
+    /// If lines were rejected.
+    pub rejects: bool,
+    /// If conflicts were parked.
+    pub conflicts: bool,
+}
+
+/// What configuration says of every FlowFile of a call.
+#[derive(Clone, Debug)]
+pub struct IntakeOptions {
+    /// The bucket.
+    pub bucket: String,
+    /// The flow; else the database's name.
+    pub flow: Option<String>,
+    /// What the content leaves open.
+    pub decode: DecodeOptions,
+    /// How values are read, and when the FlowFile was received.
+    pub normalize: NormalizeOptions,
+    /// What the caller says beside the batch.
+    pub sync: SyncOptions,
+    /// When to end with 3.
+    pub review: Review,
+}
+
+/// How one FlowFile ended.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The report's last line.
+    pub summary: Summary,
+    /// What the process would have ended with for this FlowFile alone.
+    pub status: ExitStatus,
+    /// Why it is not done.
+    pub failure: Option<Failure>,
+    /// What `confirm` takes, where the guard refused.
+    pub plan: Option<String>,
+    /// Changes of the source are missing: it may send them, or a full batch.
+    pub resync: bool,
+    database: Option<DomString>,
+    object_store: Option<DomString>,
+    source: Option<SourceId>,
+}
+
+/// How one FlowFile ended, and its report.
+#[derive(Debug)]
+pub struct Delivered {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// All lines, the summary last.
+    pub report: ReportLines,
+}
+
+/// Hears of rejected lines while they are found, beside the report.
+pub trait Rejects {
+    /// Hears of one.
+    ///
+    /// # Errors
+    ///
+    /// One that it cannot keep: the batch fails, nothing is written.
+    fn hear(&mut self, rejection: &Rejection) -> io::Result<()>;
+
+    /// There are no more; called before anything is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::hear`].
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+impl Rejects for () {
+    fn hear(&mut self, _rejection: &Rejection) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes one batch that is not packaged. What it gives says all: it never fails otherwise.
+pub fn deliver<R: Read>(
+    store: &dyn crate::store::SnapshotStore,
+    options: &IntakeOptions,
+    attributes: &Attributes,
+    content: R,
+) -> Delivered {
+    deliver_hearing(store, options, attributes, content, &mut ())
+}
+
+/// As [`deliver`]; `rejects` hears of every line that is refused.
+pub fn deliver_hearing<R: Read>(
+    store: &dyn crate::store::SnapshotStore,
+    options: &IntakeOptions,
+    attributes: &Attributes,
+    content: R,
+    rejects: &mut dyn Rejects,
+) -> Delivered {
+    let (mut report, mut lines) = (ReportLines::default(), ReportLines::default());
+    let settled = options.settled(attributes);
+    let verdict = match &settled {
+        Err(failure) => Verdict::failed(None, None, options.review, failure.clone()),
+        Ok(options) => {
+            let (header, batch) = options.read(content, &mut report, rejects);
+            let flow = options.flow_of(header.as_ref());
+            match (batch, flow) {
+                (Err(failure), flow) => Verdict::failed(header.as_ref(), flow.ok(), options.review, failure),
+                (Ok(_), Err(failure)) => Verdict::failed(header.as_ref(), None, options.review, failure),
+                (Ok(batch), Ok(flow)) => {
+                    let result = sync(store, &flow, &batch, &options.sync, &mut lines);
+                    Verdict::of(&batch.header, &flow, options.review, result, (batch.received, batch.rejected))
+                }
+            }
+        }
+    };
+    Delivered { report: whole(report, lines, &verdict), verdict }
+}
+
+/// Rejects, then what happened, then the summary. What was about to happen in a batch that failed did not.
+fn whole(mut rejects: ReportLines, mut lines: ReportLines, verdict: &Verdict) -> ReportLines {
+    let mut add = || {
+        if verdict.failure.is_none() {
+            rejects.append(&mut lines)?;
+        }
+        rejects.push(&verdict.summary.to_json())
+    };
+    match add() {
+        Ok(()) => rejects,
+        // A report without its last line says: not finished.
+        Err(_) => ReportLines::default(),
+    }
+}
+
+impl IntakeOptions {
+    /// The options of one FlowFile: its attributes say what is left open.
+    pub(super) fn settled(&self, attributes: &Attributes) -> Result<Self, Failure> {
+        let mut settled = self.clone();
+        let decode = &mut settled.decode;
+        let wrong = |name: &str, expected: &str| Failure::usage(format!("attribute {name} must be {expected}"));
+        if let Some(text) = attributes.get("indexeddb.input") {
+            decode.input = match text {
+                "records" => Input::Records,
+                "changes" => Input::Changes,
+                _ => return Err(wrong("indexeddb.input", "records or changes")),
+            };
+        }
+        if let Some(text) = attributes.get("indexeddb.mode") {
+            decode.mode = Some(match text {
+                "delta" => Mode::Delta,
+                "full" => Mode::Full,
+                _ => return Err(wrong("indexeddb.mode", "delta or full")),
+            });
+        }
+        if let Some(text) = attributes.get("indexeddb.database") {
+            decode.database = Some(text.into());
+        }
+        if let Some(text) = attributes.get("indexeddb.database.version") {
+            let expected = || wrong("indexeddb.database.version", "a number from 1");
+            decode.database_version = Some(text.parse().map_err(|_| expected())?);
+        }
+        if let Some(text) = attributes.get("indexeddb.object.store") {
+            decode.object_store = Some(text.into());
+        }
+        let (path, field) = (attributes.get("indexeddb.key.path"), attributes.get("indexeddb.key.field"));
+        if path.is_some() || field.is_some() {
+            decode.key_path = path.map(key_path).transpose()?;
+            decode.key_field = field.map(str::to_owned);
+        }
+        if let Some(text) = attributes.get("indexeddb.source") {
+            let expected = || wrong("indexeddb.source", "1 to 64 of A-Z a-z 0-9 . _ : -");
+            let source: SourceId = text.parse().map_err(|_| expected())?;
+            if decode.source.as_ref().is_some_and(|known| *known != source) {
+                return Err(Failure::usage("attribute indexeddb.source names another source than the options"));
+            }
+            decode.source = Some(source);
+        }
+        if let Some(text) = attributes.get("indexeddb.received.at") {
+            let expected = || wrong("indexeddb.received.at", "milliseconds since 1970");
+            let at = text.parse().ok().filter(|at| (0..=crate::normalize::MAX_TIME_MS).contains(at));
+            settled.normalize.received_at = at.ok_or_else(expected)?;
+        }
+        if let Some(id) = attributes.get("uuid") {
+            settled.sync.delivery = Some(id.to_owned());
+        }
+        Ok(settled)
+    }
+
+    /// Reads and normalizes a content whole. The header is there if it could be read, however the rest went.
+    pub(super) fn read<R: Read>(
+        &self,
+        content: R,
+        report: &mut ReportLines,
+        rejects: &mut dyn Rejects,
+    ) -> (Option<BatchHeader>, Result<Batch, Failure>) {
+        let mut decoder = match Decoder::open(content, self.decode.clone()) {
+            Ok(decoder) => decoder,
+            Err(error) => return (None, Err(explain(&error.into()))),
+        };
+        let header = decoder.header().clone();
+        let mut hear = |rejection: &Rejection| {
+            report.push(&rejection.to_json())?;
+            rejects.hear(rejection)
+        };
+        let batch = normalize(&mut decoder, &self.normalize, &mut hear)
+            .and_then(|batch| rejects.finish().map_err(NormalizeError::Temporary).map(|()| batch));
+        (Some(header), batch.map_err(|error| explain(&error)))
+    }
+
+    /// Where a batch goes; without its header, as far as the options say it.
+    pub(super) fn flow_of(&self, header: Option<&BatchHeader>) -> Result<FlowName, Failure> {
+        let database = header.map(|header| &header.schema.name).or(self.decode.database.as_ref());
+        let name = self.flow.clone().or_else(|| database.map(DomString::to_file_name));
+        let name = name.ok_or_else(|| Failure::usage("nothing says which flow: give --flow or --database"))?;
+        FlowName::new(&self.bucket, &name).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))
+    }
+}
+
+fn key_path(text: &str) -> Result<KeyPath, Failure> {
+    if !text.starts_with('[') {
+        return Ok(KeyPath::Path(text.into()));
+    }
+    let paths: Vec<String> = serde_json::from_str(text)
+        .map_err(|_| Failure::usage("attribute indexeddb.key.path must be a path, or a JSON array of paths"))?;
+    Ok(KeyPath::Paths(paths.iter().map(|path| path.as_str().into()).collect()))
+}
+
+/// What a full disk, or a folder that is not there, ends a run with: the one may be emptied, the other is a wrong setting.
+pub fn disk_status(error: &io::Error) -> ExitStatus {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => ExitStatus::Usage,
+        _ => ExitStatus::Transient,
+    }
+}
+
+fn explain(error: &NormalizeError) -> Failure {
+    let status = match error {
+        NormalizeError::Decode(error) => error.exit_status(),
+        NormalizeError::Temporary(error) => disk_status(error),
+    };
+    let failure = Failure::new(status, error.to_string());
+    if status == ExitStatus::Input { failure.hint("nothing was written") } else { failure }
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Self {
+        Self::new(error.exit_status(), error.to_string())
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        explain(&error.into())
+    }
+}
+
+impl Verdict {
+    /// Nothing of it was merged.
+    pub(super) fn failed(
+        header: Option<&BatchHeader>,
+        flow: Option<FlowName>,
+        review: Review,
+        failure: Failure,
+    ) -> Self {
+        Self::new(header, Summary::new(Outcome::Failed, flow), review, Some(failure))
+    }
+
+    /// It was merged, or refused; `lines` are how many change lines came, and how many of them were rejected.
+    pub(super) fn of(
+        header: &BatchHeader,
+        flow: &FlowName,
+        review: Review,
+        result: Result<Summary, SyncError>,
+        lines: (u64, u64),
+    ) -> Self {
+        let error = match result {
+            Ok(summary) => return Self::new(Some(header), summary, review, None),
+            Err(error) => error,
+        };
+        let mut summary = Summary::new(error.outcome(), Some(flow.clone()));
+        (summary.received, summary.rejected) = lines;
+        let plan = if let SyncError::Guard { plan, .. } = &error { Some(plan.clone()) } else { None };
+        let resync = matches!(error, SyncError::Gap { .. });
+        Self { plan, resync, ..Self::new(Some(header), summary, review, Some(error.into())) }
+    }
+
+    fn new(header: Option<&BatchHeader>, summary: Summary, review: Review, failure: Option<Failure>) -> Self {
+        let ask = (review.rejects && summary.rejected > 0) || (review.conflicts && summary.parked > 0);
+        let done = if ask { ExitStatus::Review } else { ExitStatus::Done };
+        let only = header.map(|header| header.schema.stores.as_slice());
+        Self {
+            status: failure.as_ref().map_or(done, |failure| failure.status),
+            database: header.map(|header| header.schema.name.clone()),
+            object_store: if let Some([store]) = only { Some(store.name.clone()) } else { None },
+            source: header.and_then(|header| header.source.clone()),
+            plan: None,
+            resync: false,
+            summary,
+            failure,
+        }
+    }
+
+    /// Whether the batch is in the store, or was there before.
+    pub fn is_done(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    /// What `FLOWFILE.md` says is written.
+    pub fn attributes(&self) -> Attributes {
+        let Self { summary, failure, .. } = self;
+        let number = |number: u64| Some(number.to_string());
+        let done = |text: Option<String>| text.filter(|_| self.is_done());
+        let error = failure.as_ref().map(|failure| ascii(&failure.message).chars().take(MAX_ERROR_CHARS).collect());
+        let all: [(&str, Option<String>); 23] = [
+            ("indexeddb.database", self.database.as_ref().map(DomString::to_attribute)),
+            ("indexeddb.object.store", self.object_store.as_ref().map(DomString::to_attribute)),
+            ("indexeddb.source", self.source.as_ref().map(ToString::to_string)),
+            ("mime.type", done(Some(REPORT_TYPE.to_owned()))),
+            ("registry.bucket", summary.flow.as_ref().map(|flow| flow.bucket().to_owned())),
+            ("registry.flow", summary.flow.as_ref().map(|flow| flow.flow().to_owned())),
+            ("registry.flow.version", done(summary.version.map(|version| version.to_string()))),
+            ("sync.checkpoint", summary.ack.as_ref().map(|ack| ack.checkpoint.to_string())),
+            ("sync.conflicts", number(summary.conflicts)),
+            ("sync.deleted", number(summary.deleted)),
+            ("sync.epoch", summary.ack.as_ref().map(|ack| ack.epoch.clone())),
+            ("sync.error", error),
+            ("sync.outcome", Some(summary.outcome.name().to_owned())),
+            ("sync.parked", number(summary.parked)),
+            ("sync.plan", self.plan.clone()),
+            ("sync.put", number(summary.put)),
+            ("sync.received", number(summary.received)),
+            ("sync.rejected", number(summary.rejected)),
+            ("sync.resync", self.resync.then(|| "true".to_owned())),
+            ("sync.root", done(summary.root.map(|root| root.to_string()))),
+            ("sync.state", done(summary.state.map(|state| state.to_string()))),
+            ("sync.status", number(self.status as u64)),
+            ("sync.unchanged", number(summary.unchanged)),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+}
+
+fn ascii(text: &str) -> String {
+    text.chars().map(|char| if matches!(char, ' '..='~') { char } else { '?' }).collect()
+}

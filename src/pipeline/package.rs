@@ -1,0 +1,296 @@
+//! Many FlowFiles in: grouped by flow, one version each; every one ends with a verdict of its own. `FLOWFILE.md` is the page.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+
+use serde_json::json;
+
+use super::group::{Batches, sync_group};
+use super::intake::{IntakeOptions, Verdict, disk_status};
+use crate::decode::{BatchHeader, Decoder};
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::flowfile::{Attributes, PackageError, PackageReader, write_head};
+use crate::normalize::Batch;
+use crate::report::{Outcome, ReportLines};
+use crate::snapshot::FlowName;
+use crate::snapshot::manifest::canonical_json;
+use crate::spool::{Place, Spool};
+use crate::store::SnapshotStore;
+
+/// FlowFiles with how each ended.
+#[derive(Debug)]
+pub struct Package {
+    entries: Vec<Entry>,
+    contents: Spool,
+    reports: Spool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    attributes: Attributes,
+    content: Place,
+    /// Lines that were rejected: where they lie among the reports.
+    rejects: Place,
+    /// How many lines came, and how many were rejected.
+    lines: (u64, u64),
+    /// The whole report.
+    report: Place,
+    ended: Option<Verdict>,
+}
+
+/// What is known of a FlowFile before it is merged.
+struct Peeked {
+    place: usize,
+    options: IntakeOptions,
+    header: BatchHeader,
+}
+
+/// Takes a stream of packages: one version per flow, and a verdict for every FlowFile.
+///
+/// # Errors
+///
+/// Framing is lost, or the stream could not be read or kept: nothing was written then.
+pub fn deliver_package<R: Read>(
+    store: &dyn SnapshotStore,
+    options: &IntakeOptions,
+    input: R,
+) -> Result<Package, Failure> {
+    let folder = options.normalize.temp_folder.as_deref();
+    let mut package = Package { entries: Vec::new(), contents: Spool::new(folder), reports: Spool::new(folder) };
+    package.take_in(input)?;
+    for (flow, members) in package.groups(options) {
+        package.merge(store, options, &flow, members)?;
+    }
+    Ok(package)
+}
+
+fn framing(error: &PackageError) -> Failure {
+    Failure::new(ExitStatus::Input, error.to_string()).hint("nothing was written")
+}
+
+fn temporary(error: &io::Error) -> Failure {
+    Failure::new(disk_status(error), format!("temporary file of the package (see --temp-dir): {error}"))
+}
+
+impl Package {
+    fn take_in<R: Read>(&mut self, input: R) -> Result<(), Failure> {
+        let mut reader = PackageReader::new(input);
+        while let Some(head) = reader.next_head().map_err(|error| framing(&error))? {
+            let mut lost = None;
+            let content = self.contents.append_with(|out| match reader.content(&head, out) {
+                Ok(result) => result,
+                Err(error) => {
+                    lost = Some(framing(&error));
+                    Ok(())
+                }
+            });
+            if let Some(failure) = lost {
+                return Err(failure);
+            }
+            let content = content.map_err(|error| temporary(&error))?;
+            let (rejects, report) = (Place::default(), Place::default());
+            let entry = Entry { attributes: head.attributes, content, rejects, lines: (0, 0), report, ended: None };
+            self.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// The FlowFiles that can be merged, by flow, in the order in which they are.
+    fn groups(&mut self, options: &IntakeOptions) -> Vec<(FlowName, Vec<Peeked>)> {
+        let mut groups: BTreeMap<FlowName, Vec<Peeked>> = BTreeMap::new();
+        for place in 0..self.entries.len() {
+            match self.peek(place, options) {
+                Ok((flow, peeked)) => groups.entry(flow).or_default().push(peeked),
+                Err(verdict) => self.entries[place].ended = Some(*verdict),
+            }
+        }
+        for members in groups.values_mut() {
+            members.sort_by(|a, b| order(a).cmp(&order(b)));
+        }
+        groups.into_iter().collect()
+    }
+
+    fn peek(&mut self, place: usize, options: &IntakeOptions) -> Result<(FlowName, Peeked), Box<Verdict>> {
+        let fail = |header: Option<&BatchHeader>, flow: Option<FlowName>, failure: Failure| {
+            Box::new(Verdict::failed(header, flow, options.review, failure))
+        };
+        let Entry { attributes, content, .. } = &self.entries[place];
+        let options = options.settled(attributes).map_err(|failure| fail(None, None, failure))?;
+        let reader = self.contents.reader(*content).map_err(|error| fail(None, None, temporary(&error)))?;
+        let header = match Decoder::open(reader, options.decode.clone()) {
+            Ok(decoder) => decoder.header().clone(),
+            Err(error) => return Err(fail(None, options.flow_of(None).ok(), error.into())),
+        };
+        let flow = options.flow_of(Some(&header)).map_err(|failure| fail(Some(&header), None, failure))?;
+        Ok((flow, Peeked { place, options, header }))
+    }
+
+    fn merge(
+        &mut self,
+        store: &dyn SnapshotStore,
+        options: &IntakeOptions,
+        flow: &FlowName,
+        members: Vec<Peeked>,
+    ) -> Result<(), Failure> {
+        let folder = options.normalize.temp_folder.clone();
+        let mut group = Members { package: self, members: &members };
+        let result = sync_group(store, flow, &mut group, &options.sync, folder);
+        let (ended, mut lines) = match result {
+            Ok((ended, lines)) => (ended.into_iter().map(Some).collect::<Vec<_>>(), lines),
+            Err(error) => {
+                // It concerns all that have not failed by themselves.
+                let failure = Failure::from(error);
+                for Peeked { place, header, .. } in &members {
+                    let entry = &mut self.entries[*place];
+                    if entry.ended.as_ref().is_none_or(Verdict::is_done) {
+                        let flow = Some(flow.clone());
+                        let mut verdict = Verdict::failed(Some(header), flow, options.review, failure.clone());
+                        (verdict.summary.received, verdict.summary.rejected) = entry.lines;
+                        entry.ended = Some(verdict);
+                    }
+                }
+                return Ok(());
+            }
+        };
+        for (Peeked { place, header, .. }, ended) in members.iter().zip(ended) {
+            let entry = &mut self.entries[*place];
+            let (result, report) = match ended.flatten() {
+                // It could not be read: that is its verdict already.
+                None => continue,
+                Some(Ok((summary, report))) => (Ok(summary), report),
+                Some(Err(error)) => (Err(error), Place::default()),
+            };
+            let verdict = Verdict::of(header, flow, options.review, result, entry.lines);
+            let text = lines.read(report).map_err(|error| temporary(&error))?;
+            let rejects = self.reports.read(entry.rejects).map_err(|error| temporary(&error))?;
+            let last = verdict.summary.to_json();
+            let whole = [rejects.as_slice(), &text, last.as_bytes(), b"\n"].concat();
+            entry.report = self.reports.append(&whole).map_err(|error| temporary(&error))?;
+            entry.ended = Some(verdict);
+        }
+        Ok(())
+    }
+
+    fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        self.entries.iter().filter_map(|entry| entry.ended.as_ref())
+    }
+
+    /// What the process ends with: 4 if any FlowFile is to come again, else 0.
+    pub fn status(&self) -> ExitStatus {
+        let transient = self.verdicts().any(|verdict| verdict.status == ExitStatus::Transient);
+        if transient { ExitStatus::Transient } else { ExitStatus::Done }
+    }
+
+    /// Why the process does not end with 0: the first FlowFile that is to come again.
+    pub fn failure(&self) -> Option<Failure> {
+        let transient = |verdict: &&Verdict| verdict.status == ExitStatus::Transient;
+        let count = self.verdicts().filter(transient).count();
+        let first = self.verdicts().find(transient)?.failure.as_ref()?;
+        let message =
+            format!("{count} of {} FlowFiles are to come again; the first: {}", self.entries.len(), first.message);
+        Some(Failure { message, ..first.clone() })
+    }
+
+    /// How each FlowFile ended, in the order of the stream.
+    pub fn iter(&self) -> impl Iterator<Item = (&Attributes, &Verdict)> {
+        self.entries.iter().filter_map(|entry| Some((&entry.attributes, entry.ended.as_ref()?)))
+    }
+
+    /// Writes the answer as packages: reports of what is done, and what is not done as it came.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`, and of the temporary files.
+    pub fn write_v3(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        for entry in &self.entries {
+            let Some(verdict) = &entry.ended else { continue };
+            let mut attributes = entry.attributes.clone();
+            attributes.remove_all("sync.");
+            attributes.extend(verdict.attributes());
+            let (spool, content) = match verdict.is_done() {
+                true => (&mut self.reports, entry.report),
+                false => (&mut self.contents, entry.content),
+            };
+            write_head(&attributes, content.bytes, out)?;
+            spool.copy_to(content, out)?;
+        }
+        Ok(())
+    }
+
+    /// Writes each FlowFile's report, then the line `package`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_v3`].
+    pub fn write_lines(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        for entry in &self.entries {
+            let Some(verdict) = &entry.ended else { continue };
+            if entry.report.bytes > 0 {
+                self.reports.copy_to(entry.report, out)?;
+            } else {
+                self.reports.copy_to(entry.rejects, out)?;
+                writeln!(out, "{}", verdict.summary.to_json())?;
+            }
+        }
+        writeln!(out, "{}", self.summary())
+    }
+
+    /// The line `package`, without its end.
+    pub fn summary(&self) -> String {
+        let count = |is: &dyn Fn(&Verdict) -> bool| self.verdicts().filter(|verdict| is(verdict)).count();
+        let outcome = |outcome: Outcome| count(&|verdict| verdict.summary.outcome == outcome);
+        canonical_json(&json!({
+            "committed": outcome(Outcome::Committed),
+            "failed": outcome(Outcome::Failed),
+            "flowfiles": self.entries.len(),
+            "received": self.verdicts().map(|verdict| verdict.summary.received).sum::<u64>(),
+            "refused": outcome(Outcome::Refused),
+            "transient": count(&|verdict| verdict.status == ExitStatus::Transient),
+            "type": "package",
+            "unchanged": outcome(Outcome::Unchanged),
+        }))
+    }
+}
+
+/// Those with a sequence first, by source, epoch and first number; the others in the order of the stream.
+fn order(peeked: &Peeked) -> (bool, Option<(&str, &str, u64)>, usize) {
+    let header = &peeked.header;
+    let sequenced = header.source.as_ref().zip(header.sequence.as_ref());
+    let key = sequenced.map(|(source, sequence)| (source.as_str(), sequence.epoch.as_str(), sequence.first));
+    (key.is_none(), key, peeked.place)
+}
+
+struct Members<'a> {
+    package: &'a mut Package,
+    members: &'a [Peeked],
+}
+
+impl Batches for Members<'_> {
+    fn count(&self) -> usize {
+        self.members.len()
+    }
+
+    fn read(&mut self, place: usize) -> Option<(Batch, Option<String>)> {
+        let Peeked { place, options, header } = self.members.get(place)?;
+        let Package { entries, contents, reports } = &mut *self.package;
+        let entry = entries.get_mut(*place)?;
+        let mut rejects = ReportLines::default();
+        let result = match contents.reader(entry.content) {
+            Ok(reader) => options.read(reader, &mut rejects, &mut ()).1,
+            Err(error) => Err(temporary(&error)),
+        };
+        let kept = reports.append_with(|mut out| rejects.copy_to(&mut out));
+        match result.and_then(|batch| kept.map(|kept| (batch, kept)).map_err(|error| temporary(&error))) {
+            Ok((batch, kept)) => {
+                (entry.rejects, entry.lines, entry.ended) = (kept, (batch.received, batch.rejected), None);
+                Some((batch, options.sync.delivery.clone()))
+            }
+            Err(failure) => {
+                let flow = options.flow_of(Some(header)).ok();
+                entry.ended = Some(Verdict::failed(Some(header), flow, options.review, failure));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What a source lacks: everything that changed after the version that it has, and was not its own change.
+
+use std::collections::HashSet;
+
+use super::base::read_whole;
+use super::error::SyncError;
+use crate::chunk::{parse_chunk, store_name};
+use crate::decode::BatchHeader;
+use crate::report::{ReportLines, change_line};
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List};
+use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
+
+/// Adds a line `change` for every record and tombstone of `version` that is newer than the batch's base; all of them if the
+/// batch has none, or its base is not kept any more. Reads only chunks that the base has not got.
+pub(super) fn pull(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: FlowVersion,
+    header: &BatchHeader,
+    lines: &mut ReportLines,
+) -> Result<(), SyncError> {
+    if header.base == Some(version) {
+        return Ok(());
+    }
+    let missing = || StoreError::new(StoreErrorKind::Damaged, format!("version {version} of {flow} is missing"));
+    let now = store.version(flow, version)?.ok_or_else(missing)?;
+    let then = header.base.map(|base| store.version(flow, base)).transpose()?.flatten();
+    let had: HashSet<Digest> =
+        then.iter().flat_map(|then| then.manifest.chunks()).map(|(_, chunk)| chunk.full).collect();
+    let since = then.as_ref().map(|then| then.manifest.version);
+    for (list, chunk) in now.manifest.chunks() {
+        let (List::Records(name) | List::Tombstones(name)) = &list else { continue };
+        // A source that begins has nothing to delete.
+        let nothing = since.is_none() && matches!(list, List::Tombstones(_));
+        if nothing || had.contains(&chunk.full) {
+            continue;
+        }
+        for line in read(store, flow, &now, &list, chunk)? {
+            let own = line.meta.by.is_some() && line.meta.by == header.source;
+            if since.is_some_and(|since| line.meta.rev <= since) || (own && since.is_some()) {
+                continue;
+            }
+            let state = read_whole(store, flow, &now, &line.state)?.map_or(LineState::Delete, LineState::Put);
+            let mut text = Vec::new();
+            Line { state, ..line }.write(name.to_canonical().as_bytes(), &mut text);
+            lines.push(&change_line(String::from_utf8_lossy(&text).trim_end()))?;
+        }
+    }
+    Ok(())
+}
+
+fn read(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    list: &List,
+    chunk: &ChunkRef,
+) -> Result<Vec<Line>, StoreError> {
+    let text = store.read_chunk(flow, version, list, chunk)?;
+    let damaged = |error| StoreError::new(StoreErrorKind::Damaged, format!("chunk {}", chunk.full)).because(error);
+    parse_chunk(&text, &store_name(list)).map_err(damaged)
+}

@@ -1,0 +1,100 @@
+//! One batch, one version: what it makes goes straight to the store's writer.
+
+use super::SyncOptions;
+use super::commit::{Round, Stand, commit};
+use super::error::SyncError;
+use super::pull::pull;
+use super::sync::{Attempt, Planned};
+use super::walk::Counts;
+use crate::decode::BatchHeader;
+use crate::normalize::Batch;
+use crate::report::{Ack, Outcome, ReportLines, Summary};
+use crate::snapshot::FlowName;
+use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
+
+/// Merges a batch into a flow and commits it as one version, or says that nothing differs.
+///
+/// # Errors
+///
+/// Nothing of the batch is visible then, with the one exception that the store's answer to the commit was lost and
+/// head could not be read again.
+pub fn sync(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    batch: &Batch,
+    options: &SyncOptions,
+    lines: &mut ReportLines,
+) -> Result<Summary, SyncError> {
+    let mut single =
+        Single { store, flow, batch, options, lines, counts: Counts::default(), ack: None, differs: false };
+    let stand = commit(store, flow, options, &mut single)?;
+    let Single { counts, ack, differs, lines, .. } = single;
+    let mut summary = summary(flow, batch, &counts, differs);
+    finish(store, &mut summary, &batch.header, options, stand, ack, lines)?;
+    Ok(summary)
+}
+
+struct Single<'a> {
+    store: &'a dyn SnapshotStore,
+    flow: &'a FlowName,
+    batch: &'a Batch,
+    options: &'a SyncOptions,
+    lines: &'a mut ReportLines,
+    counts: Counts,
+    ack: Option<Ack>,
+    differs: bool,
+}
+
+impl Round for Single<'_> {
+    fn plan(
+        &mut self,
+        head: Option<&StoredVersion>,
+        writer: Option<&mut (dyn VersionWriter + '_)>,
+    ) -> Result<Option<Box<VersionDraft>>, SyncError> {
+        // Rejections of the batch stand before all else and are the caller's.
+        self.lines.clear()?;
+        let Self { store, flow, batch, options, .. } = *self;
+        let committed = head.map(|head| (head.manifest.version, head.state));
+        let attempt = Attempt { store, flow, batch, options, head, committed, last: true };
+        let Planned { draft, counts, ack, .. } = attempt.run(writer, self.lines)?;
+        (self.counts, self.ack, self.differs) = (counts, ack, draft.is_some());
+        Ok(draft)
+    }
+}
+
+/// The summary of a batch that is done, without the version.
+pub(super) fn summary(flow: &FlowName, batch: &Batch, counts: &Counts, differs: bool) -> Summary {
+    let outcome = if differs { Outcome::Committed } else { Outcome::Unchanged };
+    Summary {
+        received: batch.received,
+        put: counts.inserted + counts.updated,
+        deleted: counts.deleted,
+        unchanged: counts.unchanged,
+        rejected: batch.rejected,
+        conflicts: counts.conflicts,
+        ..Summary::new(outcome, Some(flow.clone()))
+    }
+}
+
+/// Says which version stands, adds what the source lacks where it asked, and acknowledges.
+pub(super) fn finish(
+    store: &dyn SnapshotStore,
+    summary: &mut Summary,
+    header: &BatchHeader,
+    options: &SyncOptions,
+    stand: Option<Stand>,
+    ack: Option<Ack>,
+    lines: &mut ReportLines,
+) -> Result<(), SyncError> {
+    if let Some(Stand { version, root, state }) = stand {
+        (summary.version, summary.root, summary.state) = (Some(version), Some(root), Some(state));
+        if let (true, false, Some(flow)) = (options.pull, options.dry_run, &summary.flow) {
+            pull(store, flow, version, header, lines)?;
+        }
+    }
+    if let Some(ack) = &ack {
+        lines.push(&ack.to_json())?;
+    }
+    summary.ack = ack;
+    Ok(())
+}
