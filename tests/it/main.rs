@@ -15,6 +15,7 @@ mod esc;
 mod flowfiles;
 mod format_compat;
 mod git_store;
+mod packages;
 mod pipeline;
 mod program;
 mod registry_contract;
