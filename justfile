@@ -20,3 +20,11 @@ deny:
 # Needs Maven, a JDK (11 to 17) and Python.
 real-registry:
     cargo test --test real_registry
+
+# Needs an unpacked NiFi by NIFI_HOME, and what its page says: tests/real_nifi/README.md.
+real-nifi:
+    cargo test --release --test real_nifi -- --nocapture --test-threads 1
+
+# Needs Python and a package index.
+clients:
+    cargo test --test clients

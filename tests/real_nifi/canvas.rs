@@ -80,13 +80,6 @@ impl Canvas {
         self.bulletins.lock().unwrap().values().cloned().collect()
     }
 
-    /// Forgets them, for the next case.
-    pub(crate) fn take_bulletins(&self) -> Vec<Bulletin> {
-        let all = self.bulletins();
-        // They stay on NiFi's board for minutes: only what is new after this counts.
-        all
-    }
-
     /// Waits, and looks at the bulletins meanwhile.
     #[track_caller]
     pub(crate) fn wait_for<T>(&self, what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
@@ -124,15 +117,6 @@ impl Canvas {
         let path = "/process-groups/root/process-groups";
         let entity = self.nifi.rest.call(reqwest::Method::POST, path, Some(&body))?;
         Ok(Group { canvas: self, id: entity["id"].as_str().unwrap().to_owned() })
-    }
-
-    /// NiFi itself: its processes' processor time so far, in seconds.
-    pub(crate) fn cpu_seconds(&self) -> f64 {
-        let stat =
-            std::fs::read_to_string(format!("/proc/{}/stat", self.nifi.pid().as_raw_nonzero())).unwrap_or_default();
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-        (ticks(11) + ticks(12)) / 100.0
     }
 }
 

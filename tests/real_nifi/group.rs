@@ -14,13 +14,6 @@ pub(crate) struct Group<'a> {
     pub(crate) id: String,
 }
 
-/// A FlowFile that waits in a connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Waiting {
-    pub(crate) attributes: BTreeMap<String, String>,
-    pub(crate) content: Vec<u8>,
-}
-
 impl Group<'_> {
     /// Sets parameters of the group's context, and waits until all components have them.
     pub(crate) fn set_parameters(&self, values: &[(&str, &str)]) {
@@ -143,17 +136,8 @@ impl Group<'_> {
         number(&self.status()["flowFilesQueued"])
     }
 
-    /// How many wait before a processor.
-    pub(crate) fn queued_before(&self, destination: &str) -> u64 {
-        let all = self.connections();
-        all.iter()
-            .filter(|each| each["destinationName"] == destination)
-            .map(|each| number(&each["flowFilesQueued"]))
-            .sum()
-    }
-
-    /// What waits in the connections that leave a processor.
-    pub(crate) fn waiting_after(&self, source: &str) -> Vec<Waiting> {
+    /// The contents that wait in the connections that leave a processor.
+    pub(crate) fn waiting_after(&self, source: &str) -> Vec<Vec<u8>> {
         let rest = &self.canvas.nifi.rest;
         let connections = self.connections();
         let mut waiting = Vec::new();
@@ -168,9 +152,7 @@ impl Group<'_> {
             rest.delete(&path);
             for summary in listed["flowFileSummaries"].as_array().into_iter().flatten() {
                 let path = format!("{queue}/flowfiles/{}", summary["uuid"].as_str().unwrap());
-                let found = rest.get(&path)["flowFile"]["attributes"].clone();
-                let attributes = serde_json::from_value(found).unwrap();
-                waiting.push(Waiting { attributes, content: rest.bytes(&format!("{path}/content")) });
+                waiting.push(rest.bytes(&format!("{path}/content")));
             }
         }
         waiting

@@ -11,7 +11,9 @@
 mod batches;
 mod canvas;
 mod deaths;
+mod definition;
 mod distribution;
+mod figures;
 mod group;
 mod imports;
 mod lab;
@@ -24,6 +26,7 @@ mod registry;
 mod replay;
 mod rest;
 mod schedule;
+mod serve;
 #[path = "../shared/batches.rs"]
 mod shared;
 mod wrapper;
