@@ -1,11 +1,11 @@
 //! `nifi-idb`: the step between IndexedDB in people's browsers and a versioned snapshot store.
 //!
-//! One batch of changes goes in, one version comes out, and every version can be given back. This page is the map;
-//! modules are listed in the order in which data passes through them.
+//! One batch of changes goes in, one version comes out, and every version can be given back; a package of many batches makes
+//! one version per flow. This page is the map; modules are listed in the order in which data passes through them.
 //!
 //! ```text
-//!  stdin
-//!     |  bytes
+//!  stdin, HTTP, gRPC
+//!     |  FlowFiles: attributes and bytes, one or many
 //!     v
 //!  decode ---> normalize ---> merge ---> chunk ---> store: append head + 1
 //!     |            |            ^                      |      |
@@ -13,9 +13,9 @@
 //!     |            |            +-- pipeline/commit.rs-+      |
 //!     v            v                                          v
 //!  report <----------------------------------------------------
-//!     |  lines, the summary last
+//!     |  lines, the summary last; attributes
 //!     v
-//!  stdout, exit status
+//!  stdout, exit status, answers
 //! ```
 //!
 //! # Words
@@ -41,9 +41,9 @@
 //!
 //! # Invariants
 //!
-//! 1. Only `cli`, `store` and temporary files of `normalize` and `report` do I/O. Every other stage is plain functions; no
-//!    stage reads a clock or the environment: time is data. Nothing here is async: a batch is one thread's work, and the
-//!    edges that wait for many clients will run it on threads of their own.
+//! 1. Only the edges (`cli`, `server`, `template`), `store`, and temporary files (`spool`, `normalize`, `report`) do I/O. Every
+//!    other stage is plain functions; no stage reads a clock or the environment: time is data. Only `server` is async: a batch
+//!    is one thread's work, and the edge that waits for many clients runs it on threads of their own.
 //! 2. A stage imports `indexeddb`, `snapshot` and earlier stages, never later ones. `tests/it/tidy.rs` holds it.
 //! 3. Data goes one way. The one step back is `pipeline/commit.rs` after a failed append: bounded, with jitter.
 //! 4. A bad line is a [`rejection::Rejection`] and the batch goes on. Only lost framing ends a stream.
@@ -77,6 +77,14 @@
 //! - A sequenced full batch that changes nothing still commits its checkpoint, else a `resync` could never be acknowledged.
 //!   An unsequenced one advances nothing.
 //! - A delivery id is kept only with a version that was made: a batch that changes nothing writes nothing.
+//! - Batches of one package are merged one after the other into what the ones before made of head, and the version number,
+//!   `rev`, is the same for all. A view may be the version itself only for the last of them, else it is a list of chunks.
+//! - Delivery ids of one version are kept or dropped together, so of a package that comes again all FlowFiles are replays or
+//!   none is: a part of it applied again could undo what came later in it.
+//! - Bucket and flow never come from attributes, which may come from outside; a database's name gives the flow where no option
+//!   does.
+//! - With `--pull` a source without a base gets all records and no tombstones; with one, what changed after it but for its own
+//!   changes.
 //! - Key generators count as schema for "does anything differ", and are left out of the root.
 //! - An entry's weight in the chunk boundaries has a constant for the line's other members, so that a chunk of tiny records
 //!   stays near its cap.

@@ -8,14 +8,15 @@ use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
 use super::error::SyncError;
 use super::single::{finish, summary};
+use super::sources::Sources;
 use super::staging::{Staging, StagingWriter};
-use super::sync::{Attempt, Planned};
+use super::sync::{Attempt, Planned, read_sources, seal};
 use super::walk::Counts;
 use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::Batch;
 use crate::report::{Ack, ReportLines, Summary, comment_summary};
-use crate::snapshot::{FlowName, Manifest, SourceId};
+use crate::snapshot::{Digest, FlowName, FlowVersion, Manifest, SourceId, StateId};
 use crate::spool::{Place, Spool};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
 
@@ -95,6 +96,7 @@ struct Group<'a> {
 #[derive(Default)]
 struct Growing {
     head: Option<StoredVersion>,
+    known: Sources,
     total: Counts,
     touched: BTreeSet<DomString>,
     sources: BTreeSet<Option<SourceId>>,
@@ -106,12 +108,13 @@ impl Round for Group<'_> {
     fn plan(
         &mut self,
         head: Option<&StoredVersion>,
-        writer: Option<&mut (dyn VersionWriter + '_)>,
+        mut writer: Option<&mut (dyn VersionWriter + '_)>,
     ) -> Result<Option<Box<VersionDraft>>, SyncError> {
         self.members.clear();
         self.spool.clear()?;
         let staging = Staging::new(self.store, head, self.folder.as_deref());
-        let mut growing = Growing { head: head.cloned(), ..Growing::default() };
+        let known = read_sources(self.store, self.flow, head)?;
+        let mut growing = Growing { head: head.cloned(), known, ..Growing::default() };
         let count = self.batches.count();
         for place in 0..count {
             let member = match self.batches.read(place) {
@@ -122,14 +125,15 @@ impl Round for Group<'_> {
             };
             self.members.push(member);
         }
-        let Some(manifest) = growing.head.filter(|_| growing.differs).map(|head| head.manifest) else {
-            return Ok(None);
-        };
-        if let Some(writer) = writer {
+        let summary = growing.comment();
+        let Growing { head: grown, known, received_at, differs, .. } = growing;
+        let Some(manifest) = grown.filter(|_| differs).map(|grown| grown.manifest) else { return Ok(None) };
+        // The sources come last: what head has of them is not what the version has.
+        let manifest = Manifest { sources: Vec::new(), ..manifest };
+        if let Some(writer) = writer.as_deref_mut() {
             staging.transfer(&manifest, writer)?;
         }
-        let comment = comment(&growing.total, &growing.touched, &growing.sources, &manifest);
-        Ok(Some(Box::new(VersionDraft { manifest, comment, timestamp_ms: growing.received_at })))
+        Ok(Some(seal(manifest, &known, head, writer, &summary, received_at)?))
     }
 }
 
@@ -145,26 +149,31 @@ impl Group<'_> {
         growing: &mut Growing,
     ) -> Result<Member, SyncError> {
         let options = SyncOptions { delivery, ..self.options.clone() };
-        let committed = head.map(|head| (head.manifest.version, head.state));
+        let committed = head.map(|head| head.manifest.version);
+        let grown = growing.head.take();
         let attempt = Attempt {
             store: staging,
             flow: self.flow,
             batch,
             options: &options,
-            head: growing.head.as_ref(),
+            head: grown.as_ref(),
             committed,
             last,
         };
         let mut lines = ReportLines::default();
-        let planned = match attempt.run(Some(&mut StagingWriter(staging)), &mut lines) {
+        let planned = match attempt.run(&mut growing.known, Some(&mut StagingWriter(staging)), &mut lines) {
             Ok(planned) => planned,
             Err(error) if error.concerns_all() => return Err(error),
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                growing.head = grown;
+                return Ok(Err(error));
+            }
         };
-        let Planned { draft, counts, touched, ack } = planned;
-        let summary = summary(self.flow, batch, &counts, draft.is_some());
-        if let Some(draft) = draft {
-            growing.take(*draft, head, batch, &counts, touched);
+        let Planned { manifest, counts, touched, ack } = planned;
+        let summary = summary(self.flow, batch, &counts, manifest.is_some());
+        growing.head = grown;
+        if let Some(manifest) = manifest {
+            growing.take(manifest, head, batch, &counts, touched);
         }
         let lines = self.spool.append_with(|mut out| lines.copy_to(&mut out))?;
         Ok(Ok(Merged { summary, header: batch.header.clone(), ack, lines }))
@@ -174,19 +183,20 @@ impl Group<'_> {
 impl Growing {
     fn take(
         &mut self,
-        draft: VersionDraft,
+        mut manifest: Manifest,
         head: Option<&StoredVersion>,
         batch: &Batch,
         counts: &Counts,
         touched: Vec<DomString>,
     ) {
-        let (_, state) = draft.manifest.to_text();
+        manifest.version = FlowVersion::after(head.map(|head| head.manifest.version));
         self.head = Some(StoredVersion {
-            manifest: draft.manifest,
-            state,
+            manifest,
+            // It has none before it is whole, and nobody asks.
+            state: StateId(Digest::of(b"")),
             comment: String::new(),
             author: String::new(),
-            timestamp_ms: draft.timestamp_ms,
+            timestamp_ms: batch.received_at,
             // What the store needs to read head's chunks.
             inner: head.map(|head| head.inner.clone()).unwrap_or_default(),
         });
@@ -196,21 +206,15 @@ impl Growing {
         self.received_at = self.received_at.max(batch.received_at);
         self.differs = true;
     }
-}
 
-fn comment(
-    counts: &Counts,
-    touched: &BTreeSet<DomString>,
-    sources: &BTreeSet<Option<SourceId>>,
-    manifest: &Manifest,
-) -> String {
-    let touched: Vec<_> = touched.iter().cloned().collect();
-    let named: Vec<_> = sources.iter().flatten().collect();
-    let by = if sources.len() == 1 { named.first().copied() } else { None };
-    let mut summary = comment_summary(counts.inserted, counts.updated, counts.deleted, &touched, by);
-    if sources.len() > 1 {
-        summary = format!("{summary}, from {} sources", sources.len());
+    fn comment(&self) -> String {
+        let Counts { inserted, updated, deleted, .. } = self.total;
+        let touched: Vec<_> = self.touched.iter().cloned().collect();
+        let only = self.sources.first().filter(|_| self.sources.len() == 1).and_then(Option::as_ref);
+        let summary = comment_summary(inserted, updated, deleted, &touched, only);
+        match self.sources.len() {
+            0 | 1 => summary,
+            several => format!("{summary}, from {several} sources"),
+        }
     }
-    let (_, state) = manifest.to_text();
-    format!("{summary}\n\nroot={} state={state}", manifest.root())
 }

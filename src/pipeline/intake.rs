@@ -204,7 +204,7 @@ impl IntakeOptions {
             let at = text.parse().ok().filter(|at| (0..=crate::normalize::MAX_TIME_MS).contains(at));
             settled.normalize.received_at = at.ok_or_else(expected)?;
         }
-        if let Some(id) = attributes.get("uuid") {
+        if let Some(id) = delivery(attributes) {
             settled.sync.delivery = Some(id.to_owned());
         }
         Ok(settled)
@@ -238,6 +238,11 @@ impl IntakeOptions {
         let name = name.ok_or_else(|| Failure::usage("nothing says which flow: give --flow or --database"))?;
         FlowName::new(&self.bucket, &name).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))
     }
+}
+
+/// How a FlowFile's delivery is named. NiFi gives a FlowFile that went through a file or another flow a new `uuid`.
+pub(super) fn delivery(attributes: &Attributes) -> Option<&str> {
+    attributes.get("idempotency-key").or_else(|| attributes.get("uuid"))
 }
 
 fn key_path(text: &str) -> Result<KeyPath, Failure> {

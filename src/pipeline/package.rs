@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use serde_json::json;
 
 use super::group::{Batches, sync_group};
-use super::intake::{IntakeOptions, Verdict, disk_status};
+use super::intake::{IntakeOptions, Verdict, delivery, disk_status};
 use crate::decode::{BatchHeader, Decoder};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -112,11 +112,17 @@ impl Package {
     }
 
     fn peek(&mut self, place: usize, options: &IntakeOptions) -> Result<(FlowName, Peeked), Box<Verdict>> {
+        let review = options.review;
         let fail = |header: Option<&BatchHeader>, flow: Option<FlowName>, failure: Failure| {
-            Box::new(Verdict::failed(header, flow, options.review, failure))
+            Box::new(Verdict::failed(header, flow, review, failure))
         };
         let Entry { attributes, content, .. } = &self.entries[place];
-        let options = options.settled(attributes).map_err(|failure| fail(None, None, failure))?;
+        let mut settled = options.settled(attributes).map_err(|failure| fail(None, None, failure))?;
+        if let (None, Some(id)) = (delivery(attributes), &options.sync.delivery) {
+            // The option names the package: one name for all would make the second a replay of the first.
+            settled.sync.delivery = Some(format!("{id}#{}", place + 1));
+        }
+        let options = settled;
         let reader = self.contents.reader(*content).map_err(|error| fail(None, None, temporary(&error)))?;
         let header = match Decoder::open(reader, options.decode.clone()) {
             Ok(decoder) => decoder.header().clone(),

@@ -4,11 +4,11 @@ use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
 use super::error::SyncError;
 use super::pull::pull;
-use super::sync::{Attempt, Planned};
+use super::sync::{Attempt, Planned, read_sources, seal};
 use super::walk::Counts;
 use crate::decode::BatchHeader;
 use crate::normalize::Batch;
-use crate::report::{Ack, Outcome, ReportLines, Summary};
+use crate::report::{Ack, Outcome, ReportLines, Summary, comment_summary};
 use crate::snapshot::FlowName;
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
 
@@ -49,16 +49,21 @@ impl Round for Single<'_> {
     fn plan(
         &mut self,
         head: Option<&StoredVersion>,
-        writer: Option<&mut (dyn VersionWriter + '_)>,
+        mut writer: Option<&mut (dyn VersionWriter + '_)>,
     ) -> Result<Option<Box<VersionDraft>>, SyncError> {
         // Rejections of the batch stand before all else and are the caller's.
         self.lines.clear()?;
         let Self { store, flow, batch, options, .. } = *self;
-        let committed = head.map(|head| (head.manifest.version, head.state));
+        let committed = head.map(|head| head.manifest.version);
         let attempt = Attempt { store, flow, batch, options, head, committed, last: true };
-        let Planned { draft, counts, ack, .. } = attempt.run(writer, self.lines)?;
-        (self.counts, self.ack, self.differs) = (counts, ack, draft.is_some());
-        Ok(draft)
+        let mut sources = read_sources(store, flow, head)?;
+        let Planned { manifest, counts, touched, ack } =
+            attempt.run(&mut sources, writer.as_deref_mut(), self.lines)?;
+        (self.counts, self.ack, self.differs) = (counts, ack, manifest.is_some());
+        let Some(manifest) = manifest else { return Ok(None) };
+        let Counts { inserted, updated, deleted, .. } = counts;
+        let summary = comment_summary(inserted, updated, deleted, &touched, batch.header.source.as_ref());
+        Ok(Some(seal(manifest, &sources, head, writer, &summary, batch.received_at)?))
     }
 }
 

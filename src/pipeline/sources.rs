@@ -1,6 +1,6 @@
 //! The list `~sources`: what each source has sent, and which deliveries were seen. Replays are recognised here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::indexeddb::schema::name_to_json;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta, SourceId};
 
-/// How many delivery ids are kept, the newest.
+/// How many delivery ids are kept, the newest; more if the oldest version among them made more.
 pub const DELIVERIES: usize = 1024;
 
 /// What a source last sent in full.
@@ -37,6 +37,15 @@ pub struct SourceState {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     lines: BTreeMap<SortableKey, Line>,
+    /// Deliveries in the order in which they came, read when the first is added.
+    deliveries: Option<VecDeque<Delivery>>,
+}
+
+#[derive(Clone, Debug)]
+struct Delivery {
+    order: u64,
+    key: SortableKey,
+    version: FlowVersion,
 }
 
 /// How a numbered batch stands to what was committed.
@@ -84,7 +93,7 @@ fn list_key(kind: &str, id: &str) -> SortableKey {
 impl Sources {
     /// Takes the lines of the list.
     pub fn from_lines(lines: impl IntoIterator<Item = Line>) -> Self {
-        Self { lines: lines.into_iter().map(|line| (line.key.clone(), line)).collect() }
+        Self { lines: lines.into_iter().map(|line| (line.key.clone(), line)).collect(), deliveries: None }
     }
 
     /// The lines, in key order.
@@ -112,7 +121,7 @@ impl Sources {
             let id = id.to_text().filter(|_| *kind == "source".into())?.parse().ok()?;
             self.value(&line.key).map(|value| (id, SourceState::from_json(&value)))
         };
-        self.lines.values().filter_map(source).collect()
+        self.of_kind("source").map(|(_, line)| line).filter_map(source).collect()
     }
 
     /// Whether a delivery id was seen.
@@ -125,21 +134,40 @@ impl Sources {
         self.set(source_key(id), canonical_json(&state.to_json()), meta)
     }
 
-    /// Adds a delivery id and drops the oldest beyond [`DELIVERIES`].
+    /// Adds a delivery id and drops the oldest beyond [`DELIVERIES`], a whole version's at once: of a package that comes
+    /// again either all FlowFiles are replays or none is, else an old one could undo a newer one.
     pub fn add_delivery(&mut self, id: &str, meta: &Meta) {
-        let prefix = list_key("delivery", "");
-        // Keys of this kind begin with the same bytes up to the end of the first string.
-        let kind = &prefix.as_bytes()[..prefix.as_bytes().len() - 3];
-        let mut orders: Vec<(u64, SortableKey)> = Vec::new();
-        for key in self.lines.keys().filter(|key| key.as_bytes().starts_with(kind)) {
-            let order = self.value(key).and_then(|value| value["order"].as_u64()).unwrap_or(0);
-            orders.push((order, key.clone()));
+        let mut deliveries = self.deliveries.take().unwrap_or_else(|| self.read_deliveries());
+        let order = deliveries.back().map_or(1, |last| last.order + 1);
+        let key = list_key("delivery", id);
+        self.set(key.clone(), canonical_json(&json!({ "order": order })), meta);
+        deliveries.push_back(Delivery { order, key, version: meta.rev });
+        while let Some(oldest) = deliveries.front().map(|first| first.version) {
+            let surplus = deliveries.iter().take_while(|delivery| delivery.version == oldest).count();
+            if deliveries.len() - surplus < DELIVERIES {
+                break;
+            }
+            deliveries.drain(..surplus).for_each(|delivery| drop(self.lines.remove(&delivery.key)));
         }
-        orders.sort();
-        let next = orders.last().map_or(1, |(order, _)| order + 1);
-        let surplus = (orders.len() + 1).saturating_sub(DELIVERIES);
-        orders.iter().take(surplus).for_each(|(_, key)| drop(self.lines.remove(key)));
-        self.set(list_key("delivery", id), canonical_json(&json!({ "order": next })), meta);
+        self.deliveries = Some(deliveries);
+    }
+
+    fn read_deliveries(&self) -> VecDeque<Delivery> {
+        let delivery = |(key, line): (&SortableKey, &Line)| {
+            let order = self.value(key).and_then(|value| value["order"].as_u64()).unwrap_or(0);
+            Delivery { order, key: key.clone(), version: line.meta.rev }
+        };
+        let mut all: Vec<_> = self.of_kind("delivery").map(delivery).collect();
+        all.sort_by(|a, b| (a.order, &a.key).cmp(&(b.order, &b.key)));
+        all.into()
+    }
+
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&SortableKey, &Line)> {
+        let prefix = list_key(kind, "");
+        // Keys of one kind begin with the same bytes up to the end of the first string.
+        let kind = prefix.as_bytes()[..prefix.as_bytes().len() - 3].to_vec();
+        let from = SortableKey::trusted(&kind);
+        self.lines.range(from..).take_while(move |(key, _)| key.as_bytes().starts_with(&kind))
     }
 
     fn set(&mut self, key: SortableKey, value: String, meta: &Meta) -> bool {
@@ -236,9 +264,27 @@ mod tests {
 
     #[test]
     fn the_newest_deliveries_are_kept() {
+        let in_version = |number: u64| Meta { rev: FlowVersion::new(number).unwrap(), ..meta() };
         let mut sources = Sources::default();
-        (0..DELIVERIES + 10).for_each(|number| sources.add_delivery(&format!("id-{number}"), &meta()));
+        for number in 1..DELIVERIES as u64 + 10 {
+            // Read back, as for a next version.
+            sources = Sources::from_lines(sources.lines().cloned());
+            sources.add_delivery(&format!("id-{number}"), &in_version(number));
+        }
         assert!(!sources.delivered("id-9") && sources.delivered("id-10"));
+        assert_eq!(sources.lines().count(), DELIVERIES);
+    }
+
+    #[test]
+    fn deliveries_of_one_version_go_together() {
+        let in_version = |number: u64| Meta { rev: FlowVersion::new(number).unwrap(), ..meta() };
+        let mut sources = Sources::default();
+        (0..3 * DELIVERIES).for_each(|number| sources.add_delivery(&format!("a-{number}"), &in_version(1)));
+        assert_eq!(sources.lines().count(), 3 * DELIVERIES);
+        (1..DELIVERIES).for_each(|number| sources.add_delivery(&format!("b-{number}"), &in_version(1 + number as u64)));
+        assert!(sources.delivered("a-0"));
+        sources.add_delivery("c", &in_version(5_000));
+        assert!(!sources.delivered("a-0") && !sources.delivered("a-3000") && sources.delivered("b-1"));
         assert_eq!(sources.lines().count(), DELIVERIES);
     }
 

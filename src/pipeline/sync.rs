@@ -15,9 +15,9 @@ use crate::chunk::{ChunkSource, lines_of, parse_chunk};
 use crate::decode::{Mode, Sequence};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Batch, Changes, RangeChange};
-use crate::report::{Ack, ReportLines, comment_summary};
+use crate::report::{Ack, ReportLines};
 use crate::snapshot::{
-    ChunkRef, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SourceId, StateId, StoreManifest,
+    ChunkRef, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SourceId, StoreManifest,
 };
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter};
 
@@ -30,15 +30,15 @@ pub(super) struct Attempt<'a> {
     /// What the batch is merged into: head, or head and what batches before it in the same version made of it.
     pub(super) head: Option<&'a StoredVersion>,
     /// The newest version that is committed.
-    pub(super) committed: Option<(FlowVersion, StateId)>,
+    pub(super) committed: Option<FlowVersion>,
     /// Whether no other batch comes after it in the same version, so that a view may be that version.
     pub(super) last: bool,
 }
 
 /// What an attempt came to.
 pub(super) struct Planned {
-    /// What is to be appended; nothing if nothing differs from head.
-    pub(super) draft: Option<Box<VersionDraft>>,
+    /// What the version becomes, its sources and numbers aside; `None` if nothing differs from head.
+    pub(super) manifest: Option<Manifest>,
     /// How many keys came out how.
     pub(super) counts: Counts,
     /// The object stores that differ.
@@ -49,7 +49,7 @@ pub(super) struct Planned {
 
 impl Planned {
     fn unchanged(counts: Counts, ack: Option<Ack>) -> Self {
-        Self { draft: None, counts, touched: Vec::new(), ack }
+        Self { manifest: None, counts, touched: Vec::new(), ack }
     }
 }
 
@@ -62,23 +62,24 @@ struct Standing {
 }
 
 impl Attempt<'_> {
-    /// Merges, guards, and gives `writer` what is new; without a writer it only plans.
+    /// Merges, guards, and gives `writer` what is new; without a writer it only plans. `sources` changes only if the
+    /// version does.
     pub(super) fn run(
         &self,
+        sources: &mut Sources,
         writer: Option<&mut (dyn VersionWriter + '_)>,
         lines: &mut ReportLines,
     ) -> Result<Planned, SyncError> {
         let header = &self.batch.header;
         let base = BaseReader::new(self.store, self.flow, self.head);
         let before = self.head.map(|head| &head.manifest);
-        let known = self.committed.map(|(version, _)| version);
+        let known = self.committed;
         if let Some(claimed) = header.base.filter(|claimed| known.is_none_or(|known| *claimed > known)) {
             let head = known.map_or("no version yet".to_owned(), |known| format!("versions up to {known}"));
             return Err(SyncError::Diverged { base: claimed, flow: self.flow.clone(), head });
         }
-        let mut sources = self.sources(before, &base)?;
         let all_unchanged = Counts { unchanged: self.batch.received, ..Counts::default() };
-        let standing = match self.standing(&sources)? {
+        let standing = match self.standing(sources)? {
             Ok(standing) => standing,
             Err(ack) => return Ok(Planned::unchanged(all_unchanged, ack)),
         };
@@ -133,8 +134,7 @@ impl Attempt<'_> {
             }
         }
         let meta = Meta { at: self.batch.received_at, by: header.source.clone(), rev: facts.version };
-        let recorded =
-            self.record_source(&mut sources, standing, compared.as_ref(), &mut manifest, &meta, &mut output)?;
+        let recorded = self.record_source(sources, standing, compared.as_ref(), &mut manifest, &meta, &mut output)?;
         let differs =
             counts.changes_something() || recorded || schema_differs(&started, &manifest) || self.head.is_none();
         if !differs {
@@ -143,30 +143,8 @@ impl Attempt<'_> {
         if let (Some(id), None) = (&self.options.delivery, &header.sequence) {
             sources.add_delivery(id, &meta);
         }
-        manifest.sources = output.list(&List::Sources, sources.lines())?;
-        self.keep_views(&sources, before, &mut manifest);
-        manifest.version = facts.version;
-        manifest.previous = self.committed.map(|(_, state)| state);
-        let summary =
-            comment_summary(counts.inserted, counts.updated, counts.deleted, &touched, header.source.as_ref());
-        let (_, state) = manifest.to_text();
-        let comment = format!("{summary}\n\nroot={} state={state}", manifest.root());
-        let draft = Some(Box::new(VersionDraft { manifest, comment, timestamp_ms: self.batch.received_at }));
-        Ok(Planned { draft, counts, touched, ack: self.ack() })
-    }
-
-    fn sources(&self, before: Option<&Manifest>, base: &BaseReader<'_>) -> Result<Sources, StoreError> {
-        let mut lines = Vec::new();
-        for chunk in before.map(|before| before.sources.as_slice()).unwrap_or_default() {
-            lines.extend(lines_of(&List::Sources, chunk, &base.read_chunk(&List::Sources, chunk)?)?);
-        }
-        // A source with a large view has a long value.
-        for line in &mut lines {
-            if let Some(value) = base.whole_value(&line.state)? {
-                line.state = LineState::Put(value);
-            }
-        }
-        Ok(Sources::from_lines(lines))
+        self.keep_views(sources, before, &mut manifest);
+        Ok(Planned { manifest: Some(manifest), counts, touched, ack: self.ack() })
     }
 
     /// The inner error: all of it is committed already, up to here.
@@ -309,6 +287,44 @@ impl Attempt<'_> {
         manifest.views.sort_by_key(|chunk| chunk.full);
         manifest.views.dedup_by_key(|chunk| chunk.full);
     }
+}
+
+/// Reads `~sources` of head.
+pub(super) fn read_sources(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    head: Option<&StoredVersion>,
+) -> Result<Sources, StoreError> {
+    let base = BaseReader::new(store, flow, head);
+    let mut lines = Vec::new();
+    for chunk in head.map(|head| head.manifest.sources.as_slice()).unwrap_or_default() {
+        lines.extend(lines_of(&List::Sources, chunk, &base.read_chunk(&List::Sources, chunk)?)?);
+    }
+    // A source with a large view has a long value.
+    for line in &mut lines {
+        if let Some(value) = base.whole_value(&line.state)? {
+            line.state = LineState::Put(value);
+        }
+    }
+    Ok(Sources::from_lines(lines))
+}
+
+/// Makes a draft of what a version becomes: the one after `head`, with its sources and its comment.
+pub(super) fn seal(
+    mut manifest: Manifest,
+    sources: &Sources,
+    head: Option<&StoredVersion>,
+    writer: Option<&mut (dyn VersionWriter + '_)>,
+    summary: &str,
+    timestamp_ms: i64,
+) -> Result<Box<VersionDraft>, StoreError> {
+    let mut output = Output::new(writer, head.map(|head| &head.manifest));
+    manifest.sources = output.list(&List::Sources, sources.lines())?;
+    manifest.version = FlowVersion::after(head.map(|head| head.manifest.version));
+    manifest.previous = head.map(|head| head.state);
+    let (_, state) = manifest.to_text();
+    let comment = format!("{summary}\n\nroot={} state={state}", manifest.root());
+    Ok(Box::new(VersionDraft { manifest, comment, timestamp_ms }))
 }
 
 fn view_chunks(

@@ -265,6 +265,20 @@ fn a_package_gives_what_its_batches_give_one_by_one() {
 }
 
 #[test]
+fn a_name_for_the_package_names_each_flowfile() {
+    let place = Place::new();
+    let all = [1, 2, 1].map(|id| flowfile(&[], batch("shop", "", &[put(id, "x")])));
+    let deliver = |args: &[&str]| {
+        let answer = unpack(&place.sync(args, &all).done());
+        answer.iter().map(|(attributes, _)| attributes["sync.outcome"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(deliver(&["--batch-id", "p"]), ["committed", "committed", "unchanged"]);
+    on(&place.repo(), "sync", &[], batch("shop", "", &[put(2, "later")]).as_bytes()).done();
+    assert_eq!(deliver(&["--batch-id", "p"]), ["unchanged"; 3], "a replay does not undo what came later");
+    assert_eq!(deliver(&["--batch-id", "q"]), ["unchanged", "committed", "unchanged"]);
+}
+
+#[test]
 fn packages_at_once_lose_nothing() {
     let place = Place::new();
     std::thread::scope(|scope| {
