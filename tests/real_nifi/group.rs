@@ -73,7 +73,9 @@ impl Group<'_> {
     /// Why components are not valid, by name; empty if all are.
     pub(crate) fn invalid(&self) -> BTreeMap<String, String> {
         self.canvas.wait_for("the validation", SOON, || {
-            let all = self.processors();
+            // NiFi does not validate what is disabled.
+            let mut all = self.processors();
+            all.retain(|each| each["component"]["state"] != "DISABLED");
             let is = |each: &Value, status: &str| each["component"]["validationStatus"] == status;
             if all.iter().any(|each| is(each, "VALIDATING")) {
                 return None;
@@ -129,6 +131,27 @@ impl Group<'_> {
         let all = self.connections().into_iter().filter(|each| each["sourceName"] == source);
         let pair = |each: Value| (each["name"].as_str().unwrap_or_default().to_owned(), number(&each["flowFilesIn"]));
         all.map(pair).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// How many FlowFiles a RouteOnAttribute has ever sent along each relationship: from NiFi's provenance, because its
+    /// counters forget after five minutes.
+    pub(crate) fn routed(&self, router: &str) -> BTreeMap<String, u64> {
+        let rest = &self.canvas.nifi.rest;
+        let term = |value: &Value| json!({"value": value, "inverse": false});
+        let terms = json!({"ProcessorID": term(&self.processor(router)["id"]), "EventType": term(&"ROUTE".into())});
+        let request =
+            json!({"maxResults": 10_000, "summarize": false, "incrementalResults": false, "searchTerms": terms});
+        let query = rest.post("/provenance", &json!({"provenance": {"request": request}}));
+        let path = format!("/provenance/{}", query["provenance"]["id"].as_str().unwrap());
+        let done = self.canvas.wait_for("a provenance query", SOON, || {
+            Some(rest.get(&path)["provenance"].clone()).filter(|query| query["finished"] == true)
+        });
+        rest.delete(&path);
+        let mut routed = BTreeMap::new();
+        for event in done["results"]["provenanceEvents"].as_array().into_iter().flatten() {
+            *routed.entry(event["relationship"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        routed
     }
 
     /// How many FlowFiles wait, in queues and inside processors.

@@ -97,9 +97,12 @@ fn emits(group: &Group<'_>, processor: &Value) -> Vec<u8> {
         "selectedRelationships": ["success"],
     });
     rest.post(&format!("/process-groups/{parent}/connections"), &json!({"revision": revision, "component": component}));
-    let now = rest.get(&format!("/processors/{id}"));
-    group.run_status_of(&now, "RUN_ONCE");
     let name = processor["component"]["name"].as_str().unwrap();
+    // A new connection is a reason to validate again.
+    let now = group.canvas.wait_for(&format!("{name} to be valid"), SOON, || {
+        Some(rest.get(&format!("/processors/{id}"))).filter(|now| now["component"]["validationStatus"] == "VALID")
+    });
+    group.run_status_of(&now, "RUN_ONCE");
     let inner = group.canvas.group(parent);
     let mut waiting = group.canvas.wait_for(&format!("what {name} emits"), SOON, || {
         let waiting = inner.waiting_after(name);

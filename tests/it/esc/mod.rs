@@ -11,4 +11,5 @@ mod deaths;
 mod flow_file;
 mod lab;
 mod processor;
+mod shipped;
 mod surroundings;
