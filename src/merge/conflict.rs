@@ -86,11 +86,15 @@ pub struct Conflict {
 }
 
 impl Conflict {
-    /// The key of its line in `~conflicts`: flow version, object store, key.
-    pub fn list_key(&self, version: FlowVersion) -> Result<SortableKey, KeyError> {
+    /// The key of its line in `~conflicts`: flow version, object store, key, and from the second conflict of this record in
+    /// this version on their number.
+    pub fn list_key(&self, version: FlowVersion, number: u32) -> Result<SortableKey, KeyError> {
         let key = Key::from_sortable(self.key.as_bytes())?;
-        let number = Key::Number(f64::from(version.get()));
-        Key::Array(vec![number, Key::String(self.store.clone()), key]).to_sortable()
+        let mut parts = vec![Key::Number(f64::from(version.get())), Key::String(self.store.clone()), key];
+        if number > 1 {
+            parts.push(Key::Number(f64::from(number)));
+        }
+        Key::Array(parts).to_sortable()
     }
 
     /// The canonical value of its line.

@@ -134,7 +134,13 @@ impl MergeSink for Recorder<'_, '_, '_> {
 
     fn conflict(&mut self, conflict: Conflict) -> Result<(), StoreError> {
         let refused = |error| StoreError::new(StoreErrorKind::Refused, "key of a conflict").because(error);
-        let key = conflict.list_key(self.version).map_err(refused)?;
+        // Several batches of one version may be in conflict about one record: no losing side is written over.
+        let mut number = 1;
+        let mut key = conflict.list_key(self.version, number).map_err(refused)?;
+        while self.conflicts.get(&key, self.output)?.is_some() {
+            number += 1;
+            key = conflict.list_key(self.version, number).map_err(refused)?;
+        }
         let state = self.output.spill(LineState::Put(conflict.to_value().into()))?;
         let meta = Meta { at: conflict.incoming.at, by: conflict.incoming.by.clone(), rev: self.version };
         self.conflicts.put(&Line { key, meta, state }, self.output)?;

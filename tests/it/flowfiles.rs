@@ -265,6 +265,22 @@ fn a_package_gives_what_its_batches_give_one_by_one() {
 }
 
 #[test]
+fn every_conflict_of_a_version_is_kept() {
+    let place = Place::new();
+    on(&place.repo(), "sync", &[], batch("shop", r#","source":"s""#, &[put(1, "base")]).as_bytes()).done();
+    on(&place.repo(), "sync", &[], batch("shop", r#","source":"s""#, &[put(1, "head")]).as_bytes()).done();
+    let all = ["a", "b", "c"]
+        .map(|source| flowfile(&[], batch("shop", &format!(r#","source":"{source}","base":1"#), &[put(1, source)])));
+    let answer = unpack(&place.sync(&[], &all).done());
+    assert!(answer.iter().all(|(attributes, _)| attributes["sync.conflicts"] == "1"), "{answer:?}");
+    let manifest = on(&place.repo(), "show", &[], b"").done();
+    let manifest = String::from_utf8(manifest).unwrap();
+    let conflicts = manifest.split_once("{\"list\":\"conflicts\"}\n").unwrap().1.lines().next().unwrap();
+    assert!(conflicts.contains("\"count\":3"), "{manifest}");
+    on(&place.repo(), "verify", &["--chain"], b"").done();
+}
+
+#[test]
 fn a_name_for_the_package_names_each_flowfile() {
     let place = Place::new();
     let all = [1, 2, 1].map(|id| flowfile(&[], batch("shop", "", &[put(id, "x")])));
