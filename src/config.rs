@@ -28,6 +28,13 @@ pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
 #[error("{0}")]
 pub struct ConfigError(String);
 
+impl ConfigError {
+    /// A wrong setting, by its flag's name.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
 fn wrong(message: impl Into<String>) -> ConfigError {
     ConfigError(message.into())
 }

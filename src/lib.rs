@@ -38,6 +38,7 @@
 //! | [`snapshot`] (`FORMAT.md`) | what a version holds, byte for byte; digests; chunk boundaries |
 //! | [`report`] | what goes out |
 //! | [`exit_status`] | the public table of exit status |
+//! | `server` (`HTTP.md`, `GRPC.md`, `CLIENTS.md`) | routes, services, who may do what |
 //!
 //! # Invariants
 //!
@@ -102,6 +103,11 @@ pub mod rejection;
 
 /// The command line: flags to library calls, and what only the process's edge does.
 pub mod cli;
+
+/// The edge that waits for many clients: HTTP and gRPC over the same pipeline; its pages are `HTTP.md`, `GRPC.md` and
+/// `CLIENTS.md`.
+#[cfg(feature = "serve")]
+pub mod server;
 
 /// What flags and environment say about the snapshot store: checked once, then read-only.
 pub mod config;

@@ -8,6 +8,8 @@ mod man;
 pub mod output;
 mod progress;
 mod restore;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 pub mod signals;
 mod sources;
@@ -72,6 +74,12 @@ pub enum Command {
     ///
     /// Reads all chunks and spilled values and checks them against their digests, keys and places.
     Verify(verify::Verify),
+    /// Take batches over HTTP and gRPC, and give versions back
+    ///
+    /// One listener for HTTP/1.1, HTTP/2 and gRPC, for NiFi's InvokeHTTP and InvokeGRPC and for pages in a browser. The
+    /// same FlowFile gives the same report as with sync.
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::Serve>),
     /// Say what is configured, reachable and writable, and what is wrong
     Doctor(doctor::Doctor),
     /// Print shell completions
@@ -142,6 +150,8 @@ impl Command {
             Self::Show(show) => show.run(start),
             Self::Sources(sources) => sources.run(start),
             Self::Verify(verify) => verify.run(start),
+            #[cfg(feature = "serve")]
+            Self::Serve(serve) => serve.run(start),
             Self::Doctor(doctor) => doctor.run(start),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),

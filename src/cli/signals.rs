@@ -3,8 +3,8 @@
 //! A commit is one step of the store, so a process that just ends leaves nothing half-written.
 
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -15,13 +15,30 @@ use super::output::write_failure;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 
+/// What is called instead of an end.
+type Handler = Box<dyn FnOnce(ExitStatus) + Send>;
+
+/// Takes the first signal, if somebody asked for it.
+static HANDLER: Mutex<Option<Handler>> = Mutex::new(None);
+
+/// Has the next SIGINT or SIGTERM call `handler` instead of ending the process; the one after it ends it.
+pub(super) fn take_over(handler: Handler) {
+    *HANDLER.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
+}
+
 /// Ends the process with 130 or 143 at the first SIGINT or SIGTERM. SIGPIPE is ignored by the standard library.
 pub fn exit_on_signals() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     let watch = move || {
-        let (status, name) = match signals.forever().next() {
-            Some(SIGINT) => (ExitStatus::Interrupted, "SIGINT"),
-            _ => (ExitStatus::Terminated, "SIGTERM"),
+        let (status, name) = loop {
+            let (status, name) = match signals.forever().next() {
+                Some(SIGINT) => (ExitStatus::Interrupted, "SIGINT"),
+                _ => (ExitStatus::Terminated, "SIGTERM"),
+            };
+            match HANDLER.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(handler) => handler(status),
+                None => break (status, name),
+            }
         };
         write_failure(&Failure::new(status, format!("stopped by {name}; nothing is half-written")));
         process::exit(i32::from(status as u8));

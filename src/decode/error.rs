@@ -25,6 +25,9 @@ pub enum DecodeError {
         /// What is wrong and what to do; nothing of what the line holds.
         what: String,
     },
+    /// The header names another source than the options.
+    #[error("the input's header and the options name another source")]
+    OtherSource,
     /// The header is not one that `CHANGES.md` describes.
     #[error("the header (line {line}): {member}: {expected}")]
     Header {
@@ -53,7 +56,7 @@ impl DecodeError {
     /// How the process ends for it: usage 2, everything else 5.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Usage(_) => ExitStatus::Usage,
+            Self::Usage(_) | Self::OtherSource => ExitStatus::Usage,
             _ => ExitStatus::Input,
         }
     }

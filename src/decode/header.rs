@@ -123,7 +123,7 @@ fn agrees(header: &BatchHeader, options: &DecodeOptions) -> Result<(), DecodeErr
     let differs =
         |what: &str| Err(DecodeError::Usage(format!("the input's header and the options name another {what}")));
     match options {
-        _ if options.source.is_some() && options.source != header.source => differs("source"),
+        _ if options.source.is_some() && options.source != header.source => Err(DecodeError::OtherSource),
         _ if options.mode.is_some_and(|mode| mode != header.mode) => differs("mode"),
         _ if options.database.as_ref().is_some_and(|name| *name != header.schema.name) => differs("database"),
         _ => Ok(()),

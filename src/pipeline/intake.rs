@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 
+use super::admission::Admission;
 use super::error::SyncError;
 use super::{SyncOptions, sync};
 use crate::decode::{BatchHeader, DecodeError, DecodeOptions, Decoder, Input, Mode};
@@ -47,6 +48,8 @@ pub struct IntakeOptions {
     pub sync: SyncOptions,
     /// When to end with 3.
     pub review: Review,
+    /// Whether a batch may go where it wants to; `None`: it may.
+    pub admission: Option<Admission>,
 }
 
 /// How one FlowFile ended.
@@ -219,7 +222,7 @@ impl IntakeOptions {
     ) -> (Option<BatchHeader>, Result<Batch, Failure>) {
         let mut decoder = match Decoder::open(content, self.decode.clone()) {
             Ok(decoder) => decoder,
-            Err(error) => return (None, Err(explain(&error.into()))),
+            Err(error) => return (None, Err(self.refused(error))),
         };
         let header = decoder.header().clone();
         let mut hear = |rejection: &Rejection| {
@@ -231,17 +234,28 @@ impl IntakeOptions {
         (Some(header), batch.map_err(|error| explain(&error)))
     }
 
+    /// Why a batch cannot be begun.
+    pub(super) fn refused(&self, error: DecodeError) -> Failure {
+        let denied = self.admission.as_ref().and_then(|admission| admission.explain(&error));
+        denied.unwrap_or_else(|| explain(&error.into()))
+    }
+
     /// Where a batch goes; without its header, as far as the options say it.
     pub(super) fn flow_of(&self, header: Option<&BatchHeader>) -> Result<FlowName, Failure> {
         let database = header.map(|header| &header.schema.name).or(self.decode.database.as_ref());
         let name = self.flow.clone().or_else(|| database.map(DomString::to_file_name));
         let name = name.ok_or_else(|| Failure::usage("nothing says which flow: give --flow or --database"))?;
-        FlowName::new(&self.bucket, &name).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))
+        let flow = FlowName::new(&self.bucket, &name);
+        let flow = flow.map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))?;
+        if let (Some(admission), Some(header)) = (&self.admission, header) {
+            admission.check(&flow, header.source.as_ref())?;
+        }
+        Ok(flow)
     }
 }
 
 /// How a FlowFile's delivery is named. NiFi gives a FlowFile that went through a file or another flow a new `uuid`.
-pub(super) fn delivery(attributes: &Attributes) -> Option<&str> {
+pub fn delivery(attributes: &Attributes) -> Option<&str> {
     attributes.get("idempotency-key").or_else(|| attributes.get("uuid"))
 }
 
@@ -274,12 +288,6 @@ fn explain(error: &NormalizeError) -> Failure {
 impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
         Self::new(error.exit_status(), error.to_string())
-    }
-}
-
-impl From<DecodeError> for Failure {
-    fn from(error: DecodeError) -> Self {
-        explain(&error.into())
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::time::Instant;
 
+mod admission;
 mod base;
 mod commit;
 mod error;
@@ -25,11 +26,12 @@ mod sync;
 mod view;
 mod walk;
 
+pub use admission::Admission;
 pub use base::{BaseReader, read_whole};
 pub use commit::MAX_ATTEMPTS;
 pub use error::SyncError;
 pub use guard::{MAX_DELETES, MAX_DELETES_PERCENT};
-pub use intake::{Delivered, IntakeOptions, Rejects, Review, deliver, deliver_hearing, disk_status};
+pub use intake::{Delivered, IntakeOptions, Rejects, Review, deliver, deliver_hearing, delivery, disk_status};
 pub use package::{Package, deliver_package};
 pub use single::sync;
 pub use walk::Counts;

@@ -126,7 +126,7 @@ impl Package {
         let reader = self.contents.reader(*content).map_err(|error| fail(None, None, temporary(&error)))?;
         let header = match Decoder::open(reader, options.decode.clone()) {
             Ok(decoder) => decoder.header().clone(),
-            Err(error) => return Err(fail(None, options.flow_of(None).ok(), error.into())),
+            Err(error) => return Err(fail(None, options.flow_of(None).ok(), options.refused(error))),
         };
         let flow = options.flow_of(Some(&header)).map_err(|failure| fail(Some(&header), None, failure))?;
         Ok((flow, Peeked { place, options, header }))

@@ -38,6 +38,12 @@ impl SnapshotStore for MemoryStore {
         Ok(self.kept().flows.get(flow).and_then(|versions| versions.last().cloned()))
     }
 
+    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+        let kept = self.kept();
+        let head = kept.flows.get(flow).and_then(|versions| versions.last());
+        Ok(Some(head.is_some_and(|head| head.state == version.state)))
+    }
+
     fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
         let index = version.get() as usize - 1;
         Ok(self.kept().flows.get(flow).and_then(|versions| versions.get(index).cloned()))
@@ -89,6 +95,10 @@ impl SnapshotStore for MemoryStore {
     ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
         let head = head.map(|head| head.manifest.version);
         Ok(Box::new(MemoryWriter { store: self, flow: flow.clone(), head, chunks: Vec::new(), parts: Vec::new() }))
+    }
+
+    fn check_reachable(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn check(&self) -> Result<Vec<String>, StoreError> {

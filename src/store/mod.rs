@@ -3,6 +3,7 @@
 //! A store is an append-only history of flow versions with compare-and-swap. It moves texts that the snapshot format
 //! defines and knows nothing of records. The one thing that makes a version visible is [`VersionWriter::commit`](crate::store::VersionWriter::commit).
 
+pub mod cached;
 pub mod envelope;
 pub mod fault;
 pub mod git;
@@ -156,6 +157,11 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
     /// Reads the newest version, or `None` if there is none.
     fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError>;
 
+    /// Whether `version`, which was read from here as head, is head still. `None`: that would take as long as reading it.
+    fn is_head(&self, _flow: &FlowName, _version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+        Ok(None)
+    }
+
     /// Reads one version, or `None` if it is not there.
     fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError>;
 
@@ -192,6 +198,73 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
 
     /// Checks that the store can be reached and written to, and says in lines for people what it found.
     fn check(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Whether the store answers, asked as cheaply as it can be.
+    fn check_reachable(&self) -> Result<(), StoreError> {
+        self.check().map(drop)
+    }
+}
+
+impl<S: SnapshotStore + ?Sized> SnapshotStore for Box<S> {
+    fn describe(&self) -> String {
+        self.as_ref().describe()
+    }
+
+    fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
+        self.as_ref().head(flow)
+    }
+
+    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+        self.as_ref().is_head(flow, version)
+    }
+
+    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+        self.as_ref().version(flow, version)
+    }
+
+    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
+        self.as_ref().log(flow)
+    }
+
+    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
+        self.as_ref().flows()
+    }
+
+    fn read_chunk(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+        list: &List,
+        chunk: &ChunkRef,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.as_ref().read_chunk(flow, version, list, chunk)
+    }
+
+    fn read_part(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+        digest: &Digest,
+        part: u32,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.as_ref().read_part(flow, version, digest, part)
+    }
+
+    fn writer<'a>(
+        &'a self,
+        flow: &FlowName,
+        head: Option<&StoredVersion>,
+    ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
+        self.as_ref().writer(flow, head)
+    }
+
+    fn check(&self) -> Result<Vec<String>, StoreError> {
+        self.as_ref().check()
+    }
+
+    fn check_reachable(&self) -> Result<(), StoreError> {
+        self.as_ref().check_reachable()
+    }
 }
 
 /// Takes what is new in a version, then appends it.

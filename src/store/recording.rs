@@ -12,6 +12,8 @@ use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 pub enum Call {
     /// Read the newest version.
     Head,
+    /// Asked whether a version is the newest one.
+    IsHead,
     /// Read one version.
     Version(FlowVersion),
     /// Listed versions.
@@ -32,6 +34,8 @@ pub enum Call {
     Commit(FlowVersion),
     /// Checked the store.
     Check,
+    /// Asked whether it answers.
+    CheckReachable,
 }
 
 /// Passes every call on, and writes it down before.
@@ -67,6 +71,11 @@ impl<S: SnapshotStore> SnapshotStore for RecordingStore<S> {
     fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
         record(&self.calls, Call::Head);
         self.inner.head(flow)
+    }
+
+    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+        record(&self.calls, Call::IsHead);
+        self.inner.is_head(flow, version)
     }
 
     fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
@@ -119,6 +128,11 @@ impl<S: SnapshotStore> SnapshotStore for RecordingStore<S> {
     fn check(&self) -> Result<Vec<String>, StoreError> {
         record(&self.calls, Call::Check);
         self.inner.check()
+    }
+
+    fn check_reachable(&self) -> Result<(), StoreError> {
+        record(&self.calls, Call::CheckReachable);
+        self.inner.check_reachable()
     }
 }
 

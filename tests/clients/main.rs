@@ -6,5 +6,6 @@
 #![allow(clippy::disallowed_methods, reason = "tests make names that differ from run to run")]
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
+mod grpcio;
 mod packages;
 mod python;

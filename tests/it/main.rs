@@ -22,6 +22,7 @@ mod registry_contract;
 mod registry_double;
 mod registry_store;
 mod stdio;
+mod store_cached;
 mod store_conformance;
 mod store_faults;
 mod tidy;

@@ -220,7 +220,7 @@ impl Sync {
             conflicts: matches!(self.fail_on, Some(FailOn::Conflicts | FailOn::Any)),
         };
         let bucket = self.store.bucket.clone().unwrap_or_else(|| DEFAULT_BUCKET.to_owned());
-        IntakeOptions { bucket, flow: self.store.flow.clone(), decode, normalize, sync, review }
+        IntakeOptions { bucket, flow: self.store.flow.clone(), decode, normalize, sync, review, admission: None }
     }
 }
 

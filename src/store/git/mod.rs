@@ -111,6 +111,10 @@ impl SnapshotStore for GitStore {
         self.opened()?.map_or(Ok(None), |repo| reader::head(&repo, flow))
     }
 
+    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+        self.opened()?.map_or(Ok(Some(false)), |repo| reader::is_head(&repo, flow, version).map(Some))
+    }
+
     fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
         self.opened()?.map_or(Ok(None), |repo| reader::version(&repo, flow, version))
     }
@@ -151,6 +155,10 @@ impl SnapshotStore for GitStore {
         head: Option<&StoredVersion>,
     ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
         Ok(Box::new(writer::GitWriter::new(self.made()?, &self.author, flow, head)?))
+    }
+
+    fn check_reachable(&self) -> Result<(), StoreError> {
+        self.opened()?.map_or(Ok(()), |repo| repo.main().map(drop))
     }
 
     fn check(&self) -> Result<Vec<String>, StoreError> {

@@ -86,6 +86,20 @@ pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>
     }))
 }
 
+/// Whether `main` still holds the manifest that `version` was read from.
+pub(super) fn is_head(repo: &Repo, flow: &FlowName, version: &StoredVersion) -> Result<bool, StoreError> {
+    let (Some(main), Ok(then)) = (repo.main()?, version.inner.token.parse::<ObjectId>()) else { return Ok(false) };
+    if main == then {
+        return Ok(true);
+    }
+    let manifest = |commit| -> Result<Option<ObjectId>, StoreError> {
+        let tree = flow_tree(repo, &repo.commit(commit)?, flow)?;
+        Ok(tree.and_then(|tree| tree.get(layout::MANIFEST.as_bytes()).map(|entry| entry.id)))
+    };
+    let now = manifest(main)?;
+    Ok(now.is_some() && now == manifest(then)?)
+}
+
 /// Reads one version.
 pub(super) fn version(repo: &Repo, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
     let Some(main) = repo.main()? else { return Ok(None) };

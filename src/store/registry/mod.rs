@@ -176,6 +176,14 @@ impl SnapshotStore for RegistryStore {
         snapshot.map(|snapshot| self.stored(flow, snapshot)).transpose()
     }
 
+    fn is_head(&self, _flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+        let path = format!("/flows/{}/versions/latest/metadata", Token::parse(&version.inner.token).place.flow);
+        let Some(body) = self.http.get(&path)? else { return Ok(Some(false)) };
+        let newest: Metadata = read(&format!("GET {path}"), &body)?;
+        let is_same = newest.version == u64::from(version.manifest.version.get());
+        Ok(newest.state().map(|state| is_same && state == version.state))
+    }
+
     fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
         let snapshot = self.snapshot(flow, &version.to_string())?;
         snapshot.map(|snapshot| self.stored(flow, snapshot)).transpose()
@@ -245,6 +253,10 @@ impl SnapshotStore for RegistryStore {
         head: Option<&StoredVersion>,
     ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
         Ok(Box::new(writer::RegistryWriter::new(self, flow, head)))
+    }
+
+    fn check_reachable(&self) -> Result<(), StoreError> {
+        self.buckets().map(drop)
     }
 
     fn check(&self) -> Result<Vec<String>, StoreError> {

@@ -1,0 +1,147 @@
+//! Who asks, and what a request is about: bucket, flow and source come from the credential and the configuration; what a
+//! request names beyond that is refused.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
+use hyper::http::uri::Authority;
+
+use super::answer::Refusal;
+use super::client::{Client, Clients, Right};
+use super::cors::Origins;
+use crate::pipeline::{Admission, IntakeOptions};
+use crate::snapshot::FlowName;
+
+/// Who may speak to the server.
+#[derive(Debug, Default)]
+pub struct Access {
+    /// The clients file, if there is one.
+    pub clients: Option<Clients>,
+    /// Whether TLS has proved every client that has a certificate.
+    pub has_client_ca: bool,
+    /// Whose pages may.
+    pub origins: Origins,
+}
+
+/// What the connection says of who is at its other end.
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    /// The client's certificate (DER), which TLS has proved.
+    pub(super) certificate: Option<Vec<u8>>,
+}
+
+/// Who asks; `None`: anybody, because nobody has to say.
+pub(super) type Caller = Option<Arc<Client>>;
+
+/// The bucket and flow that a request names, if it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) bucket: Option<String>,
+    pub(super) flow: Option<String>,
+}
+
+impl Access {
+    /// Whether every request has to say who it is from.
+    pub fn is_authenticated(&self) -> bool {
+        self.clients.is_some() || self.has_client_ca
+    }
+
+    /// Who asks.
+    pub(super) fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Refusal> {
+        let unknown = |what: &str| Err(Refusal::new(StatusCode::UNAUTHORIZED, what));
+        let Some(clients) = &self.clients else {
+            // Only TLS decides, and it has.
+            return Ok(None);
+        };
+        if let Some(value) = headers.get(AUTHORIZATION) {
+            let Some(token) = bearer(value) else { return unknown("the authorization is no bearer token") };
+            return match clients.by_token(token) {
+                Some(client) => Ok(Some(Arc::clone(client))),
+                None => unknown("the bearer token is not known"),
+            };
+        }
+        let Some(certificate) = &peer.certificate else {
+            return unknown("say who you are: with a bearer token, or with a client certificate");
+        };
+        match clients.by_certificate(certificate) {
+            Some(client) => Ok(Some(Arc::clone(client))),
+            None => Err(Refusal::forbidden("the client certificate is in no entry of the clients file")),
+        }
+    }
+
+    /// Without authentication the loopback interface is the only wall, and a page whose name is made to point at it would
+    /// be inside: its browser names the page's host, not ours.
+    pub(super) fn check_host(&self, headers: &HeaderMap, authority: Option<&Authority>) -> Result<(), Refusal> {
+        if self.is_authenticated() {
+            return Ok(());
+        }
+        let header = || headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
+        let Some(authority) = authority.cloned().or_else(header) else {
+            // HTTP/1.0; no browser.
+            return Ok(());
+        };
+        let host = authority.host();
+        if host == "localhost" || host == "[::1]" || host.starts_with("127.") {
+            return Ok(());
+        }
+        Err(Refusal::forbidden(
+            "this server has no authentication and answers to localhost only: its address was called by another name",
+        ))
+    }
+}
+
+fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
+}
+
+/// The bucket, and the flow if it is known before the content is read.
+pub(super) fn target(
+    caller: &Caller,
+    right: Right,
+    named: Named,
+    defaults: &IntakeOptions,
+) -> Result<(String, Option<String>), Refusal> {
+    let Named { mut bucket, mut flow } = named;
+    if let Some(client) = caller {
+        client.check_right(right)?;
+        let own = client.bucket().unwrap_or(&defaults.bucket);
+        if bucket.as_ref().is_some_and(|bucket| bucket != own) {
+            return Err(Refusal::forbidden(format!("client {:?} may use bucket {own} only", client.name())));
+        }
+        bucket = Some(own.to_owned());
+        let own = client.flow().or(defaults.flow.as_deref());
+        flow = flow.or_else(|| own.map(str::to_owned));
+        if let Some(flow) = &flow {
+            client.check_flow(flow, defaults.flow.as_deref())?;
+        }
+    }
+    let bucket = bucket.unwrap_or_else(|| defaults.bucket.clone());
+    let flow = flow.or_else(|| defaults.flow.clone());
+    FlowName::new(&bucket, flow.as_deref().unwrap_or("any"))
+        .map_err(|error| Refusal::bad_request(format!("bucket or flow is {error}")))?;
+    Ok((bucket, flow))
+}
+
+/// The flow that a request which reads is about.
+pub(super) fn readable(
+    caller: &Caller,
+    right: Right,
+    named: Named,
+    defaults: &IntakeOptions,
+) -> Result<FlowName, Refusal> {
+    let (bucket, flow) = target(caller, right, named, defaults)?;
+    let flow = flow.ok_or_else(|| Refusal::bad_request("name a flow"))?;
+    FlowName::new(&bucket, &flow).map_err(|error| Refusal::bad_request(format!("bucket or flow is {error}")))
+}
+
+/// What a batch says of itself is known only after it was read: this is asked then.
+pub(super) fn admission(caller: &Caller, default_flow: Option<&str>) -> Option<Admission> {
+    let (client, default_flow) = (Arc::clone(caller.as_ref()?), default_flow.map(str::to_owned));
+    Some(Admission::new(move |flow, source| {
+        let checked =
+            client.check_source(source).and_then(|()| client.check_flow(flow.flow(), default_flow.as_deref()));
+        checked.map_err(|refusal| refusal.message)
+    }))
+}

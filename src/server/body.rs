@@ -1,0 +1,292 @@
+//! Bodies between the network and a thread that blocks: bounded, so that neither side gets far ahead of the other.
+
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http_body_util::BodyExt;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// What every answer's body is.
+pub(super) type Body = tonic::body::Body;
+
+/// Pieces that may wait for the other side.
+const PIECES: usize = 4;
+
+/// An answer goes out in pieces of this many bytes; a shorter one in one piece, with its length.
+const PIECE_BYTES: usize = 32 * 1024;
+
+/// How long the rest of a body is thrown away after its answer is known, so that its sender sees the answer and no broken
+/// pipe.
+const DISCARD: Duration = Duration::from_secs(30);
+
+/// What is wrong with how a body comes. It travels inside an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BodyError {
+    /// More bytes than the limit.
+    #[error("the body has more than {0} bytes (--max-body-bytes)")]
+    TooLarge(u64),
+    /// Nothing came for too long.
+    #[error("body idle: nothing came for {} s, and it is not at its end", .0.as_secs_f64())]
+    Idle(Duration),
+    /// The request's time is over.
+    #[error("the deadline passed before the body was at its end")]
+    Deadline,
+    /// The connection or stream broke.
+    #[error("the body was cut off")]
+    Cut,
+}
+
+impl From<BodyError> for io::Error {
+    fn from(error: BodyError) -> Self {
+        let kind = match error {
+            BodyError::TooLarge(_) => io::ErrorKind::InvalidData,
+            BodyError::Idle(_) | BodyError::Deadline => io::ErrorKind::TimedOut,
+            BodyError::Cut => io::ErrorKind::UnexpectedEof,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// How long a body may take, and how large it may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits {
+    pub(super) max_bytes: u64,
+    pub(super) idle: Duration,
+    pub(super) deadline: Instant,
+}
+
+enum Piece {
+    Data(Bytes),
+    End,
+    Failed(BodyError),
+}
+
+/// A body as a thread reads it.
+pub(super) struct BodyReader {
+    pieces: mpsc::Receiver<Piece>,
+    current: Bytes,
+    at_end: bool,
+    failed: Option<BodyError>,
+}
+
+impl BodyReader {
+    /// What was wrong, if reading failed.
+    pub(super) fn failed(&self) -> Option<BodyError> {
+        self.failed
+    }
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && !self.at_end {
+            if let Some(failed) = self.failed {
+                return Err(failed.into());
+            }
+            match self.pieces.blocking_recv() {
+                Some(Piece::Data(bytes)) => self.current = bytes,
+                Some(Piece::End) => self.at_end = true,
+                Some(Piece::Failed(error)) => self.failed = Some(error),
+                // The task that feeds us is gone, so the server is.
+                None => self.failed = Some(BodyError::Cut),
+            }
+        }
+        let count = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Feeds a body to a thread. `received` counts its bytes.
+pub(super) fn reader<B>(body: B, limits: BodyLimits, received: &Arc<AtomicU64>) -> BodyReader
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+{
+    let (sender, pieces) = mpsc::channel(PIECES);
+    tokio::spawn(feed(body, limits, sender, Arc::clone(received)));
+    BodyReader { pieces, current: Bytes::new(), at_end: false, failed: None }
+}
+
+async fn feed<B>(mut body: B, limits: BodyLimits, sender: mpsc::Sender<Piece>, received: Arc<AtomicU64>)
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin,
+{
+    let mut left = limits.max_bytes;
+    loop {
+        let piece = next(&mut body, limits.idle, limits.deadline).await.and_then(|bytes| match bytes {
+            None => Ok(Piece::End),
+            Some(bytes) => {
+                received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                left = left.checked_sub(bytes.len() as u64).ok_or(BodyError::TooLarge(limits.max_bytes))?;
+                Ok(Piece::Data(bytes))
+            }
+        });
+        let piece = piece.unwrap_or_else(Piece::Failed);
+        let is_last = !matches!(piece, Piece::Data(_));
+        let is_whole = matches!(piece, Piece::End | Piece::Failed(BodyError::Cut));
+        let unheard = sender.send(piece).await.is_err();
+        if is_whole {
+            return;
+        }
+        if is_last || unheard {
+            return discard(body, limits.max_bytes, limits.idle).await;
+        }
+    }
+}
+
+async fn next<B>(body: &mut B, idle: Duration, deadline: Instant) -> Result<Option<Bytes>, BodyError>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    loop {
+        let silent = Instant::now() + idle;
+        let frame = timeout_at(silent.min(deadline), body.frame()).await;
+        match frame {
+            Err(_) if deadline < silent => return Err(BodyError::Deadline),
+            Err(_) => return Err(BodyError::Idle(idle)),
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(_))) => return Err(BodyError::Cut),
+            // Trailers say nothing to us.
+            Ok(Some(Ok(frame))) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Ok(Some(bytes));
+                }
+            }
+        }
+    }
+}
+
+/// Throws the rest of a body away, within bounds.
+pub(super) async fn discard<B>(mut body: B, max_bytes: u64, idle: Duration)
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let deadline = Instant::now() + DISCARD;
+    let mut left = max_bytes;
+    while let Ok(Some(bytes)) = next(&mut body, idle, deadline).await {
+        match left.checked_sub(bytes.len() as u64) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+/// Takes what a thread writes in pieces, and gives each to `send`.
+pub(super) struct PieceWriter<F> {
+    buffer: Vec<u8>,
+    send: F,
+}
+
+impl<F: FnMut(Bytes) -> io::Result<()>> PieceWriter<F> {
+    pub(super) fn new(send: F) -> Self {
+        Self { buffer: Vec::with_capacity(PIECE_BYTES), send }
+    }
+
+    /// Sends what is left.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        if self.buffer.is_empty() { Ok(()) } else { (self.send)(std::mem::take(&mut self.buffer).into()) }
+    }
+
+    /// Takes what was not sent yet.
+    pub(super) fn into_rest(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
+impl<F: FnMut(Bytes) -> io::Result<()>> Write for PieceWriter<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > PIECE_BYTES && !self.buffer.is_empty() {
+            let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES));
+            (self.send)(full.into())?;
+        }
+        let count = bytes.len().min(PIECE_BYTES);
+        self.buffer.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    /// Nothing: pieces go out when they are full, or at the end.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends from a thread; gives up when the other side takes nothing for `idle`.
+pub(super) fn send_blocking<T>(handle: &Handle, sender: &mpsc::Sender<T>, piece: T, idle: Duration) -> io::Result<()> {
+    match handle.block_on(timeout(idle, sender.send(piece))) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// The writing end of an answer's body.
+pub(super) struct StreamSender {
+    sender: mpsc::Sender<Piece>,
+    idle: Duration,
+}
+
+impl StreamSender {
+    pub(super) fn send(&self, handle: &Handle, bytes: Bytes) -> io::Result<()> {
+        send_blocking(handle, &self.sender, Piece::Data(bytes), self.idle)
+    }
+
+    /// Says that all was sent: without it the other side sees a body that was cut off.
+    pub(super) fn end(&self, handle: &Handle) -> io::Result<()> {
+        send_blocking(handle, &self.sender, Piece::End, self.idle)
+    }
+}
+
+/// An answer's body that a thread writes.
+struct StreamBody {
+    pieces: mpsc::Receiver<Piece>,
+    at_end: bool,
+}
+
+/// Makes a body and its writing end.
+pub(super) fn stream(idle: Duration) -> (StreamSender, Body) {
+    let (sender, pieces) = mpsc::channel(PIECES);
+    (StreamSender { sender, idle }, Body::new(StreamBody { pieces, at_end: false }))
+}
+
+impl HttpBody for StreamBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.at_end {
+            return Poll::Ready(None);
+        }
+        self.pieces.poll_recv(context).map(|piece| match piece {
+            Some(Piece::Data(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(Piece::End) => {
+                self.at_end = true;
+                None
+            }
+            Some(Piece::Failed(error)) => Some(Err(error.into())),
+            None => Some(Err(BodyError::Cut.into())),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.at_end
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+/// A body that is there already.
+pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
+    Body::new(http_body_util::Full::new(bytes.into()))
+}

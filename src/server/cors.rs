@@ -1,0 +1,115 @@
+//! What a browser has to be told before it lets a page speak to us.
+
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
+    HeaderValue, ORIGIN, VARY,
+};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::answer::Refusal;
+use super::body::{Body, whole};
+use crate::config::ConfigError;
+
+/// What a page may send, beside what every page may.
+const ALLOWED: &str = "authorization, content-type, idempotency-key, uuid, indexeddb.database, \
+    indexeddb.database.version, indexeddb.input, indexeddb.key.field, indexeddb.key.path, indexeddb.mode, \
+    indexeddb.object.store, indexeddb.received.at, indexeddb.source";
+
+/// What a page may read of an answer.
+const EXPOSED: &str = "indexeddb.database, indexeddb.object.store, indexeddb.source, registry.bucket, registry.flow, \
+    registry.flow.version, retry-after, sync.checkpoint, sync.conflicts, sync.deleted, sync.epoch, sync.error, \
+    sync.outcome, sync.parked, sync.plan, sync.put, sync.received, sync.rejected, sync.resync, sync.root, sync.state, \
+    sync.status, sync.unchanged";
+
+/// How long a browser need not ask again, in seconds.
+const MAX_AGE: &str = "600";
+
+/// The origins whose pages may speak to us.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(Vec<HeaderValue>);
+
+impl Origins {
+    /// Reads the values of `--allow-origin`.
+    ///
+    /// # Errors
+    ///
+    /// Names the one that is no origin. `*` is none: a page of anybody's would do.
+    pub fn new(origins: &[String]) -> Result<Self, ConfigError> {
+        let wrong = |text: &str| {
+            ConfigError::new(format!(
+                "--allow-origin {text:?} is no origin: give scheme, host and port as a browser sends them, such as \
+                 https://shop.example"
+            ))
+        };
+        let origin = |text: &String| {
+            let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+            let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+            let host = host.filter(|host| !host.is_empty() && host.bytes().all(legal));
+            host.and_then(|_| HeaderValue::from_str(text).ok()).ok_or_else(|| wrong(text))
+        };
+        origins.iter().map(origin).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The origin of a request, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// It is not in the list. CORS alone would only hide the answer: a page can send a batch without asking first.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
+        let Some(origin) = headers.get(ORIGIN) else { return Ok(None) };
+        if self.0.contains(origin) {
+            return Ok(Some(origin.clone()));
+        }
+        Err(Refusal::forbidden("pages of this origin may not speak to this server (--allow-origin)"))
+    }
+}
+
+/// Whether a browser only asks what a page may do.
+pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
+    request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to that.
+pub(super) fn preflight<B>(request: &Request<B>) -> Response<Body> {
+    let mut response = Response::new(whole(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
+    // Chromium asks before a public page speaks to a private address.
+    const ASKED: &str = "access-control-request-private-network";
+    if request.headers().contains_key(ASKED) {
+        let name = HeaderName::from_static("access-control-allow-private-network");
+        headers.insert(name, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Lets the page of `origin` read an answer.
+pub(super) fn allow(origin: HeaderValue, response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    headers.append(VARY, HeaderValue::from_static("origin"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_whole_and_named() {
+        for right in ["https://shop.example", "http://localhost:3000", "http://[::1]:1"] {
+            let origins = Origins::new(&[right.to_owned()]).unwrap();
+            let headers = |value: &str| HeaderMap::from_iter([(ORIGIN, HeaderValue::from_str(value).unwrap())]);
+            assert!(origins.check(&headers(right)).unwrap().is_some());
+            assert!(origins.check(&headers("null")).is_err());
+            assert!(origins.check(&HeaderMap::new()).unwrap().is_none());
+        }
+        for wrong in ["*", "", "null", "shop.example", "https://", "https://Shop.example", "https://shop.example/"] {
+            assert!(Origins::new(&[wrong.to_owned()]).is_err(), "{wrong}");
+        }
+    }
+}

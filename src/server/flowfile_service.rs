@@ -1,0 +1,102 @@
+//! NiFi's own gRPC service: one FlowFile a call, and where InvokeGRPC is to send it.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use serde_json::json;
+use tonic::{Request, Response, Status};
+
+use super::access::Named;
+use super::answer::Refusal;
+use super::grpc::{ReplyCode, status};
+use super::proto::nifi::flow_file_reply::ResponseCode;
+use super::proto::nifi::flow_file_service_server::FlowFileService;
+use super::proto::nifi::{FlowFileReply, FlowFileRequest};
+use super::service::{Server, Ticket};
+use super::work::{Done, Job};
+use crate::exit_status::ExitStatus;
+use crate::snapshot::manifest::canonical_json;
+
+/// A body has at most this many characters of a cause: it becomes an attribute, which NiFi keeps in its heap.
+const MAX_CAUSE_CHARS: usize = 1_000;
+
+/// The service.
+pub(super) struct FlowFiles(pub(super) Arc<Server>);
+
+#[tonic::async_trait]
+impl FlowFileService for FlowFiles {
+    async fn send(&self, request: Request<FlowFileRequest>) -> Result<Response<FlowFileReply>, Status> {
+        let ticket = ticket(&request)?;
+        let FlowFileRequest { attributes, content, .. } = request.into_inner();
+        let server = Arc::clone(&self.0);
+        let received = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        server.metrics.received_bytes.fetch_add(received, std::sync::atomic::Ordering::Relaxed);
+        let attributes = attributes.into_iter().collect();
+        let job = Job::new(&server.intake, &ticket.caller, Named::default(), attributes, ticket.deadline);
+        let done = match job {
+            Ok(job) => {
+                let worker = Arc::clone(&server);
+                let work = move || job.run_on(&*worker.store, content.as_ref(), &worker.metrics);
+                server.run(&ticket, work).await?
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let reply = match done {
+            Ok(done) => reply_of(&done),
+            // Who may not is told so by the call's own status; what is wrong with a FlowFile is said of the FlowFile.
+            Err(refusal) if refusal.status == StatusCode::FORBIDDEN => return Err(status(&refusal)),
+            Err(refusal) if refusal.status == StatusCode::SERVICE_UNAVAILABLE => {
+                reply(ResponseCode::Retry, cause(&refusal.message, ExitStatus::Transient))
+            }
+            Err(Refusal { message, exit, .. }) => reply(ResponseCode::Error, cause(&message, exit)),
+        };
+        let code = ReplyCode(reply.response_code().as_str_name());
+        let mut response = Response::new(reply);
+        response.extensions_mut().insert(code);
+        Ok(response)
+    }
+}
+
+/// What the server has found out before it called the service.
+pub(super) fn ticket<T>(request: &Request<T>) -> Result<Ticket, Status> {
+    let ticket = request.extensions().get::<Ticket>().cloned();
+    ticket.ok_or_else(|| Status::internal("internal error: a bug in nifi-idb"))
+}
+
+fn reply_of(done: &Done) -> FlowFileReply {
+    let status = done.status();
+    match done.failure() {
+        None => reply(ResponseCode::Success, done.summary()),
+        Some(failure) if status == ExitStatus::Transient => reply(ResponseCode::Retry, cause(&failure.message, status)),
+        Some(failure) => reply(ResponseCode::Error, cause(&failure.message, status)),
+    }
+}
+
+fn reply(code: ResponseCode, body: String) -> FlowFileReply {
+    FlowFileReply { response_code: code.into(), body }
+}
+
+/// One line of JSON, ASCII.
+fn cause(message: &str, exit: ExitStatus) -> String {
+    let ascii = |char: char| if matches!(char, ' '..='~') { char } else { '?' };
+    let message: String = message.chars().map(ascii).take(MAX_CAUSE_CHARS).collect();
+    canonical_json(&json!({"message": message, "status": exit as u8, "type": "error"}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_nifis() {
+        let codes = [ResponseCode::Error, ResponseCode::Success, ResponseCode::Retry];
+        assert_eq!(codes.map(|code| code as i32), [0, 1, 2]);
+        assert_eq!(codes.map(|code| code.as_str_name()), ["ERROR", "SUCCESS", "RETRY"]);
+    }
+
+    #[test]
+    fn a_cause_is_short_and_ascii() {
+        let text = cause(&"\u{e9}\n".repeat(2_000), ExitStatus::Input);
+        assert!(text.is_ascii() && text.len() < 1_100 && text.ends_with("\"status\":5,\"type\":\"error\"}"), "{text}");
+    }
+}

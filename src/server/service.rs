@@ -1,0 +1,241 @@
+//! One request: who asks, whether there is a slot for it, and which edge answers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{Request, Response, StatusCode, Version};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::access::{Access, Caller, Peer};
+use super::answer::{NDJSON, Refusal, Reply, answer, header_value, refuse};
+use super::body::{Body, discard};
+use super::cors;
+use super::grpc::Grpc;
+use super::http;
+use super::limits::{Busy, Limits, Slot, Slots};
+use super::metrics::{CONTENT_TYPE as METRICS, Metrics};
+use super::ready::Readiness;
+use super::request::Route;
+use crate::pipeline::IntakeOptions;
+use crate::store::SnapshotStore;
+use crate::store::cached::CachedStore;
+
+/// When a client that was turned away may ask again, in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// What all requests share.
+pub(super) struct Server {
+    pub(super) store: Arc<CachedStore<Box<dyn SnapshotStore>>>,
+    pub(super) intake: IntakeOptions,
+    pub(super) access: Access,
+    pub(super) limits: Limits,
+    pub(super) slots: Slots,
+    pub(super) metrics: Metrics,
+    pub(super) readiness: Readiness,
+}
+
+/// What is known of a request before its body is read.
+#[derive(Clone)]
+pub(super) struct Ticket {
+    pub(super) caller: Caller,
+    pub(super) deadline: Instant,
+    /// Held by whatever works for the request.
+    pub(super) slot: Slot,
+}
+
+impl Server {
+    /// Runs `work` on a thread of its own, and gives what it replies. When the request's time is over, whoever asked is told
+    /// so; the thread goes on to its end.
+    pub(super) async fn reply(&self, ticket: &Ticket, work: impl FnOnce(Reply) + Send + 'static) -> Response<Body> {
+        let (head, answered) = oneshot::channel();
+        let reply = Reply::new(Handle::current(), self.limits.idle, head);
+        let slot = ticket.slot.clone();
+        tokio::task::spawn_blocking(move || {
+            work(reply);
+            drop(slot);
+        });
+        match timeout(ticket.deadline.saturating_duration_since(Instant::now()), answered).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => refuse(&Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error: a bug in nifi-idb")),
+            Err(_) => refuse(&Refusal::new(StatusCode::SERVICE_UNAVAILABLE, LATE)),
+        }
+    }
+
+    fn busy(&self, busy: Busy) -> Refusal {
+        let what = match busy {
+            Busy::Full => format!("{} requests are under way, as many as may be: try again", self.limits.max_requests),
+            Busy::Draining => "the server is being stopped: try again".to_owned(),
+        };
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, what)
+    }
+
+    fn ticket(&self, caller: Caller, limit: Option<Duration>) -> Result<Ticket, Refusal> {
+        let slot = self.slots.take().map_err(|busy| self.busy(busy))?;
+        let limit = limit.map_or(self.limits.deadline, |limit| limit.min(self.limits.deadline));
+        Ok(Ticket { caller, deadline: Instant::now() + limit, slot })
+    }
+}
+
+/// The request's time was over before its answer was there.
+pub(super) const LATE: &str = "the deadline passed; the batch may be written all the same: sent again with its sequence or delivery id it changes nothing";
+
+/// Answers one request.
+pub(super) async fn serve(
+    server: Arc<Server>,
+    grpc: Grpc,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let start = Instant::now();
+    let is_grpc =
+        request.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    if is_grpc {
+        return serve_grpc(&server, grpc, &peer, request, start).await;
+    }
+    let version = request.version();
+    let origin = server.access.origins.check(request.headers());
+    let (name, mut response) = match &origin {
+        Err(refusal) => ("other", turned_away(&server, refusal, request)),
+        Ok(_) => serve_http(&server, &peer, request).await,
+    };
+    if let Ok(Some(origin)) = origin {
+        cors::allow(origin, &mut response);
+    }
+    if server.slots.is_draining() && version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    server.metrics.request("http", name, response.status().as_str(), start.elapsed());
+    response
+}
+
+async fn serve_http(server: &Arc<Server>, peer: &Peer, request: Request<Incoming>) -> (&'static str, Response<Body>) {
+    if cors::is_preflight(&request) {
+        return ("preflight", cors::preflight(&request));
+    }
+    let route = match Route::parse(request.uri().path()) {
+        Ok(route) => route,
+        Err(refusal) => return ("other", turned_away(server, &refusal, request)),
+    };
+    let name = route.name();
+    let response = match admitted(server, peer, &route, &request) {
+        Err(refusal) => turned_away(server, &refusal, request),
+        Ok(None) => open_route(server, &route).await,
+        Ok(Some(ticket)) => http::handle(server, ticket, route, request).await,
+    };
+    (name, response)
+}
+
+/// Checks everything that does not need the body; `None`: a route that takes no slot.
+fn admitted(
+    server: &Server,
+    peer: &Peer,
+    route: &Route,
+    request: &Request<Incoming>,
+) -> Result<Option<Ticket>, Refusal> {
+    let method = route.method();
+    if *request.method() != method {
+        let what = format!("this path takes {method} only");
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, what));
+    }
+    if matches!(route, Route::Live | Route::Ready) {
+        return Ok(None);
+    }
+    server.access.check_host(request.headers(), request.uri().authority())?;
+    let caller = server.access.caller(request.headers(), peer)?;
+    if matches!(route, Route::Metrics) {
+        return Ok(None);
+    }
+    server.ticket(caller, None).map(Some)
+}
+
+async fn open_route(server: &Arc<Server>, route: &Route) -> Response<Body> {
+    match route {
+        Route::Metrics => {
+            let text = server.metrics.to_text(server.slots.taken(), &server.store.counts());
+            answer(StatusCode::OK, METRICS, text)
+        }
+        Route::Ready => match server.readiness.check(server).await {
+            Ok(()) => answer(StatusCode::OK, NDJSON, "{\"ready\":true}\n"),
+            Err(message) => refuse(&Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)),
+        },
+        _ => answer(StatusCode::OK, NDJSON, "{\"live\":true}\n"),
+    }
+}
+
+/// Refuses before the body was looked at. It is thrown away meanwhile, so that a client which sends all before it reads
+/// sees the answer; one that waits for `100 Continue` sends nothing.
+pub(super) fn turned_away(server: &Server, refusal: &Refusal, request: Request<Incoming>) -> Response<Body> {
+    if !request.headers().contains_key(EXPECT) {
+        tokio::spawn(discard(request.into_body(), server.limits.max_body_bytes, server.limits.idle));
+    }
+    let mut response = refuse(refusal);
+    let header = match refusal.status {
+        StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer")),
+        StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, RETRY_AFTER_SECONDS)),
+        _ => None,
+    };
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn serve_grpc(
+    server: &Arc<Server>,
+    grpc: Grpc,
+    peer: &Peer,
+    mut request: Request<Incoming>,
+    start: Instant,
+) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let name = Grpc::name(&path);
+    let response = match grpc_ticket(server, peer, &path, &request) {
+        Err(status) => {
+            // As with HTTP: who sends all before it listens must not meet a reset.
+            tokio::spawn(discard(request.into_body(), server.limits.max_body_bytes, server.limits.idle));
+            status.into_http()
+        }
+        Ok(ticket) => {
+            if let Some(ticket) = ticket {
+                request.extensions_mut().insert(ticket);
+            }
+            grpc.call(&path, request).await
+        }
+    };
+    let status = Grpc::outcome(&response);
+    server.metrics.request("grpc", name, &status, start.elapsed());
+    response
+}
+
+fn grpc_ticket(
+    server: &Server,
+    peer: &Peer,
+    path: &str,
+    request: &Request<Incoming>,
+) -> Result<Option<Ticket>, tonic::Status> {
+    // A page cannot make this content type without asking first, and is not told that it may.
+    server.access.origins.check(request.headers()).map_err(|refusal| super::grpc::status(&refusal))?;
+    if Grpc::is_health(path) {
+        return Ok(None);
+    }
+    let checked = server.access.check_host(request.headers(), request.uri().authority());
+    let caller = checked.and_then(|()| server.access.caller(request.headers(), peer));
+    let caller = caller.map_err(|refusal| super::grpc::status(&refusal))?;
+    if !Grpc::is_work(path) {
+        return Ok(None);
+    }
+    let limit = request.headers().get("grpc-timeout").and_then(|value| super::grpc::timeout(value.to_str().ok()?));
+    server.ticket(caller, limit).map(Some).map_err(|refusal| super::grpc::status(&refusal))
+}
+
+/// Sets a header where its value can be one.
+pub(super) fn set_header(response: &mut Response<Body>, name: &str, value: &str) {
+    let name = hyper::header::HeaderName::from_bytes(name.as_bytes()).ok();
+    if let (Some(name), Some(value)) = (name, header_value(value)) {
+        response.headers_mut().insert(name, value);
+    }
+}

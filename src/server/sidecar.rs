@@ -1,0 +1,265 @@
+//! Our own gRPC service.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::body::{Body as HttpBody, Frame};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::access::{Named, readable};
+use super::answer::Refusal;
+use super::body::{BodyLimits, PieceWriter, reader, send_blocking};
+use super::client::Right;
+use super::flowfile_service::ticket;
+use super::grpc::status;
+use super::http::{own_source, refused};
+use super::proto::sidecar::restore_request::Format;
+use super::proto::sidecar::sync_reply::Part as ReplyPart;
+use super::proto::sidecar::sync_request::Part;
+use super::proto::sidecar::{
+    Flow, LogReply, LogRequest, RestoreReply, RestoreRequest, ShowReply, ShowRequest, Source, SourcesReply,
+    SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart, Version, sidecar_server,
+};
+use super::service::{LATE, Server, Ticket};
+use super::work::{Done, Job, read_key};
+use crate::history::{self, At, RestoreFormat, RestoreOptions};
+use crate::snapshot::{FlowName, FlowVersion};
+
+/// Messages that may wait for the other side.
+const MESSAGES: usize = 4;
+
+/// The service.
+pub(super) struct Sidecar(pub(super) Arc<Server>);
+
+type Messages<T> = ReceiverStream<Result<T, Status>>;
+
+#[tonic::async_trait]
+impl sidecar_server::Sidecar for Sidecar {
+    type SyncStream = Messages<SyncReply>;
+    type RestoreStream = Messages<RestoreReply>;
+
+    async fn sync(&self, request: Request<Streaming<SyncRequest>>) -> Result<Response<Self::SyncStream>, Status> {
+        let ticket = ticket(&request)?;
+        let mut messages = request.into_inner();
+        let start = tokio::time::timeout_at(ticket.deadline.into(), messages.message()).await;
+        let start = start.map_err(|_| Status::deadline_exceeded(LATE))??;
+        let Some(Part::Start(SyncStart { flow, attributes, pull })) = start.and_then(|message| message.part) else {
+            return Err(Status::invalid_argument("the first message is start"));
+        };
+        let attributes = attributes.into_iter().collect();
+        let server = Arc::clone(&self.0);
+        let job = Job::new(&server.intake, &ticket.caller, named(flow), attributes, ticket.deadline);
+        let mut job = job.map_err(|refusal| status(&refusal))?;
+        job.options.sync.pull = pull;
+        let limits = &server.limits;
+        let limits =
+            BodyLimits { max_bytes: limits.max_body_bytes, idle: limits.idle, deadline: ticket.deadline.into() };
+        let body = reader(Contents(messages), limits, &server.metrics.received_bytes);
+        let worker = Arc::clone(&server);
+        Ok(server.stream(&ticket, move |out| {
+            let mut done = job.run(&*worker.store, body, &worker.metrics)?;
+            let mut pieces = PieceWriter::new(|bytes| out.send(SyncReply { part: Some(ReplyPart::Report(bytes)) }));
+            done.write(&mut pieces).and_then(|()| pieces.finish()).map_err(broken)?;
+            out.send(SyncReply { part: Some(ReplyPart::Result(result(&done))) }).map_err(broken)
+        }))
+    }
+
+    async fn sources(&self, request: Request<SourcesRequest>) -> Result<Response<SourcesReply>, Status> {
+        let ticket = ticket(&request)?;
+        let SourcesRequest { flow, source } = request.into_inner();
+        let source = Some(source).filter(|source| !source.is_empty()).map(|source| source.parse()).transpose();
+        let source = source.map_err(|error| Status::invalid_argument(format!("source is {error}")))?;
+        let flow = match &source {
+            Some(source) => own_source(&self.0, &ticket, named(flow), source),
+            None => readable(&ticket.caller, Right::Read, named(flow), &self.0.intake),
+        };
+        let flow = flow.map_err(|refusal| status(&refusal))?;
+        let store = Arc::clone(&self.0.store);
+        let found = move || history::sources(&*store, &flow, source.as_ref()).map_err(refused);
+        let found = self.0.run(&ticket, found).await?.map_err(|refusal| status(&refusal))?;
+        let sources = found.into_iter().map(|found| Source {
+            source: found.source.to_string(),
+            epoch: found.epoch,
+            checkpoint: found.checkpoint,
+            version: found.version.map(FlowVersion::get),
+        });
+        Ok(Response::new(SourcesReply { sources: sources.collect() }))
+    }
+
+    async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogReply>, Status> {
+        let ticket = ticket(&request)?;
+        let LogRequest { flow, limit } = request.into_inner();
+        let flow = self.flow(&ticket, flow)?;
+        let limit = if limit == 0 { usize::MAX } else { limit as usize };
+        let store = Arc::clone(&self.0.store);
+        let entries = move || history::log(&*store, &flow, limit).map_err(refused);
+        let entries = self.0.run(&ticket, entries).await?.map_err(|refusal| status(&refusal))?;
+        let versions = entries.into_iter().map(|entry| Version {
+            version: entry.version.get(),
+            timestamp: entry.timestamp_ms,
+            author: entry.author,
+            summary: entry.summary,
+            root: entry.root.map(|root| root.to_string()).unwrap_or_default(),
+            state: entry.state.map(|state| state.to_string()).unwrap_or_default(),
+        });
+        Ok(Response::new(LogReply { versions: versions.collect() }))
+    }
+
+    async fn show(&self, request: Request<ShowRequest>) -> Result<Response<ShowReply>, Status> {
+        let ticket = ticket(&request)?;
+        let ShowRequest { flow, version, object_store, key } = request.into_inner();
+        let (flow, at) = (self.flow(&ticket, flow)?, at(version)?);
+        let key = if key.is_empty() && object_store.is_empty() {
+            None
+        } else {
+            Some(read_key(&key).map_err(|refusal| status(&refusal))?)
+        };
+        let store = Arc::clone(&self.0.store);
+        let show = move || -> Result<String, Refusal> {
+            let found = history::open_version(&*store, &flow, at).map_err(refused)?;
+            let Some(key) = key else { return Ok(found.manifest.to_text().0) };
+            let shown = history::show_record(&*store, &flow, &found, &object_store.as_str().into(), &key);
+            let none = || Refusal::new(StatusCode::NOT_FOUND, "there is no record with this key");
+            Ok(shown.map_err(refused)?.ok_or_else(none)?.line)
+        };
+        let text = self.0.run(&ticket, show).await?.map_err(|refusal| status(&refusal))?;
+        Ok(Response::new(ShowReply { text }))
+    }
+
+    async fn restore(&self, request: Request<RestoreRequest>) -> Result<Response<Self::RestoreStream>, Status> {
+        let ticket = ticket(&request)?;
+        let message = request.into_inner();
+        let format = match message.format() {
+            Format::Changes => RestoreFormat::Changes,
+            Format::Records => RestoreFormat::Records,
+        };
+        let RestoreRequest { flow, version, object_store, .. } = message;
+        let (flow, at) = (self.flow(&ticket, flow)?, at(version)?);
+        let options = RestoreOptions { format, object_store: object_store.as_deref().map(Into::into) };
+        let store = Arc::clone(&self.0.store);
+        Ok(self.0.stream(&ticket, move |out| {
+            let found = history::open_version(&*store, &flow, at).map_err(refused)?;
+            let mut pieces = PieceWriter::new(|content| out.send(RestoreReply { content }));
+            history::restore(&*store, &flow, &found, &options, &mut pieces).map_err(refused)?;
+            pieces.finish().map_err(broken)
+        }))
+    }
+}
+
+impl Sidecar {
+    fn flow(&self, ticket: &Ticket, flow: Option<Flow>) -> Result<FlowName, Status> {
+        readable(&ticket.caller, Right::Read, named(flow), &self.0.intake).map_err(|refusal| status(&refusal))
+    }
+}
+
+fn named(flow: Option<Flow>) -> Named {
+    let Flow { bucket, flow } = flow.unwrap_or_default();
+    let some = |name: String| Some(name).filter(|name| !name.is_empty());
+    Named { bucket: some(bucket), flow: some(flow) }
+}
+
+fn at(version: u32) -> Result<At, Status> {
+    if version == 0 {
+        return Ok(At::Latest);
+    }
+    let version = FlowVersion::new(version.into());
+    version.map(At::Version).ok_or_else(|| Status::invalid_argument("the version is a number from 1, or 0"))
+}
+
+fn broken(error: io::Error) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format!("report: {error}"))
+}
+
+fn result(done: &Done) -> SyncResult {
+    SyncResult {
+        status: u32::from(done.status() as u8),
+        error: done.failure().map(|failure| failure.message).unwrap_or_default(),
+        attributes: done.attributes().into_iter().collect(),
+        summary: done.summary(),
+    }
+}
+
+/// The contents of a stream of messages, as a body.
+struct Contents(Streaming<SyncRequest>);
+
+impl HttpBody for Contents {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.0).poll_next(context).map(|message| {
+            message.map(|message| match message?.part {
+                Some(Part::Content(bytes)) => Ok(Frame::data(bytes)),
+                _ => Err(Status::invalid_argument("after start there is content only")),
+            })
+        })
+    }
+}
+
+/// The writing end of a stream of messages.
+pub(super) struct Out<T> {
+    handle: Handle,
+    sender: mpsc::Sender<Result<T, Status>>,
+    idle: std::time::Duration,
+}
+
+impl<T> Out<T> {
+    fn send(&self, message: T) -> io::Result<()> {
+        send_blocking(&self.handle, &self.sender, Ok(message), self.idle)
+    }
+}
+
+impl Server {
+    /// Runs `work` on a thread of its own, and waits for it at most as long as the request may take.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        ticket: &Ticket,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let slot = ticket.slot.clone();
+        let working = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(slot);
+            result
+        });
+        match tokio::time::timeout_at(ticket.deadline.into(), working).await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(_)) => Err(Status::internal("internal error: a bug in nifi-idb")),
+            Err(_) => Err(Status::deadline_exceeded(LATE)),
+        }
+    }
+
+    /// Runs `work` on a thread of its own; what it sends is the answer.
+    fn stream<T: Send + 'static>(
+        &self,
+        ticket: &Ticket,
+        work: impl FnOnce(&Out<T>) -> Result<(), Refusal> + Send + 'static,
+    ) -> Response<Messages<T>> {
+        let (sender, receiver) = mpsc::channel(MESSAGES);
+        let (ended, end) = oneshot::channel::<()>();
+        let out = Out { handle: Handle::current(), sender: sender.clone(), idle: self.limits.idle };
+        let slot = ticket.slot.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(refusal) = work(&out) {
+                // Whoever asked may be gone.
+                let _ = send_blocking(&out.handle, &out.sender, Err(status(&refusal)), out.idle);
+            }
+            drop((ended, slot));
+        });
+        let deadline = ticket.deadline.into();
+        tokio::spawn(async move {
+            if tokio::time::timeout_at(deadline, end).await.is_err() {
+                let _ = sender.send(Err(Status::deadline_exceeded(LATE))).await;
+            }
+        });
+        Response::new(ReceiverStream::new(receiver))
+    }
+}

@@ -1,0 +1,69 @@
+//! TLS: our certificate, and the authorities whose clients are believed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+use crate::config::ConfigError;
+
+/// Files of TLS.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// PEM: our certificate and its chain.
+    pub certificate: PathBuf,
+    /// PEM: its key.
+    pub key: PathBuf,
+    /// PEM: the authorities of clients; `None`: clients have no certificates.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate is let in, because it may have a token.
+    pub is_certificate_optional: bool,
+}
+
+impl TlsFiles {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// Names the flag and file that is wrong.
+    pub fn open(&self) -> Result<Arc<ServerConfig>, ConfigError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder =
+            builder.with_safe_default_protocol_versions().map_err(|error| ConfigError::new(error.to_string()))?;
+        let builder = match &self.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let wrong = |error: &dyn std::fmt::Display| about("--client-ca", path, error);
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates("--client-ca", path)? {
+                    roots.add(certificate).map_err(|error| wrong(&error))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+                let verifier = if self.is_certificate_optional { verifier.allow_unauthenticated() } else { verifier };
+                builder.with_client_cert_verifier(verifier.build().map_err(|error| wrong(&error))?)
+            }
+        };
+        let chain = certificates("--tls-cert", &self.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| about("--tls-key", &self.key, &error))?;
+        let mut config =
+            builder.with_single_cert(chain, key).map_err(|error| about("--tls-cert", &self.certificate, &error))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+fn certificates(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match all {
+        Ok(all) if all.is_empty() => Err(about(flag, path, &"it holds no certificate")),
+        all => all.map_err(|error| about(flag, path, &error)),
+    }
+}
+
+fn about(flag: &str, path: &Path, what: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError::new(format!("{flag} {}: {what}", path.display()))
+}

@@ -1,0 +1,174 @@
+//! What every edge asks of the pipeline, on a thread that may block: one FlowFile or a package, and reading.
+
+use std::io::{self, Cursor, Read};
+use std::time::{Instant as StdInstant, SystemTime, UNIX_EPOCH};
+
+use hyper::StatusCode;
+
+use super::access::{Caller, Named, admission, target};
+use super::answer::Refusal;
+use super::body::{BodyError, BodyReader};
+use super::client::Right;
+use super::metrics::Metrics;
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::flowfile::Attributes;
+use crate::indexeddb::key::{Key, SortableKey};
+use crate::normalize::MAX_TIME_MS;
+use crate::pipeline::{Delivered, IntakeOptions, Package, deliver, deliver_package, delivery};
+use crate::store::SnapshotStore;
+
+/// What a package begins with.
+const MAGIC: &[u8] = b"NiFiFF3";
+
+/// What is to be done with a content.
+pub(super) struct Job {
+    pub(super) options: IntakeOptions,
+    pub(super) attributes: Attributes,
+    /// Whether it is a package; `None`: its first bytes tell.
+    pub(super) is_package: Option<bool>,
+}
+
+/// How it ended.
+pub(super) enum Done {
+    /// One batch.
+    Batch(Delivered),
+    /// Many.
+    Package(Package),
+}
+
+impl Job {
+    /// Settles all that does not depend on the content.
+    pub(super) fn new(
+        defaults: &IntakeOptions,
+        caller: &Caller,
+        named: Named,
+        attributes: Attributes,
+        deadline: StdInstant,
+    ) -> Result<Self, Refusal> {
+        let (bucket, flow) = target(caller, Right::Sync, named, defaults)?;
+        let mut options = IntakeOptions { bucket, flow, ..defaults.clone() };
+        options.normalize.received_at = now_ms();
+        options.sync.deadline = Some(deadline);
+        // Of a batch the attributes say it themselves; of a package this is its own name.
+        options.sync.delivery = delivery(&attributes).map(str::to_owned);
+        options.admission = admission(caller, defaults.flow.as_deref());
+        if let Some(client) = caller {
+            let named = attributes.get("indexeddb.source").map(str::parse).transpose();
+            let named = named.map_err(|error| Refusal::bad_request(format!("indexeddb.source is {error}")))?;
+            client.check_source(named.as_ref())?;
+            options.decode.source = client.source().cloned().or(options.decode.source);
+        }
+        Ok(Self { options, attributes, is_package: None })
+    }
+
+    /// Reads the content to its end and does the work.
+    ///
+    /// # Errors
+    ///
+    /// The body did not come as it should, the client may not do what the batch says, or a package's framing is lost.
+    pub(super) fn run(
+        self,
+        store: &dyn SnapshotStore,
+        mut body: BodyReader,
+        metrics: &Metrics,
+    ) -> Result<Done, Refusal> {
+        let result = self.run_on(store, &mut body, metrics);
+        match body.failed() {
+            Some(error @ BodyError::TooLarge(_)) => Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())),
+            Some(error @ BodyError::Deadline) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
+            Some(BodyError::Idle(_) | BodyError::Cut) | None => result,
+        }
+    }
+
+    /// As [`Self::run`], for a content that is there as a whole.
+    pub(super) fn run_on(
+        self,
+        store: &dyn SnapshotStore,
+        mut content: impl Read,
+        metrics: &Metrics,
+    ) -> Result<Done, Refusal> {
+        let mut first = Vec::with_capacity(MAGIC.len());
+        let begun = (&mut content).take(MAGIC.len() as u64).read_to_end(&mut first);
+        let is_package = self.is_package.unwrap_or(first == MAGIC);
+        let input = Cursor::new(first).chain(Broken(begun.err())).chain(content);
+        if is_package {
+            let package = deliver_package(store, &self.options, input)?;
+            package.iter().for_each(|(_, verdict)| metrics.flowfile(&verdict.summary));
+            return Ok(Done::Package(package));
+        }
+        let delivered = deliver(store, &self.options, &self.attributes, input);
+        metrics.flowfile(&delivered.verdict.summary);
+        if self.options.admission.is_some_and(|admission| admission.has_denied()) {
+            let message = delivered.verdict.failure.map_or_else(String::new, |failure| failure.message);
+            return Err(Refusal::forbidden(message));
+        }
+        Ok(Done::Batch(delivered))
+    }
+}
+
+/// Gives the error that the first bytes ended with, then nothing.
+struct Broken(Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+impl Done {
+    /// The exit status that it would have been.
+    pub(super) fn status(&self) -> ExitStatus {
+        match self {
+            Self::Batch(delivered) => delivered.verdict.status,
+            Self::Package(package) => package.status(),
+        }
+    }
+
+    /// Why it is not done.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Batch(delivered) => delivered.verdict.failure.clone(),
+            Self::Package(package) => package.failure(),
+        }
+    }
+
+    /// One line: the summary, or the line `package`.
+    pub(super) fn summary(&self) -> String {
+        match self {
+            Self::Batch(delivered) => delivered.verdict.summary.to_json(),
+            Self::Package(package) => package.summary(),
+        }
+    }
+
+    /// The attributes that are written; a package's FlowFiles have their own.
+    pub(super) fn attributes(&self) -> Attributes {
+        match self {
+            Self::Batch(delivered) => delivered.verdict.attributes(),
+            Self::Package(_) => Attributes::default(),
+        }
+    }
+
+    /// Writes the report: lines, or packages.
+    pub(super) fn write(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
+        match self {
+            Self::Batch(delivered) => delivered.report.copy_to(out),
+            Self::Package(package) => package.write_v3(out),
+        }
+    }
+}
+
+/// Reads a key, as JSON; the message does not repeat it.
+pub(super) fn read_key(text: &str) -> Result<SortableKey, Refusal> {
+    let value = serde_json::from_str(text)
+        .map_err(|_| Refusal::bad_request("key is no JSON; a string key needs its quotes: \"ann\""))?;
+    let key = Key::from_json(&value).and_then(|key| key.to_sortable());
+    key.map_err(|error| Refusal::bad_request(format!("key: {error}")))
+}
+
+/// The clock, read once a request, at the edge.
+#[expect(clippy::disallowed_methods, reason = "the server is an edge: here the time of receipt is made data")]
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(MAX_TIME_MS)
+}

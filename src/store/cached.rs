@@ -1,0 +1,292 @@
+//! A wrapper that remembers heads, and texts of chunks by digest, up to a number of bytes.
+//!
+//! A chunk never changes. Head does: the store is asked every time whether it is still the one that is known, and read only
+//! where it is not, or cannot say.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
+};
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
+
+/// Texts that are kept may have this many bytes unless an option says otherwise.
+pub const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Heads are kept of this many flows.
+const MAX_HEADS: usize = 256;
+
+/// What a kept text costs beside its bytes.
+const ENTRY_BYTES: u64 = 200;
+
+/// How often memory had what was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Heads that were still the newest version.
+    pub head_hits: u64,
+    /// Heads that had to be read.
+    pub head_misses: u64,
+    /// Chunks that were kept.
+    pub text_hits: u64,
+    /// Chunks that had to be read.
+    pub text_misses: u64,
+    /// Bytes of chunks that are kept.
+    pub bytes: u64,
+}
+
+/// Remembers heads and chunks.
+#[derive(Debug)]
+pub struct CachedStore<S> {
+    inner: S,
+    kept: Arc<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    heads: Mutex<Lru<FlowName, StoredVersion>>,
+    texts: Mutex<Lru<Digest, Arc<Vec<u8>>>>,
+    head_hits: AtomicU64,
+    head_misses: AtomicU64,
+    text_hits: AtomicU64,
+    text_misses: AtomicU64,
+}
+
+/// The most recently used values, up to a weight.
+#[derive(Debug)]
+struct Lru<K, V> {
+    entries: HashMap<K, (u64, u64, V)>,
+    /// Keys by when they were last used.
+    order: BTreeMap<u64, K>,
+    clock: u64,
+    weight: u64,
+    limit: u64,
+}
+
+impl<K: Clone + Eq + std::hash::Hash, V: Clone> Lru<K, V> {
+    fn new(limit: u64) -> Self {
+        Self { entries: HashMap::new(), order: BTreeMap::new(), clock: 0, weight: 0, limit }
+    }
+
+    fn get(&mut self, key: &K) -> Option<V> {
+        let (used, _, value) = self.entries.get_mut(key)?;
+        self.order.remove(used);
+        self.clock += 1;
+        *used = self.clock;
+        self.order.insert(self.clock, key.clone());
+        Some(value.clone())
+    }
+
+    fn insert(&mut self, key: K, weight: u64, value: V) {
+        self.remove(&key);
+        if weight > self.limit {
+            return;
+        }
+        self.clock += 1;
+        self.order.insert(self.clock, key.clone());
+        self.entries.insert(key, (self.clock, weight, value));
+        self.weight += weight;
+        while self.weight > self.limit
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.forget(&oldest);
+        }
+    }
+
+    fn remove(&mut self, key: &K) {
+        if let Some((used, ..)) = self.entries.get(key) {
+            self.order.remove(used);
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: &K) {
+        if let Some((_, weight, _)) = self.entries.remove(key) {
+            self.weight -= weight;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere costs at most an entry.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Kept {
+    fn keep_text(&self, digest: Digest, text: &[u8]) {
+        let weight = text.len() as u64 + ENTRY_BYTES;
+        if weight <= lock(&self.texts).limit {
+            let text = Arc::new(text.to_vec());
+            lock(&self.texts).insert(digest, weight, text);
+        }
+    }
+}
+
+impl<S: SnapshotStore> CachedStore<S> {
+    /// Wraps a store; texts have at most `bytes` bytes together.
+    pub fn new(inner: S, bytes: u64) -> Self {
+        let kept = Kept {
+            heads: Mutex::new(Lru::new(MAX_HEADS as u64)),
+            texts: Mutex::new(Lru::new(bytes)),
+            head_hits: AtomicU64::new(0),
+            head_misses: AtomicU64::new(0),
+            text_hits: AtomicU64::new(0),
+            text_misses: AtomicU64::new(0),
+        };
+        Self { inner, kept: Arc::new(kept) }
+    }
+
+    /// The store itself.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// How well it remembered.
+    pub fn counts(&self) -> CacheCounts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        CacheCounts {
+            head_hits: read(&self.kept.head_hits),
+            head_misses: read(&self.kept.head_misses),
+            text_hits: read(&self.kept.text_hits),
+            text_misses: read(&self.kept.text_misses),
+            bytes: lock(&self.kept.texts).weight,
+        }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
+        let known = lock(&self.kept.heads).get(flow);
+        if let Some(known) = known
+            && self.inner.is_head(flow, &known)? == Some(true)
+        {
+            count(&self.kept.head_hits);
+            return Ok(Some(known));
+        }
+        count(&self.kept.head_misses);
+        let head = self.inner.head(flow)?;
+        let mut heads = lock(&self.kept.heads);
+        match &head {
+            Some(head) => heads.insert(flow.clone(), 1, head.clone()),
+            None => heads.remove(flow),
+        }
+        Ok(head)
+    }
+
+    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+        self.inner.is_head(flow, version)
+    }
+
+    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+        self.inner.version(flow, version)
+    }
+
+    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
+        self.inner.log(flow)
+    }
+
+    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
+        self.inner.flows()
+    }
+
+    fn read_chunk(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+        list: &List,
+        chunk: &ChunkRef,
+    ) -> Result<Vec<u8>, StoreError> {
+        let kept = lock(&self.kept.texts).get(&chunk.full);
+        if let Some(text) = kept {
+            count(&self.kept.text_hits);
+            return Ok(text.as_ref().clone());
+        }
+        count(&self.kept.text_misses);
+        let text = self.inner.read_chunk(flow, version, list, chunk)?;
+        self.kept.keep_text(chunk.full, &text);
+        Ok(text)
+    }
+
+    fn read_part(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+        digest: &Digest,
+        part: u32,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.inner.read_part(flow, version, digest, part)
+    }
+
+    fn writer<'a>(
+        &'a self,
+        flow: &FlowName,
+        head: Option<&StoredVersion>,
+    ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
+        let inner = self.inner.writer(flow, head)?;
+        Ok(Box::new(CachedWriter { inner, kept: Arc::clone(&self.kept), new: Vec::new() }))
+    }
+
+    fn check(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.check()
+    }
+
+    fn check_reachable(&self) -> Result<(), StoreError> {
+        self.inner.check_reachable()
+    }
+}
+
+/// Keeps the system chunks that it was given once they are committed: the next batch reads them.
+struct CachedWriter<'a> {
+    inner: Box<dyn VersionWriter + 'a>,
+    kept: Arc<Kept>,
+    new: Vec<(Digest, Vec<u8>)>,
+}
+
+impl VersionWriter for CachedWriter<'_> {
+    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+        if list.is_system() {
+            self.new.push((chunk.full, text.clone()));
+        }
+        self.inner.write_chunk(list, chunk, text)
+    }
+
+    fn write_part(&mut self, digest: &Digest, part: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.write_part(digest, part, bytes)
+    }
+
+    fn commit(self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError> {
+        let committed = self.inner.commit(draft)?;
+        for (digest, text) in &self.new {
+            self.kept.keep_text(*digest, text);
+        }
+        Ok(committed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_goes_first() {
+        let mut lru = Lru::new(10);
+        lru.insert('a', 4, 1);
+        lru.insert('b', 4, 2);
+        assert_eq!(lru.get(&'a'), Some(1));
+        lru.insert('c', 4, 3);
+        assert_eq!(['a', 'b', 'c'].map(|key| lru.get(&key)), [Some(1), None, Some(3)]);
+        lru.insert('d', 11, 4);
+        assert_eq!((lru.get(&'d'), lru.weight), (None, 8));
+        lru.insert('a', 9, 5);
+        assert_eq!((lru.get(&'a'), lru.get(&'c'), lru.weight, lru.order.len()), (Some(5), None, 9, 1));
+    }
+}
