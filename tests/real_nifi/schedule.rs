@@ -320,7 +320,7 @@ fn a_cron_expression_fires_and_takes_everything_each_time() {
             flow.wait_for_outcome(lab, "committed", firing * WAITING);
             assert_eq!((lab.versions("shop") as u64, flow.group(lab).queued()), (firing, 0));
         }
-        let times: Vec<_> = lab.log("shop").iter().map(|version| version["time"].clone()).collect();
+        let times: Vec<_> = lab.log("shop").iter().map(|version| version["timestamp"].clone()).collect();
         eprintln!("three firings of 40 FlowFiles each: {times:?}");
         assert_eq!(lab.ids("shop").len() as u64, 3 * WAITING);
         only_bulletins_of(lab, &[]);

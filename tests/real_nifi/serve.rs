@@ -197,6 +197,7 @@ fn a_request_and_its_answer() {
             ("store", &lab.registry.url()),
             ("command", PROGRAM),
             ("flow", "shop"),
+            ("database", "shop"),
             ("object.store", "data"),
             ("key.path", "id"),
         ]);
