@@ -21,6 +21,10 @@ deny:
 real-registry:
     cargo test --test real_registry
 
+# Needs an unpacked NiFi by NIFI_HOME, and what its page says: tests/real_nifi/README.md.
+real-nifi:
+    cargo test --release --test real_nifi -- --nocapture --test-threads 1
+
 # Needs Python: clients that are not ours.
 clients:
     cargo test --test clients

@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::store::registry::{Credentials, RegistryOptions, Secret};
+use crate::secret::Secret;
+use crate::store::registry::{Credentials, RegistryOptions};
 
 /// The bucket, unless another one is named.
 pub const DEFAULT_BUCKET: &str = "indexeddb";
@@ -133,7 +134,7 @@ impl RegistrySettings {
         if let Some(user) = self.user.clone() {
             let password = match &self.password_file {
                 Some(path) => secret_in("--password-file", path)?,
-                None => variable(PASSWORD_VARIABLE)?
+                None => secret_of(PASSWORD_VARIABLE)?
                     .ok_or_else(|| wrong(format!("--user needs --password-file or {PASSWORD_VARIABLE}")))?,
             };
             return Ok(Credentials::Login { user, password });
@@ -141,11 +142,16 @@ impl RegistrySettings {
         if self.password_file.is_some() {
             return Err(wrong("--password-file needs --user"));
         }
-        Ok(variable(TOKEN_VARIABLE)?.map_or(Credentials::None, Credentials::Token))
+        Ok(secret_of(TOKEN_VARIABLE)?.map_or(Credentials::None, Credentials::Token))
     }
 }
 
-fn secret_in(flag: &str, path: &Path) -> Result<Secret, ConfigError> {
+/// Reads a secret from a file that a flag names.
+///
+/// # Errors
+///
+/// It cannot be read, or is empty.
+pub fn secret_in(flag: &str, path: &Path) -> Result<Secret, ConfigError> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(MAX_SECRET_BYTES).read_to_string(&mut text));
     match read {
@@ -155,7 +161,12 @@ fn secret_in(flag: &str, path: &Path) -> Result<Secret, ConfigError> {
     }
 }
 
-fn variable(name: &str) -> Result<Option<Secret>, ConfigError> {
+/// Reads a secret from the environment.
+///
+/// # Errors
+///
+/// It is not UTF-8.
+pub fn secret_of(name: &str) -> Result<Option<Secret>, ConfigError> {
     match env::var(name) {
         Ok(text) if text.trim().is_empty() => Ok(None),
         Ok(text) => Ok(Some(Secret::new(&text))),

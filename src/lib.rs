@@ -42,7 +42,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Only the edges (`cli`, `server`, `template`), `store`, and temporary files (`spool`, `normalize`, `report`) do I/O. Every
+//! 1. Only the edges (`cli`, `server`, `nifi`), `store`, and temporary files (`spool`, `normalize`, `report`) do I/O. Every
 //!    other stage is plain functions; no stage reads a clock or the environment: time is data. Only `server` is async: a batch
 //!    is one thread's work, and the edge that waits for many clients runs it on threads of their own.
 //! 2. A stage imports `indexeddb`, `snapshot` and earlier stages, never later ones. `tests/it/tidy.rs` holds it.
@@ -98,6 +98,12 @@ pub mod failure;
 /// Bytes in memory while they are few, then in an unlinked file.
 pub mod spool;
 
+/// A password or token, which is never shown.
+pub mod secret;
+
+/// The HTTP client of everything that speaks to a server.
+pub mod http_client;
+
 /// One refused line and why.
 pub mod rejection;
 
@@ -144,3 +150,9 @@ pub mod pipeline;
 
 /// All that reads versions: restore, show, log, verify.
 pub mod history;
+
+/// NiFi's REST API: what installs a flow definition.
+pub mod nifi;
+
+/// Flow definitions for NiFi: shipped ones, and the check for any.
+pub mod template;

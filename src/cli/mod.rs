@@ -16,6 +16,7 @@ mod sources;
 pub mod stdin;
 mod store_url;
 mod sync;
+mod template;
 mod units;
 mod usage;
 mod verify;
@@ -82,6 +83,8 @@ pub enum Command {
     Serve(Box<serve::Serve>),
     /// Say what is configured, reachable and writable, and what is wrong
     Doctor(doctor::Doctor),
+    /// Flow definitions for NiFi: list, print, install, check
+    Template(template::Template),
     /// Print shell completions
     Completions(completions::Completions),
     /// Print a manual page
@@ -153,6 +156,7 @@ impl Command {
             #[cfg(feature = "serve")]
             Self::Serve(serve) => serve.run(start),
             Self::Doctor(doctor) => doctor.run(start),
+            Self::Template(template) => template.run(start),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

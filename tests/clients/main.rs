@@ -7,4 +7,5 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
 mod grpcio;
+mod packages;
 mod python;

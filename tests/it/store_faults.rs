@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use nifi_idb::exit_status::ExitStatus;
 use nifi_idb::pipeline::SyncError;
 use nifi_idb::report::{Outcome, Summary};
+use nifi_idb::secret::Secret;
 use nifi_idb::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
-use nifi_idb::store::registry::{Credentials, RegistryOptions, RegistryStore, Secret};
+use nifi_idb::store::registry::{Credentials, RegistryOptions, RegistryStore};
 use nifi_idb::store::{
     AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
 };

@@ -1,29 +1,7 @@
 //! Who we are to a Registry. What is secret is never shown.
 
-use std::fmt;
-
+use crate::secret::Secret;
 use crate::store::{StoreError, StoreErrorKind};
-
-/// A password or token. Its debug form hides it; it has no display form.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret; white space at its end, which files have, is cut off.
-    pub fn new(text: &str) -> Self {
-        Self(text.trim_end().to_owned())
-    }
-
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(hidden)")
-    }
-}
 
 /// How calls are authenticated. A client certificate is separate: it belongs to the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,14 +24,12 @@ impl Credentials {
     /// Refuses what would send a secret in the clear (plain HTTP to another host), or cannot be sent at all.
     pub(super) fn check(&self, https: bool, loopback: bool) -> Result<(), StoreError> {
         let refuse = |message: &str| Err(StoreError::new(StoreErrorKind::Configuration, message));
-        let sendable =
-            |secret: &Secret| !secret.0.is_empty() && secret.0.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
         match self {
             Self::None => Ok(()),
             _ if !https && !loopback => {
                 refuse("credentials are sent over https only: the Registry's URL is plain http")
             }
-            Self::Token(token) if !sendable(token) => refuse("the Registry token is empty or no token"),
+            Self::Token(token) if !token.is_sendable() => refuse("the Registry token is empty or no token"),
             Self::Login { user, .. } if user.is_empty() || user.contains(':') => {
                 refuse("the Registry user is empty or holds a colon")
             }

@@ -8,9 +8,11 @@ use reqwest::Url;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 
-use super::auth::{Credentials, Secret};
+use super::auth::Credentials;
 use super::failure::{Failure, failure, unsent};
-use super::options::{RegistryOptions, base_url, is_loopback, misconfigured};
+use super::options::{RegistryOptions, base_url, misconfigured};
+use crate::http_client::is_loopback;
+use crate::secret::Secret;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Largest body that is ever sent, in bytes: a larger one can take a Registry with the usual heap down.

@@ -13,7 +13,7 @@ mod types;
 mod upload;
 mod writer;
 
-pub use self::auth::{Credentials, Secret};
+pub use self::auth::Credentials;
 pub use self::http::{MAX_ANSWER_BYTES, MAX_POST_BYTES};
 pub use self::options::RegistryOptions;
 pub use self::upload::{MAX_SALTS, PARALLEL_UPLOADS};

@@ -1,16 +1,14 @@
 //! How to reach a Registry, checked before anything is sent.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use reqwest::blocking::Client;
 
 use super::auth::Credentials;
+use crate::http_client::{self, CertificateFiles};
 use crate::store::{StoreError, StoreErrorKind};
-
-/// Idle connections are dropped after this long, before Registry drops them (30 s) without notice.
-const POOL_IDLE: Duration = Duration::from_secs(20);
 
 /// How to reach a Registry.
 #[derive(Clone, Debug)]
@@ -53,29 +51,13 @@ impl RegistryOptions {
 
     /// Makes the HTTP client; reads the certificates.
     pub(super) fn client(&self, base: &Url) -> Result<Client, StoreError> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("nifi-idb/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_nodelay(true);
-        if is_loopback(base) {
-            builder = builder.no_proxy();
-        }
-        // Fails if the program has chosen a provider already, which then is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        if let Some(path) = &self.ca_file {
-            let certificates = reqwest::Certificate::from_pem_bundle(&read_file(path)?).map_err(|_| no_pem(path))?;
-            if certificates.is_empty() {
-                return Err(no_pem(path));
-            }
-            builder = builder.tls_certs_only(certificates);
-        }
-        if let (Some(certificate), Some(key)) = (&self.client_cert_file, &self.client_key_file) {
-            let pem = [read_file(certificate)?, b"\n".to_vec(), read_file(key)?].concat();
-            builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(|_| no_pem(certificate))?);
-        }
-        builder.build().map_err(|error| misconfigured("no HTTP client can be made").because(error.without_url()))
+        let files = CertificateFiles {
+            ca: self.ca_file.clone(),
+            client_cert: self.client_cert_file.clone(),
+            client_key: self.client_key_file.clone(),
+        };
+        http_client::client(base, &files, self.connect_timeout)
+            .map_err(|error| StoreError { source: error.source, ..misconfigured(&error.message) })
     }
 }
 
@@ -99,21 +81,8 @@ pub(super) fn base_url(text: &str) -> Result<Url, StoreError> {
     Ok(url)
 }
 
-pub(super) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 pub(super) fn misconfigured(message: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Configuration, message)
-}
-
-fn no_pem(path: &Path) -> StoreError {
-    misconfigured(&format!("no PEM certificate (or no key for it): {}", path.display()))
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, StoreError> {
-    std::fs::read(path).map_err(|error| misconfigured(&format!("cannot read {}", path.display())).because(error))
 }
 
 #[cfg(test)]
@@ -134,10 +103,5 @@ mod tests {
             assert_eq!(base(text), Err(StoreErrorKind::Configuration), "{text}");
         }
         assert!(!base_url("http://u:hunter2@r").unwrap_err().message.contains("hunter2"));
-        for (text, expected) in
-            [("http://127.0.0.1:1", true), ("http://[::1]", true), ("http://localhost", true), ("http://r", false)]
-        {
-            assert_eq!(is_loopback(&Url::parse(text).unwrap()), expected, "{text}");
-        }
     }
 }

@@ -6,6 +6,7 @@ use super::scripted::{Reply, Scripted, say};
 use super::*;
 use crate::indexeddb::key::sortable_string;
 use crate::indexeddb::schema::{Database, ObjectStore};
+use crate::secret::Secret;
 use crate::store::envelope::{Coordinates, EMBED_BYTES, Parent, chunk_contents, snapshot};
 use crate::store::{AppendError, VersionDraft};
 

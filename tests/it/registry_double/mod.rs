@@ -5,7 +5,7 @@
 
 mod diff;
 mod faults;
-mod http;
+pub(crate) mod http;
 mod jackson;
 mod json;
 pub(crate) mod replay;

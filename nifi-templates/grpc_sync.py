@@ -1,0 +1,79 @@
+"""grpc-sync: as http-sync, with InvokeGRPC. NiFi 2.x has no such processor."""
+
+from canvas import NOTE_STYLE, Definition
+from parts import *
+
+
+def definition():
+    it = Definition("grpc-sync", "NiFi 1.x only: batches arrive over HTTP, are kept by NiFi, and are sent to nifi-idb serve over gRPC.")
+    it.parameter("serve.host", "127.0.0.1", "Host of nifi-idb serve")
+    it.parameter("serve.port", "8765", "Port of nifi-idb serve")
+    it.parameter("max.bytes", "10000000", "Larger batches are dead letters: NiFi copies each several times into its heap (60 MB "
+                 "at 512 MB of heap ended it). Not above what serve takes")
+    it.parameter("output.folder", "./nifi-idb/out", "Below it: rejects, dead-letter. They are made when needed")
+    keep_hours(it)
+    it.label(
+        "nifi-idb: gRPC sync (NiFi 1.x only)\n\n"
+        "Each batch is one call of FlowFileService/Send of a running nifi-idb serve. All attributes are sent. "
+        "There is no time limit for a call: serve has one.\n"
+        "Set the parameters serve.host, serve.port and output.folder, start.\n"
+        "Every failure: nifi-templates/grpc-sync.md",
+        -1, 0, 1, 2, NOTE_STYLE,
+    )
+    it.label("1 Intake. 200 means: NiFi has it on disk.", -1, 2)
+    listen(it, 0, 0, "Is it too large")
+    it.processor(
+        "Is it too large", "RouteOnAttribute", 0, 3,
+        {"Routing Strategy": "Route to Property name", "too large": "${fileSize:gt(${#{max.bytes}:toNumber()})}"},
+        comments="A message is in the heap several times; when that is full, NiFi tries the same FlowFile for ever.",
+    )
+    it.label("2 The call.", -1, 4)
+    it.processor(
+        "Send to nifi-idb serve", "org.apache.nifi.processors.grpc.InvokeGRPC", 0, 4,
+        {
+            "Remote gRPC service hostname": "#{serve.host}",
+            "Remote gRPC service port": "#{serve.port}",
+            "Max Message Size": "4MB",
+            "Use SSL/TLS": "false",
+            "Send FlowFile Content": "true",
+            "Penalize on \"No Retry\"": "false",
+            "Always Output Response": "false",
+        },
+        penaltyDuration="10 sec", retryCount=4, retriedRelationships=["Retry", "Failure"], maxBackoffPeriod="5 mins",
+        autoTerminatedRelationships=["Original"],
+        comments="Max Message Size is of the answer. The size of a request is bounded by serve.",
+    )
+    it.label("3 The outcome. SUCCESS: Response. ERROR: No Retry. RETRY and no connection: again after 10, 20, 40, 80 s, then from the start.", -1, 5)
+    it.processor(
+        "What became of it", "RouteOnAttribute", 0, 5,
+        {
+            "Routing Strategy": "Route to Property name",
+            "partly rejected": "${invokegrpc.response.body:replaceEmpty('{}'):jsonPath('$.rejected'):replaceEmpty('0'):toNumber()"
+            ":plus(${invokegrpc.response.body:replaceEmpty('{}'):jsonPath('$.parked'):replaceEmpty('0')}):gt(0)}",
+        },
+        comments="The answer has the summary only, not the lines that were rejected.",
+    )
+    it.processor(
+        "Has it waited too long", "RouteOnAttribute", 2, 4,
+        {"Routing Strategy": "Route to Property name", "too long": WAITED_TOO_LONG},
+    )
+    it.connect("What became of it", "unmatched", done(it, "done", 0, 6, "${invokegrpc.response.body}"))
+    it.connect("What became of it", "partly rejected", done(it, "partly rejected", 1, 6, "${invokegrpc.response.body}"))
+    dead_letter(
+        it, "Dead letter: a FlowFile", 4, 5,
+        "gRPC ${invokegrpc.response.code}: ${invokegrpc.response.body:replaceEmpty(${invokegrpc.java.exception.message})}",
+        "${invokegrpc.response.code:replaceEmpty('none')}",
+    )
+    dead_letter(it, "Dead letter: too large", 4, 3, "${fileSize} bytes are more than max.bytes", "none",
+                comments="scheduled-sync takes it: put the file into its watched folder.")
+    dead_letters(it, 4, 6, 3)
+    connect = it.connect
+    connect("Is it too large", "too large", "Dead letter: too large")
+    connect("Is it too large", "unmatched", "Send to nifi-idb serve",
+            backPressureObjectThreshold=100000, backPressureDataSizeThreshold="10 GB")
+    connect("Send to nifi-idb serve", "Response", "What became of it")
+    connect("Send to nifi-idb serve", "No Retry", "Dead letter: a FlowFile")
+    connect("Send to nifi-idb serve", ["Retry", "Failure"], "Has it waited too long")
+    connect("Has it waited too long", "too long", "Dead letter: a FlowFile")
+    connect("Has it waited too long", "unmatched", "Send to nifi-idb serve")
+    return it

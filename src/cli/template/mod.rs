@@ -1,0 +1,63 @@
+//! `nifi-idb template`: the shipped flow definitions for NiFi.
+
+mod check;
+mod install;
+
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+
+use self::check::Check;
+use self::install::Install;
+use super::output::print;
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::template::{self, SHIPPED, Shipped};
+
+/// The flags of `template`.
+#[derive(Args, Debug)]
+pub struct Template {
+    #[command(subcommand)]
+    command: TemplateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TemplateCommand {
+    /// List the definitions: name, lines of NiFi, what for
+    List,
+    /// Write a definition to standard output: JSON, to upload into NiFi
+    Print {
+        /// The definition's name
+        name: String,
+    },
+    /// Put a definition on the canvas of a running NiFi, over its REST API
+    ///
+    /// Uploads, sets parameters, enables controller services, and starts if told to. A group of that name that is there already
+    /// is kept: then only what differs is changed.
+    Install(Box<Install>),
+    /// Check definitions: complete, wired, known to 1.28 and 2.x, with arguments and attributes that exist
+    Check(Check),
+}
+
+impl Template {
+    /// Runs the command.
+    pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+        match self.command {
+            TemplateCommand::List => {
+                let line = |it: &Shipped| format!("{:<18} {:<10} {}\n", it.name, it.lines, it.summary);
+                print(&SHIPPED.iter().map(line).collect::<String>())?;
+            }
+            TemplateCommand::Print { name } => print(shipped(&name)?.text)?,
+            TemplateCommand::Install(install) => return install.run(start),
+            TemplateCommand::Check(check) => return check.run(),
+        }
+        Ok(ExitStatus::Done)
+    }
+}
+
+fn shipped(name: &str) -> Result<Shipped, Failure> {
+    template::find(name).ok_or_else(|| {
+        let names: Vec<_> = SHIPPED.iter().map(|shipped| shipped.name).collect();
+        Failure::usage(format!("no definition is named {name:?}")).hint(format!("there are {}", names.join(", ")))
+    })
+}

@@ -1,0 +1,302 @@
+//! Puts a flow definition on the canvas of a running NiFi: upload, parameters, services, start. What is there already stays.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::error::{NifiError, NifiErrorKind};
+use super::rest::Nifi;
+
+/// How often a state is asked for.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Groups are placed so far from each other.
+const SPACING: usize = 220;
+
+/// What to install, and how.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// The definition.
+    pub definition: Value,
+    /// The group's name; the parameter context has it too.
+    pub name: String,
+    /// The group that it goes into: an id, or `root`.
+    pub parent: String,
+    /// Values of parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// Whether it is started.
+    pub start: bool,
+    /// When everything must be over.
+    pub deadline: Instant,
+}
+
+/// Installs, and tells each step as a line.
+///
+/// # Errors
+///
+/// What NiFi refused, or components that are not valid.
+pub fn install(nifi: &Nifi, what: &Installation, tell: &mut dyn FnMut(String)) -> Result<(), NifiError> {
+    let about = nifi.get("/flow/about")?;
+    let version = text(&about, "/about/version");
+    tell(format!("NiFi {version} at {}", nifi.origin()));
+    known_parameters(what)?;
+    let (group, context) = match find_group(nifi, what)? {
+        Found::There(group) => {
+            tell(format!("group {:?} is there already ({group}): not uploaded again", what.name));
+            let context = context_of(nifi, &group)?;
+            (group, context)
+        }
+        Found::Free(count) => {
+            refuse_missing_types(what, version)?;
+            let definition = renamed(what).to_string();
+            let y = (count * SPACING).to_string();
+            let fields =
+                [("groupName", &*what.name), ("positionX", "0"), ("positionY", &*y), ("clientId", "nifi-idb-template")];
+            let uploaded = nifi.upload(&what.parent, &fields, definition.as_bytes())?;
+            let group = text(&uploaded, "/id").to_owned();
+            tell(format!("group {:?} is uploaded ({group})", what.name));
+            let context = context_of(nifi, &group)?;
+            (group, context)
+        }
+    };
+    set_parameters(nifi, what, &context, tell)?;
+    enable_services(nifi, what, &group, tell)?;
+    wait_until_valid(nifi, what, &group)?;
+    tell("all processors are valid".to_owned());
+    if what.start {
+        start(nifi, what, &group, tell)?;
+    } else {
+        tell("not started: install again with --start, or start the group in NiFi".to_owned());
+    }
+    Ok(())
+}
+
+enum Found {
+    There(String),
+    /// So many groups are beside it.
+    Free(usize),
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The definition's own parameters and their values.
+fn declared(definition: &Value) -> BTreeMap<&str, &str> {
+    let contexts = definition.get("parameterContexts").and_then(Value::as_object);
+    let all =
+        contexts.into_iter().flat_map(|contexts| contexts.values()).flat_map(|context| list(context, "/parameters"));
+    all.map(|parameter| (text(parameter, "/name"), text(parameter, "/value"))).collect()
+}
+
+fn known_parameters(what: &Installation) -> Result<(), NifiError> {
+    let declared = declared(&what.definition);
+    match what.parameters.keys().find(|name| !declared.contains_key(name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let names: Vec<_> = declared.into_keys().collect();
+            Err(NifiError::refused(format!("the definition has no parameter {name:?}"))
+                .hint(format!("it has {}", names.join(", "))))
+        }
+    }
+}
+
+/// 2.x has no InvokeGRPC; it would make a component of it that can never run.
+fn refuse_missing_types(what: &Installation, version: &str) -> Result<(), NifiError> {
+    let grpc = list(&what.definition, "/flowContents/processors")
+        .iter()
+        .any(|processor| text(processor, "/type").starts_with("org.apache.nifi.processors.grpc."));
+    if grpc && !version.starts_with("1.") {
+        return Err(NifiError::refused(format!("NiFi {version} has no InvokeGRPC: this definition is for 1.28"))
+            .hint("http-sync does the same over HTTP"));
+    }
+    Ok(())
+}
+
+/// The definition with its parameter context under the group's name, so that two installations share no values.
+fn renamed(what: &Installation) -> Value {
+    let mut definition = what.definition.clone();
+    if let Some(contexts) = definition.get_mut("parameterContexts").and_then(Value::as_object_mut)
+        && let Some((_, mut context)) = std::mem::take(contexts).into_iter().next()
+    {
+        context["name"] = json!(what.name);
+        contexts.insert(what.name.clone(), context);
+    }
+    definition["flowContents"]["parameterContextName"] = json!(what.name);
+    definition
+}
+
+fn find_group(nifi: &Nifi, what: &Installation) -> Result<Found, NifiError> {
+    let flow = nifi.get(&format!("/flow/process-groups/{}", what.parent))?;
+    let groups = list(&flow, "/processGroupFlow/flow/processGroups");
+    let mut same = groups.iter().filter(|group| text(group, "/component/name") == what.name);
+    match (same.next(), same.next()) {
+        (None, _) => Ok(Found::Free(groups.len())),
+        (Some(group), None) => Ok(Found::There(text(group, "/id").to_owned())),
+        (Some(_), Some(_)) => Err(NifiError::refused(format!("several groups are named {:?}", what.name))
+            .hint("choose another name with --name, or another parent with --parent-group")),
+    }
+}
+
+fn context_of(nifi: &Nifi, group: &str) -> Result<String, NifiError> {
+    let entity = nifi.get(&format!("/process-groups/{group}"))?;
+    let id = text(&entity, "/component/parameterContext/id");
+    if id.is_empty() {
+        return Err(NifiError::refused("the group has no parameter context")
+            .hint("it was not made by this command: choose another name with --name"));
+    }
+    Ok(id.to_owned())
+}
+
+fn set_parameters(
+    nifi: &Nifi,
+    what: &Installation,
+    context: &str,
+    tell: &mut dyn FnMut(String),
+) -> Result<(), NifiError> {
+    let path = format!("/parameter-contexts/{context}");
+    let entity = nifi.get(&path)?;
+    let has: BTreeMap<&str, Option<&str>> = list(&entity, "/component/parameters")
+        .iter()
+        .map(|parameter| {
+            (text(parameter, "/parameter/name"), parameter.pointer("/parameter/value").and_then(Value::as_str))
+        })
+        .collect();
+    let wanted = what.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let changed: Vec<_> = wanted.filter(|(name, value)| has.get(name).copied().flatten() != Some(*value)).collect();
+    if changed.is_empty() {
+        tell("parameters: nothing to change".to_owned());
+        return Ok(());
+    }
+    let parameters: Vec<_> = changed
+        .iter()
+        .map(|(name, value)| json!({"parameter": {"name": name, "value": value, "sensitive": false}}))
+        .collect();
+    let body = json!({
+        "revision": entity.get("revision").cloned().unwrap_or(Value::Null),
+        "id": context,
+        "component": {"id": context, "parameters": parameters},
+    });
+    let mut request = nifi.call(Method::POST, &format!("{path}/update-requests"), Some(&body))?;
+    let request_path = format!("{path}/update-requests/{}", text(&request, "/request/requestId"));
+    // NiFi stops, changes and starts what names the parameters; that takes its time.
+    while request.pointer("/request/complete").and_then(Value::as_bool) != Some(true) {
+        pause(what, "the parameters are not set yet")?;
+        request = nifi.get(&request_path)?;
+    }
+    let failure = text(&request, "/request/failureReason").to_owned();
+    nifi.call(Method::DELETE, &request_path, None)?;
+    if !failure.is_empty() {
+        return Err(NifiError::refused(format!("NiFi did not set the parameters: {failure}")));
+    }
+    let names: Vec<_> = changed.into_iter().map(|(name, _)| name).collect();
+    tell(format!("parameters: {} set", names.join(", ")));
+    Ok(())
+}
+
+fn pause(what: &Installation, why: &str) -> Result<(), NifiError> {
+    if Instant::now() + POLL >= what.deadline {
+        return Err(NifiError::new(NifiErrorKind::Transient, format!("no time left: {why}"))
+            .hint("run it again; --timeout sets how long it waits"));
+    }
+    thread::sleep(POLL);
+    Ok(())
+}
+
+/// No field of a definition enables a service.
+fn enable_services(
+    nifi: &Nifi,
+    what: &Installation,
+    group: &str,
+    tell: &mut dyn FnMut(String),
+) -> Result<(), NifiError> {
+    let path = format!("/flow/process-groups/{group}/controller-services");
+    let states = |entity: &Value| -> Vec<(String, String)> {
+        let services = list(entity, "/controllerServices").iter();
+        // Services of groups above are listed too, and are not ours.
+        let ours = services.filter(|service| text(service, "/component/parentGroupId") == group);
+        ours.map(|it| (text(it, "/component/name").to_owned(), text(it, "/component/state").to_owned())).collect()
+    };
+    let mut now = states(&nifi.get(&path)?);
+    let waiting: Vec<_> = now.iter().filter(|(_, state)| state != "ENABLED").map(|(name, _)| name.clone()).collect();
+    if waiting.is_empty() {
+        if !now.is_empty() {
+            tell("controller services: enabled already".to_owned());
+        }
+        return Ok(());
+    }
+    nifi.call(Method::PUT, &path, Some(&json!({"id": group, "state": "ENABLED"})))?;
+    while now.iter().any(|(_, state)| state != "ENABLED") {
+        pause(what, "a controller service is not enabled")?;
+        now = states(&nifi.get(&path)?);
+    }
+    tell(format!("controller services: {} enabled", waiting.join(", ")));
+    Ok(())
+}
+
+/// Name, validation status, run state and errors of each processor.
+struct Processor {
+    name: String,
+    validation: String,
+    state: String,
+    errors: Vec<String>,
+}
+
+fn processors(nifi: &Nifi, group: &str) -> Result<Vec<Processor>, NifiError> {
+    let entity = nifi.get(&format!("/process-groups/{group}/processors"))?;
+    let read = |it: &Value| Processor {
+        name: text(it, "/component/name").to_owned(),
+        validation: text(it, "/component/validationStatus").to_owned(),
+        state: text(it, "/component/state").to_owned(),
+        errors: list(it, "/component/validationErrors").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+    };
+    Ok(list(&entity, "/processors").iter().map(read).collect())
+}
+
+/// After a change NiFi validates in the background: INVALID for a moment is no fault yet.
+const SETTLE: Duration = Duration::from_secs(8);
+
+fn wait_until_valid(nifi: &Nifi, what: &Installation, group: &str) -> Result<(), NifiError> {
+    let begun = Instant::now();
+    loop {
+        let open: Vec<_> = processors(nifi, group)?
+            .into_iter()
+            .filter(|processor| processor.validation != "VALID" && processor.state != "DISABLED")
+            .collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let invalid = open.iter().all(|processor| processor.validation == "INVALID");
+        if invalid && (begun.elapsed() >= SETTLE || Instant::now() + POLL >= what.deadline) {
+            let names: Vec<_> = open.iter().map(|processor| processor.name.as_str()).collect();
+            let error = NifiError::refused(format!("not valid: {}", names.join(", ")));
+            let lines = open.iter().flat_map(|it| it.errors.iter().map(|error| format!("{}: {error}", it.name)));
+            let error = lines.fold(error, NifiError::hint);
+            return Err(error.hint("put it right (--set NAME=VALUE for a parameter) and install again"));
+        }
+        pause(what, "NiFi is still validating")?;
+    }
+}
+
+fn start(nifi: &Nifi, what: &Installation, group: &str, tell: &mut dyn FnMut(String)) -> Result<(), NifiError> {
+    let stopped = |all: &[Processor]| all.iter().filter(|it| it.state == "STOPPED").count();
+    let before = processors(nifi, group)?;
+    if stopped(&before) == 0 {
+        tell("started already".to_owned());
+        return Ok(());
+    }
+    let body = json!({"id": group, "state": "RUNNING"});
+    nifi.call(Method::PUT, &format!("/flow/process-groups/{group}"), Some(&body))?;
+    while stopped(&processors(nifi, group)?) > 0 {
+        pause(what, "not every processor is running")?;
+    }
+    tell(format!("started: {} processors", before.len()));
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! What makes a definition good: all checks, one after the other.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::part::Group;
+use super::{attributes, commands, fields, parameters, processors, properties, wiring};
+
+/// What is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The component, by the name that people see.
+    pub place: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// What a check came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Sorted by place.
+    pub faults: Vec<Fault>,
+    /// How many processors were looked at.
+    pub processors: usize,
+    /// Types of processors and services whose properties and relationships are not known here.
+    pub unknown_types: Vec<String>,
+}
+
+/// Collects faults.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn add(&mut self, place: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Fault { place: place.into(), message: message.into() });
+    }
+}
+
+/// Checks the text of a definition. `accepts` says whether the program's command line takes these words.
+///
+/// # Errors
+///
+/// The text is no JSON.
+pub fn check(text: &str, accepts: &dyn Fn(&[String]) -> Result<(), String>) -> Result<Checked, serde_json::Error> {
+    let whole: Value = serde_json::from_str(text)?;
+    let mut faults = Faults::default();
+    let mut unknown = BTreeSet::new();
+    let groups = Group::all(whole.get("flowContents").unwrap_or(&Value::Null));
+    let known = processors::known();
+    let contexts = parameters::check(&whole, &groups, &mut faults);
+    fields::check(&whole, &groups, &mut faults);
+    let attributes = attributes::Attributes::of(&groups, &known);
+    for group in &groups {
+        wiring::check(group, &known, &mut faults);
+        let parameters = contexts.of(group);
+        for part in group.processors.iter().chain(&group.services) {
+            if !known.contains_key(part.text("type")) {
+                unknown.insert(part.text("type").to_owned());
+            }
+            properties::check(*part, group, &known, &parameters, &attributes, &mut faults);
+        }
+        for processor in &group.processors {
+            commands::check(*processor, &parameters, accepts, &mut faults);
+        }
+    }
+    faults.0.sort();
+    faults.0.dedup();
+    Ok(Checked {
+        faults: faults.0,
+        processors: groups.iter().map(|group| group.processors.len()).sum(),
+        unknown_types: unknown.into_iter().collect(),
+    })
+}

@@ -1,0 +1,66 @@
+//! Parameter contexts: that they are there, described, and hold nothing secret.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::check::Faults;
+use super::cron;
+use super::part::Group;
+
+/// A context's parameters and their values.
+pub(super) type Parameters = BTreeMap<String, String>;
+
+/// All contexts of a definition.
+#[derive(Debug, Default)]
+pub(super) struct Contexts(BTreeMap<String, Parameters>);
+
+impl Contexts {
+    /// Those that a group's components may name.
+    pub(super) fn of(&self, group: &Group<'_>) -> Parameters {
+        self.0.get(group.group.text("parameterContextName")).cloned().unwrap_or_default()
+    }
+}
+
+pub(super) fn check(whole: &Value, groups: &[Group<'_>], faults: &mut Faults) -> Contexts {
+    let mut contexts = Contexts::default();
+    for (name, context) in whole.get("parameterContexts").and_then(Value::as_object).into_iter().flat_map(Map::iter) {
+        let mut values = Parameters::new();
+        for parameter in context.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+            let text = |field: &str| parameter.get(field).and_then(Value::as_str).unwrap_or_default();
+            let place = format!("parameter {:?}", text("name"));
+            if text("description").is_empty() {
+                faults.add(&place, "it has no description");
+            }
+            if parameter.get("sensitive").and_then(Value::as_bool) != Some(false) {
+                faults.add(&place, "it is sensitive, so it has no value after an import, and a processor that names it fails for ever: name a file instead");
+            }
+            if parameter.get("value").is_none_or(Value::is_null) {
+                faults.add(&place, "it has no value; an empty one is \"\"");
+            }
+            values.insert(text("name").to_owned(), text("value").to_owned());
+        }
+        if context.get("name").and_then(Value::as_str) != Some(name) {
+            faults.add(format!("parameter context {name:?}"), "its name is another one");
+        }
+        contexts.0.insert(name.clone(), values);
+    }
+    for group in groups {
+        let name = group.group.text("parameterContextName");
+        if !name.is_empty() && !contexts.0.contains_key(name) {
+            faults.add(group.group.place(), format!("its parameter context {name:?} is not in the definition"));
+        }
+        let parameters = contexts.of(group);
+        for processor in &group.processors {
+            if processor.text("schedulingStrategy") == "CRON_DRIVEN" {
+                let text = processor.text("schedulingPeriod");
+                let parameter = text.strip_prefix("#{").and_then(|name| name.strip_suffix('}'));
+                let text = parameter.and_then(|name| parameters.get(name)).map_or(text, String::as_str);
+                if let Err(message) = cron::cron(text) {
+                    faults.add(processor.place(), message);
+                }
+            }
+        }
+    }
+    contexts
+}

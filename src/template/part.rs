@@ -1,0 +1,82 @@
+//! A definition taken apart: groups, and in each its processors, services, connections and the rest.
+
+use serde_json::{Map, Value};
+
+/// A component, or the group itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    /// What it is, for places.
+    pub(super) kind: &'static str,
+    pub(super) value: &'a Value,
+}
+
+impl<'a> Part<'a> {
+    /// A member's text; empty if there is none.
+    pub(super) fn text(self, name: &str) -> &'a str {
+        self.value.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A list's texts.
+    pub(super) fn texts(self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let list = self.value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        list.iter().filter_map(Value::as_str)
+    }
+
+    /// The properties that are set, in the order of their names.
+    pub(super) fn properties(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let properties = self.value.get("properties").and_then(Value::as_object);
+        properties.into_iter().flat_map(Map::iter).filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+    }
+
+    /// Where a fault is: the kind, and the name that people see.
+    pub(super) fn place(self) -> String {
+        let end = |name: &str| {
+            let end = self.value.get(name).and_then(|end| end.get("name"));
+            end.and_then(Value::as_str).unwrap_or("?").to_owned()
+        };
+        match (self.kind, self.text("name")) {
+            ("connection", "") => format!("connection from {:?} to {:?}", end("source"), end("destination")),
+            (kind, "") => format!("{kind} {:?}", self.text("identifier")),
+            (kind, name) => format!("{kind} {name:?}"),
+        }
+    }
+}
+
+/// The components of one group.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    pub(super) group: Part<'a>,
+    pub(super) processors: Vec<Part<'a>>,
+    pub(super) services: Vec<Part<'a>>,
+    pub(super) connections: Vec<Part<'a>>,
+    pub(super) others: Vec<Part<'a>>,
+}
+
+impl<'a> Group<'a> {
+    /// This group and all below it.
+    pub(super) fn all(value: &'a Value) -> Vec<Self> {
+        let parts = |name: &str, kind| {
+            let list = value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            list.iter().map(move |value| Part { kind, value }).collect::<Vec<_>>()
+        };
+        let mut others = parts("labels", "label");
+        others.extend(parts("funnels", "funnel"));
+        others.extend(parts("inputPorts", "input port"));
+        others.extend(parts("outputPorts", "output port"));
+        let mut all = vec![Self {
+            group: Part { kind: "group", value },
+            processors: parts("processors", "processor"),
+            services: parts("controllerServices", "controller service"),
+            connections: parts("connections", "connection"),
+            others,
+        }];
+        all.extend(parts("processGroups", "group").into_iter().flat_map(|group| Self::all(group.value)));
+        all
+    }
+
+    /// All its components.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part<'a>> + '_ {
+        let lists = [&self.processors, &self.services, &self.connections, &self.others];
+        lists.into_iter().flatten().copied()
+    }
+}

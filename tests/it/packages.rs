@@ -1,0 +1,113 @@
+//! Packages that a real NiFi wrote: read, written back, and synced. `tests/fixtures/flowfiles/README.md` says what they are.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use nifi_idb::flowfile::{PackageReader, write_head};
+
+use crate::program::on;
+
+type FlowFile = (BTreeMap<String, String>, Vec<u8>);
+
+/// One of the fixtures, unpacked.
+fn fixture(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/flowfiles").join(name);
+    let bytes = std::fs::read(path).unwrap();
+    if !name.ends_with(".gz") {
+        return bytes;
+    }
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
+    unpacked
+}
+
+const ALL: [(&str, usize, usize); 4] = [
+    ("v3-unusual-attributes.bin", 255, 1),
+    ("v3-empty-content.bin", 119, 1),
+    ("v3-three-merged.bin", 672, 3),
+    ("v3-values-65534-and-65535-bytes.bin.gz", 131_215, 1),
+];
+
+fn read(bytes: &[u8]) -> Vec<FlowFile> {
+    let mut reader = PackageReader::new(bytes);
+    let mut all = Vec::new();
+    while let Some(head) = reader.next_head().unwrap() {
+        let mut content = Vec::new();
+        reader.content(&head, &mut content).unwrap().unwrap();
+        all.push((head.attributes.into_iter().collect(), content));
+    }
+    all
+}
+
+fn write(flowfiles: &[FlowFile]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (attributes, content) in flowfiles {
+        write_head(&attributes.clone().into_iter().collect(), content.len() as u64, &mut out).unwrap();
+        out.extend_from_slice(content);
+    }
+    out
+}
+
+#[test]
+fn they_are_read_and_written_back() {
+    for (name, bytes, count) in ALL {
+        let text = fixture(name);
+        assert_eq!(text.len(), bytes, "{name}");
+        let flowfiles = read(&text);
+        assert_eq!(flowfiles.len(), count, "{name}");
+        let ours = write(&flowfiles);
+        // Only the order of attributes may differ: NiFi's is arbitrary, ours is by name.
+        assert_eq!(ours.len(), text.len(), "{name}: both forms of a length are chosen as NiFi chooses them");
+        assert_eq!(read(&ours), flowfiles, "{name}");
+    }
+    let [(unusual, content)] = &read(&fixture(ALL[0].0))[..] else { panic!() };
+    let expected = [
+        ("ключ.é", "значение € 😀"),
+        ("empty", ""),
+        ("spaces", "  lead and trail  "),
+        ("newline", "a\nb\tc"),
+        ("quote", "\"\\'=;:#"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(unusual[name], value, "{name}");
+    }
+    assert_eq!(content, "{\"id\":1,\"v\":\"é\"}\n".as_bytes());
+}
+
+#[test]
+fn they_are_synced_and_keep_what_they_came_with() {
+    for (name, _, count) in ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = dir.path().join("s.git");
+        let arguments = ["--object-store", "data", "--key-path", "id", "--received-at", "1700000000000"];
+        let before = read(&fixture(name));
+        let after = read(&on(&repo, "sync", &arguments, &fixture(name)).done());
+        assert_eq!(after.len(), count, "{name}");
+        for ((before, _), (after, report)) in before.iter().zip(&after) {
+            for (attribute, value) in before {
+                assert_eq!(after.get(attribute), Some(value), "{name}: {attribute}");
+            }
+            assert_eq!(after["sync.status"], "0", "{name}: {after:?}");
+            assert!(String::from_utf8_lossy(report).contains(r#""type":"summary""#), "{name}");
+        }
+        // The same package again is a replay of each of its FlowFiles, by its uuid.
+        let again = read(&on(&repo, "sync", &arguments, &fixture(name)).done());
+        assert!(again.iter().all(|(attributes, _)| attributes["sync.outcome"] == "unchanged"), "{name}");
+    }
+}
+
+#[test]
+fn a_package_that_is_cut_anywhere_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = dir.path().join("s.git");
+    let text = fixture("v3-three-merged.bin");
+    let ends: Vec<_> = text.windows(7).enumerate().filter(|(_, seven)| seven == b"NiFiFF3").map(|(at, _)| at).collect();
+    for end in (1..text.len()).step_by(23).chain([7, 9, text.len() - 1]).filter(|end| !ends.contains(end)) {
+        let ran =
+            on(&repo, "sync", &["--object-store", "data", "--key-path", "id", "--input", "flowfile-v3"], &text[..end]);
+        assert_eq!(ran.code(), Some(5), "{end}: {}", ran.err);
+        assert!(ran.err.len() < 4_000 && ran.err.starts_with("nifi-idb: "), "{}", ran.err);
+        assert!(!repo.exists(), "{end}: nothing is written");
+    }
+}

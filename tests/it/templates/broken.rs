@@ -1,0 +1,209 @@
+//! Broken definitions, one fault each: refused, and told at the right place.
+
+use serde_json::{Value, json};
+
+use super::template;
+
+/// What is done to a good definition.
+type Break = fn(&mut Value);
+
+fn named<'a>(list: &'a mut Value, name: &str) -> &'a mut Value {
+    list.as_array_mut().unwrap().iter_mut().find(|it| it["name"] == name).unwrap()
+}
+
+fn processor<'a>(definition: &'a mut Value, name: &str) -> &'a mut Value {
+    named(&mut definition["flowContents"]["processors"], name)
+}
+
+/// The connection from one processor that has the relationship.
+fn connection<'a>(definition: &'a mut Value, source: &str, relationship: &str) -> &'a mut Value {
+    let all = definition["flowContents"]["connections"].as_array_mut().unwrap();
+    let found = all.iter_mut().find(|it| {
+        it["source"]["name"] == source && it["selectedRelationships"].as_array().unwrap().contains(&json!(relationship))
+    });
+    found.unwrap()
+}
+
+fn parameter<'a>(definition: &'a mut Value, name: &str) -> &'a mut Value {
+    let contexts = definition["parameterContexts"].as_object_mut().unwrap();
+    named(&mut contexts.values_mut().next().unwrap()["parameters"], name)
+}
+
+fn remove(value: &mut Value, field: &str) {
+    assert!(value.as_object_mut().unwrap().remove(field).is_some(), "{field}");
+}
+
+/// Argument number `number` of the processor that syncs.
+fn argument(definition: &mut Value, from: &str, to: &str) {
+    let properties = processor(definition, "Sync")["properties"].as_object_mut().unwrap();
+    let value = properties.values_mut().find(|value| *value == from).unwrap();
+    *value = json!(to);
+}
+
+/// What is broken, the place of the fault, and a part of what is said about it.
+const CASES: [(Break, &str, &str); 39] = [
+    (|it| remove(it, "parameterContexts"), "definition", "parameterContexts is missing"),
+    (|it| remove(it, "flowEncodingVersion"), "definition", "flowEncodingVersion is missing"),
+    (|it| remove(&mut it["flowContents"], "position"), "group", "position is missing"),
+    (|it| remove(processor(it, "Sync"), "propertyDescriptors"), "processor \"Sync\"", "propertyDescriptors is missing"),
+    (|it| remove(processor(it, "Sync"), "penaltyDuration"), "processor \"Sync\"", "penaltyDuration is missing"),
+    (|it| remove(processor(it, "Sync"), "bulletinLevel"), "processor \"Sync\"", "bulletinLevel is missing"),
+    (|it| remove(processor(it, "Sync"), "position"), "processor \"Sync\"", "position is missing"),
+    (|it| remove(&mut processor(it, "Sync")["bundle"], "version"), "processor \"Sync\"", "bundle.version is missing"),
+    (|it| remove(connection(it, "Sync", "original"), "zIndex"), "connection from \"Sync\"", "zIndex is missing"),
+    (
+        |it| remove(connection(it, "Sync", "original"), "flowFileExpiration"),
+        "connection from \"Sync\"",
+        "flowFileExpiration is missing",
+    ),
+    (
+        |it| processor(it, "Sync")["schedulingStrategy"] = json!("EVENT_DRIVEN"),
+        "processor \"Sync\"",
+        "schedulingStrategy \"EVENT_DRIVEN\"",
+    ),
+    (|it| processor(it, "Sync")["schedulingPeriod"] = json!("soon"), "processor \"Sync\"", "no period such as 5 min"),
+    (|it| processor(it, "Sync")["executionNode"] = json!("SOME"), "processor \"Sync\"", "executionNode \"SOME\""),
+    (
+        |it| parameter(it, "schedule")["value"] = json!("0 0 3 * * *"),
+        "processor \"Release on the schedule\"",
+        "must be ?",
+    ),
+    (
+        |it| processor(it, "Release on the schedule")["schedulingPeriod"] = json!("0 0 3 ? * 2-6"),
+        "processor \"Release on the schedule\"",
+        "names only",
+    ),
+    (
+        |it| processor(it, "Write the package")["properties"]["Dirctory"] = json!("/x"),
+        "processor \"Write the package\", property \"Dirctory\"",
+        "NiFi 1.28 has no such property",
+    ),
+    (
+        |it| processor(it, "Take batches over HTTP")["properties"]["HTTP Headers for Attributes"] = json!("x"),
+        "processor \"Take batches over HTTP\", property \"HTTP Headers for Attributes\"",
+        "NiFi 1.28 has no such property",
+    ),
+    (
+        |it| processor(it, "Take batches over HTTP")["properties"]["Max Data to Receive per Second"] = json!("1 MB"),
+        "processor \"Take batches over HTTP\"",
+        "2.x has no such property",
+    ),
+    (
+        |it| processor(it, "Sync")["properties"]["command.arguments.1"] = json!("x"),
+        "processor \"Sync\", property \"command.arguments.1\"",
+        "neither a property nor command.argument.N",
+    ),
+    (
+        |it| argument(it, "--expect-bytes", "--expected-bytes"),
+        "processor \"Sync\"",
+        "unexpected argument '--expected-bytes'",
+    ),
+    (|it| argument(it, "sync", "synk"), "processor \"Sync\"", "unrecognized subcommand 'synk'"),
+    (|it| argument(it, "flowfile-v3", "flowfile-v2"), "processor \"Sync\"", "invalid value 'flowfile-v2'"),
+    (|it| parameter(it, "new.epoch")["value"] = json!("forget"), "processor \"Sync\"", "invalid value 'forget'"),
+    (|it| parameter(it, "deadline")["value"] = json!("5 min"), "processor \"Sync\"", "invalid value '5 min'"),
+    (
+        |it| processor(it, "Sync")["properties"]["argumentsStrategy"] = json!("Command Arguments Property"),
+        "processor \"Sync\"",
+        "use Dynamic Property Arguments",
+    ),
+    (
+        |it| processor(it, "What became of it")["properties"]["confirm"] = json!("${sync.statsu:equals('6')}"),
+        "processor \"What became of it\", property \"confirm\"",
+        "nothing writes an attribute \"sync.statsu\"",
+    ),
+    (
+        |it| processor(it, "What became of it")["properties"]["confirm"] = json!("${sync.status:equal('6')}"),
+        "processor \"What became of it\", property \"confirm\"",
+        "there is no function \"equal\"",
+    ),
+    (
+        |it| processor(it, "What became of it")["properties"]["confirm"] = json!("${sync.status:equals('6')"),
+        "processor \"What became of it\", property \"confirm\"",
+        "does not end",
+    ),
+    (|it| argument(it, "#{store}", "#{stoer}"), "processor \"Sync\"", "there is no parameter \"stoer\""),
+    (
+        |it| connection(it, "Sync", "original")["destination"]["id"] = json!("nowhere"),
+        "connection from \"Sync\"",
+        "its destination \"nowhere\" is not in the group",
+    ),
+    (
+        |it| connection(it, "Sync", "original")["destination"]["type"] = json!("FUNNEL"),
+        "connection from \"Sync\"",
+        "its destination is a PROCESSOR, not a FUNNEL",
+    ),
+    (
+        |it| {
+            let all = it["flowContents"]["connections"].as_array_mut().unwrap();
+            all.retain(|it| it["source"]["name"] != "Sync" || it["selectedRelationships"] != json!(["original"]));
+        },
+        "processor \"Sync\"",
+        "relationship \"original\" has no connection",
+    ),
+    (
+        |it| processor(it, "Open the answer")["autoTerminatedRelationships"] = json!([]),
+        "processor \"Open the answer\"",
+        "relationship \"original\" has no connection",
+    ),
+    (
+        |it| processor(it, "What became of it")["properties"]["odd"] = json!("${sync.status:equals('9')}"),
+        "processor \"What became of it\"",
+        "relationship \"odd\" has no connection",
+    ),
+    (
+        |it| processor(it, "Sync")["retriedRelationships"] = json!(["nonzero"]),
+        "processor \"Sync\"",
+        "it has no relationship \"nonzero\"",
+    ),
+    (
+        |it| processor(it, "Checkpoint: answer")["properties"]["HTTP Context Map"] = json!("gone"),
+        "processor \"Checkpoint: answer\", property \"HTTP Context Map\"",
+        "there is no controller service \"gone\"",
+    ),
+    (|it| parameter(it, "store")["sensitive"] = json!(true), "parameter \"store\"", "name a file instead"),
+    (|it| parameter(it, "store")["description"] = json!(""), "parameter \"store\"", "no description"),
+    (
+        |it| {
+            let descriptor = json!({"name": "TOKEN", "displayName": "TOKEN", "sensitive": true});
+            processor(it, "Sync")["propertyDescriptors"]["Working Directory"] = descriptor;
+            processor(it, "Sync")["properties"]["Working Directory"] = json!("hunter2");
+        },
+        "processor \"Sync\", property \"Working Directory\"",
+        "it is sensitive and has a value",
+    ),
+];
+
+#[test]
+fn each_is_refused_at_its_place() {
+    let good: Value = serde_json::from_str(nifi_idb::template::find("scheduled-sync").unwrap().text).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for (number, (breaks, place, message)) in CASES.iter().enumerate() {
+        let mut definition = good.clone();
+        breaks(&mut definition);
+        assert_ne!(definition, good, "case {number} breaks nothing");
+        let file = folder.path().join("broken.json");
+        std::fs::write(&file, definition.to_string()).unwrap();
+        let ran = template(&["check", file.to_str().unwrap()]);
+        let out = String::from_utf8_lossy(&ran.out).into_owned();
+        let told = out.lines().any(|line| line.contains(&format!(": {place}")) && line.contains(message));
+        if !told || ran.code() != Some(2) || ran.err.lines().count() != 1 {
+            wrong.push(format!("case {number} ({place}: {message}): {:?}\n{out}{}", ran.code(), ran.err));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_no_definition_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.json");
+    std::fs::write(&file, "{").unwrap();
+    let ran = template(&["check", file.to_str().unwrap()]);
+    assert_eq!(ran.code(), Some(2));
+    assert!(ran.err.contains("is no flow definition"), "{}", ran.err);
+    let ran = template(&["check", "nowhere.json"]);
+    assert_eq!(ran.code(), Some(2));
+    assert!(ran.err.contains("nowhere.json: No such file"), "{}", ran.err);
+}
