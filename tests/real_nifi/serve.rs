@@ -222,11 +222,15 @@ fn a_request_and_its_answer() {
 
         let (status, lines) = post("kiosk-7", records(0..4, &"k".repeat(1_000)));
         assert_eq!((status, &lines.last().unwrap()["outcome"]), (200, &"committed".into()), "{lines:?}");
-        // Another source gets what it lacks.
+        // Another source gets what it lacks: all, for its batch names no base.
         let header = r#","source":"kiosk-8","epoch":"a","first":1,"last":1"#;
         let (status, lines) = post("kiosk-8", changes(header, &[put(9, "other", "")]));
         assert_eq!((status, of(&lines, "ack")), (200, 1), "{lines:?}");
-        assert_eq!(of(&lines, "change"), 4, "{lines:?}");
+        assert_eq!(of(&lines, "change"), 5);
+        // And with one, what others have changed since: nothing.
+        let header = r#","source":"kiosk-8","epoch":"a","first":2,"last":2,"base":1"#;
+        let (status, lines) = post("kiosk-8", changes(header, &[put(9, "again", "")]));
+        assert_eq!((status, of(&lines, "ack"), of(&lines, "change")), (200, 1, 0), "{lines:?}");
         // For another source in the body the path does not speak.
         let (status, _) = post("kiosk-7", changes(header, &[put(9, "other", "")]));
         assert!((400..500).contains(&status), "{status}");
@@ -235,9 +239,9 @@ fn a_request_and_its_answer() {
 
         let (status, lines) = post("kiosk-7", records(1_000..4_000, &"m".repeat(9_970)));
         assert_eq!((status, &lines.last().unwrap()["outcome"]), (200, &"committed".into()));
-        assert_eq!((lab.versions("shop"), lab.ids("shop").len()), (3, 3_005));
+        assert_eq!((lab.versions("shop"), lab.ids("shop").len()), (4, 3_005));
         let answer = client.get(format!("{base}/sources/kiosk-8")).send().unwrap().text().unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["checkpoint"], 1, "{answer}");
+        assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["checkpoint"], 2, "{answer}");
         let bulletins = only_bulletins_of(lab, &["Sync"]);
         eprintln!("{} bulletins of refused batches", bulletins.len());
     });
