@@ -22,6 +22,7 @@ type Handler = Box<dyn FnOnce(ExitStatus) + Send>;
 static HANDLER: Mutex<Option<Handler>> = Mutex::new(None);
 
 /// Has the next SIGINT or SIGTERM call `handler` instead of ending the process; the one after it ends it.
+#[cfg(feature = "serve")]
 pub(super) fn take_over(handler: Handler) {
     *HANDLER.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
 }
