@@ -7,7 +7,7 @@ use rustix::process::{Signal, kill_process};
 use super::batches::records;
 use super::lab::{Lab, on_every_nifi};
 use super::nifi::wait_for;
-use super::schedule::{Scheduled, only_bulletins_of};
+use super::schedule::{EVERY_TEN_SECONDS, Scheduled, only_bulletins_of, wait_for_firing};
 use super::wrapper::{SLOW, Slow, Wrapper, is_alive};
 
 /// A retry by NiFi after its penalty, on a busy machine.
@@ -29,8 +29,12 @@ fn settled(lab: &Lab, flow: &Scheduled, versions: usize, ids: &[u64]) {
 fn nifi_or_the_program_dies_in_the_middle() {
     on_every_nifi(|lab| {
         let wrapper = Wrapper::new(lab.path());
-        let flow = Scheduled::install(lab, &[("command", &wrapper.command())]);
-        let post = |ids: std::ops::Range<u64>| ids.for_each(|id| flow.post(records([id], "once")));
+        let flow = Scheduled::install(lab, &[("command", &wrapper.command()), ("schedule", EVERY_TEN_SECONDS)]);
+        // All in one release.
+        let post = |ids: std::ops::Range<u64>| {
+            wait_for_firing();
+            ids.for_each(|id| flow.post(records([id], "once")));
+        };
 
         // NiFi is killed while the run has not begun to read.
         wrapper.slow(Slow::Before);

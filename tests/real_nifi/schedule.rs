@@ -139,6 +139,14 @@ fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
 }
 
+/// A firing every ten seconds.
+pub(crate) const EVERY_TEN_SECONDS: &str = "0/10 * * ? * *";
+
+/// Waits until one of those firings has just passed, so that all that is posted now comes before the next.
+pub(crate) fn wait_for_firing() {
+    wait_for("a firing to pass", RELEASE, || (1_000..3_000).contains(&(now() % 10_000)).then_some(()));
+}
+
 /// Fails on a bulletin of a component that has no reason to write one.
 #[track_caller]
 pub(crate) fn only_bulletins_of(lab: &Lab, sources: &[&str]) -> Vec<Bulletin> {
@@ -308,10 +316,9 @@ fn registry_down(lab: &mut Lab, flow: &Scheduled) {
 fn a_cron_expression_fires_and_takes_everything_each_time() {
     const WAITING: u64 = 40;
     on_every_nifi(|lab| {
-        let flow = Scheduled::install(lab, &[("schedule", "0/10 * * ? * *")]);
+        let flow = Scheduled::install(lab, &[("schedule", EVERY_TEN_SECONDS)]);
         for firing in 1..=3_u64 {
-            // Just after a firing, so that all come before the next.
-            wait_for("a firing to pass", RELEASE, || (1_000..3_000).contains(&(now() % 10_000)).then_some(()));
+            wait_for_firing();
             let first = firing * 1_000;
             (first..first + WAITING).for_each(|id| flow.post(records([id], "waits")));
             assert!(now() % 10_000 < 9_500, "the posts took too long for this test");
