@@ -138,14 +138,15 @@ fn memory_does_not_grow_with_the_body_or_the_answer() {
         std::io::copy(&mut stream, &mut std::io::sink()).unwrap()
     };
     let (small, before) = server.memory_during(|| {
-        send(20_000);
+        // More than is sorted in memory, so that nothing is larger for more of it.
+        send(40_000);
         restore()
     });
     let (large, after) = server.memory_during(|| {
-        assert_eq!(send(100_000).summary()["put"], 80_000);
+        assert_eq!(send(120_000).summary()["put"], 80_000);
         restore()
     });
-    assert!(large > small * 4);
+    assert!(large > small * 2);
     assert!(after < before + 16 * 1024, "{before} KiB, then {after} KiB");
 }
 
