@@ -124,6 +124,9 @@ pub mod flowfile;
 /// The words: keys, values and schema of IndexedDB, in one canonical form.
 pub mod indexeddb;
 
+/// The rules that users write: what decides a conflict; its page is `POLICY.md`.
+pub mod policy;
+
 /// Stage 1: turns bytes into changes; its page is `CHANGES.md`.
 pub mod decode;
 

@@ -2,32 +2,8 @@
 
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, KeyError, SortableKey};
+use crate::policy::ConflictType;
 use crate::snapshot::{Digest, FlowVersion, SourceId};
-
-/// Type of a conflict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConflictKind {
-    /// Both sides inserted.
-    InsertInsert,
-    /// Both sides updated.
-    UpdateUpdate,
-    /// Head updated, incoming deletes.
-    UpdateDelete,
-    /// Head deleted, incoming updates.
-    DeleteUpdate,
-}
-
-impl ConflictKind {
-    /// Its name in lists and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::InsertInsert => "insert-insert",
-            Self::UpdateUpdate => "update-update",
-            Self::UpdateDelete => "update-delete",
-            Self::DeleteUpdate => "delete-update",
-        }
-    }
-}
 
 /// Whose state stands after a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +48,7 @@ pub struct Conflict {
     /// The record's key.
     pub key: SortableKey,
     /// Type.
-    pub kind: ConflictKind,
+    pub kind: ConflictType,
     /// Name of the rule that decided.
     pub rule: &'static str,
     /// Whose state stands.

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::conflict::{ConflictKind, Winner};
+use super::conflict::Winner;
 use super::three_way::three_way;
 use crate::normalize::Claim;
+use crate::policy::ConflictType;
 use crate::snapshot::{Line, LineState, SourceId};
 
 /// One change of one key, folded, ready to be merged.
@@ -70,12 +71,12 @@ pub fn detect(head: Option<&Line>, incoming: &Incoming, claim: &Claim) -> Detect
 }
 
 /// Names the type of a conflict.
-pub fn conflict_kind(head: &LineState, incoming: &LineState, base: Base<'_>) -> ConflictKind {
+pub fn conflict_kind(head: &LineState, incoming: &LineState, base: Base<'_>) -> ConflictType {
     match (head, incoming) {
-        (LineState::Delete, _) => ConflictKind::DeleteUpdate,
-        (_, LineState::Delete) => ConflictKind::UpdateDelete,
-        _ if base == Base::Absent => ConflictKind::InsertInsert,
-        _ => ConflictKind::UpdateUpdate,
+        (LineState::Delete, _) => ConflictType::DeleteUpdate,
+        (_, LineState::Delete) => ConflictType::UpdateDelete,
+        _ if base == Base::Absent => ConflictType::InsertInsert,
+        _ => ConflictType::UpdateUpdate,
     }
 }
 
@@ -348,9 +349,9 @@ mod tests {
     #[test]
     fn kinds() {
         let kind = |head: LineState, state: LineState, base| conflict_kind(&head, &state, base);
-        assert_eq!(kind(put("1"), put("2"), Base::Unknown), ConflictKind::UpdateUpdate);
-        assert_eq!(kind(put("1"), put("2"), Base::Absent), ConflictKind::InsertInsert);
-        assert_eq!(kind(put("1"), LineState::Delete, Base::Unknown), ConflictKind::UpdateDelete);
-        assert_eq!(kind(LineState::Delete, put("2"), Base::Unknown), ConflictKind::DeleteUpdate);
+        assert_eq!(kind(put("1"), put("2"), Base::Unknown), ConflictType::UpdateUpdate);
+        assert_eq!(kind(put("1"), put("2"), Base::Absent), ConflictType::InsertInsert);
+        assert_eq!(kind(put("1"), LineState::Delete, Base::Unknown), ConflictType::UpdateDelete);
+        assert_eq!(kind(LineState::Delete, put("2"), Base::Unknown), ConflictType::DeleteUpdate);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::fold::{Bound, Changes, RangeChange};
 use super::record::{BaseBytes, OP_DELETE, OP_PUT, Record};
@@ -11,6 +12,7 @@ use crate::indexeddb::key::{KeyError, SortableKey};
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::text;
 use crate::indexeddb::value::{Canonicalizer, Options, ValueError, at_path, sortable_key_of};
+use crate::policy::Policy;
 use crate::rejection::{Rejection, code};
 
 /// A claimed clock may be this far ahead of the time of receipt, in milliseconds; one beyond is set back to that.
@@ -35,6 +37,8 @@ pub struct NormalizeOptions {
     pub temp_folder: Option<PathBuf>,
     /// How values are read.
     pub values: Options,
+    /// What says which fields are private, and which hold a clock.
+    pub policy: Option<Arc<Policy>>,
 }
 
 impl NormalizeOptions {
@@ -46,6 +50,7 @@ impl NormalizeOptions {
             memory_bytes: DEFAULT_MEMORY_BYTES,
             temp_folder: None,
             values: Options::default(),
+            policy: None,
         }
     }
 }

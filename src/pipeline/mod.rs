@@ -6,6 +6,7 @@
 //! [`sync`](crate::pipeline::sync()) reads head, merges what the batch touches, gives new chunks to the store's writer and appends. Only
 //! `commit.rs` goes back: after a failed append it reads head again, and accepts, merges again or gives up.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 mod admission;
@@ -36,6 +37,8 @@ pub use package::{Package, deliver_package};
 pub use single::sync;
 pub use walk::Counts;
 
+use crate::policy::Policy;
+
 /// What a known source's new epoch means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewEpoch {
@@ -60,4 +63,6 @@ pub struct SyncOptions {
     pub pull: bool,
     /// No attempt begins after this.
     pub deadline: Option<Instant>,
+    /// What decides conflicts; `None`: the built-in default.
+    pub policy: Option<Arc<Policy>>,
 }

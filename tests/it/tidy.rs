@@ -12,9 +12,10 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("indexeddb", &[]),
     ("flowfile", &["exit_status"]),
+    ("policy", &["indexeddb"]),
     ("exit_status", &[]),
     ("failure", &["exit_status", "store"]),
     ("spool", &[]),
@@ -25,8 +26,8 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("nifi", &["exit_status", "http_client", "secret"]),
     ("store", &["exit_status", "http_client", "indexeddb", "secret", "snapshot"]),
     ("decode", &["exit_status", "indexeddb", "rejection", "snapshot::id"]),
-    ("normalize", &["decode", "indexeddb", "rejection", "snapshot"]),
-    ("merge", &["indexeddb", "normalize", "snapshot"]),
+    ("normalize", &["decode", "indexeddb", "policy", "rejection", "snapshot"]),
+    ("merge", &["indexeddb", "normalize", "policy", "snapshot"]),
     ("chunk", &["indexeddb", "snapshot", "store"]),
     ("report", &["indexeddb", "merge", "snapshot", "spool"]),
     (
@@ -40,6 +41,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "indexeddb",
             "merge",
             "normalize",
+            "policy",
             "rejection",
             "report",
             "snapshot",
@@ -61,6 +63,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "indexeddb",
             "normalize",
             "pipeline",
+            "policy",
             "report",
             "snapshot",
             "store",
@@ -77,9 +80,11 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "history",
             "http_client",
             "indexeddb",
+            "merge",
             "nifi",
             "normalize",
             "pipeline",
+            "policy",
             "rejection",
             "report",
             "server",

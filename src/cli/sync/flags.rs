@@ -214,6 +214,7 @@ impl Sync {
             dry_run: self.dry_run,
             pull: self.pull,
             deadline: self.store.deadline_at(start),
+            policy: None,
         };
         let review = Review {
             rejects: matches!(self.fail_on, Some(FailOn::Rejects | FailOn::Any)),

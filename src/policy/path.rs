@@ -1,0 +1,123 @@
+//! Where a field is in a value.
+
+use std::fmt;
+
+/// A step of a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// A member of an object, by its name as it stands between the quotes in canonical text, with the `~` escape.
+    Member(Vec<u8>),
+    /// Every element of an array.
+    Elements,
+}
+
+/// Member names from the outside in: `address.street`, `"a.b".c`, `contacts[].email`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldPath {
+    text: String,
+    steps: Vec<Step>,
+}
+
+/// A text that is no path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct PathError {
+    /// Why.
+    pub what: &'static str,
+    /// Where, in bytes from the start of the text.
+    pub offset: usize,
+}
+
+impl FieldPath {
+    /// Reads a path: names joined by `.`; a name that holds `.`, `[`, `"` or is empty stands in quotes, with `\"` and `\\`
+    /// for those; `[]` behind a name means every element.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        let mut steps = Vec::new();
+        let mut rest = text;
+        let at = |rest: &str| text.len() - rest.len();
+        let wrong = |what, offset| Err(PathError { what, offset });
+        loop {
+            let name = if let Some(mut quoted) = rest.strip_prefix('"') {
+                let mut name = String::new();
+                loop {
+                    let mut chars = quoted.chars();
+                    match chars.next() {
+                        Some('"') => {
+                            rest = chars.as_str();
+                            break name;
+                        }
+                        Some('\\') => match chars.next() {
+                            Some(escaped @ ('"' | '\\')) => name.push(escaped),
+                            _ => return wrong("in quotes, \\ stands only before \" and \\", at(quoted)),
+                        },
+                        Some(other) => name.push(other),
+                        None => return wrong("a quote is open", at(rest)),
+                    }
+                    quoted = chars.as_str();
+                }
+            } else {
+                let end = rest.find(['.', '[', '"']).unwrap_or(rest.len());
+                let (name, tail) = rest.split_at(end);
+                if name.is_empty() {
+                    return wrong("a name is missing", at(rest));
+                }
+                rest = tail;
+                name.to_owned()
+            };
+            steps.push(Step::Member(crate::indexeddb::value::member_name(&name)));
+            while let Some(tail) = rest.strip_prefix("[]") {
+                steps.push(Step::Elements);
+                rest = tail;
+            }
+            if rest.is_empty() {
+                return Ok(Self { text: text.to_owned(), steps });
+            }
+            rest = match rest.strip_prefix('.') {
+                Some(tail) => tail,
+                None => return wrong("after a name come . or [] or the end", at(rest)),
+            };
+        }
+    }
+
+    /// Its steps.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Whether it names the elements of an array.
+    pub fn has_elements(&self) -> bool {
+        self.steps.contains(&Step::Elements)
+    }
+
+    /// Whether `self` is `other`, or names something inside it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.steps.starts_with(&other.steps)
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_quotes_and_elements() {
+        let steps = |text: &str| FieldPath::parse(text).unwrap().steps().to_vec();
+        let member = |name: &str| Step::Member(name.as_bytes().to_vec());
+        assert_eq!(steps("a"), [member("a")]);
+        assert_eq!(steps("a.b c.d"), [member("a"), member("b c"), member("d")]);
+        assert_eq!(steps(r#""a.b".c"#), [member("a.b"), member("c")]);
+        assert_eq!(steps(r#""".x"#), [member(""), member("x")]);
+        assert_eq!(steps(r#""a\"b""#), [member("a\\\"b")]);
+        assert_eq!(steps("a[][].b"), [member("a"), Step::Elements, Step::Elements, member("b")]);
+        assert_eq!(steps("~x.ä"), [member("~~x"), member("\\u00e4")]);
+        for (text, offset) in [("", 0), ("a.", 2), (".a", 0), ("a..b", 2), ("a[0]", 1), (r#""a"#, 0), (r#"a"b""#, 1)] {
+            assert_eq!(FieldPath::parse(text).map_err(|error| error.offset), Err(offset), "{text}");
+        }
+    }
+}
