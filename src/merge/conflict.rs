@@ -1,7 +1,10 @@
 //! A conflict as a value: what the list `~conflicts` keeps of it.
 
+use std::sync::Arc;
+
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, KeyError, SortableKey};
+use crate::indexeddb::text;
 use crate::policy::ConflictType;
 use crate::snapshot::{Digest, FlowVersion, SourceId};
 
@@ -14,6 +17,8 @@ pub enum Winner {
     Incoming,
     /// Members of both.
     Merged,
+    /// Nobody decided: head stands, and the change waits.
+    Nobody,
 }
 
 impl Winner {
@@ -23,6 +28,7 @@ impl Winner {
             Self::Head => "head",
             Self::Incoming => "incoming",
             Self::Merged => "merged",
+            Self::Nobody => "none",
         }
     }
 }
@@ -40,7 +46,18 @@ pub struct Side {
     pub value: Option<Vec<u8>>,
 }
 
-/// A decided conflict.
+/// What decided about one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldDecision {
+    /// The field's path, or the group's name.
+    pub field: Arc<str>,
+    /// The resolver.
+    pub resolver: &'static str,
+    /// Whose value it has now.
+    pub winner: Winner,
+}
+
+/// A conflict, decided or parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// The object store.
@@ -50,13 +67,19 @@ pub struct Conflict {
     /// Type.
     pub kind: ConflictType,
     /// Name of the rule that decided.
-    pub rule: &'static str,
+    pub rule: Arc<str>,
     /// Whose state stands.
     pub winner: Winner,
+    /// Why nobody decided, in fixed words.
+    pub reason: Option<&'static str>,
+    /// What decided about single fields.
+    pub fields: Vec<FieldDecision>,
     /// Digest of the base's value, if there was one and it was known.
     pub base: Option<Digest>,
-    /// What was stored.
-    pub head: Side,
+    /// The base's canonical value, kept if nobody decided.
+    pub base_value: Option<Vec<u8>>,
+    /// What was stored; `None`: neither a record nor a tombstone.
+    pub head: Option<Side>,
     /// What came.
     pub incoming: Side,
 }
@@ -73,16 +96,37 @@ impl Conflict {
         Key::Array(parts).to_sortable()
     }
 
-    /// The canonical value of its line.
+    /// The canonical value of its line; members that say nothing are left out.
     pub fn to_value(&self) -> Vec<u8> {
         let mut out = b"{\"base\":".to_vec();
         write_digest(self.base.as_ref(), &mut out);
+        if let Some(value) = &self.base_value {
+            out.extend_from_slice(b",\"baseValue\":");
+            out.extend_from_slice(value);
+        }
+        if !self.fields.is_empty() {
+            out.extend_from_slice(b",\"fields\":[");
+            for (place, decision) in self.fields.iter().enumerate() {
+                out.extend_from_slice(if place > 0 { b"," } else { b"" });
+                let (field, winner) = (text::canonical_text(&decision.field), decision.winner.name());
+                let resolver = decision.resolver;
+                let line = format!("{{\"field\":{field},\"resolver\":\"{resolver}\",\"winner\":\"{winner}\"}}");
+                out.extend_from_slice(line.as_bytes());
+            }
+            out.push(b']');
+        }
         out.extend_from_slice(b",\"head\":");
-        self.head.write(&mut out);
+        match &self.head {
+            Some(head) => head.write(&mut out),
+            None => out.extend_from_slice(b"null"),
+        }
         out.extend_from_slice(b",\"incoming\":");
         self.incoming.write(&mut out);
-        let (rule, kind, winner) = (self.rule, self.kind.name(), self.winner.name());
-        out.extend_from_slice(format!(",\"rule\":\"{rule}\",\"type\":\"{kind}\",\"winner\":\"{winner}\"}}").as_bytes());
+        if let Some(reason) = self.reason {
+            out.extend_from_slice(format!(",\"reason\":\"{reason}\"").as_bytes());
+        }
+        let (rule, kind, winner) = (text::canonical_text(&self.rule), self.kind.name(), self.winner.name());
+        out.extend_from_slice(format!(",\"rule\":{rule},\"type\":\"{kind}\",\"winner\":\"{winner}\"}}").as_bytes());
         out
     }
 }

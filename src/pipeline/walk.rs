@@ -198,8 +198,11 @@ impl<'a> Walk<'a> {
             store: self.name.clone(),
             key: head.key.clone(),
             kind: merge::conflict_kind(&head.state, &incoming.state, base),
-            rule: resolution.rule,
+            rule: resolution.rule.into(),
             winner: resolution.winner,
+            reason: None,
+            fields: Vec::new(),
+            base_value: None,
             base: base_value.as_ref().and_then(Option::as_ref).map(|value| Digest::of(value)),
             incoming: Side {
                 at: meta.at,
@@ -207,12 +210,12 @@ impl<'a> Walk<'a> {
                 digest: digest(&incoming.state),
                 value: kept(Winner::Incoming, incoming_value),
             },
-            head: Side {
+            head: Some(Side {
                 at: head.meta.at,
                 by: head.meta.by.clone(),
                 digest: digest(&head.state),
                 value: kept(Winner::Head, head_value.map(|value| value.to_vec())),
-            },
+            }),
         })?;
         match (resolution.winner, resolution.merged) {
             (Winner::Head, _) => {

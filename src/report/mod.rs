@@ -195,7 +195,7 @@ pub fn conflict_line(conflict: &Conflict) -> String {
     canonical_json(&json!({
         "key": key_json(&conflict.key),
         "kind": conflict.kind.name(),
-        "rule": conflict.rule,
+        "rule": *conflict.rule,
         "store": crate::indexeddb::schema::name_to_json(&conflict.store),
         "type": "conflict",
         "winner": conflict.winner.name(),
