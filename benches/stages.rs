@@ -7,12 +7,14 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use nifi_idb::chunk::{ChunkBuilder, ContentBuilder};
 use nifi_idb::decode::{DecodeOptions, Decoder};
+use nifi_idb::indexeddb::key::sortable_string;
 use nifi_idb::indexeddb::schema::KeyPath;
-use nifi_idb::merge::three_way;
+use nifi_idb::merge::{Base, Incoming, Sides, resolve};
 use nifi_idb::normalize::{Batch, NormalizeOptions, normalize};
 use nifi_idb::pipeline::{SyncOptions, sync};
+use nifi_idb::policy::{ConflictType, StorePolicy};
 use nifi_idb::report::ReportLines;
-use nifi_idb::snapshot::{FlowName, FlowVersion, Line, Meta};
+use nifi_idb::snapshot::{FlowName, FlowVersion, Line, LineState, Meta};
 use nifi_idb::store::memory::MemoryStore;
 
 const RECORDS: usize = 20_000;
@@ -116,7 +118,21 @@ fn merge(criterion: &mut Criterion) {
         let base = br#"{"a":{"x":1,"y":2},"b":"text","c":[1,2,3],"d":4}"#;
         let head = br#"{"a":{"x":2,"y":2},"b":"text","c":[1,2,3],"d":4}"#;
         let incoming = br#"{"a":{"x":1,"y":3},"b":"text","c":[1,2,3],"d":5}"#;
-        bencher.iter(|| three_way(black_box(base), head, incoming, true));
+        let (policy, key) = (StorePolicy::builtin(), sortable_string("k"));
+        let meta = Meta { at: 1, by: None, rev: FlowVersion::FIRST };
+        let line = Line { key: key.clone(), meta, state: LineState::Put(head.as_slice().into()) };
+        let change = Incoming { state: LineState::Put(incoming.as_slice().into()), clock: None, by: None };
+        let sides = Sides {
+            kind: ConflictType::UpdateUpdate,
+            store: &"data".into(),
+            key: &key,
+            head: Some(&line),
+            head_value: Some(head),
+            incoming: &change,
+            base: Base::Value(base),
+            received_at: 1,
+        };
+        bencher.iter(|| resolve(black_box(&policy), black_box(&sides), &mut |_| ()));
     });
     group.finish();
 }

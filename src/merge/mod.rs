@@ -1,9 +1,17 @@
 #![doc = include_str!("RULES.md")]
 
+mod collections;
 mod conflict;
-mod plan;
+mod decide;
+mod detect;
+mod number;
+mod order;
+mod resolve;
 mod three_way;
 
+#[cfg(test)]
+mod tests;
+
 pub use conflict::{Conflict, FieldDecision, Side, Winner};
-pub use plan::{Base, Detection, Incoming, Resolution, conflict_kind, detect, resolve};
-pub use three_way::{ThreeWay, three_way};
+pub use detect::{Base, Detection, Incoming, Judgement, Standing, conflict_type, detect, judge};
+pub use resolve::{Resolution, Sides, Tried, resolve};

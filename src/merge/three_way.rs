@@ -1,145 +1,428 @@
-//! Three-way merge of plain objects, member by member.
+//! Two records to one, member by member: against a base, or from one side with rules for single fields.
 
-use std::collections::BTreeSet;
+use super::collections::{self, Shape, elements};
+use super::conflict::{FieldDecision, Winner};
+use super::decide::{Outcome, Values};
+use super::detect::Base;
+use super::resolve::Asked;
+use crate::indexeddb::value::{self, NameValue};
+use crate::policy::{Arrays, FieldPath, FieldRule, Resolver, Step, ThreeWay, Unresolved};
 
-use crate::indexeddb::value;
+/// Where members come from that no rule of their own decides.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rest<'a> {
+    /// All from one side.
+    Side(Winner),
+    /// From the side that changed them.
+    ThreeWay(&'a ThreeWay),
+}
 
 /// What a merge gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThreeWay {
+pub(super) struct Merged {
     /// The merged canonical value.
-    pub value: Vec<u8>,
-    /// How many members both sides changed differently.
-    pub contested: usize,
+    pub(super) value: Vec<u8>,
+    /// How many members both sides changed differently, and no rule of their own decided.
+    pub(super) contested: usize,
+    /// Something of head is not in it.
+    pub(super) head_lost: bool,
+    /// Something of incoming is not in it.
+    pub(super) incoming_lost: bool,
+    /// What decided about single fields.
+    pub(super) fields: Vec<FieldDecision>,
 }
 
-type Members<'a> = Vec<(&'a [u8], &'a [u8])>;
-
-/// Merges canonical values; `None` if one of them is no plain object. Contested members are taken from incoming where
-/// `prefer_incoming`, else from head.
-pub fn three_way(base: &[u8], head: &[u8], incoming: &[u8], prefer_incoming: bool) -> Option<ThreeWay> {
-    let (base, head, incoming) = (value::members(base)?, value::members(head)?, value::members(incoming)?);
-    let mut merge = ThreeWay { value: Vec::new(), contested: 0 };
-    merge_members(&base, &head, &incoming, prefer_incoming, &mut merge);
-    Some(merge)
+/// Why there is no merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// No plain objects, nor anything else that can be merged by member.
+    NotMergeable,
+    /// A person is to decide, for this reason.
+    Park(&'static str),
+    /// The batch is refused.
+    Fail,
 }
 
-/// Canonical names of one object are in UTF-16 order already; the union is brought in that order by their units.
-fn names<'a>(sides: [&Members<'a>; 3]) -> BTreeSet<(Vec<u16>, &'a [u8])> {
-    let units = |name: &[u8]| -> Vec<u16> {
-        let name = [b"\"", name, b"\""].concat();
-        serde_json::from_slice::<String>(&name).map(|name| name.encode_utf16().collect()).unwrap_or_default()
+/// How a field is decided.
+#[derive(Clone, Copy)]
+enum How<'a> {
+    Resolver(&'a Resolver),
+    /// As a part of a group, whose side is decided already.
+    Group(&'a Resolver, Winner),
+}
+
+/// A rule for a field, with the steps that are left to it.
+#[derive(Clone, Copy)]
+struct Ruled<'a> {
+    steps: &'a [Step],
+    rule: &'a FieldRule,
+    how: How<'a>,
+}
+
+type Members<'a> = Vec<NameValue<'a>>;
+
+/// Merges the two sides. `base` is what they started from; it is only looked at by what needs it.
+pub(super) fn merge(asked: &Asked<'_>, base: Base<'_>, rest: Rest<'_>) -> Result<Merged, Stop> {
+    let (Some(head), Some(incoming)) = (asked.head_value, asked.incoming_value()) else {
+        return Err(Stop::NotMergeable);
     };
-    sides.into_iter().flatten().map(|(name, _)| (units(name), *name)).collect()
+    let mut merger = Merger { asked, rest, found: Merged::nothing(), path: Vec::new() };
+    let rules = merger.rules(base, head, incoming)?;
+    let value = merger.containers(base, head, incoming, &rules)?.ok_or(Stop::NotMergeable)?;
+    Ok(Merged { value, ..merger.found })
 }
 
-fn find<'a>(members: &Members<'a>, name: &[u8]) -> Option<&'a [u8]> {
-    members.iter().find(|(found, _)| *found == name).map(|(_, value)| *value)
+impl Merged {
+    fn nothing() -> Self {
+        Self { value: Vec::new(), contested: 0, head_lost: false, incoming_lost: false, fields: Vec::new() }
+    }
 }
 
-fn merge_members(
-    base: &Members<'_>,
-    head: &Members<'_>,
-    incoming: &Members<'_>,
-    prefer_incoming: bool,
-    merge: &mut ThreeWay,
-) {
-    merge.value.push(b'{');
-    let mut separator: &[u8] = b"";
-    for (_, name) in names([base, head, incoming]) {
-        let (b, h, i) = (find(base, name), find(head, name), find(incoming, name));
-        let taken = if h == i || i == b {
-            h
-        } else if h == b {
-            i
-        } else if let (Some(b), Some(h), Some(i)) = (b, h, i)
-            && let (Some(b), Some(h), Some(i)) = (value::members(b), value::members(h), value::members(i))
-        {
-            push_name(separator, name, &mut merge.value);
-            merge_members(&b, &h, &i, prefer_incoming, merge);
-            separator = b",";
-            continue;
-        } else {
-            merge.contested += 1;
-            if prefer_incoming { i } else { h }
+struct Merger<'m, 'a> {
+    asked: &'m Asked<'a>,
+    rest: Rest<'m>,
+    found: Merged,
+    /// Names of the members that are open.
+    path: Vec<Vec<u8>>,
+}
+
+impl<'m> Merger<'m, '_> {
+    /// The rules for fields; groups that are taken from one side are decided here, once.
+    fn rules(&mut self, base: Base<'_>, head: &[u8], incoming: &[u8]) -> Result<Vec<Ruled<'m>>, Stop> {
+        let mut rules = Vec::new();
+        for rule in &self.asked.policy.fields {
+            let how = match rule.paths.as_slice() {
+                [_] | [] => How::Resolver(&rule.resolver),
+                paths => self.group(rule, paths, base, head, incoming)?,
+            };
+            rules.extend(rule.paths.iter().map(|path| Ruled { steps: path.steps(), rule, how }));
+        }
+        Ok(rules)
+    }
+
+    fn group(
+        &mut self,
+        rule: &'m FieldRule,
+        paths: &[FieldPath],
+        base: Base<'_>,
+        head: &[u8],
+        incoming: &[u8],
+    ) -> Result<How<'m>, Stop> {
+        let resolver = &rule.resolver;
+        let by_side = matches!(
+            resolver,
+            Resolver::LastWriteWins
+                | Resolver::FirstWriteWins
+                | Resolver::IncomingWins
+                | Resolver::HeadWins
+                | Resolver::Max { by: Some(_) }
+                | Resolver::Min { by: Some(_) }
+        );
+        if !by_side {
+            return Ok(How::Resolver(resolver));
+        }
+        // The fields of a group as one value: absent members are told apart from every present one.
+        let tuple = |record: &[u8]| {
+            let part = |path| collections::at(record, path).unwrap_or_default();
+            paths.iter().map(part).collect::<Vec<_>>().join(&b","[..])
         };
-        if let Some(value) = taken {
-            push_name(separator, name, &mut merge.value);
-            merge.value.extend_from_slice(value);
-            separator = b",";
+        let (ours, theirs) = (tuple(head), tuple(incoming));
+        let was = if let Base::Value(base) = base { Some(tuple(base)) } else { None };
+        let base = was.as_deref().map_or(if base == Base::Absent { Base::Absent } else { Base::Unknown }, Base::Value);
+        let values = Values { base, head: Some(&ours), incoming: Some(&theirs) };
+        if ours == theirs {
+            return Ok(How::Group(resolver, Winner::Head));
+        }
+        let outcome = self.asked.decide(resolver, values, &rule.name);
+        match self.settled(outcome)? {
+            Outcome::Incoming => Ok(How::Group(resolver, Winner::Incoming)),
+            _ => Ok(How::Group(resolver, Winner::Head)),
         }
     }
-    merge.value.push(b'}');
-}
 
-fn push_name(separator: &[u8], name: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(separator);
-    out.push(b'"');
-    out.extend_from_slice(name);
-    out.extend_from_slice(b"\":");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// All 3-way cases of one member, up to renaming: absent or one of three values on each side.
-    #[test]
-    fn one_member_enumerated() {
-        let values = [None, Some("1"), Some("2"), Some("3")];
-        let object = |member: Option<&str>| member.map_or("{}".to_owned(), |value| format!(r#"{{"m":{value}}}"#));
-        for b in values {
-            for h in values {
-                for i in values {
-                    for prefer_incoming in [false, true] {
-                        let merge = three_way(
-                            object(b).as_bytes(),
-                            object(h).as_bytes(),
-                            object(i).as_bytes(),
-                            prefer_incoming,
-                        )
-                        .unwrap();
-                        let (wanted, contested) = match () {
-                            () if h == i => (h, 0),
-                            () if i == b => (h, 0),
-                            () if h == b => (i, 0),
-                            () => (if prefer_incoming { i } else { h }, 1),
-                        };
-                        let what = format!("base {b:?} head {h:?} incoming {i:?}");
-                        assert_eq!(String::from_utf8_lossy(&merge.value), object(wanted), "{what}");
-                        assert_eq!(merge.contested, contested, "{what}");
-                    }
-                }
+    /// Objects, Maps, Sets and arrays by their parts; `None` if these cannot be merged so.
+    fn containers(
+        &mut self,
+        base: Base<'_>,
+        head: &[u8],
+        incoming: &[u8],
+        rules: &[Ruled<'m>],
+    ) -> Result<Option<Vec<u8>>, Stop> {
+        if let (Some(head), Some(incoming)) = (value::members(head), value::members(incoming)) {
+            let was = match base {
+                Base::Value(base) => match value::members(base) {
+                    Some(members) => Some(members),
+                    None if matches!(self.rest, Rest::Side(_)) => Some(Vec::new()),
+                    None => return Ok(None),
+                },
+                Base::Absent => Some(Vec::new()),
+                Base::Unknown => None,
+            };
+            return self.objects(was.as_ref(), &head, &incoming, rules).map(Some);
+        }
+        let (Rest::ThreeWay(how), Base::Value(base)) = (self.rest, base) else { return Ok(None) };
+        let (Some((shape, base)), Some((a, head)), Some((b, incoming))) =
+            (elements(base), elements(head), elements(incoming))
+        else {
+            return Ok(None);
+        };
+        if shape != a || shape != b {
+            return Ok(None);
+        }
+        match (shape, &how.arrays) {
+            (Shape::Set, _) | (Shape::Array, Arrays::Set) => {
+                Ok(Some(collections::write(shape, &collections::as_sets(&base, &head, &incoming))))
+            }
+            (Shape::Map, _) => self.identified(shape, &base, &head, &incoming, &map_key),
+            (Shape::Array, Arrays::Whole) => Ok(None),
+            (Shape::Array, Arrays::Append) => {
+                Ok(collections::appended(&base, &head, &incoming).map(|all| collections::write(shape, &all)))
+            }
+            (Shape::Array, Arrays::Key(path)) => {
+                self.identified(shape, &base, &head, &incoming, &|element| collections::at(element, path))
             }
         }
     }
 
-    #[test]
-    fn members_that_are_objects_are_merged_inside() {
-        let merge = three_way(
-            br#"{"a":{"x":1,"y":1},"d":1}"#,
-            br#"{"a":{"x":2,"y":1},"c":3}"#,
-            br#"{"a":{"x":1,"y":2},"b":4,"d":1}"#,
-            true,
-        )
-        .unwrap();
-        assert_eq!(String::from_utf8_lossy(&merge.value), r#"{"a":{"x":2,"y":2},"b":4,"c":3}"#);
-        assert_eq!(merge.contested, 0);
+    fn objects(
+        &mut self,
+        base: Option<&Members<'_>>,
+        head: &Members<'_>,
+        incoming: &Members<'_>,
+        rules: &[Ruled<'m>],
+    ) -> Result<Vec<u8>, Stop> {
+        let find = |members: &Members<'_>, name: &[u8]| members.iter().position(|(found, _)| *found == name);
+        let mut names: Vec<&[u8]> = head.iter().chain(incoming).map(|(name, _)| *name).collect();
+        names.sort_by(|a, b| value::compare_names(a, b));
+        names.dedup();
+        let mut out = vec![b'{'];
+        for name in names {
+            let was = match base {
+                None => Base::Unknown,
+                Some(members) => find(members, name).map_or(Base::Absent, |place| Base::Value(members[place].1)),
+            };
+            let (ours, theirs) =
+                (find(head, name).map(|place| head[place].1), find(incoming, name).map(|place| incoming[place].1));
+            let inner: Vec<Ruled<'m>> = rules
+                .iter()
+                .filter_map(|rule| match rule.steps.split_first() {
+                    Some((Step::Member(step), steps)) if step == name => Some(Ruled { steps, ..*rule }),
+                    _ => None,
+                })
+                .collect();
+            self.path.push(name.to_vec());
+            let taken = self.value(Values { base: was, head: ours, incoming: theirs }, &inner)?;
+            self.path.pop();
+            if let Some(taken) = taken {
+                out.extend_from_slice(if out.len() > 1 { b",\"" } else { b"\"" });
+                out.extend_from_slice(name);
+                out.extend_from_slice(b"\":");
+                out.extend_from_slice(&taken);
+            }
+        }
+        out.push(b'}');
+        Ok(out)
     }
 
-    #[test]
-    fn tagged_values_are_whole() {
-        let date = |ms: u8| format!(r#"{{"d":{{"~date":{ms}}}}}"#);
-        let merge = three_way(date(1).as_bytes(), date(2).as_bytes(), date(3).as_bytes(), true).unwrap();
-        assert_eq!((String::from_utf8_lossy(&merge.value).as_ref(), merge.contested), (date(3).as_str(), 1));
-        assert_eq!(three_way(br#"{"~date":1}"#, br#"{"~date":2}"#, br#"{"~date":3}"#, true), None);
-        let shared = br#"{"a":{"~id":[1,{}]},"b":{"~ref":1}}"#;
-        assert_eq!(three_way(b"{}", shared, b"{}", true), None);
+    /// One member; `None`: it is gone.
+    fn value(&mut self, values: Values<'_>, rules: &[Ruled<'m>]) -> Result<Option<Vec<u8>>, Stop> {
+        let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
+        if values.head == values.incoming {
+            return Ok(owned(values.head));
+        }
+        if let Some(rule) = rules.iter().find(|rule| rule.steps.is_empty()) {
+            return self.ruled(rule, values);
+        }
+        let alone = match self.rest {
+            Rest::Side(side) => Some(side),
+            Rest::ThreeWay(_) => values.only_changed(),
+        };
+        let contested = alone.is_none();
+        if (contested || !rules.is_empty())
+            && let (Some(head), Some(incoming)) = (values.head, values.incoming)
+            && (!contested || values.base != Base::Absent)
+            && let Some(merged) = self.containers(values.base, head, incoming, rules)?
+        {
+            return Ok(Some(merged));
+        }
+        match (alone, self.rest) {
+            (Some(Winner::Incoming), _) => Ok(owned(values.incoming)),
+            (Some(_), _) | (None, Rest::Side(_)) => Ok(owned(values.head)),
+            (None, Rest::ThreeWay(how)) => {
+                self.found.contested += 1;
+                let field = self.field();
+                let outcome = self.asked.decide(&how.contested, values, &field);
+                let outcome = self.settled(outcome)?;
+                if !self.asked.policy.builtin {
+                    self.decided(field.into(), how.contested.kind().name(), &outcome, values);
+                }
+                Ok(self.take(outcome, values))
+            }
+        }
     }
 
-    #[test]
-    fn names_come_in_code_unit_order() {
-        let merge = three_way(b"{}", br#"{"\uffff":1}"#, br#"{"\ud83d\ude00":2}"#, true).unwrap();
-        assert_eq!(String::from_utf8_lossy(&merge.value), r#"{"\ud83d\ude00":2,"\uffff":1}"#);
+    fn ruled(&mut self, rule: &Ruled<'m>, values: Values<'_>) -> Result<Option<Vec<u8>>, Stop> {
+        let (resolver, outcome) = match rule.how {
+            How::Group(resolver, Winner::Incoming) => (resolver, Outcome::Incoming),
+            How::Group(resolver, _) => (resolver, Outcome::Head),
+            How::Resolver(resolver @ Resolver::ThreeWay(how)) => {
+                // Only inside this field members and arrays are merged this way.
+                let outer = std::mem::replace(&mut self.rest, Rest::ThreeWay(how));
+                let merged = self.value(values, &[]);
+                self.rest = outer;
+                let merged = merged?;
+                let outcome = match () {
+                    () if merged.as_deref() == values.head => Outcome::Head,
+                    () if merged.as_deref() == values.incoming => Outcome::Incoming,
+                    () => Outcome::Value(merged.clone().unwrap_or_default(), false),
+                };
+                self.decided(rule.rule.name.clone(), resolver.kind().name(), &outcome, values);
+                return Ok(merged);
+            }
+            How::Resolver(resolver) => {
+                let field = self.field();
+                (resolver, self.asked.decide(resolver, values, &field))
+            }
+        };
+        let outcome = self.settled(outcome)?;
+        self.decided(rule.rule.name.clone(), resolver.kind().name(), &outcome, values);
+        Ok(self.take(outcome, values))
     }
+
+    /// Elements with equal keys are merged; others come and go. What one side removed and the other changed stays.
+    fn identified(
+        &mut self,
+        shape: Shape,
+        base: &[&[u8]],
+        head: &[&[u8]],
+        incoming: &[&[u8]],
+        key_of: &dyn for<'e> Fn(&'e [u8]) -> Option<&'e [u8]>,
+    ) -> Result<Option<Vec<u8>>, Stop> {
+        let index = |elements| collections::by_identity(elements, &|element| key_of(element));
+        let (Some((_, base)), Some((mut keys, ours)), Some((others, theirs))) =
+            (index(base), index(head), index(incoming))
+        else {
+            return Ok(None);
+        };
+        keys.extend(others.into_iter().filter(|key| !ours.contains_key(key)));
+        let mut all: Vec<Vec<u8>> = Vec::with_capacity(keys.len());
+        for key in keys {
+            let was = base.get(key).map_or(Base::Absent, |value| Base::Value(value));
+            let (head, incoming) = (ours.get(key).copied(), theirs.get(key).copied());
+            self.path.push(key.to_vec());
+            let taken = match (shape, was, head, incoming) {
+                (Shape::Map, _, Some(head), Some(incoming)) => {
+                    let value_of = |pair| value::items(pair).and_then(|pair| pair.get(1).copied());
+                    let base = if let Base::Value(pair) = was {
+                        value_of(pair).map_or(Base::Unknown, Base::Value)
+                    } else {
+                        was
+                    };
+                    let values = Values { base, head: value_of(head), incoming: value_of(incoming) };
+                    let value = self.value(values, &[])?.unwrap_or_default();
+                    Some([b"[", key, b",", &value, b"]"].concat())
+                }
+                (_, Base::Value(base), None, Some(other)) | (_, Base::Value(base), Some(other), None)
+                    if base != other =>
+                {
+                    self.found.contested += 1;
+                    self.found.head_lost |= head.is_none();
+                    self.found.incoming_lost |= incoming.is_none();
+                    Some(other.to_vec())
+                }
+                (_, base, head, incoming) => self.value(Values { base, head, incoming }, &[])?,
+            };
+            self.path.pop();
+            all.extend(taken);
+        }
+        let all: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
+        Ok(Some(collections::write(shape, &all)))
+    }
+
+    /// What stands if a resolver cannot decide about a field.
+    fn settled(&self, outcome: Outcome) -> Result<Outcome, Stop> {
+        match outcome {
+            Outcome::Park => Err(Stop::Park("the policy leaves it to a person")),
+            Outcome::Fail => Err(Stop::Fail),
+            Outcome::Unresolved(reason) => match self.asked.policy.unresolved {
+                Unresolved::Park => Err(Stop::Park(reason)),
+                Unresolved::Fail => Err(Stop::Fail),
+                Unresolved::HeadWins => Ok(Outcome::Head),
+                Unresolved::IncomingWins => Ok(Outcome::Incoming),
+                Unresolved::LastWriteWins => match self.asked.later() {
+                    Winner::Incoming => Ok(Outcome::Incoming),
+                    _ => Ok(Outcome::Head),
+                },
+            },
+            decided => Ok(decided),
+        }
+    }
+
+    fn take(&mut self, outcome: Outcome, values: Values<'_>) -> Option<Vec<u8>> {
+        let alone = values.only_changed();
+        match outcome {
+            Outcome::Incoming => {
+                self.found.head_lost |= alone != Some(Winner::Incoming);
+                values.incoming.map(<[u8]>::to_vec)
+            }
+            Outcome::Value(value, lossy) => {
+                self.found.head_lost |= lossy && values.head != Some(&value);
+                self.found.incoming_lost |= lossy && values.incoming != Some(&value);
+                Some(value)
+            }
+            _ => {
+                self.found.incoming_lost |= alone != Some(Winner::Head);
+                values.head.map(<[u8]>::to_vec)
+            }
+        }
+    }
+
+    fn decided(&mut self, field: std::sync::Arc<str>, resolver: &'static str, outcome: &Outcome, values: Values<'_>) {
+        let winner = match outcome {
+            Outcome::Incoming => Winner::Incoming,
+            Outcome::Value(value, _) if values.incoming == Some(value) => Winner::Incoming,
+            Outcome::Value(value, _) if values.head != Some(value) => Winner::Merged,
+            _ => Winner::Head,
+        };
+        let decision = FieldDecision { field, resolver, winner };
+        if !self.found.fields.contains(&decision) {
+            self.found.fields.push(decision);
+        }
+    }
+
+    /// The path of the member that is open, for people.
+    fn field(&self) -> String {
+        String::from_utf8_lossy(&self.path.join(&b"."[..])).into_owned()
+    }
+}
+
+/// The key of an entry of a Map, if it is a primitive: objects have an identity that a text does not show.
+fn map_key(pair: &[u8]) -> Option<&[u8]> {
+    let key = *value::items(pair)?.first()?;
+    let primitive =
+        !matches!(value::kind(key), "object" | "array" | "map" | "set" | "buffer" | "view" | "date" | "regexp");
+    primitive.then_some(key)
+}
+
+/// A canonical value without what is at a path of plain objects; `None` if it is not there.
+pub(super) fn without(canonical: &[u8], steps: &[Step]) -> Option<Vec<u8>> {
+    let (Step::Member(wanted), inner) = steps.split_first()? else { return None };
+    let members = value::members(canonical)?;
+    members.iter().find(|(name, _)| name == wanted)?;
+    let mut out = vec![b'{'];
+    for (name, value) in members {
+        let mut kept = std::borrow::Cow::Borrowed(value);
+        if name == wanted {
+            if inner.is_empty() {
+                continue;
+            }
+            kept = without(value, inner)?.into();
+        }
+        out.extend_from_slice(if out.len() > 1 { b",\"" } else { b"\"" });
+        out.extend_from_slice(name);
+        out.extend_from_slice(b"\":");
+        out.extend_from_slice(&kept);
+    }
+    out.push(b'}');
+    Some(out)
 }

@@ -1,8 +1,10 @@
 //! Why a batch made no version.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::exit_status::ExitStatus;
+use crate::indexeddb::dom_string::DomString;
 use crate::report::Outcome;
 use crate::snapshot::{FlowName, FlowVersion, SourceId};
 use crate::store::{StoreError, StoreErrorKind};
@@ -65,6 +67,19 @@ pub enum SyncError {
         /// Digest of source, batch and deletes.
         plan: String,
     },
+    /// The policy says that such a batch is to fail.
+    #[error(
+        "the policy refuses this batch: rule {rule:?}, conflict {kind} in object store {}; change what was sent, or the rule",
+        store.to_canonical()
+    )]
+    Policy {
+        /// The object store.
+        store: DomString,
+        /// The conflict's type.
+        kind: &'static str,
+        /// The rule.
+        rule: Arc<str>,
+    },
     /// The batch does not fit what the flow holds.
     #[error("{0}")]
     Mismatch(String),
@@ -84,7 +99,7 @@ impl SyncError {
         match self {
             Self::Store(error) => error.exit_status(),
             Self::Temporary(_) | Self::Gap { .. } | Self::Exhausted { .. } => ExitStatus::Transient,
-            Self::Epoch { .. } | Self::Guard { .. } | Self::Diverged { .. } => ExitStatus::Guard,
+            Self::Epoch { .. } | Self::Guard { .. } | Self::Diverged { .. } | Self::Policy { .. } => ExitStatus::Guard,
             Self::Mismatch(_) => ExitStatus::Usage,
         }
     }
@@ -97,9 +112,12 @@ impl SyncError {
     /// What the summary says.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Gap { .. } | Self::Epoch { .. } | Self::Guard { .. } | Self::Diverged { .. } | Self::Mismatch(_) => {
-                Outcome::Refused
-            }
+            Self::Gap { .. }
+            | Self::Epoch { .. }
+            | Self::Guard { .. }
+            | Self::Diverged { .. }
+            | Self::Policy { .. }
+            | Self::Mismatch(_) => Outcome::Refused,
             Self::Store(error) if error.kind == StoreErrorKind::Refused => Outcome::Refused,
             _ => Outcome::Failed,
         }

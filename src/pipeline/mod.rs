@@ -19,6 +19,8 @@ mod intake;
 mod package;
 mod pull;
 mod recorder;
+pub mod retention;
+mod rules;
 mod schema;
 mod single;
 pub mod sources;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::base::read_whole;
 use super::error::SyncError;
+use super::sync::read_sources;
 use crate::chunk::{parse_chunk, store_name};
 use crate::decode::BatchHeader;
 use crate::report::{ReportLines, change_line};
@@ -27,7 +28,14 @@ pub(super) fn pull(
     let then = header.base.map(|base| store.version(flow, base)).transpose()?.flatten();
     let had: HashSet<Digest> =
         then.iter().flat_map(|then| then.manifest.chunks()).map(|(_, chunk)| chunk.full).collect();
-    let since = then.as_ref().map(|then| then.manifest.version);
+    let mut since = then.as_ref().map(|then| then.manifest.version);
+    let forgotten = if since.is_some() { read_sources(store, flow, Some(&now))?.retention().forgotten } else { None };
+    if since.is_some_and(|since| forgotten.is_some_and(|forgotten| since < forgotten)) {
+        // Deletions that it never heard of are remembered no more: only what is there now can be trusted.
+        lines.push("{\"type\":\"reset\"}")?;
+        since = None;
+    }
+    let had: HashSet<Digest> = if since.is_some() { had } else { HashSet::new() };
     for (list, chunk) in now.manifest.chunks() {
         let (List::Records(name) | List::Tombstones(name)) = &list else { continue };
         // A source that begins has nothing to delete.

@@ -77,6 +77,7 @@ pub(super) fn summary(flow: &FlowName, batch: &Batch, counts: &Counts, differs: 
         unchanged: counts.unchanged,
         rejected: batch.rejected,
         conflicts: counts.conflicts,
+        parked: counts.parked,
         ..Summary::new(outcome, Some(flow.clone()))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
+use super::retention::Retention;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::schema::name_to_json;
@@ -132,6 +133,31 @@ impl Sources {
     /// Sets a source's state; false if it had it already.
     pub fn set_source(&mut self, id: &SourceId, state: &SourceState, meta: &Meta) -> bool {
         self.set(source_key(id), canonical_json(&state.to_json()), meta)
+    }
+
+    /// What is kept of how long deletions are remembered.
+    pub fn retention(&self) -> Retention {
+        self.value(&list_key("retention", "")).map(|value| Retention::from_json(&value)).unwrap_or_default()
+    }
+
+    /// Sets what is kept of how long deletions are remembered.
+    pub fn set_retention(&mut self, retention: &Retention, meta: &Meta) {
+        self.set(list_key("retention", ""), canonical_json(&retention.to_json()), meta);
+    }
+
+    /// The version that a source's last batch made, as far as that is kept.
+    pub fn last_seen(&self, id: &SourceId) -> Option<FlowVersion> {
+        self.lines.get(&source_key(id)).map(|line| line.meta.rev)
+    }
+
+    /// Keeps that a source was there, where nothing else of it is kept.
+    pub fn set_seen(&mut self, id: &SourceId, meta: &Meta) {
+        let key = source_key(id);
+        let state = match self.lines.remove(&key) {
+            Some(line) => line.state,
+            None => LineState::Put(b"{}".as_slice().into()),
+        };
+        self.lines.insert(key.clone(), Line { key, meta: meta.clone(), state });
     }
 
     /// Adds a delivery id and drops the oldest beyond [`DELIVERIES`], a whole version's at once: of a package that comes

@@ -6,10 +6,11 @@ use super::base::{BaseReader, read_whole};
 use super::error::SyncError;
 use super::guard::{Deletes, MAX_DELETES};
 use super::recorder::{Output, Recorder};
+use super::rules::Rules;
 use super::schema::united;
 use super::sources::{Replay, SourceState, Sources, View, replay};
 use super::view::{self, Compared, ViewChunks, ViewSource};
-use super::walk::{BatchFacts, Counts, MergeSink, Walk};
+use super::walk::{BatchFacts, Counts, MergeSink, Refusal, Walk};
 use super::{NewEpoch, SyncOptions};
 use crate::chunk::{ChunkSource, lines_of, parse_chunk};
 use crate::decode::{Mode, Sequence};
@@ -110,10 +111,15 @@ impl Attempt<'_> {
             base: header.base,
             received_at: self.batch.received_at,
         };
-        let vanishing = self.vanishing(before);
+        let policy = self.options.rules();
+        let retention = sources.retention();
+        let forget = policy.tombstones.and_then(|policy| retention.due(policy, self.batch.received_at));
+        let seen = header.source.as_ref().and_then(|id| sources.last_seen(id));
+        let rules = Rules::new(policy, before, header, &retention, seen, forget);
+        let vanishing = if rules.accepts_schema() { self.vanishing(before) } else { Vec::new() };
         if changes.deletes > MAX_DELETES || !changes.ranges.is_empty() || !vanishing.is_empty() {
             let mut deletes = Deletes::default();
-            merge_all(&mut started.clone(), &started, changes, &names, skip, &facts, &base, &mut deletes)?;
+            merge_all(&mut started.clone(), &started, changes, &names, skip, &facts, &rules, &base, &mut deletes)?;
             let source = header.source.as_ref().map_or("", SourceId::as_str);
             deletes.check(&started, &vanishing, self.options.confirm.as_deref(), || {
                 Ok(deletes.plan(source, &batch_digest(self.batch)?))
@@ -124,7 +130,7 @@ impl Attempt<'_> {
         let report_changes = !self.options.pull;
         let mut recorder = Recorder::new(&mut output, &started.conflicts, &base, lines, facts.version, report_changes);
         let (counts, touched) =
-            merge_all(&mut manifest, &started, changes, &names, skip, &facts, &base, &mut recorder)?;
+            merge_all(&mut manifest, &started, changes, &names, skip, &facts, &rules, &base, &mut recorder)?;
         manifest.conflicts = recorder.finish()?;
         manifest.stores.retain(|store| !(vanishing.contains(&store.schema.name) && store.records.is_empty()));
         for (place, generator) in header.key_generators.iter().enumerate() {
@@ -133,12 +139,19 @@ impl Attempt<'_> {
                 store.key_generator = store.key_generator.max(*generator);
             }
         }
+        rules.keep_schema(before, &mut manifest);
         let meta = Meta { at: self.batch.received_at, by: header.source.clone(), rev: facts.version };
         let recorded = self.record_source(sources, standing, compared.as_ref(), &mut manifest, &meta, &mut output)?;
         let differs =
-            counts.changes_something() || recorded || schema_differs(&started, &manifest) || self.head.is_none();
+            counts.changes_something() || recorded || before.is_none_or(|head| schema_differs(head, &manifest));
         if !differs {
             return Ok(Planned::unchanged(counts, self.ack()));
+        }
+        if let Some(policy) = policy.tombstones {
+            let mut retention = retention;
+            retention.advance(policy, facts.version, self.batch.received_at, forget);
+            sources.set_retention(&retention, &meta);
+            header.source.iter().for_each(|id| sources.set_seen(id, &meta));
         }
         if let (Some(id), None) = (&self.options.delivery, &header.sequence) {
             sources.add_delivery(id, &meta);
@@ -374,6 +387,7 @@ fn merge_all(
     names: &[DomString],
     skip: u64,
     facts: &BatchFacts,
+    rules: &Rules<'_>,
     base: &BaseReader<'_>,
     sink: &mut dyn MergeSink,
 ) -> Result<(Counts, Vec<DomString>), SyncError> {
@@ -385,18 +399,32 @@ fn merge_all(
         let ranges: Vec<&RangeChange> =
             changes.ranges.iter().filter(|range| range.store == place && range.index >= skip).collect();
         let here = next.as_ref().is_some_and(|change| change.store == place);
-        let (Some(before), true) = (head.store(name), here || !ranges.is_empty()) else { continue };
-        let mut walk = Walk::new(before, ranges, facts, base);
+        let touched_here = here || !ranges.is_empty() || rules.forget.is_some();
+        let (Some(before), true) = (head.store(name), touched_here) else { continue };
+        let (policy, standing) = rules.of(name);
+        let mut walk = Walk::new(before, ranges, facts, base, policy, standing).forgetting(rules.forget);
         while let Some(change) = next.take_if(|change| change.store == place) {
             walk.change(change, sink)?;
             next = folds.next()?;
         }
         let Some(after) = manifest.stores.iter_mut().find(|store| store.schema.name == *name) else { continue };
-        let counts = walk.finish(after, sink)?;
+        let (counts, refusal) = walk.finish(after, sink)?;
+        if let Some(Refusal { store, kind, rule }) = refusal {
+            return Err(SyncError::Policy { store, kind: kind.name(), rule });
+        }
         if counts.changes_something() {
             touched.push(name.clone());
         }
         total.add(&counts);
+    }
+    if rules.forget.is_some() {
+        for before in head.stores.iter().filter(|store| !names.contains(&store.schema.name)) {
+            let name = &before.schema.name;
+            let (policy, standing) = rules.of(name);
+            let walk = Walk::new(before, Vec::new(), facts, base, policy, standing).forgetting(rules.forget);
+            let Some(after) = manifest.stores.iter_mut().find(|store| store.schema.name == *name) else { continue };
+            total.add(&walk.finish(after, sink)?.0);
+        }
     }
     Ok((total, touched))
 }

@@ -1,11 +1,14 @@
 //! Merges sorted changes into one object store of head: decisions come from `merge`, chunks from `chunk`.
 
+use std::sync::Arc;
+
 use super::base::BaseReader;
 use crate::chunk::{ChunkSink, ListEditor};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
-use crate::merge::{self, Base, Conflict, Detection, Incoming, Side, Winner};
+use crate::merge::{self, Base, Conflict, Detection, Incoming, Judgement, Resolution, Side, Sides, Standing, Winner};
 use crate::normalize::{Claim, Folded, RangeChange};
+use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{Digest, FlowVersion, Line, LineState, List, Meta, SourceId, StoreManifest};
 use crate::store::StoreError;
 
@@ -33,9 +36,11 @@ pub struct Counts {
     pub deleted: u64,
     /// Changes that changed no record.
     pub unchanged: u64,
-    /// Conflicts, however decided.
+    /// Conflicts, decided or parked.
     pub conflicts: u64,
-    /// Tombstones that came without a record going.
+    /// Conflicts that nobody decided.
+    pub parked: u64,
+    /// Tombstones that came without a record going, or were forgotten.
     pub tombstones: u64,
 }
 
@@ -47,14 +52,23 @@ impl Counts {
         self.deleted += other.deleted;
         self.unchanged += other.unchanged;
         self.conflicts += other.conflicts;
+        self.parked += other.parked;
         self.tombstones += other.tombstones;
     }
 
     /// Whether any record, tombstone or conflict differs from head.
     pub fn changes_something(&self) -> bool {
-        let Self { inserted, updated, deleted, conflicts, tombstones, unchanged: _ } = *self;
+        let Self { inserted, updated, deleted, conflicts, tombstones, unchanged: _, parked: _ } = *self;
         inserted + updated + deleted + conflicts + tombstones > 0
     }
+}
+
+/// A change that the policy refuses, and the whole batch with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) store: DomString,
+    pub(super) kind: ConflictType,
+    pub(super) rule: Arc<str>,
 }
 
 /// Takes what a merge makes. `write_chunk` may be told of chunks that head has.
@@ -74,15 +88,22 @@ pub(super) trait MergeSink: ChunkSink {
 pub(super) struct Walk<'a> {
     name: DomString,
     facts: &'a BatchFacts,
+    policy: &'a StorePolicy,
+    standing: Standing,
     base: &'a BaseReader<'a>,
     records: ListEditor<'a>,
     tombstones: ListEditor<'a>,
+    /// Deletions up to this version are forgotten on the way.
+    forget: Option<FlowVersion>,
+    /// Where forgetting is.
+    kept: SortableKey,
     /// Ranges of this object store.
     ranges: Vec<&'a RangeChange>,
     /// Where the ranges were swept to.
     swept: Option<SortableKey>,
     highest_number: f64,
     counts: Counts,
+    refusal: Option<Refusal>,
 }
 
 impl<'a> Walk<'a> {
@@ -92,11 +113,17 @@ impl<'a> Walk<'a> {
         ranges: Vec<&'a RangeChange>,
         facts: &'a BatchFacts,
         base: &'a BaseReader<'a>,
+        policy: &'a StorePolicy,
+        standing: Standing,
     ) -> Self {
         let name = head.schema.name.clone();
         Self {
             facts,
             base,
+            policy,
+            standing,
+            forget: None,
+            kept: SortableKey::before_all(),
             records: ListEditor::new(List::Records(name.clone()), &head.records, base),
             tombstones: ListEditor::new(List::Tombstones(name.clone()), &head.tombstones, base),
             name,
@@ -104,7 +131,13 @@ impl<'a> Walk<'a> {
             swept: None,
             highest_number: 0.0,
             counts: Counts::default(),
+            refusal: None,
         }
+    }
+
+    /// Also forgets deletions up to a version.
+    pub(super) fn forgetting(self, forget: Option<FlowVersion>) -> Self {
+        Self { forget, ..self }
     }
 
     /// Merges the next change; keys ascend from call to call.
@@ -120,13 +153,14 @@ impl<'a> Walk<'a> {
         self.merge(change.key, incoming, &claim, sink)
     }
 
-    /// Sweeps the ranges to the end and gives the new lists.
+    /// Sweeps the ranges to the end and gives the new lists, and the first change that the policy refuses.
     pub(super) fn finish(
         mut self,
         manifest: &mut StoreManifest,
         sink: &mut dyn MergeSink,
-    ) -> Result<Counts, StoreError> {
+    ) -> Result<(Counts, Option<Refusal>), StoreError> {
         self.sweep(None, sink)?;
+        self.forget_to(None, sink)?;
         manifest.records = self.records.finish(sink)?;
         manifest.tombstones = self.tombstones.finish(sink)?;
         if manifest.schema.auto_increment && self.highest_number >= 1.0 {
@@ -134,7 +168,7 @@ impl<'a> Walk<'a> {
             let next = self.highest_number.floor().min(9_007_199_254_740_991.0) as u64 + 1;
             manifest.key_generator = manifest.key_generator.max(Some(next));
         }
-        Ok(self.counts)
+        Ok((self.counts, self.refusal))
     }
 
     fn head(&mut self, key: &SortableKey, sink: &mut dyn MergeSink) -> Result<Option<Line>, StoreError> {
@@ -156,80 +190,156 @@ impl<'a> Walk<'a> {
         {
             self.highest_number = self.highest_number.max(number);
         }
+        self.forget_to(Some(&key), sink)?;
         let head = self.head(&key, sink)?;
-        match (merge::detect(head.as_ref(), &incoming, claim), head) {
-            (Detection::Equal, _) => {
+        match merge::detect(self.policy, head.as_ref(), &incoming, claim, &self.standing) {
+            Detection::Equal => {
                 self.counts.unchanged += 1;
                 Ok(())
             }
-            (Detection::Conflict, Some(head)) => self.conflict(head, incoming, claim, sink),
-            (_, head) => {
-                let meta = self.meta(&incoming);
-                self.apply(head.as_ref(), Line { key, meta, state: incoming.state }, sink)
-            }
+            Detection::FastForward => self.fast_forward(key, head.as_ref(), incoming, sink),
+            Detection::Suspect { follows } => self.suspect(key, head, incoming, claim, follows, sink),
         }
+    }
+
+    /// Forgets old deletions up to and including `until`.
+    fn forget_to(&mut self, until: Option<&SortableKey>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        let Some(forget) = self.forget else { return Ok(()) };
+        while until.is_none_or(|until| self.kept <= *until) {
+            let Some(line) = self.tombstones.at_or_after(&self.kept, sink)? else { break };
+            if until.is_some_and(|until| line.key > *until) {
+                break;
+            }
+            let (key, old) = (line.key.clone(), line.meta.rev <= forget);
+            if old {
+                self.tombstones.remove(&key, sink)?;
+                self.counts.tombstones += 1;
+            }
+            self.kept = key.just_after();
+        }
+        Ok(())
     }
 
     fn meta(&self, incoming: &Incoming) -> Meta {
         Meta { at: incoming.clock.unwrap_or(self.facts.received_at), by: incoming.by.clone(), rev: self.facts.version }
     }
 
-    fn conflict(
+    fn fast_forward(
         &mut self,
-        head: Line,
+        key: SortableKey,
+        head: Option<&Line>,
         incoming: Incoming,
-        claim: &Claim,
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
-        let base_value = self.base.value(&self.name, &head.key, claim)?;
+        let meta = self.meta(&incoming);
+        self.apply(head, Line { key, meta, state: incoming.state }, sink)
+    }
+
+    /// Reads what a change started from and judges it by the values.
+    fn suspect(
+        &mut self,
+        key: SortableKey,
+        head: Option<Line>,
+        incoming: Incoming,
+        claim: &Claim,
+        follows: bool,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
+        let base_value = self.base.value(&self.name, &key, claim)?;
         let base = match &base_value {
             None => Base::Unknown,
             Some(None) => Base::Absent,
             Some(Some(value)) => Base::Value(value),
         };
-        let head_value = self.base.whole_value(&head.state)?;
-        let resolution = merge::resolve(&head, head_value.as_deref(), &incoming, base);
-        let meta = self.meta(&incoming);
-        self.counts.conflicts += 1;
+        let head_value = match &head {
+            Some(head) => self.base.whole_value(&head.state)?,
+            None => None,
+        };
+        let name = self.name.clone();
+        let mut sides = Sides {
+            kind: ConflictType::UpdateUpdate,
+            store: &name,
+            key: &key,
+            head: head.as_ref(),
+            head_value: head_value.as_deref(),
+            incoming: &incoming,
+            base,
+            received_at: self.facts.received_at,
+        };
+        let (kind, follows) = match merge::judge(self.policy, &sides, claim, &self.standing, follows) {
+            Judgement::FastForward => return self.fast_forward(key, head.as_ref(), incoming, sink),
+            Judgement::Merged(value) => return self.merged(&key, head.as_ref(), &incoming, value, sink),
+            Judgement::Conflict { kind, follows } => (kind, follows),
+        };
+        sides.kind = kind;
+        let resolution = merge::resolve(self.policy, &sides, &mut |_| ());
+        if resolution.refused {
+            let refusal = || Refusal { store: name.clone(), kind, rule: resolution.rule.clone() };
+            self.refusal.get_or_insert_with(refusal);
+        }
+        // The change had seen head, and stands as it came: there is nothing to tell.
+        if !(follows && resolution.winner == Winner::Incoming) {
+            self.counts.conflicts += 1;
+            self.counts.parked += u64::from(resolution.winner == Winner::Nobody);
+            sink.conflict(self.conflict(&sides, &resolution))?;
+        }
+        match (resolution.winner, resolution.merged) {
+            (Winner::Merged, Some(value)) => self.merged(&key, head.as_ref(), &incoming, value, sink),
+            (Winner::Incoming, _) => self.fast_forward(key, head.as_ref(), incoming, sink),
+            _ => {
+                self.counts.unchanged += 1;
+                head.map_or(Ok(()), |head| sink.differs(&self.name, &head))
+            }
+        }
+    }
+
+    fn merged(
+        &mut self,
+        key: &SortableKey,
+        head: Option<&Line>,
+        incoming: &Incoming,
+        value: Vec<u8>,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
+        let own = self.meta(incoming);
+        // Nobody has seen this value yet: no source is named.
+        let at = head.map_or(own.at, |head| own.at.max(head.meta.at));
+        let line =
+            Line { key: key.clone(), meta: Meta { by: None, at, rev: own.rev }, state: LineState::Put(value.into()) };
+        sink.differs(&self.name, &line)?;
+        self.apply(head, line, sink)
+    }
+
+    /// What is kept of a conflict: the sides that lost something, whole.
+    fn conflict(&self, sides: &Sides<'_>, resolution: &Resolution) -> Conflict {
         let digest = |state: &LineState| (*state != LineState::Delete).then(|| state.content_digest());
-        let incoming_value = if let LineState::Put(value) = &incoming.state { Some(value.to_vec()) } else { None };
-        let kept = |side: Winner, value: Option<Vec<u8>>| value.filter(|_| resolution.loser == Some(side));
-        sink.conflict(Conflict {
+        let kept = |lost: bool, value: Option<&[u8]>| value.filter(|_| lost).map(<[u8]>::to_vec);
+        let (incoming, nobody) = (sides.incoming, resolution.winner == Winner::Nobody);
+        let incoming_value = if let LineState::Put(value) = &incoming.state { Some(&**value) } else { None };
+        let base = if let Base::Value(base) = sides.base { Some(base) } else { None };
+        let meta = self.meta(incoming);
+        Conflict {
             store: self.name.clone(),
-            key: head.key.clone(),
-            kind: merge::conflict_kind(&head.state, &incoming.state, base),
-            rule: resolution.rule.into(),
+            key: sides.key.clone(),
+            kind: sides.kind,
+            rule: resolution.rule.clone(),
             winner: resolution.winner,
-            reason: None,
-            fields: Vec::new(),
-            base_value: None,
-            base: base_value.as_ref().and_then(Option::as_ref).map(|value| Digest::of(value)),
-            incoming: Side {
-                at: meta.at,
-                by: meta.by.clone(),
-                digest: digest(&incoming.state),
-                value: kept(Winner::Incoming, incoming_value),
-            },
-            head: Some(Side {
+            reason: resolution.reason,
+            fields: resolution.fields.clone(),
+            base: base.map(Digest::of),
+            base_value: kept(nobody, base),
+            head: sides.head.map(|head| Side {
                 at: head.meta.at,
                 by: head.meta.by.clone(),
                 digest: digest(&head.state),
-                value: kept(Winner::Head, head_value.map(|value| value.to_vec())),
+                value: kept(resolution.head_lost, sides.head_value),
             }),
-        })?;
-        match (resolution.winner, resolution.merged) {
-            (Winner::Head, _) => {
-                self.counts.unchanged += 1;
-                sink.differs(&self.name, &head)
-            }
-            (Winner::Merged, Some(value)) => {
-                // Nobody has seen this value yet: no source is named.
-                let meta = Meta { by: None, at: meta.at.max(head.meta.at), rev: meta.rev };
-                let line = Line { key: head.key.clone(), meta, state: LineState::Put(value.into()) };
-                sink.differs(&self.name, &line)?;
-                self.apply(Some(&head), line, sink)
-            }
-            _ => self.apply(Some(&head), Line { key: head.key.clone(), meta, state: incoming.state }, sink),
+            incoming: Side {
+                at: meta.at,
+                by: meta.by,
+                digest: digest(&incoming.state),
+                value: kept(resolution.incoming_lost, incoming_value),
+            },
         }
     }
 
@@ -289,6 +399,9 @@ impl<'a> Walk<'a> {
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
         let incoming = Incoming { state: LineState::Delete, clock: range.clock, by: self.facts.by.clone() };
+        if self.standing.schema.is_some() {
+            return self.merge(key, incoming, &self.facts.base.map_or(Claim::None, Claim::Version), sink);
+        }
         let Some(version) = self.facts.base else {
             // Without a base the range means head.
             let Some(head) = self.records.get(&key, sink)?.cloned() else { return Ok(()) };

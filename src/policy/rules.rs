@@ -35,8 +35,10 @@ pub struct Tombstones {
 /// The rules of one object store.
 #[derive(Clone, Debug)]
 pub struct StorePolicy {
-    /// What the rules are called in logs: the object store's name, or `default`.
+    /// What the rules are called in logs: the object store's name, or `defaults`.
     pub scope: Arc<str>,
+    /// No policy file stands behind it.
+    pub builtin: bool,
     /// How a conflict is found.
     pub detect: Detect,
     /// Where a change without a clock of its own has one: a Date, or milliseconds since 1970.
@@ -135,7 +137,8 @@ impl StorePolicy {
     pub fn unsaid() -> Self {
         use ConflictType as T;
         Self {
-            scope: "default".into(),
+            scope: "defaults".into(),
+            builtin: false,
             detect: Detect::default(),
             clock_field: None,
             commutative: false,
@@ -159,7 +162,7 @@ impl StorePolicy {
         let mut types = unsaid.types.clone();
         types[ConflictType::InsertInsert as usize] = Some(Resolver::LastWriteWins);
         types[ConflictType::OutOfOrder as usize] = None;
-        Self { types, ..unsaid }
+        Self { scope: "default".into(), types, builtin: true, ..unsaid }
     }
 }
 

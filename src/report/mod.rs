@@ -5,6 +5,7 @@
 //! | `rejected` | `line`, `message`, `offset`, `reason`, `store` | a line was refused |
 //! | `conflict` | `key`, `kind`, `rule`, `store`, `winner` | both sides changed a record |
 //! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent; with `--pull` everything that changed after the batch's base and was not the source's own |
+//! | `reset` | | with `--pull`: the source was away for longer than deletions are remembered; the `change` lines behind it are all that there is, and what the source has beside them is gone |
 //! | `ack` | `checkpoint`, `epoch`, `source` | a numbered batch is durable up to here |
 //! | `summary` | see [`Summary`](crate::report::Summary) | always, last; without it the run did not finish |
 //! | `package` | see [`flowfile`](crate::flowfile) | after the summaries of all FlowFiles of a package |

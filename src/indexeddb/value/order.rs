@@ -56,7 +56,7 @@ pub(super) fn head(text: &[u8], length: usize) -> u64 {
 }
 
 /// Orders the insides of two canonical strings by code unit.
-pub(super) fn compare_names(a: &[u8], b: &[u8]) -> Ordering {
+pub fn compare_names(a: &[u8], b: &[u8]) -> Ordering {
     scan::units(a).cmp(scan::units(b))
 }
 

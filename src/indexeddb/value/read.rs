@@ -49,7 +49,7 @@ pub(super) fn value_end(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The items of a JSON array.
-pub(super) fn items(text: &[u8]) -> Option<Vec<&[u8]>> {
+pub fn items(text: &[u8]) -> Option<Vec<&[u8]>> {
     let mut found = Vec::new();
     if text == b"[]" {
         return Some(found);
@@ -69,7 +69,7 @@ pub(super) fn items(text: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// A member's name, without quotes, and its value.
-pub(super) type NameValue<'a> = (&'a [u8], &'a [u8]);
+pub type NameValue<'a> = (&'a [u8], &'a [u8]);
 
 /// Iterates over the members of a JSON object, tagged or not. `None` as an item: not an object.
 pub(super) struct Members<'a> {
@@ -115,7 +115,7 @@ pub(super) fn all_members(text: &[u8]) -> Option<Vec<NameValue<'_>>> {
 }
 
 /// The tag of a tagged value, with its `~`, and its content.
-pub(super) fn tagged(text: &[u8]) -> Option<NameValue<'_>> {
+pub fn tagged(text: &[u8]) -> Option<NameValue<'_>> {
     let name = text.strip_prefix(b"{\"~")?;
     let end = memchr::memchr(b'"', name)? + 3;
     if text.get(3) == Some(&b'~') || text.get(end + 1) != Some(&b':') || text.len() < end + 3 {

@@ -1,0 +1,188 @@
+//! Arrays, Sets and Maps: unions, and three-way by element.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::order::canonical_order;
+use crate::indexeddb::value::{has_references, items, tagged};
+use crate::policy::{FieldPath, Step};
+
+/// What holds elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A JSON array.
+    Array,
+    /// `~set`.
+    Set,
+    /// `~map`: elements are `[key,value]`.
+    Map,
+}
+
+/// The elements of an array without holes, a Set or a Map; `None` for everything else, and where references hide what is in
+/// them.
+pub(super) fn elements(canonical: &[u8]) -> Option<(Shape, Vec<&[u8]>)> {
+    if has_references(canonical) {
+        return None;
+    }
+    match (canonical.first(), tagged(canonical)) {
+        (Some(b'['), _) => items(canonical).map(|items| (Shape::Array, items)),
+        (_, Some((b"~set", content))) => items(content).map(|items| (Shape::Set, items)),
+        (_, Some((b"~map", content))) => items(content).map(|items| (Shape::Map, items)),
+        _ => None,
+    }
+}
+
+/// Writes a collection.
+pub(super) fn write(shape: Shape, elements: &[&[u8]]) -> Vec<u8> {
+    let (open, close): (&[u8], &[u8]) = match shape {
+        Shape::Array => (b"[", b"]"),
+        Shape::Set => (b"{\"~set\":[", b"]}"),
+        Shape::Map => (b"{\"~map\":[", b"]}"),
+    };
+    [open, &elements.join(&b","[..]), close].concat()
+}
+
+/// All elements of two collections of one shape, each once, in canonical order.
+pub(super) fn union(head: &[u8], incoming: &[u8]) -> Option<Vec<u8>> {
+    let ((shape, head), (other, incoming)) = (elements(head)?, elements(incoming)?);
+    if shape != other || shape == Shape::Map {
+        return None;
+    }
+    let all: BTreeSet<&[u8]> = head.into_iter().chain(incoming).collect();
+    let mut all: Vec<&[u8]> = all.into_iter().collect();
+    all.sort_by(|a, b| canonical_order(a, b));
+    Some(write(shape, &all))
+}
+
+/// What is at a path of plain objects.
+pub(super) fn at<'a>(canonical: &'a [u8], path: &FieldPath) -> Option<&'a [u8]> {
+    path.steps().iter().try_fold(canonical, |value, step| {
+        let Step::Member(wanted) = step else { return None };
+        let members = crate::indexeddb::value::members(value)?;
+        members.into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value)
+    })
+}
+
+/// What [`append_unique`] gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Appended {
+    pub(super) value: Vec<u8>,
+    /// Two elements with one key were different: the one with the smaller text is not in the result.
+    pub(super) contested: bool,
+}
+
+/// All elements of two arrays, each key once. Of two different elements with one key the greater text stays, so that both
+/// orders give the same. `None` if something is no array, or an element has no key.
+pub(super) fn append_unique(
+    head: &[u8],
+    incoming: &[u8],
+    key: &FieldPath,
+    order_by: Option<&FieldPath>,
+) -> Option<Appended> {
+    let ((Shape::Array, head), (Shape::Array, incoming)) = (elements(head)?, elements(incoming)?) else { return None };
+    let mut order: Vec<&[u8]> = Vec::new();
+    let mut by_key: HashMap<&[u8], &[u8]> = HashMap::new();
+    let mut contested = false;
+    for element in head.into_iter().chain(incoming) {
+        let key = at(element, key)?;
+        match by_key.get_mut(key) {
+            None => {
+                by_key.insert(key, element);
+                order.push(key);
+            }
+            Some(known) => {
+                contested |= *known != element;
+                *known = (*known).max(element);
+            }
+        }
+    }
+    if let Some(path) = order_by {
+        let mut sorted =
+            order.into_iter().map(|key| Some((at(by_key[key], path)?, key))).collect::<Option<Vec<_>>>()?;
+        sorted.sort_by(|a, b| canonical_order(a.0, b.0).then_with(|| canonical_order(a.1, b.1)));
+        order = sorted.into_iter().map(|(_, key)| key).collect();
+    }
+    let all: Vec<&[u8]> = order.into_iter().map(|key| by_key[key]).collect();
+    Some(Appended { value: write(Shape::Array, &all), contested })
+}
+
+/// Three-way of elements as a set: what one side added is added, what one side removed is removed. Head's order, then what
+/// incoming added in its order. Elements that stand several times count once.
+pub(super) fn as_sets<'a>(base: &[&'a [u8]], head: &[&'a [u8]], incoming: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let was: BTreeSet<&[u8]> = base.iter().copied().collect();
+    let theirs: BTreeSet<&[u8]> = incoming.iter().copied().collect();
+    let ours: BTreeSet<&[u8]> = head.iter().copied().collect();
+    let mut seen = BTreeSet::new();
+    let kept = head.iter().filter(|element| theirs.contains(**element) || !was.contains(**element));
+    let added = incoming.iter().filter(|element| !ours.contains(**element) && !was.contains(**element));
+    kept.chain(added).copied().filter(|element| seen.insert(*element)).collect()
+}
+
+/// What incoming put behind the base, behind head. `None` if one of them changed what was there.
+pub(super) fn appended<'a>(base: &[&'a [u8]], head: &[&'a [u8]], incoming: &[&'a [u8]]) -> Option<Vec<&'a [u8]>> {
+    let new = incoming.strip_prefix(base)?;
+    head.starts_with(base).then(|| head.iter().chain(new).copied().collect())
+}
+
+/// Elements by identity, in order; `None` if one has no key or two have the same.
+pub(super) fn by_identity<'a>(
+    elements: &[&'a [u8]],
+    key_of: &dyn Fn(&'a [u8]) -> Option<&'a [u8]>,
+) -> Option<(Vec<&'a [u8]>, BTreeMap<&'a [u8], &'a [u8]>)> {
+    let mut keys = Vec::with_capacity(elements.len());
+    let mut found = BTreeMap::new();
+    for element in elements {
+        let key = key_of(element)?;
+        keys.push(key);
+        if found.insert(key, *element).is_some() {
+            return None;
+        }
+    }
+    Some((keys, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: Option<Vec<u8>>) -> Option<String> {
+        value.map(|value| String::from_utf8(value).unwrap())
+    }
+
+    #[test]
+    fn unions_are_in_canonical_order() {
+        let of = |a: &str, b: &str| text(union(a.as_bytes(), b.as_bytes()));
+        assert_eq!(of(r#"["b",10]"#, r#"["a",9,"b"]"#).as_deref(), Some(r#"[9,10,"a","b"]"#));
+        assert_eq!(of(r#"{"~set":[2,1]}"#, r#"{"~set":[3]}"#).as_deref(), Some(r#"{"~set":[1,2,3]}"#));
+        assert_eq!(of("[{\"b\":1},true]", "[null]").as_deref(), Some("[null,true,{\"b\":1}]"));
+        assert_eq!(of("[]", r#"{"~set":[3]}"#), None);
+        assert_eq!(of("[]", "1"), None);
+        assert_eq!(of(r#"[{"~id":[1,{}]},{"~ref":1}]"#, "[]"), None);
+    }
+
+    #[test]
+    fn lists_by_key() {
+        let of = |a: &str, b: &str, order: Option<&str>| {
+            let path = |text: &str| FieldPath::parse(text).unwrap();
+            append_unique(a.as_bytes(), b.as_bytes(), &path("id"), order.map(path).as_ref())
+        };
+        let (a, b) = (r#"[{"at":5,"id":1},{"at":1,"id":2}]"#, r#"[{"at":3,"id":3},{"at":5,"id":1}]"#);
+        let value = |order| String::from_utf8(of(a, b, order).unwrap().value).unwrap();
+        assert_eq!(value(None), r#"[{"at":5,"id":1},{"at":1,"id":2},{"at":3,"id":3}]"#);
+        assert_eq!(value(Some("at")), r#"[{"at":1,"id":2},{"at":3,"id":3},{"at":5,"id":1}]"#);
+        let differ = of(r#"[{"id":1,"x":1}]"#, r#"[{"id":1,"x":2}]"#, None).unwrap();
+        assert_eq!((text(Some(differ.value)).as_deref(), differ.contested), (Some(r#"[{"id":1,"x":2}]"#), true));
+        assert_eq!(of("[1]", "[]", None), None, "no key");
+        assert_eq!(of("{}", "[]", None), None);
+    }
+
+    #[test]
+    fn three_way_of_sets_and_lists() {
+        let (base, head, incoming) =
+            (items(b"[1,2,3]").unwrap(), items(b"[2,3,4]").unwrap(), items(b"[1,2,5]").unwrap());
+        assert_eq!(as_sets(&base, &head, &incoming).concat(), b"245");
+        let more = items(b"[1,2,3,9]").unwrap();
+        let other = items(b"[1,2,3,7,8]").unwrap();
+        assert_eq!(appended(&base, &more, &other).unwrap().concat(), b"123978");
+        assert_eq!(appended(&base, &head, &other), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! What a resolver makes of two values: of a whole record, or of one field.
+
+use std::cmp::Ordering;
+
+use super::collections::{append_unique, at, union};
+use super::conflict::Winner;
+use super::detect::Base;
+use super::number::{delta, zero};
+use super::order::compare;
+use super::resolve::Asked;
+use crate::policy::{Expression, FieldPath, Resolver, Variables};
+
+/// What a resolver gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Head's value.
+    Head,
+    /// Incoming's value.
+    Incoming,
+    /// Another value; and whether something of one side is not in it.
+    Value(Vec<u8>, bool),
+    /// It cannot decide, for this reason.
+    Unresolved(&'static str),
+    /// It leaves the conflict to a person.
+    Park,
+    /// It refuses the batch.
+    Fail,
+}
+
+/// The values of a field, or of a whole record. `None`: there is no such member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Values<'a> {
+    pub(super) base: Base<'a>,
+    pub(super) head: Option<&'a [u8]>,
+    pub(super) incoming: Option<&'a [u8]>,
+}
+
+impl<'a> Values<'a> {
+    fn base(&self) -> Option<Option<&'a [u8]>> {
+        match self.base {
+            Base::Unknown => None,
+            Base::Absent => Some(None),
+            Base::Value(value) => Some(Some(value)),
+        }
+    }
+
+    /// The side that alone changed the value, where the base says so.
+    pub(super) fn only_changed(&self) -> Option<Winner> {
+        let base = self.base()?;
+        match (self.head == base, self.incoming == base) {
+            (_, true) => Some(Winner::Head),
+            (true, false) => Some(Winner::Incoming),
+            _ => None,
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// Asks a resolver about values that differ. `field` is the path; empty for a whole record.
+    pub(super) fn decide(&self, resolver: &Resolver, values: Values<'_>, field: &str) -> Outcome {
+        match resolver {
+            Resolver::Park => Outcome::Park,
+            Resolver::Fail => Outcome::Fail,
+            Resolver::Delta => sum(values),
+            Resolver::Max { by } => self.greatest(values, by.as_ref(), Ordering::Greater),
+            Resolver::Min { by } => self.greatest(values, by.as_ref(), Ordering::Less),
+            Resolver::SetUnion => match (values.head, values.incoming) {
+                (Some(head), Some(incoming)) => match union(head, incoming) {
+                    Some(value) => Outcome::Value(value, false),
+                    None => Outcome::Unresolved("set-union needs two arrays, or two Sets"),
+                },
+                _ => present(values),
+            },
+            Resolver::AppendUnique { key, order_by } => match (values.head, values.incoming) {
+                (Some(head), Some(incoming)) => match append_unique(head, incoming, key, order_by.as_ref()) {
+                    Some(appended) => Outcome::Value(appended.value, appended.contested),
+                    None => Outcome::Unresolved("append-unique needs two arrays of objects that have the key"),
+                },
+                _ => present(values),
+            },
+            Resolver::Order(states) => furthest(values, states),
+            Resolver::Immutable => first(values),
+            Resolver::Cel(expression) => self.computed(expression, field),
+            Resolver::ThreeWay(_) => Outcome::Unresolved("three-way needs two values that can be merged by member"),
+            Resolver::LastWriteWins
+            | Resolver::FirstWriteWins
+            | Resolver::IncomingWins
+            | Resolver::HeadWins
+            | Resolver::Skip
+            | Resolver::Accept => {
+                let alone = if self.policy.commutative { None } else { values.only_changed() };
+                match alone.map_or_else(|| self.side(resolver), Ok) {
+                    Ok(Winner::Incoming) => Outcome::Incoming,
+                    Ok(_) => Outcome::Head,
+                    Err(reason) => Outcome::Unresolved(reason),
+                }
+            }
+        }
+    }
+
+    fn computed(&self, expression: &Expression, field: &str) -> Outcome {
+        match self.with_variables(field, |variables: &Variables<'_>| expression.value(variables)) {
+            Ok(value) => Outcome::Value(value, true),
+            Err(error) => Outcome::Unresolved(error.0),
+        }
+    }
+
+    fn greatest(&self, values: Values<'_>, by: Option<&FieldPath>, wanted: Ordering) -> Outcome {
+        let Some(by) = by else {
+            let (Some(head), Some(incoming)) = (values.head, values.incoming) else { return present(values) };
+            return match compare(incoming, head) {
+                Some(order) if order == wanted => Outcome::Incoming,
+                // Two texts of one rank, as 1 and a BigInt 1: the greater text, on both sides alike.
+                Some(Ordering::Equal) if incoming > head => Outcome::Incoming,
+                Some(_) => Outcome::Head,
+                None => Outcome::Unresolved("max and min need two values that have an order"),
+            };
+        };
+        match self.side_by(by, values, wanted) {
+            Some(Winner::Incoming) => Outcome::Incoming,
+            Some(_) => Outcome::Head,
+            None => Outcome::Unresolved("the member that max or min compares by has no order, or is on no side"),
+        }
+    }
+
+    /// The side whose record has the greater, or smaller, member; equal ones: the side whose `values` are the greater text.
+    pub(super) fn side_by(&self, by: &FieldPath, values: Values<'_>, wanted: Ordering) -> Option<Winner> {
+        let (head, incoming) =
+            (self.head_value.and_then(|it| at(it, by)), self.incoming_value().and_then(|it| at(it, by)));
+        let order = match (head, incoming) {
+            (Some(head), Some(incoming)) => compare(incoming, head)?,
+            (Some(_), None) => return Some(Winner::Head),
+            (None, Some(_)) => return Some(Winner::Incoming),
+            (None, None) => return None,
+        };
+        let ties = || values.incoming.cmp(&values.head);
+        let incoming_wins = if order.is_eq() { ties().is_gt() } else { order == wanted };
+        Some(if incoming_wins { Winner::Incoming } else { Winner::Head })
+    }
+}
+
+/// The side that has the value.
+fn present(values: Values<'_>) -> Outcome {
+    if values.head.is_some() { Outcome::Head } else { Outcome::Incoming }
+}
+
+fn sum(values: Values<'_>) -> Outcome {
+    let (Some(head), Some(incoming)) = (values.head, values.incoming) else {
+        return Outcome::Unresolved("delta needs a number on both sides");
+    };
+    let base = match values.base {
+        Base::Value(base) => base,
+        // What was inserted on both sides was nothing before.
+        Base::Absent => zero(head),
+        Base::Unknown => return Outcome::Unresolved("delta needs to know what the change started from"),
+    };
+    match delta(base, head, incoming) {
+        Some(value) => Outcome::Value(value, false),
+        None => Outcome::Unresolved("delta needs three numbers, or three BigInts, and a sum that is not too large"),
+    }
+}
+
+fn furthest(values: Values<'_>, states: &[Vec<u8>]) -> Outcome {
+    let (Some(head), Some(incoming)) = (values.head, values.incoming) else { return present(values) };
+    let place = |value: &[u8]| states.iter().position(|state| state == value);
+    match (place(head), place(incoming)) {
+        (Some(head), Some(incoming)) if incoming > head => Outcome::Incoming,
+        (Some(_), Some(_)) => Outcome::Head,
+        _ => Outcome::Unresolved("a state that the list of states does not name"),
+    }
+}
+
+fn first(values: Values<'_>) -> Outcome {
+    match (values.base, values.head) {
+        (Base::Value(base), head) if head != Some(base) => match values.incoming == Some(base) {
+            true => Outcome::Incoming,
+            false => Outcome::Value(base.to_vec(), true),
+        },
+        (_, Some(_)) => Outcome::Head,
+        (_, None) => Outcome::Incoming,
+    }
+}

@@ -1,0 +1,332 @@
+//! What becomes of a conflict: the rules of an object store, asked in their order.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::conflict::{FieldDecision, Winner};
+use super::decide::{Outcome, Values};
+use super::detect::{Base, Incoming};
+use super::three_way::{Merged, Rest, Stop, merge};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::policy::{
+    ConflictType, EvaluationError, Resolver, ResolverKind, SideMeta, StorePolicy, Unresolved, Variables,
+};
+use crate::snapshot::{Digest, Line, LineState};
+
+/// A conflict, before it is decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides<'a> {
+    /// Its type.
+    pub kind: ConflictType,
+    /// The object store.
+    pub store: &'a DomString,
+    /// The record's key.
+    pub key: &'a SortableKey,
+    /// Head's entry or tombstone.
+    pub head: Option<&'a Line>,
+    /// Head's canonical value, read whole; `None` for a tombstone and for nothing.
+    pub head_value: Option<&'a [u8]>,
+    /// What came.
+    pub incoming: &'a Incoming,
+    /// What it started from.
+    pub base: Base<'a>,
+    /// When the batch was received, in milliseconds since 1970.
+    pub received_at: i64,
+}
+
+/// The outcome of a conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// Whose state stands.
+    pub winner: Winner,
+    /// Name of the rule that decided.
+    pub rule: Arc<str>,
+    /// The merged canonical value, if the winner is [`Winner::Merged`].
+    pub merged: Option<Vec<u8>>,
+    /// Head lost something: its side is to be kept whole.
+    pub head_lost: bool,
+    /// Incoming lost something: its side is to be kept whole.
+    pub incoming_lost: bool,
+    /// What decided about single fields.
+    pub fields: Vec<FieldDecision>,
+    /// Why nobody decided, if the winner is [`Winner::Nobody`].
+    pub reason: Option<&'static str>,
+    /// The policy refuses the batch.
+    pub refused: bool,
+}
+
+/// A rule that was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Its name.
+    pub rule: Arc<str>,
+    /// What it said.
+    pub said: &'static str,
+}
+
+/// Decides a conflict. `tried` hears of each rule that is asked.
+pub fn resolve(policy: &StorePolicy, sides: &Sides<'_>, tried: &mut dyn FnMut(Tried)) -> Resolution {
+    let asked = Asked { policy, sides, head_value: sides.head_value };
+    for rule in policy.rules.iter().filter(|rule| rule.types.contains(&sides.kind)) {
+        let mut said = |said| tried(Tried { rule: rule.name.clone(), said });
+        let holds = match &rule.when {
+            None => Ok(true),
+            Some(when) => asked.with_variables("", |variables| when.holds(variables)),
+        };
+        match holds {
+            Ok(false) => said("its condition does not hold"),
+            Ok(true) => {
+                said("it decides");
+                return asked.by(&rule.then, rule.name.clone());
+            }
+            Err(error) => {
+                said(error.0);
+                return asked.unresolved(error.0, rule.name.clone());
+            }
+        }
+    }
+    // A type that is not looked for never gets here.
+    let resolver = policy.resolver(sides.kind).unwrap_or(&Resolver::IncomingWins);
+    let name: Arc<str> = format!("{}/{}", policy.scope, resolver.kind().name()).into();
+    tried(Tried { rule: name.clone(), said: "it decides" });
+    asked.by(resolver, name)
+}
+
+/// A conflict, and the policy that is asked.
+pub(super) struct Asked<'a> {
+    pub(super) policy: &'a StorePolicy,
+    pub(super) sides: &'a Sides<'a>,
+    pub(super) head_value: Option<&'a [u8]>,
+}
+
+impl<'a> Asked<'a> {
+    /// Incoming's canonical value; `None` if it deletes.
+    pub(super) fn incoming_value(&self) -> Option<&'a [u8]> {
+        if let LineState::Put(value) = &self.sides.incoming.state { Some(value) } else { None }
+    }
+
+    /// Shows an expression what it can see.
+    pub(super) fn with_variables<T>(
+        &self,
+        field: &str,
+        evaluate: impl FnOnce(&Variables<'_>) -> Result<T, EvaluationError>,
+    ) -> Result<T, EvaluationError> {
+        let Sides { store, key, head, incoming, base, received_at, kind, .. } = self.sides;
+        let (store, key) = (store.to_text().unwrap_or_else(|| store.to_canonical()), key.to_canonical());
+        let meta = head.map(|head| &head.meta);
+        let by = |source: &'a Option<crate::snapshot::SourceId>| source.as_ref().map(|source| source.as_str());
+        evaluate(&Variables {
+            base: if let Base::Value(base) = base { Some(base) } else { None },
+            head: self.head_value,
+            incoming: self.incoming_value(),
+            head_meta: SideMeta {
+                at: meta.map(|meta| meta.at),
+                by: meta.and_then(|meta| by(&meta.by)),
+                rev: meta.map(|meta| meta.rev.get()),
+            },
+            incoming_meta: SideMeta { at: incoming.clock, by: by(&incoming.by), rev: None },
+            store: &store,
+            key: key.as_bytes(),
+            conflict: kind.name(),
+            field,
+            now: *received_at,
+        })
+    }
+
+    /// The side with the later clock; ties by source, then by digest. Without a clock what arrives is later.
+    pub(super) fn later(&self) -> Winner {
+        let Sides { head: Some(head), incoming, .. } = self.sides else { return Winner::Incoming };
+        let Some(clock) = incoming.clock else { return Winner::Incoming };
+        let order = clock.cmp(&head.meta.at).then_with(|| self.ties(head));
+        if order == Ordering::Less { Winner::Head } else { Winner::Incoming }
+    }
+
+    fn ties(&self, head: &Line) -> Ordering {
+        let incoming = self.sides.incoming;
+        if self.policy.commutative && !self.policy.fields.is_empty() {
+            // What fields have of their own, and who merged it, depends on what came before.
+            return self.rest_of(&incoming.state).cmp(&self.rest_of(&head.state));
+        }
+        let sources = incoming.by.cmp(&head.meta.by);
+        sources.then_with(|| incoming.state.content_digest().cmp(&head.state.content_digest()))
+    }
+
+    /// Digest of a value without the fields that have rules of their own.
+    fn rest_of(&self, state: &LineState) -> Option<Digest> {
+        let value = match state {
+            LineState::Delete => return None,
+            LineState::Put(value) => value,
+            LineState::Spilled(_) => self.head_value?,
+        };
+        let mut rest = value.to_vec();
+        for path in self.policy.fields.iter().flat_map(|rule| &rule.paths) {
+            rest = super::three_way::without(&rest, path.steps()).unwrap_or(rest);
+        }
+        Some(Digest::of(&rest))
+    }
+
+    /// The side that a resolver which picks sides picks.
+    pub(super) fn side(&self, resolver: &Resolver) -> Result<Winner, &'static str> {
+        let clock = self.sides.incoming.clock;
+        match resolver {
+            Resolver::LastWriteWins | Resolver::FirstWriteWins if self.policy.commutative && clock.is_none() => {
+                Err("the change has no clock, and without one the order of arrival would decide")
+            }
+            Resolver::LastWriteWins => Ok(self.later()),
+            Resolver::FirstWriteWins => Ok(if self.later() == Winner::Incoming && self.sides.head.is_some() {
+                Winner::Head
+            } else {
+                Winner::Incoming
+            }),
+            Resolver::HeadWins | Resolver::Skip => Ok(Winner::Head),
+            _ => Ok(Winner::Incoming),
+        }
+    }
+
+    fn by(&self, resolver: &Resolver, rule: Arc<str>) -> Resolution {
+        let values = Values { base: self.sides.base, head: self.head_value, incoming: self.incoming_value() };
+        let both = values.head.is_some() && values.incoming.is_some();
+        match resolver {
+            Resolver::Park => parked("the policy leaves it to a person", rule),
+            Resolver::Fail => Resolution { refused: true, ..parked("the policy refuses it", rule) },
+            Resolver::ThreeWay(how) => self.three_way(how, values, rule),
+            Resolver::LastWriteWins
+            | Resolver::FirstWriteWins
+            | Resolver::IncomingWins
+            | Resolver::HeadWins
+            | Resolver::Skip
+            | Resolver::Accept => match self.side(resolver) {
+                Ok(side) => self.from_side(side, both && resolver.kind() != ResolverKind::Skip, resolver, rule),
+                Err(reason) => self.unresolved(reason, rule),
+            },
+            Resolver::Max { by: Some(by) } => self.from_side_by(by, values, Ordering::Greater, resolver, rule),
+            Resolver::Min { by: Some(by) } => self.from_side_by(by, values, Ordering::Less, resolver, rule),
+            _ => match self.decide(resolver, values, "") {
+                Outcome::Head => side(Winner::Head, rule),
+                Outcome::Incoming => side(Winner::Incoming, rule),
+                Outcome::Value(value, lossy) => self.value(value, lossy, rule),
+                Outcome::Unresolved(reason) => self.unresolved(reason, rule),
+                Outcome::Park | Outcome::Fail => parked("the policy leaves it to a person", rule),
+            },
+        }
+    }
+
+    fn from_side_by(
+        &self,
+        by: &crate::policy::FieldPath,
+        values: Values<'_>,
+        wanted: Ordering,
+        resolver: &Resolver,
+        rule: Arc<str>,
+    ) -> Resolution {
+        match self.side_by(by, values, wanted) {
+            Some(side) => self.from_side(side, true, resolver, rule),
+            None => self.unresolved("the member that max or min compares by has no order, or is on no side", rule),
+        }
+    }
+
+    /// A whole side, with the fields that have rules of their own.
+    fn from_side(&self, winner: Winner, fields: bool, resolver: &Resolver, rule: Arc<str>) -> Resolution {
+        let rule = self.renamed(resolver, rule);
+        if fields && !self.policy.fields.is_empty() {
+            match merge(self, self.sides.base, Rest::Side(winner)) {
+                Ok(merged) => {
+                    let mut resolution = self.merged(merged, rule);
+                    // Of the other side nothing but its fields was taken.
+                    resolution.head_lost |= winner == Winner::Incoming;
+                    resolution.incoming_lost |= winner == Winner::Head;
+                    return resolution;
+                }
+                Err(Stop::NotMergeable) => {}
+                Err(Stop::Park(reason)) => return parked(reason, rule),
+                Err(Stop::Fail) => return Resolution { refused: true, ..parked("the policy refuses it", rule) },
+            }
+        }
+        side(winner, rule)
+    }
+
+    fn three_way(&self, how: &crate::policy::ThreeWay, values: Values<'_>, rule: Arc<str>) -> Resolution {
+        if values.base != Base::Unknown {
+            match merge(self, values.base, Rest::ThreeWay(how)) {
+                Ok(merged) => {
+                    let contested = merged.contested > 0;
+                    let rule = if contested { format!("{rule}-contested").into() } else { rule };
+                    return self.merged(merged, rule);
+                }
+                Err(Stop::NotMergeable) => {}
+                Err(Stop::Park(reason)) => return parked(reason, rule),
+                Err(Stop::Fail) => return Resolution { refused: true, ..parked("the policy refuses it", rule) },
+            }
+        }
+        // Without a base every member would be contested: what decides those decides about the whole.
+        let name: Arc<str> = format!("{}/{}", self.policy.scope, how.contested.kind().name()).into();
+        match &*how.contested {
+            Resolver::ThreeWay(_) => self.unresolved("three-way needs to know what the change started from", rule),
+            contested => self.by(contested, name),
+        }
+    }
+
+    fn merged(&self, merged: Merged, rule: Arc<str>) -> Resolution {
+        let Merged { value, head_lost, incoming_lost, fields, .. } = merged;
+        Resolution { head_lost, incoming_lost, fields, ..self.value(value, false, rule) }
+    }
+
+    /// A merge that gives one side back is that side's win, and makes no entry of its own.
+    fn value(&self, value: Vec<u8>, lossy: bool, rule: Arc<str>) -> Resolution {
+        let winner = match () {
+            () if self.head_value == Some(&value) => Winner::Head,
+            () if self.incoming_value() == Some(&value) => Winner::Incoming,
+            () => Winner::Merged,
+        };
+        Resolution {
+            winner,
+            rule,
+            merged: (winner == Winner::Merged).then_some(value),
+            head_lost: lossy && winner != Winner::Head,
+            incoming_lost: lossy && winner != Winner::Incoming,
+            fields: Vec::new(),
+            reason: None,
+            refused: false,
+        }
+    }
+
+    fn unresolved(&self, reason: &'static str, rule: Arc<str>) -> Resolution {
+        match self.policy.unresolved {
+            Unresolved::Park => parked(reason, rule),
+            Unresolved::Fail => Resolution { refused: true, ..parked(reason, rule) },
+            Unresolved::HeadWins => Resolution { reason: Some(reason), ..side(Winner::Head, rule) },
+            Unresolved::IncomingWins => Resolution { reason: Some(reason), ..side(Winner::Incoming, rule) },
+            Unresolved::LastWriteWins => Resolution { reason: Some(reason), ..side(self.later(), rule) },
+        }
+    }
+
+    /// The built-in default says how the last write was found.
+    fn renamed(&self, resolver: &Resolver, rule: Arc<str>) -> Arc<str> {
+        match (self.policy.builtin, resolver.kind(), self.sides.incoming.clock) {
+            (true, ResolverKind::LastWriteWins, Some(_)) => "default/newer".into(),
+            (true, ResolverKind::LastWriteWins, None) => "default/incoming".into(),
+            _ => rule,
+        }
+    }
+}
+
+/// A whole side; the other one is kept.
+fn side(winner: Winner, rule: Arc<str>) -> Resolution {
+    let (head_lost, incoming_lost) = (winner == Winner::Incoming, winner == Winner::Head);
+    Resolution {
+        winner,
+        rule,
+        merged: None,
+        head_lost,
+        incoming_lost,
+        fields: Vec::new(),
+        reason: None,
+        refused: false,
+    }
+}
+
+fn parked(reason: &'static str, rule: Arc<str>) -> Resolution {
+    let nobody = side(Winner::Head, rule);
+    Resolution { winner: Winner::Nobody, reason: Some(reason), ..nobody }
+}

@@ -1,0 +1,93 @@
+//! How long deletions are remembered. Time is the batches' own: marks in `~sources` say when which version was made.
+
+use serde_json::{Value, json};
+
+use crate::policy::Tombstones;
+use crate::snapshot::FlowVersion;
+
+/// This many marks are kept at most; one is made when at least a 32nd of the retention has passed since the last.
+pub const MARKS: usize = 64;
+
+/// What `~sources` knows of versions and times under a policy that forgets deletions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Deletions up to this version are remembered no more.
+    pub forgotten: Option<FlowVersion>,
+    /// Versions and when the batch of each was received, in milliseconds since 1970; both ascend.
+    pub marks: Vec<(FlowVersion, i64)>,
+}
+
+impl Retention {
+    /// Up to which version deletions may be forgotten now, if that is further than before.
+    pub fn due(&self, policy: Tombstones, now: i64) -> Option<FlowVersion> {
+        let old = self.marks.iter().rev().find(|(_, at)| at.saturating_add(policy.keep_ms) < now);
+        old.map(|(version, _)| *version).filter(|version| self.forgotten.is_none_or(|forgotten| *version > forgotten))
+    }
+
+    /// Remembers when a version was made, and that deletions up to `forgotten` are gone.
+    pub fn advance(&mut self, policy: Tombstones, version: FlowVersion, now: i64, forgotten: Option<FlowVersion>) {
+        self.forgotten = self.forgotten.max(forgotten);
+        let step = policy.keep_ms / 32;
+        if self.marks.last().is_none_or(|(_, last)| now >= last.saturating_add(step.max(1))) {
+            self.marks.push((version, now));
+        }
+        // The newest of those that are forgotten says nothing any more either.
+        self.marks.retain(|(version, _)| self.forgotten.is_none_or(|forgotten| *version > forgotten));
+        let surplus = self.marks.len().saturating_sub(MARKS);
+        self.marks.drain(..surplus);
+    }
+
+    /// Reads the value of its line.
+    pub fn from_json(value: &Value) -> Self {
+        let version = |value: &Value| value.as_u64().and_then(FlowVersion::new);
+        let mark = |mark: &Value| Some((version(&mark[0])?, mark[1].as_i64()?));
+        let marks = value["marks"].as_array().into_iter().flatten().filter_map(mark).collect();
+        Self { forgotten: version(&value["forgotten"]), marks }
+    }
+
+    /// The value of its line.
+    pub fn to_json(&self) -> Value {
+        let marks: Vec<_> = self.marks.iter().map(|(version, at)| json!([version.get(), at])).collect();
+        match self.forgotten {
+            Some(forgotten) => json!({ "forgotten": forgotten.get(), "marks": marks }),
+            None => json!({ "marks": marks }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+
+    fn version(number: u64) -> FlowVersion {
+        FlowVersion::new(number).unwrap()
+    }
+
+    #[test]
+    fn deletions_are_forgotten_after_the_time_and_not_before() {
+        let policy = Tombstones { keep_ms: 32 * DAY, longest_offline_ms: DAY };
+        let mut retention = Retention::default();
+        for day in 1..=40 {
+            let now = i64::try_from(day).unwrap() * DAY;
+            let due = retention.due(policy, now);
+            // A deletion of version n was received on day n; on day n + 33 more than 32 days have passed.
+            let expected = (day > 33).then(|| version(day - 33));
+            assert_eq!(due, expected, "day {day}");
+            retention.advance(policy, version(day), now, due);
+            assert_eq!(Retention::from_json(&retention.to_json()), retention);
+        }
+        assert!(retention.marks.len() <= MARKS);
+    }
+
+    #[test]
+    fn many_versions_a_day_make_few_marks() {
+        let policy = Tombstones { keep_ms: 32 * DAY, longest_offline_ms: DAY };
+        let mut retention = Retention::default();
+        for number in 1..=10_000 {
+            retention.advance(policy, version(number), i64::try_from(number).unwrap() * DAY / 100, None);
+        }
+        assert!(retention.marks.len() <= MARKS, "{}", retention.marks.len());
+    }
+}

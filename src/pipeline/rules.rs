@@ -1,0 +1,100 @@
+//! The policy that a batch is merged by, and how the batch stands to head.
+
+use std::sync::LazyLock;
+
+use super::SyncOptions;
+use super::retention::Retention;
+use crate::decode::{BatchHeader, Dialect};
+use crate::indexeddb::dom_string::DomString;
+use crate::merge::Standing;
+use crate::policy::{ConflictType, Policy, Resolver, StorePolicy};
+use crate::snapshot::{FlowVersion, Manifest};
+
+/// What holds where there is no policy file.
+static BUILTIN: LazyLock<Policy> = LazyLock::new(Policy::default);
+
+/// What every object store of a batch is merged by.
+#[derive(Debug)]
+pub(super) struct Rules<'a> {
+    policy: &'a Policy,
+    standing: Standing,
+    /// The batch's schema is newer than head's, and the policy does not accept that.
+    newer: bool,
+    /// Object stores that head's newer schema describes differently, where the policy does not accept that.
+    outdated: Vec<DomString>,
+    /// Deletions up to this version are to be forgotten now.
+    pub(super) forget: Option<FlowVersion>,
+}
+
+impl SyncOptions {
+    /// The policy file's rules, or the built-in ones.
+    pub(super) fn rules(&self) -> &Policy {
+        self.policy.as_deref().unwrap_or(&BUILTIN)
+    }
+}
+
+impl<'a> Rules<'a> {
+    /// Compares a batch with head.
+    pub(super) fn new(
+        policy: &'a Policy,
+        before: Option<&Manifest>,
+        header: &BatchHeader,
+        retention: &Retention,
+        seen: Option<FlowVersion>,
+        forget: Option<FlowVersion>,
+    ) -> Self {
+        let forgotten = forget.or(retention.forgotten);
+        let older =
+            |version: Option<FlowVersion>| forgotten.zip(version).is_some_and(|(forgotten, own)| own < forgotten);
+        let mut rules = Self {
+            policy,
+            standing: Standing {
+                sequenced: header.sequence.is_some(),
+                schema: None,
+                stale: older(header.base.or(seen)),
+                forgotten,
+            },
+            newer: false,
+            outdated: Vec::new(),
+            forget,
+        };
+        let objects = |kind| policy.default.resolver(kind).is_some_and(|resolver| *resolver != Resolver::Accept);
+        if let (Some(before), Dialect::Changes) = (before, header.dialect) {
+            rules.newer = header.schema.version > before.database_version && objects(ConflictType::SchemaNewer);
+            if header.schema.version < before.database_version && objects(ConflictType::SchemaOlder) {
+                let differs = |store: &&crate::indexeddb::schema::ObjectStore| {
+                    before.store(&store.name).is_none_or(|known| known.schema != **store)
+                };
+                rules.outdated = header.schema.stores.iter().filter(differs).map(|store| store.name.clone()).collect();
+            }
+        }
+        rules
+    }
+
+    /// The rules of an object store, and how the batch's changes of it stand to head.
+    pub(super) fn of(&self, store: &DomString) -> (&'a StorePolicy, Standing) {
+        let schema = match () {
+            () if self.newer => Some(ConflictType::SchemaNewer),
+            () if self.outdated.contains(store) => Some(ConflictType::SchemaOlder),
+            () => None,
+        };
+        (self.policy.store(store), Standing { schema, ..self.standing.clone() })
+    }
+
+    /// Whether the batch's schema may say that object stores are gone.
+    pub(super) fn accepts_schema(&self) -> bool {
+        !self.newer && self.outdated.is_empty()
+    }
+
+    /// Takes back what a schema that is not accepted made of the manifest.
+    pub(super) fn keep_schema(&self, before: Option<&Manifest>, manifest: &mut Manifest) {
+        let Some(before) = before.filter(|_| !self.accepts_schema()) else { return };
+        manifest.database_version = before.database_version;
+        manifest.stores.retain(|store| before.store(&store.schema.name).is_some());
+        for store in &mut manifest.stores {
+            if let Some(known) = before.store(&store.schema.name) {
+                (store.schema, store.key_generator) = (known.schema.clone(), known.key_generator);
+            }
+        }
+    }
+}
