@@ -123,11 +123,14 @@ pub(super) fn appended<'a>(base: &[&'a [u8]], head: &[&'a [u8]], incoming: &[&'a
     head.starts_with(base).then(|| head.iter().chain(new).copied().collect())
 }
 
-/// Elements by identity, in order; `None` if one has no key or two have the same.
+/// Keys in order, and the element of each.
+pub(super) type Identified<'a> = (Vec<&'a [u8]>, BTreeMap<&'a [u8], &'a [u8]>);
+
+/// Elements by identity; `None` if one has no key or two have the same.
 pub(super) fn by_identity<'a>(
     elements: &[&'a [u8]],
     key_of: &dyn Fn(&'a [u8]) -> Option<&'a [u8]>,
-) -> Option<(Vec<&'a [u8]>, BTreeMap<&'a [u8], &'a [u8]>)> {
+) -> Option<Identified<'a>> {
     let mut keys = Vec::with_capacity(elements.len());
     let mut found = BTreeMap::new();
     for element in elements {

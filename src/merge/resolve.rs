@@ -197,11 +197,11 @@ impl<'a> Asked<'a> {
             | Resolver::HeadWins
             | Resolver::Skip
             | Resolver::Accept => match self.side(resolver) {
-                Ok(side) => self.from_side(side, both && resolver.kind() != ResolverKind::Skip, resolver, rule),
+                Ok(side) => self.whole(side, both && resolver.kind() != ResolverKind::Skip, resolver, rule),
                 Err(reason) => self.unresolved(reason, rule),
             },
-            Resolver::Max { by: Some(by) } => self.from_side_by(by, values, Ordering::Greater, resolver, rule),
-            Resolver::Min { by: Some(by) } => self.from_side_by(by, values, Ordering::Less, resolver, rule),
+            Resolver::Max { by: Some(by) } => self.whole_by(by, values, Ordering::Greater, resolver, rule),
+            Resolver::Min { by: Some(by) } => self.whole_by(by, values, Ordering::Less, resolver, rule),
             _ => match self.decide(resolver, values, "") {
                 Outcome::Head => side(Winner::Head, rule),
                 Outcome::Incoming => side(Winner::Incoming, rule),
@@ -212,7 +212,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn from_side_by(
+    fn whole_by(
         &self,
         by: &crate::policy::FieldPath,
         values: Values<'_>,
@@ -221,13 +221,13 @@ impl<'a> Asked<'a> {
         rule: Arc<str>,
     ) -> Resolution {
         match self.side_by(by, values, wanted) {
-            Some(side) => self.from_side(side, true, resolver, rule),
+            Some(side) => self.whole(side, true, resolver, rule),
             None => self.unresolved("the member that max or min compares by has no order, or is on no side", rule),
         }
     }
 
     /// A whole side, with the fields that have rules of their own.
-    fn from_side(&self, winner: Winner, fields: bool, resolver: &Resolver, rule: Arc<str>) -> Resolution {
+    fn whole(&self, winner: Winner, fields: bool, resolver: &Resolver, rule: Arc<str>) -> Resolution {
         let rule = self.renamed(resolver, rule);
         if fields && !self.policy.fields.is_empty() {
             match merge(self, self.sides.base, Rest::Side(winner)) {

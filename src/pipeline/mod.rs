@@ -16,6 +16,7 @@ mod error;
 mod group;
 mod guard;
 mod intake;
+mod merging;
 mod package;
 mod pull;
 mod recorder;
@@ -26,6 +27,7 @@ mod single;
 pub mod sources;
 mod staging;
 mod sync;
+mod unique;
 mod view;
 mod walk;
 

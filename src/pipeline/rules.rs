@@ -81,6 +81,11 @@ impl<'a> Rules<'a> {
         (self.policy.store(store), Standing { schema, ..self.standing.clone() })
     }
 
+    /// Whether it is looked for records with one key in a unique index.
+    pub(super) fn keeps_unique(&self) -> bool {
+        self.policy.default.resolver(ConflictType::UniqueIndex).is_some()
+    }
+
     /// Whether the batch's schema may say that object stores are gone.
     pub(super) fn accepts_schema(&self) -> bool {
         !self.newer && self.outdated.is_empty()

@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use super::base::{BaseReader, read_whole};
 use super::error::SyncError;
 use super::guard::{Deletes, MAX_DELETES};
+use super::merging::Merging;
 use super::recorder::{Output, Recorder};
 use super::rules::Rules;
 use super::schema::united;
 use super::sources::{Replay, SourceState, Sources, View, replay};
 use super::view::{self, Compared, ViewChunks, ViewSource};
-use super::walk::{BatchFacts, Counts, MergeSink, Refusal, Walk};
+use super::walk::{BatchFacts, Counts};
 use super::{NewEpoch, SyncOptions};
 use crate::chunk::{ChunkSource, lines_of, parse_chunk};
 use crate::decode::{Mode, Sequence};
 use crate::indexeddb::dom_string::DomString;
-use crate::normalize::{Batch, Changes, RangeChange};
+use crate::normalize::Batch;
 use crate::report::{Ack, ReportLines};
 use crate::snapshot::{
     ChunkRef, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SourceId, StoreManifest,
@@ -117,9 +118,10 @@ impl Attempt<'_> {
         let seen = header.source.as_ref().and_then(|id| sources.last_seen(id));
         let rules = Rules::new(policy, before, header, &retention, seen, forget);
         let vanishing = if rules.accepts_schema() { self.vanishing(before) } else { Vec::new() };
+        let merging = Merging::new(&started, changes, &names, skip, &facts, &rules, &base)?;
         if changes.deletes > MAX_DELETES || !changes.ranges.is_empty() || !vanishing.is_empty() {
             let mut deletes = Deletes::default();
-            merge_all(&mut started.clone(), &started, changes, &names, skip, &facts, &rules, &base, &mut deletes)?;
+            merging.run(&mut started.clone(), &mut deletes)?;
             let source = header.source.as_ref().map_or("", SourceId::as_str);
             deletes.check(&started, &vanishing, self.options.confirm.as_deref(), || {
                 Ok(deletes.plan(source, &batch_digest(self.batch)?))
@@ -129,8 +131,7 @@ impl Attempt<'_> {
         // Whoever pulls is told of every change, also of these.
         let report_changes = !self.options.pull;
         let mut recorder = Recorder::new(&mut output, &started.conflicts, &base, lines, facts.version, report_changes);
-        let (counts, touched) =
-            merge_all(&mut manifest, &started, changes, &names, skip, &facts, &rules, &base, &mut recorder)?;
+        let (counts, touched) = merging.run(&mut manifest, &mut recorder)?;
         manifest.conflicts = recorder.finish()?;
         manifest.stores.retain(|store| !(vanishing.contains(&store.schema.name) && store.records.is_empty()));
         for (place, generator) in header.key_generators.iter().enumerate() {
@@ -376,57 +377,6 @@ impl ViewSource for Viewed<'_> {
             None => Ok(None),
         }
     }
-}
-
-/// Merges all changes into all object stores; gives counts and the object stores that differ.
-#[expect(clippy::too_many_arguments, reason = "one call for planning, one for writing, of the same things")]
-fn merge_all(
-    manifest: &mut Manifest,
-    head: &Manifest,
-    changes: &Changes,
-    names: &[DomString],
-    skip: u64,
-    facts: &BatchFacts,
-    rules: &Rules<'_>,
-    base: &BaseReader<'_>,
-    sink: &mut dyn MergeSink,
-) -> Result<(Counts, Vec<DomString>), SyncError> {
-    let mut total = Counts::default();
-    let mut touched = Vec::new();
-    let mut folds = changes.folds(skip)?;
-    let mut next = folds.next()?;
-    for (place, name) in names.iter().enumerate() {
-        let ranges: Vec<&RangeChange> =
-            changes.ranges.iter().filter(|range| range.store == place && range.index >= skip).collect();
-        let here = next.as_ref().is_some_and(|change| change.store == place);
-        let touched_here = here || !ranges.is_empty() || rules.forget.is_some();
-        let (Some(before), true) = (head.store(name), touched_here) else { continue };
-        let (policy, standing) = rules.of(name);
-        let mut walk = Walk::new(before, ranges, facts, base, policy, standing).forgetting(rules.forget);
-        while let Some(change) = next.take_if(|change| change.store == place) {
-            walk.change(change, sink)?;
-            next = folds.next()?;
-        }
-        let Some(after) = manifest.stores.iter_mut().find(|store| store.schema.name == *name) else { continue };
-        let (counts, refusal) = walk.finish(after, sink)?;
-        if let Some(Refusal { store, kind, rule }) = refusal {
-            return Err(SyncError::Policy { store, kind: kind.name(), rule });
-        }
-        if counts.changes_something() {
-            touched.push(name.clone());
-        }
-        total.add(&counts);
-    }
-    if rules.forget.is_some() {
-        for before in head.stores.iter().filter(|store| !names.contains(&store.schema.name)) {
-            let name = &before.schema.name;
-            let (policy, standing) = rules.of(name);
-            let walk = Walk::new(before, Vec::new(), facts, base, policy, standing).forgetting(rules.forget);
-            let Some(after) = manifest.stores.iter_mut().find(|store| store.schema.name == *name) else { continue };
-            total.add(&walk.finish(after, sink)?.0);
-        }
-    }
-    Ok((total, touched))
 }
 
 fn schema_differs(before: &Manifest, after: &Manifest) -> bool {

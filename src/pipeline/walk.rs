@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::base::BaseReader;
+use super::unique::Collisions;
 use crate::chunk::{ChunkSink, ListEditor};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
@@ -79,6 +80,8 @@ pub(super) trait MergeSink: ChunkSink {
     fn deleted(&mut self, store: &DomString, key: &SortableKey);
     /// Takes a conflict, in the order of object store and key.
     fn conflict(&mut self, conflict: Conflict) -> Result<(), StoreError>;
+    /// Hears of a line that is put, or of a tombstone that is made.
+    fn applied(&mut self, _store: &DomString, _line: &Line) {}
     /// Hears of an outcome that is not what the source sent.
     fn differs(&mut self, store: &DomString, line: &Line) -> Result<(), StoreError>;
 }
@@ -93,6 +96,10 @@ pub(super) struct Walk<'a> {
     base: &'a BaseReader<'a>,
     records: ListEditor<'a>,
     tombstones: ListEditor<'a>,
+    /// What unique indexes do not allow.
+    unique: Option<&'a Collisions>,
+    /// Records that give way to others, up to where that was done.
+    gave_way: Option<SortableKey>,
     /// Deletions up to this version are forgotten on the way.
     forget: Option<FlowVersion>,
     /// Where forgetting is.
@@ -122,6 +129,8 @@ impl<'a> Walk<'a> {
             base,
             policy,
             standing,
+            unique: None,
+            gave_way: None,
             forget: None,
             kept: SortableKey::before_all(),
             records: ListEditor::new(List::Records(name.clone()), &head.records, base),
@@ -140,8 +149,14 @@ impl<'a> Walk<'a> {
         Self { forget, ..self }
     }
 
+    /// Also leaves out, and takes away, what unique indexes do not allow.
+    pub(super) fn unique(self, unique: Option<&'a Collisions>) -> Self {
+        Self { unique, ..self }
+    }
+
     /// Merges the next change; keys ascend from call to call.
     pub(super) fn change(&mut self, change: Folded, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        self.give_way(Some(&change.key), sink)?;
         self.sweep(Some(&change.key), sink)?;
         let claim = match (&change.claim, self.facts.base) {
             (Claim::None, Some(version)) => Claim::Version(version),
@@ -159,6 +174,7 @@ impl<'a> Walk<'a> {
         manifest: &mut StoreManifest,
         sink: &mut dyn MergeSink,
     ) -> Result<(Counts, Option<Refusal>), StoreError> {
+        self.give_way(None, sink)?;
         self.sweep(None, sink)?;
         self.forget_to(None, sink)?;
         manifest.records = self.records.finish(sink)?;
@@ -196,6 +212,9 @@ impl<'a> Walk<'a> {
             Detection::Equal => {
                 self.counts.unchanged += 1;
                 Ok(())
+            }
+            _ if self.unique.is_some_and(|unique| unique.refused.contains_key(&key)) => {
+                self.refused_by_index(key, head, &incoming, sink)
             }
             Detection::FastForward => self.fast_forward(key, head.as_ref(), incoming, sink),
             Detection::Suspect { follows } => self.suspect(key, head, incoming, claim, follows, sink),
@@ -293,6 +312,61 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A change whose index key another record has.
+    fn refused_by_index(
+        &mut self,
+        key: SortableKey,
+        head: Option<Line>,
+        incoming: &Incoming,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
+        let Some(resolution) = self.unique.and_then(|unique| unique.refused.get(&key)) else { return Ok(()) };
+        let name = self.name.clone();
+        let sides = self.index_sides(&name, &key, head.as_ref(), None, incoming);
+        let resolution = Resolution { head_lost: false, ..resolution.clone() };
+        self.counts.conflicts += 1;
+        self.counts.parked += u64::from(resolution.winner == Winner::Nobody);
+        self.counts.unchanged += 1;
+        sink.conflict(self.conflict(&sides, &resolution))?;
+        head.map_or(Ok(()), |head| sink.differs(&name, &head))
+    }
+
+    /// Deletes records of head whose index key a change has taken, up to but not including `until`.
+    fn give_way(&mut self, until: Option<&SortableKey>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        let Some(unique) = self.unique else { return Ok(()) };
+        let from = self.gave_way.clone().unwrap_or_else(SortableKey::before_all);
+        for (key, resolution) in unique.displaced.range(from..) {
+            if until.is_some_and(|until| key >= until) {
+                break;
+            }
+            self.gave_way = Some(key.just_after());
+            self.sweep(Some(key), sink)?;
+            let Some(head) = self.records.get(key, sink)?.cloned() else { continue };
+            let value = self.base.whole_value(&head.state)?;
+            let incoming = Incoming { state: LineState::Delete, clock: None, by: self.facts.by.clone() };
+            let name = self.name.clone();
+            let sides = self.index_sides(&name, key, Some(&head), value.as_deref(), &incoming);
+            self.counts.conflicts += 1;
+            sink.conflict(self.conflict(&sides, resolution))?;
+            let line = Line { key: key.clone(), meta: self.meta(&incoming), state: LineState::Delete };
+            sink.differs(&name, &line)?;
+            self.apply(Some(&head), line, sink)?;
+        }
+        Ok(())
+    }
+
+    fn index_sides<'s>(
+        &self,
+        store: &'s DomString,
+        key: &'s SortableKey,
+        head: Option<&'s Line>,
+        head_value: Option<&'s [u8]>,
+        incoming: &'s Incoming,
+    ) -> Sides<'s> {
+        let (kind, received_at) = (ConflictType::UniqueIndex, self.facts.received_at);
+        Sides { kind, store, key, head, head_value, incoming, base: Base::Unknown, received_at }
+    }
+
     fn merged(
         &mut self,
         key: &SortableKey,
@@ -344,6 +418,8 @@ impl<'a> Walk<'a> {
     }
 
     fn apply(&mut self, head: Option<&Line>, line: Line, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        self.forget_to(Some(&line.key), sink)?;
+        sink.applied(&self.name, &line);
         let was_live = head.is_some_and(|head| head.state != LineState::Delete);
         let was_dead = head.is_some_and(|head| head.state == LineState::Delete);
         if line.state == LineState::Delete {

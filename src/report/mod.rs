@@ -3,7 +3,7 @@
 //! | `type` | members | when |
 //! | --- | --- | --- |
 //! | `rejected` | `line`, `message`, `offset`, `reason`, `store` | a line was refused |
-//! | `conflict` | `key`, `kind`, `rule`, `store`, `winner` | both sides changed a record |
+//! | `conflict` | `key`, `kind`, `rule`, `store`, `winner`; `reason` if nobody decided | both sides changed a record; winner `none`: it is parked |
 //! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent; with `--pull` everything that changed after the batch's base and was not the source's own |
 //! | `reset` | | with `--pull`: the source was away for longer than deletions are remembered; the `change` lines behind it are all that there is, and what the source has beside them is gone |
 //! | `ack` | `checkpoint`, `epoch`, `source` | a numbered batch is durable up to here |
@@ -193,14 +193,18 @@ fn key_json(key: &SortableKey) -> Value {
 
 /// The line of a conflict.
 pub fn conflict_line(conflict: &Conflict) -> String {
-    canonical_json(&json!({
+    let mut line = json!({
         "key": key_json(&conflict.key),
         "kind": conflict.kind.name(),
         "rule": *conflict.rule,
         "store": crate::indexeddb::schema::name_to_json(&conflict.store),
         "type": "conflict",
         "winner": conflict.winner.name(),
-    }))
+    });
+    if let Some(reason) = conflict.reason {
+        line["reason"] = reason.into();
+    }
+    canonical_json(&line)
 }
 
 /// The line of an outcome that differs from what the source sent; `line` is a line of `indexeddb-changes/1`.

@@ -21,6 +21,7 @@ mod program;
 mod registry_contract;
 mod registry_double;
 mod registry_store;
+mod rules;
 #[cfg(feature = "serve")]
 mod serve;
 mod stdio;

@@ -67,7 +67,7 @@ fn equal_clocks_are_decided_by_source_then_digest_on_both_sides_alike() {
 fn every_resolver_of_whole_records() {
     let by_field = |text| Some(path(text));
     let states = || vec![b"\"new\"".to_vec(), b"\"paid\"".to_vec(), b"\"sent\"".to_vec()];
-    let rows: Vec<(Resolver, &str, &str, &str, Option<i64>, &str)> = vec![
+    let rows = vec![
         (Resolver::LastWriteWins, "", "1", "2", Some(101), "2"),
         (Resolver::LastWriteWins, "", "1", "2", Some(99), "1"),
         (Resolver::FirstWriteWins, "", "1", "2", Some(101), "1"),

@@ -1,0 +1,111 @@
+//! Merges the changes of a batch into all object stores, as often as it is asked: for plans and for the version itself.
+
+use std::collections::BTreeMap;
+
+use super::base::BaseReader;
+use super::error::SyncError;
+use super::rules::Rules;
+use super::unique::{Collisions, Outcomes};
+use super::walk::{BatchFacts, Counts, MergeSink, Refusal, Walk};
+use crate::indexeddb::dom_string::DomString;
+use crate::normalize::{Changes, RangeChange};
+use crate::snapshot::Manifest;
+
+/// What is merged into what, and by which rules.
+pub(super) struct Merging<'a> {
+    head: &'a Manifest,
+    changes: &'a Changes,
+    /// The object stores, as the changes number them.
+    names: &'a [DomString],
+    /// Changes before this number are committed already.
+    skip: u64,
+    facts: &'a BatchFacts,
+    rules: &'a Rules<'a>,
+    base: &'a BaseReader<'a>,
+    collisions: BTreeMap<DomString, Collisions>,
+}
+
+impl<'a> Merging<'a> {
+    /// Also finds what unique indexes do not allow, if the policy asks for that.
+    pub(super) fn new(
+        head: &'a Manifest,
+        changes: &'a Changes,
+        names: &'a [DomString],
+        skip: u64,
+        facts: &'a BatchFacts,
+        rules: &'a Rules<'a>,
+        base: &'a BaseReader<'a>,
+    ) -> Result<Self, SyncError> {
+        let mut merging = Self { head, changes, names, skip, facts, rules, base, collisions: BTreeMap::new() };
+        if rules.keeps_unique()
+            && let Some(mut outcomes) = Outcomes::new(head)
+        {
+            merging.run(&mut head.clone(), &mut outcomes)?;
+            let policy = |name: &DomString| rules.of(name).0;
+            let found = outcomes.collisions(head, base, &policy, facts.received_at)?;
+            merging.collisions = found.map_err(refused)?;
+        }
+        Ok(merging)
+    }
+
+    /// Merges; gives counts and the object stores that differ. `manifest` gets the new lists.
+    pub(super) fn run(
+        &self,
+        manifest: &mut Manifest,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(Counts, Vec<DomString>), SyncError> {
+        let mut total = Counts::default();
+        let mut touched = Vec::new();
+        let mut folds = self.changes.folds(self.skip)?;
+        let mut next = folds.next()?;
+        for (place, name) in self.names.iter().enumerate() {
+            let all = self.changes.ranges.iter();
+            let ranges: Vec<&RangeChange> =
+                all.filter(|range| range.store == place && range.index >= self.skip).collect();
+            let here = next.as_ref().is_some_and(|change| change.store == place);
+            let nothing = !here && ranges.is_empty() && self.rules.forget.is_none();
+            let Some(mut walk) = self.walk(name, ranges).filter(|_| !nothing) else { continue };
+            while let Some(change) = next.take_if(|change| change.store == place) {
+                walk.change(change, sink)?;
+                next = folds.next()?;
+            }
+            let counts = finish(walk, name, manifest, sink)?;
+            if counts.changes_something() {
+                touched.push(name.clone());
+            }
+            total.add(&counts);
+        }
+        if self.rules.forget.is_some() {
+            for store in self.head.stores.iter().filter(|store| !self.names.contains(&store.schema.name)) {
+                if let Some(walk) = self.walk(&store.schema.name, Vec::new()) {
+                    total.add(&finish(walk, &store.schema.name, manifest, sink)?);
+                }
+            }
+        }
+        Ok((total, touched))
+    }
+
+    fn walk(&self, name: &DomString, ranges: Vec<&'a RangeChange>) -> Option<Walk<'_>> {
+        let (policy, standing) = self.rules.of(name);
+        let walk = Walk::new(self.head.store(name)?, ranges, self.facts, self.base, policy, standing);
+        Some(walk.forgetting(self.rules.forget).unique(self.collisions.get(name)))
+    }
+}
+
+fn finish(
+    walk: Walk<'_>,
+    name: &DomString,
+    manifest: &mut Manifest,
+    sink: &mut dyn MergeSink,
+) -> Result<Counts, SyncError> {
+    let Some(after) = manifest.stores.iter_mut().find(|store| store.schema.name == *name) else {
+        return Ok(Counts::default());
+    };
+    let (counts, refusal) = walk.finish(after, sink)?;
+    refusal.map_or(Ok(counts), |refusal| Err(refused(refusal)))
+}
+
+fn refused(refusal: Refusal) -> SyncError {
+    let Refusal { store, kind, rule } = refusal;
+    SyncError::Policy { store, kind: kind.name(), rule }
+}
