@@ -84,8 +84,10 @@ pub fn detect(
     standing: &Standing,
 ) -> Detection {
     let suspect = Detection::Suspect { follows: false };
-    if head.is_some_and(|head| head.state.same(&incoming.state)) {
-        return Detection::Equal;
+    if let Some(head) = head.filter(|head| head.state.same(&incoming.state)) {
+        // Where clocks alone decide, the later one has to be known to what comes after.
+        let later = (incoming.clock, &incoming.by) > (Some(head.meta.at), &head.meta.by);
+        return if policy.commutative && later { Detection::FastForward } else { Detection::Equal };
     }
     if standing.schema.is_some() {
         return suspect;

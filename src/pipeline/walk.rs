@@ -302,12 +302,25 @@ impl<'a> Walk<'a> {
             self.counts.parked += u64::from(resolution.winner == Winner::Nobody);
             sink.conflict(self.conflict(&sides, &resolution))?;
         }
+        // Of two values that are joined the later clock stays, whichever of them the result looks like.
+        let joined = self.policy.commutative && kind.has_both_values();
+        let mut meta = self.meta(&incoming);
+        let at = head.as_ref().filter(|_| joined).map_or(meta.at, |head| meta.at.max(head.meta.at));
         match (resolution.winner, resolution.merged) {
             (Winner::Merged, Some(value)) => self.merged(&key, head.as_ref(), &incoming, value, sink),
-            (Winner::Incoming, _) => self.fast_forward(key, head.as_ref(), incoming, sink),
-            _ => {
+            (Winner::Incoming, _) => {
+                meta.at = at;
+                self.apply(head.as_ref(), Line { key, meta, state: incoming.state }, sink)
+            }
+            (winner, _) => {
                 self.counts.unchanged += 1;
-                head.map_or(Ok(()), |head| sink.differs(&self.name, &head))
+                let Some(head) = head else { return Ok(()) };
+                sink.differs(&self.name, &head)?;
+                if winner == Winner::Head && joined && at > head.meta.at {
+                    let line = Line { meta: Meta { at, rev: meta.rev, ..head.meta.clone() }, ..head.clone() };
+                    return self.apply(Some(&head), line, sink);
+                }
+                Ok(())
             }
         }
     }

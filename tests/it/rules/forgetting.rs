@@ -57,7 +57,7 @@ fn a_source_that_was_away_for_too_long_resurrects_nothing() {
     for (more, line) in
         [("", put(1, "11")), (r#","base":1"#, put(1, "12")), ("", put_with(1, "13", r#""base":{"value":1}"#))]
     {
-        let summary = lab.ok(&late(more), &[line.clone()]);
+        let summary = lab.ok(&late(more), std::slice::from_ref(&line));
         assert_eq!((summary.parked, summary.put), (1, 0), "{more} {line}");
     }
     assert_eq!(lab.data().get("1"), None);

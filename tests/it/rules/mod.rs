@@ -1,5 +1,6 @@
 //! Conflict rules through the pipeline: from input lines to what a version holds.
 
+mod commutative;
 mod forgetting;
 mod types;
 
