@@ -17,6 +17,7 @@ mod format_compat;
 mod git_store;
 mod packages;
 mod pipeline;
+mod privacy;
 mod program;
 mod registry_contract;
 mod registry_double;
