@@ -11,6 +11,7 @@ mod conformance;
 mod concurrency;
 mod crash;
 mod damage;
+mod erasure;
 mod esc;
 mod flowfiles;
 mod format_compat;
