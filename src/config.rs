@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::policy::HashKey;
 use crate::secret::Secret;
 use crate::store::registry::{Credentials, RegistryOptions};
 
@@ -20,6 +21,9 @@ pub const TOKEN_VARIABLE: &str = "NIFI_IDB_TOKEN";
 
 /// Environment variable of the password.
 pub const PASSWORD_VARIABLE: &str = "NIFI_IDB_PASSWORD";
+
+/// Environment variable of the secret that private fields are hashed with.
+pub const HASH_KEY_VARIABLE: &str = "NIFI_IDB_HASH_KEY";
 
 /// A file with a secret may have this many bytes.
 pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -146,6 +150,23 @@ impl RegistrySettings {
     }
 }
 
+/// Reads the key that private fields are hashed with: from the file that `--hash-key-file` names, else from
+/// [`HASH_KEY_VARIABLE`]; `None`: nobody gave one.
+///
+/// # Errors
+///
+/// It cannot be read, or is so short that it could be guessed.
+pub fn hash_key(file: Option<&Path>) -> Result<Option<HashKey>, ConfigError> {
+    const FLAG: &str = "--hash-key-file";
+    let (name, secret) = match file {
+        Some(path) => (FLAG, Some(secret_in(FLAG, path)?)),
+        None => (HASH_KEY_VARIABLE, secret_of(HASH_KEY_VARIABLE)?),
+    };
+    let Some(secret) = secret else { return Ok(None) };
+    let short = || wrong(format!("{name}: a key has at least {} bytes", HashKey::MIN_SECRET_BYTES));
+    HashKey::from_secret(secret.expose()).map(Some).ok_or_else(short)
+}
+
 /// Reads a secret from a file that a flag names.
 ///
 /// # Errors
@@ -199,6 +220,17 @@ mod tests {
             let error = parse(url).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_hash_key_is_not_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "too short\n").unwrap();
+        let error = hash_key(Some(&file)).unwrap_err().to_string();
+        assert_eq!(error, "--hash-key-file: a key has at least 16 bytes");
+        std::fs::write(&file, "0123456789abcdef\n").unwrap();
+        assert_eq!(hash_key(Some(&file)), Ok(HashKey::from_secret("0123456789abcdef")));
     }
 
     #[test]

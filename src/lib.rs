@@ -34,6 +34,8 @@
 //! | [`indexeddb::value`] | the one canonical form of every value and key |
 //! | [`decode`] (`CHANGES.md`) | what comes in: `indexeddb-changes/1`, bare records, limits, every odd input's answer |
 //! | [`flowfile`] (`FLOWFILE.md`) | packages of FlowFiles, the attributes that are read and written, many batches in one call |
+//! | [`normalize`] (`PRIVACY.md`) | private fields: what is left out, redacted or hashed, and what that does not do |
+//! | [`history`] (`ERASURE.md`) | erasing one person's data from versions that never change |
 //! | [`merge`] (`RULES.md`) | base, detection, resolution |
 //! | [`snapshot`] (`FORMAT.md`) | what a version holds, byte for byte; digests; chunk boundaries |
 //! | [`report`] | what goes out |

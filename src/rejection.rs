@@ -49,9 +49,11 @@ pub mod code {
     pub const INVALID_TAG: &str = "invalid-tag";
     /// A member name with `~` in front that is neither tag nor escaped.
     pub const RESERVED_NAME: &str = "reserved-name";
+    /// A field that the policy makes private lies where it cannot be hidden.
+    pub const PRIVATE_FIELD: &str = "private-field";
 
     /// Every reason there is.
-    pub const ALL: [&str; 22] = [
+    pub const ALL: [&str; 23] = [
         SYNTAX,
         DEPTH,
         LINE_TOO_LONG,
@@ -74,6 +76,7 @@ pub mod code {
         UNKNOWN_TAG,
         INVALID_TAG,
         RESERVED_NAME,
+        PRIVATE_FIELD,
     ];
 }
 

@@ -2,6 +2,7 @@
 
 mod completions;
 mod doctor;
+mod hash_key;
 mod input;
 mod log;
 mod man;

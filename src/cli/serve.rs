@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::hash_key::HashKeyArgs;
 use super::signals;
 use super::store_url::StoreArgs;
 use super::units::duration;
@@ -99,6 +100,9 @@ pub struct Serve {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CACHE_BYTES, help_heading = "Limits")]
     cache_bytes: u64,
 
+    #[command(flatten)]
+    hash_key: HashKeyArgs,
+
     /// Where large inputs are sorted [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
     temp_dir: Option<PathBuf>,
@@ -157,7 +161,11 @@ impl Serve {
             flow: self.store.flow.clone(),
             decode: DecodeOptions { max_line_bytes: self.max_line_bytes, ..DecodeOptions::default() },
             // The time of receipt is each request's own.
-            normalize: NormalizeOptions { temp_folder: self.temp_dir.clone(), ..NormalizeOptions::received_at(0) },
+            normalize: NormalizeOptions {
+                temp_folder: self.temp_dir.clone(),
+                hash_key: self.hash_key.read()?,
+                ..NormalizeOptions::received_at(0)
+            },
             sync: SyncOptions::default(),
             review: Review::default(),
             admission: None,

@@ -1,6 +1,7 @@
 //! Reads versions: gives them back whole or by record, lists them, and checks every byte of them.
 //!
 //! Nothing here writes to a snapshot store, and nothing is given out that a digest does not vouch for.
+#![doc = include_str!("ERASURE.md")]
 
 mod error;
 mod flowfiles;

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::fold::{Bound, Changes, RangeChange};
+use super::private::{Hidden, Hider, Private, Unhideable};
 use super::record::{BaseBytes, OP_DELETE, OP_PUT, Record};
 use super::runs::{DEFAULT_MEMORY_BYTES, Runs};
 use crate::decode::{self, BatchHeader, Change, DecodeError, Decoder, Item, Op};
 use crate::indexeddb::key::{KeyError, SortableKey};
-use crate::indexeddb::schema::KeyPath;
+use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::text;
-use crate::indexeddb::value::{Canonicalizer, Options, ValueError, at_path, sortable_key_of};
-use crate::policy::Policy;
+use crate::indexeddb::value::{Canonicalizer, Options, ValueError, at_members, at_path, sortable_key_of};
+use crate::policy::{FieldPath, HashKey, Policy, Step};
 use crate::rejection::{Rejection, code};
 
 /// A claimed clock may be this far ahead of the time of receipt, in milliseconds; one beyond is set back to that.
@@ -39,6 +40,8 @@ pub struct NormalizeOptions {
     pub values: Options,
     /// What says which fields are private, and which hold a clock.
     pub policy: Option<Arc<Policy>>,
+    /// The key of fields that are hashed. A policy that hashes cannot do without.
+    pub hash_key: Option<HashKey>,
 }
 
 impl NormalizeOptions {
@@ -51,6 +54,7 @@ impl NormalizeOptions {
             temp_folder: None,
             values: Options::default(),
             policy: None,
+            hash_key: None,
         }
     }
 }
@@ -70,6 +74,8 @@ pub struct Batch {
     pub rejected: u64,
     /// Clocks that were set back.
     pub clamped: u64,
+    /// Private fields that were hidden in the values that came; those of bases are not counted.
+    pub hidden: Hidden,
 }
 
 /// Why there is no batch.
@@ -81,18 +87,24 @@ pub enum NormalizeError {
     /// Sorted runs could not be written or read back.
     #[error("temporary file for sorting (see --temp-dir): {0}")]
     Temporary(io::Error),
+    /// The policy hashes, and there is no key. Nothing was read.
+    #[error("the policy hashes private fields, which needs a key: give --hash-key-file or NIFI_IDB_HASH_KEY")]
+    NoHashKey,
 }
 
 /// Reads a whole batch; each line that is refused goes to `reject`, and the batch goes on.
 ///
 /// # Errors
 ///
-/// Fails if the stream fails or ends early, or if temporary files cannot be written.
+/// Fails if the stream fails or ends early, if temporary files cannot be written, or if the policy hashes without a key.
 pub fn normalize<R: Read>(
     decoder: &mut Decoder<R>,
     options: &NormalizeOptions,
     reject: &mut dyn FnMut(&Rejection) -> io::Result<()>,
 ) -> Result<Batch, NormalizeError> {
+    if options.hash_key.is_none() && options.policy.as_ref().is_some_and(|policy| policy.needs_hash_key()) {
+        return Err(NormalizeError::NoHashKey);
+    }
     let header = decoder.header().clone();
     let mut normalizer = Normalizer::new(&header, options);
     let mut refused = 0;
@@ -121,6 +133,7 @@ pub fn normalize<R: Read>(
         received: counts.changes + counts.rejected,
         rejected: refused,
         clamped: normalizer.clamped,
+        hidden: normalizer.hidden,
         header,
     })
 }
@@ -143,6 +156,12 @@ impl From<KeyError> for Refusal {
     }
 }
 
+impl From<Unhideable> for Refusal {
+    fn from(Unhideable(why): Unhideable) -> Self {
+        Self::Reject(code::PRIVATE_FIELD, format!("a private field cannot be hidden: {why}"))
+    }
+}
+
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
@@ -158,9 +177,21 @@ enum KeyFinder {
     Paths(Vec<String>),
 }
 
+/// What the policy says of an object store.
+#[derive(Default)]
+struct StoreRules<'a> {
+    private: Option<Private>,
+    clock: Option<&'a FieldPath>,
+}
+
 struct Normalizer<'a> {
-    options: &'a NormalizeOptions,
     finders: Vec<KeyFinder>,
+    /// By object store; none without a policy.
+    rules: Vec<StoreRules<'a>>,
+    hider: Hider,
+    hidden: Hidden,
+    /// No clock may claim to be later.
+    latest: i64,
     canonicalizer: Canonicalizer,
     changes: Changes,
     clamped: u64,
@@ -183,7 +214,21 @@ impl<'a> Normalizer<'a> {
                 }
             },
         };
+        let policy = options.policy.as_deref();
+        let rules = |policy: &'a Policy| {
+            let of = |store: &ObjectStore| {
+                let rules = policy.store(&store.name);
+                let private = Private::new(&rules.privacy, store.key_path.as_ref());
+                StoreRules { private, clock: rules.clock_field.as_ref() }
+            };
+            header.schema.stores.iter().map(of).collect()
+        };
+        let skew = policy.and_then(|policy| policy.max_skew_ms).unwrap_or(options.skew_ms);
         Self {
+            rules: policy.map(rules).unwrap_or_default(),
+            hider: Hider::new(options.hash_key.clone()),
+            hidden: Hidden::default(),
+            latest: options.received_at.saturating_add(skew),
             finders: header.schema.stores.iter().map(|store| finder(&store.key_path)).collect(),
             canonicalizer: Canonicalizer::new(options.values),
             changes: Changes {
@@ -191,7 +236,6 @@ impl<'a> Normalizer<'a> {
                 ranges: Vec::new(),
                 deletes: 0,
             },
-            options,
             clamped: 0,
             value: Vec::new(),
             base: Vec::new(),
@@ -304,22 +348,34 @@ impl<'a> Normalizer<'a> {
     }
 
     fn clamp(&mut self, at: Option<i64>) -> Option<i64> {
-        let latest = self.options.received_at.saturating_add(self.options.skew_ms);
-        self.clamped += u64::from(at.is_some_and(|at| at > latest));
-        at.map(|at| at.min(latest))
+        self.clamped += u64::from(at.is_some_and(|at| at > self.latest));
+        at.map(|at| at.min(self.latest))
     }
 
     fn push(&mut self, change: &Change<'_>, op: u8, at: Option<i64>, base: decode::Base<'_>) -> Result<(), Refusal> {
-        let at = self.clamp(at);
+        let rules = self.rules.get(change.store);
+        let clock = rules.and_then(|rules| rules.clock).filter(|_| at.is_none() && op == OP_PUT);
+        let at = at.or_else(|| clock_at(&self.value, clock?));
         self.base.clear();
+        if let decode::Base::Value(value) = base {
+            self.canonicalizer.value(value, &mut self.base)?;
+        }
+        if let Some(private) = self.rules.get(change.store).and_then(|rules| rules.private.as_ref()) {
+            // Both, so that a merge compares like with like.
+            if !self.base.is_empty() {
+                self.hider.hide(private, &mut self.base)?;
+            }
+            if op == OP_PUT {
+                let hidden = self.hider.hide(private, &mut self.value)?;
+                self.hidden.add(hidden);
+            }
+        }
+        let at = self.clamp(at);
         let base = match base {
             decode::Base::None => BaseBytes::None,
             decode::Base::Absent => BaseBytes::Absent,
             decode::Base::Version(version) => BaseBytes::Version(version),
-            decode::Base::Value(value) => {
-                self.canonicalizer.value(value, &mut self.base)?;
-                BaseBytes::Value(&self.base)
-            }
+            decode::Base::Value(_) => BaseBytes::Value(&self.base),
         };
         let record = Record {
             store: change.store as u32,
@@ -333,4 +389,16 @@ impl<'a> Normalizer<'a> {
         self.changes.deletes += u64::from(op == OP_DELETE);
         Ok(self.changes.runs.push(&record)?)
     }
+}
+
+/// The clock that a value holds itself: a Date, or milliseconds since 1970.
+fn clock_at(value: &[u8], path: &FieldPath) -> Option<i64> {
+    let names = path.steps().iter().map(|step| match step {
+        Step::Member(name) => Some(name.as_slice()),
+        Step::Elements => None,
+    });
+    let found = at_members(value, names.collect::<Option<Vec<_>>>()?)?;
+    let date = found.strip_prefix(b"{\"~date\":").and_then(|rest| rest.strip_suffix(b"}"));
+    let number = std::str::from_utf8(date.unwrap_or(found)).ok()?;
+    number.parse().ok().filter(|at| (-MAX_TIME_MS..=MAX_TIME_MS).contains(at))
 }

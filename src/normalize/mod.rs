@@ -1,10 +1,15 @@
 //! Stage 2: changes to canonical entries, sorted and folded; memory stays flat for any input size.
+#![doc = include_str!("PRIVACY.md")]
 
 mod batch;
 mod fold;
+mod private;
 mod record;
 mod runs;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, DEFAULT_SKEW_MS, MAX_RANGES, MAX_TIME_MS, NormalizeError, NormalizeOptions, normalize};
 pub use fold::{Bound, Changes, Claim, Folded, Folds, RangeChange, push_folded};
+pub use private::Hidden;
 pub use runs::{DEFAULT_MEMORY_BYTES, Runs};

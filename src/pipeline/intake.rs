@@ -12,9 +12,9 @@ use crate::failure::Failure;
 use crate::flowfile::Attributes;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
-use crate::normalize::{Batch, NormalizeError, NormalizeOptions, normalize};
+use crate::normalize::{Batch, Hidden, NormalizeError, NormalizeOptions, normalize};
 use crate::rejection::Rejection;
-use crate::report::{Outcome, ReportLines, Summary};
+use crate::report::{Outcome, ReportLines, Summary, privacy_line};
 use crate::snapshot::FlowName;
 use crate::snapshot::SourceId;
 
@@ -126,6 +126,7 @@ pub fn deliver_hearing<R: Read>(
 ) -> Delivered {
     let (mut report, mut lines) = (ReportLines::default(), ReportLines::default());
     let settled = options.settled(attributes);
+    let mut privacy = None;
     let verdict = match &settled {
         Err(failure) => Verdict::failed(None, None, options.review, failure.clone()),
         Ok(options) => {
@@ -135,19 +136,27 @@ pub fn deliver_hearing<R: Read>(
                 (Err(failure), flow) => Verdict::failed(header.as_ref(), flow.ok(), options.review, failure),
                 (Ok(_), Err(failure)) => Verdict::failed(header.as_ref(), None, options.review, failure),
                 (Ok(batch), Ok(flow)) => {
+                    privacy = privacy_line_of(&batch);
                     let result = sync(store, &flow, &batch, &options.sync, &mut lines);
                     Verdict::of(&batch.header, &flow, options.review, result, (batch.received, batch.rejected))
                 }
             }
         }
     };
-    Delivered { report: whole(report, lines, &verdict), verdict }
+    Delivered { report: whole(report, privacy.as_deref(), lines, &verdict), verdict }
 }
 
-/// Rejects, then what happened, then the summary. What was about to happen in a batch that failed did not.
-fn whole(mut rejects: ReportLines, mut lines: ReportLines, verdict: &Verdict) -> ReportLines {
+/// The line that says how many private fields were hidden, if any were.
+pub(super) fn privacy_line_of(batch: &Batch) -> Option<String> {
+    let Hidden { excluded, hashed, redacted } = batch.hidden;
+    privacy_line(excluded, hashed, redacted)
+}
+
+/// Rejects, what was hidden, what happened, then the summary. What was about to happen in a batch that failed did not.
+fn whole(mut rejects: ReportLines, privacy: Option<&str>, mut lines: ReportLines, verdict: &Verdict) -> ReportLines {
     let mut add = || {
         if verdict.failure.is_none() {
+            privacy.map_or(Ok(()), |line| rejects.push(line))?;
             rejects.append(&mut lines)?;
         }
         rejects.push(&verdict.summary.to_json())
@@ -280,6 +289,7 @@ fn explain(error: &NormalizeError) -> Failure {
     let status = match error {
         NormalizeError::Decode(error) => error.exit_status(),
         NormalizeError::Temporary(error) => disk_status(error),
+        NormalizeError::NoHashKey => ExitStatus::Usage,
     };
     let failure = Failure::new(status, error.to_string());
     if status == ExitStatus::Input { failure.hint("nothing was written") } else { failure }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use serde_json::json;
 
 use super::group::{Batches, sync_group};
-use super::intake::{IntakeOptions, Verdict, delivery, disk_status};
+use super::intake::{IntakeOptions, Verdict, delivery, disk_status, privacy_line_of};
 use crate::decode::{BatchHeader, Decoder};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -34,6 +34,8 @@ struct Entry {
     rejects: Place,
     /// How many lines came, and how many were rejected.
     lines: (u64, u64),
+    /// The line that says how many private fields were hidden.
+    privacy: Option<String>,
     /// The whole report.
     report: Place,
     ended: Option<Verdict>,
@@ -90,7 +92,8 @@ impl Package {
             }
             let content = content.map_err(|error| temporary(&error))?;
             let (rejects, report) = (Place::default(), Place::default());
-            let entry = Entry { attributes: head.attributes, content, rejects, lines: (0, 0), report, ended: None };
+            let attributes = head.attributes;
+            let entry = Entry { attributes, content, rejects, lines: (0, 0), privacy: None, report, ended: None };
             self.entries.push(entry);
         }
         Ok(())
@@ -171,7 +174,9 @@ impl Package {
             let text = lines.read(report).map_err(|error| temporary(&error))?;
             let rejects = self.reports.read(entry.rejects).map_err(|error| temporary(&error))?;
             let last = verdict.summary.to_json();
-            let whole = [rejects.as_slice(), &text, last.as_bytes(), b"\n"].concat();
+            let privacy =
+                entry.privacy.take().filter(|_| verdict.is_done()).map(|line| line + "\n").unwrap_or_default();
+            let whole = [rejects.as_slice(), privacy.as_bytes(), &text, last.as_bytes(), b"\n"].concat();
             entry.report = self.reports.append(&whole).map_err(|error| temporary(&error))?;
             entry.ended = Some(verdict);
         }
@@ -290,6 +295,7 @@ impl Batches for Members<'_> {
         match result.and_then(|batch| kept.map(|kept| (batch, kept)).map_err(|error| temporary(&error))) {
             Ok((batch, kept)) => {
                 (entry.rejects, entry.lines, entry.ended) = (kept, (batch.received, batch.rejected), None);
+                entry.privacy = privacy_line_of(&batch);
                 Some((batch, options.sync.delivery.clone()))
             }
             Err(failure) => {

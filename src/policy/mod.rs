@@ -10,6 +10,6 @@ mod rules;
 pub use conflict_type::ConflictType;
 pub use expression::{EvaluationError, Expression, Mistake, SideMeta, Variables, Wanted};
 pub use path::{FieldPath, PathError, Step};
-pub use privacy::{Hide, Privacy};
+pub use privacy::{HashKey, Hide, Privacy};
 pub use resolver::{Arrays, Resolver, ResolverKind, ThreeWay};
 pub use rules::{Detect, FieldRule, Policy, Rule, StorePolicy, Tombstones, Unresolved};

@@ -3,6 +3,7 @@
 //! | `type` | members | when |
 //! | --- | --- | --- |
 //! | `rejected` | `line`, `message`, `offset`, `reason`, `store` | a line was refused |
+//! | `privacy` | `excluded`, `hashed`, `redacted` | private fields were hidden in values that came: how many |
 //! | `conflict` | `key`, `kind`, `rule`, `store`, `winner`; `reason` if nobody decided | both sides changed a record; winner `none`: it is parked |
 //! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent; with `--pull` everything that changed after the batch's base and was not the source's own |
 //! | `reset` | | with `--pull`: the source was away for longer than deletions are remembered; the `change` lines behind it are all that there is, and what the source has beside them is gone |
@@ -189,6 +190,14 @@ impl ReportLines {
 fn key_json(key: &SortableKey) -> Value {
     // A canonical key is JSON.
     serde_json::from_str(&key.to_canonical()).unwrap_or(Value::Null)
+}
+
+/// The line that says how many private fields were hidden; `None` if none was.
+pub fn privacy_line(excluded: u64, hashed: u64, redacted: u64) -> Option<String> {
+    let any = excluded + hashed + redacted > 0;
+    any.then(|| {
+        canonical_json(&json!({ "excluded": excluded, "hashed": hashed, "redacted": redacted, "type": "privacy" }))
+    })
 }
 
 /// The line of a conflict.

@@ -50,7 +50,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
         ],
     ),
     ("history", &["chunk", "exit_status", "flowfile", "indexeddb", "pipeline", "snapshot", "spool", "store"]),
-    ("config", &["secret", "store"]),
+    ("config", &["policy", "secret", "store"]),
     ("template", &["flowfile"]),
     (
         "server",

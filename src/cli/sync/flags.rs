@@ -6,10 +6,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
+use crate::cli::hash_key::HashKeyArgs;
 use crate::cli::store_url::StoreArgs;
 use crate::cli::units::duration;
 use crate::config::DEFAULT_BUCKET;
 use crate::decode::{DEFAULT_MAX_LINE_BYTES, DecodeOptions, Input, Mode};
+use crate::failure::Failure;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value;
 use crate::normalize::{MAX_TIME_MS, NormalizeOptions};
@@ -90,6 +92,9 @@ pub struct Sync {
     /// How far ahead of that a record's own clock may be; one beyond is set back
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = SKEW_TEXT)]
     skew: Duration,
+
+    #[command(flatten)]
+    pub(super) hash_key: HashKeyArgs,
 
     /// Also write each rejected line's number, place and reason to this file (mode 0600)
     #[arg(long, value_name = "FILE")]
@@ -173,7 +178,7 @@ enum NewEpochArg {
 
 impl Sync {
     /// What the flags say of every FlowFile.
-    pub(super) fn options(&self, start: Instant) -> IntakeOptions {
+    pub(super) fn options(&self, start: Instant) -> Result<IntakeOptions, Failure> {
         let paths = match self.key_path.as_slice() {
             [] => None,
             [path] => Some(KeyPath::Path(path.as_str().into())),
@@ -201,6 +206,7 @@ impl Sync {
         let normalize = NormalizeOptions {
             skew_ms: i64::try_from(self.skew.as_millis()).unwrap_or(MAX_TIME_MS),
             temp_folder: self.temp_dir.clone(),
+            hash_key: self.hash_key.read()?,
             values: value::Options { plain: self.plain_json, big_integers: self.big_integers },
             ..NormalizeOptions::received_at(self.received_at.unwrap_or_else(now_ms))
         };
@@ -221,7 +227,7 @@ impl Sync {
             conflicts: matches!(self.fail_on, Some(FailOn::Conflicts | FailOn::Any)),
         };
         let bucket = self.store.bucket.clone().unwrap_or_else(|| DEFAULT_BUCKET.to_owned());
-        IntakeOptions { bucket, flow: self.store.flow.clone(), decode, normalize, sync, review, admission: None }
+        Ok(IntakeOptions { bucket, flow: self.store.flow.clone(), decode, normalize, sync, review, admission: None })
     }
 }
 

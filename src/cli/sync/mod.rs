@@ -58,6 +58,8 @@ impl Sync {
             let message = "--rejects is for one batch; in a package every FlowFile's own report has its rejects";
             return Err(Failure::usage(message));
         }
+        // Whatever it says of the input, it says before the first byte of it.
+        self.options(start)?;
         let store = self.store.open(start)?;
         Ok((store, self.rejects.as_deref().map(RejectsFile::new).transpose()?))
     }
@@ -89,7 +91,7 @@ impl Sync {
         mut rejects: Option<RejectsFile>,
         start: Instant,
     ) -> Result<ExitStatus, Failure> {
-        let options = self.options(start);
+        let options = self.options(start)?;
         let mut delivered = deliver_hearing(store, &options, &Attributes::default(), input, &mut rejects);
         let told = rejects.as_mut().and_then(RejectsFile::failure);
         let written = self.write(&mut delivered);
@@ -135,7 +137,7 @@ impl Sync {
                 "--rejects is for one batch; in a package every FlowFile's own report has its rejects",
             ));
         }
-        let mut package = deliver_package(store, &self.options(start), input)?;
+        let mut package = deliver_package(store, &self.options(start)?, input)?;
         self.write_package(&mut package)
             .map_err(|failure| failure.hint("what was done is a replay when the package comes again"))?;
         package.failure().map_or(Ok(ExitStatus::Done), Err)

@@ -86,8 +86,9 @@ mod tests;
 pub use error::{ValueError, ValueErrorReason};
 pub use key_of::sortable_key_of;
 pub use order::compare_names;
-pub use path::{at_path, member_name};
+pub use path::{at_members, at_path, member_name};
 pub use read::{NameValue, has_references, items, kind, members, tagged, without_stacks};
+pub(crate) use read::{string_end, value_end};
 pub use tags::MAX_DATE_MS;
 
 /// Brackets may nest this deep, in the input and in its canonical form.

@@ -34,6 +34,20 @@ pub fn at_path<'a>(canonical: &'a [u8], path: &str) -> Option<Cow<'a, [u8]>> {
     Some(value)
 }
 
+/// Returns what lies at these member names, from the outside in, each as [`member_name`] gives it. Members of plain objects
+/// only; references are followed.
+pub fn at_members<'a, 'n>(canonical: &'a [u8], names: impl IntoIterator<Item = &'n [u8]>) -> Option<&'a [u8]> {
+    let mut value = resolve(canonical, canonical);
+    for name in names {
+        if value.first() != Some(&b'{') || read::tagged(value).is_some() {
+            return None;
+        }
+        let found = read::each_member(value).find(|member| member.is_none_or(|(found, _)| found == name))?;
+        value = resolve(found?.1, canonical);
+    }
+    Some(value)
+}
+
 /// Follows `~id` and `~ref` to what they stand for.
 fn resolve<'a>(text: &'a [u8], whole: &'a [u8]) -> &'a [u8] {
     match read::tagged(text) {

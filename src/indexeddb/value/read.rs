@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use memchr::memmem;
 
 /// The end of the string whose opening quote is at `at`.
-pub(super) fn string_end(text: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn string_end(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
         at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
@@ -19,7 +19,7 @@ pub(super) fn string_end(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The end of the value that begins at `at`.
-pub(super) fn value_end(text: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn value_end(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at)? {
         b'"' => string_end(text, at),
         b'{' | b'[' => {

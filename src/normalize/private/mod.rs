@@ -1,0 +1,173 @@
+//! Private fields: hidden in a canonical value before anything of it is kept. `PRIVACY.md` is the page.
+//!
+//! The value is walked once and never copied: what is found are places to cut and to replace, and only a value that has
+//! such places is written anew.
+
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use self::walk::{Edit, Walk, With};
+use crate::indexeddb::schema::KeyPath;
+use crate::indexeddb::value::{Canonicalizer, has_references, member_name};
+use crate::policy::{FieldPath, HashKey, Hide, Privacy, Step};
+
+/// What stands for a redacted value: canonical text.
+pub(super) const MARK: &[u8] = b"\"[redacted]\"";
+
+/// How many fields were hidden.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hidden {
+    /// Left out.
+    pub excluded: u64,
+    /// Replaced by a digest.
+    pub hashed: u64,
+    /// Replaced by the mark.
+    pub redacted: u64,
+}
+
+impl Hidden {
+    /// Adds the counts of another value.
+    pub(super) fn add(&mut self, other: Self) {
+        self.excluded += other.excluded;
+        self.hashed += other.hashed;
+        self.redacted += other.redacted;
+    }
+}
+
+/// A private field lies where it cannot be hidden: why, without anything of the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unhideable(pub(super) &'static str);
+
+/// Fields by their names from the outside in.
+#[derive(Debug, Default)]
+struct Node {
+    /// This value is private; or, below so many arrays, each of its elements.
+    hide: Option<(usize, Hide)>,
+    members: HashMap<Vec<u8>, Node>,
+    /// One of the members could be the number of an array's element.
+    has_index: bool,
+    /// A path goes on through `[]`: of a Map that means its values, and not only those of its keys that are named.
+    has_elements: bool,
+}
+
+impl Node {
+    /// What is looked for at the name that a string holds, which has no `~` escape.
+    fn named(&self, string: &[u8]) -> Option<&Self> {
+        let name = string.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        match name.first() {
+            Some(b'~') => self.members.get(&[b"~", name].concat()),
+            _ => self.members.get(name),
+        }
+    }
+
+    fn insert(&mut self, path: &FieldPath, hide: Hide) {
+        let mut node = self;
+        let mut levels = 0;
+        for step in path.steps() {
+            match step {
+                Step::Member(name) => {
+                    node.has_elements |= levels > 0;
+                    // Arrays in the way are gone through whether or not the path says so.
+                    levels = 0;
+                    node.has_index |= !name.is_empty() && name.iter().all(u8::is_ascii_digit);
+                    node = node.members.entry(name.clone()).or_default();
+                }
+                Step::Elements => levels += 1,
+            }
+        }
+        // The one that hides more stands.
+        node.hide = Some(node.hide.map_or((levels, hide), |other| other.min((levels, hide))));
+    }
+}
+
+/// The private fields of one object store.
+#[derive(Debug)]
+pub(super) struct Private {
+    root: Node,
+    /// The key is in a private field.
+    has_key: bool,
+}
+
+impl Private {
+    /// `None`: there are none.
+    pub(super) fn new(privacy: &Privacy, key_path: Option<&KeyPath>) -> Option<Self> {
+        if privacy.fields.is_empty() {
+            return None;
+        }
+        let mut root = Node::default();
+        privacy.fields.iter().for_each(|(path, hide)| root.insert(path, *hide));
+        let in_private = |path: &str| {
+            let mut node = Some(&root);
+            path.split('.').any(|name| {
+                node = node.and_then(|node| node.members.get(&member_name(name)));
+                node.is_some_and(|node| node.hide.is_some())
+            })
+        };
+        let has_key = match key_path {
+            None => false,
+            Some(KeyPath::Path(path)) => in_private(&path.to_string()),
+            Some(KeyPath::Paths(paths)) => paths.iter().any(|path| in_private(&path.to_string())),
+        };
+        Some(Self { root, has_key })
+    }
+}
+
+/// Hides fields. Keeps its buffers from one value to the next.
+#[derive(Default)]
+pub(super) struct Hider {
+    key: Option<HashKey>,
+    canonicalizer: Canonicalizer,
+    edits: Vec<Edit>,
+    text: Vec<u8>,
+}
+
+impl Hider {
+    /// One that hashes with this key.
+    pub(super) fn new(key: Option<HashKey>) -> Self {
+        Self { key, ..Self::default() }
+    }
+
+    /// Hides the private fields of a canonical value; what is left is canonical again.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be hidden; the value is as it was.
+    pub(super) fn hide(&mut self, private: &Private, value: &mut Vec<u8>) -> Result<Hidden, Unhideable> {
+        if private.has_key {
+            return Err(Unhideable("it holds the object store's key, and keys are never hidden"));
+        }
+        self.edits.clear();
+        let mut walk = Walk::new(value, self.key.as_ref(), &mut self.edits, &mut self.canonicalizer);
+        walk.root(&private.root)?;
+        let (hidden, renew) = (walk.hidden, walk.renew);
+        if self.edits.is_empty() {
+            return Ok(hidden);
+        }
+        self.text.clear();
+        let mut copied = 0;
+        for edit in &self.edits {
+            self.text.extend_from_slice(&value[copied..edit.start]);
+            match edit.with {
+                With::Nothing => {}
+                With::Mark => self.text.extend_from_slice(MARK),
+                With::Digest(digest) => walk::write_digest(&digest, &mut self.text),
+            }
+            copied = edit.end;
+        }
+        self.text.extend_from_slice(&value[copied..]);
+        if renew || has_references(value) {
+            let mut renewed = Vec::with_capacity(self.text.len());
+            // What fails is a reference to an object that went.
+            let shared = |_| Unhideable("it holds an object that is also elsewhere in the value");
+            self.canonicalizer.value(&self.text, &mut renewed).map_err(shared)?;
+            *value = renewed;
+        } else {
+            std::mem::swap(value, &mut self.text);
+        }
+        Ok(hidden)
+    }
+}
