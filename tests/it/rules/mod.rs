@@ -2,6 +2,7 @@
 
 mod commutative;
 mod forgetting;
+mod histories;
 mod types;
 
 use std::collections::BTreeMap;
