@@ -108,6 +108,8 @@ struct History {
     /// Of each key: the version that changed it last, and the sources that said themselves what stands.
     known: BTreeMap<u32, (u32, BTreeSet<usize>)>,
     ever: BTreeSet<u32>,
+    /// What each version holds, from 0, which holds nothing.
+    versions: Vec<BTreeMap<String, String>>,
     clock: i64,
     log: Vec<String>,
 }
@@ -199,6 +201,7 @@ impl History {
         conflicts_before: &BTreeMap<String, Value>,
     ) {
         let (after, conflicts) = (self.lab.data(), self.lab.conflicts());
+        self.versions.resize(version as usize + 1, after.clone());
         for (key, line) in conflicts_before {
             assert_eq!(conflicts.get(key), Some(line), "a line of the log changed or went");
         }
@@ -212,7 +215,7 @@ impl History {
             let conflict = conflicts.get(&format!(r#"[{version},"data",{key}]"#));
             if is != Some(&wanted) {
                 let kept = conflict.map(|line| &line["incoming"]);
-                self.traced(kept, &wanted, is, &format!("what s{who} sent of {key}"));
+                self.traced(kept, &wanted, is, (base, *key), &format!("what s{who} sent of {key}"));
             }
             // What it had not seen may not go without a trace.
             let (changed, authors) = self.known.entry(*key).or_default();
@@ -228,7 +231,8 @@ impl History {
                 let by_clock = self.lab.policy.as_ref().is_some_and(|policy| policy.default.detect == Detect::Clock);
                 // There a later clock says that it was seen.
                 if !by_clock || conflict.is_some() {
-                    self.traced(conflict.map(|line| &line["head"]), was, is, &format!("what was stored of {key}"));
+                    let kept = conflict.map(|line| &line["head"]);
+                    self.traced(kept, was, is, (base, *key), &format!("what was stored of {key}"));
                 }
             }
             if was.is_some() || is.is_some() {
@@ -241,13 +245,23 @@ impl History {
         self.sources[who].seen = self.sources[who].seen.max(base);
     }
 
-    /// A state that does not stand is whole in the log, or everything that it says is in what stands.
-    fn traced(&self, side: Option<&Value>, state: &str, is: Option<&String>, what: &str) {
+    /// A state that does not stand is whole in the log, or everything that it changed is in what stands.
+    fn traced(&self, side: Option<&Value>, state: &str, is: Option<&String>, base: (u32, u32), what: &str) {
         let merged = || {
-            let (Some(is), true) = (is, state != "-") else { return false };
-            let (state, is): (Value, Value) =
-                (serde_json::from_str(state).unwrap(), serde_json::from_str(is).unwrap_or_default());
-            is.is_object() && state.is_object()
+            let value = |text: &str| serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
+            let before = self.versions[base.0 as usize].get(&base.1.to_string()).and_then(|before| value(before));
+            let (Some(state), Some(is)) = (value(state), is.and_then(|is| value(is))) else { return false };
+            let known = before.filter(|_| base.0 > 0).unwrap_or_default();
+            let sums = |name: &str| {
+                let fields = self.lab.policy.iter().flat_map(|policy| &policy.default.fields);
+                fields
+                    .filter(|rule| matches!(rule.resolver, Resolver::Delta | Resolver::SetUnion))
+                    .any(|rule| *rule.name == *name)
+            };
+            let members = state.as_object().unwrap().iter();
+            members
+                .filter(|(name, value)| known[*name] != **value)
+                .all(|(name, value)| is[name] == *value || sums(name))
         };
         let silent = self.lab.policy.as_ref().is_some_and(|policy| policy.default.detect == Detect::ChangedFields);
         let Some(side) = side else {
@@ -270,6 +284,7 @@ fn play(seed: u64, policies: &[Option<StorePolicy>]) {
         sources: vec![Source::default(); SOURCES],
         known: BTreeMap::new(),
         ever: BTreeSet::new(),
+        versions: vec![BTreeMap::new()],
         clock: 1_000,
         log: Vec::new(),
     };
