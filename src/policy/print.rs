@@ -140,6 +140,7 @@ pub(crate) fn resolver(resolver: &Resolver) -> String {
 
 fn case(out: &mut String, case: &Case) {
     *out += &format!("\n[[tests]]\nname = {}\nstore = {}\n", string(&case.name), string(&case.store.to_string()));
+    *out += &format!("key = {}\n", value(case.key.to_canonical().as_bytes()));
     let json = |name: &str, value: &[u8]| format!("{name}-json = {}\n", string(&String::from_utf8_lossy(value)));
     match &case.base {
         CaseBase::Unknown => {}
@@ -159,12 +160,15 @@ fn case(out: &mut String, case: &Case) {
     if let Some(at) = case.incoming_at {
         *out += &format!("incoming-at = {at}\n");
     }
-    *out += &format!("received-at = {}\n", case.received_at);
+    if let Some(at) = case.received_at {
+        *out += &format!("received-at = {at}\n");
+    }
     *out += &format!("head-by = {}\nincoming-by = {}\n", string(&case.head_by), string(&case.incoming_by));
     match &case.expect.result {
         None => {}
         Some(CaseResult::Value(value)) => *out += &json("expect", value),
         Some(CaseResult::Deleted) => *out += "expect-deleted = true\n",
+        Some(CaseResult::Absent) => *out += "expect-absent = true\n",
         Some(CaseResult::Parked) => *out += "expect-parked = true\n",
         Some(CaseResult::Failed) => *out += "expect-failed = true\n",
     }

@@ -3,6 +3,7 @@
 mod check;
 mod load;
 mod rendered;
+mod test;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand, ValueEnum};
 
 use self::check::Check;
+use self::test::Test;
 pub(super) use self::load::load;
 use super::output::print;
 use crate::exit_status::ExitStatus;
@@ -33,6 +35,10 @@ enum PolicyCommand {
     ///
     /// Faults and notes go to standard output. With --store or --schema the file is checked against a database's schema too.
     Check(Box<Check>),
+    /// Run the cases that a policy file holds, and say what no case reaches
+    ///
+    /// They go through the functions that sync calls. Privacy is not applied: values are those that would be stored.
+    Test(Test),
     /// Write a policy in canonical form, with all that its file leaves unsaid
     Print {
         /// The policy file
@@ -57,6 +63,7 @@ impl Policy {
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         match self.command {
             PolicyCommand::Check(check) => return check.run(start),
+            PolicyCommand::Test(test) => return test.run(),
             PolicyCommand::Print { file } => print(&load(&file)?.to_toml())?,
             PolicyCommand::Schema => print(SCHEMA)?,
         }

@@ -8,6 +8,7 @@ use super::names::CASE;
 use super::reader::{Reader, Table, Value};
 use super::scope::DATABASE_WIDE;
 use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::{Key, SortableKey};
 use crate::policy::conflict_type::ConflictType;
 
 /// One case: what is known, stored and sent, and what must come of it. Values are canonical.
@@ -19,6 +20,8 @@ pub struct Case {
     pub place: Span,
     /// The object store.
     pub store: DomString,
+    /// The record's key.
+    pub key: SortableKey,
     /// What the change started from.
     pub base: CaseBase,
     /// What is stored; `None`: nothing.
@@ -29,8 +32,8 @@ pub struct Case {
     pub head_at: i64,
     /// The change's own clock.
     pub incoming_at: Option<i64>,
-    /// When it was received; the later of the two clocks if the case does not say it.
-    pub received_at: i64,
+    /// When it was received. `None`: at the later of the two clocks, and no clock is set back.
+    pub received_at: Option<i64>,
     /// Who wrote head.
     pub head_by: String,
     /// Whose change it is.
@@ -77,6 +80,8 @@ pub enum CaseResult {
     Value(Vec<u8>),
     /// A tombstone is stored.
     Deleted,
+    /// Neither a record nor a tombstone is stored.
+    Absent,
     /// The change waits for a person.
     Parked,
     /// The whole batch is refused.
@@ -90,6 +95,8 @@ pub enum ExpectedDetection {
     Equal,
     /// The change follows head.
     FastForward,
+    /// Both changed, and no field differently.
+    Merged,
     /// A conflict of this type.
     Conflict(ConflictType),
 }
@@ -100,6 +107,7 @@ impl ExpectedDetection {
         match self {
             Self::Equal => "equal",
             Self::FastForward => "fast-forward",
+            Self::Merged => "merged",
             Self::Conflict(conflict) => conflict.name(),
         }
     }
@@ -140,6 +148,7 @@ impl<'a> Reader<'a> {
                 None
             }
         };
+        let key = self.key(table);
         let base = self.side(table, "base", "base-absent");
         let head = self.side(table, "head", "head-deleted");
         let incoming = self.side(table, "incoming", "incoming-deleted");
@@ -160,6 +169,7 @@ impl<'a> Reader<'a> {
             name,
             place,
             store: store?,
+            key: key?,
             base: match base? {
                 None => CaseBase::Unknown,
                 Some(CaseState::Deleted) => CaseBase::Absent,
@@ -169,11 +179,26 @@ impl<'a> Reader<'a> {
             incoming: incoming??,
             head_at,
             incoming_at,
-            received_at: received_at?.unwrap_or_else(|| head_at.max(incoming_at.unwrap_or(0))),
+            received_at: received_at?,
             head_by: head_by?,
             incoming_by: incoming_by?,
             expect: expect?,
         })
+    }
+
+    /// The record's key; 1 if the case does not say it.
+    fn key(&mut self, table: &Table<'a>) -> Option<SortableKey> {
+        let canonical = match table.get("key") {
+            Some(value) => self.canonical(value)?,
+            None => b"1".to_vec(),
+        };
+        let key = serde_json::from_slice(&canonical).ok().and_then(|json| Key::from_json(&json).ok());
+        let key = key.and_then(|key| key.to_sortable().ok());
+        if let (None, Some(value)) = (&key, table.get("key")) {
+            let fault = Fault::new(value.span(), "this is no key of IndexedDB");
+            self.fault(fault.help("a key is a number, a text, a date and time, or an array of those"));
+        }
+        key
     }
 
     /// A side: at most one of the value, its text, and the flag that says that there is none.
@@ -215,9 +240,10 @@ impl<'a> Reader<'a> {
             CaseState::Value(value) => CaseResult::Value(value),
             CaseState::Deleted => CaseResult::Deleted,
         });
+        let absent = self.flag(table, "expect-absent").then_some(CaseResult::Absent);
         let parked = self.flag(table, "expect-parked").then_some(CaseResult::Parked);
         let failed = self.flag(table, "expect-failed").then_some(CaseResult::Failed);
-        let mut results = [result, parked, failed].into_iter().flatten();
+        let mut results = [result, absent, parked, failed].into_iter().flatten();
         let result = results.next();
         if results.next().is_some() {
             self.fault(Fault::new(place.clone(), "a case expects one result").help("leave all but one expect-... out"));
@@ -233,7 +259,9 @@ impl<'a> Reader<'a> {
         };
         if result.is_none() && detection.is_none() && rule.is_none() {
             let fault = Fault::new(place.clone(), "a case must expect something");
-            self.fault(fault.help("write expect, expect-deleted, expect-parked, expect-failed, type or rule"));
+            self.fault(
+                fault.help("write expect, expect-deleted, expect-absent, expect-parked, expect-failed, type or rule"),
+            );
             return None;
         }
         Some(Expectation { result, detection, rule })
@@ -241,7 +269,7 @@ impl<'a> Reader<'a> {
 
     fn detection(&mut self, value: &Value<'a>) -> Option<ExpectedDetection> {
         let name = self.string(value, "type")?;
-        let plain = [ExpectedDetection::Equal, ExpectedDetection::FastForward];
+        let plain = [ExpectedDetection::Equal, ExpectedDetection::FastForward, ExpectedDetection::Merged];
         if let Some(found) = plain.into_iter().find(|it| it.name() == name) {
             return Some(found);
         }

@@ -13,6 +13,7 @@ pub(crate) const ARRAYS: &[&str] = &["key"];
 pub(crate) const CASE: &[&str] = &[
     "name",
     "store",
+    "key",
     "base",
     "head",
     "incoming",
@@ -25,6 +26,7 @@ pub(crate) const CASE: &[&str] = &[
     "head-deleted",
     "incoming-deleted",
     "expect-deleted",
+    "expect-absent",
     "head-at",
     "incoming-at",
     "received-at",

@@ -19,7 +19,7 @@ pub(super) enum Serving<'t> {
     Types(&'t [ConflictType]),
     /// One field.
     Field,
-    /// Several fields, all from one side.
+    /// Several fields: from one side if it picks sides, else one by one.
     Group,
     /// Members that both sides changed, within three-way.
     Contested,
@@ -49,25 +49,11 @@ fn example(kind: ResolverKind) -> &'static str {
 
 impl Serving<'_> {
     fn allows(self, kind: ResolverKind) -> bool {
-        use ResolverKind as K;
         match self {
             Self::Types(types) => types.iter().all(|conflict| kind.serves(*conflict)),
-            Self::Field => kind.serves_fields(),
-            // Which record a group is taken from must be one answer for all of its fields.
-            Self::Group => matches!(
-                kind,
-                K::LastWriteWins
-                    | K::FirstWriteWins
-                    | K::IncomingWins
-                    | K::HeadWins
-                    | K::Max
-                    | K::Min
-                    | K::Immutable
-                    | K::Fail
-                    | K::Park
-            ),
+            Self::Field | Self::Group => kind.serves_fields(),
             // What is contested was tried member by member already.
-            Self::Contested => kind.serves_fields() && !matches!(kind, K::ThreeWay),
+            Self::Contested => kind.serves_fields() && !matches!(kind, ResolverKind::ThreeWay),
         }
     }
 
@@ -78,7 +64,7 @@ impl Serving<'_> {
                 listed(refused.map(|conflict| conflict.name()))
             }
             Self::Field => "about one field".to_owned(),
-            Self::Group => "about a group of fields as one".to_owned(),
+            Self::Group => "about a group of fields".to_owned(),
             Self::Contested => "between contested members".to_owned(),
         }
     }
@@ -120,7 +106,7 @@ impl<'a> Reader<'a> {
             let message = format!("{:?} has no parameter {:?}", kind.name(), key.get_ref());
             self.fault(Fault::new(key.span(), message).help(help));
         }
-        self.with_parameters(kind, table, &place, (name == PRIORITY_COLUMN, serving))
+        self.with_parameters(kind, table, &place, name == PRIORITY_COLUMN)
     }
 
     fn kind(&mut self, name: &str, place: &Span, serving: Serving<'_>) -> Option<ResolverKind> {
@@ -156,10 +142,9 @@ impl<'a> Reader<'a> {
         kind: ResolverKind,
         table: &Table<'a>,
         place: &Span,
-        (needs_by, serving): (bool, Serving<'_>),
+        needs_by: bool,
     ) -> Option<Resolver> {
         use ResolverKind as K;
-        let needs_by = needs_by || matches!(serving, Serving::Group);
         Some(match kind {
             K::Max | K::Min => {
                 let by = match table.get("by") {
