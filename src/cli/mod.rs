@@ -7,6 +7,7 @@ mod input;
 mod log;
 mod man;
 pub mod output;
+mod policy;
 mod progress;
 mod restore;
 #[cfg(feature = "serve")]
@@ -86,6 +87,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Flow definitions for NiFi: list, print, install, check
     Template(template::Template),
+    /// Conflict rules in a policy file: check, test, explain, print
+    Policy(policy::Policy),
     /// Print shell completions
     Completions(completions::Completions),
     /// Print a manual page
@@ -158,6 +161,7 @@ impl Command {
             Self::Serve(serve) => serve.run(start),
             Self::Doctor(doctor) => doctor.run(start),
             Self::Template(template) => template.run(start),
+            Self::Policy(policy) => policy.run(start),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::hash_key::HashKeyArgs;
+use super::policy;
 use super::signals;
 use super::store_url::StoreArgs;
 use super::units::duration;
@@ -16,7 +17,7 @@ use crate::config::DEFAULT_BUCKET;
 use crate::decode::{DEFAULT_MAX_LINE_BYTES, DecodeOptions};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::normalize::NormalizeOptions;
+use crate::normalize::{DEFAULT_SKEW_MS, NormalizeOptions};
 use crate::pipeline::{IntakeOptions, Review, SyncOptions};
 
 use crate::server::{
@@ -103,6 +104,10 @@ pub struct Serve {
     #[command(flatten)]
     hash_key: HashKeyArgs,
 
+    /// TOML file with the rules for conflicts; see nifi-idb policy --help. It is read once, at the start
+    #[arg(long, value_name = "FILE", env = "NIFI_IDB_POLICY", hide_env_values = true)]
+    policy: Option<PathBuf>,
+
     /// Where large inputs are sorted [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
     temp_dir: Option<PathBuf>,
@@ -156,6 +161,8 @@ impl Serve {
             client_ca: self.client_ca.clone(),
             is_certificate_optional: clients.as_ref().is_some_and(Clients::have_tokens),
         });
+        let policy = self.policy.as_deref().map(policy::load).transpose()?.map(|file| Arc::new(file.policy));
+        let skew_ms = policy.as_ref().and_then(|policy| policy.max_skew_ms).unwrap_or(DEFAULT_SKEW_MS);
         let intake = IntakeOptions {
             bucket: self.store.bucket.clone().unwrap_or_else(|| DEFAULT_BUCKET.to_owned()),
             flow: self.store.flow.clone(),
@@ -164,9 +171,11 @@ impl Serve {
             normalize: NormalizeOptions {
                 temp_folder: self.temp_dir.clone(),
                 hash_key: self.hash_key.read()?,
+                skew_ms,
+                policy: policy.clone(),
                 ..NormalizeOptions::received_at(0)
             },
-            sync: SyncOptions::default(),
+            sync: SyncOptions { policy, ..SyncOptions::default() },
             review: Review::default(),
             admission: None,
         };

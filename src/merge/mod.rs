@@ -1,5 +1,6 @@
 #![doc = include_str!("RULES.md")]
 
+mod cases;
 mod collections;
 mod conflict;
 mod decide;
@@ -8,10 +9,13 @@ mod number;
 mod order;
 mod resolve;
 mod three_way;
+mod trace;
 
 #[cfg(test)]
 mod tests;
 
+pub use cases::{Mismatch, Ran, Unreached, run_case, shown, unreached};
 pub use conflict::{Conflict, FieldDecision, Side, Winner};
 pub use detect::{Base, Detection, Incoming, Judgement, Standing, conflict_type, detect, judge};
 pub use resolve::{Resolution, Sides, Tried, resolve};
+pub use trace::{Found, Outcome, Question, Trace, clock_of, trace};

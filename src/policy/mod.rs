@@ -1,15 +1,34 @@
 #![doc = include_str!("POLICY.md")]
 
+mod aliases;
+mod check;
+mod commutative;
 mod conflict_type;
+mod duration;
 mod expression;
+mod file;
+mod matrix;
 mod path;
+mod print;
 mod privacy;
 mod resolver;
 mod rules;
 
+pub use aliases::{ALIASES, resolver_kind};
+pub use check::{Checked, against_schema};
+pub use commutative::{Part, Reason, why_not_commutative};
 pub use conflict_type::ConflictType;
+pub use duration::{DURATION_EXPECTED, duration_ms};
 pub use expression::{EvaluationError, Expression, Mistake, SideMeta, Variables, Wanted};
+pub use file::{
+    Case, CaseBase, CaseResult, CaseState, Expectation, ExpectedDetection, Fault, MAX_FILE_BYTES, Place, PolicyFile,
+    Span,
+};
+pub use matrix::matrix;
 pub use path::{FieldPath, PathError, Step};
 pub use privacy::{HashKey, Hide, Privacy};
 pub use resolver::{Arrays, Resolver, ResolverKind, ThreeWay};
 pub use rules::{Detect, FieldRule, Policy, Rule, StorePolicy, Tombstones, Unresolved};
+
+/// The JSON Schema of a policy file.
+pub const SCHEMA: &str = include_str!("policy.schema.json");

@@ -1,6 +1,7 @@
 //! The flags of `nifi-idb sync`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::builder::NonEmptyStringValueParser;
@@ -14,8 +15,9 @@ use crate::decode::{DEFAULT_MAX_LINE_BYTES, DecodeOptions, Input, Mode};
 use crate::failure::Failure;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value;
-use crate::normalize::{MAX_TIME_MS, NormalizeOptions};
+use crate::normalize::{DEFAULT_SKEW_MS, MAX_TIME_MS, NormalizeOptions};
 use crate::pipeline::{IntakeOptions, NewEpoch, Review, SyncOptions};
+use crate::policy::Policy;
 use crate::snapshot::SourceId;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb sync --store git:snapshots.git --database myDatabase --object-store data \
@@ -89,9 +91,17 @@ pub struct Sync {
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..=MAX_TIME_MS))]
     received_at: Option<i64>,
 
-    /// How far ahead of that a record's own clock may be; one beyond is set back
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = SKEW_TEXT)]
-    skew: Duration,
+    /// How far ahead of that a record's own clock may be; one beyond is set back [default: the policy's, else 5m]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    skew: Option<Duration>,
+
+    /// TOML file with the rules for conflicts; see nifi-idb policy --help
+    #[arg(long, value_name = "FILE", env = "NIFI_IDB_POLICY", hide_env_values = true)]
+    pub(super) policy: Option<PathBuf>,
+
+    /// What that file says.
+    #[arg(skip)]
+    pub(super) loaded: Option<Arc<Policy>>,
 
     #[command(flatten)]
     pub(super) hash_key: HashKeyArgs,
@@ -132,9 +142,6 @@ pub struct Sync {
 
 /// [`super::stdin::DEFAULT_IDLE`] as a flag's value.
 const IDLE_TEXT: &str = "60s";
-
-/// [`crate::normalize::DEFAULT_SKEW_MS`] as a flag's value.
-const SKEW_TEXT: &str = "5m";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum InputArg {
@@ -204,10 +211,11 @@ impl Sync {
             ..DecodeOptions::default()
         };
         let normalize = NormalizeOptions {
-            skew_ms: i64::try_from(self.skew.as_millis()).unwrap_or(MAX_TIME_MS),
+            skew_ms: self.skew_ms(),
             temp_folder: self.temp_dir.clone(),
             hash_key: self.hash_key.read()?,
             values: value::Options { plain: self.plain_json, big_integers: self.big_integers },
+            policy: self.loaded.clone(),
             ..NormalizeOptions::received_at(self.received_at.unwrap_or_else(now_ms))
         };
         let sync = SyncOptions {
@@ -220,7 +228,7 @@ impl Sync {
             dry_run: self.dry_run,
             pull: self.pull,
             deadline: self.store.deadline_at(start),
-            policy: None,
+            policy: self.loaded.clone(),
         };
         let review = Review {
             rejects: matches!(self.fail_on, Some(FailOn::Rejects | FailOn::Any)),
@@ -228,6 +236,17 @@ impl Sync {
         };
         let bucket = self.store.bucket.clone().unwrap_or_else(|| DEFAULT_BUCKET.to_owned());
         Ok(IntakeOptions { bucket, flow: self.store.flow.clone(), decode, normalize, sync, review, admission: None })
+    }
+}
+
+impl Sync {
+    /// The flag stands over the policy file.
+    fn skew_ms(&self) -> i64 {
+        match (self.skew, self.loaded.as_ref().and_then(|policy| policy.max_skew_ms)) {
+            (Some(skew), _) => i64::try_from(skew.as_millis()).unwrap_or(MAX_TIME_MS),
+            (None, Some(skew)) => skew.min(MAX_TIME_MS),
+            (None, None) => DEFAULT_SKEW_MS,
+        }
     }
 }
 
@@ -242,11 +261,10 @@ fn now_ms() -> i64 {
 mod tests {
     use super::*;
     use crate::cli::stdin::DEFAULT_IDLE;
-    use crate::normalize::DEFAULT_SKEW_MS;
 
     #[test]
     fn shown_defaults_are_the_real_ones() {
         assert_eq!(duration(IDLE_TEXT), Ok(DEFAULT_IDLE));
-        assert_eq!(duration(SKEW_TEXT).map(|skew| skew.as_millis() as i64), Ok(DEFAULT_SKEW_MS));
+        assert_eq!(duration("5m").map(|skew| skew.as_millis() as i64), Ok(DEFAULT_SKEW_MS));
     }
 }

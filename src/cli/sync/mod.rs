@@ -3,6 +3,7 @@
 mod flags;
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 pub(super) use flags::Sync;
@@ -10,6 +11,7 @@ pub(super) use flags::Sync;
 use self::flags::{InputArg, ReportArg};
 use super::input::{RejectsFile, drain_stdin};
 use super::output::stdout;
+use super::policy;
 use super::progress::Progress;
 use super::stdin::{StdinError, StdinReader};
 use crate::exit_status::ExitStatus;
@@ -22,7 +24,7 @@ use crate::store::SnapshotStore;
 
 impl Sync {
     /// Runs the command.
-    pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+    pub(super) fn run(mut self, start: Instant) -> Result<ExitStatus, Failure> {
         let (store, rejects) = self.open(start).inspect_err(|_| drain_stdin())?;
         let mut input = StdinReader::stdin().idle(self.idle);
         if let Some(bytes) = self.expect_bytes {
@@ -47,7 +49,10 @@ impl Sync {
     }
 
     /// Checks everything that can be checked before the first byte is read.
-    fn open(&self, start: Instant) -> Result<(Box<dyn SnapshotStore>, Option<RejectsFile>), Failure> {
+    fn open(&mut self, start: Instant) -> Result<(Box<dyn SnapshotStore>, Option<RejectsFile>), Failure> {
+        if let Some(path) = &self.policy {
+            self.loaded = Some(Arc::new(policy::load(path)?.policy));
+        }
         if self.store.flow.is_some() || self.store.bucket.is_some() {
             self.store.flow_name("any")?;
         }

@@ -1,0 +1,180 @@
+//! Runs the cases of a policy file through the functions that a merge calls, and says what no case reaches.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::detect::{Base, Incoming, Standing};
+use super::trace::{Found, Outcome, Question, Trace, clock_of, trace};
+use crate::normalize::{Claim, DEFAULT_SKEW_MS};
+use crate::policy::{Case, CaseBase, CaseResult, CaseState, ConflictType, FieldRule, Policy, Resolver, StorePolicy};
+use crate::snapshot::{FlowVersion, Line, LineState, Meta};
+
+/// What a case came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// How it was found and decided.
+    pub trace: Trace,
+    /// What was expected and did not come; none: the case is good.
+    pub mismatches: Vec<Mismatch>,
+}
+
+/// Something that was expected and did not come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// `result`, `type` or `rule`.
+    pub what: &'static str,
+    /// What was expected.
+    pub expected: String,
+    /// What came.
+    pub got: String,
+}
+
+/// Runs one case.
+pub fn run_case(policy: &Policy, case: &Case) -> Ran {
+    let trace = trace_case(policy, case);
+    let mut mismatches = Vec::new();
+    let mut compare = |what, expected: Option<String>, got: String| {
+        if let Some(expected) = expected.filter(|expected| *expected != got) {
+            mismatches.push(Mismatch { what, expected, got });
+        }
+    };
+    let expect = &case.expect;
+    compare("result", expect.result.as_ref().map(|result| shown(&Outcome::from(result))), shown(&trace.outcome));
+    compare("type", expect.detection.map(|it| it.name().to_owned()), trace.found.name().to_owned());
+    let rule = trace.resolution.as_ref().map_or_else(|| "none".to_owned(), |it| it.rule.to_string());
+    compare("rule", expect.rule.clone(), rule);
+    Ran { trace, mismatches }
+}
+
+fn trace_case(policy: &Policy, case: &Case) -> Trace {
+    let rules = policy.store(&case.store);
+    let line_state = |state: &CaseState| match state {
+        CaseState::Value(value) => LineState::Put(value.as_slice().into()),
+        CaseState::Deleted => LineState::Delete,
+    };
+    let state = line_state(&case.incoming);
+    let mut clock = clock_of(rules, case.incoming_at, &state);
+    if let Some(received_at) = case.received_at {
+        let latest = received_at.saturating_add(policy.max_skew_ms.unwrap_or(DEFAULT_SKEW_MS));
+        clock = clock.map(|clock| clock.min(latest));
+    }
+    let received_at = case.received_at.unwrap_or_else(|| case.head_at.max(clock.unwrap_or(0)));
+    let incoming = Incoming { state, clock, by: case.incoming_by.parse().ok() };
+    let head = case.head.as_ref().map(|head| Line {
+        key: case.key.clone(),
+        meta: Meta { at: case.head_at, by: case.head_by.parse().ok(), rev: FlowVersion::FIRST },
+        state: line_state(head),
+    });
+    let (claim, base) = match &case.base {
+        CaseBase::Unknown => (Claim::None, Base::Unknown),
+        CaseBase::Absent => (Claim::Absent, Base::Absent),
+        CaseBase::Value(value) => (Claim::Value(value.as_slice().into()), Base::Value(value)),
+    };
+    let head_value = match &case.head {
+        Some(CaseState::Value(value)) => Some(value.as_slice()),
+        _ => None,
+    };
+    let question = Question {
+        store: &case.store,
+        key: &case.key,
+        head: head.as_ref(),
+        head_value,
+        incoming: &incoming,
+        claim: &claim,
+        base,
+        standing: &Standing::default(),
+        received_at,
+    };
+    trace(rules, &question)
+}
+
+impl From<&CaseResult> for Outcome {
+    fn from(result: &CaseResult) -> Self {
+        match result {
+            CaseResult::Value(value) => Self::Value(value.clone()),
+            CaseResult::Deleted => Self::Deleted,
+            CaseResult::Absent => Self::Nothing,
+            CaseResult::Parked => Self::Parked,
+            CaseResult::Failed => Self::Failed,
+        }
+    }
+}
+
+/// An outcome for people: a value as it is.
+pub fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Nothing => "nothing stored".to_owned(),
+        Outcome::Value(value) => String::from_utf8_lossy(value).into_owned(),
+        Outcome::Deleted => "a tombstone".to_owned(),
+        Outcome::Parked => "parked".to_owned(),
+        Outcome::Failed => "the batch refused".to_owned(),
+    }
+}
+
+/// What no case reaches, each list in the order of the policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreached {
+    /// Conditional rules, by their names in logs.
+    pub rules: Vec<Arc<str>>,
+    /// Types of conflict that are looked for.
+    pub types: Vec<ConflictType>,
+    /// Fields and groups, each with its scope: `orders: stock`.
+    pub fields: Vec<String>,
+}
+
+/// Types that no case can come to: they are no matter of one record.
+const NO_CASE: [ConflictType; 3] = [ConflictType::UniqueIndex, ConflictType::SchemaNewer, ConflictType::SchemaOlder];
+
+/// Says what none of these cases reached.
+pub fn unreached(policy: &Policy, ran: &[(&Case, &Ran)]) -> Unreached {
+    let scopes: Vec<&StorePolicy> = std::iter::once(&policy.default).chain(policy.stores.values()).collect();
+    let (mut rules, mut types, mut fields) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for (case, ran) in ran {
+        let Found::Conflict { kind, .. } = ran.trace.found else { continue };
+        types.insert(kind);
+        rules.extend(ran.trace.tried.last().map(|decided| decided.rule.clone()));
+        let store = policy.store(&case.store);
+        for decision in ran.trace.resolution.iter().flat_map(|resolution| &resolution.fields) {
+            let found = store.fields.iter().find(|rule| rule.name == decision.field || reaches(rule, &decision.field));
+            fields.extend(found.map(|rule| field_name(policy, store, rule)));
+        }
+    }
+    let mut left = Unreached::default();
+    for scope in scopes {
+        for rule in scope.rules.iter().filter(|rule| !rules.contains(&rule.name)) {
+            if !left.rules.contains(&rule.name) {
+                left.rules.push(rule.name.clone());
+            }
+        }
+        for rule in &scope.fields {
+            let name = field_name(policy, scope, rule);
+            if !fields.contains(&name) && !left.fields.contains(&name) {
+                left.fields.push(name);
+            }
+        }
+        for conflict in ConflictType::ALL.into_iter().filter(|it| !types.contains(it) && !NO_CASE.contains(it)) {
+            let looked_for = |resolver: &Resolver| *resolver != Resolver::Accept;
+            if scope.resolver(conflict).is_some_and(looked_for) && !left.types.contains(&conflict) {
+                left.types.push(conflict);
+            }
+        }
+    }
+    left.types.sort();
+    left
+}
+
+/// A field of a group that is decided one by one.
+fn reaches(rule: &FieldRule, field: &str) -> bool {
+    rule.paths.iter().any(|path| path.to_string() == field)
+}
+
+/// A rule for fields belongs to the defaults if they have the same.
+fn field_name(policy: &Policy, scope: &StorePolicy, rule: &FieldRule) -> String {
+    let same =
+        |other: &FieldRule| other.name == rule.name && other.paths == rule.paths && other.resolver == rule.resolver;
+    let owner = if policy.default.fields.iter().any(same) { &policy.default.scope } else { &scope.scope };
+    format!("{owner}: {}", rule.name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! What other systems call our resolvers.
+
+use super::conflict_type::ConflictType;
+use super::resolver::ResolverKind;
+
+/// Names that are understood beside the canonical ones. Upper and lower case count: `IGNORE` is GoldenGate's, `ignore` is
+/// EDB Postgres Distributed's, and they mean different things.
+pub const ALIASES: [(&str, ResolverKind); 46] = {
+    use ResolverKind as K;
+    [
+        ("update_if_newer", K::LastWriteWins),
+        ("newer-wins", K::LastWriteWins),
+        ("newer", K::LastWriteWins),
+        ("datetime-later-wins", K::LastWriteWins),
+        ("lww", K::LastWriteWins),
+        ("datetime-earlier-wins", K::FirstWriteWins),
+        ("older-wins", K::FirstWriteWins),
+        ("client-wins", K::IncomingWins),
+        ("theirs", K::IncomingWins),
+        ("source-wins", K::IncomingWins),
+        ("remoteWins", K::IncomingWins),
+        ("subscriber-always-wins", K::IncomingWins),
+        ("OVERWRITE", K::IncomingWins),
+        ("update", K::IncomingWins),
+        ("server-wins", K::HeadWins),
+        ("ours", K::HeadWins),
+        ("dest-wins", K::HeadWins),
+        ("localWins", K::HeadWins),
+        ("publisher-wins", K::HeadWins),
+        ("IGNORE", K::HeadWins),
+        ("merge", K::ThreeWay),
+        ("auto-merge", K::ThreeWay),
+        ("USEDELTA", K::Delta),
+        ("additive", K::Delta),
+        ("USEMAX", K::Max),
+        ("USEMAXEQ", K::Max),
+        ("maximum", K::Max),
+        (PRIORITY_COLUMN, K::Max),
+        ("USEMIN", K::Min),
+        ("USEMINEQ", K::Min),
+        ("minimum", K::Min),
+        ("union", K::SetUnion),
+        ("first", K::Immutable),
+        ("insert_or_skip", K::Skip),
+        ("ignore", K::Skip),
+        ("error", K::Fail),
+        ("insert_or_error", K::Fail),
+        ("DISCARD", K::Fail),
+        ("manual", K::Park),
+        ("fallback", K::Park),
+        // The same words with the other separator.
+        ("newer_wins", K::LastWriteWins),
+        ("older_wins", K::FirstWriteWins),
+        ("client_wins", K::IncomingWins),
+        ("source_wins", K::IncomingWins),
+        ("server_wins", K::HeadWins),
+        ("dest_wins", K::HeadWins),
+    ]
+};
+
+/// SQL Server's: `max`, and it needs `by`.
+pub(super) const PRIORITY_COLUMN: &str = "priority-column";
+
+/// Understood in the types of deletes: the side that updates.
+pub(super) const UPDATE_WINS: &str = "update-wins";
+
+/// Understood in the types of deletes: the side that deletes.
+pub(super) const DELETE_WINS: &str = "delete-wins";
+
+/// The resolver of this name, canonical or not.
+pub fn resolver_kind(name: &str) -> Option<ResolverKind> {
+    let alias = || ALIASES.into_iter().find(|(alias, _)| *alias == name).map(|(_, kind)| kind);
+    ResolverKind::from_name(name).or_else(alias)
+}
+
+/// The resolver that `update-wins` and `delete-wins` are for a type; `None` for another name, or another type.
+pub(super) fn delete_alias(name: &str, conflict: ConflictType) -> Option<ResolverKind> {
+    use ConflictType as T;
+    let updates_win = match name {
+        UPDATE_WINS => true,
+        DELETE_WINS => false,
+        _ => return None,
+    };
+    let head_updates = match conflict {
+        T::UpdateDelete => true,
+        T::DeleteUpdate | T::UpdateRecentlyDeleted => false,
+        _ => return None,
+    };
+    Some(if updates_win == head_updates { ResolverKind::HeadWins } else { ResolverKind::IncomingWins })
+}
+
+/// Our type of conflict for what other systems call theirs: only to say what would be right.
+pub(super) fn foreign_type(name: &str) -> Option<ConflictType> {
+    use ConflictType as T;
+    Some(match name.to_ascii_lowercase().replace('-', "_").as_str() {
+        "insert_exists" | "insertrowexists" | "insert_conflict" => T::InsertInsert,
+        "update_differing" | "update_origin_change" | "updaterowexists" | "update_conflict" => T::UpdateUpdate,
+        "delete_recently_updated" | "deleterowexists" | "update_vs_delete" => T::UpdateDelete,
+        "delete_vs_update" => T::DeleteUpdate,
+        "updaterowmissing" => T::UpdateMissing,
+        "deleterowmissing" => T::DeleteMissing,
+        "multiple_unique_conflicts" | "update_pkey_exists" => T::UniqueIndex,
+        "schema_newer_than_us" | "target_column_missing" => T::SchemaNewer,
+        "source_column_missing" => T::SchemaOlder,
+        _ => return None,
+    })
+}
+
+/// What other systems call a way to find a conflict, and how ours is written.
+pub(super) fn foreign_detect(name: &str) -> Option<&'static str> {
+    Some(match name.to_ascii_lowercase().replace('_', "-").as_str() {
+        "hlc" => "\"clock\"",
+        "use-changed-data" | "changed-data" | "column" => "\"changed-fields\"",
+        "row" | "use-old-data" | "old-data" => "\"base-revision\"",
+        "use-version" | "version" => r#"{ use = "version-field", field = "version" }"#,
+        "use-timestamp" | "timestamp" => r#"{ use = "timestamp-field", field = "updatedAt" }"#,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page and the code name the same.
+    #[test]
+    fn the_page_names_every_alias() {
+        let page = include_str!("POLICY.md");
+        for kind in ResolverKind::ALL {
+            let line = page.lines().find(|line| {
+                let first = line.split('|').nth(1).unwrap_or_default();
+                first.contains(&format!("`{}`", kind.name())) && line.matches('|').count() == 4
+            });
+            let line = line.unwrap_or_else(|| panic!("the page does not name {}", kind.name()));
+            for (alias, _) in ALIASES.iter().filter(|(_, of)| *of == kind) {
+                let hyphens = alias.replace('_', "-");
+                assert!(
+                    line.contains(&format!("`{alias}`")) || line.contains(&format!("`{hyphens}`")),
+                    "{alias} is not on the page"
+                );
+            }
+            let named = line.split('|').nth(3).unwrap_or_default().split('`').skip(1).step_by(2);
+            for name in named.filter(|name| !["max", "min", "by"].contains(name)) {
+                assert_eq!(resolver_kind(name).map(|it| it.kind_or(kind)), Some(kind), "{name} is on the page");
+            }
+        }
+    }
+
+    impl ResolverKind {
+        /// `max` and `min` share a line of the page.
+        fn kind_or(self, line: Self) -> Self {
+            if matches!(self, Self::Max | Self::Min) && matches!(line, Self::Max | Self::Min) { line } else { self }
+        }
+    }
+
+    #[test]
+    fn no_alias_hides_a_name_or_another_alias() {
+        for (place, (alias, _)) in ALIASES.iter().enumerate() {
+            assert!(ResolverKind::from_name(alias).is_none(), "{alias}");
+            assert!(ALIASES[..place].iter().all(|(other, _)| other != alias), "{alias}");
+        }
+    }
+
+    #[test]
+    fn the_side_that_updates_or_deletes() {
+        use ConflictType as T;
+        let kind = |name, conflict| delete_alias(name, conflict);
+        assert_eq!(kind(UPDATE_WINS, T::UpdateDelete), Some(ResolverKind::HeadWins));
+        assert_eq!(kind(DELETE_WINS, T::UpdateDelete), Some(ResolverKind::IncomingWins));
+        assert_eq!(kind(UPDATE_WINS, T::DeleteUpdate), Some(ResolverKind::IncomingWins));
+        assert_eq!(kind(DELETE_WINS, T::UpdateRecentlyDeleted), Some(ResolverKind::HeadWins));
+        assert_eq!(kind(DELETE_WINS, T::UpdateMissing), None);
+        assert_eq!(kind("max", T::UpdateDelete), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! No field may have two resolvers.
+
+use crate::policy::file::scope::{SaidField, Scope};
+use crate::policy::file::{Fault, Span};
+use crate::policy::path::FieldPath;
+
+/// One path of the scope.
+struct Named<'a> {
+    path: &'a FieldPath,
+    place: &'a Span,
+    field: &'a SaidField,
+}
+
+fn each(field: &SaidField) -> impl Iterator<Item = Named<'_>> {
+    field.rule.paths.iter().zip(&field.places).map(move |(path, place)| Named { path, place, field })
+}
+
+/// Finds fields that are named twice, alone or in a group, or that are inside each other.
+pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
+    let mut named: Vec<_> = scope.fields.iter().flat_map(each).collect();
+    // What is inside of a path comes behind it.
+    named.sort_by(|a, b| a.path.steps().cmp(b.path.steps()).then(a.place.start.cmp(&b.place.start)));
+    let mut outer: Option<&Named<'_>> = None;
+    for one in &named {
+        match outer {
+            Some(outer) if one.path.is_within(outer.path) => faults.push(overlap(outer, one)),
+            _ => outer = Some(one),
+        }
+    }
+    group_names(scope, faults);
+}
+
+/// The fault is told at what stands further down in the file.
+fn overlap(outer: &Named<'_>, inner: &Named<'_>) -> Fault {
+    let (first, second) = if outer.place.start < inner.place.start { (outer, inner) } else { (inner, outer) };
+    let has = |named: &Named<'_>| match named.field.is_group {
+        true => format!("is in the group {:?}", named.field.rule.name),
+        false => "has a resolver".to_owned(),
+    };
+    let (path, other) = (second.path, first.path);
+    if outer.path.steps() == inner.path.steps() {
+        let message = format!("the field \"{path}\" {} already", has(first));
+        return Fault::new(second.place.clone(), message).help("one of them decides: leave the other out");
+    }
+    let relation = if std::ptr::eq(second, inner) { "is inside" } else { "holds" };
+    let message = format!("the field \"{path}\" {relation} \"{other}\", which {} already", has(first));
+    Fault::new(second.place.clone(), message).help("name either the whole field, or each of its members")
+}
+
+fn group_names(scope: &Scope, faults: &mut Vec<Fault>) {
+    let groups: Vec<_> = scope.fields.iter().filter(|field| field.is_group).collect();
+    for (number, group) in groups.iter().enumerate() {
+        if groups.iter().take(number).any(|other| other.rule.name == group.rule.name) {
+            let place = group.places.first().cloned().unwrap_or_default();
+            let message = format!("there is a group {:?} already", group.rule.name);
+            faults.push(Fault::new(place, message).help("logs name groups by their names: give it another one"));
+        }
+    }
+}

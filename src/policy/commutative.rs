@@ -1,0 +1,217 @@
+//! Whether the order in which batches arrive can change the result.
+//!
+//! It cannot if the state of a record only ever grows in some order that knows nothing of arrival: the later clock, the
+//! greater value, the larger set. Each reason below is a way in which a scope leaves that. What is promised counts on
+//! two things that no file can say: every change has a clock, from its source or at `clock`, and each resolver can decide
+//! about the values that come.
+
+use std::sync::Arc;
+
+use super::conflict_type::ConflictType;
+use super::path::FieldPath;
+use super::resolver::{Resolver, ResolverKind};
+use super::rules::{FieldRule, StorePolicy, Unresolved};
+
+/// What part of a scope a reason is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What decides a type.
+    Type(ConflictType),
+    /// A rule, by its place in the scope.
+    Rule(usize),
+    /// A field or group, by its place in the scope.
+    Field(usize),
+    /// What happens when nothing else decides.
+    Unresolved,
+}
+
+/// Why the order of arrival can change the result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What part of the scope it is about.
+    pub part: Part,
+    /// In one sentence, without its end.
+    pub why: String,
+}
+
+/// All reasons why a scope's result can depend on the order of arrival; none: it cannot.
+pub fn why_not_commutative(policy: &StorePolicy) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut add = |part, why: String| reasons.push(Reason { part, why });
+    for (number, rule) in policy.rules.iter().enumerate() {
+        add(Part::Rule(number), format!("the rule {:?} sees as head whatever came first", rule.name));
+    }
+    let by_clock = records(policy, &mut add);
+    for (number, field) in policy.fields.iter().enumerate() {
+        if let Some(why) = field_reason(field, policy, by_clock.as_ref()) {
+            add(Part::Field(number), why);
+        }
+    }
+    deletes(policy, by_clock.as_ref(), &mut add);
+    others(policy, by_clock.as_ref(), &mut add);
+    reasons
+}
+
+/// The clock's resolver that decides whole records, if one does.
+fn records(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) -> Option<ResolverKind> {
+    let [insert, update] = [ConflictType::InsertInsert, ConflictType::UpdateUpdate];
+    let kind = |conflict| policy.resolver(conflict).map(Resolver::kind);
+    if kind(insert) == kind(update) {
+        return record(kind(update), "records", update, policy, add);
+    }
+    let first = record(kind(insert), insert.name(), insert, policy, add);
+    let second = record(kind(update), update.name(), update, policy, add);
+    if first.is_some() && second.is_some() {
+        let why = "insert-insert and update-update are decided differently, and which of them it is depends on what came first";
+        add(Part::Type(update), why.to_owned());
+    }
+    None
+}
+
+fn record(
+    kind: Option<ResolverKind>,
+    what: &str,
+    conflict: ConflictType,
+    policy: &StorePolicy,
+    add: &mut impl FnMut(Part, String),
+) -> Option<ResolverKind> {
+    let reason = match kind {
+        Some(ResolverKind::LastWriteWins) => return kind,
+        Some(ResolverKind::FirstWriteWins) if policy.fields.is_empty() => return kind,
+        Some(ResolverKind::FirstWriteWins) => {
+            "first-write-wins needs the earliest clock, and a record with resolved fields has the latest".to_owned()
+        }
+        Some(found) => format!("{} decides {what}: {}", found.name(), why(found)),
+        None => format!("{what} is not looked for: what arrives last stands"),
+    };
+    add(Part::Type(conflict), reason);
+    None
+}
+
+/// Why a resolver depends on the order of arrival.
+fn why(kind: ResolverKind) -> &'static str {
+    match kind {
+        ResolverKind::IncomingWins => "what arrives last stands",
+        ResolverKind::HeadWins | ResolverKind::Immutable => "what arrives first stands",
+        ResolverKind::FirstWriteWins => "only the record's latest clock is kept, not the field's earliest",
+        ResolverKind::ThreeWay => "it goes by the base, which is what had arrived before the change was made",
+        ResolverKind::Cel => "nothing says that its value is the same with the sides the other way round",
+        ResolverKind::Skip => "what arrives second is left out",
+        ResolverKind::Park => "what arrives second waits",
+        ResolverKind::Fail => "what arrives second is refused",
+        ResolverKind::Accept => "whatever arrives is taken as it is",
+        ResolverKind::Delta
+        | ResolverKind::Max
+        | ResolverKind::Min
+        | ResolverKind::SetUnion
+        | ResolverKind::AppendUnique
+        | ResolverKind::Order => "it is a rule for fields: members that it does not know are not resolved",
+        ResolverKind::LastWriteWins => "",
+    }
+}
+
+fn field_reason(field: &FieldRule, policy: &StorePolicy, by_clock: Option<&ResolverKind>) -> Option<String> {
+    let name: &Arc<str> = &field.name;
+    match &field.resolver {
+        Resolver::Delta | Resolver::SetUnion | Resolver::Order(_) => None,
+        Resolver::Max { by: None } | Resolver::Min { by: None } => None,
+        Resolver::Max { by: Some(by) } => by_reason(field, by, policy, ResolverKind::Max),
+        Resolver::Min { by: Some(by) } => by_reason(field, by, policy, ResolverKind::Min),
+        Resolver::AppendUnique { order_by: Some(_), .. } => None,
+        Resolver::AppendUnique { order_by: None, .. } => {
+            Some(format!("append-unique without order-by keeps {name:?} in the order of arrival"))
+        }
+        Resolver::LastWriteWins if by_clock == Some(&ResolverKind::LastWriteWins) => None,
+        Resolver::LastWriteWins => Some(format!("last-write-wins decides {name:?}, but not the rest of the record")),
+        other => Some(format!("{} decides {name:?}: {}", other.kind().name(), why(other.kind()))),
+    }
+}
+
+/// A side is taken by a member: that member itself must be what was compared, in the result too.
+fn by_reason(field: &FieldRule, by: &FieldPath, policy: &StorePolicy, kind: ResolverKind) -> Option<String> {
+    let in_group = field.paths.iter().any(|path| by.is_within(path));
+    let follows = policy.fields.iter().any(|other| {
+        let same = other.resolver.kind() == kind
+            && matches!(other.resolver, Resolver::Max { by: None } | Resolver::Min { by: None });
+        same && other.paths.iter().any(|path| path.steps() == by.steps())
+    });
+    if in_group || follows {
+        return None;
+    }
+    let name = kind.name();
+    Some(format!(
+        "{:?} goes by \"{by}\", which is resolved otherwise: put it into the group, or give it {name:?}",
+        field.name
+    ))
+}
+
+/// Between a deletion and a value there must be one answer, whichever comes first.
+fn deletes(policy: &StorePolicy, by_clock: Option<&ResolverKind>, add: &mut impl FnMut(Part, String)) {
+    use ConflictType as T;
+    let types = [T::UpdateDelete, T::DeleteUpdate, T::UpdateRecentlyDeleted];
+    let found = types.map(|conflict| policy.resolver(conflict).map(Resolver::kind));
+    let side = |head: bool| if head { Some(ResolverKind::HeadWins) } else { Some(ResolverKind::IncomingWins) };
+    // update-delete: head updates; the two others: head deletes.
+    let updates_win = [side(true), side(false), side(false)];
+    let deletes_win = [side(false), side(true), side(true)];
+    if found == updates_win || found == deletes_win {
+        return;
+    }
+    let clocks = found.iter().all(|kind| kind.is_some() && kind.as_ref() == by_clock);
+    if clocks && policy.fields.is_empty() {
+        return;
+    }
+    let why = if clocks {
+        "a clock decides between a deletion and the record, but not between the fields: a deletion in between takes \
+         away what an earlier field would have had"
+    } else {
+        "deletions are decided differently when they come first"
+    };
+    let why = format!("{why}; let deletions win in all three types (delete-wins), or updates (update-wins)");
+    add(Part::Type(T::UpdateDelete), why);
+}
+
+/// All the rest.
+fn others(policy: &StorePolicy, by_clock: Option<&ResolverKind>, add: &mut impl FnMut(Part, String)) {
+    use ConflictType as T;
+    let kind = |conflict| policy.resolver(conflict).map(Resolver::kind);
+    let wanted = by_clock.copied().unwrap_or(ResolverKind::LastWriteWins);
+    if let Some(found) = kind(T::OutOfOrder).filter(|found| *found != wanted) {
+        let why = format!(
+            "{} decides what a source itself sends in the wrong order: {} would not",
+            found.name(),
+            wanted.name()
+        );
+        add(Part::Type(T::OutOfOrder), why);
+    }
+    for conflict in [T::UpdateMissing, T::DeleteMissing] {
+        if let Some(found) = kind(conflict).filter(|found| *found != ResolverKind::IncomingWins) {
+            let why = format!(
+                "{} decides {}: {}",
+                found.name(),
+                conflict.name(),
+                "a change that overtakes the insert is not stored"
+            );
+            add(Part::Type(conflict), why);
+        }
+    }
+    for conflict in [T::UniqueIndex, T::SchemaNewer, T::SchemaOlder] {
+        if let Some(found) = kind(conflict).filter(|found| *found != ResolverKind::Accept) {
+            let why = format!(
+                "{} decides {}: which batch meets the other depends on what came first",
+                found.name(),
+                conflict.name()
+            );
+            add(Part::Type(conflict), why);
+        }
+    }
+    let unresolved = match policy.unresolved {
+        Unresolved::HeadWins => "on-unresolved lets head win: what arrives first stands",
+        Unresolved::IncomingWins => "on-unresolved lets incoming win: what arrives last stands",
+        Unresolved::Park | Unresolved::LastWriteWins | Unresolved::Fail => return,
+    };
+    add(Part::Unresolved, unresolved.to_owned());
+}
+
+#[cfg(test)]
+mod tests;

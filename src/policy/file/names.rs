@@ -1,0 +1,48 @@
+//! The members that each table of the file may have. The reader, the JSON Schema and the page are held to them by tests.
+
+pub(crate) const TOP: &[&str] = &["version", "defaults", "stores", "tombstones", "clock", "tests"];
+pub(crate) const TOMBSTONES: &[&str] = &["keep", "longest-offline"];
+pub(crate) const CLOCK: &[&str] = &["max-skew"];
+pub(crate) const SCOPE: &[&str] =
+    &["detect", "resolve", "types", "fields", "groups", "rules", "on-unresolved", "clock", "commutative", "privacy"];
+pub(crate) const DETECT: &[&str] = &["use", "field"];
+pub(crate) const GROUP: &[&str] = &["name", "fields", "resolve"];
+pub(crate) const RULE: &[&str] = &["name", "types", "when", "then"];
+pub(crate) const PRIVACY: &[&str] = &["exclude", "redact", "hash"];
+pub(crate) const ARRAYS: &[&str] = &["key"];
+pub(crate) const CASE: &[&str] = &[
+    "name",
+    "store",
+    "key",
+    "base",
+    "head",
+    "incoming",
+    "expect",
+    "base-json",
+    "head-json",
+    "incoming-json",
+    "expect-json",
+    "base-absent",
+    "head-deleted",
+    "incoming-deleted",
+    "expect-deleted",
+    "expect-absent",
+    "head-at",
+    "incoming-at",
+    "received-at",
+    "head-by",
+    "incoming-by",
+    "expect-parked",
+    "expect-failed",
+    "type",
+    "rule",
+];
+
+/// Ways to find a conflict.
+pub(crate) const DETECTS: &[&str] = &["base-revision", "changed-fields", "clock", "version-field", "timestamp-field"];
+
+/// What three-way does with arrays, by name.
+pub(crate) const ARRAYS_NAMES: &[&str] = &["whole", "set", "append"];
+
+/// What happens when nothing else decides.
+pub(crate) const UNRESOLVED: &[&str] = &["park", "head-wins", "incoming-wins", "last-write-wins", "fail"];

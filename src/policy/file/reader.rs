@@ -1,0 +1,197 @@
+//! Takes values out of parsed TOML, and collects what is wrong with them.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{Fault, Span};
+use super::similar::{listed, similar};
+use super::string::inside;
+use crate::policy::duration::duration_ms;
+use crate::policy::path::FieldPath;
+
+/// A value and its place.
+pub(super) type Value<'a> = Spanned<DeValue<'a>>;
+
+/// A table.
+pub(super) type Table<'a> = DeTable<'a>;
+
+/// A value that the file says, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Said<T> {
+    /// It.
+    pub(crate) value: T,
+    /// Where.
+    pub(crate) place: Span,
+}
+
+impl<T> Said<T> {
+    /// `value`, as `place` says it.
+    pub(super) fn of(value: T, place: &Value<'_>) -> Self {
+        Self { value, place: place.span() }
+    }
+}
+
+/// The file's text, and what was found wrong so far.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) faults: Vec<Fault>,
+    pub(super) notes: Vec<Fault>,
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Notes a fault.
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// A value that is not what it should be.
+    fn not(&mut self, value: &Value<'_>, what: &str, expected: &str) {
+        let found = kind(value.get_ref());
+        self.fault(Fault::new(value.span(), format!("{what} must be {expected}, and is {found}")));
+    }
+
+    /// Finds members that a table does not have.
+    pub(super) fn known(&mut self, table: &Table<'_>, names: &[&str], what: &str) {
+        for key in table.keys().filter(|key| !names.contains(&key.get_ref().as_ref())) {
+            let help = match similar(key.get_ref(), names.iter().copied()) {
+                Some(near) => format!("write {near}"),
+                None => format!("{what} has {}", names.join(", ")),
+            };
+            let message = format!("unknown member {:?} of {what}", key.get_ref());
+            self.fault(Fault::new(key.span(), message).help(help));
+        }
+    }
+
+    /// A word of a list.
+    pub(super) fn word(&mut self, word: &str, place: Span, known: &[&'static str], what: &str) -> Option<&'static str> {
+        let found = known.iter().find(|it| **it == word).copied();
+        if found.is_none() {
+            let help = match similar(word, known.iter().copied()) {
+                Some(near) => format!("write {near:?}"),
+                None => format!("there are {}", listed(known.iter().copied())),
+            };
+            self.fault(Fault::new(place, format!("unknown {what} {word:?}")).help(help));
+        }
+        found
+    }
+
+    pub(super) fn table<'t>(&mut self, value: &'t Value<'a>, what: &str) -> Option<&'t Table<'a>> {
+        match value.get_ref() {
+            DeValue::Table(table) => Some(table),
+            _ => {
+                self.not(value, what, "a table");
+                None
+            }
+        }
+    }
+
+    pub(super) fn array<'t>(&mut self, value: &'t Value<'a>, what: &str) -> Option<&'t [Value<'a>]> {
+        match value.get_ref() {
+            DeValue::Array(array) => Some(array),
+            _ => {
+                self.not(value, what, "an array");
+                None
+            }
+        }
+    }
+
+    /// An array of tables: `[[name]]`.
+    pub(super) fn tables<'t>(&mut self, value: &'t Value<'a>, what: &str) -> Vec<(&'t Table<'a>, Span)> {
+        if let DeValue::Table(_) = value.get_ref() {
+            let message = format!("{what} must be an array of tables, and is one table");
+            self.fault(Fault::new(value.span(), message).help(format!("write [[{what}]] with two brackets")));
+            return Vec::new();
+        }
+        let items = self.array(value, what).unwrap_or_default();
+        let one = |item: &'t Value<'a>| self.table(item, what).map(|table| (table, item.span()));
+        items.iter().filter_map(one).collect()
+    }
+
+    pub(super) fn string<'t>(&mut self, value: &'t Value<'a>, what: &str) -> Option<&'t str> {
+        match value.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => {
+                self.not(value, what, "a string");
+                None
+            }
+        }
+    }
+
+    pub(super) fn boolean(&mut self, value: &Value<'a>, what: &str) -> Option<bool> {
+        match value.get_ref() {
+            DeValue::Boolean(value) => Some(*value),
+            _ => {
+                self.not(value, what, "true or false");
+                None
+            }
+        }
+    }
+
+    /// A member that says `true` or is left out.
+    pub(super) fn flag(&mut self, table: &Table<'a>, name: &str) -> bool {
+        let Some(value) = table.get(name) else { return false };
+        let said = self.boolean(value, name);
+        if said == Some(false) {
+            self.fault(Fault::new(value.span(), format!("{name} is true or left out")));
+        }
+        said == Some(true)
+    }
+
+    /// A path of the text at `place`; `elements`: it may hold `[]`.
+    pub(super) fn path_of(&mut self, text: &str, place: Span, elements: bool) -> Option<FieldPath> {
+        match FieldPath::parse(text) {
+            Ok(path) if path.has_elements() && !elements => {
+                let at = text.find("[]").unwrap_or_default();
+                let place = inside(self.text, &place, at, at + "[]".len());
+                let help = "name the array itself; [] stands in privacy only";
+                self.fault(Fault::new(place, format!("{text:?} names elements of an array")).help(help));
+                None
+            }
+            Ok(path) => Some(path),
+            Err(error) => {
+                let place = inside(self.text, &place, error.offset, error.offset + 1);
+                let help = r#"member names joined by a dot, such as address.city; others in quotes: "\"a.b\".c""#;
+                self.fault(Fault::new(place, format!("{text:?} is no path: {}", error.what)).help(help));
+                None
+            }
+        }
+    }
+
+    pub(super) fn path(&mut self, value: &Value<'a>, what: &str) -> Option<FieldPath> {
+        let text = self.string(value, what)?;
+        self.path_of(text, value.span(), false)
+    }
+
+    /// A duration, in milliseconds.
+    pub(super) fn duration(&mut self, value: &Value<'a>, what: &str) -> Option<i64> {
+        let text = self.string(value, what)?;
+        let read = duration_ms(text).and_then(|value| i64::try_from(value).ok());
+        if read.is_none() {
+            let help = "write a number with ms, s, m, h or d, such as \"90d\"";
+            self.fault(Fault::new(value.span(), format!("{what} is no duration: {text:?}")).help(help));
+        }
+        read
+    }
+
+    /// What a list may be long: the rest is not read.
+    pub(super) fn limit(&mut self, place: &Span, count: usize, most: usize, what: &str) -> bool {
+        if count > most {
+            let message = format!("{count} {what} are too many: there may be {most}");
+            self.fault(Fault::new(place.clone(), message));
+        }
+        count <= most
+    }
+}

@@ -1,0 +1,206 @@
+//! TOML values as values of IndexedDB, in canonical form.
+
+use toml::de::{DeInteger, DeValue};
+use toml::value::{Datetime, Offset};
+
+use super::fault::Fault;
+use super::reader::{Reader, Value};
+use super::string::inside;
+use crate::indexeddb::value::{Canonicalizer, Options};
+
+impl<'a> Reader<'a> {
+    /// The canonical form of a TOML value. Tags are understood: `{ "~bigint" = "5" }`.
+    pub(super) fn canonical(&mut self, value: &Value<'a>) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let before = self.faults.len();
+        self.json(value, &mut text);
+        if self.faults.len() > before {
+            return None;
+        }
+        match canonical(&text) {
+            Ok(canonical) => Some(canonical),
+            Err((what, _)) => {
+                self.fault(Fault::new(value.span(), format!("this is no value of IndexedDB: {what}")));
+                None
+            }
+        }
+    }
+
+    /// The canonical form of a value that is given as text.
+    pub(super) fn canonical_text(&mut self, value: &Value<'a>, what: &str) -> Option<Vec<u8>> {
+        let text = self.string(value, what)?;
+        match canonical(text.as_bytes()) {
+            Ok(canonical) => Some(canonical),
+            Err((reason, offset)) => {
+                let place = inside(self.text, &value.span(), offset, offset + 1);
+                self.fault(Fault::new(place, format!("{what} is no value of IndexedDB: {reason}")));
+                None
+            }
+        }
+    }
+
+    fn json(&mut self, value: &Value<'a>, out: &mut Vec<u8>) {
+        match value.get_ref() {
+            DeValue::String(text) => push_string(text, out),
+            DeValue::Boolean(value) => out.extend_from_slice(value.to_string().as_bytes()),
+            DeValue::Integer(number) => match integer(number) {
+                Some(number) => out.extend_from_slice(number.to_string().as_bytes()),
+                None => {
+                    let help = format!("write it as a BigInt: {{ \"~bigint\" = \"{}\" }}", number.as_str());
+                    let message = "a number of JavaScript does not hold this integer";
+                    self.fault(Fault::new(value.span(), message).help(help));
+                }
+            },
+            DeValue::Float(number) => {
+                let (text, read) = (number.as_str(), number.as_str().parse::<f64>());
+                // What is written as infinite is meant; what only rounds to it is not.
+                match read.ok().filter(|read| !read.is_infinite() || text.ends_with("inf")) {
+                    Some(number) => push_float(number, out),
+                    None => self.fault(Fault::new(value.span(), "a number of JavaScript does not hold this")),
+                }
+            }
+            DeValue::Datetime(date) => match date_ms(date) {
+                Some(ms) => out.extend_from_slice(format!("{{\"~date\":{ms}}}").as_bytes()),
+                None => {
+                    let help = "a Date is a moment: write date, time and offset, such as 2026-01-31T09:00:00Z";
+                    self.fault(Fault::new(value.span(), "this is no moment in time").help(help));
+                }
+            },
+            DeValue::Array(items) => {
+                out.push(b'[');
+                for (number, item) in items.iter().enumerate() {
+                    if number > 0 {
+                        out.push(b',');
+                    }
+                    self.json(item, out);
+                }
+                out.push(b']');
+            }
+            DeValue::Table(members) => {
+                out.push(b'{');
+                for (number, (name, member)) in members.iter().enumerate() {
+                    if number > 0 {
+                        out.push(b',');
+                    }
+                    push_string(name.get_ref(), out);
+                    out.push(b':');
+                    self.json(member, out);
+                }
+                out.push(b'}');
+            }
+        }
+    }
+
+    /// A clock: milliseconds since 1970, or a date and time.
+    pub(super) fn clock(&mut self, value: &Value<'a>, what: &str) -> Option<i64> {
+        let read = match value.get_ref() {
+            DeValue::Integer(number) => integer(number),
+            DeValue::Datetime(date) => date_ms(date),
+            _ => None,
+        };
+        let read = read.filter(|ms| (0..=MAX_CLOCK_MS).contains(ms));
+        if read.is_none() {
+            let help = "write milliseconds since 1970, or a date and time such as 2026-01-31T09:00:00Z";
+            self.fault(Fault::new(value.span(), format!("{what} is no clock")).help(help));
+        }
+        read
+    }
+}
+
+/// The last moment that a Date can hold.
+const MAX_CLOCK_MS: i64 = crate::indexeddb::value::MAX_DATE_MS as i64;
+
+/// The canonical form of a value, or what is wrong and at which byte.
+fn canonical(text: &[u8]) -> Result<Vec<u8>, (String, usize)> {
+    let mut out = Vec::new();
+    let read = Canonicalizer::new(Options::default()).value(text, &mut out);
+    read.map_err(|error| (error.reason.to_string(), error.offset))?;
+    Ok(out)
+}
+
+/// An integer that a double holds.
+fn integer(number: &DeInteger<'_>) -> Option<i64> {
+    let number = i64::from_str_radix(number.as_str(), number.radix()).ok()?;
+    (number.unsigned_abs() <= 1 << 53).then_some(number)
+}
+
+fn push_string(text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+}
+
+fn push_float(number: f64, out: &mut Vec<u8>) {
+    let text = match number {
+        _ if number.is_nan() => r#"{"~number":"NaN"}"#.to_owned(),
+        f64::INFINITY => r#"{"~number":"Infinity"}"#.to_owned(),
+        f64::NEG_INFINITY => r#"{"~number":"-Infinity"}"#.to_owned(),
+        _ => serde_json::Value::from(number).to_string(),
+    };
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Milliseconds since 1970; `None` if something of the moment is missing.
+fn date_ms(date: &Datetime) -> Option<i64> {
+    let (day, time) = (date.date?, date.time?);
+    let offset = match date.offset? {
+        Offset::Z => 0,
+        Offset::Custom { minutes } => i64::from(minutes),
+    };
+    let seconds = i64::from(time.hour) * 3_600 + i64::from(time.minute) * 60 + i64::from(time.second.unwrap_or(0));
+    let millis = i64::from(time.nanosecond.unwrap_or(0) / 1_000_000);
+    let days = days_since_1970(i64::from(day.year), i64::from(day.month), i64::from(day.day));
+    Some((days * 86_400 + seconds - offset * 60) * 1_000 + millis)
+}
+
+/// Days from 1970-01-01 in the Gregorian calendar: years are counted from March, so that the leap day is the last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use toml::de::DeTable;
+
+    use super::*;
+
+    fn read(toml: &str) -> Result<String, String> {
+        let text = format!("v = {toml}");
+        let table = DeTable::parse(&text).map_err(|error| error.to_string())?;
+        let mut reader = Reader { text: &text, faults: Vec::new(), notes: Vec::new() };
+        let value = reader.canonical(table.get_ref().get("v").unwrap());
+        match reader.faults.first() {
+            None => Ok(String::from_utf8(value.unwrap()).unwrap()),
+            Some(fault) => Err(fault.message.clone()),
+        }
+    }
+
+    #[test]
+    fn toml_values_are_values_of_indexeddb() {
+        for (toml, canonical) in [
+            ("1", "1"),
+            ("0x10", "16"),
+            ("-1_000", "-1000"),
+            ("1.50", "1.5"),
+            ("1e400", ""),
+            ("-0.0", r#"{"~number":"-0"}"#),
+            ("nan", r#"{"~number":"NaN"}"#),
+            ("-inf", r#"{"~number":"-Infinity"}"#),
+            ("true", "true"),
+            ("\"é\"", r#""\u00e9""#),
+            ("1970-01-01T00:00:01.5Z", r#"{"~date":1500}"#),
+            ("2026-02-28T23:30:00-01:30", r#"{"~date":1772326800000}"#),
+            ("2000-02-29T00:00:00Z", r#"{"~date":951782400000}"#),
+            ("[1, { b = 2, a = [] }]", r#"[1,{"a":[],"b":2}]"#),
+            (r#"{ "~bigint" = "5" }"#, r#"{"~bigint":"5"}"#),
+        ] {
+            let read = read(toml);
+            assert!(read.as_deref() == Ok(canonical) || (canonical.is_empty() && read.is_err()), "{toml}: {read:?}");
+        }
+        for wrong in ["9007199254740993", "2026-01-01", "12:00:00", r#"{ "~nix" = 1 }"#] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

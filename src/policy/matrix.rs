@@ -1,0 +1,50 @@
+//! The printed matrix: which resolver may decide which type of conflict.
+
+use super::conflict_type::ConflictType;
+use super::resolver::ResolverKind;
+
+/// The matrix as a table in Markdown, a line a resolver, a column a type and one for single fields.
+pub fn matrix() -> String {
+    let types = ConflictType::ALL.map(ConflictType::name);
+    let mut out = format!("| | {} | one field |\n", types.join(" | "));
+    out += &format!("| --- |{}\n", " --- |".repeat(types.len() + 1));
+    for kind in ResolverKind::ALL {
+        let cell = |serves: bool| if serves { " yes |" } else { " |" };
+        let cells: String = ConflictType::ALL.into_iter().map(|conflict| cell(kind.serves(conflict))).collect();
+        out += &format!("| `{}` |{cells}{}\n", kind.name(), cell(kind.serves_fields()));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: &str = "<!-- matrix -->\n\n";
+    const END: &str = "\n<!-- end of matrix -->";
+
+    /// With `UPDATE_MATRIX=1` in the environment it writes the page anew.
+    #[test]
+    fn the_page_has_the_matrix() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/policy/POLICY.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let from = page.find(START).unwrap() + START.len();
+        let to = page.find(END).unwrap();
+        if std::env::var_os("UPDATE_MATRIX").is_some() {
+            std::fs::write(path, format!("{}{}{}", &page[..from], matrix(), &page[to..])).unwrap();
+            return;
+        }
+        assert!(
+            page[from..to] == matrix(),
+            "the matrix in POLICY.md is not the code's: UPDATE_MATRIX=1 cargo test --lib policy::matrix writes it"
+        );
+    }
+
+    #[test]
+    fn every_type_can_be_decided_or_parked() {
+        for conflict in ConflictType::ALL {
+            assert!(ResolverKind::Park.serves(conflict) && ResolverKind::Fail.serves(conflict), "{conflict:?}");
+        }
+        assert_eq!(matrix().lines().count(), 2 + ResolverKind::ALL.len());
+    }
+}
