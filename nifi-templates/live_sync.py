@@ -24,6 +24,7 @@ def definition():
     it.parameter("deadline", "90s", "A run gives up after this time, and the client gets 503")
     it.parameter("idle", "30s", "A run gives up if NiFi sends nothing for so long")
     store_parameters(it)
+    rules_parameters(it)
     it.parameter("database", "", "Bare records: the database's name; empty: default. Batches that name another one are refused")
     it.parameter("object.store", "", "Bare records: the object store, where the query names none (indexeddb.object.store)")
     it.parameter("key.path", "", "Bare records: where the key stands in each record, where the query does not say it (indexeddb.key.path)")
@@ -76,7 +77,7 @@ def definition():
             "sync", "--report", "lines", "--pull", "--expect-bytes", "${fileSize}",
             "--source=${http.request.uri:substringAfterLast('/')}",
             "--batch-id", "${request.delivery:replaceEmpty(${uuid})}", "--received-at", "${entryDate:toNumber()}",
-            *STORE_ARGUMENTS,
+            *STORE_ARGUMENTS, *RULES_ARGUMENTS,
             "--database", "#{database}", "--object-store", query("indexeddb.object.store", "object.store"),
             "--key-path", query("indexeddb.key.path", "key.path"),
             "--idle", "#{idle}", "--deadline", "#{deadline}",

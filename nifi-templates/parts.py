@@ -45,6 +45,14 @@ def store_parameters(it, flow="Flow; empty: the database's name"):
     it.parameter("token.file", "", "File with a bearer token for the Registry, readable by NiFi's user only; empty: none")
     it.parameter("ca.file", "", "PEM file of the certificate authorities to trust; empty: the system's")
 
+# What decides conflicts, and what is private.
+RULES_ARGUMENTS = ["--policy", "#{policy}", "--hash-key-file", "#{hash.key.file}"]
+
+
+def rules_parameters(it):
+    it.parameter("policy", "", "Policy file: what decides conflicts, and which fields are private; empty: the built-in rules")
+    it.parameter("hash.key.file", "", "File with the secret that fields are hashed with, if the policy hashes any; readable by NiFi's user only")
+
 
 def http_context(it, expiration):
     return it.service(

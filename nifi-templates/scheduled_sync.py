@@ -23,6 +23,7 @@ def definition():
     it.parameter("intake.folder", "./nifi-idb/in", "Watched folder; it must exist. Write under a name that begins with a dot, then rename")
     it.parameter("output.folder", "./nifi-idb/out", "Below it: rejects, confirm, dead-letter. They are made when needed")
     store_parameters(it)
+    rules_parameters(it)
     it.parameter("database", "", "Bare records: the database's name; empty: default. Batches that name another one are refused")
     it.parameter("object.store", "", "Bare records: the object store that they go to")
     it.parameter("key.path", "", "Bare records: where the key stands in each record")
@@ -113,7 +114,7 @@ def definition():
         command(
             {"Ignore STDIN": "false", "Output MIME Type": "application/flowfile-v3"},
             "sync", "--input", "flowfile-v3", "--report", "flowfile-v3", "--expect-bytes", "${fileSize}",
-            *STORE_ARGUMENTS,
+            *STORE_ARGUMENTS, *RULES_ARGUMENTS,
             "--database", "#{database}", "--object-store", "#{object.store}", "--key-path", "#{key.path}",
             "--idle", "#{idle}", "--deadline", "#{deadline}",
             "--confirm", "#{confirm}", "--new-epoch", "#{new.epoch}",
