@@ -19,7 +19,7 @@ pub enum ExitStatus {
     Transient = 4,
     /// Input truncated, idle or framing broken; nothing written.
     Input = 5,
-    /// Guard: would delete too much, or the source's history changed; nothing written.
+    /// A person is asked: would delete too much, the source's history changed, or the policy says so; nothing written.
     Guard = 6,
     /// The store refuses for good: damaged, diverged, orphaned version number, too large.
     Refused = 7,
