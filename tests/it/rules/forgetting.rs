@@ -79,3 +79,19 @@ fn a_source_that_was_not_away_is_as_free_as_ever() {
     let stranger = lab.ok(&on(51, "new"), &[put(101, "1")]);
     assert_eq!((stranger.put, stranger.parked), (1, 0));
 }
+
+#[test]
+fn a_source_that_was_away_for_too_long_is_told_to_begin_anew() {
+    let lab = lab();
+    lab.ok(&on(1, "late"), &[put(1, "1"), put(2, "2")]);
+    lab.ok(&on(2, "a"), &[delete(1, r#","base":1"#)]);
+    (3..=40).for_each(|day| drop(lab.ok(&on(day, "a"), &[put(3, &day.to_string())])));
+    let pull = |source, base| {
+        let options = SyncOptions { pull: true, ..SyncOptions::default() };
+        let (_, report) = lab.send_with(&From { more: base, ..on(41, source) }, &[], options).unwrap();
+        let keys = report.iter().filter(|line| line["type"] == "change").map(|line| line["line"]["key"].clone());
+        (report[0]["type"].clone(), keys.collect::<Vec<_>>())
+    };
+    assert_eq!(pull("late", r#","base":1"#), ("reset".into(), vec![2.into(), 3.into()]), "all that there is");
+    assert_eq!(pull("b", r#","base":39"#), ("change".into(), vec![3.into()]), "it has missed no deletion");
+}

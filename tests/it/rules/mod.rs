@@ -59,6 +59,15 @@ impl Lab {
     }
 
     fn send(&self, from: &From<'_>, lines: &[String]) -> Result<(Summary, Vec<Value>), SyncError> {
+        self.send_with(from, lines, SyncOptions::default())
+    }
+
+    fn send_with(
+        &self,
+        from: &From<'_>,
+        lines: &[String],
+        options: SyncOptions,
+    ) -> Result<(Summary, Vec<Value>), SyncError> {
         let indexes = match from.schema {
             1 => "",
             _ => r#","indexes":[{"name":"mail","keyPath":"mail","unique":true,"multiEntry":false}]"#,
@@ -71,10 +80,10 @@ impl Lab {
         lines.iter().for_each(|line| text.extend([line, "\n"]));
         writeln!(text, "{{\"op\":\"end\",\"count\":{}}}", lines.len()).unwrap();
         let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
-        let options =
+        let normalizing =
             NormalizeOptions { policy: self.policy.clone(), ..NormalizeOptions::received_at(from.received_at) };
-        let batch = normalize(&mut decoder, &options, &mut |rejection| panic!("{}", rejection.to_json())).unwrap();
-        let options = SyncOptions { policy: self.policy.clone(), ..SyncOptions::default() };
+        let batch = normalize(&mut decoder, &normalizing, &mut |rejection| panic!("{}", rejection.to_json())).unwrap();
+        let options = SyncOptions { policy: self.policy.clone(), ..options };
         let mut report = ReportLines::default();
         let summary = sync(&self.store, &flow(), &batch, &options, &mut report)?;
         let mut lines = Vec::new();
