@@ -8,7 +8,7 @@ mod resolver;
 mod rules;
 
 pub use conflict_type::ConflictType;
-pub use expression::{EvaluationError, Expression, Mistake, SideMeta, Variables, Wanted};
+pub use expression::{EvaluationError, Expression, Mistake, Reads, SideMeta, SideReads, Variables, Wanted, limits};
 pub use path::{FieldPath, PathError, Step};
 pub use privacy::{Hide, Privacy};
 pub use resolver::{Arrays, Resolver, ResolverKind, ThreeWay};
