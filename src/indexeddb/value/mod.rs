@@ -86,7 +86,7 @@ mod tests;
 pub use error::{ValueError, ValueErrorReason};
 pub use key_of::sortable_key_of;
 pub use path::{at_path, member_name};
-pub(crate) use read::{Items, each_item, each_member, tagged, unescaped};
+pub(crate) use read::{Items, Members, NameValue, each_item, each_member, tagged, unescaped};
 pub use read::{has_references, kind, members, without_stacks};
 pub use tags::MAX_DATE_MS;
 

@@ -87,6 +87,7 @@ pub(super) fn items(text: &[u8]) -> Option<Vec<&[u8]>> {
 pub(crate) type NameValue<'a> = (&'a [u8], &'a [u8]);
 
 /// Iterates over the members of a JSON object, tagged or not. `None` as an item: not an object.
+#[derive(Clone)]
 pub(crate) struct Members<'a> {
     text: &'a [u8],
     at: usize,

@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::{List, Map, Value};
-use crate::indexeddb::value::{has_references, without_stacks};
+use crate::indexeddb::value::{each_member, has_references, without_stacks};
 use crate::policy::expression::error::{EvaluationError, Outcome};
 use crate::policy::expression::work::Work;
 
@@ -69,6 +69,9 @@ fn lists<'a>(a: &List<'a>, b: &List<'a>, work: &mut Work) -> Outcome<bool> {
 }
 
 fn maps<'a>(a: &Map<'a>, b: &Map<'a>, work: &mut Work) -> Outcome<bool> {
+    if let (Map::Object(a), Map::Object(b)) = (a, b) {
+        return objects(a, b, work);
+    }
     let (mut a, mut b) = (a.members(work)?, b.members(work)?);
     if a.len() != b.len() {
         return Ok(false);
@@ -86,6 +89,24 @@ fn maps<'a>(a: &Map<'a>, b: &Map<'a>, work: &mut Work) -> Outcome<bool> {
         }
     }
     Ok(true)
+}
+
+/// Both have their members in the one order.
+fn objects<'a>(a: &'a [u8], b: &'a [u8], work: &mut Work) -> Outcome<bool> {
+    let (mut a, mut b) = (each_member(a), each_member(b));
+    loop {
+        match (a.next(), b.next()) {
+            (Some(a), Some(b)) => {
+                let (Some((name, a)), Some((other, b))) = (a, b) else { return Err(EvaluationError::BROKEN) };
+                work.read(a.len() + b.len())?;
+                if name != other || !equal(Value::Raw(a), Value::Raw(b), work)? {
+                    return Ok(false);
+                }
+            }
+            (None, None) => return Ok(true),
+            _ => return Ok(false),
+        }
+    }
 }
 
 fn stored(a: &[u8], b: &[u8], work: &mut Work) -> Outcome<bool> {

@@ -20,6 +20,11 @@ impl Name {
     pub(in crate::policy::expression) fn new(text: &str) -> Self {
         Self { text: text.into(), canonical: member_name(text).into() }
     }
+
+    /// As it stands between the quotes.
+    pub(super) fn canonical(&self) -> &[u8] {
+        &self.canonical
+    }
 }
 
 /// A map; its keys are strings.

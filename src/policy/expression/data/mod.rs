@@ -4,6 +4,7 @@ mod equal;
 mod list;
 mod map;
 mod number;
+mod record;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 pub(super) use equal::equal;
 pub(super) use list::List;
 pub(super) use map::{Map, Member, Name};
+pub(super) use record::Record;
 
 use super::error::{EvaluationError, Outcome};
 use super::types::Kind;

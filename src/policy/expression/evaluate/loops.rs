@@ -18,7 +18,7 @@ impl<'a> Evaluator<'a> {
         };
         // First, so that it does not depend on where the loop ends.
         if list.size(&mut self.work)? > MAX_LIST {
-            return Err(EvaluationError::LIST);
+            return self.work.end(EvaluationError::LIST);
         }
         let given = match inner.kind {
             LoopKind::All => self.decide(inner, &list, false).map(Value::Bool),
@@ -43,7 +43,7 @@ impl<'a> Evaluator<'a> {
             match self.condition(inner) {
                 Ok(truth) if truth == decides => return Ok(decides),
                 Ok(_) => {}
-                Err(EvaluationError::STEPS) => return Err(EvaluationError::STEPS),
+                // The next step ends it if a limit was reached.
                 error if otherwise.is_ok() => otherwise = error,
                 Err(_) => {}
             }

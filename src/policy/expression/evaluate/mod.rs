@@ -6,7 +6,7 @@ mod loops;
 
 use std::borrow::Cow;
 
-use super::data::{List, Map, Member, Name, Value, equal};
+use super::data::{List, Map, Member, Name, Record, Value, equal};
 use super::error::{EvaluationError, Outcome};
 use super::names::Variable;
 use super::node::Node;
@@ -34,6 +34,8 @@ pub(super) fn value(node: &Node, nodes: usize, variables: &Variables<'_>) -> Out
 /// One evaluation.
 struct Evaluator<'a> {
     variables: &'a Variables<'a>,
+    /// Base, head and incoming, once a member of them was asked for.
+    records: [Option<Record<'a>>; 3],
     /// The element that the loop is at.
     element: Value<'a>,
     work: Work,
@@ -43,7 +45,7 @@ impl<'a> Evaluator<'a> {
     fn new(nodes: usize, variables: &'a Variables<'a>) -> Self {
         let sides = [variables.base, variables.head, variables.incoming];
         let bytes = sides.iter().map(|side| side.map_or(0, <[u8]>::len)).sum();
-        Self { variables, element: Value::Null, work: Work::new(nodes, bytes) }
+        Self { variables, records: [const { None }; 3], element: Value::Null, work: Work::new(nodes, bytes) }
     }
 
     fn run(&mut self, node: &'a Node) -> Outcome<Value<'a>> {
@@ -59,13 +61,16 @@ impl<'a> Evaluator<'a> {
             Node::Variable(variable) => self.variable(*variable),
             Node::Element => self.element.clone(),
             Node::Member(inner, name) => {
-                let inner = self.opened(inner)?;
-                self.member(&inner, name)?.ok_or(EvaluationError::MISSING)?
+                let found = match **inner {
+                    Node::Variable(side) => self.member_of_side(side, name)?,
+                    _ => {
+                        let inner = self.opened(inner)?;
+                        self.member(&inner, name)?
+                    }
+                };
+                found.ok_or(EvaluationError::MISSING)?
             }
-            Node::Has(inner, name) => Value::Bool(match self.perhaps(inner)? {
-                None | Some(Value::Null) => false,
-                Some(inner) => self.member(&inner, name)?.is_some(),
-            }),
+            Node::Has(inner, name) => Value::Bool(self.perhaps_member(inner, name)?.is_some()),
             Node::Index(parts) => {
                 let (of, index) = (self.opened(&parts[0])?, self.opened(&parts[1])?);
                 self.index(&of, &index)?
@@ -115,6 +120,26 @@ impl<'a> Evaluator<'a> {
         variable.value(self.variables)
     }
 
+    /// A member of what a variable holds; `None` if it is not there.
+    fn member_of_side(&mut self, variable: Variable, name: &Name) -> Outcome<Option<Value<'a>>> {
+        let (place, text) = match variable {
+            Variable::Base => (0, self.variables.base),
+            Variable::Head => (1, self.variables.head),
+            Variable::Incoming => (2, self.variables.incoming),
+            _ => (0, None),
+        };
+        if let Some(text) = text {
+            if self.records[place].is_none() {
+                self.records[place] = Record::of(text);
+            }
+            if let Some(record) = &mut self.records[place] {
+                return record.get(name, &mut self.work);
+            }
+        }
+        let value = self.variable(variable).open(&mut self.work)?;
+        self.member(&value, name)
+    }
+
     /// A member of an open value; `None` if it is not there.
     fn member(&mut self, of: &Value<'a>, name: &Name) -> Outcome<Option<Value<'a>>> {
         match of {
@@ -124,16 +149,27 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// The member of what a node leads to; `None` if it, or one before it, is missing or null on the way.
+    fn perhaps_member(&mut self, node: &'a Node, name: &Name) -> Outcome<Option<Value<'a>>> {
+        self.work.step()?;
+        if let Node::Variable(side) = *node {
+            return match self.member_of_side(side, name) {
+                Err(EvaluationError::NULL) => Ok(None),
+                found => found,
+            };
+        }
+        match self.perhaps(node)? {
+            None | Some(Value::Null) => Ok(None),
+            Some(inner) => self.member(&inner, name),
+        }
+    }
+
     /// What a chain of members leads to, open; `None` if one is missing or null on the way.
     fn perhaps(&mut self, node: &'a Node) -> Outcome<Option<Value<'a>>> {
         let Node::Member(inner, name) = node else { return self.opened(node).map(Some) };
-        self.work.step()?;
-        match self.perhaps(inner)? {
-            None | Some(Value::Null) => Ok(None),
-            Some(inner) => match self.member(&inner, name)? {
-                Some(value) => value.open(&mut self.work).map(Some),
-                None => Ok(None),
-            },
+        match self.perhaps_member(inner, name)? {
+            Some(value) => value.open(&mut self.work).map(Some),
+            None => Ok(None),
         }
     }
 

@@ -110,6 +110,9 @@ fn errors_of_a_limit_are_not_borne() {
     {
         assert_eq!(compile(&source, Wanted::Condition).holds(&variables), Err(E::STEPS), "{source}");
     }
+    let holds = |source: &str| compile(source, Wanted::Condition).holds(&variables);
+    assert_eq!(holds("head.longer.all(x, true) || true"), Err(E::LIST));
+    assert_eq!(holds("head.list.exists(x, (head.long + head.long + x).size() == 0) || true"), Err(E::MADE));
 }
 
 #[test]
