@@ -2,9 +2,12 @@
 //!
 //! Every function takes any bytes; for text that is not canonical it gives `None` or something, and never panics.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use memchr::memmem;
+
+use super::scan;
 
 /// The end of the string whose opening quote is at `at`.
 pub(crate) fn string_end(text: &[u8], at: usize) -> Option<usize> {
@@ -48,37 +51,56 @@ pub(crate) fn value_end(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// Iterates over the items of a JSON array. `None` as an item: not an array.
+pub(crate) struct Items<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+/// Iterates over the items of a JSON array.
+pub(crate) fn each_item(text: &[u8]) -> Items<'_> {
+    Items { text, at: 0 }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Option<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        const DONE: usize = usize::MAX;
+        if self.at == DONE {
+            return None;
+        }
+        let open = if self.at == 0 { b'[' } else { b',' };
+        let here = self.text.get(self.at).copied();
+        let closed = here == Some(b']') && self.at > 0 && self.at + 1 == self.text.len();
+        if closed || self.text == b"[]" {
+            self.at = DONE;
+            return None;
+        }
+        let start = self.at + 1;
+        let end = if here == Some(open) { value_end(self.text, start) } else { None };
+        self.at = end.unwrap_or(DONE);
+        Some(end.and_then(|end| self.text.get(start..end)))
+    }
+}
+
 /// The items of a JSON array.
 pub fn items(text: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut found = Vec::new();
-    if text == b"[]" {
-        return Some(found);
-    }
-    let mut at = usize::from(text.first() == Some(&b'['));
-    while at > 0 {
-        let end = value_end(text, at)?;
-        found.push(&text[at..end]);
-        at = end + 1;
-        match text.get(end)? {
-            b',' => {}
-            b']' if at == text.len() => return Some(found),
-            _ => return None,
-        }
-    }
-    None
+    if text.first() == Some(&b'[') { each_item(text).collect() } else { None }
 }
 
 /// A member's name, without quotes, and its value.
 pub type NameValue<'a> = (&'a [u8], &'a [u8]);
 
 /// Iterates over the members of a JSON object, tagged or not. `None` as an item: not an object.
-pub(super) struct Members<'a> {
+#[derive(Clone)]
+pub(crate) struct Members<'a> {
     text: &'a [u8],
     at: usize,
 }
 
 /// Iterates over the members of a JSON object, tagged or not.
-pub(super) fn each_member(text: &[u8]) -> Members<'_> {
+pub(crate) fn each_member(text: &[u8]) -> Members<'_> {
     Members { text, at: 0 }
 }
 
@@ -122,6 +144,18 @@ pub fn tagged(text: &[u8]) -> Option<NameValue<'_>> {
         return None;
     }
     Some((&text[2..end], &text[end + 2..text.len() - 1]))
+}
+
+/// The text between the quotes of a canonical string, which holds no lone surrogate.
+pub(crate) fn unescaped(inside: &[u8]) -> Option<Cow<'_, str>> {
+    if memchr::memchr(b'\\', inside).is_none() {
+        return std::str::from_utf8(inside).ok().map(Cow::Borrowed);
+    }
+    let mut text = String::with_capacity(inside.len());
+    for unit in char::decode_utf16(scan::units(inside)) {
+        text.push(unit.ok()?);
+    }
+    Some(Cow::Owned(text))
 }
 
 /// Returns the members of a plain object in canonical order: names without quotes but with escapes and the `~` escape,
@@ -252,6 +286,17 @@ mod tests {
         ] {
             assert_eq!(kind(text.as_bytes()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn items_and_text() {
+        assert_eq!(items(b"[]"), Some(vec![]));
+        assert_eq!(items(br#"[1,"]",[2,{}]]"#), Some(vec![&b"1"[..], b"\"]\"", b"[2,{}]"]));
+        for other in [&b""[..], b"1", b"{}", b"[", b"[1", b"[1,", b"[,]", b"[1]]", b"]"] {
+            assert_eq!(items(other), None, "{}", String::from_utf8_lossy(other));
+        }
+        assert_eq!(unescaped(br#"a\"\\\u00e4\ud83d\ude00"#).as_deref(), Some("a\"\\ä😀"));
+        assert_eq!(unescaped(br"\ud83d"), None);
     }
 
     #[test]

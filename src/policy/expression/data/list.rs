@@ -1,0 +1,77 @@
+//! Lists: arrays and Sets of a record, and what expressions make.
+
+use std::rc::Rc;
+
+use super::Value;
+use crate::indexeddb::value::{Items, each_item};
+use crate::policy::expression::error::{EvaluationError, Outcome};
+use crate::policy::expression::work::Work;
+
+/// A list.
+#[derive(Clone, Debug)]
+pub(in crate::policy::expression) enum List<'a> {
+    /// A JSON array.
+    Text(&'a [u8]),
+    Made(Rc<[Value<'a>]>),
+}
+
+/// Goes through a list.
+pub(in crate::policy::expression) enum Elements<'a, 'l> {
+    Text(Items<'a>),
+    Made(std::slice::Iter<'l, Value<'a>>),
+}
+
+impl<'a> List<'a> {
+    /// Its elements, in order.
+    pub(in crate::policy::expression) fn elements(&self) -> Elements<'a, '_> {
+        match self {
+            Self::Text(text) => Elements::Text(each_item(text)),
+            Self::Made(values) => Elements::Made(values.iter()),
+        }
+    }
+
+    /// How many it has.
+    pub(in crate::policy::expression) fn size(&self, work: &mut Work) -> Outcome<usize> {
+        match self {
+            Self::Made(values) => Ok(values.len()),
+            Self::Text(text) => {
+                work.read(text.len())?;
+                each_item(text).try_fold(0, |count, item| item.map(|_| count + 1)).ok_or(EvaluationError::BROKEN)
+            }
+        }
+    }
+
+    /// The element of an index.
+    pub(in crate::policy::expression) fn get(&self, index: usize, work: &mut Work) -> Outcome<Option<Value<'a>>> {
+        if let Self::Made(values) = self {
+            return Ok(values.get(index).cloned());
+        }
+        let mut elements = self.elements();
+        for _ in 0..index {
+            if elements.next(work)?.is_none() {
+                return Ok(None);
+            }
+        }
+        elements.next(work)
+    }
+}
+
+impl<'a> Elements<'a, '_> {
+    /// The next one.
+    pub(in crate::policy::expression) fn next(&mut self, work: &mut Work) -> Outcome<Option<Value<'a>>> {
+        match self {
+            Self::Made(values) => {
+                work.step()?;
+                Ok(values.next().cloned())
+            }
+            Self::Text(items) => match items.next() {
+                Some(Some(item)) => {
+                    work.read(item.len())?;
+                    Ok(Some(Value::Raw(item)))
+                }
+                Some(None) => Err(EvaluationError::BROKEN),
+                None => Ok(None),
+            },
+        }
+    }
+}

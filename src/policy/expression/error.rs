@@ -1,0 +1,45 @@
+//! Why an expression gave nothing: fixed sentences.
+
+/// Why an expression gave nothing. Holds no data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EvaluationError(pub &'static str);
+
+/// What an evaluation step gives.
+pub(super) type Outcome<T> = Result<T, EvaluationError>;
+
+impl EvaluationError {
+    /// A member is not there.
+    pub const MISSING: Self = Self("a member is missing: use has()");
+    /// A member of null: of a side that is absent or deleted, for one.
+    pub const NULL: Self = Self("null has no members: compare with null, or use has()");
+    /// An operator or function met values that it does not take.
+    pub const TYPES: Self = Self("an operator or function does not take values of these types");
+    /// A text is no number, a double no integer, bytes no text.
+    pub const CONVERSION: Self = Self("a value cannot be converted");
+    /// An integer was divided by zero.
+    pub const DIVISION: Self = Self("an integer is divided by zero");
+    /// An integer left 64 bits.
+    pub const OVERFLOW: Self = Self("an integer does not fit 64 bits");
+    /// An element is not there.
+    pub const INDEX: Self = Self("a list has no element of this index");
+    /// Shared references were to be compared or taken apart.
+    pub const REFERENCES: Self =
+        Self("a value holds shared references, which are only given back with their whole record");
+    /// A condition gave something else.
+    pub const CONDITION: Self = Self("a condition is neither true nor false");
+    /// The result is no value of IndexedDB.
+    pub const RESULT: Self = Self("the result cannot be stored");
+    /// A map was to have a member twice.
+    pub const TWICE: Self = Self("a map has a member twice");
+    /// See [`MAX_STEPS`](super::limits::MAX_STEPS).
+    pub const STEPS: Self = Self("limit: the evaluation takes too many steps");
+    /// See [`MAX_MADE`](super::limits::MAX_MADE).
+    pub const MADE: Self = Self("limit: the evaluation makes too much text or too many values");
+    /// See [`MAX_LIST`](super::limits::MAX_LIST).
+    pub const LIST: Self = Self("limit: a list is too long");
+    /// See [`MAX_VALUE`](super::limits::MAX_VALUE).
+    pub const VALUE: Self = Self("limit: the result is too large");
+    /// A text that was given as canonical is not.
+    pub const BROKEN: Self = Self("a stored value is not canonical");
+}

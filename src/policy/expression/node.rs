@@ -1,0 +1,85 @@
+//! A checked expression, ready to be evaluated.
+
+use std::sync::Arc;
+
+use super::data::Name;
+use super::functions::Function;
+use super::names::Variable;
+use super::types::Kind;
+
+/// A node.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Node {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Text(Arc<str>),
+    Bytes(Arc<[u8]>),
+    Type(Kind),
+    Variable(Variable),
+    /// The element that the loop is at: loops do not stand in each other, so there is one.
+    Element,
+    /// `a.b`
+    Member(Box<Node>, Name),
+    /// `has(a.b)`
+    Has(Box<Node>, Name),
+    /// `a[b]`
+    Index(Box<[Node; 2]>),
+    List(Box<[Node]>),
+    Map(Box<[(Node, Node)]>),
+    Not(Box<Node>),
+    Negate(Box<Node>),
+    And(Box<[Node; 2]>),
+    Or(Box<[Node; 2]>),
+    /// `a ? b : c`
+    Choice(Box<[Node; 3]>),
+    Arithmetic(Arithmetic, Box<[Node; 2]>),
+    Compare(Compare, Box<[Node; 2]>),
+    Equal(Box<[Node; 2]>),
+    NotEqual(Box<[Node; 2]>),
+    /// `a in b`
+    In(Box<[Node; 2]>),
+    Call(Function, Box<[Node]>),
+    Loop(Box<Loop>),
+}
+
+/// An operator of numbers; `+` also joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+/// An order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compare {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A macro over the elements of a list, or the keys of a map.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Loop {
+    pub(super) kind: LoopKind,
+    pub(super) range: Node,
+    /// What must hold of an element; for `map` of two arguments `None`.
+    pub(super) condition: Option<Node>,
+    /// What `map` makes of an element.
+    pub(super) result: Option<Node>,
+}
+
+/// Which macro.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LoopKind {
+    All,
+    Exists,
+    ExistsOne,
+    Filter,
+    Map,
+}

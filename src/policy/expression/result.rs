@@ -1,0 +1,132 @@
+//! What an expression gives, in canonical form.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
+
+use super::data::{List, Map, Value};
+use super::error::{EvaluationError, Outcome};
+use super::limits::MAX_VALUE;
+use super::work::Work;
+use crate::indexeddb::number::write_canonical;
+use crate::indexeddb::text::write_text;
+use crate::indexeddb::value::{Canonicalizer, member_name};
+
+/// Integers beyond this become BigInts: no double holds all of them.
+const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+
+/// The canonical text of a value. What nobody looked into is given back as it is.
+pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Outcome<Vec<u8>> {
+    let mut out = Vec::new();
+    match value {
+        Value::Raw(text) => {
+            work.read(text.len())?;
+            if !has(text, b"{\"~binary\":") {
+                if !has_shared(text) {
+                    return Ok(text.to_vec());
+                }
+                // A part of a record whose other part it refers to.
+                Canonicalizer::default().value(text, &mut out).map_err(|_| EvaluationError::REFERENCES)?;
+                return Ok(out);
+            }
+            write(value, &mut out, work)?;
+        }
+        value => write(value, &mut out, work)?,
+    }
+    let mut canonical = Vec::new();
+    Canonicalizer::default().value(&out, &mut canonical).map_err(|_| EvaluationError::RESULT)?;
+    Ok(canonical)
+}
+
+fn has(text: &[u8], tag: &[u8]) -> bool {
+    // In a string the quote would be escaped, so this can only be the tag.
+    memmem::find(text, tag).is_some()
+}
+
+fn has_shared(text: &[u8]) -> bool {
+    has(text, b"{\"~ref\":") || has(text, b"{\"~id\":")
+}
+
+/// Appends a value; members stand in any order.
+fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Outcome<()> {
+    work.step()?;
+    match value {
+        Value::Raw(text) => {
+            work.read(text.len())?;
+            if has(text, b"{\"~binary\":") {
+                // Part of a key: as a value it is a buffer.
+                return write(value.open(work)?, out, work);
+            }
+            stored(text, out)?;
+        }
+        Value::Stored(text) => stored(text, out)?,
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
+        Value::Int(int) if int.unsigned_abs() <= MAX_SAFE_INTEGER.unsigned_abs() => {
+            out.extend_from_slice(int.to_string().as_bytes());
+        }
+        Value::Int(int) => out.extend_from_slice(format!("{{\"~bigint\":\"{int}\"}}").as_bytes()),
+        Value::Double(double) => write_canonical(double, out),
+        Value::Date(ms) if ms.is_nan() => out.extend_from_slice(b"{\"~date\":null}"),
+        Value::Date(ms) => {
+            out.extend_from_slice(b"{\"~date\":");
+            write_canonical(ms, out);
+            out.push(b'}');
+        }
+        Value::Text(text) => {
+            work.read(text.len())?;
+            write_text(&text, out);
+        }
+        Value::Bytes(bytes) => {
+            work.read(bytes.len())?;
+            out.extend_from_slice(b"{\"~buffer\":{\"data\":\"");
+            out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+            out.extend_from_slice(b"\"}}");
+        }
+        Value::List(list) => {
+            out.push(b'[');
+            let mut elements = list.elements();
+            let mut first = true;
+            while let Some(element) = elements.next(work)? {
+                if !first {
+                    out.push(b',');
+                }
+                first = false;
+                write(element, out, work)?;
+            }
+            out.push(b']');
+        }
+        Value::Map(Map::Pairs(pairs)) => {
+            out.extend_from_slice(b"{\"~map\":");
+            write(Value::List(List::Text(pairs)), out, work)?;
+            out.push(b'}');
+        }
+        Value::Map(map) => {
+            out.push(b'{');
+            for (at, (name, value)) in map.members(work)?.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                out.push(b'"');
+                out.extend_from_slice(&member_name(&name));
+                out.extend_from_slice(b"\":");
+                write(value, out, work)?;
+            }
+            out.push(b'}');
+        }
+        Value::Type(_) => return Err(EvaluationError::RESULT),
+    }
+    if out.len() > MAX_VALUE { Err(EvaluationError::VALUE) } else { Ok(()) }
+}
+
+/// Appends a part of a record as it is.
+fn stored(text: &[u8], out: &mut Vec<u8>) -> Outcome<()> {
+    if has_shared(text) {
+        return Err(EvaluationError::REFERENCES);
+    }
+    if out.len() + text.len() > MAX_VALUE {
+        return Err(EvaluationError::VALUE);
+    }
+    out.extend_from_slice(text);
+    Ok(())
+}

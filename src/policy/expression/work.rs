@@ -1,0 +1,88 @@
+//! What one evaluation has left to spend.
+
+use super::error::{EvaluationError, Outcome};
+use super::limits::{BYTES_PER_STEP, BYTES_PER_VALUE, MAX_LIST, MAX_MADE, MAX_STEPS};
+
+/// Steps and bytes that are left.
+#[derive(Debug)]
+pub(super) struct Work {
+    steps: u64,
+    made: usize,
+    /// The limit that steps ended by.
+    limit: EvaluationError,
+}
+
+impl Work {
+    /// For an expression of `nodes` over sides of `bytes`: whatever stands in no loop may read each side once.
+    pub(super) fn new(nodes: usize, bytes: usize) -> Self {
+        let reading = (nodes as u64).saturating_mul((bytes / BYTES_PER_STEP) as u64);
+        Self { steps: MAX_STEPS.saturating_add(reading), made: MAX_MADE, limit: EvaluationError::STEPS }
+    }
+
+    /// One step.
+    #[inline]
+    pub(super) fn step(&mut self) -> Outcome<()> {
+        self.read(0)
+    }
+
+    /// One step, and the bytes that it reads.
+    #[inline]
+    pub(super) fn read(&mut self, bytes: usize) -> Outcome<()> {
+        let steps = 1 + (bytes / BYTES_PER_STEP) as u64;
+        match self.steps.checked_sub(steps) {
+            Some(left) => {
+                self.steps = left;
+                Ok(())
+            }
+            None => self.end(self.limit),
+        }
+    }
+
+    /// Ends the evaluation: nothing is left, so that no operator that bears errors goes on.
+    pub(super) fn end<T>(&mut self, error: EvaluationError) -> Outcome<T> {
+        self.steps = 0;
+        self.limit = error;
+        Err(error)
+    }
+
+    /// Bytes that are about to be made.
+    pub(super) fn make(&mut self, bytes: usize) -> Outcome<()> {
+        self.read(bytes)?;
+        match self.made.checked_sub(bytes) {
+            Some(left) => {
+                self.made = left;
+                Ok(())
+            }
+            None => self.end(EvaluationError::MADE),
+        }
+    }
+
+    /// A list or map of this many values that is about to be made.
+    pub(super) fn make_values(&mut self, count: usize) -> Outcome<()> {
+        if count > MAX_LIST {
+            return self.end(EvaluationError::LIST);
+        }
+        self.make(count * BYTES_PER_VALUE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_spent_is_gone() {
+        let mut work = Work::new(0, 0);
+        assert_eq!(work.read((MAX_STEPS as usize - 2) * BYTES_PER_STEP), Ok(()));
+        assert_eq!(work.step(), Ok(()));
+        assert_eq!((work.step(), work.step()), (Err(EvaluationError::STEPS), Err(EvaluationError::STEPS)));
+        let mut work = Work::new(2, MAX_STEPS as usize * BYTES_PER_STEP);
+        assert_eq!(work.read((3 * MAX_STEPS as usize - 1) * BYTES_PER_STEP), Ok(()));
+        assert_eq!(work.step(), Err(EvaluationError::STEPS));
+        let mut work = Work::new(0, 0);
+        assert_eq!((work.make(MAX_MADE / 2), work.make(MAX_MADE)), (Ok(()), Err(EvaluationError::MADE)));
+        assert_eq!(work.step(), Err(EvaluationError::MADE), "it is what ended it");
+        let mut work = Work::new(0, 0);
+        assert_eq!(work.make_values(MAX_LIST + 1), Err(EvaluationError::LIST));
+    }
+}
