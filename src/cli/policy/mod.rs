@@ -11,8 +11,8 @@ use std::time::Instant;
 use clap::{Args, Subcommand, ValueEnum};
 
 use self::check::Check;
-use self::test::Test;
 pub(super) use self::load::load;
+use self::test::Test;
 use super::output::print;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
