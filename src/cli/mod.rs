@@ -1,6 +1,7 @@
 //! The command line: one file a command, flags to library calls.
 
 mod completions;
+mod conflicts;
 mod doctor;
 mod hash_key;
 mod input;
@@ -69,6 +70,8 @@ pub enum Command {
     Log(log::Log),
     /// Show one record as of a version, or the version's manifest
     Show(show::Show),
+    /// List, show and resolve conflicts, decided by rules or waiting for a person
+    Conflicts(conflicts::Conflicts),
     /// Say up to where each source's numbered changes are durable
     ///
     /// One JSON object a line. What a source asks before it forgets what it has sent.
@@ -155,6 +158,7 @@ impl Command {
             Self::Restore(restore) => restore.run(start),
             Self::Log(log) => log.run(start),
             Self::Show(show) => show.run(start),
+            Self::Conflicts(conflicts) => conflicts.run(start),
             Self::Sources(sources) => sources.run(start),
             Self::Verify(verify) => verify.run(start),
             #[cfg(feature = "serve")]

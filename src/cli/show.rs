@@ -37,7 +37,7 @@ pub struct Show {
 impl Show {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
-        let key = self.key.as_deref().map(read_key).transpose()?;
+        let key = self.key.as_deref().map(|key| read_key("--key", key)).transpose()?;
         let store = self.store.open(start)?;
         let flow = self.store.existing_flow(&*store)?;
         let version = history::open_version(&*store, &flow, self.at)?;
@@ -53,10 +53,10 @@ impl Show {
     }
 }
 
-/// Reads a key, as JSON; the message does not repeat it.
-fn read_key(text: &str) -> Result<SortableKey, Failure> {
-    const EXPECTED: &str = "--key is no JSON; a string key needs its quotes: --key '\"ann\"'";
-    let value = serde_json::from_str(text).map_err(|_| Failure::usage(EXPECTED))?;
+/// Reads a key, as JSON, that `what` gives; the message does not repeat it.
+pub(super) fn read_key(what: &str, text: &str) -> Result<SortableKey, Failure> {
+    let no_json = || format!("{what} is no JSON; a string key needs its quotes: --key '\"ann\"'");
+    let value = serde_json::from_str(text).map_err(|_| Failure::usage(no_json()))?;
     let key = Key::from_json(&value).and_then(|key| key.to_sortable());
-    key.map_err(|error| Failure::usage(format!("--key: {error}")))
+    key.map_err(|error| Failure::usage(format!("{what}: {error}")))
 }

@@ -3,6 +3,7 @@
 //! Nothing here writes to a snapshot store, and nothing is given out that a digest does not vouch for.
 #![doc = include_str!("ERASURE.md")]
 
+mod conflicts;
 mod error;
 mod flowfiles;
 mod log;
@@ -17,6 +18,7 @@ mod verify;
 
 use std::str::FromStr;
 
+pub use conflicts::{count_conflicts, list_conflicts, show_conflict};
 pub use error::HistoryError;
 pub use flowfiles::restore_flowfiles;
 pub use log::{LogEntry, log};

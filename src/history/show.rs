@@ -58,7 +58,16 @@ pub fn show_record(
     if version.manifest.store(object_store).is_none() {
         return Err(no_object_store(&reader, object_store));
     }
-    let Some((line, name)) = find(&reader, object_store, key)? else { return Ok(None) };
+    record_line(&reader, object_store, key)
+}
+
+/// As [`show_record`]; an object store that is not there has no records.
+pub(super) fn record_line(
+    reader: &VersionReader<'_>,
+    object_store: &DomString,
+    key: &SortableKey,
+) -> Result<Option<ShownRecord>, HistoryError> {
+    let Some((line, name)) = find(reader, object_store, key)? else { return Ok(None) };
     let text = match reader.whole(&line.state)? {
         Some(value) => {
             let mut text = open_line(&line, &name);

@@ -80,6 +80,20 @@ pub enum SyncError {
         /// The rule.
         rule: Arc<str>,
     },
+    /// A record is not what the conflict left that a person decides now.
+    #[error(
+        "the record of conflict {id} changed after it{}{}; see conflicts show, and run again with --even-if-changed to \
+         replace what stands (it is kept as a conflict of its own)",
+        in_version(*version), and_more(*more)
+    )]
+    Changed {
+        /// The conflict's id.
+        id: String,
+        /// The version that changed the record, if it is still there.
+        version: Option<FlowVersion>,
+        /// How many other conflicts that is so for.
+        more: usize,
+    },
     /// The batch does not fit what the flow holds.
     #[error("{0}")]
     Mismatch(String),
@@ -93,13 +107,25 @@ pub enum SyncError {
     },
 }
 
+fn in_version(version: Option<FlowVersion>) -> String {
+    version.map_or_else(String::new, |version| format!(", in version {version}"))
+}
+
+fn and_more(more: usize) -> String {
+    if more == 0 { String::new() } else { format!(", and those of {more} more") }
+}
+
 impl SyncError {
     /// What the process ends with.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::Store(error) => error.exit_status(),
             Self::Temporary(_) | Self::Gap { .. } | Self::Exhausted { .. } => ExitStatus::Transient,
-            Self::Epoch { .. } | Self::Guard { .. } | Self::Diverged { .. } | Self::Policy { .. } => ExitStatus::Guard,
+            Self::Epoch { .. }
+            | Self::Guard { .. }
+            | Self::Diverged { .. }
+            | Self::Changed { .. }
+            | Self::Policy { .. } => ExitStatus::Guard,
             Self::Mismatch(_) => ExitStatus::Usage,
         }
     }
@@ -117,6 +143,7 @@ impl SyncError {
             | Self::Guard { .. }
             | Self::Diverged { .. }
             | Self::Policy { .. }
+            | Self::Changed { .. }
             | Self::Mismatch(_) => Outcome::Refused,
             Self::Store(error) if error.kind == StoreErrorKind::Refused => Outcome::Refused,
             _ => Outcome::Failed,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
 use super::error::SyncError;
+use super::notices::{self, ForSource};
 use super::single::{finish, summary};
 use super::sources::Sources;
 use super::staging::{Staging, StagingWriter};
@@ -15,7 +16,7 @@ use super::walk::Counts;
 use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::Batch;
-use crate::report::{Ack, ReportLines, Summary, comment_summary};
+use crate::report::{ReportLines, Summary, comment_summary};
 use crate::snapshot::{Digest, FlowName, FlowVersion, Manifest, SourceId, StateId};
 use crate::spool::{Place, Spool};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
@@ -60,13 +61,13 @@ fn end(
     spool: &mut Spool,
     member: Member,
 ) -> Result<Ended, SyncError> {
-    let Merged { mut summary, header, ack, lines } = match member {
+    let Merged { mut summary, header, said, lines } = match member {
         Ok(merged) => merged,
         Err(error) => return Ok(Err(error)),
     };
     let mut report = ReportLines::default();
     report.push_all(&spool.read(lines)?)?;
-    finish(store, &mut summary, &header, options, stand, ack, &mut report)?;
+    finish(store, &mut summary, &header, options, stand, said, &mut report)?;
     let report = spool.append_with(|mut out| report.copy_to(&mut out))?;
     Ok(Ok((summary, report)))
 }
@@ -75,7 +76,7 @@ fn end(
 struct Merged {
     summary: Summary,
     header: BatchHeader,
-    ack: Option<Ack>,
+    said: ForSource,
     lines: Place,
 }
 
@@ -170,13 +171,15 @@ impl Group<'_> {
             }
         };
         let Planned { manifest, counts, touched, ack } = planned;
+        let makes = manifest.as_ref().map(|_| FlowVersion::after(committed));
+        let notices = notices::of_batch(&mut growing.known, batch, makes);
         let summary = summary(self.flow, batch, &counts, manifest.is_some());
         growing.head = grown;
         if let Some(manifest) = manifest {
             growing.take(manifest, head, batch, &counts, touched);
         }
         let lines = self.spool.append_with(|mut out| lines.copy_to(&mut out))?;
-        Ok(Ok(Merged { summary, header: batch.header.clone(), ack, lines }))
+        Ok(Ok(Merged { summary, header: batch.header.clone(), said: ForSource { ack, notices }, lines }))
     }
 }
 

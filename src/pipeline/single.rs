@@ -3,13 +3,14 @@
 use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
 use super::error::SyncError;
+use super::notices::{self, ForSource};
 use super::pull::pull;
 use super::sync::{Attempt, Planned, read_sources, seal};
 use super::walk::Counts;
 use crate::decode::BatchHeader;
 use crate::normalize::Batch;
-use crate::report::{Ack, Outcome, ReportLines, Summary, comment_summary};
-use crate::snapshot::FlowName;
+use crate::report::{Outcome, ReportLines, Summary, comment_summary};
+use crate::snapshot::{FlowName, FlowVersion};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
 
 /// Merges a batch into a flow and commits it as one version, or says that nothing differs.
@@ -25,12 +26,20 @@ pub fn sync(
     options: &SyncOptions,
     lines: &mut ReportLines,
 ) -> Result<Summary, SyncError> {
-    let mut single =
-        Single { store, flow, batch, options, lines, counts: Counts::default(), ack: None, differs: false };
+    let mut single = Single {
+        store,
+        flow,
+        batch,
+        options,
+        lines,
+        counts: Counts::default(),
+        said: ForSource::default(),
+        differs: false,
+    };
     let stand = commit(store, flow, options, &mut single)?;
-    let Single { counts, ack, differs, lines, .. } = single;
+    let Single { counts, said, differs, lines, .. } = single;
     let mut summary = summary(flow, batch, &counts, differs);
-    finish(store, &mut summary, &batch.header, options, stand, ack, lines)?;
+    finish(store, &mut summary, &batch.header, options, stand, said, lines)?;
     Ok(summary)
 }
 
@@ -41,7 +50,7 @@ struct Single<'a> {
     options: &'a SyncOptions,
     lines: &'a mut ReportLines,
     counts: Counts,
-    ack: Option<Ack>,
+    said: ForSource,
     differs: bool,
 }
 
@@ -59,7 +68,8 @@ impl Round for Single<'_> {
         let mut sources = read_sources(store, flow, head)?;
         let Planned { manifest, counts, touched, ack } =
             attempt.run(&mut sources, writer.as_deref_mut(), self.lines)?;
-        (self.counts, self.ack, self.differs) = (counts, ack, manifest.is_some());
+        let notices = notices::of_batch(&mut sources, batch, manifest.as_ref().map(|_| FlowVersion::after(committed)));
+        (self.counts, self.said, self.differs) = (counts, ForSource { ack, notices }, manifest.is_some());
         let Some(manifest) = manifest else { return Ok(None) };
         let Counts { inserted, updated, deleted, .. } = counts;
         let summary = comment_summary(inserted, updated, deleted, &touched, batch.header.source.as_ref());
@@ -82,22 +92,27 @@ pub(super) fn summary(flow: &FlowName, batch: &Batch, counts: &Counts, differs: 
     }
 }
 
-/// Says which version stands, adds what the source lacks where it asked, and acknowledges.
+/// Says which version stands, adds what the source lacks where it asked and what people decided, and acknowledges.
 pub(super) fn finish(
     store: &dyn SnapshotStore,
     summary: &mut Summary,
     header: &BatchHeader,
     options: &SyncOptions,
     stand: Option<Stand>,
-    ack: Option<Ack>,
+    said: ForSource,
     lines: &mut ReportLines,
 ) -> Result<(), SyncError> {
     if let Some(Stand { version, root, state }) = stand {
         (summary.version, summary.root, summary.state) = (Some(version), Some(root), Some(state));
-        if let (true, false, Some(flow)) = (options.pull, options.dry_run, &summary.flow) {
-            pull(store, flow, version, header, lines)?;
+        // A version that was only planned cannot be read.
+        if let (false, Some(flow)) = (options.dry_run, &summary.flow) {
+            if options.pull {
+                pull(store, flow, version, header, lines)?;
+            }
+            notices::tell(store, flow, version, &said.notices, lines)?;
         }
     }
+    let ack = said.ack;
     if let Some(ack) = &ack {
         lines.push(&ack.to_json())?;
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
+use super::conflicts::Choice;
 use super::retention::Retention;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
@@ -13,6 +14,9 @@ use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta, SourceId};
 
 /// How many delivery ids are kept, the newest; more if the oldest version among them made more.
 pub const DELIVERIES: usize = 1024;
+
+/// How many notices are kept, the newest; those of one version in the order of their conflicts.
+pub const NOTICES: usize = 1024;
 
 /// What a source last sent in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,19 @@ pub struct SourceState {
     pub checkpoint: u64,
     /// What it last sent in full, if it ever did.
     pub view: Option<View>,
+}
+
+/// What a source is to be told: a person decided a conflict that it has a part in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Key of the conflict's line in `~conflicts`.
+    pub id: SortableKey,
+    /// What was decided.
+    pub choice: Choice,
+    /// The version that has it.
+    pub resolved: FlowVersion,
+    /// The version whose report told it first, if the source gives no bases.
+    pub told: Option<FlowVersion>,
 }
 
 /// All of `~sources`, in memory: a line is some hundred bytes.
@@ -89,6 +106,24 @@ fn list_key(kind: &str, id: &str) -> SortableKey {
     let mut out = Vec::new();
     Key::Array(vec![Key::String(kind.into()), Key::String(id.into())]).write_sortable(&mut out);
     SortableKey::trusted(&out)
+}
+
+/// `["notice",SOURCE,ID]`; `None` if that is longer than a key may be.
+fn notice_key(source: &SourceId, id: &SortableKey) -> Option<SortableKey> {
+    let id = Key::from_sortable(id.as_bytes()).ok()?;
+    Key::Array(vec![Key::String("notice".into()), Key::String(source.as_str().into()), id]).to_sortable().ok()
+}
+
+impl Notice {
+    fn to_json(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("resolved".into(), self.resolved.get().into());
+        if let Some(told) = self.told {
+            members.insert("told".into(), told.get().into());
+        }
+        members.insert("use".into(), self.choice.name().into());
+        Value::Object(members)
+    }
 }
 
 impl Sources {
@@ -186,6 +221,74 @@ impl Sources {
         let mut all: Vec<_> = self.of_kind("delivery").map(delivery).collect();
         all.sort_by(|a, b| (a.order, &a.key).cmp(&(b.order, &b.key)));
         all.into()
+    }
+
+    /// Adds a notice for a source, about a conflict that the version of `meta` resolves. A key that is so long that there is
+    /// no room for the source's name beside it gets none.
+    pub fn add_notice(&mut self, source: &SourceId, id: &SortableKey, choice: Choice, meta: &Meta) {
+        let Some(key) = notice_key(source, id) else { return };
+        let notice = Notice { id: id.clone(), choice, resolved: meta.rev, told: None };
+        self.set(key, canonical_json(&notice.to_json()), meta);
+    }
+
+    /// Drops the oldest notices beyond [`NOTICES`].
+    pub fn trim_notices(&mut self) {
+        let notice = |(key, _): (&SortableKey, &Line)| {
+            let Notice { id, resolved, .. } = self.notice(key)?;
+            Some((resolved, id, key.clone()))
+        };
+        let mut all: Vec<_> = self.of_kind("notice").filter_map(notice).collect();
+        all.sort();
+        let surplus = all.len().saturating_sub(NOTICES);
+        all.into_iter().take(surplus).for_each(|(_, _, key)| drop(self.lines.remove(&key)));
+    }
+
+    /// The open notices of a source, in the order of their conflicts.
+    fn notices(&self, source: &SourceId) -> Vec<(SortableKey, Notice)> {
+        let prefix = list_key("notice", source.as_str());
+        // Without the array's end.
+        let prefix = prefix.as_bytes()[..prefix.as_bytes().len() - 1].to_vec();
+        let from = SortableKey::trusted(&prefix);
+        let lines = self.lines.range(from..).take_while(|(key, _)| key.as_bytes().starts_with(&prefix));
+        lines.filter_map(|(key, _)| Some((key.clone(), self.notice(key)?))).collect()
+    }
+
+    /// The notices that the report of a batch of this source tells. `base` is the batch's. If it makes a version, `meta` is
+    /// of that version, and notices that the source has surely heard of go: those whose version the batch started from,
+    /// and, where it gives no base, those that the report of an earlier version told. An answer that was lost is
+    /// therefore told again by the replay.
+    pub fn tell(&mut self, source: &SourceId, base: Option<FlowVersion>, meta: Option<&Meta>) -> Vec<Notice> {
+        let mut told = Vec::new();
+        for (key, mut notice) in self.notices(source) {
+            let known = base.is_some_and(|base| base >= notice.resolved);
+            let Some(meta) = meta else {
+                told.extend((!known).then_some(notice));
+                continue;
+            };
+            let heard = base.is_none() && notice.told.is_some_and(|version| version < meta.rev);
+            if known || heard {
+                self.lines.remove(&key);
+                continue;
+            }
+            if base.is_none() && notice.told.is_none() {
+                notice.told = Some(meta.rev);
+                self.set(key, canonical_json(&notice.to_json()), meta);
+            }
+            told.push(notice);
+        }
+        told
+    }
+
+    fn notice(&self, key: &SortableKey) -> Option<Notice> {
+        let value = self.value(key)?;
+        let Ok(Key::Array(parts)) = Key::from_sortable(key.as_bytes()) else { return None };
+        let version = |member: &str| value[member].as_u64().and_then(FlowVersion::new);
+        Some(Notice {
+            id: parts.get(2)?.to_sortable().ok()?,
+            choice: Choice::from_name(value["use"].as_str()?)?,
+            resolved: version("resolved")?,
+            told: version("told"),
+        })
     }
 
     fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&SortableKey, &Line)> {
@@ -325,5 +428,70 @@ mod tests {
         sources.add_delivery("d", &meta());
         assert_eq!(sources.all(), [(id, state)]);
         assert_eq!(sources.view_chunks().len(), 1);
+    }
+
+    fn conflict(number: u64) -> SortableKey {
+        let parts = vec![Key::Number(number as f64), Key::String("data".into()), Key::Number(1.0)];
+        Key::Array(parts).to_sortable().unwrap()
+    }
+
+    fn of_version(number: u64) -> Meta {
+        Meta { rev: FlowVersion::new(number).unwrap(), ..meta() }
+    }
+
+    #[test]
+    fn a_notice_is_told_until_the_source_has_surely_heard_of_it() {
+        let (a, b): (SourceId, SourceId) = ("a".parse().unwrap(), "aa".parse().unwrap());
+        let mut sources = Sources::default();
+        sources.add_notice(&a, &conflict(3), Choice::Incoming, &of_version(5));
+        sources = Sources::from_lines(sources.lines().cloned());
+        let ids = |told: Vec<Notice>| told.into_iter().map(|notice| notice.id).collect::<Vec<_>>();
+        assert_eq!(ids(sources.tell(&b, None, Some(&of_version(6)))), [], "another source with a like name");
+        // Nothing changes without a version.
+        let before = sources.lines().cloned().collect::<Vec<_>>();
+        assert_eq!(ids(sources.tell(&a, FlowVersion::new(4), None)), [conflict(3)]);
+        assert_eq!(ids(sources.tell(&a, None, None)), [conflict(3)]);
+        assert_eq!(ids(sources.tell(&a, FlowVersion::new(5), None)), []);
+        assert_eq!(sources.lines().cloned().collect::<Vec<_>>(), before);
+        // With a base: until that is the version.
+        let mut based = sources.clone();
+        for version in [6, 7] {
+            assert_eq!(ids(based.tell(&a, FlowVersion::new(4), Some(&of_version(version)))), [conflict(3)]);
+        }
+        assert_eq!(ids(based.tell(&a, FlowVersion::new(5), Some(&of_version(8)))), []);
+        assert_eq!(based.lines().count(), 0);
+        // Without: once in a version, again if that batch comes again or another is of the same version, then never.
+        let six = sources.tell(&a, None, Some(&of_version(6)));
+        assert_eq!((six[0].told, six[0].resolved), (FlowVersion::new(6), FlowVersion::new(5).unwrap()));
+        sources = Sources::from_lines(sources.lines().cloned());
+        assert_eq!(sources.tell(&a, None, Some(&of_version(6))), six);
+        assert_eq!(sources.tell(&a, None, None), six);
+        assert_eq!(ids(sources.tell(&a, None, Some(&of_version(7)))), []);
+        assert_eq!(sources.lines().count(), 0);
+    }
+
+    #[test]
+    fn the_newest_notices_are_kept() {
+        let mut sources = Sources::default();
+        let id: SourceId = "a".parse().unwrap();
+        sources.add_delivery("d", &meta());
+        for number in 1..=NOTICES as u64 {
+            sources.add_notice(&id, &conflict(number), Choice::Head, &of_version(2));
+        }
+        sources.add_notice(&id, &conflict(1), Choice::Head, &of_version(3));
+        sources.add_notice(&"b".parse().unwrap(), &conflict(1), Choice::Head, &of_version(3));
+        sources.trim_notices();
+        assert_eq!(sources.lines().count(), NOTICES + 1);
+        let kept = sources.tell(&id, None, None);
+        assert_eq!((kept.len(), kept[0].id.clone(), kept[1].id.clone()), (NOTICES - 1, conflict(1), conflict(3)));
+    }
+
+    #[test]
+    fn a_key_without_room_for_the_source_gets_no_notice() {
+        let mut sources = Sources::default();
+        let long = Key::String("x".repeat(crate::indexeddb::key::MAX_KEY_BYTES - 30).as_str().into());
+        let id = Key::Array(vec![Key::Number(1.0), Key::String("d".into()), long]).to_sortable().unwrap();
+        sources.add_notice(&"a".repeat(60).parse().unwrap(), &id, Choice::Head, &meta());
+        assert_eq!(sources.lines().count(), 0);
     }
 }

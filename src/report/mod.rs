@@ -7,6 +7,7 @@
 //! | `conflict` | `key`, `kind`, `rule`, `store`, `winner`; `reason` if nobody decided | both sides changed a record; winner `none`: it is parked |
 //! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent; with `--pull` everything that changed after the batch's base and was not the source's own |
 //! | `reset` | | with `--pull`: the source was away for longer than deletions are remembered; the `change` lines behind it are all that there is, and what the source has beside them is gone |
+//! | `resolved` | `id`, `line` (of `indexeddb-changes/1`, or null), `use` | a person decided a conflict that the source has a part in: what stands now |
 //! | `ack` | `checkpoint`, `epoch`, `source` | a numbered batch is durable up to here |
 //! | `summary` | see [`Summary`](crate::report::Summary) | always, last; without it the run did not finish |
 //! | `package` | see [`flowfile`](crate::flowfile) | after the summaries of all FlowFiles of a package |
@@ -219,6 +220,13 @@ pub fn conflict_line(conflict: &Conflict) -> String {
 /// The line of an outcome that differs from what the source sent; `line` is a line of `indexeddb-changes/1`.
 pub fn change_line(line: &str) -> String {
     format!("{{\"line\":{line},\"type\":\"change\"}}")
+}
+
+/// The line of a conflict that a person decided: the key of its line in `~conflicts`, what was chosen, and the record's line of
+/// `indexeddb-changes/1` as it stands; `None`: there is neither a record nor a remembered deletion.
+pub fn resolved_line(id: &SortableKey, choice: &str, line: Option<&str>) -> String {
+    let (id, line) = (id.to_canonical(), line.unwrap_or("null"));
+    format!("{{\"id\":{id},\"line\":{line},\"type\":\"resolved\",\"use\":\"{choice}\"}}")
 }
 
 /// `+12 ~3 -1 in 2 object stores, from kiosk-7`: what a version's comment begins with.

@@ -9,6 +9,7 @@ mod batches;
 mod conformance;
 
 mod concurrency;
+mod conflicts;
 mod crash;
 mod damage;
 mod erasure;

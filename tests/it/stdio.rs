@@ -580,7 +580,7 @@ fn the_tour_of_the_readme_is_real_output() {
             commands += 1;
         }
     }
-    assert_eq!(commands, 8);
+    assert_eq!(commands, 14);
 }
 
 /// Records to a Registry double, and nothing repeated that failed.

@@ -252,7 +252,7 @@ impl Sync {
 
 /// The clock, read once, at the edge: time is data for every later stage.
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
-fn now_ms() -> i64 {
+pub(in crate::cli) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(MAX_TIME_MS)
 }

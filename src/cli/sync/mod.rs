@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) use flags::Sync;
+pub(super) use flags::{Sync, now_ms};
 
 use self::flags::{InputArg, ReportArg};
 use super::input::{RejectsFile, drain_stdin};

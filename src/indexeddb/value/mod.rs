@@ -88,7 +88,7 @@ pub use key_of::sortable_key_of;
 pub use order::compare_names;
 pub use path::{at_members, at_path, member_name};
 pub(crate) use read::{Items, Members, each_item, each_member, unescaped};
-pub use read::{NameValue, has_references, items, kind, members, tagged, without_stacks};
+pub use read::{NameValue, all_members, has_references, items, kind, members, tagged, without_stacks};
 pub(crate) use read::{string_end, value_end};
 pub use tags::MAX_DATE_MS;
 

@@ -132,7 +132,7 @@ impl<'a> Iterator for Members<'a> {
 }
 
 /// The members of a JSON object, tagged or not.
-pub(super) fn all_members(text: &[u8]) -> Option<Vec<NameValue<'_>>> {
+pub fn all_members(text: &[u8]) -> Option<Vec<NameValue<'_>>> {
     if text.first() == Some(&b'{') { each_member(text).collect() } else { None }
 }
 

@@ -1,0 +1,73 @@
+//! `nifi-idb conflicts list`.
+
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+
+use super::filter::FilterArgs;
+use crate::cli::output::stdout;
+use crate::cli::store_url::StoreArgs;
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::history::{self, At};
+use crate::pipeline::conflicts::LoggedConflict;
+
+const EXAMPLE: &str = "Example:\n  nifi-idb conflicts list --store git:snapshots.git\n  nifi-idb conflicts list --store \
+    git:snapshots.git --state all --object-store orders --source kiosk-7 --format text";
+
+/// The flags of `conflicts list`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct List {
+    #[command(flatten)]
+    store: StoreArgs,
+
+    /// The version: its number, or latest
+    #[arg(long, value_name = "VERSION", default_value = "latest")]
+    at: At,
+
+    #[command(flatten)]
+    filter: FilterArgs,
+
+    /// json: an object a line; text: a line a conflict, for people
+    #[arg(long, value_enum, default_value_t = FormatArg::Json)]
+    format: FormatArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
+    Json,
+    Text,
+}
+
+impl List {
+    /// Runs the command.
+    pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+        let filter = self.filter.filter()?;
+        let store = self.store.open(start)?;
+        let flow = self.store.existing_flow(&*store)?;
+        let version = history::open_version(&*store, &flow, self.at)?;
+        let line = match self.format {
+            FormatArg::Json => LoggedConflict::to_json,
+            FormatArg::Text => text_line,
+        };
+        history::list_conflicts(&*store, &flow, &version, &filter, &line, &mut stdout()?)?;
+        Ok(ExitStatus::Done)
+    }
+}
+
+/// State, type, who won, the sources of head and incoming (`-` if none), rule, id, and why nobody decided.
+fn text_line(conflict: &LoggedConflict) -> String {
+    let by = |by: Option<&crate::snapshot::SourceId>| by.map_or_else(|| "-".to_owned(), ToString::to_string);
+    let (state, kind, winner) = (conflict.state().name(), conflict.kind.name(), conflict.winner.name());
+    let head = by(conflict.head.as_ref().and_then(|head| head.by.as_ref()));
+    let (incoming, id) = (by(conflict.incoming.by.as_ref()), conflict.id.to_canonical());
+    let rule = &conflict.rule;
+    let line = format!("{state:<8}  {kind:<23}  {winner:<8}  {head} < {incoming}  {rule}  {id}");
+    let line = match &conflict.reason {
+        Some(reason) => format!("{line}  {reason}"),
+        None => line,
+    };
+    // Names of rules are the users' own: they must not steer a terminal.
+    line.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+}

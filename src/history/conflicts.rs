@@ -1,0 +1,80 @@
+//! The conflicts of a version: which there are, and one with all that is kept of it.
+
+use std::io::Write;
+
+use super::HistoryError;
+use super::reader::VersionReader;
+use super::show::record_line;
+use crate::indexeddb::key::SortableKey;
+use crate::pipeline::BaseReader;
+use crate::pipeline::conflicts::{Choice, ConflictFilter, LoggedConflict};
+use crate::snapshot::{FlowName, Line, List};
+use crate::store::{SnapshotStore, StoreError, StoredVersion};
+
+/// Writes what `line` makes of every conflict that the filter admits, in the order of their keys: oldest version first, then
+/// by object store and key. Gives their number. Memory: one chunk, and one conflict.
+///
+/// # Errors
+///
+/// [`HistoryError::Store`] if something cannot be read or is damaged; [`HistoryError::Output`] if `out` fails.
+pub fn list_conflicts(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    filter: &ConflictFilter,
+    line: &dyn Fn(&LoggedConflict) -> String,
+    out: &mut dyn Write,
+) -> Result<u64, HistoryError> {
+    let reader = VersionReader { store, flow, version };
+    let chunks = version.manifest.conflicts.as_slice();
+    // The chunk before the first key may hold it.
+    let begin = filter.first_key().map_or(0, |first| chunks.partition_point(|chunk| chunk.first <= first));
+    let mut list = reader.list(List::Conflicts, chunks.get(begin.saturating_sub(1)..).unwrap_or_default());
+    let mut count = 0;
+    while let Some(chunk) = list.advance()? {
+        for found in &chunk.lines {
+            let conflict = read(&reader, found)?;
+            if filter.admits(&conflict) {
+                out.write_all(line(&conflict).as_bytes())?;
+                out.write_all(b"\n")?;
+                count += 1;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(count)
+}
+
+/// One conflict as canonical JSON, with the values of base, head and incoming as far as they are kept, and `now`, the record's
+/// line as it stands in this version; `None` if there is no conflict of this id.
+///
+/// # Errors
+///
+/// [`HistoryError::Store`] if something cannot be read or is damaged.
+pub fn show_conflict(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    id: &SortableKey,
+) -> Result<Option<String>, HistoryError> {
+    let reader = VersionReader { store, flow, version };
+    let Some((line, _)) = reader.find(&List::Conflicts, &version.manifest.conflicts, id)? else { return Ok(None) };
+    let conflict = read(&reader, &line)?;
+    // What it gives has the digest that the conflict names.
+    let base = BaseReader::new(store, flow, Some(version));
+    let head = conflict.state_of(Choice::Head, &base)?;
+    let incoming = conflict.state_of(Choice::Incoming, &base)?;
+    let now = record_line(&reader, &conflict.store, &conflict.key)?;
+    let now = now.as_ref().map(|shown| shown.line.as_str());
+    Ok(Some(conflict.to_json_with(head.as_ref(), incoming.as_ref(), now)))
+}
+
+/// How many conflicts a version knows, however they were decided.
+pub fn count_conflicts(version: &StoredVersion) -> u64 {
+    version.manifest.conflicts.iter().map(|chunk| chunk.count).sum()
+}
+
+fn read(reader: &VersionReader<'_>, line: &Line) -> Result<LoggedConflict, StoreError> {
+    let value = reader.whole(&line.state)?.unwrap_or_default();
+    LoggedConflict::read(line, &value).map_err(|error| reader.damaged(&error.to_string()))
+}

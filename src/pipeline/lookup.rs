@@ -1,0 +1,73 @@
+//! Looks up single records of one version. Keys come in order, so the chunks that were read last are kept.
+
+use super::base::read_whole;
+use crate::chunk::lines_of;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::snapshot::{ChunkRef, Digest, FlowName, Line, LineState, List};
+use crate::store::{SnapshotStore, StoreError, StoredVersion};
+
+/// The lines of the chunk that was read last.
+type Kept = Option<(Digest, Vec<Line>)>;
+
+/// Looks up records and tombstones of one version.
+#[derive(Debug)]
+pub(super) struct Lookup<'a> {
+    store: &'a dyn SnapshotStore,
+    flow: &'a FlowName,
+    version: &'a StoredVersion,
+    records: Kept,
+    tombstones: Kept,
+}
+
+impl<'a> Lookup<'a> {
+    /// Nothing is read yet.
+    pub(super) fn new(store: &'a dyn SnapshotStore, flow: &'a FlowName, version: &'a StoredVersion) -> Self {
+        Self { store, flow, version, records: None, tombstones: None }
+    }
+
+    /// The record's line, or its tombstone's; `None` if the version knows nothing of the key.
+    pub(super) fn find(&mut self, store: &DomString, key: &SortableKey) -> Result<Option<Line>, StoreError> {
+        let Some(lists) = self.version.manifest.store(store) else { return Ok(None) };
+        let (at, records) = ((self.store, self.flow, self.version), List::Records(store.clone()));
+        if let Some(line) = find(at, &records, &lists.records, key, &mut self.records)? {
+            return Ok(Some(line));
+        }
+        find(at, &List::Tombstones(store.clone()), &lists.tombstones, key, &mut self.tombstones)
+    }
+
+    /// A line of this version as text of `indexeddb-changes/1`, with its value inline, without line end.
+    pub(super) fn text(&self, store: &DomString, line: &Line) -> Result<String, StoreError> {
+        let state =
+            read_whole(self.store, self.flow, self.version, &line.state)?.map_or(LineState::Delete, LineState::Put);
+        Ok(line_text(store, &Line { state, ..line.clone() }))
+    }
+}
+
+/// A line as text, without line end.
+pub(super) fn line_text(store: &DomString, line: &Line) -> String {
+    let mut text = Vec::new();
+    line.write(store.to_canonical().as_bytes(), &mut text);
+    text.pop();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn find(
+    (store, flow, version): (&dyn SnapshotStore, &FlowName, &StoredVersion),
+    list: &List,
+    chunks: &[ChunkRef],
+    key: &SortableKey,
+    kept: &mut Kept,
+) -> Result<Option<Line>, StoreError> {
+    let place = chunks.partition_point(|chunk| chunk.first <= *key);
+    let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else { return Ok(None) };
+    let lines = match kept {
+        Some((digest, lines)) if *digest == chunk.full => lines,
+        _ => {
+            let text = store.read_chunk(flow, version, list, chunk)?;
+            &mut kept.insert((chunk.full, lines_of(list, chunk, &text)?)).1
+        }
+    };
+    let place = lines.binary_search_by(|line| line.key.cmp(key)).ok();
+    Ok(place.and_then(|place| lines.get(place).cloned()))
+}

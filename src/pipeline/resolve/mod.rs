@@ -1,0 +1,217 @@
+//! A person decides conflicts: one version sets the records, marks the conflicts and tells their sources.
+//!
+//! Nothing is overwritten unseen. A record that is not what the conflict left is not replaced unless that was asked for. A
+//! value that does not stand any more is kept whole: with its side in the conflict's line, or, where it was neither side's,
+//! in a new line of a decided conflict, which can be overturned like any other. Older versions have it too, but versions may
+//! be dropped, and the line names the source that has to hear of it.
+
+mod look;
+mod pick;
+mod write;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use self::look::{Record, look};
+use self::pick::{Picked, pick};
+use super::SyncOptions;
+use super::base::BaseReader;
+use super::commit::{Round, commit};
+use super::conflicts::{Choice, ConflictFilter};
+use super::error::SyncError;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::value::{Canonicalizer, Options};
+use crate::report::{Outcome, ReportLines, Summary, resolved_line};
+use crate::snapshot::{FlowName, FlowVersion, Meta};
+use crate::spool::{Place, Spool};
+use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
+
+/// Which conflicts are decided.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// Those with these keys in `~conflicts`.
+    Ids(Vec<SortableKey>),
+    /// All that fit.
+    Matching(ConflictFilter),
+}
+
+/// What is decided, and how.
+#[derive(Clone, Debug)]
+pub struct ResolveOptions {
+    /// About which conflicts.
+    pub selection: Selection,
+    /// For what.
+    pub choice: Choice,
+    /// The person's own value as JSON, where that is the choice.
+    pub value: Option<Vec<u8>>,
+    /// When, in milliseconds since 1970.
+    pub received_at: i64,
+    /// Replace records that changed after their conflict, too.
+    pub even_if_changed: bool,
+    /// The plan that the guard may let through.
+    pub confirm: Option<String>,
+    /// Plan only: nothing is written.
+    pub dry_run: bool,
+    /// No attempt begins after this.
+    pub deadline: Option<Instant>,
+    /// Where values lie that do not fit into memory.
+    pub temp_folder: Option<PathBuf>,
+}
+
+impl ResolveOptions {
+    /// Decides now, writes, and asks where something changed.
+    pub fn new(selection: Selection, choice: Choice, received_at: i64) -> Self {
+        Self {
+            selection,
+            choice,
+            value: None,
+            received_at,
+            even_if_changed: false,
+            confirm: None,
+            dry_run: false,
+            deadline: None,
+            temp_folder: None,
+        }
+    }
+}
+
+/// Decides conflicts and commits that as one version; a line `resolved` for each goes to `lines`.
+///
+/// In the summary, `received` are the conflicts, `put`, `deleted` and `unchanged` count them by what became of their records, and
+/// `conflicts` are new lines of `~conflicts` about values that were neither side's.
+///
+/// # Errors
+///
+/// [`SyncError::Mismatch`] if there is no such conflict, it is decided otherwise already, what was chosen is not kept any
+/// more, or the value does not fit; [`SyncError::Changed`] and [`SyncError::Guard`] if a person must confirm; the others as for
+/// [`sync`](super::sync()). Nothing is visible then.
+pub fn resolve(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    options: &ResolveOptions,
+    lines: &mut ReportLines,
+) -> Result<Summary, SyncError> {
+    let value = options.value.as_deref().map(canonical).transpose()?;
+    if value.is_some() != (options.choice == Choice::Value) {
+        return Err(SyncError::Mismatch("a value is given if and only if it is what was chosen".to_owned()));
+    }
+    let summary = Summary::new(Outcome::Unchanged, Some(flow.clone()));
+    let mut resolving = Resolving { store, flow, options, value, lines, summary };
+    let sync = SyncOptions { dry_run: options.dry_run, deadline: options.deadline, ..SyncOptions::default() };
+    let stand = commit(store, flow, &sync, &mut resolving)?;
+    let mut summary = resolving.summary;
+    if let Some(stand) = stand {
+        (summary.version, summary.root, summary.state) = (Some(stand.version), Some(stand.root), Some(stand.state));
+    }
+    Ok(summary)
+}
+
+fn canonical(value: &[u8]) -> Result<Vec<u8>, SyncError> {
+    let mut out = Vec::new();
+    let written = Canonicalizer::new(Options::default()).value(value.trim_ascii(), &mut out);
+    written.map_err(|error| SyncError::Mismatch(format!("the value: {error}")))?;
+    Ok(out)
+}
+
+/// What all steps of one round know.
+struct Facts<'a> {
+    store: &'a dyn SnapshotStore,
+    flow: &'a FlowName,
+    head: &'a StoredVersion,
+    base: &'a BaseReader<'a>,
+    options: &'a ResolveOptions,
+    /// The person's own value, canonical.
+    value: Option<&'a [u8]>,
+    /// Of everything that is written.
+    meta: Meta,
+}
+
+struct Resolving<'a> {
+    store: &'a dyn SnapshotStore,
+    flow: &'a FlowName,
+    options: &'a ResolveOptions,
+    value: Option<Vec<u8>>,
+    lines: &'a mut ReportLines,
+    summary: Summary,
+}
+
+impl Round for Resolving<'_> {
+    fn plan(
+        &mut self,
+        head: Option<&StoredVersion>,
+        writer: Option<&mut (dyn VersionWriter + '_)>,
+    ) -> Result<Option<Box<VersionDraft>>, SyncError> {
+        self.lines.clear()?;
+        let Self { store, flow, options, .. } = *self;
+        let Some(head) = head else {
+            return Err(SyncError::Mismatch(format!("{} has no flow {flow}", store.describe())));
+        };
+        let base = BaseReader::new(store, flow, Some(head));
+        let rev = FlowVersion::after(Some(head.manifest.version));
+        let meta = Meta { at: options.received_at, by: None, rev };
+        let facts = Facts { store, flow, head, base: &base, options, value: self.value.as_deref(), meta };
+        let mut spool = Spool::new(options.temp_folder.as_deref());
+        let picked = pick(&facts, &mut spool)?;
+        let records = look(&facts, &picked, &mut spool)?;
+        report(options.choice, &picked, &records, &mut spool, self.lines)?;
+        self.summary = summary(flow, &picked, &records);
+        if self.summary.outcome == Outcome::Unchanged {
+            return Ok(None);
+        }
+        write::write(&facts, &picked, &records, &mut spool, writer).map(Some)
+    }
+}
+
+/// Adds a line for every conflict, in the order of their keys.
+fn report(
+    choice: Choice,
+    picked: &[Picked],
+    records: &[Record],
+    spool: &mut Spool,
+    lines: &mut ReportLines,
+) -> Result<(), SyncError> {
+    let of_records = records.iter().flat_map(|record| record.conflicts.iter().map(|&place| (place, record.line)));
+    let of_conflicts: BTreeMap<usize, Option<Place>> = of_records.collect();
+    for (conflict, line) in picked.iter().zip(of_conflicts.into_values()) {
+        let line = line.map(|line| spool.read(line)).transpose()?;
+        let line = line.as_deref().map(String::from_utf8_lossy);
+        lines.push(&resolved_line(&conflict.id, choice.name(), line.as_deref()))?;
+    }
+    Ok(())
+}
+
+fn summary(flow: &FlowName, picked: &[Picked], records: &[Record]) -> Summary {
+    let differs = picked.iter().any(|conflict| !conflict.done);
+    let outcome = if differs { Outcome::Committed } else { Outcome::Unchanged };
+    let count = |is: &dyn Fn(&Record) -> bool| records.iter().filter(|record| is(record)).count() as u64;
+    let (put, deleted) = (count(&|record| record.puts()), count(&|record| record.deletes()));
+    Summary {
+        received: picked.len() as u64,
+        put,
+        deleted,
+        unchanged: picked.len() as u64 - put - deleted,
+        conflicts: count(&|record| record.logs()),
+        ..Summary::new(outcome, Some(flow.clone()))
+    }
+}
+
+/// `resolved 3 conflicts, +0 ~2 -1 in 1 object store`: what the version's comment begins with.
+fn comment(picked: &[Picked], records: &[Record]) -> String {
+    let conflicts = match picked.iter().filter(|conflict| !conflict.done).count() {
+        1 => "resolved 1 conflict".to_owned(),
+        count => format!("resolved {count} conflicts"),
+    };
+    let changed: Vec<&Record> = records.iter().filter(|record| record.change.is_some()).collect();
+    let mut stores: Vec<&DomString> = changed.iter().map(|record| &record.store).collect();
+    stores.dedup();
+    let count = |is: &dyn Fn(&Record) -> bool| changed.iter().filter(|record| is(record)).count();
+    let inserted = count(&|record| record.puts() && !record.was_live());
+    let (updated, deleted) = (count(&|record| record.puts() && record.was_live()), count(&|record| record.deletes()));
+    match stores.len() {
+        0 => conflicts,
+        1 => format!("{conflicts}, +{inserted} ~{updated} -{deleted} in 1 object store"),
+        several => format!("{conflicts}, +{inserted} ~{updated} -{deleted} in {several} object stores"),
+    }
+}

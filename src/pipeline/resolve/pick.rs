@@ -1,0 +1,189 @@
+//! Finds the conflicts that are meant, and the state that was chosen for each.
+
+use std::collections::BTreeSet;
+
+use super::{Facts, Selection};
+use crate::chunk::{ChunkSource, lines_of};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::schema::KeyPath;
+use crate::indexeddb::value::{at_path, sortable_key_of};
+use crate::merge::{Side, Winner};
+use crate::normalize::Claim;
+use crate::pipeline::conflicts::{Choice, LoggedConflict};
+use crate::pipeline::error::SyncError;
+use crate::snapshot::{Digest, FlowVersion, LineState, List, SourceId};
+use crate::spool::{Place, Spool};
+
+/// The state that was chosen; values lie in the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chosen {
+    /// The record goes.
+    Delete,
+    /// Where the value lies, and its digest without error stacks.
+    Put(Place, Digest),
+}
+
+impl Chosen {
+    /// Its digest; `None` if it deletes.
+    pub(super) fn digest(self) -> Option<Digest> {
+        match self {
+            Self::Delete => None,
+            Self::Put(_, digest) => Some(digest),
+        }
+    }
+}
+
+/// One side of a conflict, without its value.
+#[derive(Clone, Debug)]
+pub(super) struct PickedSide {
+    pub(super) by: Option<SourceId>,
+    pub(super) digest: Option<Digest>,
+}
+
+/// A conflict that is meant.
+#[derive(Clone, Debug)]
+pub(super) struct Picked {
+    pub(super) id: SortableKey,
+    pub(super) version: FlowVersion,
+    pub(super) store: DomString,
+    pub(super) key: SortableKey,
+    pub(super) winner: Winner,
+    pub(super) head: Option<PickedSide>,
+    pub(super) incoming: PickedSide,
+    pub(super) chosen: Chosen,
+    /// It was decided like this before.
+    pub(super) done: bool,
+}
+
+/// Finds the conflicts that are meant, in the order of their keys. Chosen values go to the spool.
+pub(super) fn pick(facts: &Facts<'_>, spool: &mut Spool) -> Result<Vec<Picked>, SyncError> {
+    let chunks = &facts.head.manifest.conflicts;
+    let wanted: BTreeSet<&SortableKey> = match &facts.options.selection {
+        Selection::Ids(ids) => ids.iter().collect(),
+        Selection::Matching(_) => BTreeSet::new(),
+    };
+    let mut picked = Vec::new();
+    for (place, chunk) in chunks.iter().enumerate() {
+        let next = chunks.get(place + 1).map(|next| &next.first);
+        let reads = match &facts.options.selection {
+            Selection::Ids(_) => wanted
+                .range::<SortableKey, _>(&chunk.first..)
+                .next()
+                .is_some_and(|id| next.is_none_or(|next| *id < next)),
+            Selection::Matching(filter) => match (filter.first_key(), next) {
+                (Some(first), Some(next)) => *next > first,
+                _ => true,
+            },
+        };
+        if !reads {
+            continue;
+        }
+        let text = facts.base.read_chunk(&List::Conflicts, chunk)?;
+        for line in lines_of(&List::Conflicts, chunk, &text)? {
+            if matches!(facts.options.selection, Selection::Ids(_)) && !wanted.contains(&line.key) {
+                continue;
+            }
+            let value = facts.base.whole_value(&line.state)?.unwrap_or_default();
+            let conflict = LoggedConflict::read(&line, &value).map_err(crate::store::StoreError::from)?;
+            let meant = match &facts.options.selection {
+                Selection::Ids(_) => true,
+                Selection::Matching(filter) => filter.admits(&conflict),
+            };
+            if meant {
+                picked.push(settle(facts, conflict, spool)?);
+            }
+        }
+    }
+    let found: BTreeSet<&SortableKey> = picked.iter().map(|conflict: &Picked| &conflict.id).collect();
+    if let Some(unknown) = wanted.difference(&found).next() {
+        return Err(SyncError::Mismatch(no_conflict(facts, unknown)));
+    }
+    if facts.options.choice == Choice::Value && picked.len() > 1 {
+        let what = format!("{} conflicts are meant: a value of your own is for one", picked.len());
+        return Err(SyncError::Mismatch(what));
+    }
+    Ok(picked)
+}
+
+/// Names what is there instead.
+fn no_conflict(facts: &Facts<'_>, id: &SortableKey) -> String {
+    let manifest = &facts.head.manifest;
+    let count: u64 = manifest.conflicts.iter().map(|chunk| chunk.count).sum();
+    let there = match manifest.conflicts.first() {
+        Some(first) => {
+            format!("{count}, the first is {}; conflicts list --state all names them", first.first.to_canonical())
+        }
+        None => "none".to_owned(),
+    };
+    format!("there is no conflict {}; version {} of {} has {there}", id.to_canonical(), manifest.version, facts.flow)
+}
+
+fn settle(facts: &Facts<'_>, conflict: LoggedConflict, spool: &mut Spool) -> Result<Picked, SyncError> {
+    let choice = facts.options.choice;
+    let id = conflict.id.to_canonical();
+    let state = match facts.value {
+        Some(value) => {
+            check_key(facts, &conflict, value)?;
+            Some(LineState::Put(value.into()))
+        }
+        None => conflict.state_of(choice, facts.base)?,
+    };
+    let mut done = conflict.resolved.is_some_and(|resolved| resolved.choice == choice);
+    if let (true, Choice::Value, Some(state)) = (done, choice, &state) {
+        // The same value, too?
+        let then = facts.base.value(&conflict.store, &conflict.key, &Claim::Version(conflict.rev))?;
+        done = then.flatten().is_some_and(|value| LineState::Put(value).same(state));
+    }
+    if let (Some(resolved), false) = (conflict.resolved, done) {
+        let (version, before) = (conflict.rev, resolved.choice);
+        let what = format!(
+            "conflict {id} was resolved in version {version} already, for {before}: put the record to change it"
+        );
+        return Err(SyncError::Mismatch(what));
+    }
+    let chosen = match state {
+        Some(LineState::Put(value)) => {
+            let digest = LineState::Put(value.clone()).content_digest();
+            Chosen::Put(spool.append(&value)?, digest)
+        }
+        Some(_) => Chosen::Delete,
+        // What was done may have gone since.
+        None if done => Chosen::Delete,
+        None => {
+            let what = format!("conflict {id}: its {choice} is not kept; choose another, or give a value of your own");
+            return Err(SyncError::Mismatch(what));
+        }
+    };
+    let side = |side: Side| PickedSide { by: side.by, digest: side.digest };
+    Ok(Picked {
+        id: conflict.id,
+        version: conflict.version,
+        store: conflict.store,
+        key: conflict.key,
+        winner: conflict.winner,
+        head: conflict.head.map(side),
+        incoming: side(conflict.incoming),
+        chosen,
+        done,
+    })
+}
+
+/// Checks that a value has the record's own key.
+fn check_key(facts: &Facts<'_>, conflict: &LoggedConflict, value: &[u8]) -> Result<(), SyncError> {
+    let store = facts.head.manifest.store(&conflict.store);
+    let Some(path) = store.and_then(|store| store.schema.key_path.as_ref()) else { return Ok(()) };
+    let text = |path: &DomString| path.to_text().and_then(|path| Some(at_path(value, &path)?.into_owned()));
+    let found = match path {
+        KeyPath::Path(path) => text(path),
+        KeyPath::Paths(paths) => {
+            let parts: Option<Vec<Vec<u8>>> = paths.iter().map(text).collect();
+            parts.map(|parts| [&b"["[..], &parts.join(&b","[..]), &b"]"[..]].concat())
+        }
+    };
+    let mut key = Vec::new();
+    match found.map(|found| sortable_key_of(&found, &mut key)) {
+        Some(Ok(())) if key == conflict.key.as_bytes() => Ok(()),
+        _ => Err(SyncError::Mismatch("the value has not the record's key at the object store's key path".to_owned())),
+    }
+}
