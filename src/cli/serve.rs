@@ -17,7 +17,7 @@ use crate::config::DEFAULT_BUCKET;
 use crate::decode::{DEFAULT_MAX_LINE_BYTES, DecodeOptions};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::normalize::{DEFAULT_SKEW_MS, NormalizeOptions};
+use crate::normalize::{DEFAULT_SKEW_MS, NormalizeError, NormalizeOptions};
 use crate::pipeline::{IntakeOptions, Review, SyncOptions};
 
 use crate::server::{
@@ -162,6 +162,10 @@ impl Serve {
             is_certificate_optional: clients.as_ref().is_some_and(Clients::have_tokens),
         });
         let policy = self.policy.as_deref().map(policy::load).transpose()?.map(|file| Arc::new(file.policy));
+        let hash_key = self.hash_key.read()?;
+        if hash_key.is_none() && policy.as_ref().is_some_and(|policy| policy.needs_hash_key()) {
+            return Err(Failure::usage(NormalizeError::NoHashKey.to_string()));
+        }
         let skew_ms = policy.as_ref().and_then(|policy| policy.max_skew_ms).unwrap_or(DEFAULT_SKEW_MS);
         let intake = IntakeOptions {
             bucket: self.store.bucket.clone().unwrap_or_else(|| DEFAULT_BUCKET.to_owned()),
@@ -170,7 +174,7 @@ impl Serve {
             // The time of receipt is each request's own.
             normalize: NormalizeOptions {
                 temp_folder: self.temp_dir.clone(),
-                hash_key: self.hash_key.read()?,
+                hash_key,
                 skew_ms,
                 policy: policy.clone(),
                 ..NormalizeOptions::received_at(0)

@@ -1,11 +1,11 @@
 //! How one change is found and decided, step by step: the same functions that a merge calls, and what they say on the way.
 
+use super::Winner;
 use super::detect::{Base, Detection, Incoming, Judgement, Standing, detect, judge};
 use super::resolve::{Resolution, Sides, Tried, resolve};
-use super::{Winner, collections};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
-use crate::normalize::Claim;
+use crate::normalize::{Claim, clock_at};
 use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{Line, LineState};
 
@@ -142,7 +142,8 @@ impl Found {
 
 /// The clock that a change counts with: its own, else the member that the policy names.
 pub fn clock_of(policy: &StorePolicy, own: Option<i64>, incoming: &LineState) -> Option<i64> {
-    let (Some(path), LineState::Put(value), None) = (&policy.clock_field, incoming, own) else { return own };
-    let value = serde_json::from_slice::<serde_json::Value>(collections::at(value, path)?).ok()?;
-    value.get("~date").unwrap_or(&value).as_f64().map(|ms| ms as i64)
+    match (&policy.clock_field, incoming, own) {
+        (Some(path), LineState::Put(value), None) => clock_at(value, path),
+        _ => own,
+    }
 }

@@ -392,7 +392,7 @@ impl<'a> Normalizer<'a> {
 }
 
 /// The clock that a value holds itself: a Date, or milliseconds since 1970.
-fn clock_at(value: &[u8], path: &FieldPath) -> Option<i64> {
+pub fn clock_at(value: &[u8], path: &FieldPath) -> Option<i64> {
     let names = path.steps().iter().map(|step| match step {
         Step::Member(name) => Some(name.as_slice()),
         Step::Elements => None,

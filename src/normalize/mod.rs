@@ -9,7 +9,9 @@ mod runs;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, DEFAULT_SKEW_MS, MAX_RANGES, MAX_TIME_MS, NormalizeError, NormalizeOptions, normalize};
+pub use batch::{
+    Batch, DEFAULT_SKEW_MS, MAX_RANGES, MAX_TIME_MS, NormalizeError, NormalizeOptions, clock_at, normalize,
+};
 pub use fold::{Bound, Changes, Claim, Folded, Folds, RangeChange, push_folded};
 pub use private::Hidden;
 pub use runs::{DEFAULT_MEMORY_BYTES, Runs};

@@ -48,7 +48,7 @@ pub fn why_not_commutative(policy: &StorePolicy) -> Vec<Reason> {
         }
     }
     deletes(policy, by_clock.as_ref(), &mut add);
-    others(policy, by_clock.as_ref(), &mut add);
+    others(policy, &mut add);
     reasons
 }
 
@@ -57,10 +57,10 @@ fn records(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) -> Option<R
     let [insert, update] = [ConflictType::InsertInsert, ConflictType::UpdateUpdate];
     let kind = |conflict| policy.resolver(conflict).map(Resolver::kind);
     if kind(insert) == kind(update) {
-        return record(kind(update), "records", update, policy, add);
+        return record(kind(update), "records", update, add);
     }
-    let first = record(kind(insert), insert.name(), insert, policy, add);
-    let second = record(kind(update), update.name(), update, policy, add);
+    let first = record(kind(insert), insert.name(), insert, add);
+    let second = record(kind(update), update.name(), update, add);
     if first.is_some() && second.is_some() {
         let why = "insert-insert and update-update are decided differently, and which of them it is depends on what came first";
         add(Part::Type(update), why.to_owned());
@@ -72,15 +72,10 @@ fn record(
     kind: Option<ResolverKind>,
     what: &str,
     conflict: ConflictType,
-    policy: &StorePolicy,
     add: &mut impl FnMut(Part, String),
 ) -> Option<ResolverKind> {
     let reason = match kind {
         Some(ResolverKind::LastWriteWins) => return kind,
-        Some(ResolverKind::FirstWriteWins) if policy.fields.is_empty() => return kind,
-        Some(ResolverKind::FirstWriteWins) => {
-            "first-write-wins needs the earliest clock, and a record with resolved fields has the latest".to_owned()
-        }
         Some(found) => format!("{} decides {what}: {}", found.name(), why(found)),
         None => format!("{what} is not looked for: what arrives last stands"),
     };
@@ -93,7 +88,7 @@ fn why(kind: ResolverKind) -> &'static str {
     match kind {
         ResolverKind::IncomingWins => "what arrives last stands",
         ResolverKind::HeadWins | ResolverKind::Immutable => "what arrives first stands",
-        ResolverKind::FirstWriteWins => "only the record's latest clock is kept, not the field's earliest",
+        ResolverKind::FirstWriteWins => "only the latest clock of a record is kept, not the earliest",
         ResolverKind::ThreeWay => "it goes by the base, which is what had arrived before the change was made",
         ResolverKind::Cel => "nothing says that its value is the same with the sides the other way round",
         ResolverKind::Skip => "what arrives second is left out",
@@ -157,33 +152,24 @@ fn deletes(policy: &StorePolicy, by_clock: Option<&ResolverKind>, add: &mut impl
     if found == updates_win || found == deletes_win {
         return;
     }
-    let clocks = found.iter().all(|kind| kind.is_some() && kind.as_ref() == by_clock);
-    if clocks && policy.fields.is_empty() {
+    let clocks = found == [Some(ResolverKind::LastWriteWins); 3];
+    if clocks && (policy.fields.is_empty() || by_clock.is_none()) {
+        // Right in itself; what is wrong with the records was said.
         return;
     }
     let why = if clocks {
-        "a clock decides between a deletion and the record, but not between the fields: a deletion in between takes \
-         away what an earlier field would have had"
+        "a clock decides between a deletion and the record, but not between the fields: a deletion in between takes away \
+         what an earlier field would have had"
     } else {
         "deletions are decided differently when they come first"
     };
-    let why = format!("{why}; let deletions win in all three types (delete-wins), or updates (update-wins)");
-    add(Part::Type(T::UpdateDelete), why);
+    add(Part::Type(T::UpdateDelete), why.to_owned());
 }
 
-/// All the rest.
-fn others(policy: &StorePolicy, by_clock: Option<&ResolverKind>, add: &mut impl FnMut(Part, String)) {
+/// All the rest. `out-of-order` is not looked for where every change is judged.
+fn others(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) {
     use ConflictType as T;
     let kind = |conflict| policy.resolver(conflict).map(Resolver::kind);
-    let wanted = by_clock.copied().unwrap_or(ResolverKind::LastWriteWins);
-    if let Some(found) = kind(T::OutOfOrder).filter(|found| *found != wanted) {
-        let why = format!(
-            "{} decides what a source itself sends in the wrong order: {} would not",
-            found.name(),
-            wanted.name()
-        );
-        add(Part::Type(T::OutOfOrder), why);
-    }
     for conflict in [T::UpdateMissing, T::DeleteMissing] {
         if let Some(found) = kind(conflict).filter(|found| *found != ResolverKind::IncomingWins) {
             let why = format!(

@@ -19,6 +19,7 @@ mod format_compat;
 mod git_store;
 mod packages;
 mod pipeline;
+mod policy;
 mod privacy;
 mod program;
 mod registry_contract;

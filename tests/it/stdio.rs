@@ -172,7 +172,7 @@ fn the_example_of_the_readme() {
 #[test]
 fn help_is_plain_and_has_an_example() {
     let place = Place::new();
-    for command in ["sync", "restore", "log", "show", "verify", "doctor", "completions", "man", ""] {
+    for command in ["sync", "restore", "log", "show", "verify", "doctor", "policy", "completions", "man", ""] {
         let args: Vec<&str> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
         let ran = place.run(&args, "");
         assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""));
@@ -200,7 +200,7 @@ fn usage_mistakes_are_one_line_and_nothing_on_stdout() {
     );
     check(
         &["sync", "--store", "memory:", "--idle", "soon"],
-        "nifi-idb: invalid value 'soon' for '--idle <TIME>': expected a number with ms, s, m or h, such as 500ms or 30s",
+        "nifi-idb: invalid value 'soon' for '--idle <TIME>': expected a number with ms, s, m, h or d, such as 500ms or 30s",
     );
     check(&[], "nifi-idb: no command given");
     check(

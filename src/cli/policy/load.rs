@@ -10,7 +10,7 @@ use crate::policy::{MAX_FILE_BYTES, PolicyFile};
 
 /// The text of a policy file; one that is longer than allowed is cut off, and refused later for its length.
 pub(super) fn text(path: &Path) -> Result<String, Failure> {
-    let wrong = |what: String| Failure::usage(format!("--policy {}: {what}", path.display()));
+    let wrong = |what: String| Failure::usage(format!("{}: {what}", path.display()));
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| wrong(error.to_string()))?;

@@ -1,6 +1,7 @@
 //! `nifi-idb policy`: what a policy file says, whether it is right, and what comes of it.
 
 mod check;
+mod explain;
 mod load;
 mod rendered;
 mod test;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand, ValueEnum};
 
 use self::check::Check;
+use self::explain::Explain;
 pub(super) use self::load::load;
 use self::test::Test;
 use super::output::print;
@@ -39,6 +41,10 @@ enum PolicyCommand {
     ///
     /// They go through the functions that sync calls. Privacy is not applied: values are those that would be stored.
     Test(Test),
+    /// Say for one record what is found, which rules are asked, and what comes of it
+    ///
+    /// The change is a file; what it meets are files too, or stored versions.
+    Explain(Box<Explain>),
     /// Write a policy in canonical form, with all that its file leaves unsaid
     Print {
         /// The policy file
@@ -64,6 +70,7 @@ impl Policy {
         match self.command {
             PolicyCommand::Check(check) => return check.run(start),
             PolicyCommand::Test(test) => return test.run(),
+            PolicyCommand::Explain(explain) => return explain.run(start),
             PolicyCommand::Print { file } => print(&load(&file)?.to_toml())?,
             PolicyCommand::Schema => print(SCHEMA)?,
         }

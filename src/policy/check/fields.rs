@@ -3,6 +3,7 @@
 use crate::policy::file::scope::{SaidField, Scope};
 use crate::policy::file::{Fault, Span};
 use crate::policy::path::FieldPath;
+use crate::policy::resolver::Resolver;
 
 /// One path of the scope.
 struct Named<'a> {
@@ -45,6 +46,25 @@ fn overlap(outer: &Named<'_>, inner: &Named<'_>) -> Fault {
     let relation = if std::ptr::eq(second, inner) { "is inside" } else { "holds" };
     let message = format!("the field \"{path}\" {relation} \"{other}\", which {} already", has(first));
     Fault::new(second.place.clone(), message).help("name either the whole field, or each of its members")
+}
+
+/// A side is taken by a member that does not go with it: the next conflict compares with the other side's.
+pub(super) fn left_behind(scope: &Scope) -> Vec<Fault> {
+    let mut notes = Vec::new();
+    for field in &scope.fields {
+        let (Resolver::Max { by: Some(by) } | Resolver::Min { by: Some(by) }) = &field.rule.resolver else { continue };
+        let follows = |other: &SaidField| {
+            let same = other.rule.resolver.kind() == field.rule.resolver.kind();
+            (same || std::ptr::eq(other, field)) && other.rule.paths.iter().any(|path| by.is_within(path))
+        };
+        if !scope.fields.iter().any(follows) {
+            let message = format!("{:?} goes by \"{by}\", which does not go with it", field.rule.name);
+            let help = if field.is_group { "put it into the group's fields" } else { "make a group of both" };
+            let why = "else the next conflict compares with another side's";
+            notes.push(Fault::new(field.resolver_place.clone(), message).help(format!("{help}: {why}")));
+        }
+    }
+    notes
 }
 
 fn group_names(scope: &Scope, faults: &mut Vec<Fault>) {

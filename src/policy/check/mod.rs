@@ -22,3 +22,9 @@ pub(crate) fn scopes(file: &PolicyFile) -> Vec<Fault> {
     }
     faults
 }
+
+/// What is not wrong, and seldom meant.
+pub(crate) fn notes(file: &PolicyFile) -> Vec<Fault> {
+    let scopes = || std::iter::once(&file.defaults).chain(&file.stores);
+    scopes().flat_map(fields::left_behind).collect()
+}

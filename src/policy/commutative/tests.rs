@@ -17,8 +17,6 @@ const DELETES: &str = "types.update-delete = \"delete-wins\"\ntypes.delete-updat
 fn these_do_not_depend_on_it() {
     for scope in [
         "resolve = \"last-write-wins\"",
-        "resolve = \"first-write-wins\"\ntypes.update-delete = \"first-write-wins\"\ntypes.delete-update = \"first-write-wins\"\n\
-         types.update-recently-deleted = \"first-write-wins\"\ntypes.out-of-order = \"first-write-wins\"",
         DELETES,
         &DELETES.replace("delete-wins", "update-wins"),
         &format!(
@@ -46,18 +44,17 @@ fn these_do() {
         ("resolve = \"max\"", "it is a rule for fields"),
         ("resolve = { use = \"cel\", value = \"head\" }", "the other way round"),
         ("resolve = \"lww\"\ntypes.insert-insert = \"three-way\"", "three-way decides insert-insert"),
-        ("resolve = \"lww\"\ntypes.insert-insert = \"first-write-wins\"", "decided differently, and which of them"),
+        ("resolve = \"lww\"\ntypes.insert-insert = \"first-write-wins\"", "first-write-wins decides insert-insert"),
         ("resolve = \"lww\"\ntypes.update-delete = \"head-wins\"", "deletions are decided differently"),
-        ("resolve = \"first-write-wins\"", "deletions are decided differently"),
+        ("resolve = \"first-write-wins\"", "only the latest clock of a record is kept"),
         ("resolve = \"lww\"\nfields.a = \"max\"", "a clock decides between a deletion and the record"),
-        ("resolve = \"lww\"\ntypes.out-of-order = \"skip\"", "skip decides what a source itself sends"),
         ("resolve = \"lww\"\ntypes.update-missing = \"park\"", "a change that overtakes the insert"),
         ("resolve = \"lww\"\ntypes.unique-index = \"park\"", "park decides unique-index"),
         ("resolve = \"lww\"\non-unresolved = \"head-wins\"", "on-unresolved lets head win"),
         ("resolve = \"lww\"\nrules = [{ name = \"r\", when = \"true\", then = \"lww\" }]", "the rule \"defaults/r\""),
         (&format!("{DELETES}fields.a = \"immutable\""), "immutable decides \"a\""),
         (&format!("{DELETES}fields.a = \"incoming-wins\""), "incoming-wins decides \"a\""),
-        (&format!("{DELETES}fields.a = \"first-write-wins\""), "not the field's earliest"),
+        (&format!("{DELETES}fields.a = \"first-write-wins\""), "not the earliest"),
         (&format!("{DELETES}fields.a = {{ use = \"append-unique\", key = \"id\" }}"), "without order-by"),
         (&format!("{DELETES}fields.a = {{ use = \"max\", by = \"at\" }}"), "put it into the group"),
         (

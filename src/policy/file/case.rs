@@ -216,7 +216,8 @@ impl<'a> Reader<'a> {
                 value.map(|value| Some(CaseState::Value(value)))
             }
             [(first, _), (second, value), ..] => {
-                self.fault(Fault::new(value.span(), format!("a case has either {first} or {second}")));
+                let fault = Fault::new(value.span(), format!("a case has either {first} or {second}"));
+                self.fault(fault.help("leave one of them out"));
                 None
             }
         }
@@ -276,7 +277,7 @@ impl<'a> Reader<'a> {
         let conflict = self.conflict_type(name, value.span())?;
         if DATABASE_WIDE.contains(&conflict) {
             let message = format!("no case can come to {name:?}: it is no matter of one record");
-            self.fault(Fault::new(value.span(), message));
+            self.fault(Fault::new(value.span(), message).help("leave the case out"));
             return None;
         }
         Some(ExpectedDetection::Conflict(conflict))

@@ -67,6 +67,8 @@ impl PolicyFile {
             faults = check::order_of_arrival(&mut file);
         }
         if faults.is_empty() {
+            file.notes.extend(check::notes(&file));
+            file.notes.sort_by_key(|note| note.span.start);
             return Ok(file);
         }
         faults.sort_by_key(|fault| (fault.span.start, fault.span.end));

@@ -60,7 +60,13 @@ impl<'a> Reader<'a> {
     /// A value that is not what it should be.
     fn not(&mut self, value: &Value<'_>, what: &str, expected: &str) {
         let found = kind(value.get_ref());
-        self.fault(Fault::new(value.span(), format!("{what} must be {expected}, and is {found}")));
+        let help = match expected {
+            "a string" => "write it between quotes",
+            "true or false" => "write true or false, without quotes",
+            "an array" => "write [...]",
+            _ => "write { name = value }, or a [table] of its own",
+        };
+        self.fault(Fault::new(value.span(), format!("{what} must be {expected}, and is {found}")).help(help));
     }
 
     /// Finds members that a table does not have.
@@ -145,7 +151,7 @@ impl<'a> Reader<'a> {
         let Some(value) = table.get(name) else { return false };
         let said = self.boolean(value, name);
         if said == Some(false) {
-            self.fault(Fault::new(value.span(), format!("{name} is true or left out")));
+            self.fault(Fault::new(value.span(), format!("{name} is true or left out")).help("leave it out"));
         }
         said == Some(true)
     }

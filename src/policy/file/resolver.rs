@@ -85,7 +85,8 @@ impl<'a> Reader<'a> {
                 (self.string(name, "use")?, name.span(), table)
             }
             _ => {
-                self.string(value, "a resolver")?;
+                let fault = Fault::new(value.span(), "a resolver is a name, or a table with `use`");
+                self.fault(fault.help(format!("write \"last-write-wins\", or {}", example(ResolverKind::Max))));
                 return None;
             }
         };

@@ -26,7 +26,8 @@ pub(super) fn read(text: &str) -> Result<PolicyFile, Vec<Fault>> {
     if !errors.is_empty() {
         let fault = |error: &toml::de::Error| {
             let span = error.span().unwrap_or_default();
-            Fault::new(span, format!("this is no TOML: {}", error.message()))
+            let fault = Fault::new(span, format!("this is no TOML: {}", error.message()));
+            Fault { help: syntax_help(error.message()).map(str::to_owned), ..fault }
         };
         return Err(errors.iter().take(MAX_SYNTAX_FAULTS).map(fault).collect());
     }
@@ -37,6 +38,20 @@ pub(super) fn read(text: &str) -> Result<PolicyFile, Vec<Fault>> {
     }
     reader.faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
     Err(reader.faults)
+}
+
+/// What would be right, for the mistakes of TOML that people make.
+fn syntax_help(message: &str) -> Option<&'static str> {
+    let helps = [
+        ("duplicate key", "a name stands once in a table: join the two, or rename one"),
+        ("must be quoted", "write it between quotes"),
+        ("unclosed table", "write ] at its end"),
+        ("unclosed array", "write ] at its end"),
+        ("unclosed inline table", "write } at its end"),
+        ("invalid basic string", "write a quote at its end; in \"...\" a backslash is \\\\, in '...' it is itself"),
+        ("missing escaped value", "in \"...\" a backslash is \\\\; in '...' it is itself"),
+    ];
+    helps.into_iter().find(|(part, _)| message.contains(part)).map(|(_, help)| help)
 }
 
 impl<'a> Reader<'a> {

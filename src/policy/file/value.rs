@@ -33,7 +33,8 @@ impl<'a> Reader<'a> {
             Ok(canonical) => Some(canonical),
             Err((reason, offset)) => {
                 let place = inside(self.text, &value.span(), offset, offset + 1);
-                self.fault(Fault::new(place, format!("{what} is no value of IndexedDB: {reason}")));
+                let fault = Fault::new(place, format!("{what} is no value of IndexedDB: {reason}"));
+                self.fault(fault.help(r#"write one value as JSON, such as '{"id": 1}'"#));
                 None
             }
         }

@@ -1,0 +1,115 @@
+//! `nifi-idb policy explain`: for one record, what was found, which rules were asked, and what came of it.
+
+mod asked;
+mod files;
+mod stored;
+mod told;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+
+use self::asked::Asked;
+use super::super::output::print;
+use super::super::store_url::StoreArgs;
+use super::{ReportArg, load};
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+use crate::history::At;
+use crate::merge::trace;
+use crate::snapshot::SourceId;
+
+const EXAMPLE: &str = "Examples:\n  nifi-idb policy explain --policy policy.toml --object-store orders --base base.json \
+    --head head.json \\\n    --incoming incoming.json\n  nifi-idb policy explain --policy policy.toml --store git:snapshots.git \
+    --flow shop --object-store orders \\\n    --key 7 --at 12 --base 9 --incoming incoming.json\n\n\
+    Files hold one value each, as JSON. Private fields are not hidden: give values as they would be stored.";
+
+/// The flags of `policy explain`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE, mut_arg("store", |arg| arg.required(false)))]
+pub(super) struct Explain {
+    /// The policy file
+    #[arg(long, value_name = "FILE", env = "NIFI_IDB_POLICY", hide_env_values = true)]
+    policy: PathBuf,
+
+    /// The record's object store
+    #[arg(long, value_name = "NAME")]
+    object_store: String,
+
+    /// The record's key, as JSON [default: 1; with --store it must be given]
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+    key: Option<String>,
+
+    /// What the change started from: a file; with --store a version [default: nothing is known]
+    #[arg(long, value_name = "FILE or VERSION")]
+    base: Option<PathBuf>,
+
+    /// The change started from there being no record
+    #[arg(long, conflicts_with = "base")]
+    base_absent: bool,
+
+    /// What is stored: a file [default: nothing is stored]
+    #[arg(long, value_name = "FILE", conflicts_with = "store")]
+    head: Option<PathBuf>,
+
+    /// A tombstone is stored
+    #[arg(long, conflicts_with_all = ["head", "store"])]
+    head_deleted: bool,
+
+    /// What came: a file
+    #[arg(long, value_name = "FILE", required_unless_present = "incoming_deleted")]
+    incoming: Option<PathBuf>,
+
+    /// The change deletes
+    #[arg(long, conflicts_with = "incoming")]
+    incoming_deleted: bool,
+
+    /// Head's clock, milliseconds since 1970 [default: 0]
+    #[arg(long, value_name = "MS", conflicts_with = "store")]
+    head_at: Option<i64>,
+
+    /// Who wrote head
+    #[arg(long, value_name = "ID", conflicts_with = "store")]
+    head_by: Option<SourceId>,
+
+    /// The change's own clock, milliseconds since 1970 [default: none]
+    #[arg(long, value_name = "MS")]
+    incoming_at: Option<i64>,
+
+    /// Whose change it is
+    #[arg(long, value_name = "ID")]
+    incoming_by: Option<SourceId>,
+
+    /// When the change was received, milliseconds since 1970 [default: at the later clock]
+    #[arg(long, value_name = "MS")]
+    received_at: Option<i64>,
+
+    /// The version that is head: its number, or latest
+    #[arg(long, value_name = "VERSION", default_value = "latest", requires = "store")]
+    at: At,
+
+    /// text: for people; json: one object
+    #[arg(long, value_enum, default_value_t)]
+    report: ReportArg,
+
+    #[command(flatten)]
+    store: Option<StoreArgs>,
+}
+
+impl Explain {
+    pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+        let policy = load(&self.policy)?.policy;
+        let asked = match &self.store {
+            Some(store) => self.stored(&policy, store, start)?,
+            None => self.filed(&policy)?,
+        };
+        let rules = policy.store(&asked.store);
+        let traced = trace(rules, &asked.question());
+        print(&match self.report {
+            ReportArg::Text => told::text(&asked, rules, &traced),
+            ReportArg::Json => told::json(&asked, rules, &traced),
+        })?;
+        Ok(ExitStatus::Done)
+    }
+}
