@@ -90,8 +90,13 @@ impl Side {
 }
 
 /// Whether an expression cannot be evaluated where this side is null.
-fn fails_on_null(_expression: &Expression, _side: Side) -> bool {
-    false
+fn fails_on_null(expression: &Expression, side: Side) -> bool {
+    let reads = expression.reads();
+    match side {
+        Side::Base => reads.base.fails_on_null(),
+        Side::Head => reads.head.fails_on_null(),
+        Side::Incoming => reads.incoming.fails_on_null(),
+    }
 }
 
 /// A condition that takes a member of a side which has no value in a type that the rule is tried for.
