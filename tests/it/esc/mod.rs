@@ -11,5 +11,6 @@ mod deaths;
 mod flow_file;
 mod lab;
 mod processor;
+mod rules;
 mod shipped;
 mod surroundings;

@@ -10,7 +10,7 @@ use super::processor::ExecuteStreamCommand;
 use crate::flowfiles::{flowfile, package, unpack};
 
 /// An ExecuteStreamCommand of a definition: its arguments in order, and the definition's parameters with their values.
-fn shipped(lab: &Lab, definition: &str, name: &str) -> ExecuteStreamCommand {
+pub(crate) fn shipped(lab: &Lab, definition: &str, name: &str) -> ExecuteStreamCommand {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("nifi-templates").join(definition);
     let definition: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let all = definition["flowContents"]["processors"].as_array().unwrap();
