@@ -49,7 +49,7 @@ fn value_of(number: Decimal) -> Option<f64> {
 }
 
 /// A BigInt of up to 38 digits.
-fn big(canonical: &[u8]) -> Option<i128> {
+pub(super) fn big(canonical: &[u8]) -> Option<i128> {
     let (tag, content) = tagged(canonical)?;
     let digits = content.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     std::str::from_utf8(digits).ok().filter(|_| tag == b"~bigint")?.parse().ok()

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::number::big;
 use crate::indexeddb::value::{sortable_key_of, tagged};
 
 /// Compares canonical values in IndexedDB's order of keys (number < Date < string < binary < array), BigInts as numbers.
@@ -31,12 +32,6 @@ pub(super) fn canonical_order(a: &[u8], b: &[u8]) -> Ordering {
 fn key(canonical: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     sortable_key_of(canonical, &mut out).ok().map(|()| out)
-}
-
-fn big(canonical: &[u8]) -> Option<i128> {
-    let (tag, content) = tagged(canonical)?;
-    let digits = content.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    std::str::from_utf8(digits).ok().filter(|_| tag == b"~bigint")?.parse().ok()
 }
 
 fn against_number(big: i128, other: &[u8]) -> Option<Ordering> {

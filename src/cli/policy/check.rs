@@ -73,6 +73,10 @@ impl Check {
         }
         let Some(args) = &self.store else { return Ok(None) };
         let store = args.open(start)?;
+        // Before the first batch a policy can only be checked by itself; NIFI_IDB_STORE may be set for all commands.
+        if args.flow.is_none() && store.flows()?.is_empty() {
+            return Ok(None);
+        }
         let flow = args.existing_flow(&*store)?;
         let manifest = history::open_version(&*store, &flow, At::Latest)?.manifest;
         let stores = manifest.stores.iter().map(|store| store.schema.clone()).collect();

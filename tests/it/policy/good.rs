@@ -26,6 +26,12 @@ fn good_files_are_good_and_so_is_what_is_printed() {
 }
 
 #[test]
+fn a_store_that_holds_nothing_yet_gives_no_schema() {
+    let told = String::from_utf8(policy(&fixtures(), &["check", "aliases.toml", "--store", "memory:"]).done()).unwrap();
+    assert!(told.contains("aliases.toml: good, "), "{told}");
+}
+
+#[test]
 fn aliases_are_shown_by_their_canonical_names() {
     let text = String::from_utf8(policy(&fixtures(), &["print", "aliases.toml"]).done()).unwrap();
     for line in [
