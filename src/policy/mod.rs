@@ -5,7 +5,7 @@ mod check;
 mod commutative;
 mod conflict_type;
 mod duration;
-mod expression;
+pub mod expression;
 mod file;
 mod matrix;
 mod path;
@@ -19,7 +19,7 @@ pub use check::{Checked, against_schema};
 pub use commutative::{Part, Reason, why_not_commutative};
 pub use conflict_type::ConflictType;
 pub use duration::{DURATION_EXPECTED, duration_ms};
-pub use expression::{EvaluationError, Expression, Mistake, Reads, SideMeta, SideReads, Variables, Wanted, limits};
+pub use expression::{EvaluationError, Expression, Mistake, Reads, SideMeta, SideReads, Variables, Wanted};
 pub use file::{
     Case, CaseBase, CaseResult, CaseState, Expectation, ExpectedDetection, Fault, MAX_FILE_BYTES, Place, PolicyFile,
     Span,

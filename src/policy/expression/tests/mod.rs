@@ -4,6 +4,7 @@ mod bounds;
 mod mistakes;
 mod oracle;
 mod results;
+mod soup;
 mod values;
 
 use super::*;
