@@ -36,7 +36,9 @@
 //! | [`flowfile`] (`FLOWFILE.md`) | packages of FlowFiles, the attributes that are read and written, many batches in one call |
 //! | [`normalize`] (`PRIVACY.md`) | private fields: what is left out, redacted or hashed, and what that does not do |
 //! | [`history`] (`ERASURE.md`) | erasing one person's data from versions that never change |
-//! | [`merge`] (`RULES.md`) | base, detection, resolution |
+//! | [`policy`] (`POLICY.md`) | the file that users write: scopes, rules, cases, private fields |
+//! | [`policy::expression`] (`EXPRESSIONS.md`) | conditions and computed values: what they see, what they cost at most |
+//! | [`merge`] (`RULES.md`) | base, detection, types, resolvers, what is kept of a conflict |
 //! | [`snapshot`] (`FORMAT.md`) | what a version holds, byte for byte; digests; chunk boundaries |
 //! | [`report`] | what goes out |
 //! | [`exit_status`] | the public table of exit status |
