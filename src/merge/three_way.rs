@@ -191,7 +191,10 @@ impl<'m> Merger<'m, '_> {
         incoming: &Members<'_>,
         rules: &[Ruled<'m>],
     ) -> Result<Vec<u8>, Stop> {
-        let find = |members: &Members<'_>, name: &[u8]| members.iter().position(|(found, _)| *found == name);
+        // Canonical members are sorted.
+        let find = |members: &Members<'_>, name: &[u8]| {
+            members.binary_search_by(|(found, _)| value::compare_names(found, name)).ok()
+        };
         let mut names: Vec<&[u8]> = head.iter().chain(incoming).map(|(name, _)| *name).collect();
         names.sort_by(|a, b| value::compare_names(a, b));
         names.dedup();
