@@ -2,6 +2,8 @@
 
 mod aliases;
 mod check;
+/// What other systems' words are here.
+pub mod coming_from;
 mod commutative;
 mod conflict_type;
 mod duration;
