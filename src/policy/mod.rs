@@ -1,5 +1,7 @@
 #![doc = include_str!("POLICY.md")]
 
+/// How complaints about others, hostile documents and hostile sources are answered, and by which test.
+pub mod adversaries;
 mod aliases;
 mod check;
 /// What other systems' words are here.

@@ -1,5 +1,6 @@
 //! Conflict rules through the pipeline: from input lines to what a version holds.
 
+mod adversaries;
 mod commutative;
 mod examples;
 mod forgetting;
