@@ -39,6 +39,8 @@
 //! | [`policy`] (`POLICY.md`) | the file that users write: scopes, rules, cases, private fields |
 //! | [`policy::expression`] (`EXPRESSIONS.md`) | conditions and computed values: what they see, what they cost at most |
 //! | [`merge`] (`RULES.md`) | base, detection, types, resolvers, what is kept of a conflict |
+//! | [`policy::adversaries`] (`ADVERSARIES.md`) | what others' users complain about, hostile documents and sources: the answer, and the test that proves it |
+//! | [`policy::coming_from`] (`COMING_FROM.md`) | what the words of GoldenGate, PGD, SQL Server, SymmetricDS, CouchDB, RxDB, Dexie, WatermelonDB, Dolt are here |
 //! | [`snapshot`] (`FORMAT.md`) | what a version holds, byte for byte; digests; chunk boundaries |
 //! | [`report`] | what goes out |
 //! | [`exit_status`] | the public table of exit status |

@@ -11,7 +11,7 @@ struct Decimal {
 }
 
 /// `head + incoming − base` of canonical numbers, or of canonical BigInts; `None` if they are not all of one kind, or if the
-/// result is too large.
+/// result is too large, or a whole number that no double is: a counter must not lose a step at 2^53 without a word.
 ///
 /// The sum is exact in decimals and rounded once, to the nearest double: the order in which changes are added up makes no
 /// difference as long as fewer than 17 digits are needed.
@@ -25,7 +25,8 @@ pub(super) fn delta(base: &[u8], head: &[u8], incoming: &[u8]) -> Option<Vec<u8>
     let exponent = base.exponent.min(head.exponent).min(incoming.exponent);
     let scaled = |number: Decimal| scale(number, exponent);
     let exact = || scaled(head)?.checked_add(scaled(incoming)?)?.checked_sub(scaled(base)?);
-    let sum = match exact() {
+    let exact = exact();
+    let sum = match exact {
         Some(digits) => value_of(Decimal { digits, exponent })?,
         // So far apart that decimals do not help.
         None => value_of(head)? + (value_of(incoming)? - value_of(base)?),
@@ -36,7 +37,19 @@ pub(super) fn delta(base: &[u8], head: &[u8], incoming: &[u8]) -> Option<Vec<u8>
     let mut out = Vec::new();
     // There is no negative zero in a sum.
     write_canonical(sum + 0.0, &mut out);
-    Some(out)
+    let rounded = |digits| decimal(&out).is_none_or(|sum| shortest(sum) != shortest(Decimal { digits, exponent }));
+    match exact {
+        Some(digits) if exponent >= 0 && rounded(digits) => None,
+        _ => Some(out),
+    }
+}
+
+/// Without zeros at the end.
+fn shortest(mut number: Decimal) -> (i128, i32) {
+    while number.digits != 0 && number.digits % 10 == 0 {
+        number = Decimal { digits: number.digits / 10, exponent: number.exponent + 1 };
+    }
+    (number.digits, if number.digits == 0 { 0 } else { number.exponent })
 }
 
 fn scale(number: Decimal, exponent: i32) -> Option<i128> {
@@ -90,6 +103,9 @@ mod tests {
             ("0", "1e+300", "1e-300", Some("1e+300")),
             ("0", "1.7e+308", "1.7e+308", None),
             ("-5", r#"{"~number":"-0"}"#, "-10", Some("-5")),
+            ("9007199254740990", "9007199254740991", "9007199254740991", Some("9007199254740992")),
+            ("9007199254740989", "9007199254740991", "9007199254740991", None),
+            ("1e+300", "3e+300", "1e+300", Some("3e+300")),
             (
                 r#"{"~bigint":"5"}"#,
                 r#"{"~bigint":"-7"}"#,

@@ -3,14 +3,15 @@
 use super::conflict_type::ConflictType;
 use super::resolver::ResolverKind;
 
-/// Names that are understood beside the canonical ones. Upper and lower case count: `IGNORE` is GoldenGate's, `ignore` is
-/// EDB Postgres Distributed's, and they mean different things.
-pub const ALIASES: [(&str, ResolverKind); 46] = {
+/// Names that are understood beside the canonical ones. Upper and lower case count: `IGNORE` is GoldenGate's and
+/// SymmetricDS's and leaves the change out, `ignore` is EDB Postgres Distributed's and goes on without a missing column.
+pub const ALIASES: [(&str, ResolverKind); 49] = {
     use ResolverKind as K;
     [
         ("update_if_newer", K::LastWriteWins),
         ("newer-wins", K::LastWriteWins),
         ("newer", K::LastWriteWins),
+        ("NEWER_WINS", K::LastWriteWins),
         ("datetime-later-wins", K::LastWriteWins),
         ("lww", K::LastWriteWins),
         ("datetime-earlier-wins", K::FirstWriteWins),
@@ -22,6 +23,12 @@ pub const ALIASES: [(&str, ResolverKind); 46] = {
         ("subscriber-always-wins", K::IncomingWins),
         ("OVERWRITE", K::IncomingWins),
         ("update", K::IncomingWins),
+        // What they would skip, or stop at, is a row that is not whole. A change here always is.
+        ("insert_or_skip", K::IncomingWins),
+        ("insert_or_error", K::IncomingWins),
+        // SymmetricDS applies the change anyway.
+        ("fallback", K::IncomingWins),
+        ("FALLBACK", K::IncomingWins),
         ("server-wins", K::HeadWins),
         ("ours", K::HeadWins),
         ("dest-wins", K::HeadWins),
@@ -41,13 +48,12 @@ pub const ALIASES: [(&str, ResolverKind); 46] = {
         ("minimum", K::Min),
         ("union", K::SetUnion),
         ("first", K::Immutable),
-        ("insert_or_skip", K::Skip),
-        ("ignore", K::Skip),
+        // The target stays, and the change is kept: in a discard file there, in the list of conflicts here.
+        ("DISCARD", K::Skip),
         ("error", K::Fail),
-        ("insert_or_error", K::Fail),
-        ("DISCARD", K::Fail),
         ("manual", K::Park),
-        ("fallback", K::Park),
+        ("MANUAL", K::Park),
+        ("ignore", K::Accept),
         // The same words with the other separator.
         ("newer_wins", K::LastWriteWins),
         ("older_wins", K::FirstWriteWins),

@@ -1,7 +1,11 @@
 #![doc = include_str!("POLICY.md")]
 
+/// How complaints about others, hostile documents and hostile sources are answered, and by which test.
+pub mod adversaries;
 mod aliases;
 mod check;
+/// What other systems' words are here.
+pub mod coming_from;
 mod commutative;
 mod conflict_type;
 mod duration;

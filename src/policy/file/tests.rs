@@ -174,8 +174,10 @@ fn aliases_are_read_and_mean_the_same() {
             ResolverKind::Max => format!("{{ use = {alias:?}, by = \"x\" }}"),
             _ => format!("{alias:?}"),
         };
-        let file = read(&format!("version = 1\n[defaults]\nresolve = {resolver}\n"));
-        let found = file.policy.default.resolver(ConflictType::UpdateUpdate).map(Resolver::kind);
+        let conflict =
+            if kind == ResolverKind::Accept { ConflictType::SchemaNewer } else { ConflictType::UpdateUpdate };
+        let file = read(&format!("version = 1\n[defaults.types]\n{} = {resolver}\n", conflict.name()));
+        let found = file.policy.default.resolver(conflict).map(Resolver::kind);
         assert_eq!(found, Some(kind), "{alias}");
     }
 }

@@ -35,10 +35,10 @@ fn a_store_that_holds_nothing_yet_gives_no_schema() {
 fn aliases_are_shown_by_their_canonical_names() {
     let text = String::from_utf8(policy(&fixtures(), &["print", "aliases.toml"]).done()).unwrap();
     for line in [
-        "update-update = \"last-write-wins\"",
+        "resolve = \"last-write-wins\"",
         "on-unresolved = \"park\"",
-        "insert-insert = \"skip\"",
-        "update-delete = \"fail\"",
+        "update-missing = \"incoming-wins\"",
+        "update-delete = \"skip\"",
         "delete-update = \"incoming-wins\"",
         "salary = \"delta\"",
         "address = { use = \"max\", by = \"rank\" }",

@@ -1,6 +1,8 @@
 //! Conflict rules through the pipeline: from input lines to what a version holds.
 
+mod adversaries;
 mod commutative;
+mod examples;
 mod forgetting;
 mod histories;
 mod types;
@@ -68,6 +70,13 @@ impl Lab {
         lines: &[String],
         options: SyncOptions,
     ) -> Result<(Summary, Vec<Value>), SyncError> {
+        let (summary, report) = self.sent(from, lines, options)?;
+        let lines = report.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        Ok((summary, lines.map(|line| serde_json::from_slice(line).unwrap()).collect()))
+    }
+
+    /// The summary, and the report as it is.
+    fn sent(&self, from: &From<'_>, lines: &[String], options: SyncOptions) -> Result<(Summary, Vec<u8>), SyncError> {
         let indexes = match from.schema {
             1 => "",
             _ => r#","indexes":[{"name":"mail","keyPath":"mail","unique":true,"multiEntry":false}]"#,
@@ -88,12 +97,11 @@ impl Lab {
         let summary = sync(&self.store, &flow(), &batch, &options, &mut report)?;
         let mut lines = Vec::new();
         report.copy_to(&mut lines).unwrap();
-        let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        Ok((summary, lines.map(|line| serde_json::from_slice(line).unwrap()).collect()))
+        Ok((summary, lines))
     }
 
     fn ok(&self, from: &From<'_>, lines: &[String]) -> Summary {
-        self.send(from, lines).unwrap().0
+        self.sent(from, lines, SyncOptions::default()).unwrap().0
     }
 
     /// All lines of a list of the newest version: key and state; `-` is a deletion.

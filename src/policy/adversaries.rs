@@ -1,0 +1,2 @@
+//! A page only.
+#![doc = include_str!("ADVERSARIES.md")]
