@@ -110,11 +110,11 @@ fn what_a_rule_decides_what_a_person_decides_and_who_is_told() {
         run_program(program(["conflicts", arguments[0], "--store", &store].iter().chain(&arguments[1..])), b"").done()
     };
     // Whoever is on duty looks, and lets bob's note stand.
-    let listed = lines(&conflicts(&["list"]));
+    let listed = lines(conflicts(&["list"]));
     assert_eq!(listed.len(), 1, "{listed:?}");
     let id = listed[0]["id"].to_string();
     let resolve = ["resolve", &id, "--use", "incoming", "--received-at", "1700000000000"];
-    let resolved = lines(&conflicts(&resolve));
+    let resolved = lines(conflicts(&resolve));
     let version = resolved.last().unwrap()["version"].as_u64().unwrap();
     assert_eq!(version, 3);
     assert_eq!(record("2")["note"], "bob");
