@@ -135,6 +135,9 @@ pub const MAX_PLACES: usize = 1_000;
 /// A path has at most this many characters.
 const MAX_PATH_CHARS: usize = 200;
 
+/// Of a name in a path, at most so many bytes of its JSON are shown.
+const MAX_NAME_BYTES: usize = 6 * 64;
+
 /// A step from the outside in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
@@ -278,7 +281,7 @@ fn push_name(name: &str, path: &mut String) {
 /// The name that a JSON string's inside means; a lone surrogate is U+FFFD. Of a long one only the beginning, so that a record
 /// with many losses below it costs no more than others.
 fn plain(raw: &[u8]) -> String {
-    let raw = raw.get(..6 * MAX_PATH_CHARS).unwrap_or(raw);
+    let raw = raw.get(..MAX_NAME_BYTES).unwrap_or(raw);
     match crate::indexeddb::value::tree::unescape(raw) {
         Some(units) => String::from_utf16_lossy(&units),
         None => String::from_utf8_lossy(raw).into_owned(),
