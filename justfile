@@ -25,6 +25,6 @@ real-registry:
 real-nifi:
     cargo test --release --test real_nifi -- --nocapture --test-threads 1
 
-# Needs Python: clients that are not ours.
+# Needs Python, Node.js and Chromium: clients that are not ours.
 clients:
     cargo test --test clients

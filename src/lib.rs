@@ -33,6 +33,7 @@
 //! | --- | --- |
 //! | [`indexeddb::value`] | the one canonical form of every value and key |
 //! | [`decode`] (`CHANGES.md`) | what comes in: `indexeddb-changes/1`, bare records, limits, every odd input's answer |
+//! | [`decode`] (`IMPORTS.md`), [`history`] (`EXPORTS.md`) | files of other programs, in and out, and what each cannot say |
 //! | [`flowfile`] (`FLOWFILE.md`) | packages of FlowFiles, the attributes that are read and written, many batches in one call |
 //! | [`normalize`] (`PRIVACY.md`) | private fields: what is left out, redacted or hashed, and what that does not do |
 //! | [`history`] (`ERASURE.md`) | erasing one person's data from versions that never change |
@@ -48,7 +49,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Only the edges (`cli`, `server`, `nifi`), `store`, and temporary files (`spool`, `normalize`, `report`) do I/O. Every
+//! 1. Only the edges (`cli`, `server`, `nifi`), `store`, and temporary files (`spool`, `decode`, `normalize`, `report`) do I/O. Every
 //!    other stage is plain functions; no stage reads a clock or the environment: time is data. Only `server` is async: a batch
 //!    is one thread's work, and the edge that waits for many clients runs it on threads of their own.
 //! 2. A stage imports `indexeddb`, `snapshot` and earlier stages, never later ones. `tests/it/tidy.rs` holds it.
@@ -113,6 +114,9 @@ pub mod http_client;
 /// One refused line and why.
 pub mod rejection;
 
+/// What a format cannot say: where, what, how often.
+pub mod loss;
+
 /// The command line: flags to library calls, and what only the process's edge does.
 pub mod cli;
 
@@ -133,7 +137,7 @@ pub mod indexeddb;
 /// The rules that users write: what decides a conflict; its page is `POLICY.md`.
 pub mod policy;
 
-/// Stage 1: turns bytes into changes; its page is `CHANGES.md`.
+/// Stage 1: turns bytes into changes; its pages are `CHANGES.md` and `IMPORTS.md`.
 pub mod decode;
 
 /// Stage 2: gives each change its key and one canonical value, sorted and folded.
@@ -157,7 +161,7 @@ pub mod report;
 /// Joins stages 1 to 6: one batch in, one version out.
 pub mod pipeline;
 
-/// All that reads versions: restore, show, log, verify.
+/// All that reads versions: restore, export, show, log, verify.
 pub mod history;
 
 /// NiFi's REST API: what installs a flow definition.

@@ -25,6 +25,19 @@ pub(super) fn drain_stdin() {
     }
 }
 
+/// Opens the file of an option, empty and readable by its owner only.
+pub(super) fn private_file(path: &Path, option: &str) -> Result<File, Failure> {
+    let open = || {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(path)?;
+        if file.metadata()?.is_file() {
+            // It may have been there, readable by all.
+            file.set_permissions(Permissions::from_mode(PRIVATE))?;
+        }
+        Ok(file)
+    };
+    open().map_err(|error: io::Error| Failure::usage(format!("{option} {}: {error}", path.display())))
+}
+
 /// The file of `--rejects`.
 #[derive(Debug)]
 pub(super) struct RejectsFile {
@@ -35,17 +48,10 @@ pub(super) struct RejectsFile {
 }
 
 impl RejectsFile {
-    /// Opens the file, empty and readable by its owner only.
+    /// Opens the file.
     pub(super) fn new(path: &Path) -> Result<Self, Failure> {
-        let open = || {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(path)?;
-            if file.metadata()?.is_file() {
-                // It may have been there, readable by all.
-                file.set_permissions(Permissions::from_mode(PRIVATE))?;
-            }
-            Ok(Self { path: path.to_owned(), out: BufWriter::new(file), error: None })
-        };
-        open().map_err(|error: io::Error| Failure::usage(format!("--rejects {}: {error}", path.display())))
+        let file = private_file(path, "--rejects")?;
+        Ok(Self { path: path.to_owned(), out: BufWriter::new(file), error: None })
     }
 
     /// Why the batch failed, if it was the file.

@@ -6,11 +6,14 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
+use super::input::private_file;
 use super::output::stdout;
 use super::store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::history::{self, At, RestoreFormat, RestoreOptions};
+use crate::history::{self, At, ExportFormat, ExportOptions, RestoreFormat, RestoreOptions};
+use crate::snapshot::FlowName;
+use crate::store::{SnapshotStore, StoredVersion};
 
 const EXAMPLE: &str = "Example:\n  nifi-idb restore --store git:snapshots.git --at 1 --format records";
 
@@ -25,14 +28,27 @@ pub struct Restore {
     #[arg(long, value_name = "VERSION", default_value = "latest")]
     at: At,
 
-    /// changes: indexeddb-changes/1, which sync reads; records: the bare values of one object store; flowfile-v3: a
-    /// FlowFile an object store, with attributes
+    /// changes: indexeddb-changes/1, which sync reads; records: the bare values of one object store; playwright: a storage
+    /// state; dexie: an export of dexie-export-import; json: {"store":[value,...],...}; flowfile-v3: a FlowFile an object
+    /// store, with attributes
     #[arg(long, value_enum, default_value_t = FormatArg::Changes)]
     format: FormatArg,
 
     /// This object store only; records need it if there are several
     #[arg(long, value_name = "NAME")]
     object_store: Option<String>,
+
+    /// Playwright: the origin that the database belongs to
+    #[arg(long, value_name = "URL", env = "NIFI_IDB_ORIGIN", hide_env_values = true)]
+    origin: Option<String>,
+
+    /// Playwright, Dexie, JSON: write what the format cannot say to this file, a line a place (mode 0600)
+    #[arg(long, value_name = "FILE")]
+    losses: Option<PathBuf>,
+
+    /// Playwright, Dexie, JSON: exit with 3 if the format cannot say all of it; the output is whole
+    #[arg(long)]
+    fail_on_loss: bool,
 
     /// FlowFiles: where a large object store waits until it is whole [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
@@ -43,6 +59,9 @@ pub struct Restore {
 enum FormatArg {
     Changes,
     Records,
+    Playwright,
+    Dexie,
+    Json,
     #[value(name = "flowfile-v3")]
     FlowFileV3,
 }
@@ -50,6 +69,12 @@ enum FormatArg {
 impl Restore {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+        let export = matches!(self.format, FormatArg::Playwright | FormatArg::Dexie | FormatArg::Json);
+        if !export && (self.losses.is_some() || self.fail_on_loss) {
+            return Err(Failure::usage(
+                "--losses and --fail-on-loss are for playwright, dexie and json: the others lose nothing",
+            ));
+        }
         let store = self.store.open(start)?;
         let flow = self.store.existing_flow(&*store)?;
         let version = history::open_version(&*store, &flow, self.at)?;
@@ -57,6 +82,12 @@ impl Restore {
         let format = match self.format {
             FormatArg::Changes => RestoreFormat::Changes,
             FormatArg::Records => RestoreFormat::Records,
+            FormatArg::Playwright => {
+                let origin = self.origin.clone().unwrap_or_default();
+                return self.export(&*store, &flow, &version, ExportFormat::Playwright { origin });
+            }
+            FormatArg::Dexie => return self.export(&*store, &flow, &version, ExportFormat::Dexie),
+            FormatArg::Json => return self.export(&*store, &flow, &version, ExportFormat::Json),
             FormatArg::FlowFileV3 => {
                 let folder = self.temp_dir.as_deref();
                 history::restore_flowfiles(&*store, &flow, &version, only.as_ref(), folder, &mut stdout()?)?;
@@ -67,5 +98,26 @@ impl Restore {
         history::restore(&*store, &flow, &version, &RestoreOptions { format, object_store: only }, &mut out)?;
         out.flush().map_err(|error: io::Error| Failure::output(&error))?;
         Ok(ExitStatus::Done)
+    }
+
+    fn export(
+        &self,
+        store: &dyn SnapshotStore,
+        flow: &FlowName,
+        version: &StoredVersion,
+        format: ExportFormat,
+    ) -> Result<ExitStatus, Failure> {
+        let mut told = self.losses.as_deref().map(|path| private_file(path, "--losses")).transpose()?;
+        let options = ExportOptions { format, object_store: self.object_store.as_deref().map(Into::into) };
+        let mut out = stdout()?;
+        let losses = history::export(store, flow, version, &options, &mut out)?.losses;
+        out.flush().map_err(|error: io::Error| Failure::output(&error))?;
+        if let (Some(file), Some(path)) = (&mut told, &self.losses) {
+            let mut text = String::new();
+            losses.lines().for_each(|line| text.extend([line.as_str(), "\n"]));
+            let written = file.write_all(text.as_bytes());
+            written.map_err(|error| Failure::output(&error).hint(format!("--losses {}", path.display())))?;
+        }
+        Ok(if self.fail_on_loss && !losses.is_empty() { ExitStatus::Review } else { ExitStatus::Done })
     }
 }

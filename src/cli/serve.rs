@@ -170,7 +170,11 @@ impl Serve {
         let intake = IntakeOptions {
             bucket: self.store.bucket.clone().unwrap_or_else(|| DEFAULT_BUCKET.to_owned()),
             flow: self.store.flow.clone(),
-            decode: DecodeOptions { max_line_bytes: self.max_line_bytes, ..DecodeOptions::default() },
+            decode: DecodeOptions {
+                max_line_bytes: self.max_line_bytes,
+                temp_folder: self.temp_dir.clone(),
+                ..DecodeOptions::default()
+            },
             // The time of receipt is each request's own.
             normalize: NormalizeOptions {
                 temp_folder: self.temp_dir.clone(),

@@ -7,15 +7,25 @@ use super::changes::{self, LastStore, Parsed};
 use super::error::DecodeError;
 use super::framing::{Line, Lines};
 use super::header::{self, BatchHeader, MAX_HEADER_BYTES, Mode};
+use super::import::{self, Built, Import};
 use super::options::{DecodeOptions, Dialect, Input};
-use super::{records, sniff};
+use super::pull::Mark;
+use super::{debezium, dexie, plain, playwright, records, sniff};
+use crate::loss::Losses;
 use crate::rejection::{Rejection, code};
 
-/// Reads one batch from a stream. Memory: a buffer of 256 KiB, or of up to twice the longest line.
+/// Reads one batch from a stream. Memory: a buffer of 256 KiB, or of up to twice the longest line; for documents of other
+/// programs, some times the largest record.
 pub struct Decoder<R> {
     lines: Lines<R>,
     header: BatchHeader,
+    options: DecodeOptions,
     key_field: Option<String>,
+    /// A document that is no lines.
+    import: Option<Import>,
+    built: Built,
+    parts: debezium::Parts,
+    losses: Losses,
     /// A line that was read to find out the dialect and is still to be given out.
     waiting: Option<Line>,
     last_store: LastStore,
@@ -40,12 +50,33 @@ impl<R: Read> Decoder<R> {
 
     fn open_lines(mut lines: Lines<R>, options: &DecodeOptions) -> Result<Self, DecodeError> {
         sniff::first_bytes(&mut lines)?;
-        let first = if options.input == Input::Records { None } else { next_line(&mut lines)? };
-        let begins = first.is_some_and(|line| sniff::is_header(records::trim(lines.bytes(&line))));
-        let changes = match options.input {
-            Input::Auto => begins,
-            Input::Changes => true,
+        let mut input = options.input;
+        if input == Input::Auto {
+            input = sniff::document(&mut lines, options.object_store.is_some())?.unwrap_or(Input::Auto);
+        }
+        let mut losses = Losses::default();
+        let document = match input {
+            Input::Playwright => Some(playwright::open(&mut lines, options, &mut losses)?),
+            Input::Dexie => Some(dexie::open(&mut lines, options)?),
+            Input::PlainJson => Some(plain::open(&mut lines, options)?),
+            Input::Auto | Input::Records | Input::Changes | Input::Debezium => None,
+        };
+        if let Some((header, import)) = document {
+            return Ok(Self { losses, import: Some(import), ..Self::new(lines, header, options) });
+        }
+        let first = if input == Input::Records { None } else { next_line(&mut lines)? };
+        let line = |line: Line| records::trim(lines.bytes(&line));
+        let begins = first.is_some_and(|first| sniff::is_header(line(first)));
+        let events = input == Input::Debezium
+            || (input == Input::Auto && first.is_some_and(|first| debezium::is_event(line(first))));
+        if events {
+            let header = options.events_header()?;
+            return Ok(Self { waiting: first, ..Self::new(lines, header, options) });
+        }
+        let changes = match input {
             Input::Records => false,
+            Input::Changes => true,
+            _ => begins,
         };
         let header = match first {
             Some(line) if changes => open_changes(&lines, &line, begins, options)?,
@@ -58,18 +89,33 @@ impl<R: Read> Decoder<R> {
                 return Err(DecodeError::Usage(what.to_owned()));
             }
         };
-        Ok(Self {
-            waiting: first.filter(|_| !changes),
-            key_field: options.key_field.clone().filter(|_| !changes),
-            max_changes: options.max_changes,
+        let (waiting, key_field) = (first.filter(|_| !changes), options.key_field.clone().filter(|_| !changes));
+        Ok(Self { waiting, key_field, ..Self::new(lines, header, options) })
+    }
+
+    fn new(lines: Lines<R>, header: BatchHeader, options: &DecodeOptions) -> Self {
+        Self {
+            lines,
+            header,
+            options: options.clone(),
+            key_field: None,
+            import: None,
+            built: Built::default(),
+            parts: debezium::Parts::default(),
+            losses: Losses::default(),
+            waiting: None,
             last_store: LastStore::default(),
             scratch: Vec::new(),
+            max_changes: options.max_changes,
             changes: 0,
             rejected: 0,
             done: false,
-            lines,
-            header,
-        })
+        }
+    }
+
+    /// What the input cannot say, or cannot be trusted to say; whole after `None` of [`Self::next`].
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
 
     /// What is known of the batch before its first change.
@@ -94,19 +140,91 @@ impl<R: Read> Decoder<R> {
         if self.done {
             return Ok(None);
         }
+        if self.import.is_some() {
+            return self.imported();
+        }
+        if self.header.dialect == Dialect::Debezium {
+            return self.event();
+        }
         let line = match self.waiting.take() {
             Some(line) => Some(line),
             None => next_line(&mut self.lines)?,
         };
         match (line, self.header.dialect) {
-            (Some(line), Dialect::Records) => self.record(&line).map(Some),
-            (None, Dialect::Records) => {
+            (Some(line), Dialect::Changes) => self.change(&line),
+            (None, Dialect::Changes) => Err(self.truncated()),
+            (Some(line), _) => self.record(&line).map(Some),
+            (None, _) => {
                 self.done = true;
                 Ok(None)
             }
-            (Some(line), Dialect::Changes) => self.change(&line),
-            (None, Dialect::Changes) => Err(self.truncated()),
         }
+    }
+
+    /// The next record of a document.
+    fn imported(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
+        let Some(import) = &mut self.import else { return Ok(None) };
+        let Some(found) = import.next(&mut self.lines, &mut self.scratch)? else {
+            import.missing(&mut self.losses);
+            self.end_of_records();
+            return Ok(None);
+        };
+        let index = self.count()?;
+        let schema = found.store.and_then(|place| Some((place, self.header.schema.stores.get(place)?)));
+        let built = match (schema, &self.import) {
+            _ if found.too_long => Err(TOO_LONG),
+            (Some((place, store)), Some(import)) => import.build(&self.scratch, store, &mut self.built).map(|()| place),
+            _ => Err((code::UNKNOWN_STORE, "the document describes no object store of this name")),
+        };
+        let store = match built {
+            Ok(store) => store,
+            Err(reject) => return Ok(Some(self.reject_at(found.mark, found.store, reject))),
+        };
+        self.changes += 1;
+        self.losses.append(&mut self.built.losses);
+        let Built { key, keyed, value, .. } = &self.built;
+        let op = Op::Put { key: keyed.then_some(&key[..]), value, at: None, base: Base::None };
+        let Mark { line, offset } = found.mark;
+        Ok(Some(Item::Change(Change { line, offset, index, store, op })))
+    }
+
+    /// The next event that says something.
+    fn event(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
+        let line = loop {
+            let next = match self.waiting.take() {
+                Some(line) => Some(line),
+                None => next_line(&mut self.lines)?,
+            };
+            let Some(line) = next else {
+                self.end_of_records();
+                return Ok(None);
+            };
+            // A tombstone for log compaction, which follows a deletion.
+            if line.too_long || !debezium::is_tombstone(records::trim(self.lines.bytes(&line))) {
+                break line;
+            }
+        };
+        let index = self.count()?;
+        let parsed = match line.too_long {
+            true => Err((None, TOO_LONG)),
+            false => {
+                let text = records::trim(self.lines.bytes(&line));
+                debezium::parse(text, &self.header, &self.options, &mut self.parts)
+            }
+        };
+        match parsed {
+            Ok(place) => {
+                self.changes += 1;
+                let op = self.parts.op();
+                Ok(Some(Item::Change(Change { line: line.number, offset: line.offset, index, store: place, op })))
+            }
+            Err((store, reject)) => Ok(Some(self.reject(&line, store, reject))),
+        }
+    }
+
+    fn end_of_records(&mut self) {
+        self.losses.append(&mut import::notes(&self.header, self.changes));
+        self.done = true;
     }
 
     fn truncated(&self) -> DecodeError {
@@ -163,11 +281,15 @@ impl<R: Read> Decoder<R> {
         if index < self.max_changes { Ok(index) } else { Err(DecodeError::TooMany { limit: self.max_changes }) }
     }
 
-    fn reject(&mut self, line: &Line, store: Option<usize>, (code, message): records::Reject) -> Item<'static> {
+    fn reject(&mut self, line: &Line, store: Option<usize>, reject: records::Reject) -> Item<'static> {
+        self.reject_at(Mark { line: line.number, offset: line.offset }, store, reject)
+    }
+
+    fn reject_at(&mut self, mark: Mark, store: Option<usize>, (code, message): records::Reject) -> Item<'static> {
         self.rejected += 1;
         let store = store.and_then(|place| self.header.schema.stores.get(place)).map(|store| store.name.clone());
-        let Line { number, offset, .. } = *line;
-        Item::Rejected(Rejection { line: number, offset, code, store, message: message.to_owned() })
+        let Mark { line, offset } = mark;
+        Item::Rejected(Rejection { line, offset, code, store, message: message.to_owned() })
     }
 
     fn end(&mut self, line: &Line, count: Option<u64>) -> Result<(), DecodeError> {

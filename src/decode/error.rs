@@ -47,16 +47,20 @@ pub enum DecodeError {
         /// The limit.
         limit: u64,
     },
+    /// A temporary file could not be written or read back.
+    #[error("temporary file of the input (see --temp-dir): {0}")]
+    Temporary(io::Error),
     /// Reading failed, stood still too long, or gave another number of bytes than was announced.
     #[error("cannot read the input: {0}")]
     Io(#[from] io::Error),
 }
 
 impl DecodeError {
-    /// How the process ends for it: usage 2, everything else 5.
+    /// How the process ends for it: usage 2, a temporary file 4, everything else 5.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::Usage(_) | Self::OtherSource => ExitStatus::Usage,
+            Self::Temporary(_) => ExitStatus::Transient,
             _ => ExitStatus::Input,
         }
     }

@@ -103,6 +103,26 @@ impl<R: Read> Lines<R> {
         self.offset += count as u64;
     }
 
+    /// What was read and not yet given out.
+    pub(crate) fn available(&self) -> &[u8] {
+        self.filled.of(&self.buffer)
+    }
+
+    /// Reads more behind what is available; `false` at the end of the stream.
+    pub(crate) fn more(&mut self) -> io::Result<bool> {
+        if !self.at_end {
+            self.fill()?;
+        }
+        Ok(!self.at_end)
+    }
+
+    /// Passes over `count` available bytes of a text that is not read line by line, and counts its lines.
+    pub(crate) fn pass(&mut self, count: usize) {
+        let passed = Span { start: self.filled.start, end: self.filled.start + count };
+        self.number += memchr::memchr_iter(b'\n', passed.of(&self.buffer)).count() as u64;
+        self.skip(count);
+    }
+
     /// Lines given out so far.
     pub(crate) fn number(&self) -> u64 {
         self.number

@@ -1,16 +1,24 @@
 //! Stage 1: bytes → changes and rejections. Keys and values stay raw JSON here; the next stage reads them in full.
 #![doc = include_str!("CHANGES.md")]
+#![doc = include_str!("IMPORTS.md")]
 
 mod change;
 mod changes;
+mod debezium;
 mod decoder;
+mod dexie;
 mod error;
 mod framing;
 mod header;
+mod import;
 mod options;
+mod plain;
+mod playwright;
+mod pull;
 mod records;
 mod scan;
 mod sniff;
+mod staged;
 #[cfg(test)]
 mod tests;
 

@@ -1,10 +1,13 @@
 //! What the caller knows about a stream before its first byte.
 
+use std::path::PathBuf;
+
 use super::error::DecodeError;
 use super::framing::DEFAULT_MAX_LINE_BYTES;
 use super::header::{BatchHeader, Mode};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{Database, KeyPath, ObjectStore};
+use crate::indexeddb::value;
 use crate::snapshot::id::SourceId;
 
 /// Name of the database if nothing names it.
@@ -23,6 +26,26 @@ pub enum Input {
     Records,
     /// `indexeddb-changes/1`.
     Changes,
+    /// What Playwright's `storageState` writes.
+    Playwright,
+    /// What dexie-export-import writes.
+    Dexie,
+    /// `{"store":[value,…],…}`. Never found out: it has to be said.
+    PlainJson,
+    /// Debezium's change events, one a line.
+    Debezium,
+}
+
+impl Input {
+    /// What options and attributes call it.
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("records", Self::Records),
+        ("changes", Self::Changes),
+        ("playwright", Self::Playwright),
+        ("dexie", Self::Dexie),
+        ("plain-json", Self::PlainJson),
+        ("debezium", Self::Debezium),
+    ];
 }
 
 /// Which dialect was read.
@@ -32,6 +55,36 @@ pub enum Dialect {
     Records,
     /// `indexeddb-changes/1`.
     Changes,
+    /// What Playwright's `storageState` writes.
+    Playwright,
+    /// What dexie-export-import writes.
+    Dexie,
+    /// `{"store":[value,…],…}`.
+    PlainJson,
+    /// Debezium's change events.
+    Debezium,
+}
+
+impl Dialect {
+    /// Whether it says what the object stores and indexes are.
+    pub fn has_schema(self) -> bool {
+        matches!(self, Self::Changes | Self::Playwright | Self::Dexie)
+    }
+
+    /// Whether its schema may stand over one of the same database version: Dexie's does not know the names of indexes.
+    pub fn names_indexes(self) -> bool {
+        matches!(self, Self::Changes | Self::Playwright)
+    }
+
+    /// How its values are read, where the caller says `values`: plain JSON knows no tags, and what was built in our own form
+    /// has its tags already.
+    pub(crate) fn values(self, values: value::Options) -> value::Options {
+        match self {
+            Self::Records | Self::Changes => values,
+            Self::PlainJson | Self::Debezium => value::Options { plain: true, ..values },
+            Self::Playwright | Self::Dexie => value::Options::default(),
+        }
+    }
 }
 
 /// What the caller knows about a stream.
@@ -43,6 +96,8 @@ pub struct DecodeOptions {
     pub object_store: Option<DomString>,
     /// Where a record's key is in it; not together with `key_field`. Not looked at for changes.
     pub key_path: Option<KeyPath>,
+    /// Plain JSON and events of several tables: where the keys of each object store are. Not looked at for others.
+    pub key_paths: Vec<(DomString, KeyPath)>,
     /// The top-level member that holds an out-of-line key and is taken out of the value. Not looked at for changes.
     pub key_field: Option<String>,
     /// The database's name; a header must agree. [`DEFAULT_DATABASE`] if neither names it.
@@ -53,7 +108,11 @@ pub struct DecodeOptions {
     pub source: Option<SourceId>,
     /// Full or delta; a header must agree.
     pub mode: Option<Mode>,
-    /// Longest line in bytes, its end not counted.
+    /// Playwright: the origin whose database is meant.
+    pub origin: Option<String>,
+    /// Where records wait that stand before their schema; `None`: the system's folder for temporary files.
+    pub temp_folder: Option<PathBuf>,
+    /// Longest line, or record of a document, in bytes; a line's end not counted.
     pub max_line_bytes: usize,
     /// Most change lines.
     pub max_changes: u64,
@@ -65,11 +124,14 @@ impl Default for DecodeOptions {
             input: Input::Auto,
             object_store: None,
             key_path: None,
+            key_paths: Vec::new(),
             key_field: None,
             database: None,
             database_version: None,
             source: None,
             mode: None,
+            origin: None,
+            temp_folder: None,
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
             max_changes: DEFAULT_MAX_CHANGES,
         }
@@ -79,29 +141,85 @@ impl Default for DecodeOptions {
 impl DecodeOptions {
     /// The header that a stream of records would have.
     pub(crate) fn records_header(&self) -> Result<BatchHeader, DecodeError> {
-        let usage = |what: &str| DecodeError::Usage(what.to_owned());
         let Some(name) = self.object_store.clone() else {
             return Err(usage(
                 "records need an object store to go to: give --object-store, and --key-path or --key-field",
             ));
         };
+        let store = ObjectStore::new(name, self.one_key_path()?);
+        let database = self.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
+        self.header(Dialect::Records, database, self.database_version.unwrap_or(1), vec![store])
+    }
+
+    /// The header that events have: one object store, or one for each table that a key path is given for.
+    pub(crate) fn events_header(&self) -> Result<BatchHeader, DecodeError> {
+        let stores = match &self.object_store {
+            Some(name) => vec![ObjectStore::new(name.clone(), self.one_key_path()?)],
+            None if self.key_paths.is_empty() => {
+                let what = "events need an object store to go to: give --object-store, and --key-path or --key-field; or \
+                            --key-path TABLE=PATH for each table";
+                return Err(usage(what));
+            }
+            None => {
+                let store = |(name, path): &(DomString, KeyPath)| ObjectStore::new(name.clone(), Some(path.clone()));
+                self.key_paths.iter().map(store).collect()
+            }
+        };
+        let database = self.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
+        self.header(Dialect::Debezium, database, self.database_version.unwrap_or(1), stores)
+    }
+
+    /// The header of a document that describes its database. It is full where a source is given, unless an option says
+    /// otherwise.
+    pub(crate) fn import_header(
+        &self,
+        dialect: Dialect,
+        database: DomString,
+        version: u64,
+        stores: Vec<ObjectStore>,
+    ) -> Result<BatchHeader, DecodeError> {
+        if self.database.as_ref().is_some_and(|name| *name != database) {
+            return Err(usage("the input and the options name another database"));
+        }
+        self.header(dialect, database, version, stores)
+    }
+
+    fn one_key_path(&self) -> Result<Option<KeyPath>, DecodeError> {
         if self.key_path.is_some() == self.key_field.is_some() {
             return Err(usage("records need either --key-path (the key is in the value) or --key-field (it is not)"));
         }
-        if self.mode == Some(Mode::Full) && self.source.is_none() {
+        Ok(self.key_path.clone())
+    }
+
+    fn header(
+        &self,
+        dialect: Dialect,
+        database: DomString,
+        version: u64,
+        stores: Vec<ObjectStore>,
+    ) -> Result<BatchHeader, DecodeError> {
+        let whole =
+            matches!(dialect, Dialect::Playwright | Dialect::Dexie | Dialect::PlainJson) && self.source.is_some();
+        let mode = self.mode.unwrap_or(if whole { Mode::Full } else { Mode::Delta });
+        if mode == Mode::Full && self.source.is_none() {
             return Err(usage("a full batch needs a source: give --source"));
         }
-        let database = self.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
-        let store = ObjectStore::new(name, self.key_path.clone());
-        let schema = Database::new(database, self.database_version.unwrap_or(1), vec![store]);
+        if mode == Mode::Full && dialect == Dialect::Debezium {
+            return Err(usage("events are changes: they cannot be a full batch"));
+        }
+        let schema = Database::new(database, version, stores).map_err(|error| DecodeError::Usage(error.to_string()))?;
         Ok(BatchHeader {
-            dialect: Dialect::Records,
-            schema: schema.map_err(|error| DecodeError::Usage(error.to_string()))?,
-            key_generators: vec![None],
+            dialect,
+            key_generators: vec![None; schema.stores.len()],
+            schema,
             source: self.source.clone(),
             sequence: None,
             base: None,
-            mode: self.mode.unwrap_or_default(),
+            mode,
         })
     }
+}
+
+fn usage(what: &str) -> DecodeError {
+    DecodeError::Usage(what.to_owned())
 }

@@ -46,7 +46,7 @@ pub(crate) fn broken(error: ScanError) -> Reject {
 }
 
 /// Whether a member's raw name means `name`.
-fn named(raw: &[u8], name: &str) -> bool {
+pub(crate) fn named(raw: &[u8], name: &str) -> bool {
     if memchr::memchr(b'\\', raw).is_none() {
         return raw == name.as_bytes();
     }

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::error::DecodeError;
 use super::framing::Lines;
+use super::options::Input;
 use super::scan::Members;
 
 /// Passes over a byte order mark; refuses what is plainly no UTF-8 text.
@@ -20,6 +21,48 @@ pub(crate) fn first_bytes<R: Read>(lines: &mut Lines<R>) -> Result<(), DecodeErr
         _ => return Ok(()),
     };
     Err(DecodeError::Framing { line: 1, offset: 0, what: what.to_owned() })
+}
+
+/// White space in front of a document's first member may take up this many bytes.
+const SPACE_BYTES: usize = 4096;
+
+/// Which document a stream is, by its first member; `None`: it may still be lines. A storage state begins as a record can
+/// begin, so where records have an object store to go to, it is none. Reads no more than it needs.
+pub(crate) fn document<R: Read>(lines: &mut Lines<R>, records: bool) -> Result<Option<Input>, DecodeError> {
+    const DEXIE: &[&[u8]] = &[b"{", b"\"formatName\"", b":", b"\"dexie\""];
+    const PLAYWRIGHT: [&[&[u8]]; 2] = [&[b"{", b"\"cookies\"", b":", b"["], &[b"{", b"\"origins\"", b":", b"["]];
+    let mut candidates = vec![(DEXIE, Input::Dexie)];
+    if !records {
+        candidates.extend(PLAYWRIGHT.map(|tokens| (tokens, Input::Playwright)));
+    }
+    loop {
+        let text = lines.available();
+        let mut open = false;
+        for (tokens, input) in &candidates {
+            match begins(text, tokens) {
+                Some(true) => return Ok(Some(*input)),
+                Some(false) => {}
+                None => open = true,
+            }
+        }
+        if !open || text.len() > SPACE_BYTES || !lines.more()? {
+            return Ok(None);
+        }
+    }
+}
+
+/// Whether a text begins with these tokens, white space between them; `None`: it is too short to tell.
+fn begins(text: &[u8], tokens: &[&[u8]]) -> Option<bool> {
+    let mut rest = text;
+    for token in tokens {
+        rest = rest.trim_ascii_start();
+        match rest.strip_prefix(*token) {
+            Some(behind) => rest = behind,
+            None if token.starts_with(rest) => return None,
+            None => return Some(false),
+        }
+    }
+    Some(true)
 }
 
 /// Whether a line begins a batch of changes: an object with a member `format` that names them, whatever the number.

@@ -2,9 +2,11 @@
 //!
 //! Nothing here writes to a snapshot store, and nothing is given out that a digest does not vouch for.
 #![doc = include_str!("ERASURE.md")]
+#![doc = include_str!("EXPORTS.md")]
 
 mod conflicts;
 mod error;
+mod export;
 mod flowfiles;
 mod log;
 mod reader;
@@ -20,6 +22,7 @@ use std::str::FromStr;
 
 pub use conflicts::{count_conflicts, list_conflicts, show_conflict};
 pub use error::HistoryError;
+pub use export::{ExportFormat, ExportOptions, Exported, export};
 pub use flowfiles::restore_flowfiles;
 pub use log::{LogEntry, log};
 pub use restore::{RestoreFormat, RestoreOptions, Restored, restore};

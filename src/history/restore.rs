@@ -66,34 +66,23 @@ pub fn restore(
     out: &mut dyn Write,
 ) -> Result<Restored, HistoryError> {
     let reader = VersionReader { store, flow, version };
-    let stores = chosen(&reader, options)?;
-    reader.check_manifest()?;
+    let stores = chosen(&reader, options.object_store.as_ref(), options.format == RestoreFormat::Records)?;
     let mut output = Output { out, written: Restored::default() };
-    let mut seen = version.manifest.clone();
+    reader.check_manifest()?;
     if options.format == RestoreFormat::Changes {
         output.write(header(&version.manifest, &stores).as_bytes())?;
     }
-    for object_store in stores {
-        let name = object_store.schema.name.clone();
-        let mut chunks = Vec::with_capacity(object_store.records.len());
-        let mut list = reader.list(List::Records(name.clone()), &object_store.records);
-        while let Some(chunk) = list.advance()? {
-            match options.format {
-                RestoreFormat::Changes => write_changes(&reader, &chunk, &mut output)?,
-                RestoreFormat::Records => {
-                    write_records(&reader, &chunk, object_store.schema.key_path.is_none(), &mut output)?;
-                }
+    each_part(&reader, &stores, |object_store, part| {
+        let Part::Chunk(chunk) = part else { return Ok(()) };
+        match options.format {
+            RestoreFormat::Changes => write_changes(&reader, chunk, &mut output)?,
+            RestoreFormat::Records => {
+                write_records(&reader, chunk, object_store.schema.key_path.is_none(), &mut output)?;
             }
-            output.written.records += chunk.seen.count;
-            chunks.push(chunk.seen);
         }
-        if let Some(list) = seen.list_mut(&List::Records(name)) {
-            *list = chunks;
-        }
-    }
-    if seen.root() != version.manifest.root() {
-        return Err(reader.damaged("its records do not have the root that the manifest says").into());
-    }
+        output.written.records += chunk.seen.count;
+        Ok(())
+    })?;
     if options.format == RestoreFormat::Changes {
         output.write(format!("{{\"count\":{},\"op\":\"end\"}}\n", output.written.records).as_bytes())?;
     }
@@ -101,19 +90,60 @@ pub fn restore(
     Ok(output.written)
 }
 
-/// The object stores that are asked for.
-fn chosen<'a>(reader: &VersionReader<'a>, options: &RestoreOptions) -> Result<Vec<&'a StoreManifest>, HistoryError> {
+/// A piece of an object store.
+pub(super) enum Part<'a> {
+    /// It begins.
+    Begin,
+    /// Some records, in key order.
+    Chunk(&'a CheckedChunk),
+    /// There are no more.
+    End,
+}
+
+/// Gives every piece of these object stores, checked, and at the end checks that all of it is what the manifest says.
+pub(super) fn each_part<'a>(
+    reader: &VersionReader<'a>,
+    stores: &[&'a StoreManifest],
+    mut take: impl FnMut(&'a StoreManifest, Part<'_>) -> Result<(), HistoryError>,
+) -> Result<(), HistoryError> {
+    let mut seen = reader.version.manifest.clone();
+    for object_store in stores {
+        let name = object_store.schema.name.clone();
+        let mut chunks = Vec::with_capacity(object_store.records.len());
+        let mut list = reader.list(List::Records(name.clone()), &object_store.records);
+        take(object_store, Part::Begin)?;
+        while let Some(chunk) = list.advance()? {
+            take(object_store, Part::Chunk(&chunk))?;
+            chunks.push(chunk.seen);
+        }
+        take(object_store, Part::End)?;
+        if let Some(list) = seen.list_mut(&List::Records(name)) {
+            *list = chunks;
+        }
+    }
+    if seen.root() != reader.version.manifest.root() {
+        return Err(reader.damaged("its records do not have the root that the manifest says").into());
+    }
+    Ok(())
+}
+
+/// The object stores that are asked for; `one`: there may be only one.
+pub(super) fn chosen<'a>(
+    reader: &VersionReader<'a>,
+    only: Option<&DomString>,
+    one: bool,
+) -> Result<Vec<&'a StoreManifest>, HistoryError> {
     let manifest = &reader.version.manifest;
-    match (&options.object_store, options.format) {
-        (Some(name), _) => match manifest.store(name) {
+    match only {
+        Some(name) => match manifest.store(name) {
             Some(store) => Ok(vec![store]),
             None => Err(no_object_store(reader, name)),
         },
-        (None, RestoreFormat::Records) if manifest.stores.len() != 1 => {
+        None if one && manifest.stores.len() != 1 => {
             let what = format!("records are of one object store: name it (--object-store); {}", there(reader));
             Err(HistoryError::Usage(what))
         }
-        (None, _) => Ok(manifest.stores.iter().collect()),
+        None => Ok(manifest.stores.iter().collect()),
     }
 }
 
@@ -204,13 +234,13 @@ fn write_records(
 }
 
 /// Counts what is written.
-struct Output<'a> {
-    out: &'a mut dyn Write,
-    written: Restored,
+pub(super) struct Output<'a> {
+    pub(super) out: &'a mut dyn Write,
+    pub(super) written: Restored,
 }
 
 impl Output<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), HistoryError> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), HistoryError> {
         self.out.write_all(bytes)?;
         self.written.bytes += bytes.len() as u64;
         Ok(())

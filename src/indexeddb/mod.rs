@@ -1,6 +1,7 @@
 //! The IndexedDB data model: names, keys, key paths, values, schema.
 
 pub mod dom_string;
+pub mod iso_date;
 pub mod key;
 pub mod number;
 pub mod schema;

@@ -83,13 +83,22 @@ pub struct Batch {
 pub enum NormalizeError {
     /// The input is not whole, or not a batch.
     #[error(transparent)]
-    Decode(#[from] DecodeError),
+    Decode(DecodeError),
     /// Sorted runs could not be written or read back.
     #[error("temporary file for sorting (see --temp-dir): {0}")]
     Temporary(io::Error),
     /// The policy hashes, and there is no key. Nothing was read.
     #[error("the policy hashes private fields, which needs a key: give --hash-key-file or NIFI_IDB_HASH_KEY")]
     NoHashKey,
+}
+
+impl From<DecodeError> for NormalizeError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Temporary(error) => Self::Temporary(error),
+            error => Self::Decode(error),
+        }
+    }
 }
 
 /// Reads a whole batch; each line that is refused goes to `reject`, and the batch goes on.
@@ -230,7 +239,7 @@ impl<'a> Normalizer<'a> {
             hidden: Hidden::default(),
             latest: options.received_at.saturating_add(skew),
             finders: header.schema.stores.iter().map(|store| finder(&store.key_path)).collect(),
-            canonicalizer: Canonicalizer::new(options.values),
+            canonicalizer: Canonicalizer::new(header.dialect.values(options.values)),
             changes: Changes {
                 runs: Runs::new(options.memory_bytes, options.temp_folder.clone()),
                 ranges: Vec::new(),

@@ -175,11 +175,9 @@ impl IntakeOptions {
         let decode = &mut settled.decode;
         let wrong = |name: &str, expected: &str| Failure::usage(format!("attribute {name} must be {expected}"));
         if let Some(text) = attributes.get("indexeddb.input") {
-            decode.input = match text {
-                "records" => Input::Records,
-                "changes" => Input::Changes,
-                _ => return Err(wrong("indexeddb.input", "records or changes")),
-            };
+            let named = Input::NAMES.iter().find(|(name, _)| *name == text).map(|(_, input)| *input);
+            let all = || Input::NAMES.map(|(name, _)| name).join(", ");
+            decode.input = named.ok_or_else(|| wrong("indexeddb.input", &format!("one of {}", all())))?;
         }
         if let Some(text) = attributes.get("indexeddb.mode") {
             decode.mode = Some(match text {
@@ -197,6 +195,12 @@ impl IntakeOptions {
         }
         if let Some(text) = attributes.get("indexeddb.object.store") {
             decode.object_store = Some(text.into());
+        }
+        if let Some(text) = attributes.get("indexeddb.key.paths") {
+            decode.key_paths = key_paths(text)?;
+        }
+        if let Some(text) = attributes.get("indexeddb.origin") {
+            decode.origin = Some(text.to_owned());
         }
         let (path, field) = (attributes.get("indexeddb.key.path"), attributes.get("indexeddb.key.field"));
         if path.is_some() || field.is_some() {
@@ -238,8 +242,12 @@ impl IntakeOptions {
             report.push(&rejection.to_json())?;
             rejects.hear(rejection)
         };
-        let batch = normalize(&mut decoder, &self.normalize, &mut hear)
-            .and_then(|batch| rejects.finish().map_err(NormalizeError::Temporary).map(|()| batch));
+        let batch = normalize(&mut decoder, &self.normalize, &mut hear).and_then(|batch| {
+            rejects.finish().map_err(NormalizeError::Temporary)?;
+            let mut losses = decoder.losses().lines();
+            losses.try_for_each(|line| report.push(&line)).map_err(NormalizeError::Temporary)?;
+            Ok(batch)
+        });
         (Some(header), batch.map_err(|error| explain(&error)))
     }
 
@@ -275,6 +283,18 @@ fn key_path(text: &str) -> Result<KeyPath, Failure> {
     let paths: Vec<String> = serde_json::from_str(text)
         .map_err(|_| Failure::usage("attribute indexeddb.key.path must be a path, or a JSON array of paths"))?;
     Ok(KeyPath::Paths(paths.iter().map(|path| path.as_str().into()).collect()))
+}
+
+/// Key paths by object store: a JSON object whose values are paths, or arrays of paths.
+fn key_paths(text: &str) -> Result<Vec<(DomString, KeyPath)>, Failure> {
+    let wrong = || {
+        let what = "attribute indexeddb.key.paths must be a JSON object of object stores, each with a path, or an array of paths";
+        Failure::usage(what)
+    };
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(|_| wrong())?;
+    let read =
+        |(name, path): (&String, &serde_json::Value)| Some((name.as_str().into(), KeyPath::from_json(path).ok()?));
+    members.iter().map(read).collect::<Option<_>>().ok_or_else(wrong)
 }
 
 /// What a full disk, or a folder that is not there, ends a run with: the one may be emptied, the other is a wrong setting.

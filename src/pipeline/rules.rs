@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::SyncOptions;
 use super::retention::Retention;
-use crate::decode::{BatchHeader, Dialect};
+use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
 use crate::merge::Standing;
 use crate::policy::{ConflictType, Policy, Resolver, StorePolicy};
@@ -59,7 +59,7 @@ impl<'a> Rules<'a> {
             forget,
         };
         let objects = |kind| policy.default.resolver(kind).is_some_and(|resolver| *resolver != Resolver::Accept);
-        if let (Some(before), Dialect::Changes) = (before, header.dialect) {
+        if let Some(before) = before.filter(|_| header.dialect.has_schema()) {
             rules.newer = header.schema.version > before.database_version && objects(ConflictType::SchemaNewer);
             if header.schema.version < before.database_version && objects(ConflictType::SchemaOlder) {
                 let differs = |store: &&crate::indexeddb::schema::ObjectStore| {

@@ -1,7 +1,7 @@
 //! Head's schema and the batch's, united.
 
 use super::error::SyncError;
-use crate::decode::{BatchHeader, Dialect};
+use crate::decode::BatchHeader;
 use crate::indexeddb::schema::ObjectStore;
 use crate::snapshot::{Manifest, StoreManifest};
 
@@ -16,8 +16,11 @@ pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<Ma
             header.schema.name.to_canonical()
         )));
     }
-    // Bare records know nothing of the schema but the key path.
-    let describes = header.dialect == Dialect::Changes && header.schema.version >= head.database_version;
+    // Bare records know nothing of the schema but the key path; what does not know the names of indexes describes object
+    // stores anew only with a newer version.
+    let newer = header.schema.version > head.database_version;
+    let same = header.schema.version == head.database_version && header.dialect.names_indexes();
+    let describes = header.dialect.has_schema() && (newer || same);
     let mut manifest = head.clone();
     if describes {
         manifest.database_version = header.schema.version;

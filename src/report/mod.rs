@@ -3,6 +3,8 @@
 //! | `type` | members | when |
 //! | --- | --- | --- |
 //! | `rejected` | `line`, `message`, `offset`, `reason`, `store` | a line was refused |
+//! | `loss` | `count`, `path`, `what` | what a file of another program cannot say, or leaves open, there: see `decode/IMPORTS.md`. `path` is object store and members, `""` the whole file |
+//! | `losses` | `count`, `left_out` | behind these lines: all of them, and those that no line lists |
 //! | `privacy` | `excluded`, `hashed`, `redacted` | private fields were hidden in values that came: how many |
 //! | `conflict` | `key`, `kind`, `rule`, `store`, `winner`; `reason` if nobody decided | both sides changed a record; winner `none`: it is parked |
 //! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent; with `--pull` everything that changed after the batch's base and was not the source's own |

@@ -17,6 +17,7 @@ mod esc;
 mod flowfiles;
 mod format_compat;
 mod git_store;
+mod imports;
 mod packages;
 mod pipeline;
 mod policy;

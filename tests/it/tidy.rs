@@ -12,7 +12,7 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 24] = [
     ("indexeddb", &[]),
     ("flowfile", &["exit_status"]),
     ("policy", &["indexeddb"]),
@@ -20,12 +20,13 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("failure", &["exit_status", "store"]),
     ("spool", &[]),
     ("rejection", &["indexeddb"]),
+    ("loss", &["indexeddb"]),
     ("snapshot", &["indexeddb"]),
     ("secret", &[]),
     ("http_client", &[]),
     ("nifi", &["exit_status", "http_client", "secret"]),
     ("store", &["exit_status", "http_client", "indexeddb", "secret", "snapshot"]),
-    ("decode", &["exit_status", "indexeddb", "rejection", "snapshot::id"]),
+    ("decode", &["exit_status", "indexeddb", "loss", "rejection", "snapshot::id"]),
     ("normalize", &["decode", "indexeddb", "policy", "rejection", "snapshot"]),
     ("merge", &["indexeddb", "normalize", "policy", "snapshot"]),
     ("chunk", &["indexeddb", "snapshot", "store"]),
@@ -49,7 +50,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "store",
         ],
     ),
-    ("history", &["chunk", "exit_status", "flowfile", "indexeddb", "pipeline", "snapshot", "spool", "store"]),
+    ("history", &["chunk", "exit_status", "flowfile", "indexeddb", "loss", "pipeline", "snapshot", "spool", "store"]),
     ("config", &["policy", "secret", "store"]),
     ("template", &["flowfile"]),
     (
@@ -80,6 +81,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "history",
             "http_client",
             "indexeddb",
+            "loss",
             "merge",
             "nifi",
             "normalize",

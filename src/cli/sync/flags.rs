@@ -13,6 +13,7 @@ use crate::cli::units::duration;
 use crate::config::DEFAULT_BUCKET;
 use crate::decode::{DEFAULT_MAX_LINE_BYTES, DecodeOptions, Input, Mode};
 use crate::failure::Failure;
+use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value;
 use crate::normalize::{DEFAULT_SKEW_MS, MAX_TIME_MS, NormalizeOptions};
@@ -30,23 +31,27 @@ pub struct Sync {
     #[command(flatten)]
     pub(super) store: StoreArgs,
 
-    /// What standard input holds: bare records, indexeddb-changes/1, or packages of FlowFiles
+    /// What standard input holds
     #[arg(long, value_enum, default_value_t = InputArg::Auto, env = "NIFI_IDB_INPUT", hide_env_values = true)]
     pub(super) input: InputArg,
 
-    /// Records: the object store that they go to
+    /// Records and events: the object store that they go to
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_OBJECT_STORE", hide_env_values = true)]
     object_store: Option<String>,
 
-    /// Records: where the key stands in each record; several make a compound key
-    #[arg(long, value_name = "PATH", conflicts_with = "key_field")]
+    /// Where the key stands in each record; several make a compound key. STORE=PATH: of this object store
+    #[arg(long, value_name = "[STORE=]PATH")]
     key_path: Vec<String>,
 
-    /// Records: the member that holds the key and is not part of the record
+    /// The member that holds the key and is not part of the record
     #[arg(long, value_name = "MEMBER")]
     key_field: Option<String>,
 
-    /// The database's name, where the input does not say it [default: default]
+    /// Playwright: the origin whose database is meant, if there are several
+    #[arg(long, value_name = "URL", env = "NIFI_IDB_ORIGIN", hide_env_values = true)]
+    origin: Option<String>,
+
+    /// The database's name, where the input does not say it [default: default]; or which of several is meant
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_DATABASE", hide_env_values = true)]
     database: Option<String>,
 
@@ -151,6 +156,14 @@ pub(super) enum InputArg {
     Records,
     /// indexeddb-changes/1
     Changes,
+    /// A storage state of Playwright, with IndexedDB
+    Playwright,
+    /// An export of dexie-export-import
+    Dexie,
+    /// {"store":[value,...],...}; needs --key-path STORE=PATH for each, or --key-field. Has to be said
+    PlainJson,
+    /// Change events of Debezium, one a line; needs --object-store and --key-path, or --key-path TABLE=PATH for each
+    Debezium,
     /// FlowFiles with attributes, as PackageFlowFile and MergeContent write them
     #[value(name = "flowfile-v3")]
     FlowFileV3,
@@ -186,19 +199,20 @@ enum NewEpochArg {
 impl Sync {
     /// What the flags say of every FlowFile.
     pub(super) fn options(&self, start: Instant) -> Result<IntakeOptions, Failure> {
-        let paths = match self.key_path.as_slice() {
-            [] => None,
-            [path] => Some(KeyPath::Path(path.as_str().into())),
-            paths => Some(KeyPath::Paths(paths.iter().map(|path| path.as_str().into()).collect())),
-        };
+        let (key_path, key_paths) = self.key_paths()?;
         let decode = DecodeOptions {
             input: match self.input {
                 InputArg::Auto | InputArg::FlowFileV3 => Input::Auto,
                 InputArg::Records => Input::Records,
                 InputArg::Changes => Input::Changes,
+                InputArg::Playwright => Input::Playwright,
+                InputArg::Dexie => Input::Dexie,
+                InputArg::PlainJson => Input::PlainJson,
+                InputArg::Debezium => Input::Debezium,
             },
             object_store: self.object_store.as_deref().map(Into::into),
-            key_path: paths,
+            key_path,
+            key_paths,
             key_field: self.key_field.clone(),
             database: self.database.as_deref().map(Into::into),
             database_version: self.database_version,
@@ -207,6 +221,8 @@ impl Sync {
                 ModeArg::Delta => Mode::Delta,
                 ModeArg::Full => Mode::Full,
             }),
+            origin: self.origin.clone(),
+            temp_folder: self.temp_dir.clone(),
             max_line_bytes: self.max_line_bytes,
             ..DecodeOptions::default()
         };
@@ -247,6 +263,38 @@ impl Sync {
             (None, Some(skew)) => skew.min(MAX_TIME_MS),
             (None, None) => DEFAULT_SKEW_MS,
         }
+    }
+}
+
+/// One key path, or one for each object store.
+type KeyPaths = (Option<KeyPath>, Vec<(DomString, KeyPath)>);
+
+impl Sync {
+    /// `--key-path`, in both its forms.
+    fn key_paths(&self) -> Result<KeyPaths, Failure> {
+        let path = |paths: &[&str]| match paths {
+            [] => None,
+            [path] => Some(KeyPath::Path((*path).into())),
+            paths => Some(KeyPath::Paths(paths.iter().map(|path| (*path).into()).collect())),
+        };
+        // A key path holds no `=`; an object store's name may.
+        let mut stores: Vec<(&str, Vec<&str>)> = Vec::new();
+        let mut alone = Vec::new();
+        for text in &self.key_path {
+            match text.rsplit_once('=') {
+                None => alone.push(text.as_str()),
+                Some((store, path)) => match stores.iter_mut().find(|(known, _)| *known == store) {
+                    Some((_, paths)) => paths.push(path),
+                    None => stores.push((store, vec![path])),
+                },
+            }
+        }
+        if !alone.is_empty() && (!stores.is_empty() || self.key_field.is_some()) {
+            let what = "--key-path PATH stands alone: beside --key-field, or another object store's, it is STORE=PATH";
+            return Err(Failure::usage(what));
+        }
+        let stores = stores.into_iter().filter_map(|(store, paths)| Some((store.into(), path(&paths)?))).collect();
+        Ok((path(&alone), stores))
     }
 }
 

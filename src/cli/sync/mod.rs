@@ -85,7 +85,7 @@ impl Sync {
                 // Whoever reads on gets the same failure, and knows what it means.
                 Err(error) => self.single(store, Broken(Some(error)), rejects, start),
             },
-            InputArg::Records | InputArg::Changes => self.single(store, input, rejects, start),
+            _ => self.single(store, input, rejects, start),
         }
     }
 

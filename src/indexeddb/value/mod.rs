@@ -79,6 +79,7 @@ mod read;
 mod references;
 mod scan;
 mod tags;
+pub mod tree;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,227 @@
+//! What dexie-export-import writes, format version 1: the tables' description first, then rows, one at a time.
+
+mod schema;
+mod types;
+mod value;
+
+use std::io::Read;
+
+use serde_json::Value;
+
+pub(crate) use value::record;
+
+use super::error::DecodeError;
+use super::framing::Lines;
+use super::header::BatchHeader;
+use super::import::{Document, Import};
+use super::options::{DecodeOptions, Dialect};
+use super::pull::{First, Pull};
+use super::staged::RawRecord;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::ObjectStore;
+use crate::loss::{Losses, path, what};
+
+/// What is known before the first row.
+#[derive(Default)]
+struct Head {
+    name: Option<DomString>,
+    version: Option<u64>,
+    tables: Option<Vec<Table>>,
+}
+
+struct Table {
+    store: ObjectStore,
+    rows: Option<u64>,
+}
+
+/// Where in the document the reader stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// Among the tables' rows.
+    Tables(First),
+    /// Among the rows of one.
+    Rows(First),
+    /// Behind it.
+    End,
+}
+
+/// The rows of a document, one at a time.
+pub(crate) struct Rows {
+    at: At,
+    names: Vec<DomString>,
+    /// How many rows each table has to have, and how many came.
+    counts: Vec<(Option<u64>, u64)>,
+    /// The table that the rows are of.
+    table: Option<usize>,
+    in_line: bool,
+    max_line_bytes: usize,
+}
+
+/// Reads the document up to its rows.
+pub(crate) fn open<R: Read>(
+    lines: &mut Lines<R>,
+    options: &DecodeOptions,
+) -> Result<(BatchHeader, Import), DecodeError> {
+    let mut pull = Pull(lines);
+    let mut first = pull.open(b'{', "an export of Dexie")?;
+    let (mut format, mut version) = (false, false);
+    loop {
+        match pull.member(&mut first)?.as_deref() {
+            Some("formatName") if pull.text("formatName")? == "dexie" => format = true,
+            Some("formatName") => return Err(pull.framing("formatName must be \"dexie\"")),
+            Some("formatVersion") => {
+                version = pull.value("formatVersion")?.as_u64() == Some(1);
+                if !version {
+                    return Err(pull.framing("formatVersion must be 1; a newer release may read others"));
+                }
+            }
+            Some("data") if format && version => break,
+            Some("data") => return Err(pull.framing("formatName and formatVersion must stand before data")),
+            Some(_) => pull.skip()?,
+            None => return Err(pull.framing("this is no export of Dexie: it has no data")),
+        }
+    }
+    let mut first = pull.open(b'{', "data")?;
+    let mut head = Head::default();
+    loop {
+        match pull.member(&mut first)?.as_deref() {
+            Some("databaseName") => {
+                let name = DomString::from_json(&pull.value("databaseName")?);
+                head.name = Some(name.ok_or_else(|| pull.framing("databaseName must be a string"))?);
+            }
+            Some("databaseVersion") => {
+                let version = pull.value("databaseVersion")?;
+                let native = version.as_f64().map(|version| (version * 10.0).round());
+                let native = native.filter(|native| (1.0..9_007_199_254_740_992.0).contains(native));
+                let what = "databaseVersion must be Dexie's version of the database: a tenth of the browser's";
+                head.version = Some(native.ok_or_else(|| pull.framing(what))? as u64);
+            }
+            Some("tables") if head.tables.is_none() => head.tables = Some(tables(&mut pull)?),
+            Some("data") => break,
+            Some(_) => pull.skip()?,
+            None => return Err(pull.framing("this is no export of Dexie: it has no rows")),
+        }
+    }
+    let missing = "databaseName, databaseVersion and tables must stand before the rows";
+    let (Some(name), Some(version), Some(tables)) = (head.name, head.version, head.tables) else {
+        return Err(pull.framing(missing));
+    };
+    pull.open(b'[', "the list of rows")?;
+    let names: Vec<_> = tables.iter().map(|table| table.store.name.clone()).collect();
+    let counts = tables.iter().map(|table| (table.rows, 0)).collect();
+    let stores = tables.into_iter().map(|table| table.store).collect();
+    let header = options.import_header(Dialect::Dexie, name, version, stores)?;
+    let rows = Rows {
+        at: At::Tables(true),
+        names: names.clone(),
+        counts,
+        table: None,
+        in_line: false,
+        max_line_bytes: options.max_line_bytes,
+    };
+    let import = Import::new(Document::Dexie(rows), &names, &header);
+    Ok((header, import))
+}
+
+fn tables<R: Read>(pull: &mut Pull<'_, R>) -> Result<Vec<Table>, DecodeError> {
+    let list = pull.value("tables")?;
+    let list = list.as_array().ok_or_else(|| pull.framing("tables must be an array"))?;
+    let table = |table: &Value| {
+        let schema = table.get("schema").and_then(Value::as_str).ok_or("its schema is missing")?;
+        let store = schema::parse(table.get("name").unwrap_or(&Value::Null), schema)?;
+        Ok::<_, String>(Table { store, rows: table.get("rowCount").and_then(Value::as_u64) })
+    };
+    let tables: Result<Vec<_>, _> = list.iter().map(table).collect();
+    tables.map_err(|error| pull.framing(format!("a table is not described as it should be: {error}")))
+}
+
+impl Rows {
+    /// Whether the rows that came last are values without keys beside them.
+    pub(crate) fn in_line(&self) -> bool {
+        self.in_line
+    }
+
+    /// Finds the next row.
+    pub(crate) fn next<R: Read>(
+        &mut self,
+        lines: &mut Lines<R>,
+        raw: &mut Vec<u8>,
+    ) -> Result<Option<RawRecord>, DecodeError> {
+        let mut pull = Pull(lines);
+        loop {
+            match self.at {
+                At::Tables(mut first) => {
+                    if pull.item(&mut first)? {
+                        self.table(&mut pull)?;
+                    } else {
+                        end(&mut pull)?;
+                        self.at = At::End;
+                    }
+                }
+                At::Rows(mut first) => {
+                    if pull.item(&mut first)? {
+                        self.at = At::Rows(first);
+                        pull.peek()?;
+                        let mark = pull.mark();
+                        let whole = pull.copy(raw, self.max_line_bytes)?;
+                        if let Some((_, count)) = self.table.and_then(|table| self.counts.get_mut(table)) {
+                            *count += 1;
+                        }
+                        return Ok(Some(RawRecord { store: self.table, mark, too_long: !whole }));
+                    }
+                    rest(&mut pull)?;
+                    self.at = At::Tables(false);
+                }
+                At::End => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads a table's object up to its rows.
+    fn table<R: Read>(&mut self, pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
+        let mut first = pull.open(b'{', "a table's rows")?;
+        let (mut name, mut in_line) = (None, None);
+        loop {
+            match pull.member(&mut first)?.as_deref() {
+                Some("tableName") => name = DomString::from_json(&pull.value("tableName")?),
+                Some("inbound") => in_line = pull.value("inbound")?.as_bool(),
+                Some("rows") => break,
+                Some(_) => pull.skip()?,
+                None => {
+                    self.at = At::Tables(false);
+                    return Ok(());
+                }
+            }
+        }
+        let (Some(name), Some(in_line)) = (name, in_line) else {
+            return Err(pull.framing("tableName and inbound must stand before a table's rows"));
+        };
+        self.table = self.names.iter().position(|known| *known == name);
+        self.in_line = in_line;
+        self.at = At::Rows(pull.open(b'[', "rows")?);
+        Ok(())
+    }
+
+    /// What the document says of rows that it does not hold.
+    pub(crate) fn missing(&self, losses: &mut Losses) {
+        for (name, (said, came)) in self.names.iter().zip(&self.counts) {
+            losses.add(&path(name, &[]), what::ROWS, said.unwrap_or(*came).abs_diff(*came));
+        }
+    }
+}
+
+/// Passes over the members behind the rows, up to the end of their object.
+fn rest<R: Read>(pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
+    let mut first = false;
+    while pull.member(&mut first)?.is_some() {
+        pull.skip()?;
+    }
+    Ok(())
+}
+
+/// Behind the list of all rows: the ends of `data` and of the document.
+fn end<R: Read>(pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
+    rest(pull)?;
+    rest(pull)?;
+    pull.finish()
+}

@@ -1,0 +1,368 @@
+//! Rows of Dexie's exports in our form: typeson's types are put where our tags are.
+
+use std::collections::HashSet;
+
+use super::types::{PlaceId, ROOT, Typed};
+use crate::decode::import::{Built, tree};
+use crate::decode::records::Reject;
+use crate::indexeddb::schema::ObjectStore;
+use crate::indexeddb::value::MAX_DEPTH;
+use crate::indexeddb::value::tree::{Tree, unescape, write_name, write_plain, write_string};
+use crate::loss::{Losses, Step, Trail, what};
+use crate::rejection::code;
+
+#[path = "binary.rs"]
+mod binary;
+
+pub(crate) const INVALID: Reject = (code::INVALID_TAG, "a typed value that is not written as its type is");
+const UNKNOWN: Reject = (code::UNKNOWN_TAG, "a type that Dexie's page does not list");
+
+/// Builds a row: a value, or a list of key and value.
+pub(crate) fn record(raw: &[u8], store: &ObjectStore, in_line: bool, out: &mut Built) -> Result<(), Reject> {
+    if in_line != store.key_path.is_some() {
+        return Err((code::INVALID_MEMBER, "the rows and the schema disagree on where the keys are"));
+    }
+    let row = tree(raw)?;
+    let typed = Typed::read(&row)?;
+    let (root, count) = (typed.root, typed.count);
+    let mut builder = Builder::new(typed, store, &mut out.losses);
+    if in_line {
+        builder.value(root, &mut out.value)?;
+    } else {
+        let Some([key, value]) = root.items() else {
+            return Err((code::NO_KEY, "the row is no list of key and value"));
+        };
+        out.keyed = true;
+        builder.used += usize::from(builder.typed.kind(Some(ROOT)).is_some());
+        builder.quiet = true;
+        builder.within(&[u16::from(b'0')], None, |builder, out| builder.value(key, out), &mut out.key)?;
+        builder.quiet = false;
+        builder.within(&[u16::from(b'1')], None, |builder, out| builder.value(value, out), &mut out.value)?;
+    }
+    if builder.used == count {
+        Ok(())
+    } else {
+        Err((code::INVALID_TAG, "the row's types name a place that it does not have"))
+    }
+}
+
+struct Builder<'a, 't> {
+    typed: Typed<'t>,
+    losses: &'a mut Losses,
+    trail: Trail<'t>,
+    /// Where it stands, if anything was said of that.
+    place: Option<PlaceId>,
+    last_id: u64,
+    /// How many types were met.
+    used: usize,
+    depth: usize,
+    /// Buffers of DataViews, which are shared by their number in the order of the document.
+    buffers: binary::Buffers,
+    /// Losses are not told: this is a key.
+    quiet: bool,
+}
+
+impl<'t> Builder<'_, 't> {
+    fn new<'a>(typed: Typed<'t>, store: &'t ObjectStore, losses: &'a mut Losses) -> Builder<'a, 't> {
+        let buffers = binary::Buffers::find(&typed);
+        Builder {
+            typed,
+            losses,
+            trail: Trail::new(&store.name),
+            place: Some(ROOT),
+            last_id: 0,
+            used: 0,
+            depth: 0,
+            buffers,
+            quiet: false,
+        }
+    }
+
+    fn lose(&mut self, what: &'static str) {
+        if !self.quiet {
+            self.trail.lose(what, self.losses);
+        }
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Does something one step further inside.
+    fn within<T>(
+        &mut self,
+        name: &[u16],
+        step: Option<Step<'t>>,
+        write: impl FnOnce(&mut Self, &mut Vec<u8>) -> Result<T, Reject>,
+        out: &mut Vec<u8>,
+    ) -> Result<T, Reject> {
+        let (place, steps) = (self.place, self.trail.steps.len());
+        self.place = self.typed.child(place, name);
+        self.trail.steps.extend(step);
+        let result = write(self, out);
+        self.trail.steps.truncate(steps);
+        self.place = place;
+        result
+    }
+
+    fn item(&mut self, index: usize, item: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
+        // Most items have nothing said of them.
+        let name = if self.typed.has_children(self.place) { units_of(index) } else { Vec::new() };
+        self.within(&name, Some(Step::Elements), |builder, out| builder.value(item, out), out)
+    }
+
+    fn member(&mut self, name: &'t [u8], value: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
+        let units = unescape(name).ok_or((code::SYNTAX, "a member's name is not a JSON string"))?;
+        self.within(&units, Some(Step::member(name)), |builder, out| builder.value(value, out), out)
+    }
+
+    /// Writes what stands at the current place.
+    fn value(&mut self, tree: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
+        if self.depth >= MAX_DEPTH {
+            return Err((code::DEPTH, "brackets are nested too deep"));
+        }
+        let Some(place) = self.place else { return self.inner(None, tree, out) };
+        let Some(known) = self.typed.places.get(place) else { return Err(INVALID) };
+        if let Some(id) = known.id {
+            // It was written where a reference to it came first.
+            out.extend_from_slice(format!("{{\"~ref\":{id}}}").as_bytes());
+            return Ok(());
+        }
+        let (kind, target, points_to) = (known.kind, known.target, known.points_to);
+        self.used += usize::from(kind.is_some());
+        if let Some(points_to) = points_to {
+            let value = self.typed.places.get(points_to).and_then(|place| place.tree).ok_or(INVALID)?;
+            self.place = Some(points_to);
+            let result = self.value(value, out);
+            self.place = Some(place);
+            return result;
+        }
+        if target {
+            let id = self.fresh_id();
+            self.typed.places[place].id = Some(id);
+            out.extend_from_slice(format!("{{\"~id\":[{id},").as_bytes());
+        }
+        self.inner(kind, tree, out)?;
+        if target {
+            out.extend_from_slice(b"]}");
+        }
+        Ok(())
+    }
+
+    fn inner(&mut self, kind: Option<&'t [u8]>, tree: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
+        self.depth += 1;
+        let result = match kind {
+            None => self.plain(tree, out),
+            Some(kind) => self.typed(kind, tree, out),
+        };
+        self.depth -= 1;
+        result
+    }
+
+    fn plain(&mut self, tree: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
+        match tree {
+            Tree::List(items) => self.list(items, out),
+            Tree::Object(members) => self.object(members, out),
+            _ => {
+                write_plain(tree, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn object(&mut self, members: &'t [(&'t [u8], Tree<'t>)], out: &mut Vec<u8>) -> Result<(), Reject> {
+        let root = self.typed.beside && self.place == Some(ROOT);
+        if !root {
+            self.ambiguous(members);
+        }
+        out.push(b'{');
+        let mut first = true;
+        for (name, value) in members.iter().filter(|(name, _)| !root || *name != b"$types") {
+            if !std::mem::replace(&mut first, false) {
+                out.push(b',');
+            }
+            write_name(name, out);
+            self.member(name, value, out)?;
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    /// What else an object may have been.
+    fn ambiguous(&mut self, members: &[(&[u8], Tree<'_>)]) {
+        let names = |names: &[&str]| {
+            members.len() == names.len() && members.iter().zip(names).all(|((own, _), name)| *own == name.as_bytes())
+        };
+        let indexes = || members.iter().enumerate().all(|(index, (name, _))| *name == index.to_string().as_bytes());
+        let geometry = names(&["x", "y", "z", "w"])
+            || names(&["x", "y", "width", "height", "top", "right", "bottom", "left"])
+            || names(&["p1", "p2", "p3", "p4"])
+            || members.iter().any(|(name, _)| *name == b"is2D");
+        match members {
+            [] => self.lose(what::EMPTIED_OBJECT),
+            _ if geometry => self.lose(what::DOM),
+            _ if indexes() => self.lose(what::INDEXED_OBJECT),
+            _ => {}
+        }
+    }
+
+    fn is_hole(&self, index: usize) -> bool {
+        self.typed.has_children(self.place)
+            && self.typed.kind(self.typed.child(self.place, &units_of(index))) == Some(b"sparseUndefined")
+    }
+
+    fn list(&mut self, items: &'t [Tree<'t>], out: &mut Vec<u8>) -> Result<(), Reject> {
+        let holes: HashSet<usize> = (0..items.len()).filter(|&index| self.is_hole(index)).collect();
+        if holes.is_empty() {
+            return self.dense(items, out);
+        }
+        self.used += holes.len();
+        out.extend_from_slice(format!("{{\"~array\":{{\"length\":{},\"items\":[", items.len()).as_bytes());
+        let mut first = true;
+        for (index, item) in items.iter().enumerate().filter(|(index, _)| !holes.contains(index)) {
+            out.extend_from_slice(if std::mem::replace(&mut first, false) { b"[" } else { b",[" });
+            out.extend_from_slice(format!("{index},").as_bytes());
+            self.item(index, item, out)?;
+            out.push(b']');
+        }
+        out.extend_from_slice(b"]}}");
+        Ok(())
+    }
+
+    fn dense(&mut self, items: &'t [Tree<'t>], out: &mut Vec<u8>) -> Result<(), Reject> {
+        out.push(b'[');
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            self.item(index, item, out)?;
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    /// An array with members beside its items, written as an object.
+    fn array_object(&mut self, members: &'t [(&'t [u8], Tree<'t>)], out: &mut Vec<u8>) -> Result<(), Reject> {
+        let is_length = |(name, _): &&(&[u8], Tree<'_>)| *name == b"length";
+        let length = members.iter().find(is_length).and_then(|(_, length)| length.whole()).ok_or(INVALID)?;
+        let index = |name: &[u8]| {
+            let index = std::str::from_utf8(name).ok()?.parse::<u64>().ok()?;
+            (index.to_string().as_bytes() == name && index < length).then_some(index)
+        };
+        let mut named = Vec::new();
+        out.extend_from_slice(format!("{{\"~array\":{{\"length\":{length},\"items\":[").as_bytes());
+        let mut first = true;
+        for (name, value) in members.iter().filter(|member| !is_length(member)) {
+            let Some(index) = index(name) else {
+                named.push((*name, value));
+                continue;
+            };
+            let hole = usize::try_from(index).is_ok_and(|index| self.is_hole(index));
+            if hole {
+                self.used += 1;
+                continue;
+            }
+            out.extend_from_slice(if std::mem::replace(&mut first, false) { b"[" } else { b",[" });
+            out.extend_from_slice(format!("{index},").as_bytes());
+            self.member(name, value, out)?;
+            out.push(b']');
+        }
+        out.extend_from_slice(b"],\"members\":[");
+        for (place, (name, value)) in named.into_iter().enumerate() {
+            out.extend_from_slice(if place == 0 { b"[" } else { b",[" });
+            write_string(name, out);
+            out.push(b',');
+            self.member(name, value, out)?;
+            out.push(b']');
+        }
+        out.extend_from_slice(b"]}}");
+        Ok(())
+    }
+
+    fn typed(&mut self, kind: &[u8], tree: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
+        let mut text = |text: &str| {
+            out.extend_from_slice(text.as_bytes());
+            Ok(())
+        };
+        match (kind, tree) {
+            (b"undef", _) => text("{\"~undefined\":true}"),
+            (b"nan", Tree::String(b"NaN")) => text("{\"~number\":\"NaN\"}"),
+            (b"infinity", Tree::String(b"Infinity")) => text("{\"~number\":\"Infinity\"}"),
+            (b"negativeInfinity", Tree::String(b"-Infinity")) => text("{\"~number\":\"-Infinity\"}"),
+            (b"negativeZero", _) => text("{\"~number\":\"-0\"}"),
+            (b"date", Tree::String(b"NaN")) => text("{\"~date\":null}"),
+            (b"date", Tree::Number(_)) => wrap("{\"~date\":", tree, "}", out),
+            (b"bigint", Tree::String(_)) => wrap("{\"~bigint\":", tree, "}", out),
+            (b"bigintObject", Tree::String(_)) => wrap("{\"~boxed\":{\"~bigint\":", tree, "}}", out),
+            (b"NumberObject", Tree::String(b"NaN" | b"Infinity" | b"-Infinity" | b"-0")) => {
+                wrap("{\"~boxed\":{\"~number\":", tree, "}}", out)
+            }
+            (b"NumberObject", Tree::Number(_))
+            | (b"StringObject", Tree::String(_))
+            | (b"BooleanObject", Tree::Bool(_)) => wrap("{\"~boxed\":", tree, "}", out),
+            (b"regexp", Tree::Object(_)) => {
+                self.lose(what::REGEXP_FLAGS);
+                let [source, flags] = ["source", "flags"].map(|name| tree.get(name));
+                wrap("{\"~regexp\":[", source.ok_or(INVALID)?, ",", out)?;
+                wrap("", flags.ok_or(INVALID)?, "]}", out)
+            }
+            (b"map", Tree::List(pairs)) => self.map(pairs, out),
+            (b"set", Tree::List(items)) => {
+                out.extend_from_slice(b"{\"~set\":");
+                self.dense(items, out)?;
+                out.push(b'}');
+                Ok(())
+            }
+            (b"arrayNonindexKeys", Tree::List(items)) => self.list(items, out),
+            (b"arrayNonindexKeys", Tree::Object(members)) => self.array_object(members, out),
+            (b"userObject", Tree::Object(members)) => self.object(members, out),
+            (b"cryptokey", _) => {
+                self.lose(what::OPAQUE);
+                text("{\"~opaque\":{\"kind\":\"CryptoKey\",\"reason\":\"Dexie's export does not hold it\"}}")
+            }
+            (b"imagebitmap", Tree::String(_)) => {
+                self.lose(what::DOM);
+                let before = "{\"~opaque\":{\"kind\":\"ImageBitmap\",\"reason\":\"Dexie's export holds a picture of it\",\"url\":";
+                wrap(before, tree, "}}", out)
+            }
+            (
+                b"nan" | b"infinity" | b"negativeInfinity" | b"date" | b"bigint" | b"bigintObject" | b"NumberObject"
+                | b"StringObject" | b"BooleanObject" | b"regexp" | b"map" | b"set" | b"arrayNonindexKeys"
+                | b"userObject" | b"imagebitmap" | b"sparseUndefined",
+                _,
+            ) => Err(INVALID),
+            _ => self.binary(kind, tree, out),
+        }
+    }
+
+    fn map(&mut self, pairs: &'t [Tree<'t>], out: &mut Vec<u8>) -> Result<(), Reject> {
+        out.extend_from_slice(b"{\"~map\":[");
+        for (index, pair) in pairs.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            if pair.items().is_none_or(|items| items.len() != 2) {
+                return Err(INVALID);
+            }
+            self.item(index, pair, out)?;
+        }
+        out.extend_from_slice(b"]}");
+        Ok(())
+    }
+}
+
+/// A value that stands between two texts as it is.
+fn wrap(before: &str, tree: &Tree<'_>, after: &str, out: &mut Vec<u8>) -> Result<(), Reject> {
+    if matches!(tree, Tree::List(_) | Tree::Object(_)) {
+        return Err(INVALID);
+    }
+    out.extend_from_slice(before.as_bytes());
+    write_plain(tree, out);
+    out.extend_from_slice(after.as_bytes());
+    Ok(())
+}
+
+fn units_of(index: usize) -> Vec<u16> {
+    index.to_string().encode_utf16().collect()
+}

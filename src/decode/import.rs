@@ -1,0 +1,127 @@
+//! What the dialects of other programs share: records found in a document, and built in our own form.
+
+use std::io::Read;
+
+use super::dexie;
+use super::error::DecodeError;
+use super::framing::Lines;
+use super::header::BatchHeader;
+use super::options::Dialect;
+use super::records::Reject;
+use super::staged::{RawRecord, Staged};
+use super::{plain, playwright};
+use crate::indexeddb::schema::ObjectStore;
+use crate::indexeddb::value::MAX_DEPTH;
+use crate::indexeddb::value::tree::{Tree, TreeError};
+use crate::loss::{Losses, what};
+use crate::rejection::code;
+
+/// A record in our own form: its key, if it stands beside the value, and its value; not looked at in full yet.
+#[derive(Debug, Default)]
+pub(crate) struct Built {
+    pub(crate) key: Vec<u8>,
+    pub(crate) keyed: bool,
+    pub(crate) value: Vec<u8>,
+    pub(crate) losses: Losses,
+}
+
+impl Built {
+    fn clear(&mut self) {
+        self.key.clear();
+        self.value.clear();
+        (self.keyed, self.losses) = (false, Losses::default());
+    }
+}
+
+/// A document that is being read.
+pub(crate) struct Import {
+    document: Document,
+    /// For each object store, in the order of the document, its place in the header's schema.
+    places: Vec<usize>,
+}
+
+pub(crate) enum Document {
+    Dexie(dexie::Rows),
+    Playwright(Staged),
+    PlainJson(Staged, Option<String>),
+}
+
+impl Import {
+    /// `names`: the document's object stores, in its order.
+    pub(crate) fn new<'n>(
+        document: Document,
+        names: impl IntoIterator<Item = &'n crate::indexeddb::dom_string::DomString>,
+        header: &BatchHeader,
+    ) -> Self {
+        let place = |name| header.schema.store(name).map_or(usize::MAX, |(place, _)| place);
+        Self { document, places: names.into_iter().map(place).collect() }
+    }
+
+    /// Finds the next record and copies it to `raw`.
+    pub(crate) fn next<R: Read>(
+        &mut self,
+        lines: &mut Lines<R>,
+        raw: &mut Vec<u8>,
+    ) -> Result<Option<RawRecord>, DecodeError> {
+        let found = match &mut self.document {
+            Document::Dexie(rows) => rows.next(lines, raw)?,
+            Document::Playwright(staged) | Document::PlainJson(staged, _) => staged.next(raw)?,
+        };
+        let place = |store: usize| self.places.get(store).copied().filter(|&place| place != usize::MAX);
+        Ok(found.map(|found| RawRecord { store: found.store.and_then(place), ..found }))
+    }
+
+    /// What the document says of records that it does not hold.
+    pub(crate) fn missing(&self, losses: &mut Losses) {
+        if let Document::Dexie(rows) = &self.document {
+            rows.missing(losses);
+        }
+    }
+
+    /// Builds a record of this object store.
+    pub(crate) fn build(&self, raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
+        out.clear();
+        match &self.document {
+            Document::Dexie(rows) => dexie::record(raw, store, rows.in_line(), out),
+            Document::Playwright(_) => playwright::record(raw, store, out),
+            Document::PlainJson(_, key_field) => plain::record(raw, store, key_field.as_deref(), out),
+        }
+    }
+}
+
+/// Brackets may nest so deep in a record: Playwright writes three for one of ours.
+const MAX_RECORD_DEPTH: usize = 3 * MAX_DEPTH + 8;
+
+/// Reads a record's own JSON.
+pub(crate) fn tree(raw: &[u8]) -> Result<Tree<'_>, Reject> {
+    Tree::read_within(raw, MAX_RECORD_DEPTH).map_err(|error| match error {
+        TreeError::Syntax => (code::SYNTAX, "the record is not JSON"),
+        TreeError::Depth => (code::DEPTH, "brackets are nested too deep"),
+        TreeError::TooMany => (code::LINE_TOO_LONG, "the record has more values than one record may have"),
+    })
+}
+
+/// What a dialect cannot say of any record, whatever they hold.
+pub(crate) fn notes(header: &BatchHeader, records: u64) -> Losses {
+    let mut losses = Losses::default();
+    let all: &[&'static str] = match header.dialect {
+        Dialect::Playwright => &[what::ARRAY_MEMBERS, what::NEGATIVE_ZERO, what::OWN_PROTO, what::SHARING],
+        Dialect::Dexie => &[what::BUFFER_MAX, what::NEGATIVE_ZERO, what::OWN_PROTO],
+        Dialect::PlainJson => &[what::RICH_TYPES, what::SCHEMA],
+        Dialect::Debezium => &[what::DATABASE_TYPES, what::SCHEMA],
+        Dialect::Records | Dialect::Changes => &[],
+    };
+    for what in all {
+        losses.add("", what, records);
+    }
+    if matches!(header.dialect, Dialect::Playwright | Dialect::Dexie) {
+        for store in &header.schema.stores {
+            let path = crate::loss::path(&store.name, &[]);
+            losses.add(&path, what::KEY_GENERATOR, u64::from(store.auto_increment));
+            if header.dialect == Dialect::Dexie {
+                losses.add(&path, what::INDEX_NAMES, store.indexes.len() as u64);
+            }
+        }
+    }
+    losses
+}

@@ -1,0 +1,235 @@
+//! What Playwright's `storageState({ indexedDB: true })` writes: all databases of all origins, one of which is meant.
+//!
+//! Its records may stand before the schema of their object store, so they wait in a temporary file until the document is read.
+
+mod value;
+
+use std::io::Read;
+
+use serde_json::{Map, Value};
+
+pub(crate) use value::record;
+
+use super::error::DecodeError;
+use super::framing::Lines;
+use super::header::BatchHeader;
+use super::import::{Document, Import};
+use super::options::{DecodeOptions, Dialect};
+use super::pull::Pull;
+use super::staged::Stage;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::ObjectStore;
+use crate::loss::{Losses, what};
+
+/// Messages name this many databases.
+const MAX_NAMED: usize = 20;
+
+/// A document may describe this many object stores.
+const MAX_STORES: usize = 10_000;
+
+/// A database as the document describes it.
+#[derive(Default)]
+struct Found {
+    name: Option<DomString>,
+    version: Option<u64>,
+    stores: Vec<ObjectStore>,
+}
+
+struct Reader<'a, R> {
+    pull: Pull<'a, R>,
+    options: &'a DecodeOptions,
+    stage: Stage,
+    chosen: Option<Found>,
+    /// All databases, for messages.
+    there: Vec<String>,
+    matching: usize,
+    losses: Losses,
+}
+
+/// Reads a whole document.
+pub(crate) fn open<R: Read>(
+    lines: &mut Lines<R>,
+    options: &DecodeOptions,
+    losses: &mut Losses,
+) -> Result<(BatchHeader, Import), DecodeError> {
+    let mut reader = Reader {
+        pull: Pull(lines),
+        options,
+        stage: Stage::new(options.temp_folder.as_deref()),
+        chosen: None,
+        there: Vec::new(),
+        matching: 0,
+        losses: Losses::default(),
+    };
+    reader.document()?;
+    let Reader { stage, chosen, there, matching, losses: mut found_losses, .. } = reader;
+    losses.append(&mut found_losses);
+    let list = || if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    let found = match (chosen, matching) {
+        (Some(found), 1) => found,
+        (_, 0) => {
+            let what = format!("the input has no such database (--origin, --database); it has {}", list());
+            return Err(DecodeError::Usage(what));
+        }
+        _ => {
+            let what = format!("say which database is meant (--origin, --database); the input has {}", list());
+            return Err(DecodeError::Usage(what));
+        }
+    };
+    let names: Vec<_> = found.stores.iter().map(|store| store.name.clone()).collect();
+    let name = found.name.unwrap_or_default();
+    let header = options.import_header(Dialect::Playwright, name, found.version.unwrap_or(1), found.stores)?;
+    let import = Import::new(Document::Playwright(stage.finish()?), &names, &header);
+    Ok((header, import))
+}
+
+impl<R: Read> Reader<'_, R> {
+    fn document(&mut self) -> Result<(), DecodeError> {
+        let mut first = self.pull.open(b'{', "a storage state")?;
+        let mut origins = false;
+        while let Some(name) = self.pull.member(&mut first)? {
+            match name.as_str() {
+                "origins" if !origins => {
+                    origins = true;
+                    let mut first = self.pull.open(b'[', "origins")?;
+                    while self.pull.item(&mut first)? {
+                        self.origin()?;
+                    }
+                }
+                "origins" => return Err(self.pull.framing("origins is there twice")),
+                _ => self.pull.skip()?,
+            }
+        }
+        self.pull.finish()?;
+        if origins { Ok(()) } else { Err(self.pull.framing("this is no storage state: it has no origins")) }
+    }
+
+    fn origin(&mut self) -> Result<(), DecodeError> {
+        let mut first = self.pull.open(b'{', "an origin")?;
+        let mut origin = None;
+        while let Some(name) = self.pull.member(&mut first)? {
+            match name.as_str() {
+                "origin" => origin = Some(self.pull.text("origin")?),
+                "indexedDB" => {
+                    let Some(origin) = &origin else {
+                        return Err(self.pull.framing("an origin's name must stand before its databases"));
+                    };
+                    let mut first = self.pull.open(b'[', "indexedDB")?;
+                    while self.pull.item(&mut first)? {
+                        self.database(origin)?;
+                    }
+                }
+                _ => self.pull.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn database(&mut self, origin: &str) -> Result<(), DecodeError> {
+        let mut first = self.pull.open(b'{', "a database")?;
+        let mut found = Found::default();
+        let mut meant = false;
+        while let Some(member) = self.pull.member(&mut first)? {
+            match member.as_str() {
+                "name" if found.name.is_none() => {
+                    let name = DomString::from_json(&self.pull.value("a database's name")?);
+                    let name = name.ok_or_else(|| self.pull.framing("a database's name must be a string"))?;
+                    let is = |wanted: &Option<DomString>| wanted.as_ref().is_none_or(|wanted| *wanted == name);
+                    meant = is(&self.options.database)
+                        && self.options.origin.as_ref().is_none_or(|wanted| wanted == origin);
+                    if self.there.len() < MAX_NAMED {
+                        self.there.push(format!("{} of {origin}", name.to_canonical()));
+                    }
+                    self.matching += usize::from(meant);
+                    // A second one is only listed.
+                    meant &= self.matching == 1;
+                    found.name = Some(name);
+                }
+                "version" => {
+                    let version = self.pull.value("a database's version")?.as_u64();
+                    found.version =
+                        Some(version.ok_or_else(|| self.pull.framing("a database's version must be a number"))?);
+                }
+                "stores" if found.name.is_none() => {
+                    return Err(self.pull.framing("a database's name must stand before its object stores"));
+                }
+                "stores" if meant => {
+                    let mut first = self.pull.open(b'[', "stores")?;
+                    while self.pull.item(&mut first)? {
+                        let store = self.store(found.stores.len())?;
+                        found.stores.push(store);
+                    }
+                }
+                "stores" => self.pull.skip()?,
+                other => self.unknown(other, meant)?,
+            }
+        }
+        if meant {
+            if found.version.is_none() {
+                return Err(self.pull.framing("a database needs a version"));
+            }
+            self.chosen = Some(found);
+        }
+        Ok(())
+    }
+
+    fn unknown(&mut self, member: &str, meant: bool) -> Result<(), DecodeError> {
+        if meant {
+            self.losses.add(&member.chars().take(80).collect::<String>(), what::UNKNOWN_MEMBER, 1);
+        }
+        self.pull.skip()
+    }
+
+    fn store(&mut self, number: usize) -> Result<ObjectStore, DecodeError> {
+        if number >= MAX_STORES {
+            return Err(self.pull.framing("a database has more object stores than 10000"));
+        }
+        let mut first = self.pull.open(b'{', "an object store")?;
+        let mut members = Map::new();
+        let mut raw = Vec::new();
+        while let Some(name) = self.pull.member(&mut first)? {
+            match name.as_str() {
+                "records" => {
+                    let mut first = self.pull.open(b'[', "records")?;
+                    while self.pull.item(&mut first)? {
+                        self.pull.peek()?;
+                        let mark = self.pull.mark();
+                        let whole = self.pull.copy(&mut raw, self.options.max_line_bytes)?;
+                        self.stage.push(number, mark, whole.then_some(&raw[..]))?;
+                    }
+                }
+                "name" | "autoIncrement" | "keyPath" | "keyPathArray" => {
+                    let value = self.pull.value(&name)?;
+                    members.insert(name, value);
+                }
+                "indexes" => {
+                    let value = self.pull.value("indexes")?;
+                    members.insert(name, self.indexes(value));
+                }
+                other => self.unknown(other, true)?,
+            }
+        }
+        paths(&mut members);
+        ObjectStore::from_json(&members)
+            .map_err(|error| self.pull.framing(format!("an object store is not described as it should be: {error}")))
+    }
+
+    /// The indexes in our own form.
+    fn indexes(&mut self, mut value: Value) -> Value {
+        for index in value.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            paths(index);
+            let known = ["name", "keyPath", "unique", "multiEntry"];
+            let before = index.len();
+            index.retain(|name, _| known.contains(&name.as_str()));
+            self.losses.add("indexes", what::UNKNOWN_MEMBER, (before - index.len()) as u64);
+        }
+        value
+    }
+}
+
+/// One member for both kinds of key path.
+fn paths(members: &mut Map<String, Value>) {
+    if let Some(paths) = members.remove("keyPathArray") {
+        members.insert("keyPath".to_owned(), paths);
+    }
+}

@@ -1,0 +1,487 @@
+//! Values as Dexie's typeson encapsulates them: JSON, and beside it `$types`, which says what stands where.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::MAX_RECORD_BYTES;
+use super::dexie::in_line;
+use super::kind::{Definitions, Kind, Member, Raw, View, buffer_of, definitions, elements, kind, view_bytes};
+use crate::indexeddb::schema::ObjectStore;
+use crate::indexeddb::value::tree::{Tree, write_string};
+use crate::loss::{Losses, Step, Trail, what};
+
+#[path = "dexie_files.rs"]
+mod files;
+
+/// An array with more holes than this is written as an object, as one with named members is: its holes are not written then.
+const MAX_HOLES: u64 = 1_000;
+
+/// The paths of a row's types may have so many bytes: each is written in full.
+const MAX_TYPES_BYTES: usize = 256 * 1024 * 1024;
+
+/// Appends a row.
+pub(super) fn record<'t>(
+    schema: &'t ObjectStore,
+    key: &'t Tree<'t>,
+    value: &'t Tree<'t>,
+    out: &mut Vec<u8>,
+    losses: &mut Losses,
+) -> Option<()> {
+    let mut known = Definitions::new();
+    definitions(value, &mut known);
+    let mut row = Encapsulator {
+        out: Vec::new(),
+        losses,
+        trail: Trail::new(&schema.name),
+        known,
+        path: Vec::new(),
+        types: Vec::new(),
+        types_bytes: 0,
+        places: HashMap::new(),
+        buffers: HashMap::new(),
+        data_views: 0,
+        in_collection: 0,
+        own_types: false,
+    };
+    if in_line(schema) {
+        row.value(value)?;
+    } else {
+        row.typed("arrayNonindexKeys");
+        row.out.push(b'[');
+        row.inner(b"0", |row| row.value(key))?;
+        row.out.push(b',');
+        row.inner(b"1", |row| row.value(value))?;
+        row.out.push(b']');
+        row.own_types = false;
+    }
+    if row.types_bytes > MAX_TYPES_BYTES {
+        return None;
+    }
+    row.finish(out);
+    Some(())
+}
+
+struct Encapsulator<'a, 't> {
+    out: Vec<u8>,
+    losses: &'a mut Losses,
+    trail: Trail<'t>,
+    known: Definitions<'t>,
+    /// In typeson's spelling, as it stands in JSON.
+    path: Vec<u8>,
+    types: Vec<(Vec<u8>, &'static str)>,
+    types_bytes: usize,
+    /// Where shared values stand, and whether a Map or Set holds them.
+    places: HashMap<u64, (Vec<u8>, bool)>,
+    /// The shared buffers that a DataView holds, by their number among those.
+    buffers: HashMap<u64, u64>,
+    data_views: u64,
+    in_collection: usize,
+    /// The root has a member `$types` of its own.
+    own_types: bool,
+}
+
+impl<'t> Encapsulator<'_, 't> {
+    fn lose(&mut self, what: &'static str) {
+        self.trail.lose(what, self.losses);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn string(&mut self, raw: &[u8]) {
+        write_string(raw, &mut self.out);
+    }
+
+    fn typed(&mut self, kind: &'static str) {
+        self.types_bytes += self.path.len();
+        if self.types_bytes > MAX_TYPES_BYTES {
+            return;
+        }
+        self.types.push((self.path.clone(), kind));
+    }
+
+    fn finish(self, out: &mut Vec<u8>) {
+        let write_types = |out: &mut Vec<u8>| {
+            out.push(b'{');
+            for (index, (path, kind)) in self.types.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_string(path, out);
+                out.extend_from_slice(format!(":\"{kind}\"").as_bytes());
+            }
+            out.push(b'}');
+        };
+        match (self.types.is_empty(), self.out.first() == Some(&b'{'), self.own_types) {
+            (true, _, false) => out.extend_from_slice(&self.out),
+            (true, _, true) => {
+                out.extend_from_slice(b"{\"$\":");
+                out.extend_from_slice(&self.out);
+                out.extend_from_slice(b",\"$types\":true}");
+            }
+            (false, true, false) => {
+                let open = self.out.strip_suffix(b"}").unwrap_or(&self.out);
+                out.extend_from_slice(open);
+                out.extend_from_slice(if open.len() > 1 { b",\"$types\":" } else { b"\"$types\":" });
+                write_types(out);
+                out.push(b'}');
+            }
+            _ => {
+                out.extend_from_slice(b"{\"$\":");
+                out.extend_from_slice(&self.out);
+                out.extend_from_slice(b",\"$types\":{\"$\":");
+                write_types(out);
+                out.extend_from_slice(b"}}");
+            }
+        }
+    }
+
+    /// Does something one step further inside; the name is as it stands in JSON.
+    fn inner<T>(&mut self, name: &[u8], write: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.path.len();
+        if length > 0 {
+            self.path.push(b'.');
+        }
+        for &byte in name {
+            match byte {
+                b'~' => self.path.extend_from_slice(b"~0"),
+                b'.' => self.path.extend_from_slice(b"~1"),
+                _ => self.path.push(byte),
+            }
+        }
+        let result = write(self);
+        self.path.truncate(length);
+        result
+    }
+
+    fn element(&mut self, index: impl ToString, tree: &'t Tree<'t>) -> Option<()> {
+        self.trail.steps.push(Step::Elements);
+        let done = self.inner(index.to_string().as_bytes(), |row| row.value(tree));
+        self.trail.steps.pop();
+        done
+    }
+
+    fn member(&mut self, name: Raw<'t>, tree: &'t Tree<'t>) -> Option<()> {
+        self.trail.steps.push(Step::Member(name.clone()));
+        match &name[..] {
+            b"__proto__" => self.lose(what::OWN_PROTO),
+            b"incomplete" => self.lose(what::INCOMPLETE_MEMBER),
+            _ => {}
+        }
+        self.string(&name);
+        self.text(":");
+        let types = self.types.len();
+        let done = self.inner(&name, |row| row.value(tree));
+        if name.is_empty() && self.path.is_empty() && self.types.len() > types {
+            self.lose(what::EMPTY_NAME);
+        }
+        self.trail.steps.pop();
+        done
+    }
+
+    fn value(&mut self, tree: &'t Tree<'t>) -> Option<()> {
+        if self.out.len() > MAX_RECORD_BYTES || self.types_bytes > MAX_TYPES_BYTES {
+            return None;
+        }
+        match kind(tree)? {
+            Kind::Id(id, inner) => {
+                self.places.insert(id, (self.path.clone(), self.in_collection > 0));
+                self.value(inner)
+            }
+            Kind::Ref(id) => self.reference(id),
+            Kind::List(items) => {
+                self.typed("arrayNonindexKeys");
+                self.list(items)
+            }
+            Kind::Array(length, items, members) => self.array(length, &items, members),
+            Kind::Object(members) => {
+                self.own_types |= self.path.is_empty() && members.iter().any(|(name, _)| &name[..] == b"\\u0024types");
+                self.object(members)
+            }
+            Kind::Map(pairs) => {
+                self.typed("map");
+                self.in_collection += 1;
+                self.text("[");
+                for (index, (key, value)) in pairs.into_iter().enumerate() {
+                    self.text(if index > 0 { ",[" } else { "[" });
+                    self.inner(index.to_string().as_bytes(), |row| {
+                        row.typed("arrayNonindexKeys");
+                        row.element(0, key)?;
+                        row.text(",");
+                        row.element(1, value)
+                    })?;
+                    self.text("]");
+                }
+                self.text("]");
+                self.in_collection -= 1;
+                Some(())
+            }
+            Kind::Set(items) => {
+                self.typed("set");
+                self.in_collection += 1;
+                let done = self.list(items);
+                self.in_collection -= 1;
+                done
+            }
+            leaf => self.leaf(leaf),
+        }
+    }
+
+    /// A place that was written. Dexie's reader finds none that a Map or Set holds, and fills none in there: then it is
+    /// written once more, unless it holds references itself.
+    fn reference(&mut self, id: u64) -> Option<()> {
+        let place = self.places.get(&id).cloned();
+        let value = *self.known.get(&id)?;
+        if self.in_collection > 0 || place.as_ref().is_none_or(|(_, inside)| *inside) {
+            self.lose(what::SHARING);
+            if place.is_none() || !has_references(value) {
+                return self.value(value);
+            }
+        }
+        self.typed("#");
+        self.text("\"#");
+        self.out.extend_from_slice(&place.unwrap_or_default().0);
+        self.text("\"");
+        Some(())
+    }
+
+    fn list(&mut self, items: &'t [Tree<'t>]) -> Option<()> {
+        self.text("[");
+        for (index, item) in items.iter().enumerate() {
+            self.text(if index > 0 { "," } else { "" });
+            self.element(index, item)?;
+        }
+        self.text("]");
+        Some(())
+    }
+
+    fn object(&mut self, members: Vec<Member<'t>>) -> Option<()> {
+        self.text("{");
+        for (index, (name, value)) in members.into_iter().enumerate() {
+            self.text(if index > 0 { "," } else { "" });
+            self.member(name, value)?;
+        }
+        self.text("}");
+        Some(())
+    }
+
+    fn array(&mut self, length: u64, items: &[(u64, &'t Tree<'t>)], members: Vec<Member<'t>>) -> Option<()> {
+        self.typed("arrayNonindexKeys");
+        if members.is_empty() && length - items.len() as u64 <= MAX_HOLES {
+            let mut items = items.iter().peekable();
+            self.text("[");
+            for index in 0..length {
+                self.text(if index > 0 { "," } else { "" });
+                match items.next_if(|(place, _)| *place == index) {
+                    Some((_, item)) => self.element(index, item)?,
+                    None => {
+                        self.inner(index.to_string().as_bytes(), |row| row.typed("sparseUndefined"));
+                        self.text("0");
+                    }
+                }
+            }
+            self.text("]");
+            return Some(());
+        }
+        self.text(&format!("{{\"length\":{length}"));
+        for (index, item) in items {
+            self.text(&format!(",\"{index}\":"));
+            self.element(index, item)?;
+        }
+        for (name, value) in members {
+            self.text(",");
+            self.member(name, value)?;
+        }
+        self.text("}");
+        Some(())
+    }
+
+    /// Anything but containers and references.
+    fn leaf(&mut self, kind: Kind<'t>) -> Option<()> {
+        match kind {
+            Kind::Null => self.text("null"),
+            Kind::Bool(value) => self.text(if value { "true" } else { "false" }),
+            Kind::Number(raw) => self.out.extend_from_slice(raw),
+            Kind::Special(word) => match word {
+                b"NaN" => self.typed_string("nan", word),
+                b"Infinity" => self.typed_string("infinity", word),
+                b"-Infinity" => self.typed_string("negativeInfinity", word),
+                _ => {
+                    self.lose(what::NEGATIVE_ZERO);
+                    self.text("0");
+                }
+            },
+            Kind::String(raw) => self.string(&raw),
+            Kind::Undefined => {
+                self.typed("undef");
+                self.text("0");
+            }
+            Kind::BigInt(digits) => self.typed_string("bigint", digits),
+            Kind::Date(ms) => {
+                self.typed("date");
+                self.text(&ms.map_or("\"NaN\"".to_owned(), |ms| ms.to_string()));
+            }
+            Kind::RegExp(source, flags) => {
+                self.typed("regexp");
+                if flags.iter().any(|flag| !b"gimuy".contains(flag)) {
+                    self.lose(what::REGEXP_FLAGS);
+                }
+                let flags: Vec<u8> = b"gimyu".iter().copied().filter(|flag| flags.contains(flag)).collect();
+                self.text("{\"source\":");
+                self.string(&source);
+                self.text(",\"flags\":");
+                self.string(&flags);
+                self.text("}");
+            }
+            Kind::Boxed(inner) => self.boxed(inner)?,
+            Kind::Buffer(buffer) => {
+                if buffer.resizable {
+                    self.lose(what::BUFFER_MAX);
+                }
+                self.typed_string("arraybuffer", buffer.data);
+            }
+            Kind::View(view) => self.view(&view)?,
+            Kind::Error(_) => self.lost(what::ERROR),
+            Kind::Blob(content) => self.blob(content)?,
+            Kind::Dom(content) => self.dom(content)?,
+            Kind::Opaque => self.lost(what::OPAQUE),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn lost(&mut self, what: &'static str) {
+        self.lose(what);
+        self.text("{}");
+    }
+
+    fn typed_string(&mut self, kind: &'static str, raw: &[u8]) {
+        self.typed(kind);
+        self.string(raw);
+    }
+
+    /// Numbers that JSON has not stand as strings, of which Dexie's reader makes them.
+    fn boxed(&mut self, inner: &'t Tree<'t>) -> Option<()> {
+        match kind(inner)? {
+            Kind::BigInt(digits) => self.typed_string("bigintObject", digits),
+            Kind::Special(word) => self.typed_string("NumberObject", word),
+            Kind::String(raw) => self.typed_string("StringObject", &raw),
+            Kind::Number(raw) => {
+                self.typed("NumberObject");
+                self.out.extend_from_slice(raw);
+            }
+            Kind::Bool(value) => {
+                self.typed("BooleanObject");
+                self.text(if value { "true" } else { "false" });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn view(&mut self, view: &View<'t>) -> Option<()> {
+        let kind_name = match view.name {
+            b"Int8Array" => "int8array2",
+            b"Uint8Array" => "uint8array2",
+            b"Uint8ClampedArray" => "uint8clampedarray2",
+            b"Int16Array" => "int16array2",
+            b"Uint16Array" => "uint16array2",
+            b"Int32Array" => "int32array2",
+            b"Uint32Array" => "uint32array2",
+            b"Float32Array" => "float32array2",
+            b"Float64Array" => "float64array2",
+            b"DataView" => return self.data_view(view),
+            _ => return self.members_of(view),
+        };
+        let (bytes, _) = view_bytes(view, &self.known)?;
+        self.typed(kind_name);
+        self.text("{\"buffer\":");
+        self.inner(b"buffer", |row| row.value(view.buffer))?;
+        self.text(&format!(",\"byteOffset\":{},\"length\":{}}}", view.offset, bytes.len() / view.size()));
+        Some(())
+    }
+
+    /// A view that Dexie writes as an object of its elements.
+    fn members_of(&mut self, view: &View<'t>) -> Option<()> {
+        self.lose(what::BYTES);
+        let (bytes, _) = view_bytes(view, &self.known)?;
+        self.text("{");
+        for (index, element) in elements(view, &bytes).into_iter().enumerate() {
+            self.text(&format!("{}\"{index}\":", if index > 0 { "," } else { "" }));
+            if view.name.starts_with(b"Big") {
+                self.inner(index.to_string().as_bytes(), |row| row.typed_string("bigint", element.as_bytes()));
+            } else if let Some(word) = element.strip_prefix("{\"~number\":\"").and_then(|rest| rest.strip_suffix("\"}"))
+            {
+                self.inner(index.to_string().as_bytes(), |row| match word {
+                    "NaN" => row.typed_string("nan", b"NaN"),
+                    "Infinity" => row.typed_string("infinity", b"Infinity"),
+                    "-Infinity" => row.typed_string("negativeInfinity", b"-Infinity"),
+                    _ => row.text("0"),
+                });
+            } else {
+                self.text(&element);
+            }
+        }
+        self.text("}");
+        Some(())
+    }
+
+    fn data_view(&mut self, view: &View<'t>) -> Option<()> {
+        let (bytes, _) = view_bytes(view, &self.known)?;
+        self.typed("dataview");
+        let shared = match kind(view.buffer)? {
+            Kind::Ref(id) => Some((id, true)),
+            Kind::Id(id, _) => Some((id, false)),
+            _ => None,
+        };
+        match shared.and_then(|(id, later)| self.buffers.get(&id).copied().filter(|_| later)) {
+            Some(number) => self.text(&format!("{{\"index\":{number}")),
+            None => {
+                if let Some((id, later)) = shared {
+                    if later {
+                        self.lose(what::SHARING);
+                    }
+                    self.buffers.insert(id, self.data_views);
+                }
+                self.data_views += 1;
+                let buffer = buffer_of(view.buffer, &self.known)?;
+                if buffer.resizable {
+                    self.lose(what::BUFFER_MAX);
+                }
+                self.text("{\"encoded\":");
+                self.string(buffer.data);
+            }
+        }
+        self.text(&format!(",\"byteOffset\":{},\"byteLength\":{}}}", view.offset, bytes.len()));
+        Some(())
+    }
+}
+
+/// Whether a value holds shared values or references.
+fn has_references(tree: &Tree<'_>) -> bool {
+    match tree {
+        Tree::List(items) => items.iter().any(has_references),
+        Tree::Object(members) => {
+            matches!(tree.tagged(), Some((b"~id" | b"~ref", _)))
+                || members.iter().any(|(_, value)| has_references(value))
+        }
+        _ => false,
+    }
+}
+
+/// The members of a `~dom`, but for its kind.
+fn plain_members<'t>(content: &'t Tree<'t>) -> Vec<Member<'t>> {
+    let members = content.members().unwrap_or_default().iter();
+    members.filter(|(name, _)| *name != b"kind").map(|(name, value)| (Raw::Borrowed(*name), value)).collect()
+}
+
+/// The bytes of a Blob's `data`.
+fn decode(content: &Tree<'_>) -> Option<Vec<u8>> {
+    match content.get("data")? {
+        Tree::String(data) => STANDARD.decode(data).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,345 @@
+//! What a format cannot say: where, what, and how often. Data, not an error. The pages of the formats list every kind:
+//! `decode/IMPORTS.md` and `history/EXPORTS.md`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::text;
+
+/// Kinds of loss: stable, kebab-case. The pages say what each means.
+pub mod what {
+    /// Named members of arrays.
+    pub const ARRAY_MEMBERS: &str = "array-members";
+    /// A BigInt.
+    pub const BIGINT: &str = "bigint";
+    /// A Blob or File.
+    pub const BLOB: &str = "blob";
+    /// A boxed primitive.
+    pub const BOXED: &str = "boxed";
+    /// The greatest length of a resizable buffer.
+    pub const BUFFER_MAX: &str = "buffer-max";
+    /// The bytes of a buffer beyond its view, and what else shows them.
+    pub const BUFFER_OF_VIEW: &str = "buffer-of-view";
+    /// Bytes: an ArrayBuffer or a view.
+    pub const BYTES: &str = "bytes";
+    /// The types of a relational database.
+    pub const DATABASE_TYPES: &str = "database-types";
+    /// A Date.
+    pub const DATE: &str = "date";
+    /// A geometry, image or list object of the DOM.
+    pub const DOM: &str = "dom";
+    /// An object without members, which may have been something else.
+    pub const EMPTIED_OBJECT: &str = "emptied-object";
+    /// A member without a name, in a format that cannot tell it from what holds it.
+    pub const EMPTY_NAME: &str = "empty-name";
+    /// An Error.
+    pub const ERROR: &str = "error";
+    /// An Error's cause.
+    pub const ERROR_CAUSE: &str = "error-cause";
+    /// An Error's name that pages do not keep.
+    pub const ERROR_NAME: &str = "error-name";
+    /// A hole in an array, or undefined.
+    pub const HOLE: &str = "hole";
+    /// A Date without a time.
+    pub const INVALID_DATE: &str = "invalid-date";
+    /// A member called `incomplete`, which the format's own reader takes out.
+    pub const INCOMPLETE_MEMBER: &str = "incomplete-member";
+    /// An index.
+    pub const INDEX: &str = "index";
+    /// The names of indexes.
+    pub const INDEX_NAMES: &str = "index-names";
+    /// An object with the members 0, 1, …, which may have been an array of numbers or a String object.
+    pub const INDEXED_OBJECT: &str = "indexed-object";
+    /// The next key of a key generator.
+    pub const KEY_GENERATOR: &str = "key-generator";
+    /// The key path that is the value itself.
+    pub const KEY_PATH: &str = "key-path";
+    /// A Map.
+    pub const MAP: &str = "map";
+    /// A member whose value is undefined.
+    pub const UNDEFINED: &str = "undefined";
+    /// −0.
+    pub const NEGATIVE_ZERO: &str = "negative-zero";
+    /// What nobody can carry: keys of cryptography, handles of files.
+    pub const OPAQUE: &str = "opaque";
+    /// Keys that are not in their values.
+    pub const OUT_OF_LINE_KEYS: &str = "out-of-line-keys";
+    /// An own member called `__proto__`.
+    pub const OWN_PROTO: &str = "own-proto";
+    /// A RegExp.
+    pub const REGEXP: &str = "regexp";
+    /// Some flags of a RegExp.
+    pub const REGEXP_FLAGS: &str = "regexp-flags";
+    /// Everything that plain JSON has not.
+    pub const RICH_TYPES: &str = "rich-types";
+    /// Fewer rows than the file says.
+    pub const ROWS: &str = "rows";
+    /// The schema, but for names and key paths.
+    pub const SCHEMA: &str = "schema";
+    /// A Set.
+    pub const SET: &str = "set";
+    /// That two places hold the same object.
+    pub const SHARING: &str = "sharing";
+    /// NaN or an infinity.
+    pub const SPECIAL_NUMBER: &str = "special-number";
+    /// A member of the file that this release does not know.
+    pub const UNKNOWN_MEMBER: &str = "unknown-member";
+
+    /// Every kind there is.
+    pub const ALL: [&str; 38] = [
+        ARRAY_MEMBERS,
+        BIGINT,
+        BLOB,
+        BOXED,
+        BUFFER_MAX,
+        BUFFER_OF_VIEW,
+        BYTES,
+        DATABASE_TYPES,
+        DATE,
+        DOM,
+        EMPTIED_OBJECT,
+        EMPTY_NAME,
+        ERROR,
+        ERROR_CAUSE,
+        ERROR_NAME,
+        HOLE,
+        INVALID_DATE,
+        INCOMPLETE_MEMBER,
+        INDEX,
+        INDEX_NAMES,
+        INDEXED_OBJECT,
+        KEY_GENERATOR,
+        KEY_PATH,
+        MAP,
+        UNDEFINED,
+        NEGATIVE_ZERO,
+        OPAQUE,
+        OUT_OF_LINE_KEYS,
+        OWN_PROTO,
+        REGEXP,
+        REGEXP_FLAGS,
+        RICH_TYPES,
+        ROWS,
+        SCHEMA,
+        SET,
+        SHARING,
+        SPECIAL_NUMBER,
+        UNKNOWN_MEMBER,
+    ];
+}
+
+/// So many different places are kept; what lies elsewhere is only counted.
+pub const MAX_PLACES: usize = 1_000;
+
+/// A path has at most this many characters.
+const MAX_PATH_CHARS: usize = 200;
+
+/// Of a name in a path, at most so many bytes of its JSON are shown.
+const MAX_NAME_BYTES: usize = 6 * 64;
+
+/// A step from the outside in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// A member, by its name as it stands between the quotes in JSON.
+    Member(Cow<'a, [u8]>),
+    /// Any element of an array, Map or Set.
+    Elements,
+}
+
+/// Where a writer or reader stands in a record.
+#[derive(Clone, Debug)]
+pub struct Trail<'t> {
+    /// The object store.
+    pub store: &'t DomString,
+    /// The steps from the record's value inwards.
+    pub steps: Vec<Step<'t>>,
+}
+
+impl<'a> Step<'a> {
+    /// A member.
+    pub fn member(name: &'a [u8]) -> Self {
+        Self::Member(Cow::Borrowed(name))
+    }
+}
+
+impl<'t> Trail<'t> {
+    /// Stands at a record's value.
+    pub fn new(store: &'t DomString) -> Self {
+        Self { store, steps: Vec::new() }
+    }
+
+    /// Adds one loss here.
+    pub fn lose(&self, what: &'static str, losses: &mut Losses) {
+        losses.at(self.store, &self.steps, what);
+    }
+}
+
+/// What was lost, by place and kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    found: BTreeMap<(String, &'static str), u64>,
+    total: u64,
+    left_out: u64,
+}
+
+impl Losses {
+    /// Adds `count` losses at a path; `""` is the whole input.
+    pub fn add(&mut self, path: &str, what: &'static str, count: u64) {
+        self.total += count;
+        if count == 0 {
+            return;
+        }
+        if let Some(known) = self.found.get_mut(&(path.to_owned(), what)) {
+            *known += count;
+        } else if self.found.len() < MAX_PLACES {
+            self.found.insert((path.to_owned(), what), count);
+        } else {
+            self.left_out += count;
+        }
+    }
+
+    /// Adds one loss inside a record of an object store.
+    pub fn at(&mut self, store: &DomString, steps: &[Step<'_>], what: &'static str) {
+        self.add(&path(store, steps), what, 1);
+    }
+
+    /// Adds all losses of another.
+    pub fn append(&mut self, other: &mut Self) {
+        for ((path, what), count) in std::mem::take(&mut other.found) {
+            self.add(&path, what, count);
+        }
+        self.total += other.left_out;
+        self.left_out += other.left_out;
+        (other.total, other.left_out) = (0, 0);
+    }
+
+    /// Whether nothing was lost.
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// How many losses there are.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Lines of canonical JSON, without line ends: `count`, `path`, `type` (`loss`), `what`, in order of path and kind; then,
+    /// if there are any, one with all losses (`count`), those that no line lists (`left_out`), and `type` (`losses`).
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let line = |((path, what), count): (&(String, &str), &u64)| {
+            let path = text::canonical_text(path);
+            format!("{{\"count\":{count},\"path\":{path},\"type\":\"loss\",\"what\":\"{what}\"}}")
+        };
+        let all = (self.total > 0).then(|| {
+            let Self { total, left_out, .. } = self;
+            format!("{{\"count\":{total},\"left_out\":{left_out},\"type\":\"losses\"}}")
+        });
+        self.found.iter().map(line).chain(all)
+    }
+}
+
+/// The text of a path: the object store, then members joined by `.`, and `[]` for any element, as policies write them: a name
+/// that is empty or holds `.`, `[`, `"` or white space stands in quotes.
+pub fn path(store: &DomString, steps: &[Step<'_>]) -> String {
+    let mut path = String::new();
+    push_name(&store.to_string(), &mut path);
+    for step in steps {
+        match step {
+            Step::Elements => path.push_str("[]"),
+            Step::Member(name) => {
+                path.push('.');
+                push_name(&plain(name), &mut path);
+            }
+        }
+        if path.chars().count() > MAX_PATH_CHARS {
+            let end = path.char_indices().nth(MAX_PATH_CHARS).map_or(path.len(), |(at, _)| at);
+            path.truncate(end);
+            path.push('…');
+            break;
+        }
+    }
+    path
+}
+
+fn push_name(name: &str, path: &mut String) {
+    let plain = |char: char| !char.is_whitespace() && !char.is_control() && !matches!(char, '.' | '[' | '"' | '\\');
+    if !name.is_empty() && name.chars().all(plain) {
+        path.push_str(name);
+        return;
+    }
+    path.push('"');
+    for char in name.chars() {
+        if matches!(char, '"' | '\\') {
+            path.push('\\');
+        }
+        path.push(char);
+    }
+    path.push('"');
+}
+
+/// The name that a JSON string's inside means; a lone surrogate is U+FFFD. Of a long one only the beginning, so that a record
+/// with many losses below it costs no more than others.
+fn plain(raw: &[u8]) -> String {
+    let raw = raw.get(..MAX_NAME_BYTES).unwrap_or(raw);
+    match crate::indexeddb::value::tree::unescape(raw) {
+        Some(units) => String::from_utf16_lossy(&units),
+        None => String::from_utf8_lossy(raw).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_sorted_canonical_and_counted() {
+        let mut losses = Losses::default();
+        let store = DomString::from("a b");
+        losses.at(&store, &[Step::member(b"x\\u00e9"), Step::Elements, Step::member(b"")], what::HOLE);
+        losses.at(&store, &[Step::member(b"x\\u00e9"), Step::Elements, Step::member(b"")], what::HOLE);
+        losses.add("", what::SHARING, 7);
+        losses.add("nothing", what::SHARING, 0);
+        let lines: Vec<_> = losses.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                r#"{"count":7,"path":"","type":"loss","what":"sharing"}"#,
+                r#"{"count":2,"path":"\"a b\".x\u00e9[].\"\"","type":"loss","what":"hole"}"#,
+                r#"{"count":9,"left_out":0,"type":"losses"}"#,
+            ]
+        );
+        assert_eq!(Losses::default().lines().count(), 0);
+    }
+
+    #[test]
+    fn places_are_bounded_and_nothing_is_forgotten() {
+        let mut losses = Losses::default();
+        for place in 0..MAX_PLACES + 10 {
+            losses.add(&place.to_string(), what::MAP, 2);
+        }
+        assert_eq!(losses.lines().count(), MAX_PLACES + 1);
+        assert_eq!((losses.total(), losses.left_out), (2 * (MAX_PLACES as u64 + 10), 20));
+        let mut all = Losses::default();
+        all.append(&mut losses);
+        assert_eq!((all.total(), all.left_out, losses.total()), (2020, 20, 0));
+        let long = [b'x'; 1000];
+        assert!(path(&"s".into(), &[Step::member(&long)]).chars().count() <= MAX_PATH_CHARS + 1);
+    }
+
+    #[test]
+    fn the_pages_list_every_kind_and_no_other() {
+        let pages = [include_str!("decode/IMPORTS.md"), include_str!("history/EXPORTS.md")];
+        let mut listed: Vec<_> = pages
+            .iter()
+            .flat_map(|page| page.split("| what |").skip(1))
+            .flat_map(|table| table.split("\n\n").next().unwrap().lines().skip(2))
+            .map(|row| row.split('`').nth(1).unwrap())
+            .collect();
+        listed.sort_unstable();
+        listed.dedup();
+        let mut all = what::ALL.to_vec();
+        all.sort_unstable();
+        assert_eq!(listed, all);
+    }
+}
