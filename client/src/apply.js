@@ -1,6 +1,6 @@
 // What an answer changes here: acknowledged operations go, what others changed comes, in one transaction.
 
-import { digest } from './batch.js'
+import { digest, generated } from './batch.js'
 import { decodeJson } from './decode.js'
 import { encode, encodeKey, encodeNow } from './encode.js'
 import { recordName } from './home.js'
@@ -39,8 +39,9 @@ const isPending = async (ops, { store, key }) => (await result(ops.index(BY_RECO
  * Takes acknowledged operations away. What is made on top of one that goes names its value as its base, for the sidecar
  * may have merged it meanwhile.
  */
-async function acknowledge(tx, state, batch, ack) {
+async function acknowledge(tx, state, batch, { ack, custody }) {
   const ops = tx.objectStore(OPS)
+  state.generators = generated(batch.ops, state.generators)
   if (batch.full) {
     // A full batch says nothing of what was deleted since the last one: those deletions are sent after it.
     const range = IDBKeyRange.upperBound(batch.upTo)
@@ -48,6 +49,7 @@ async function acknowledge(tx, state, batch, ack) {
     for (const op of await result(ops.getAll(range))) last.set(recordName(op.store, encodeKey(op.key)), op)
     ops.delete(range)
     const deletions = [...last.values()].filter((op) => op.gone)
+    await baseOnFull(ops, batch)
     await Promise.all(deletions.map(async (op) => (await isPending(ops, op)) || ops.add(op)))
     Object.assign(state, { full: false, lastKey: batch.upTo, fresh: false })
     // Those that came while the batch was under way follow it: its number is the one before theirs.
@@ -61,17 +63,34 @@ async function acknowledge(tx, state, batch, ack) {
   const done = new Map()
   batch.ops.slice(0, upTo - state.lastKey).forEach((op) => {
     done.set(recordName(op.store, encodeKey(op.key)), op)
-    if (typeof op.key === 'number') state.generators[op.store] = Math.max(state.generators[op.store] ?? 1, Math.floor(op.key) + 1)
   })
   Object.assign(state, { lastKey: upTo, fresh: false })
   await Promise.all(
     [...done].map(async ([name, op]) => {
       delete state.stale[name]
+      delete state.ahead[name]
       const cursor = await result(ops.index(BY_RECORD).openCursor([op.store, op.key]))
       const value = batch.values.get(name)
+      // Nobody said what became of it.
+      if (custody && value !== undefined) state.stale[name] = value
       if (cursor && value !== undefined) cursor.update({ ...cursor.value, base: value })
     }),
   )
+}
+
+/** What was written while a full batch was under way is made on top of what that holds. */
+async function baseOnFull(ops, { records, upTo }) {
+  const range = IDBKeyRange.lowerBound(upTo, true)
+  const [keys, later] = await Promise.all([result(ops.getAllKeys(range)), result(ops.getAll(range))])
+  if (!keys.length) return
+  const texts = new Map(records.map(({ store, key, text }) => [recordName(store, encodeKey(key)), text]))
+  const first = new Set()
+  later.forEach((op, at) => {
+    const name = recordName(op.store, encodeKey(op.key))
+    const known = first.has(name) || texts.get(name) === null
+    if (!known) ops.put({ ...op, base: texts.get(name) ?? null }, keys[at])
+    first.add(name)
+  })
 }
 
 /** Deletes what the sidecar does not have any more, after a `reset`. */
@@ -90,9 +109,15 @@ async function forget(tx, state, changes, applied) {
   }
 }
 
-/** Stores one change; false if the object store refuses it, for a unique index. */
+const plain = { stacks: false }
+
+/** Stores one change, if it is one; false if the object store refuses it, for a unique index. */
 async function store(tx, { store, key, value, gone }) {
   const target = tx.objectStore(store)
+  const current = await result(target.get(key))
+  // Firefox would give an equal error the stack of this place.
+  const text = gone || current === undefined ? undefined : encodeNow(current, plain)
+  if (text !== undefined && text === encodeNow(value, plain)) return true
   const request = gone ? target.delete(key) : target.keyPath === null ? target.put(value, key) : target.put(value)
   return new Promise((resolve) => {
     request.onsuccess = () => resolve(true)
@@ -105,17 +130,27 @@ async function store(tx, { store, key, value, gone }) {
 }
 
 /** Sets the base: up to where everything was applied. What waits is asked for again. */
-function advance(state, report, deferred, isPull) {
+function advance(state, report, deferred, isPull, changes) {
+  const touched = new Set(changes.map(({ name }) => name))
   const { version } = report.summary
   state.version = version ?? state.version
   if (!isPull || version == null) return
+  // Of what was only acknowledged until now, this report would have said if it did not stand.
+  for (const name in state.stale) if (typeof state.stale[name] === 'string' && !touched.has(name)) delete state.stale[name]
   const upTo = deferred === Infinity ? version : deferred - 1
   if (upTo > state.base) state.base = upTo
+  for (const name in state.ahead) if (state.ahead[name] <= state.base) delete state.ahead[name]
 }
 
-/** Notes that a record here is not what is stored, so that the next change of it does not claim to have seen that. */
+/** What was applied is a record's base, also before everything up to it is. */
+function markApplied(state, { name, rev }) {
+  delete state.stale[name]
+  if (rev < Infinity) state.ahead[name] = rev
+}
+
+/** Notes that a record here is not what is stored, so that a change of it does not claim to have seen that. */
 function markStale(state, { name }) {
-  state.stale[name] ??= state.base || null
+  state.stale[name] ??= state.ahead[name] ?? (state.base || null)
 }
 
 /** In oplog mode: one transaction over the data and the client's stores. */
@@ -129,23 +164,26 @@ export function settle(db, state, batch, report, { stores, twoWay }, { changes, 
     const now = await result(meta.get('state'))
     // Another life began meanwhile, or another tab was here: this answer is not for us.
     if (!now || now.epoch !== batch.epoch || now.offset !== state.offset || now.lastKey !== state.lastKey) return undefined
-    if (report.ack) await acknowledge(tx, now, batch, report.ack)
+    if (report.ack) await acknowledge(tx, now, batch, report)
     const ops = tx.objectStore(OPS)
     let deferred = absent
     if (report.reset) await forget(tx, now, changes, applied)
     await Promise.all(
       changes.map(async (change) => {
-        if (await isPending(ops, change)) deferred = Math.min(deferred, change.rev)
-        else if (change.error || !(await store(tx, change))) {
+        if (await isPending(ops, change)) {
+          // What waits was made without it, and without what came between.
+          markStale(now, change)
+          deferred = Math.min(deferred, change.rev)
+        } else if (change.error || !(await store(tx, change))) {
           markStale(now, change)
           skipped.push(change)
         } else {
-          delete now.stale[change.name]
+          markApplied(now, change)
           applied.push(change)
         }
       }),
     )
-    advance(now, report, deferred, twoWay)
+    advance(now, report, deferred, twoWay, changes)
     meta.put(now, 'state')
     return { state: now, applied, skipped }
   })
@@ -174,7 +212,11 @@ export async function settleScan(app, home, state, batch, report, options, { cha
       }
     })
   }
-  const defer = (change) => (deferred = Math.min(deferred, change.rev))
+  const late = []
+  const defer = (change) => {
+    late.push(change)
+    deferred = Math.min(deferred, change.rev)
+  }
   const wanted = []
   for (const change of changes) {
     if (change.error) skipped.push(change)
@@ -191,7 +233,8 @@ export async function settleScan(app, home, state, batch, report, options, { cha
         if (keys.some((key) => key > Math.max(acked, batch.full ? batch.upTo : 0))) return defer(change)
         change.known = (await result(seen.get([change.store, change.key]))) ?? {}
         if (batch.full) change.known = { hash: batch.digests.get(change.name) ?? null }
-        seen.put({ hash: change.known.hash ?? null, next: change.next }, [change.store, change.key])
+        const { rev } = change
+        seen.put({ hash: change.known.hash ?? null, next: change.next, rev: rev < Infinity ? rev : 0 }, [change.store, change.key])
         ready.push(change)
       }),
     )
@@ -217,18 +260,24 @@ export async function settleScan(app, home, state, batch, report, options, { cha
     const [meta, seen] = [tx.objectStore(META), tx.objectStore(SEEN)]
     const now = await result(meta.get('state'))
     if (!now || now.epoch !== batch.epoch || now.offset !== state.offset || now.lastKey !== state.lastKey) return undefined
-    if (report.ack) await acknowledge(tx, now, batch, report.ack)
+    if (report.ack) await acknowledge(tx, now, batch, report)
     if (report.ack && batch.full) {
       seen.clear()
       for (const { store, key, hash } of batch.records) if (hash) seen.put({ hash }, [store, key])
     }
-    for (const change of skipped) markStale(now, change)
-    for (const { store, key, name, next } of applied) {
-      delete now.stale[name]
+    for (const change of [...skipped, ...late]) {
+      markStale(now, change)
+      if (!change.known) continue
+      if (change.known.hash) seen.put({ hash: change.known.hash }, [change.store, change.key])
+      else seen.delete([change.store, change.key])
+    }
+    for (const change of applied) {
+      const { store, key, next } = change
+      markApplied(now, change)
       if (next === null) seen.delete([store, key])
       else seen.put({ hash: next }, [store, key])
     }
-    advance(now, report, deferred, twoWay)
+    advance(now, report, deferred, twoWay, changes)
     meta.put(now, 'state')
     return { state: now, applied, skipped }
   })

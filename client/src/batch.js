@@ -18,6 +18,16 @@ const finish = (header, lines) => [`{${header}}\n`, ...lines, end(lines.length)]
 /** The object stores of the list that the database has. */
 export const present = (db, stores) => stores.filter((name) => db.objectStoreNames.contains(name))
 
+/** What a record is based on, where that is not the batch's base. */
+const knownBase = ({ stale, ahead }, name) => (name in stale ? stale[name] : ahead[name])
+
+/** The next automatic keys, as far as operations tell: a record that is gone used its key up. */
+export function generated(ops, known) {
+  const next = { ...known }
+  for (const { store, key } of ops) if (typeof key === 'number') next[store] = Math.max(next[store] ?? 1, Math.floor(key) + 1)
+  return next
+}
+
 /** The base of a change, as a member; empty if the batch's own holds. */
 function baseMember(base) {
   if (base === undefined) return ''
@@ -72,7 +82,7 @@ export async function deltaBatch(app, home, state, options, failed) {
     const op = ops[i]
     const name = recordName(op.store, encodeKey(op.key))
     const text = op.gone ? null : await textOf(op.value, options, (error) => failed(op, error))
-    const base = values.has(name) ? values.get(name) : op.base !== undefined ? op.base : state.stale[name]
+    const base = values.has(name) ? values.get(name) : op.base !== undefined ? op.base : knownBase(state, name)
     const made = line(op, text, base)
     if (i > 0 && size + made.length > maxBatchBytes) break
     values.set(name, op.gone ? null : (text ?? undefined))
@@ -80,7 +90,7 @@ export async function deltaBatch(app, home, state, options, failed) {
     lines.push(made)
   }
   const stores = present(app, options.stores)
-  const header = await transaction(app, stores, 'readonly', (tx) => schemaText(tx, stores, state.generators))
+  const header = await transaction(app, stores, 'readonly', (tx) => schemaText(tx, stores, generated(ops, state.generators)))
   const { source, epoch } = state
   const first = state.lastKey + 1 - state.offset
   const last = first + lines.length - 1
@@ -109,7 +119,7 @@ export async function fullBatch(app, home, state, options, failed) {
     for (const name of stores) {
       await eachRecord(tx.objectStore(name), (key, value) => records.push({ store: name, key, ...tryNow(value, options) }))
     }
-    return schemaText(tx, stores, state.generators)
+    return schemaText(tx, stores, generated(ops, state.generators))
   })
   if (!same) ops.push(...(await transaction(home, OPS, 'readonly', (tx) => result(tx.objectStore(OPS).getAll()))))
   const clocks = new Map()
@@ -127,10 +137,9 @@ export async function fullBatch(app, home, state, options, failed) {
     const keyText = encodeKey(key)
     const name = recordName(store, keyText)
     if (!same) digests.set(name, (record.hash = digest(record.text)))
-    const { at, base = state.stale[name] } = clocks.get(name) ?? {}
+    const { at, base = knownBase(state, name) } = clocks.get(name) ?? {}
     const clock = at === undefined ? '' : `,"at":${at}`
     lines.push(`{"op":"put","store":${string(store)},"key":${keyText},"value":${record.text}${clock}${baseMember(base)}}\n`)
-    record.text = undefined
   }
   const number = upTo - state.offset + 1
   await transaction(home, META, 'readwrite', (tx) => {
@@ -140,7 +149,7 @@ export async function fullBatch(app, home, state, options, failed) {
   const { source, epoch, base } = state
   const text = finish(header + originText({ source, epoch, first: number, last: number, base, mode: 'full' }), lines)
   const databaseVersion = app.version
-  return { text, epoch, full: true, last: number, upTo, count: lines.length, records, digests, databaseVersion }
+  return { text, epoch, full: true, last: number, upTo, count: lines.length, ops, records, digests, databaseVersion }
 }
 
 /** The text of a value where that needs no waiting, else the value itself. */

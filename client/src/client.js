@@ -171,7 +171,6 @@ export class NifiClient extends EventTarget {
       version: state?.version || undefined,
       base: state?.base || undefined,
       conflicts: state?.conflicts ?? [],
-      skipped: Object.keys(state?.stale ?? {}).length,
     }
   }
 
@@ -213,6 +212,7 @@ export class NifiClient extends EventTarget {
       const { held } = await scan(this.app, this.home, this.options, this.clock, { confirmed, failed: this.#skip })
       this.held = held.length ? { reason: 'scan', stores: held } : undefined
       if (confirmed) this.confirmed = undefined
+      this.state = await this.#known()
     }
     this.#stand('sending')
     let { maxBatchOps } = this.options
@@ -266,7 +266,7 @@ export class NifiClient extends EventTarget {
     // Whoever took it does not answer for the sidecar: ask how far it is.
     const found = sources && batch.last && (await checkpoint(this.env.fetch, sources, headers))
     if (found?.epoch !== batch.epoch || found.checkpoint < batch.last) return answer
-    const report = { changes: [], conflicts: [], rejected: [], resolved: [], ack: found, summary: { version: null } }
+    const report = { changes: [], conflicts: [], rejected: [], resolved: [], ack: found, custody: true, summary: { version: null } }
     return { kind: 'report', report }
   }
 
@@ -275,7 +275,7 @@ export class NifiClient extends EventTarget {
     const { options, app, home } = this
     const numbered = batch.full || batch.count > 0
     const { ack } = report
-    if (ack && ack.epoch === batch.epoch && ack.checkpoint > batch.last) {
+    if (ack && ack.epoch === batch.epoch && ack.checkpoint > (await this.#greatest(batch))) {
       // Somebody else goes on under our name: a profile that was copied, or set back. Nothing of ours was taken.
       this.state = await rebirth(home, this.#life())
       return true
@@ -300,6 +300,12 @@ export class NifiClient extends EventTarget {
     for (const it of report.rejected) this.#emit('rejected', it)
     for (const { store, key, error } of done.skipped) this.#emit('skipped', { store, key, error })
     return true
+  }
+
+  /** The greatest number that this life can have sent; an earlier batch may have been longer than this one. */
+  async #greatest({ full, last }) {
+    const { offset, lastKey } = this.state
+    return full ? last : (await transaction(this.home, OPS, 'readonly', (tx) => greatestKey(tx, lastKey))) - offset
   }
 
   /** Keeps the conflicts that wait for a person, for whoever shows them. */

@@ -35,7 +35,8 @@ export function dom(value, kind, writer) {
     return write()
   }
   if (kind === 'ImageData') {
-    const { width, height, colorSpace, data } = value
+    // Firefox knows no other.
+    const { width, height, colorSpace = 'srgb', data } = value
     Object.assign(fields, { width, height, colorSpace, data })
     return write()
   }

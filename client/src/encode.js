@@ -241,7 +241,7 @@ export async function encode(value, options = {}) {
   if (!wanted.length) return text
   const bytes = new Map()
   for (const blob of wanted) {
-    // Too large is too large to be read only to be named: its digest needs the bytes all the same.
+    // Also of one that is too large to be sent: its digest needs them.
     if (!bytes.has(blob)) bytes.set(blob, new Uint8Array(await blob.arrayBuffer()))
   }
   return write(value, { ...all, bytes }).text

@@ -22,8 +22,10 @@ export function newLife({ source, random, lastKey = 0, full = true, base = 0, co
     databaseVersion: 0,
     clock: 0,
     generators: {},
-    // Records whose stored value cannot be made here, and what they are based on instead.
+    // Records that are not what is stored, because something waits or this browser cannot make it: what they are based on.
     stale: {},
+    // Records that were applied from a version beyond `base`, and that version.
+    ahead: {},
     conflicts,
   }
 }

@@ -83,8 +83,6 @@ export interface Status {
   base?: number
   /** Conflicts that wait for a person. */
   conflicts: Conflict[]
-  /** Records whose stored value this browser could not make, or that break a unique index here. */
-  skipped: number
 }
 
 export interface Change extends Record {

@@ -164,6 +164,8 @@ export async function restore(options) {
     }
     await verify(db, header, wanted, onProgress)
     const changes = number < newest ? await differences(await get(`/${newest}`), wanted, skipped, now()) : []
+    const seenNow = []
+    if (mode === 'scan') for (const { store, key, value } of wanted) seenNow.push([{ hash: digest(await encode(value, options)) }, [store, key]])
     const home = mode === 'scan' ? await openOwn(indexedDB, `nifi-idb:${database}`) : db
     await transaction(home, [META, OPS, SEEN], 'readwrite', async (tx) => {
       const [meta, ops, seen] = [META, OPS, SEEN].map((name) => tx.objectStore(name))
@@ -176,9 +178,7 @@ export async function restore(options) {
       state.databaseVersion = header.databaseVersion
       for (const { name } of skipped) state.stale[name] = newest
       for (const change of changes) ops.add(change)
-      if (mode === 'scan') {
-        for (const { store, key, value } of wanted) seen.put({ hash: digest(await encode(value)) }, [store, key])
-      }
+      for (const [row, key] of seenNow) seen.put(row, key)
       meta.put(state, 'state')
     })
     if (home !== db) home.close()
@@ -193,7 +193,7 @@ async function verify(db, header, wanted, onProgress) {
   let at = 0
   for (const { store, key, proof: expected } of wanted) {
     const value = await result(db.transaction(store).objectStore(store).get(key))
-    if (value === undefined || (await proof(value)) !== expected) throw new Error('a record that was written is not what was sent')
+    if (expected !== (await proof(value))) throw Object.assign(new Error('a record that was written is not what was sent'), { store, key })
     if (++at % 500 === 0) onProgress({ phase: 'verify', records: at, of: wanted.length })
   }
   for (const { name } of header.stores) {

@@ -23,14 +23,20 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
   const counts = {}
   for (const { store, hash } of seen.values()) if (hash) counts[store] = (counts[store] ?? 0) + 1
   const changed = []
+  // What we were about to write when we ended, and had written; and what may be on top of that.
+  const recovered = []
+  const unsure = []
   const later = []
   const compare = (store, key, value, text) => {
     const name = recordName(store, encodeKey(key))
     const known = seen.get(name)
     seen.delete(name)
     const hash = digest(text)
-    // `next`: we were about to write that ourselves.
-    if (known?.hash !== hash && known?.next !== hash) changed.push({ store, key, value, hash })
+    if (known?.next === hash) recovered.push({ ...known, name })
+    else if (known?.hash !== hash) {
+      changed.push({ store, key, value, hash })
+      if (known?.rev) unsure.push({ ...known, name })
+    }
   }
   await transaction(app, stores, 'readonly', async (tx) => {
     for (const name of stores) {
@@ -47,16 +53,34 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
     }
   })
   for (const [store, key, value] of later) compare(store, key, value, await encode(value, options))
-  const gone = [...seen.values()].filter(({ store, hash, next }) => stores.includes(store) && hash && next !== null)
+  const gone = []
+  for (const [name, record] of seen) {
+    const { store, hash, next } = record
+    if (!stores.includes(store)) continue
+    if (next === null) recovered.push({ ...record, name })
+    else if (hash) gone.push(record)
+  }
+  // It was one transaction: if one of them was written, all were.
+  const written = recovered.some(({ hash, next }) => (hash ?? null) !== next)
+  const applied = written ? [...recovered, ...unsure] : recovered
   const held = []
   for (const store of stores) {
     const deletes = gone.filter((record) => record.store === store).length
     if (deletes > MAX_DELETES && deletes * 5 > counts[store]) held.push({ store, deletes })
   }
   const deletions = held.length && !confirmed ? gone.filter(({ store }) => !held.some((it) => it.store === store)) : gone
-  if (!changed.length && !deletions.length) return { written: 0, held: confirmed ? [] : held }
+  if (!changed.length && !deletions.length && !applied.length) return { written: 0, held: confirmed ? [] : held }
   await transaction(home, [OPS, SEEN, META], 'readwrite', async (tx) => {
-    const [ops, rows] = [tx.objectStore(OPS), tx.objectStore(SEEN)]
+    const [ops, rows, meta] = [tx.objectStore(OPS), tx.objectStore(SEEN), tx.objectStore(META)]
+    if (applied.length) {
+      const state = await result(meta.get('state'))
+      for (const { name, rev } of applied) if (rev > state.base) state.ahead[name] = rev
+      meta.put(state, 'state')
+    }
+    for (const { store, key, next } of recovered) {
+      if (next === null) rows.delete([store, key])
+      else rows.put({ hash: next }, [store, key])
+    }
     for (const { store, key, value, hash } of changed) {
       ops.add({ store, key, value, at: clock.now() })
       rows.put({ hash }, [store, key])
