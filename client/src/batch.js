@@ -1,25 +1,19 @@
-// From operations to a batch of bounded size, and from everything to a full one.
+// From operations to a batch of bounded size.
 
-import { blake3 } from './blake3.js'
-import { encode, encodeKey, encodeNow } from './encode.js'
-import { greatestKey, recordName } from './home.js'
-import { META, OPS, eachRecord, result, transaction } from './idb.js'
+import { encode, encodeKey } from './encode.js'
+import { recordName } from './home.js'
+import { META, OPS, result, transaction } from './idb.js'
 import { originText, schemaText } from './schema.js'
 import { string } from './text.js'
 
-const bytes = new TextEncoder()
-
-/** 128 bits of the digest of a text. */
-export const digest = (text) => blake3(bytes.encode(text), 4)
-
 const end = (count) => `{"op":"end","count":${count}}\n`
-const finish = (header, lines) => [`{${header}}\n`, ...lines, end(lines.length)].join('')
+export const finish = (header, lines) => [`{${header}}\n`, ...lines, end(lines.length)].join('')
 
 /** The object stores of the list that the database has. */
 export const present = (db, stores) => stores.filter((name) => db.objectStoreNames.contains(name))
 
 /** What a record is based on, where that is not the batch's base. */
-const knownBase = ({ stale, ahead }, name) => (name in stale ? stale[name] : ahead[name])
+export const knownBase = ({ stale, ahead }, name) => (name in stale ? stale[name] : ahead[name])
 
 /** The next automatic keys, as far as operations tell: a record that is gone used its key up. */
 export function generated(ops, known) {
@@ -29,7 +23,7 @@ export function generated(ops, known) {
 }
 
 /** The base of a change, as a member; empty if the batch's own holds. */
-function baseMember(base) {
+export function baseMember(base) {
   if (base === undefined) return ''
   return `,"base":${base === null ? '{"absent":true}' : typeof base === 'number' ? base : `{"value":${base}}`}`
 }
@@ -44,7 +38,7 @@ function line({ store, key, at, gone }, text, base) {
   return `{"op":"${op}","store":${string(store)},"key":${encodeKey(key)}${value},"at":${at}${baseMember(base)}}\n`
 }
 
-async function textOf(value, options, failed) {
+export async function textOf(value, options, failed) {
   try {
     return await encode(value, options)
   } catch (error) {
@@ -97,67 +91,4 @@ export async function deltaBatch(app, home, state, options, failed) {
   const origin = { source, base: state.base, mode: 'delta', ...(lines.length ? { epoch, first, last } : {}) }
   const text = finish(header + originText(origin), lines)
   return { text, epoch, values, first, last, count: lines.length, ops: ops.slice(0, lines.length) }
-}
-
-/**
- * All records, as a full batch. It has a number of its own, behind that of every operation that it holds.
- */
-export async function fullBatch(app, home, state, options, failed) {
-  const stores = present(app, options.stores)
-  const same = app === home
-  const scope = same ? [...stores, OPS] : stores
-  const read = async (tx) => greatestKey(tx, state.lastKey)
-  // Without the client's stores in the same database, what is written in between is found by the next scan.
-  let upTo = same ? 0 : await transaction(home, OPS, 'readonly', read)
-  const records = []
-  const ops = []
-  const header = await transaction(app, scope, 'readonly', async (tx) => {
-    if (same) {
-      upTo = await read(tx)
-      ops.push(...(await result(tx.objectStore(OPS).getAll())))
-    }
-    for (const name of stores) {
-      await eachRecord(tx.objectStore(name), (key, value) => records.push({ store: name, key, ...tryNow(value, options) }))
-    }
-    return schemaText(tx, stores, generated(ops, state.generators))
-  })
-  if (!same) ops.push(...(await transaction(home, OPS, 'readonly', (tx) => result(tx.objectStore(OPS).getAll()))))
-  const clocks = new Map()
-  for (const op of ops) {
-    const name = recordName(op.store, encodeKey(op.key))
-    clocks.set(name, { at: op.at, base: clocks.has(name) ? clocks.get(name).base : op.base })
-  }
-  const lines = []
-  const digests = new Map()
-  for (const record of records) {
-    const { store, key } = record
-    if (record.text === undefined) record.text = await textOf(record.value, options, (error) => failed(record, error))
-    record.value = undefined
-    if (record.text === null) continue
-    const keyText = encodeKey(key)
-    const name = recordName(store, keyText)
-    if (!same) digests.set(name, (record.hash = digest(record.text)))
-    const { at, base = knownBase(state, name) } = clocks.get(name) ?? {}
-    const clock = at === undefined ? '' : `,"at":${at}`
-    lines.push(`{"op":"put","store":${string(store)},"key":${keyText},"value":${record.text}${clock}${baseMember(base)}}\n`)
-  }
-  const number = upTo - state.offset + 1
-  await transaction(home, META, 'readwrite', (tx) => {
-    state.offset -= 1
-    tx.objectStore(META).put(state, 'state')
-  })
-  const { source, epoch, base } = state
-  const text = finish(header + originText({ source, epoch, first: number, last: number, base, mode: 'full' }), lines)
-  const databaseVersion = app.version
-  return { text, epoch, full: true, last: number, upTo, count: lines.length, ops, records, digests, databaseVersion }
-}
-
-/** The text of a value where that needs no waiting, else the value itself. */
-function tryNow(value, options) {
-  try {
-    const text = encodeNow(value, options)
-    return text === undefined ? { value } : { text }
-  } catch {
-    return { value }
-  }
 }

@@ -45,6 +45,7 @@ function follow(tx, scope, names, log) {
       const request = ops.add(gone ? { store, key, at, gone } : { store, key, at, value })
       wrote = true
       request.addEventListener('error', (event) => {
+        if (request.error.name === 'AbortError') return
         // The application's own write goes on.
         event.preventDefault()
         event.stopPropagation()

@@ -1,13 +1,12 @@
 // The client: one object a page. It captures, sends, applies, and says how it stands.
 
-import { readChanges, settle, settleScan } from './apply.js'
-import { deltaBatch, fullBatch, present } from './batch.js'
+import { readChanges, settle } from './apply.js'
+import { deltaBatch, present } from './batch.js'
 import { capture } from './capture.js'
 import { Clock } from './clock.js'
 import { environment } from './env.js'
 import { changeState, greatestKey, newLife, readState, rebirth } from './home.js'
 import { META, OPS, openExisting, openOwn, result, transaction } from './idb.js'
-import { scan } from './scan.js'
 import { addresses, checkpoint, post } from './send.js'
 
 const DEFAULTS = {
@@ -59,6 +58,17 @@ export class NifiClient extends EventTarget {
       throw new Error('the client has no stores in this database: call nifiStores(db) in onupgradeneeded, in a new version')
     }
     return capture(db, this.options.stores, this.log)
+  }
+
+  /** A factory whose connections are captured from the start: for libraries that open the database themselves, like Dexie. */
+  factory(factory = this.env.indexedDB) {
+    const open = (...name) => {
+      const request = factory.open(...name)
+      request.addEventListener('success', () => request.result.name === this.options.database && this.capture(request.result))
+      return request
+    }
+    const rest = (name) => factory[name]?.bind(factory)
+    return { open, cmp: rest('cmp'), databases: rest('databases'), deleteDatabase: rest('deleteDatabase') }
   }
 
   /** Begins to sync by itself: after writes, every `interval`, when the page is hidden, when the network is back. */
@@ -184,6 +194,8 @@ export class NifiClient extends EventTarget {
     const closed = () => (this.app = this.home = undefined)
     if (!this.app) this.app = await openExisting(indexedDB, database, closed)
     if (mode === 'scan') {
+      // A page that writes down what it does needs none of it.
+      this.scanning ??= await import('./scan.js')
       this.home ??= await openOwn(indexedDB, this.name, closed)
     } else {
       this.home = this.app
@@ -209,7 +221,7 @@ export class NifiClient extends EventTarget {
     }
     if (mode === 'scan' && !this.state.full) {
       const confirmed = this.confirmed?.reason === 'scan'
-      const { held } = await scan(this.app, this.home, this.options, this.clock, { confirmed, failed: this.#skip })
+      const { held } = await this.scanning.scan(this.app, this.home, this.options, this.clock, { confirmed, failed: this.#skip })
       this.held = held.length ? { reason: 'scan', stores: held } : undefined
       if (confirmed) this.confirmed = undefined
       this.state = await this.#known()
@@ -217,10 +229,10 @@ export class NifiClient extends EventTarget {
     this.#stand('sending')
     let { maxBatchOps } = this.options
     for (let asked = false; !this.stopped; ) {
-      const options = { ...this.options, maxBatchOps }
+      const options = { ...this.options, maxBatchOps, digest: this.scanning?.digest }
       // From here on everything is written down again: the full batch holds what was not.
       if (this.state.full) this.log.stopped = false
-      const build = this.state.full ? fullBatch : deltaBatch
+      const build = this.state.full ? (await import('./full.js')).fullBatch : deltaBatch
       const batch = await build(this.app, this.home, this.state, options, this.#skip)
       if (!batch.full && !batch.count && (asked || !twoWay)) break
       const answer = await this.#post(batch, keepalive)
@@ -288,7 +300,7 @@ export class NifiClient extends EventTarget {
     const done =
       app === home
         ? await settle(app, this.state, batch, report, here, read)
-        : await settleScan(app, home, this.state, batch, report, here, read)
+        : await this.scanning.settleScan(app, home, this.state, batch, report, here, read)
     if (!done) return false
     this.state = done.state
     await this.#remember(report)

@@ -1,6 +1,5 @@
 // Values and keys of IndexedDB in the project's one canonical form: src/indexeddb/value/mod.rs of the sidecar.
 
-import { blake3 } from './blake3.js'
 import { dom } from './dom.js'
 import { ValueError, isLone, quote, string, toBase64 } from './text.js'
 
@@ -169,7 +168,7 @@ class Writer {
     const { size, type, name, lastModified } = blob
     const data = size > this.options.maxBlobBytes ? '' : `"data":"${toBase64(bytes)}",`
     const file = name === undefined ? '' : `"lastModified":${Math.trunc(lastModified)},"name":${string(name)},`
-    return `{"~blob":{"blake3":"${blake3(bytes)}",${data}${file}"size":${size},"type":${string(type)}}}`
+    return `{"~blob":{"blake3":"${this.options.blake3(bytes)}",${data}${file}"size":${size},"type":${string(type)}}}`
   }
 }
 
@@ -239,12 +238,13 @@ export async function encode(value, options = {}) {
   const all = { maxBlobBytes: MAX_BLOB_BYTES, ...options }
   const { text, wanted } = write(value, all)
   if (!wanted.length) return text
+  const { blake3 } = await import('./blake3.js')
   const bytes = new Map()
   for (const blob of wanted) {
     // Also of one that is too large to be sent: its digest needs them.
     if (!bytes.has(blob)) bytes.set(blob, new Uint8Array(await blob.arrayBuffer()))
   }
-  return write(value, { ...all, bytes }).text
+  return write(value, { ...all, bytes, blake3 }).text
 }
 
 /** The canonical text of a key. */

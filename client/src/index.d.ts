@@ -105,6 +105,8 @@ export class NifiClient extends EventTarget {
   constructor(options: ClientOptions)
   /** Writes down what this connection writes, in the same transactions (mode `oplog`). */
   capture<Database extends IDBDatabase>(db: Database): Database
+  /** The same for every connection that is opened through it: `new Dexie('shop', { indexedDB: client.factory() })`. */
+  factory(factory?: IDBFactory): IDBFactory
   /** Syncs by itself from now on. */
   start(): this
   /** Ends; what is pending stays for the next time. */
@@ -123,6 +125,7 @@ export class NifiClient extends EventTarget {
     listener: (event: ClientEvents[Type]) => void,
     options?: boolean | AddEventListenerOptions,
   ): void
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void
 }
 
 /** Creates the client's object stores; call it in `onupgradeneeded`. */

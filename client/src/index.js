@@ -4,6 +4,10 @@ export { NifiClient } from './client.js'
 export { decode } from './decode.js'
 export { encode, encodeKey, encodeNow } from './encode.js'
 export { dexieStores, nifiStores } from './idb.js'
-export { persist } from './persist.js'
-export { restore } from './restore.js'
 export { ValueError } from './text.js'
+
+/** Asks the browser to keep the data of this origin, and says in words what came of it. */
+export const persist = async (storage) => (await import('./persist.js')).persist(storage)
+
+/** Replaces a database by a stored version. What it needs is loaded when it is called. */
+export const restore = async (options) => (await import('./restore.js')).restore(options)

@@ -1,7 +1,7 @@
 // Gives a database back: deletes what is there, makes it again from a stored version, and proves it.
 
-import { digest } from './batch.js'
 import { decode, decodeJson } from './decode.js'
+import { digest } from './digest.js'
 import { encode, encodeKey } from './encode.js'
 import { environment } from './env.js'
 import { newLife, recordName } from './home.js'

@@ -1,6 +1,7 @@
 // Capture by scan: what differs from the last scan becomes operations. The application is not changed.
 
-import { digest, present } from './batch.js'
+import { present } from './batch.js'
+import { digest } from './digest.js'
 import { encode, encodeKey, encodeNow } from './encode.js'
 import { recordName } from './home.js'
 import { META, OPS, SEEN, eachRecord, result, transaction } from './idb.js'
@@ -92,3 +93,6 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
   })
   return { written: changed.length + deletions.length, held: confirmed ? [] : held }
 }
+
+export { digest } from './digest.js'
+export { settleScan } from './scan-apply.js'
