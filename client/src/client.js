@@ -294,7 +294,11 @@ export class NifiClient extends EventTarget {
     }
     if (numbered && ack?.epoch !== batch.epoch) return false
     const stores = present(app, options.stores)
-    const read = readChanges(report.changes, options.stores, stores)
+    // A decision is told again until a change is sent that has seen it.
+    const { base } = this.state
+    report.resolved = report.resolved.filter(({ line }) => line === null || line.rev > base)
+    const decided = report.resolved.map(({ line }) => line).filter((line) => line !== null)
+    const read = readChanges([...report.changes, ...decided], options.stores, stores)
     for (const { at } of read.changes) this.clock.see(at ?? 0)
     const here = { ...options, stores }
     const done =
@@ -327,7 +331,8 @@ export class NifiClient extends EventTarget {
     for (const it of resolved) this.#emit('resolved', it)
     const parked = conflicts.filter(({ winner }) => winner === 'none')
     const clock = this.clock.last
-    const over = (it) => resolved.some(({ line }) => same(line, it))
+    // The name of a conflict begins with the version, the object store, the key.
+    const over = (it) => resolved.some(({ id: [, store, key] }) => same({ store, key }, it))
     if (!parked.length && !resolved.length && clock === this.state.clock) return
     await this.#change((state) => {
       state.clock = clock

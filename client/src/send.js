@@ -19,7 +19,6 @@ export function readReport(text) {
         break
       case 'resolved':
         report.resolved.push(it)
-        report.changes.push(it.line)
         break
       case 'conflict':
         report.conflicts.push(it)

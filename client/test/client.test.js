@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import { restore } from '../src/index.js'
 import { Browser, all, write } from './browser.js'
-import { serve, stored } from './serve.js'
+import { program, serve, stored } from './serve.js'
 import { run } from './vectors.js'
 
 let server
@@ -217,4 +220,36 @@ test('a gap is closed by a full batch', async () => {
   assert.deepEqual((await stored(second.url, 'gap')).map(({ key }) => key), [1, 2])
   client.close()
   await second.stop()
+})
+
+test('a parked conflict is known on the page, and gone once a person decided it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nifi-idb-parked-'))
+  writeFileSync(join(folder, 'policy.toml'), 'version = 1\n[[defaults.rules]]\nname = "people"\ntypes = ["update-update"]\nthen = "park"\n')
+  const store = `git:${join(folder, 'snapshots.git')}`
+  const own = await serve(store, '--policy', join(folder, 'policy.toml'))
+  const options = { url: own.url, flow: 'parked' }
+  const [a, b] = [await new Browser().tab(options), await new Browser().tab(options)]
+  await write(a.db, (data) => data.put({ id: 1, n: 0 }))
+  for (const { client } of [a, b]) await client.sync()
+  await write(a.db, (data) => data.put({ id: 1, n: 'a' }))
+  await write(b.db, (data) => data.put({ id: 1, n: 'b' }))
+  await a.client.sync()
+  let status = await b.client.sync()
+  assert.deepEqual(status.conflicts.map(({ store, key, winner }) => [store, key, winner]), [['data', 1, 'none']])
+  assert.deepEqual(await all(b.db), [{ id: 1, n: 'a' }])
+  const conflicts = (...words) => execFileSync(program, ['conflicts', ...words, '--store', store, '--flow', 'parked'], { encoding: 'utf8' })
+  const { id } = JSON.parse(conflicts('list').split('\n')[0])
+  conflicts('resolve', JSON.stringify(id), '--use', 'incoming')
+  const decided = []
+  b.client.addEventListener('resolved', ({ detail }) => decided.push(detail.use))
+  status = await b.client.sync()
+  await b.client.sync()
+  assert.deepEqual([status.conflicts, decided], [[], ['incoming']])
+  await a.client.sync()
+  for (const { db, client } of [a, b]) {
+    assert.deepEqual(await all(db), [{ id: 1, n: 'b' }])
+    client.close()
+  }
+  await own.stop()
+  rmSync(folder, { recursive: true })
 })
