@@ -23,14 +23,18 @@ const DEFAULTS = {
 }
 const MAX_CONFLICTS = 100
 
+function needsStores(db) {
+  if (!db.objectStoreNames.contains(OPS)) throw new Error('call nifiStores(db) in onupgradeneeded, in a new version of the database')
+}
+
 /** Backs up and keeps in step one database. Its events: `status`, `applied`, `conflict`, `rejected`, `skipped`, `resolved`. */
 export class NifiClient extends EventTarget {
   constructor(options) {
     super()
     const all = { ...DEFAULTS, ...options }
-    if (typeof all.database !== 'string') throw new TypeError('database: the name of the database')
-    if (!Array.isArray(all.stores) || !all.stores.length) throw new TypeError('stores: the object stores that may be sent, by name')
-    if (!all.url && !all.syncUrl) throw new TypeError('url: where nifi-idb serve listens, or syncUrl')
+    if (typeof all.database !== 'string') throw new TypeError('database is missing')
+    if (!Array.isArray(all.stores) || !all.stores.length) throw new TypeError('stores is missing')
+    if (!all.url && !all.syncUrl) throw new TypeError('url is missing')
     this.options = all
     this.env = environment(all.env)
     this.clock = new Clock(this.env.now)
@@ -43,6 +47,7 @@ export class NifiClient extends EventTarget {
     this.retries = 0
     this.running = undefined
     this.stopped = false
+    this.captured = new WeakSet()
     this.log = { clock: this.clock, stopped: false, stop: (error) => this.#stopCapture(error), written: () => this.wake() }
     const { BroadcastChannel } = this.env
     if (BroadcastChannel) {
@@ -54,9 +59,9 @@ export class NifiClient extends EventTarget {
 
   /** Writes down what this connection writes, in the same transactions. Gives the connection back. */
   capture(db) {
-    if (!db.objectStoreNames.contains(OPS)) {
-      throw new Error('the client has no stores in this database: call nifiStores(db) in onupgradeneeded, in a new version')
-    }
+    needsStores(db)
+    if (this.captured.has(db)) return db
+    this.captured.add(db)
     return capture(db, this.options.stores, this.log)
   }
 
@@ -135,7 +140,7 @@ export class NifiClient extends EventTarget {
         await this.env.lock(this.name, () => this.#round(how))
       } while (this.again && !this.stopped && this.phase === 'idle')
     }
-    this.running = run().catch((error) => this.#failed('failed', error))
+    this.running = run().catch((error) => this.#failed('error', error))
     await this.running
     this.running = undefined
     if (this.phase === 'idle' && this.options.interval) this.#later(this.options.interval)
@@ -199,7 +204,7 @@ export class NifiClient extends EventTarget {
       this.home ??= await openOwn(indexedDB, this.name, closed)
     } else {
       this.home = this.app
-      if (this.app && !this.app.objectStoreNames.contains(OPS)) throw new Error('the client has no stores in this database: nifiStores(db)')
+      if (this.app) needsStores(this.app)
     }
     return this.app !== undefined
   }
@@ -350,7 +355,7 @@ export class NifiClient extends EventTarget {
   /** Tries again later, the longer the more often it failed, each tab at another time. */
   #failed(kind, { message }) {
     const { minRetry, maxRetry } = this.options
-    this.#stand(kind === 'failed' || kind === 'smaller' ? 'failed' : 'offline', message)
+    this.#stand(kind === 'retry' || kind === 'custody' ? 'offline' : 'failed', message)
     const wait = kind === 'failed' ? maxRetry : Math.min(maxRetry, minRetry * 2 ** this.retries++)
     this.#later(wait * (0.5 + Math.random() / 2))
   }

@@ -82,7 +82,9 @@ export async function post(fetch, address, text, { headers, pull, confirm, fresh
     // A report that was cut, or somebody who only keeps the batch for the sidecar.
     return { kind: body.includes('"type"') ? 'retry' : 'custody', message: 'taken, not acknowledged' }
   }
-  if (status === 503 && response.headers.get('sync.resync') === 'true') return { kind: 'resync', message }
+  // A gap. Where the header does not come through, as from NiFi, it is the only refusal that has this status.
+  const gap = response.headers.get('sync.resync') === 'true' || body.includes('"outcome":"refused"')
+  if (status === 503 && gap) return { kind: 'resync', message }
   if (status === 409) return { kind: 'held', plan: response.headers.get('sync.plan') ?? undefined, message }
   if (status === 413) return { kind: 'smaller', message }
   if (status === 422 || status >= 502 || status === 429) return { kind: 'retry', message }

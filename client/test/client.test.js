@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
+import { changeState } from '../src/home.js'
 import { restore } from '../src/index.js'
 import { Browser, all, write } from './browser.js'
 import { program, serve, stored } from './serve.js'
@@ -202,7 +203,33 @@ test('a restore gives yesterday back, here and elsewhere', async () => {
   b.client.close()
 })
 
-test('a gap is closed by a full batch', async () => {
+test('a flow like live-sync, that gives a status and a report and nothing else', async () => {
+  const asked = []
+  // What NiFi lets through of the sidecar's answer.
+  const flow = async (address, options) => {
+    const { pathname } = new URL(address)
+    asked.push(pathname)
+    const [, what, source] = pathname.split('/')
+    const path = what === 'sync' ? '/v1/flows/indexeddb/nifi/sync?pull=true' : `/v1/flows/indexeddb/nifi/sources/${source}`
+    const answer = await fetch(server.url + path, { ...options, signal: undefined })
+    return new Response(await answer.text(), { status: answer.status })
+  }
+  const browser = new Browser()
+  const options = { syncUrl: 'https://nifi.example/sync/{source}', sourcesUrl: 'https://nifi.example/sources/{source}', env: { fetch: flow } }
+  const { db, client } = await browser.tab(options)
+  await write(db, (data) => data.put({ id: 1 }))
+  const { source } = await client.sync()
+  assert.ok(asked.every((path) => path === `/sync/${source}`), asked.join())
+  // Numbers that the sidecar never saw: it wants everything.
+  client.state = await changeState(client.home, (state) => Object.assign(state, { offset: state.offset - 5 }))
+  await write(db, (data) => data.put({ id: 2 }))
+  const status = await client.sync()
+  assert.deepEqual([status.phase, status.pending], ['idle', 0], status.message)
+  assert.deepEqual((await stored(server.url, 'nifi')).map(({ key }) => key), [1, 2])
+  client.close()
+})
+
+test('another store is a question, and everything is sent to it', async () => {
   const first = await serve()
   const browser = new Browser()
   const { db, client } = await browser.tab({ url: first.url, flow: 'gap' })

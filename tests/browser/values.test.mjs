@@ -58,7 +58,11 @@ for (const name of ['chromium', 'firefox']) {
         await first.quit()
       }
       assert.deepEqual([sent.status.phase, sent.status.pending, sent.refused, sent.skipped, sent.rejected], ['idle', 0, [], [], []], sent.status.message)
-      const kept = (await lines(flow)).filter((line) => line.includes('"store":"values"'))
+      const every = await lines(flow)
+      // Keys too, in the order of both.
+      const keys = every.filter((line) => line.includes('"store":"keys"'))
+      assert.deepEqual(keys.map((line) => line.slice(line.indexOf('"key":') + 6, line.indexOf(',"op":"put"'))), sent.keys)
+      const kept = every.filter((line) => line.includes('"store":"values"'))
       const stored = Object.fromEntries(kept.map((line) => [JSON.parse(line).key, valueOf(line)]))
       // Byte for byte what the page says, after the sidecar's own normalizer.
       for (const [kind, text] of Object.entries(sent.texts)) assert.equal(stored[kind], text, kind)
