@@ -46,7 +46,8 @@ export class NifiClient extends EventTarget {
     this.confirmed = undefined
     this.retries = 0
     this.running = undefined
-    this.stopped = false
+    this.started = this.stopped = false
+    this.notBefore = 0
     this.captured = new WeakSet()
     this.log = { clock: this.clock, stopped: false, stop: (error) => this.#stopCapture(error), written: () => this.wake() }
     const { BroadcastChannel } = this.env
@@ -80,7 +81,11 @@ export class NifiClient extends EventTarget {
   start() {
     const { document, addEventListener } = this.env
     this.onHidden = () => document.visibilityState === 'hidden' && this.sync({ keepalive: true })
-    this.onOnline = () => this.wake(0)
+    this.onOnline = () => {
+      this.notBefore = 0
+      this.wake(0)
+    }
+    this.started = true
     document?.addEventListener('visibilitychange', this.onHidden)
     ;(addEventListener ?? globalThis.addEventListener)?.('online', this.onOnline)
     this.wake(0)
@@ -106,9 +111,12 @@ export class NifiClient extends EventTarget {
   }
 
   #later(delay) {
-    if (this.stopped || (this.due !== undefined && this.due <= performance.now() + delay)) return
+    const now = performance.now()
+    // A write does not cut the wait after a failure short.
+    delay = Math.max(delay, this.notBefore - now)
+    if (!this.started || this.stopped || this.due <= now + delay) return
     clearTimeout(this.timer)
-    this.due = performance.now() + delay
+    this.due = now + delay
     this.timer = setTimeout(() => {
       this.due = undefined
       this.sync()
@@ -249,7 +257,7 @@ export class NifiClient extends EventTarget {
         return this.#stand('held', answer.message)
       } else if (answer.kind !== 'report') return this.#failed(answer.kind, answer)
       else {
-        this.retries = 0
+        this.retries = this.notBefore = 0
         if (!(await this.#settle(batch, answer.report))) return this.#failed('retry', { message: 'another tab was here' })
         asked = true
       }
@@ -357,7 +365,8 @@ export class NifiClient extends EventTarget {
     const { minRetry, maxRetry } = this.options
     this.#stand(kind === 'retry' || kind === 'custody' ? 'offline' : 'failed', message)
     const wait = kind === 'failed' ? maxRetry : Math.min(maxRetry, minRetry * 2 ** this.retries++)
-    this.#later(wait * (0.5 + Math.random() / 2))
+    this.notBefore = performance.now() + wait * (0.5 + Math.random() / 2)
+    this.#later(0)
   }
 
   /** No room: what was written down goes, and once there is room everything is sent instead. */

@@ -280,3 +280,35 @@ test('a parked conflict is known on the page, and gone once a person decided it'
   await own.stop()
   rmSync(folder, { recursive: true })
 })
+
+test('by itself: after a write, from another tab, and not more often than it should after failures', async () => {
+  let calls = 0
+  let down = false
+  const counted = (...request) => {
+    calls++
+    return down ? Promise.reject(new TypeError('down')) : fetch(...request)
+  }
+  const browser = new Browser()
+  const options = { url: server.url, flow: 'itself', delay: 5, minRetry: 60, maxRetry: 1000, env: { fetch: counted } }
+  const [sender, writer] = [await browser.tab(options), await browser.tab(options)]
+  sender.client.start()
+  const until = async (done) => {
+    for (let tries = 0; tries < 300 && !(await done()); tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+    assert.ok(await done())
+  }
+  await until(async () => (await sender.client.status()).version > 0)
+  // This tab has not begun to sync: it wakes the other.
+  await write(writer.db, (data) => data.put({ id: 1 }))
+  await until(async () => (await stored(server.url, 'itself')).length === 1)
+  down = true
+  calls = 0
+  for (let id = 2; id < 12; id++) {
+    await write(writer.db, (data) => data.put({ id }))
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  assert.ok(calls > 0 && calls < 5, `${calls} calls`)
+  down = false
+  await until(async () => (await stored(server.url, 'itself')).length === 11)
+  sender.client.close()
+  writer.client.close()
+})

@@ -2,7 +2,7 @@
 
 import { createServer } from 'node:http'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { extname, join, normalize } from 'node:path'
@@ -36,11 +36,13 @@ export async function files() {
 
 const PROGRAMS = { chromium: process.env.CHROMIUM ?? '/usr/bin/chromium', firefox: process.env.FIREFOX ?? '/usr/bin/firefox-esr' }
 
-/** A browser with a profile of its own. */
-export async function launch(name) {
+/** A browser with a profile of its own, or with one that another left. */
+export async function launch(name, left) {
   const executablePath = PROGRAMS[name]
   if (!existsSync(executablePath)) throw new Error(`NOT RUN, needs ${executablePath}: apt-get install --no-install-recommends chromium firefox-esr`)
-  const profile = await mkdtemp(join(tmpdir(), `nifi-idb-${name}-`))
+  const profile = left ?? (await mkdtemp(join(tmpdir(), `nifi-idb-${name}-`)))
+  // The library sets the preferences of the last run aside, and wants all of them to be there.
+  if (left && name === 'firefox') await appendFile(join(profile, 'user.js'), '')
   const args = name === 'chromium' ? ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync', '--disable-dev-shm-usage'] : []
   const browser = await puppeteer.launch({
     browser: name === 'chromium' ? 'chrome' : 'firefox',
@@ -52,6 +54,14 @@ export async function launch(name) {
   })
   return Object.assign(browser, {
     name,
+    profile,
+    /** It ends as if the machine had lost it. */
+    kill: async () => {
+      const child = browser.process()
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGKILL')
+      await ended
+    },
     quit: async () => {
       await browser.close().catch(() => {})
       await rm(profile, { recursive: true, force: true, maxRetries: 5 }).catch(() => {})

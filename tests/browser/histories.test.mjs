@@ -38,7 +38,7 @@ async function tab(browser, flow) {
   return Object.assign(opened, { browser })
 }
 
-const call = async (tab, name, ...given) => tab.call(name, ...given)
+const call = (tab, name, ...given) => tab.call(name, ...given)
 
 for (let seed = 1; seed <= COUNT; seed++) {
   test(`history ${seed}`, { timeout: 240000 }, async () => {
@@ -105,5 +105,36 @@ for (let seed = 1; seed <= COUNT; seed++) {
     assert.deepEqual(shared, { id: 'shared', ...Object.fromEntries(members) })
     assert.deepEqual(Object.fromEntries(Object.entries(rest).map(([id, { n }]) => [id, n])), Object.fromEntries(own))
     for (const each of tabs) await each.page.close()
+  })
+}
+
+for (const name of ['chromium', 'firefox']) {
+  test(`${name} is killed in the middle of a send`, { timeout: 120000 }, async () => {
+    const flow = `killed-${name}`
+    const other = await tab(browsers[name === 'chromium' ? 1 : 0], flow)
+    let browser = await launch(name)
+    let own = await tab(browser, flow)
+    await call(own, 'act', 'first', 'start', 0)
+    await call(own, 'sync')
+    await call(other, 'sync')
+    for (let at = 1; at <= 3; at++) {
+      await call(own, 'act', 'first', `mine-${at}`, at)
+      await call(other, 'act', undefined, `other-${at}`, at)
+      await own.page.evaluate(() => {
+        globalThis.faults.push('hang')
+        globalThis.app.client.sync()
+      })
+      await call(other, 'sync')
+      await new Promise((resolve) => setTimeout(resolve, 40 * at))
+      await browser.kill()
+      browser = await launch(name, browser.profile)
+      own = await tab(browser, flow)
+    }
+    for (let round = 0; round < 2; round++) for (const each of [own, other]) assert.equal((await call(each, 'sync')).phase, 'idle')
+    const expected = { id: 'shared', start: 0, ...Object.fromEntries([1, 2, 3].flatMap((at) => [[`mine-${at}`, at], [`other-${at}`, at]])) }
+    for (const each of [own, other]) assert.deepEqual((await call(each, 'records')).find(({ id }) => id === 'shared'), expected)
+    assert.equal((await call(own, 'sync')).pending, 0)
+    await browser.quit()
+    await other.page.close()
   })
 }
