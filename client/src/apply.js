@@ -62,7 +62,7 @@ export async function acknowledge(tx, state, batch, { ack, custody }) {
       const value = batch.values.get(name)
       // Nobody said what became of it.
       if (custody && value !== undefined) state.stale[name] = value
-      if (cursor && value !== undefined) cursor.update({ ...cursor.value, base: value })
+      if (cursor && value !== undefined && cursor.value.base === undefined) cursor.update({ ...cursor.value, base: value })
     }),
   )
 }

@@ -76,7 +76,7 @@ export async function deltaBatch(app, home, state, options, failed) {
     const op = ops[i]
     const name = recordName(op.store, encodeKey(op.key))
     const text = op.gone ? null : await textOf(op.value, options, (error) => failed(op, error))
-    const base = values.has(name) ? values.get(name) : op.base !== undefined ? op.base : knownBase(state, name)
+    const base = op.base !== undefined ? op.base : values.has(name) ? values.get(name) : knownBase(state, name)
     const made = line(op, text, base)
     if (i > 0 && size + made.length > maxBatchBytes) break
     values.set(name, op.gone ? null : (text ?? undefined))

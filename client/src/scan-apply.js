@@ -9,6 +9,27 @@ import { BY_RECORD, META, OPS, SEEN, eachRecord, result, transaction } from './i
 /** The digest of what is stored now; `null` if nothing is. */
 const found = async (value, options) => (value === undefined ? null : digest(await encode(value, options)))
 
+const isPlain = (value) => Object.prototype.toString.call(value) === '[object Object]'
+
+/** By which members a value that is made on top of the new one, not of the old one, is known: their texts, or null. */
+function marksOf(old, value) {
+  const marks = {}
+  if (!isPlain(old) || !isPlain(value)) return marks
+  for (const name of new Set([...Object.keys(old), ...Object.keys(value)])) {
+    const [from, to] = [memberText(old, name), memberText(value, name)]
+    if (from !== to) marks[name] = to
+  }
+  return marks
+}
+
+const memberText = (object, name) => (Object.hasOwn(object, name) ? encodeNow(object[name]) : null)
+
+/** Whether most of the marks are in a value. */
+export function hasMarks(value, marks = {}) {
+  const names = Object.keys(marks)
+  return isPlain(value) && names.filter((name) => memberText(value, name) === marks[name]).length * 2 > names.length
+}
+
 /**
  * In scan mode the data and the client's stores are two databases: what will be written is noted before it is, so that
  * the next scan does not take it for the user's change if we end in between.
@@ -42,31 +63,34 @@ export async function settleScan(app, home, state, batch, report, options, { cha
   // What the scan knows, and whether something waits that this answer does not acknowledge.
   const acked = report.ack && !batch.full ? Math.min(report.ack.checkpoint + state.offset, state.lastKey + batch.count) : 0
   const ready = []
+  // Digests that need a Blob's bytes are made before the transaction.
+  const before = await transaction(app, stores, 'readonly', (tx) =>
+    Promise.all(wanted.map(({ store, key }) => result(tx.objectStore(store).get(key)))),
+  )
+  for (const [at, change] of wanted.entries()) {
+    change.before = await found(before[at], options)
+    change.marks = marksOf(before[at], change.value)
+  }
   await transaction(home, [OPS, SEEN], 'readwrite', async (tx) => {
     const [ops, seen] = [tx.objectStore(OPS), tx.objectStore(SEEN)]
     await Promise.all(
       wanted.map(async (change) => {
-        const keys = await result(ops.index(BY_RECORD).getAllKeys([change.store, change.key]))
+        const { store, key, next, rev, marks } = change
+        const keys = await result(ops.index(BY_RECORD).getAllKeys([store, key]))
         if (keys.some((key) => key > Math.max(acked, batch.full ? batch.upTo : 0))) return defer(change)
-        change.known = (await result(seen.get([change.store, change.key]))) ?? {}
+        change.known = (await result(seen.get([store, key]))) ?? {}
         if (batch.full) change.known = { hash: batch.digests.get(change.name) ?? null }
-        const { rev } = change
-        seen.put({ hash: change.known.hash ?? null, next: change.next, rev: rev < Infinity ? rev : 0 }, [change.store, change.key])
+        seen.put({ hash: change.known.hash ?? null, next, rev: rev < Infinity ? rev : 0, marks }, [store, key])
         ready.push(change)
       }),
     )
   })
-  // Digests that need a Blob's bytes are made before the transaction.
-  const before = await transaction(app, stores, 'readonly', (tx) =>
-    Promise.all(ready.map(({ store, key }) => result(tx.objectStore(store).get(key)))),
-  )
-  const digests = await Promise.all(before.map((value) => found(value, options)))
   await transaction(app, stores, 'readwrite', (tx) =>
     Promise.all(
-      ready.map(async (change, at) => {
+      ready.map(async (change) => {
         const value = await result(tx.objectStore(change.store).get(change.key))
         const text = value === undefined ? null : encodeNow(value, options)
-        const current = text === undefined ? digests[at] : text === null ? null : digest(text)
+        const current = text === undefined ? change.before : text === null ? null : digest(text)
         if (current !== (change.known.hash ?? null) && current !== change.next) return defer(change)
         if (current === change.next || (await store(tx, change))) applied.push(change)
         else skipped.push(change)

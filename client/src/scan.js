@@ -5,6 +5,7 @@ import { digest } from './digest.js'
 import { encode, encodeKey, encodeNow } from './encode.js'
 import { recordName } from './home.js'
 import { META, OPS, SEEN, eachRecord, result, transaction } from './idb.js'
+import { hasMarks } from './scan-apply.js'
 
 /** More deletions than this, and more than a fifth of an object store, are held until somebody confirms them. */
 const MAX_DELETES = 10
@@ -26,7 +27,7 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
   const changed = []
   // What we were about to write when we ended, and had written; and what may be on top of that.
   const recovered = []
-  const unsure = []
+  const [sure, unsure] = [[], []]
   const later = []
   const compare = (store, key, value, text) => {
     const name = recordName(store, encodeKey(key))
@@ -36,7 +37,7 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
     if (known?.next === hash) recovered.push({ ...known, name })
     else if (known?.hash !== hash) {
       changed.push({ store, key, value, hash })
-      if (known?.rev) unsure.push({ ...known, name })
+      if (known?.rev) (hasMarks(value, known.marks) ? sure : unsure).push({ ...known, name })
     }
   }
   await transaction(app, stores, 'readonly', async (tx) => {
@@ -63,7 +64,10 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
   }
   // It was one transaction: if one of them was written, all were.
   const written = recovered.some(({ hash, next }) => (hash ?? null) !== next)
-  const applied = written ? [...recovered, ...unsure] : recovered
+  const onTop = written ? [...sure, ...unsure] : sure
+  const applied = [...recovered, ...onTop]
+  // What is on top of that does not start from our own last change.
+  const bases = new Map(onTop.map(({ name, rev }) => [name, rev]))
   const held = []
   for (const store of stores) {
     const deletes = gone.filter((record) => record.store === store).length
@@ -83,7 +87,8 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
       else rows.put({ hash: next }, [store, key])
     }
     for (const { store, key, value, hash } of changed) {
-      ops.add({ store, key, value, at: clock.now() })
+      const base = bases.get(recordName(store, encodeKey(key)))
+      ops.add({ store, key, value, at: clock.now(), ...(base && { base }) })
       rows.put({ hash }, [store, key])
     }
     for (const { store, key } of deletions) {
