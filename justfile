@@ -28,3 +28,12 @@ real-nifi:
 # Needs Python, Node.js and Chromium: clients that are not ours.
 clients:
     cargo test --test clients
+
+# Needs Node.js, npm, Chromium and Firefox: the client of web pages.
+browser:
+    cargo test --test browser -- --nocapture
+
+# The demo at http://localhost:8080; needs Node.js.
+demo:
+    cargo build
+    node examples/demo/serve.mjs

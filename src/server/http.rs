@@ -16,6 +16,7 @@ use super::service::{Server, Ticket, set_header, turned_away};
 use super::work::{Done, Job, read_key};
 use crate::failure::Failure;
 use crate::history::{self, At, HistoryError, RestoreFormat, RestoreOptions};
+use crate::pipeline::NewEpoch;
 use crate::snapshot::{FlowName, SourceId};
 use crate::store::SnapshotStore;
 
@@ -45,6 +46,13 @@ fn prepare(server: &Server, ticket: &Ticket, named: Named, request: &Request<Inc
     let mut query = Query::parse(request.uri().query())?;
     let attributes = attributes(request.headers(), &mut query)?;
     let pull = query.take_switch("pull")?;
+    let confirm = query.take("confirm");
+    let new_epoch = match query.take("new-epoch").as_deref() {
+        None => None,
+        Some("keep") => Some(NewEpoch::Keep),
+        // What is missing would go: that is for who sees the whole store.
+        Some(_) => return Err(Refusal::bad_request("new-epoch is keep; mirror is for nifi-idb sync")),
+    };
     query.finish()?;
     let max_bytes = server.limits.max_body_bytes;
     if request.body().size_hint().lower() > max_bytes {
@@ -53,6 +61,7 @@ fn prepare(server: &Server, ticket: &Ticket, named: Named, request: &Request<Inc
     }
     let mut job = Job::new(&server.intake, &ticket.caller, named, attributes, ticket.deadline)?;
     (job.is_package, job.options.sync.pull) = (is_package, pull);
+    (job.options.sync.confirm, job.options.sync.new_epoch) = (confirm, new_epoch);
     Ok(job)
 }
 

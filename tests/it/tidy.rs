@@ -251,10 +251,11 @@ fn every_file_says_what_it_is_for_and_is_not_too_long() {
 
 #[test]
 fn no_test_file_is_forgotten() {
-    for binary in ["clients", "it", "real_nifi", "real_registry"] {
+    for binary in ["browser", "clients", "it", "real_nifi", "real_registry"] {
         let main = fs::read_to_string(root().join("tests").join(binary).join("main.rs")).unwrap();
         for entry in fs::read_dir(root().join("tests").join(binary)).unwrap().map(|entry| entry.unwrap().path()) {
-            let is_module = entry.is_dir() || entry.extension().is_some_and(|end| end == "rs");
+            let rust = |path: &PathBuf| path.extension().is_some_and(|end| end == "rs");
+            let is_module = rust(&entry) || entry.is_dir() && files(&entry).iter().any(rust);
             let name = entry.file_stem().unwrap().to_string_lossy().into_owned();
             if is_module && name != "main" {
                 assert!(main.contains(&format!("mod {name};")), "tests/{binary}/main.rs does not name {name}");

@@ -70,6 +70,36 @@ fn a_body_comes_in_every_way_that_http_knows() {
 }
 
 #[test]
+fn a_client_confirms_a_plan_and_begins_a_new_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &[]);
+    let batch = |epoch: &str, first: usize, op: &str, keys: std::ops::Range<usize>| {
+        let lines: String = keys
+            .clone()
+            .map(|key| match op {
+                "put" => format!("{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":{key}}}}}\n"),
+                _ => format!("{{\"op\":\"delete\",\"store\":\"data\",\"key\":{key}}}\n"),
+            })
+            .collect();
+        let (count, last) = (keys.len(), first + keys.len() - 1);
+        format!(
+            "{{\"format\":\"indexeddb-changes/1\",\"database\":\"shop\",\"source\":\"a\",\"epoch\":\"{epoch}\",\"first\":{first},\
+             \"last\":{last},\"stores\":[{{\"name\":\"data\",\"keyPath\":\"id\"}}]}}\n{lines}{{\"op\":\"end\",\"count\":{count}}}\n"
+        )
+    };
+    let post = |query: &str, body: &str| server.post(&format!("/v1/sync{query}"), &[], body.as_bytes());
+    post("", &batch("e1", 1, "put", 0..20)).expect(200);
+    let gone = batch("e1", 21, "delete", 0..15);
+    let plan = post("", &gone).expect(409).header("sync.plan").unwrap().to_owned();
+    post("?confirm=other", &gone).expect(409);
+    assert_eq!(post(&format!("?confirm={plan}"), &gone).expect(200).summary()["deleted"], 15);
+    let anew = batch("e2", 1, "put", 0..1);
+    post("", &anew).expect(409);
+    post("?new-epoch=mirror", &anew).expect(400);
+    assert_eq!(post("?new-epoch=keep", &anew).expect(200).header("sync.checkpoint"), Some("1"));
+}
+
+#[test]
 fn what_is_wrong_with_a_batch_has_a_status() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serve::start(dir.path(), &[]);

@@ -1,0 +1,391 @@
+// The client: one object a page. It captures, sends, applies, and says how it stands.
+
+import { readChanges, settle } from './apply.js'
+import { deltaBatch, present } from './batch.js'
+import { capture } from './capture.js'
+import { Clock } from './clock.js'
+import { environment } from './env.js'
+import { changeState, greatestKey, newLife, readState, rebirth } from './home.js'
+import { META, OPS, openExisting, openOwn, result, transaction } from './idb.js'
+import { addresses, checkpoint, post } from './send.js'
+
+const DEFAULTS = {
+  mode: 'oplog',
+  twoWay: true,
+  delay: 500,
+  interval: 30000,
+  maxBatchOps: 500,
+  maxBatchBytes: 1024 * 1024,
+  maxBlobBytes: 8 * 1024 * 1024,
+  timeout: 120000,
+  minRetry: 1000,
+  maxRetry: 300000,
+}
+const MAX_CONFLICTS = 100
+
+function needsStores(db) {
+  if (!db.objectStoreNames.contains(OPS)) throw new Error('call nifiStores(db) in onupgradeneeded, in a new version of the database')
+}
+
+/** Backs up and keeps in step one database. Its events: `status`, `applied`, `conflict`, `rejected`, `skipped`, `resolved`. */
+export class NifiClient extends EventTarget {
+  constructor(options) {
+    super()
+    const all = { ...DEFAULTS, ...options }
+    if (typeof all.database !== 'string') throw new TypeError('database is missing')
+    if (!Array.isArray(all.stores) || !all.stores.length) throw new TypeError('stores is missing')
+    if (!all.url && !all.syncUrl) throw new TypeError('url is missing')
+    this.options = all
+    this.env = environment(all.env)
+    this.clock = new Clock(this.env.now)
+    this.name = `nifi-idb:${all.database}`
+    this.state = undefined
+    this.phase = 'idle'
+    this.message = undefined
+    this.held = undefined
+    this.confirmed = undefined
+    this.retries = 0
+    this.running = undefined
+    this.started = this.stopped = false
+    this.notBefore = 0
+    this.captured = new WeakSet()
+    this.log = { clock: this.clock, stopped: false, stop: (error) => this.#stopCapture(error), written: () => this.wake() }
+    const { BroadcastChannel } = this.env
+    if (BroadcastChannel) {
+      this.channel = new BroadcastChannel(this.name)
+      this.channel.onmessage = ({ data }) => this.#heard(data)
+      this.channel.unref?.()
+    }
+  }
+
+  /** Writes down what this connection writes, in the same transactions. Gives the connection back. */
+  capture(db) {
+    needsStores(db)
+    if (this.captured.has(db)) return db
+    this.captured.add(db)
+    return capture(db, this.options.stores, this.log)
+  }
+
+  /** A factory whose connections are captured from the start: for libraries that open the database themselves, like Dexie. */
+  factory(factory = this.env.indexedDB) {
+    const open = (...name) => {
+      const request = factory.open(...name)
+      request.addEventListener('success', () => request.result.name === this.options.database && this.capture(request.result))
+      return request
+    }
+    const rest = (name) => factory[name]?.bind(factory)
+    return { open, cmp: rest('cmp'), databases: rest('databases'), deleteDatabase: rest('deleteDatabase') }
+  }
+
+  /** Begins to sync by itself: after writes, every `interval`, when the page is hidden, when the network is back. */
+  start() {
+    const { document, addEventListener } = this.env
+    this.onHidden = () => document.visibilityState === 'hidden' && this.sync({ keepalive: true })
+    this.onOnline = () => {
+      this.notBefore = 0
+      this.wake(0)
+    }
+    this.started = true
+    document?.addEventListener('visibilitychange', this.onHidden)
+    ;(addEventListener ?? globalThis.addEventListener)?.('online', this.onOnline)
+    this.wake(0)
+    return this
+  }
+
+  /** Ends: nothing is sent any more; what is pending stays. */
+  close() {
+    this.stopped = true
+    clearTimeout(this.timer)
+    this.env.document?.removeEventListener('visibilitychange', this.onHidden)
+    globalThis.removeEventListener?.('online', this.onOnline)
+    this.channel?.close()
+    this.app?.close()
+    if (this.home !== this.app) this.home?.close()
+    this.app = this.home = undefined
+  }
+
+  /** Syncs soon, here or in another tab. */
+  wake(delay = this.options.delay) {
+    this.channel?.postMessage({ type: 'wake', at: this.clock.last })
+    this.#later(delay)
+  }
+
+  #later(delay) {
+    const now = performance.now()
+    // A write does not cut the wait after a failure short.
+    delay = Math.max(delay, this.notBefore - now)
+    if (!this.started || this.stopped || this.due <= now + delay) return
+    clearTimeout(this.timer)
+    this.due = now + delay
+    this.timer = setTimeout(() => {
+      this.due = undefined
+      this.sync()
+    }, delay)
+    this.timer.unref?.()
+  }
+
+  #heard({ type, at, changes }) {
+    this.clock.see(at ?? 0)
+    // Whoever is first takes the turn; the others find nothing to do. A tab that dies is no loss.
+    if (type === 'wake') this.#later(this.options.delay * (1 + Math.random()))
+    if (type === 'applied') this.#emit('applied', { changes, elsewhere: true })
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(Object.assign(new Event(type), { detail }))
+  }
+
+  /** Syncs now; one call at a time, in all tabs. Never throws: `status` says how it went. */
+  async sync(how = {}) {
+    if (this.stopped) return this.status()
+    if (this.running) {
+      this.again = true
+      return this.running
+    }
+    const run = async () => {
+      do {
+        this.again = false
+        await this.env.lock(this.name, () => this.#round(how))
+      } while (this.again && !this.stopped && this.phase === 'idle')
+    }
+    this.running = run().catch((error) => this.#failed('error', error))
+    await this.running
+    this.running = undefined
+    if (this.phase === 'idle' && this.options.interval) this.#later(this.options.interval)
+    const status = await this.status()
+    this.#emit('status', status)
+    return status
+  }
+
+  /** Lets the deletions or the new history through that were held; `status().held` says which. */
+  confirm() {
+    this.confirmed = this.held
+    this.held = undefined
+    return this.sync()
+  }
+
+  /**
+   * Begins a new life of this source: everything is sent again, nothing is deleted there. For when the histories differ
+   * (another snapshot store), or deletions that were held should not happen.
+   */
+  async restart() {
+    await this.#open()
+    this.held = undefined
+    await this.env.lock(this.name, async () => (this.state = await rebirth(this.home, this.#life())))
+    return this.sync()
+  }
+
+  /** How it stands. */
+  async status() {
+    const { phase, message, held, state } = this
+    let pending
+    try {
+      pending = this.home && (await transaction(this.home, OPS, 'readonly', (tx) => result(tx.objectStore(OPS).count())))
+    } catch {
+      // Closed for a version change.
+    }
+    return {
+      phase,
+      message,
+      held,
+      pending: pending ?? 0,
+      capturing: !this.log.stopped,
+      source: state?.source,
+      version: state?.version || undefined,
+      base: state?.base || undefined,
+      conflicts: state?.conflicts ?? [],
+    }
+  }
+
+  #life() {
+    return { source: this.options.source, random: this.env.random }
+  }
+
+  async #open() {
+    const { database, mode } = this.options
+    const { indexedDB } = this.env
+    const closed = () => (this.app = this.home = undefined)
+    if (!this.app) this.app = await openExisting(indexedDB, database, closed)
+    if (mode === 'scan') {
+      // A page that writes down what it does needs none of it.
+      this.scanning ??= await import('./scan.js')
+      this.home ??= await openOwn(indexedDB, this.name, closed)
+    } else {
+      this.home = this.app
+      if (this.app) needsStores(this.app)
+    }
+    return this.app !== undefined
+  }
+
+  /** Everything that there is to do now; holds the lock. */
+  async #round({ keepalive }) {
+    const { mode, twoWay, stores } = this.options
+    if (!(await this.#open())) {
+      // No database: it was wiped, or is not made yet. What comes next is another life, and deletes nothing.
+      if (mode === 'scan' && (await this.#known())) await rebirth(this.home, this.#life())
+      return this.#stand('idle', 'there is no database')
+    }
+    if (!present(this.app, stores).length) return this.#stand('idle', 'there is none of the object stores')
+    this.state = await readState(this.home, () => newLife(this.#life()))
+    this.clock.see(this.state.clock)
+    if (this.app.version > this.state.databaseVersion && this.state.databaseVersion) {
+      // What an upgrade wrote was not captured.
+      await this.#change((state) => Object.assign(state, { full: true, databaseVersion: this.app.version }))
+    }
+    if (mode === 'scan' && !this.state.full) {
+      const confirmed = this.confirmed?.reason === 'scan'
+      const { held } = await this.scanning.scan(this.app, this.home, this.options, this.clock, { confirmed, failed: this.#skip })
+      this.held = held.length ? { reason: 'scan', stores: held } : undefined
+      if (confirmed) this.confirmed = undefined
+      this.state = await this.#known()
+    }
+    this.#stand('sending')
+    let { maxBatchOps } = this.options
+    for (let asked = false; !this.stopped; ) {
+      const options = { ...this.options, maxBatchOps, digest: this.scanning?.digest }
+      // From here on everything is written down again: the full batch holds what was not.
+      if (this.state.full) this.log.stopped = false
+      const build = this.state.full ? (await import('./full.js')).fullBatch : deltaBatch
+      const batch = await build(this.app, this.home, this.state, options, this.#skip)
+      if (!batch.full && !batch.count && (asked || !twoWay)) break
+      const answer = await this.#post(batch, keepalive)
+      if (this.stopped || !this.app) return undefined
+      if (answer.kind === 'smaller' && batch.count > 1 && !batch.full) maxBatchOps = Math.ceil(batch.count / 2)
+      else if (answer.kind === 'resync') await this.#change((state) => (state.full = true))
+      else if (answer.kind === 'held') {
+        this.held = { reason: answer.plan ? 'guard' : 'history', plan: answer.plan, message: answer.message }
+        return this.#stand('held', answer.message)
+      } else if (answer.kind !== 'report') return this.#failed(answer.kind, answer)
+      else {
+        this.retries = this.notBefore = 0
+        if (!(await this.#settle(batch, answer.report))) return this.#failed('retry', { message: 'another tab was here' })
+        asked = true
+      }
+    }
+    return this.#stand(this.held ? 'held' : 'idle')
+  }
+
+  async #known() {
+    return transaction(this.home, META, 'readonly', (tx) => result(tx.objectStore(META).get('state')))
+  }
+
+  async #change(change) {
+    this.state = (await changeState(this.home, change)) ?? this.state
+  }
+
+  async #headers() {
+    const { headers } = this.options
+    return typeof headers === 'function' ? headers() : headers
+  }
+
+  async #post(batch, keepalive) {
+    const { twoWay, timeout, source } = this.options
+    const { sync, sources } = addresses(this.options, this.state.source)
+    const headers = await this.#headers()
+    const confirm = this.confirmed?.plan
+    // Only a source whose name lives on has another epoch behind it.
+    const fresh = this.state.fresh && source !== undefined && batch.count > 0
+    const answer = await post(this.env.fetch, sync, batch.text, { headers, pull: twoWay, confirm, fresh, keepalive, timeout })
+    this.confirmed = undefined
+    if (answer.kind !== 'custody') return answer
+    // Whoever took it does not answer for the sidecar: ask how far it is.
+    const found = sources && batch.last && (await checkpoint(this.env.fetch, sources, headers))
+    if (found?.epoch !== batch.epoch || found.checkpoint < batch.last) return answer
+    const report = { changes: [], conflicts: [], rejected: [], resolved: [], ack: found, custody: true, summary: { version: null } }
+    return { kind: 'report', report }
+  }
+
+  /** Takes an answer in; false if it was for another life of this source. */
+  async #settle(batch, report) {
+    const { options, app, home } = this
+    const numbered = batch.full || batch.count > 0
+    const { ack } = report
+    if (ack && ack.epoch === batch.epoch && ack.checkpoint > (await this.#greatest(batch))) {
+      // Somebody else goes on under our name: a profile that was copied, or set back. Nothing of ours was taken.
+      this.state = await rebirth(home, this.#life())
+      return true
+    }
+    if (numbered && ack?.epoch !== batch.epoch) return false
+    const stores = present(app, options.stores)
+    // A decision is told again until a change is sent that has seen it.
+    const { base } = this.state
+    report.resolved = report.resolved.filter(({ line }) => line === null || line.rev > base)
+    const decided = report.resolved.map(({ line }) => line).filter((line) => line !== null)
+    const read = readChanges([...report.changes, ...decided], options.stores, stores)
+    for (const { at } of read.changes) this.clock.see(at ?? 0)
+    const here = { ...options, stores }
+    const done =
+      app === home
+        ? await settle(app, this.state, batch, report, here, read)
+        : await this.scanning.settleScan(app, home, this.state, batch, report, here, read)
+    if (!done) return false
+    this.state = done.state
+    await this.#remember(report)
+    const changes = done.applied.map(({ store, key, gone }) => ({ store, key, op: gone ? 'delete' : 'put' }))
+    if (changes.length) {
+      this.#emit('applied', { changes, elsewhere: false })
+      this.channel?.postMessage({ type: 'applied', changes, at: this.clock.last })
+    }
+    for (const it of report.rejected) this.#emit('rejected', it)
+    for (const { store, key, error } of done.skipped) this.#emit('skipped', { store, key, error })
+    return true
+  }
+
+  /** The greatest number that this life can have sent; an earlier batch may have been longer than this one. */
+  async #greatest({ full, last }) {
+    const { offset, lastKey } = this.state
+    return full ? last : (await transaction(this.home, OPS, 'readonly', (tx) => greatestKey(tx, lastKey))) - offset
+  }
+
+  /** Keeps the conflicts that wait for a person, for whoever shows them. */
+  async #remember({ conflicts, resolved }) {
+    const same = (a, b) => JSON.stringify([a.store, a.key]) === JSON.stringify([b.store, b.key])
+    for (const it of conflicts) this.#emit('conflict', it)
+    for (const it of resolved) this.#emit('resolved', it)
+    const parked = conflicts.filter(({ winner }) => winner === 'none')
+    const clock = this.clock.last
+    // The name of a conflict begins with the version, the object store, the key.
+    const over = (it) => resolved.some(({ id: [, store, key] }) => same({ store, key }, it))
+    if (!parked.length && !resolved.length && clock === this.state.clock) return
+    await this.#change((state) => {
+      state.clock = clock
+      state.conflicts = [...state.conflicts.filter((it) => !over(it)), ...parked].slice(-MAX_CONFLICTS)
+    })
+  }
+
+  #skip = ({ store, key }, error) => this.#emit('skipped', { store, key, error })
+
+  #stand(phase, message) {
+    Object.assign(this, { phase, message })
+    this.#emit('phase', { phase, message })
+  }
+
+  /** Tries again later, the longer the more often it failed, each tab at another time. */
+  #failed(kind, { message }) {
+    const { minRetry, maxRetry } = this.options
+    this.#stand(kind === 'retry' || kind === 'custody' ? 'offline' : 'failed', message)
+    const wait = kind === 'failed' ? maxRetry : Math.min(maxRetry, minRetry * 2 ** this.retries++)
+    this.notBefore = performance.now() + wait * (0.5 + Math.random() / 2)
+    this.#later(0)
+  }
+
+  /** No room: what was written down goes, and once there is room everything is sent instead. */
+  #stopCapture(error) {
+    if (this.log.stopped) return
+    this.log.stopped = true
+    this.#stand('full', String(error?.message ?? error))
+    const give = async () => {
+      if (!(await this.#open())) return
+      await transaction(this.home, [OPS, META], 'readwrite', async (tx) => {
+        const meta = tx.objectStore(META)
+        const state = (await result(meta.get('state'))) ?? newLife(this.#life())
+        const lastKey = await greatestKey(tx, state.lastKey)
+        tx.objectStore(OPS).clear()
+        Object.assign(state, { full: true, offset: state.offset + lastKey - state.lastKey, lastKey })
+        meta.put(state, 'state')
+      })
+      this.wake()
+    }
+    give().catch((error) => this.#failed('failed', error))
+  }
+}

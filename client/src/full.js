@@ -1,0 +1,103 @@
+// From everything to a full batch: when a life begins, and when the sidecar asks for it.
+
+import { isPending } from './apply.js'
+import { baseMember, finish, generated, knownBase, present, textOf } from './batch.js'
+import { encodeKey, encodeNow } from './encode.js'
+import { greatestKey, recordName } from './home.js'
+import { META, OPS, eachRecord, result, transaction } from './idb.js'
+import { originText, schemaText } from './schema.js'
+import { string } from './text.js'
+
+/**
+ * All records, as a full batch. It has a number of its own, behind that of every operation that it holds.
+ */
+export async function fullBatch(app, home, state, options, failed) {
+  const stores = present(app, options.stores)
+  const same = app === home
+  const scope = same ? [...stores, OPS] : stores
+  const read = async (tx) => greatestKey(tx, state.lastKey)
+  // Without the client's stores in the same database, what is written in between is found by the next scan.
+  let upTo = same ? 0 : await transaction(home, OPS, 'readonly', read)
+  const records = []
+  const ops = []
+  const header = await transaction(app, scope, 'readonly', async (tx) => {
+    if (same) {
+      upTo = await read(tx)
+      ops.push(...(await result(tx.objectStore(OPS).getAll())))
+    }
+    for (const name of stores) {
+      await eachRecord(tx.objectStore(name), (key, value) => records.push({ store: name, key, ...tryNow(value, options) }))
+    }
+    return schemaText(tx, stores, generated(ops, state.generators))
+  })
+  if (!same) ops.push(...(await transaction(home, OPS, 'readonly', (tx) => result(tx.objectStore(OPS).getAll()))))
+  const clocks = new Map()
+  for (const op of ops) {
+    const name = recordName(op.store, encodeKey(op.key))
+    clocks.set(name, { at: op.at, base: clocks.has(name) ? clocks.get(name).base : op.base })
+  }
+  const lines = []
+  const digests = new Map()
+  for (const record of records) {
+    const { store, key } = record
+    if (record.text === undefined) record.text = await textOf(record.value, options, (error) => failed(record, error))
+    record.value = undefined
+    if (record.text === null) continue
+    const keyText = encodeKey(key)
+    const name = recordName(store, keyText)
+    if (!same) digests.set(name, (record.hash = options.digest(record.text)))
+    const { at, base = knownBase(state, name) } = clocks.get(name) ?? {}
+    const clock = at === undefined ? '' : `,"at":${at}`
+    lines.push(`{"op":"put","store":${string(store)},"key":${keyText},"value":${record.text}${clock}${baseMember(base)}}\n`)
+  }
+  const number = upTo - state.offset + 1
+  await transaction(home, META, 'readwrite', (tx) => {
+    state.offset -= 1
+    tx.objectStore(META).put(state, 'state')
+  })
+  const { source, epoch, base } = state
+  const text = finish(header + originText({ source, epoch, first: number, last: number, base, mode: 'full' }), lines)
+  const databaseVersion = app.version
+  return { text, epoch, full: true, last: number, upTo, count: lines.length, ops, records, digests, databaseVersion, acknowledge }
+}
+
+/** The text of a value where that needs no waiting, else the value itself. */
+function tryNow(value, options) {
+  try {
+    const text = encodeNow(value, options)
+    return text === undefined ? { value } : { text }
+  } catch {
+    return { value }
+  }
+}
+
+/** What was written while a full batch was under way is made on top of what that holds. */
+async function baseOnFull(ops, { records, upTo }) {
+  const range = IDBKeyRange.lowerBound(upTo, true)
+  const [keys, later] = await Promise.all([result(ops.getAllKeys(range)), result(ops.getAll(range))])
+  if (!keys.length) return
+  const texts = new Map(records.map(({ store, key, text }) => [recordName(store, encodeKey(key)), text]))
+  const first = new Set()
+  later.forEach((op, at) => {
+    const name = recordName(op.store, encodeKey(op.key))
+    const known = first.has(name) || texts.get(name) === null
+    if (!known) ops.put({ ...op, base: texts.get(name) ?? null }, keys[at])
+    first.add(name)
+  })
+}
+
+/** Takes away what a full batch held, once that is durable; inside a transaction. */
+async function acknowledge(ops, state, batch, ack) {
+  // A full batch says nothing of what was deleted since the last one: those deletions are sent after it.
+  const range = IDBKeyRange.upperBound(batch.upTo)
+  const last = new Map()
+  for (const op of await result(ops.getAll(range))) last.set(recordName(op.store, encodeKey(op.key)), op)
+  ops.delete(range)
+  const deletions = [...last.values()].filter((op) => op.gone)
+  await baseOnFull(ops, batch)
+  await Promise.all(deletions.map(async (op) => (await isPending(ops, op)) || ops.add(op)))
+  Object.assign(state, { full: false, lastKey: batch.upTo, fresh: false })
+  // Those that came while the batch was under way follow it: its number is the one before theirs.
+  state.offset = batch.upTo - ack.checkpoint
+  state.databaseVersion = batch.databaseVersion
+}

@@ -1,0 +1,102 @@
+// One POST, and what its answer means.
+
+/**
+ * Reads a report. `undefined` where the summary is missing: then it is not finished, and nothing in it counts.
+ */
+export function readReport(text) {
+  const report = { changes: [], conflicts: [], rejected: [], resolved: [], reset: false, ack: undefined, summary: undefined }
+  for (const line of text.split('\n')) {
+    if (!line) continue
+    let it
+    try {
+      it = JSON.parse(line)
+    } catch {
+      return undefined
+    }
+    switch (it.type) {
+      case 'change':
+        report.changes.push(it.line)
+        break
+      case 'resolved':
+        report.resolved.push(it)
+        break
+      case 'conflict':
+        report.conflicts.push(it)
+        break
+      case 'rejected':
+        report.rejected.push(it)
+        break
+      case 'reset':
+        report.reset = true
+        break
+      case 'ack':
+        report.ack = it
+        break
+      case 'summary':
+        report.summary = it
+    }
+  }
+  return report.summary ? report : undefined
+}
+
+/** Where to post, and where to ask for a checkpoint. */
+export function addresses({ url, syncUrl, sourcesUrl, bucket, flow, database }, source) {
+  const fill = (text) => text?.replace('{source}', encodeURIComponent(source))
+  if (syncUrl) return { sync: fill(syncUrl), sources: fill(sourcesUrl) }
+  const root = String(url).replace(/\/$/, '')
+  const path = `${root}/v1/flows/${encodeURIComponent(bucket ?? 'indexeddb')}/${encodeURIComponent(flow ?? (database || 'default'))}`
+  const named = bucket !== undefined || flow !== undefined
+  return { sync: named ? `${path}/sync` : `${root}/v1/sync`, sources: `${path}/sources/${encodeURIComponent(source)}` }
+}
+
+/**
+ * Posts a batch. Gives `{ kind }`: `report`; `custody` (taken, not acknowledged); `retry` (unknown, or for later);
+ * `resync`; `held` (a person has to confirm `plan`, or the histories differ); `smaller`; `failed` (for good).
+ */
+export async function post(fetch, address, text, { headers, pull, confirm, fresh, keepalive, timeout }) {
+  const query = new URLSearchParams()
+  if (pull) query.set('pull', 'true')
+  if (confirm) query.set('confirm', confirm)
+  if (fresh) query.set('new-epoch', 'keep')
+  const joint = address.includes('?') ? '&' : '?'
+  const url = `${query}` ? `${address}${joint}${query}` : address
+  let response, body
+  try {
+    response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson', ...headers },
+      body: text,
+      // All such requests of a page together may have 64 KiB.
+      keepalive: keepalive && text.length < 60000,
+      signal: AbortSignal.timeout(timeout),
+    })
+    body = await response.text()
+  } catch (error) {
+    return { kind: 'retry', message: String(error?.message ?? error) }
+  }
+  const { status } = response
+  const message = response.headers.get('sync.error') ?? `HTTP ${status}`
+  if (status === 200) {
+    const report = readReport(body)
+    if (report) return { kind: 'report', report }
+    // A report that was cut, or somebody who only keeps the batch for the sidecar.
+    return { kind: body.includes('"type"') ? 'retry' : 'custody', message: 'taken, not acknowledged' }
+  }
+  // A gap. Where the header does not come through, as from NiFi, it is the only refusal that has this status.
+  const gap = response.headers.get('sync.resync') === 'true' || body.includes('"outcome":"refused"')
+  if (status === 503 && gap) return { kind: 'resync', message }
+  if (status === 409) return { kind: 'held', plan: response.headers.get('sync.plan') ?? undefined, message }
+  if (status === 413) return { kind: 'smaller', message }
+  if (status === 422 || status >= 502 || status === 429) return { kind: 'retry', message }
+  return { kind: 'failed', message }
+}
+
+/** Asks how far a source is acknowledged; `undefined` if that cannot be told now. */
+export async function checkpoint(fetch, address, headers) {
+  try {
+    const response = await fetch(address, { headers, signal: AbortSignal.timeout(30000) })
+    return response.ok ? JSON.parse(await response.text()) : undefined
+  } catch {
+    return undefined
+  }
+}

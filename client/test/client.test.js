@@ -1,0 +1,314 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+
+import { changeState } from '../src/home.js'
+import { restore } from '../src/index.js'
+import { Browser, all, write } from './browser.js'
+import { program, serve, stored } from './serve.js'
+import { run } from './vectors.js'
+
+let server
+before(async () => (server = await serve()))
+after(() => server.stop())
+
+test('the vectors of the sidecar', async () => {
+  const text = readFileSync(new URL('../../tests/fixtures/values/canonical.ndjson', import.meta.url), 'utf8')
+  const { passed, failed, skipped } = await run(text)
+  assert.deepEqual(failed, [])
+  assert.ok(passed > 150, `${passed} passed`)
+  assert.ok(skipped.length < 8, skipped.join('\n'))
+})
+
+test('writes reach the sidecar, and the other browser', async () => {
+  const options = { url: server.url, flow: 'two' }
+  const [a, b] = [await new Browser().tab(options), await new Browser().tab(options)]
+  await write(a.db, (data) => {
+    data.put({ id: 1, text: 'one' })
+    data.put({ id: 2, text: 'two' })
+  })
+  let status = await a.client.sync()
+  assert.equal(status.phase, 'idle', status.message)
+  assert.equal(status.pending, 0)
+  await write(a.db, (data) => data.put({ id: 3, text: 'three' }))
+  assert.equal((await a.client.status()).pending, 1)
+  status = await a.client.sync()
+  assert.deepEqual([status.phase, status.pending, status.version], ['idle', 0, 2])
+  await b.client.sync()
+  assert.deepEqual(await all(b.db), await all(a.db))
+  await write(b.db, (data) => data.delete(2))
+  await b.client.sync()
+  await a.client.sync()
+  assert.deepEqual((await all(a.db)).map(({ id }) => id), [1, 3])
+  const lines = await stored(server.url, 'two')
+  assert.deepEqual(lines.map(({ key }) => key), [1, 3])
+  a.client.close()
+  b.client.close()
+})
+
+test('offline edits of different members are merged on both sides', async () => {
+  const options = { url: server.url, flow: 'merge' }
+  const [a, b] = [await new Browser().tab(options), await new Browser().tab(options)]
+  await write(a.db, (data) => data.put({ id: 1, x: 0, y: 0 }))
+  await a.client.sync()
+  await b.client.sync()
+  await write(a.db, (data) => data.put({ id: 1, x: 1, y: 0 }))
+  await write(b.db, (data) => data.put({ id: 1, x: 0, y: 1 }))
+  await a.client.sync()
+  await b.client.sync()
+  await a.client.sync()
+  assert.deepEqual(await all(a.db), [{ id: 1, x: 1, y: 1 }])
+  assert.deepEqual(await all(b.db), [{ id: 1, x: 1, y: 1 }])
+  a.client.close()
+  b.client.close()
+})
+
+test('an answer that is lost after the commit is not a second change, and what came on top is based on it', async () => {
+  let lose = false
+  const lossy = async (...request) => {
+    const response = await fetch(...request)
+    await response.clone().text()
+    if (lose) throw new TypeError('the answer was lost')
+    return response
+  }
+  const options = { url: server.url, flow: 'lost' }
+  const a = await new Browser().tab({ ...options, env: { fetch: lossy } })
+  const b = await new Browser().tab(options)
+  await write(a.db, (data) => data.put({ id: 1, n: 0 }))
+  await a.client.sync()
+  await b.client.sync()
+  lose = true
+  await write(a.db, (data) => data.put({ id: 1, n: 1 }))
+  assert.equal((await a.client.sync()).phase, 'offline')
+  await b.client.sync()
+  assert.deepEqual(await all(b.db), [{ id: 1, n: 1 }])
+  await write(b.db, (data) => data.put({ id: 1, n: 1, b: true }))
+  await b.client.sync()
+  await write(a.db, (data) => data.put({ id: 1, n: 2 }))
+  lose = false
+  const status = await a.client.sync()
+  assert.deepEqual([status.phase, status.pending], ['idle', 0], status.message)
+  assert.deepEqual(await all(a.db), [{ id: 1, n: 2, b: true }])
+  a.client.close()
+  b.client.close()
+})
+
+test('ranges, clears and cursors are expanded, and automatic keys taken from the result', async () => {
+  const upgrade = (db) => {
+    db.createObjectStore('data', { keyPath: 'a.id', autoIncrement: true })
+    db.createObjectStore('out', { autoIncrement: true }).createIndex('n', 'n')
+    nifiStores(db)
+  }
+  const { nifiStores } = await import('../src/index.js')
+  const { db, client } = await new Browser().tab({ url: server.url, flow: 'keys', stores: ['data', 'out'] }, upgrade)
+  await client.sync()
+  await write(db, (data) => [1, 2, 3, 4].forEach((n) => data.add({ n })))
+  await write(db, (out) => [5, 6, 7].forEach((n) => out.add({ n })), 'out')
+  await write(db, (data) => data.delete(IDBKeyRange.bound(2, 3)))
+  await write(
+    db,
+    (out) => {
+      out.index('n').openCursor().onsuccess = ({ target: { result } }) => {
+        if (!result) return
+        if (result.value.n === 5) result.delete()
+        if (result.value.n === 6) result.update({ n: 60 })
+        result.continue()
+      }
+    },
+    'out',
+  )
+  await client.sync()
+  const lines = await stored(server.url, 'keys')
+  const short = ({ store, key, value }) => [store, key, JSON.stringify(value)]
+  assert.deepEqual(lines.map(short), [
+    ['data', 1, '{"a":{"id":1},"n":1}'],
+    ['data', 4, '{"a":{"id":4},"n":4}'],
+    ['out', 2, '{"n":60}'],
+    ['out', 3, '{"n":7}'],
+  ])
+  await write(db, (out) => out.clear(), 'out')
+  await client.sync()
+  assert.equal((await stored(server.url, 'keys')).length, 2)
+  client.close()
+})
+
+test('what is aborted is not sent, and does not use up numbers', async () => {
+  const { db, client } = await new Browser().tab({ url: server.url, flow: 'abort' })
+  await client.sync()
+  await write(db, (data, tx) => {
+    data.put({ id: 1 })
+    tx.abort()
+  }).catch(() => {})
+  await write(db, (data) => data.put({ id: 2 }))
+  const status = await client.sync()
+  assert.deepEqual([status.phase, status.pending], ['idle', 0], status.message)
+  assert.deepEqual((await stored(server.url, 'abort')).map(({ key }) => key), [2])
+  client.close()
+})
+
+test('a scan sends differences and deletions, and applies what others changed', async () => {
+  const plain = (db) => db.createObjectStore('data', { keyPath: 'id' })
+  const options = { url: server.url, flow: 'scan', mode: 'scan' }
+  const [a, b] = [await new Browser().tab(options, plain), await new Browser().tab(options, plain)]
+  await write(a.db, (data) => [1, 2, 3].forEach((id) => data.put({ id, x: 0, y: 0 })))
+  let status = await a.client.sync()
+  assert.deepEqual([status.phase, status.pending, status.version], ['idle', 0, 1], status.message)
+  await b.client.sync()
+  assert.deepEqual(await all(b.db), await all(a.db))
+  await write(a.db, (data) => {
+    data.put({ id: 1, x: 1, y: 0 })
+    data.delete(2)
+  })
+  await write(b.db, (data) => data.put({ id: 1, x: 0, y: 1 }))
+  await a.client.sync()
+  await b.client.sync()
+  await a.client.sync()
+  const merged = [{ id: 1, x: 1, y: 1 }, { id: 3, x: 0, y: 0 }]
+  assert.deepEqual(await all(a.db), merged)
+  assert.deepEqual(await all(b.db), merged)
+  const { version } = await a.client.status()
+  status = await a.client.sync()
+  assert.equal(status.version, version, 'nothing changed, nothing is sent')
+  a.client.close()
+  b.client.close()
+})
+
+test('a restore gives yesterday back, here and elsewhere', async () => {
+  const options = { url: server.url, flow: 'back' }
+  const browser = new Browser()
+  const [a, b] = [await browser.tab(options), await new Browser().tab(options)]
+  await write(a.db, (data) => [1, 2, 3].forEach((id) => data.put({ id, at: 'first' })))
+  await a.client.sync()
+  await write(a.db, (data) => {
+    data.put({ id: 1, at: 'second' })
+    data.delete(2)
+    data.put({ id: 4 })
+  })
+  await a.client.sync()
+  await b.client.sync()
+  a.client.close()
+  const done = await restore({ database: 'shop', ...options, version: 1, env: browser.env() })
+  assert.deepEqual([done.version, done.records, done.changes], [1, 3, 3])
+  const again = await browser.tab(options)
+  const first = [1, 2, 3].map((id) => ({ id, at: 'first' }))
+  assert.deepEqual(await all(again.db), first)
+  assert.equal((await again.client.sync()).phase, 'idle')
+  assert.deepEqual(await all(again.db), first)
+  await b.client.sync()
+  assert.deepEqual(await all(b.db), first)
+  again.client.close()
+  b.client.close()
+})
+
+test('a flow like live-sync, that gives a status and a report and nothing else', async () => {
+  const asked = []
+  // What NiFi lets through of the sidecar's answer.
+  const flow = async (address, options) => {
+    const { pathname } = new URL(address)
+    asked.push(pathname)
+    const [, what, source] = pathname.split('/')
+    const path = what === 'sync' ? '/v1/flows/indexeddb/nifi/sync?pull=true' : `/v1/flows/indexeddb/nifi/sources/${source}`
+    const answer = await fetch(server.url + path, { ...options, signal: undefined })
+    return new Response(await answer.text(), { status: answer.status })
+  }
+  const browser = new Browser()
+  const options = { syncUrl: 'https://nifi.example/sync/{source}', sourcesUrl: 'https://nifi.example/sources/{source}', env: { fetch: flow } }
+  const { db, client } = await browser.tab(options)
+  await write(db, (data) => data.put({ id: 1 }))
+  const { source } = await client.sync()
+  assert.ok(asked.every((path) => path === `/sync/${source}`), asked.join())
+  // Numbers that the sidecar never saw: it wants everything.
+  client.state = await changeState(client.home, (state) => Object.assign(state, { offset: state.offset - 5 }))
+  await write(db, (data) => data.put({ id: 2 }))
+  const status = await client.sync()
+  assert.deepEqual([status.phase, status.pending], ['idle', 0], status.message)
+  assert.deepEqual((await stored(server.url, 'nifi')).map(({ key }) => key), [1, 2])
+  client.close()
+})
+
+test('another store is a question, and everything is sent to it', async () => {
+  const first = await serve()
+  const browser = new Browser()
+  const { db, client } = await browser.tab({ url: first.url, flow: 'gap' })
+  await write(db, (data) => data.put({ id: 1 }))
+  await client.sync()
+  await first.stop()
+  const second = await serve()
+  client.options.url = second.url
+  client.options.twoWay = false
+  await write(db, (data) => data.put({ id: 2 }))
+  const status = await client.sync()
+  // The new store has no version that this client has applied: a person says so.
+  assert.equal(status.phase, 'held', status.message)
+  assert.equal((await client.restart()).phase, 'idle')
+  assert.deepEqual((await stored(second.url, 'gap')).map(({ key }) => key), [1, 2])
+  client.close()
+  await second.stop()
+})
+
+test('a parked conflict is known on the page, and gone once a person decided it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nifi-idb-parked-'))
+  writeFileSync(join(folder, 'policy.toml'), 'version = 1\n[[defaults.rules]]\nname = "people"\ntypes = ["update-update"]\nthen = "park"\n')
+  const store = `git:${join(folder, 'snapshots.git')}`
+  const own = await serve(store, '--policy', join(folder, 'policy.toml'))
+  const options = { url: own.url, flow: 'parked' }
+  const [a, b] = [await new Browser().tab(options), await new Browser().tab(options)]
+  await write(a.db, (data) => data.put({ id: 1, n: 0 }))
+  for (const { client } of [a, b]) await client.sync()
+  await write(a.db, (data) => data.put({ id: 1, n: 'a' }))
+  await write(b.db, (data) => data.put({ id: 1, n: 'b' }))
+  await a.client.sync()
+  let status = await b.client.sync()
+  assert.deepEqual(status.conflicts.map(({ store, key, winner }) => [store, key, winner]), [['data', 1, 'none']])
+  assert.deepEqual(await all(b.db), [{ id: 1, n: 'a' }])
+  const conflicts = (...words) => execFileSync(program, ['conflicts', ...words, '--store', store, '--flow', 'parked'], { encoding: 'utf8' })
+  const { id } = JSON.parse(conflicts('list').split('\n')[0])
+  conflicts('resolve', JSON.stringify(id), '--use', 'incoming')
+  const decided = []
+  b.client.addEventListener('resolved', ({ detail }) => decided.push(detail.use))
+  status = await b.client.sync()
+  await b.client.sync()
+  assert.deepEqual([status.conflicts, decided], [[], ['incoming']])
+  await a.client.sync()
+  for (const { db, client } of [a, b]) {
+    assert.deepEqual(await all(db), [{ id: 1, n: 'b' }])
+    client.close()
+  }
+  await own.stop()
+  rmSync(folder, { recursive: true })
+})
+
+test('by itself: after a write, from another tab, and not more often than it should after failures', async () => {
+  let calls = 0
+  let down = false
+  const counted = (...request) => {
+    calls++
+    return down ? Promise.reject(new TypeError('down')) : fetch(...request)
+  }
+  const browser = new Browser()
+  const options = { url: server.url, flow: 'itself', delay: 5, minRetry: 60, maxRetry: 1000, env: { fetch: counted } }
+  const [sender, writer] = [await browser.tab(options), await browser.tab(options)]
+  sender.client.start()
+  const until = async (done) => {
+    for (let tries = 0; tries < 300 && !(await done()); tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+    assert.ok(await done())
+  }
+  await until(async () => (await sender.client.status()).version > 0)
+  // This tab has not begun to sync: it wakes the other.
+  await write(writer.db, (data) => data.put({ id: 1 }))
+  await until(async () => (await stored(server.url, 'itself')).length === 1)
+  down = true
+  calls = 0
+  for (let id = 2; id < 12; id++) {
+    await write(writer.db, (data) => data.put({ id }))
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  assert.ok(calls > 0 && calls < 5, `${calls} calls`)
+  down = false
+  await until(async () => (await stored(server.url, 'itself')).length === 11)
+  sender.client.close()
+  writer.client.close()
+})
