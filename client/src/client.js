@@ -99,8 +99,12 @@ export class NifiClient extends EventTarget {
     this.env.document?.removeEventListener('visibilitychange', this.onHidden)
     globalThis.removeEventListener?.('online', this.onOnline)
     this.channel?.close()
+    this.#shut()
+  }
+
+  #shut() {
     this.app?.close()
-    if (this.home !== this.app) this.home?.close()
+    this.home?.close()
     this.app = this.home = undefined
   }
 
@@ -148,7 +152,11 @@ export class NifiClient extends EventTarget {
         await this.env.lock(this.name, () => this.#round(how))
       } while (this.again && !this.stopped && this.phase === 'idle')
     }
-    this.running = run().catch((error) => this.#failed('error', error))
+    this.running = run().catch((error) => {
+      // Whatever it was, such as a connection that somebody closed: the next try begins anew.
+      this.#shut()
+      this.#failed('error', error)
+    })
     await this.running
     this.running = undefined
     if (this.phase === 'idle' && this.options.interval) this.#later(this.options.interval)
@@ -204,7 +212,7 @@ export class NifiClient extends EventTarget {
   async #open() {
     const { database, mode } = this.options
     const { indexedDB } = this.env
-    const closed = () => (this.app = this.home = undefined)
+    const closed = () => this.#shut()
     if (!this.app) this.app = await openExisting(indexedDB, database, closed)
     if (mode === 'scan') {
       // A page that writes down what it does needs none of it.
@@ -228,7 +236,7 @@ export class NifiClient extends EventTarget {
     if (!present(this.app, stores).length) return this.#stand('idle', 'there is none of the object stores')
     this.state = await readState(this.home, () => newLife(this.#life()))
     this.clock.see(this.state.clock)
-    if (this.app.version > this.state.databaseVersion && this.state.databaseVersion) {
+    if (mode !== 'scan' && this.app.version > this.state.databaseVersion && this.state.databaseVersion) {
       // What an upgrade wrote was not captured.
       await this.#change((state) => Object.assign(state, { full: true, databaseVersion: this.app.version }))
     }
