@@ -24,7 +24,7 @@ const DEFAULTS = {
 const MAX_CONFLICTS = 100
 
 function needsStores(db) {
-  if (!db.objectStoreNames.contains(OPS)) throw new Error('call nifiStores(db) in onupgradeneeded, in a new version of the database')
+  if (!db.objectStoreNames.contains(OPS)) throw new Error('call nifiStores(db) in onupgradeneeded, in a new version')
 }
 
 /** Backs up and keeps in step one database. Its events: `status`, `applied`, `conflict`, `rejected`, `skipped`, `resolved`. */
