@@ -7,7 +7,7 @@ import { Clock } from './clock.js'
 import { environment } from './env.js'
 import { changeState, greatestKey, newLife, readState, rebirth } from './home.js'
 import { META, OPS, openExisting, openOwn, result, transaction } from './idb.js'
-import { addresses, checkpoint, post } from './send.js'
+import { addresses, post } from './send.js'
 
 const DEFAULTS = {
   mode: 'oplog',
@@ -295,12 +295,9 @@ export class NifiClient extends EventTarget {
     const fresh = this.state.fresh && source !== undefined && batch.count > 0
     const answer = await post(this.env.fetch, sync, batch.text, { headers, pull: twoWay, confirm, fresh, keepalive, timeout })
     this.confirmed = undefined
-    if (answer.kind !== 'custody') return answer
-    // Whoever took it does not answer for the sidecar: ask how far it is.
-    const found = sources && batch.last && (await checkpoint(this.env.fetch, sources, headers))
-    if (found?.epoch !== batch.epoch || found.checkpoint < batch.last) return answer
-    const report = { changes: [], conflicts: [], rejected: [], resolved: [], ack: found, custody: true, summary: { version: null } }
-    return { kind: 'report', report }
+    if (answer.kind !== 'custody' || !sources || !batch.last) return answer
+    const report = await (await import('./custody.js')).askCheckpoint(this.env.fetch, sources, headers, batch)
+    return report ? { kind: 'report', report } : answer
   }
 
   /** Takes an answer in; false if it was for another life of this source. */
