@@ -37,22 +37,20 @@ export const isPending = async (ops, { store, key }) => (await result(ops.index(
 
 /**
  * Takes acknowledged operations away. What is made on top of one that goes names its value as its base, for the sidecar
- * may have merged it meanwhile.
+ * may have merged it meanwhile. Gives the records on which nothing waits any more.
  */
 export async function acknowledge(tx, state, batch, { ack, custody }) {
   const ops = tx.objectStore(OPS)
   state.generators = generated(batch.ops, state.generators)
+  const free = []
   if (batch.full) {
     await batch.acknowledge(ops, state, batch, ack)
-    return
+    return free
   }
   const upTo = Math.min(ack.checkpoint + state.offset, state.lastKey + batch.count)
-  if (upTo <= state.lastKey) return
+  if (upTo <= state.lastKey) return free
   ops.delete(IDBKeyRange.bound(state.lastKey, upTo, true))
-  const done = new Map()
-  batch.ops.slice(0, upTo - state.lastKey).forEach((op) => {
-    done.set(recordName(op.store, encodeKey(op.key)), op)
-  })
+  const done = new Map(batch.ops.slice(0, upTo - state.lastKey).map((op) => [recordName(op.store, encodeKey(op.key)), op]))
   Object.assign(state, { lastKey: upTo, fresh: false })
   await Promise.all(
     [...done].map(async ([name, op]) => {
@@ -62,9 +60,11 @@ export async function acknowledge(tx, state, batch, { ack, custody }) {
       const value = batch.values.get(name)
       // Nobody said what became of it.
       if (custody && value !== undefined) state.stale[name] = value
-      if (cursor && value !== undefined && cursor.value.base === undefined) cursor.update({ ...cursor.value, base: value })
+      if (!cursor) custody || free.push(name)
+      else if (value !== undefined && cursor.value.base === undefined) cursor.update({ ...cursor.value, base: value })
     }),
   )
+  return free
 }
 
 /** Deletes what the sidecar does not have any more, after a `reset`. */
@@ -104,13 +104,15 @@ export async function store(tx, { store, key, value, gone }) {
 }
 
 /** Sets the base: up to where everything was applied. What waits is asked for again. */
-export function advance(state, report, deferred, isPull, changes) {
+export function advance(state, report, deferred, isPull, changes, free = []) {
   const touched = new Set(changes.map(({ name }) => name))
   const { version } = report.summary
   state.version = version ?? state.version
   if (!isPull || version == null) return
   // Of what was only acknowledged until now, this report would have said if it did not stand.
   for (const name in state.stale) if (typeof state.stale[name] === 'string' && !touched.has(name)) delete state.stale[name]
+  // What was acknowledged and not spoken of is what stands.
+  for (const name of free) if (!touched.has(name)) state.ahead[name] = version
   const upTo = deferred === Infinity ? version : deferred - 1
   if (upTo > state.base) state.base = upTo
   for (const name in state.ahead) if (state.ahead[name] <= state.base) delete state.ahead[name]
@@ -138,7 +140,7 @@ export function settle(db, state, batch, report, { stores, twoWay }, { changes, 
     const now = await result(meta.get('state'))
     // Another life began meanwhile, or another tab was here: this answer is not for us.
     if (!now || now.epoch !== batch.epoch || now.offset !== state.offset || now.lastKey !== state.lastKey) return undefined
-    if (report.ack) await acknowledge(tx, now, batch, report)
+    const free = report.ack && (await acknowledge(tx, now, batch, report))
     const ops = tx.objectStore(OPS)
     let deferred = absent
     if (report.reset) await forget(tx, now, changes, applied)
@@ -157,7 +159,7 @@ export function settle(db, state, batch, report, { stores, twoWay }, { changes, 
         }
       }),
     )
-    advance(now, report, deferred, twoWay, changes)
+    advance(now, report, deferred, twoWay, changes, free)
     meta.put(now, 'state')
     return { state: now, applied, skipped }
   })

@@ -7,7 +7,7 @@ import { Clock } from './clock.js'
 import { environment } from './env.js'
 import { changeState, greatestKey, newLife, readState, rebirth } from './home.js'
 import { META, OPS, openExisting, openOwn, result, transaction } from './idb.js'
-import { addresses, checkpoint, post } from './send.js'
+import { addresses, post } from './send.js'
 
 const DEFAULTS = {
   mode: 'oplog',
@@ -24,7 +24,7 @@ const DEFAULTS = {
 const MAX_CONFLICTS = 100
 
 function needsStores(db) {
-  if (!db.objectStoreNames.contains(OPS)) throw new Error('call nifiStores(db) in onupgradeneeded, in a new version of the database')
+  if (!db.objectStoreNames.contains(OPS)) throw new Error('call nifiStores(db) in onupgradeneeded, in a new version')
 }
 
 /** Backs up and keeps in step one database. Its events: `status`, `applied`, `conflict`, `rejected`, `skipped`, `resolved`. */
@@ -99,8 +99,12 @@ export class NifiClient extends EventTarget {
     this.env.document?.removeEventListener('visibilitychange', this.onHidden)
     globalThis.removeEventListener?.('online', this.onOnline)
     this.channel?.close()
+    this.#shut()
+  }
+
+  #shut() {
     this.app?.close()
-    if (this.home !== this.app) this.home?.close()
+    this.home?.close()
     this.app = this.home = undefined
   }
 
@@ -148,7 +152,11 @@ export class NifiClient extends EventTarget {
         await this.env.lock(this.name, () => this.#round(how))
       } while (this.again && !this.stopped && this.phase === 'idle')
     }
-    this.running = run().catch((error) => this.#failed('error', error))
+    this.running = run().catch((error) => {
+      // Whatever it was, such as a connection that somebody closed: the next try begins anew.
+      this.#shut()
+      this.#failed('error', error)
+    })
     await this.running
     this.running = undefined
     if (this.phase === 'idle' && this.options.interval) this.#later(this.options.interval)
@@ -204,7 +212,7 @@ export class NifiClient extends EventTarget {
   async #open() {
     const { database, mode } = this.options
     const { indexedDB } = this.env
-    const closed = () => (this.app = this.home = undefined)
+    const closed = () => this.#shut()
     if (!this.app) this.app = await openExisting(indexedDB, database, closed)
     if (mode === 'scan') {
       // A page that writes down what it does needs none of it.
@@ -228,7 +236,7 @@ export class NifiClient extends EventTarget {
     if (!present(this.app, stores).length) return this.#stand('idle', 'there is none of the object stores')
     this.state = await readState(this.home, () => newLife(this.#life()))
     this.clock.see(this.state.clock)
-    if (this.app.version > this.state.databaseVersion && this.state.databaseVersion) {
+    if (mode !== 'scan' && this.app.version > this.state.databaseVersion && this.state.databaseVersion) {
       // What an upgrade wrote was not captured.
       await this.#change((state) => Object.assign(state, { full: true, databaseVersion: this.app.version }))
     }
@@ -287,12 +295,9 @@ export class NifiClient extends EventTarget {
     const fresh = this.state.fresh && source !== undefined && batch.count > 0
     const answer = await post(this.env.fetch, sync, batch.text, { headers, pull: twoWay, confirm, fresh, keepalive, timeout })
     this.confirmed = undefined
-    if (answer.kind !== 'custody') return answer
-    // Whoever took it does not answer for the sidecar: ask how far it is.
-    const found = sources && batch.last && (await checkpoint(this.env.fetch, sources, headers))
-    if (found?.epoch !== batch.epoch || found.checkpoint < batch.last) return answer
-    const report = { changes: [], conflicts: [], rejected: [], resolved: [], ack: found, custody: true, summary: { version: null } }
-    return { kind: 'report', report }
+    if (answer.kind !== 'custody' || !sources || !batch.last) return answer
+    const report = await (await import('./custody.js')).askCheckpoint(this.env.fetch, sources, headers, batch)
+    return report ? { kind: 'report', report } : answer
   }
 
   /** Takes an answer in; false if it was for another life of this source. */

@@ -101,7 +101,7 @@ export async function settleScan(app, home, state, batch, report, options, { cha
     const [meta, seen] = [tx.objectStore(META), tx.objectStore(SEEN)]
     const now = await result(meta.get('state'))
     if (!now || now.epoch !== batch.epoch || now.offset !== state.offset || now.lastKey !== state.lastKey) return undefined
-    if (report.ack) await acknowledge(tx, now, batch, report)
+    const free = report.ack && (await acknowledge(tx, now, batch, report))
     if (report.ack && batch.full) {
       seen.clear()
       for (const { store, key, hash } of batch.records) if (hash) seen.put({ hash }, [store, key])
@@ -118,7 +118,7 @@ export async function settleScan(app, home, state, batch, report, options, { cha
       if (next === null) seen.delete([store, key])
       else seen.put({ hash: next }, [store, key])
     }
-    advance(now, report, deferred, twoWay, changes)
+    advance(now, report, deferred, twoWay, changes, free)
     meta.put(now, 'state')
     return { state: now, applied, skipped }
   })

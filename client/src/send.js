@@ -90,13 +90,3 @@ export async function post(fetch, address, text, { headers, pull, confirm, fresh
   if (status === 422 || status >= 502 || status === 429) return { kind: 'retry', message }
   return { kind: 'failed', message }
 }
-
-/** Asks how far a source is acknowledged; `undefined` if that cannot be told now. */
-export async function checkpoint(fetch, address, headers) {
-  try {
-    const response = await fetch(address, { headers, signal: AbortSignal.timeout(30000) })
-    return response.ok ? JSON.parse(await response.text()) : undefined
-  } catch {
-    return undefined
-  }
-}
