@@ -87,6 +87,13 @@ pub fn detect(
     if let Some(head) = head.filter(|head| head.state.same(&incoming.state)) {
         // Where clocks alone decide, the later one has to be known to what comes after.
         let later = (incoming.clock, &incoming.by) > (Some(head.meta.at), &head.meta.by);
+        // Two that sell one each have sold two, though they say the same.
+        let sums = policy.fields.iter().any(|rule| rule.resolver == Resolver::Delta)
+            || policy.resolver(ConflictType::UpdateUpdate) == Some(&Resolver::Delta);
+        let another = head.meta.by != incoming.by && *claim != Claim::None && !follows_base(head, claim);
+        if sums && another && incoming.state != LineState::Delete && standing.schema.is_none() {
+            return Detection::Suspect { follows: false };
+        }
         return if policy.commutative && later { Detection::FastForward } else { Detection::Equal };
     }
     if standing.schema.is_some() {
@@ -188,6 +195,7 @@ pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &
             let asked = Asked { policy: &bare, sides, head_value };
             if let Ok(merged) = merge(&asked, base, Rest::ThreeWay(&plain))
                 && merged.contested == 0
+                && !both_changed(policy, base, head, incoming)
                 && !immutable_differs(policy, head, incoming)
             {
                 return Judgement::Merged(merged.value);
@@ -210,6 +218,16 @@ pub fn conflict_type(head: &LineState, incoming: &Incoming, claim: &Claim, base:
         _ if base == Base::Absent => ConflictType::InsertInsert,
         _ => ConflictType::UpdateUpdate,
     }
+}
+
+/// Whether both sides changed one field, or one group of fields, that has a rule of its own.
+fn both_changed(policy: &StorePolicy, base: Base<'_>, head: &[u8], incoming: &[u8]) -> bool {
+    let before = if let Base::Value(base) = base { Some(base) } else { None };
+    policy.fields.iter().any(|rule| {
+        let differs =
+            |side: &[u8]| rule.paths.iter().any(|path| at(side, path) != before.and_then(|before| at(before, path)));
+        differs(head) && differs(incoming)
+    })
 }
 
 fn immutable_differs(policy: &StorePolicy, head: &[u8], incoming: &[u8]) -> bool {

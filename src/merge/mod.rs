@@ -18,4 +18,5 @@ pub use cases::{Mismatch, Ran, Unreached, run_case, shown, unreached};
 pub use conflict::{Conflict, FieldDecision, Side, Winner};
 pub use detect::{Base, Detection, Incoming, Judgement, Standing, conflict_type, detect, judge};
 pub use resolve::{Resolution, Sides, Tried, resolve};
+pub use three_way::{MAX_DECISIONS, MAX_PATH_BYTES};
 pub use trace::{Found, Outcome, Question, Trace, clock_of, trace};

@@ -160,7 +160,8 @@ impl<'a> Asked<'a> {
             LineState::Spilled(_) => self.head_value?,
         };
         let mut rest = value.to_vec();
-        for path in self.policy.fields.iter().flat_map(|rule| &rule.paths) {
+        let by_clock = |rule: &&crate::policy::FieldRule| rule.resolver != Resolver::LastWriteWins;
+        for path in self.policy.fields.iter().filter(by_clock).flat_map(|rule| &rule.paths) {
             rest = super::three_way::without(&rest, path.steps()).unwrap_or(rest);
         }
         Some(Digest::of(&rest))

@@ -8,6 +8,12 @@ use super::resolve::Asked;
 use crate::indexeddb::value::{self, NameValue};
 use crate::policy::{Arrays, FieldPath, FieldRule, Resolver, Step, ThreeWay, Unresolved};
 
+/// The log names at most this many fields of a conflict; what becomes of the others is in the sides.
+pub const MAX_DECISIONS: usize = 100;
+
+/// The log shows at most this many bytes of a field's path.
+pub const MAX_PATH_BYTES: usize = 256;
+
 /// Where members come from that no rule of their own decides.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rest<'a> {
@@ -160,6 +166,11 @@ impl<'m> Merger<'m, '_> {
             };
             return self.objects(was.as_ref(), &head, &incoming, rules).map(Some);
         }
+        self.collections(base, head, incoming)
+    }
+
+    /// Maps, Sets and arrays. Apart from objects, so that values nested as deep as they may need little stack.
+    fn collections(&mut self, base: Base<'_>, head: &[u8], incoming: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
         let (Rest::ThreeWay(how), Base::Value(base)) = (self.rest, base) else { return Ok(None) };
         let (Some((shape, base)), Some((a, head)), Some((b, incoming))) =
             (elements(base), elements(head), elements(incoming))
@@ -230,7 +241,10 @@ impl<'m> Merger<'m, '_> {
     /// One member; `None`: it is gone.
     fn value(&mut self, values: Values<'_>, rules: &[Ruled<'m>]) -> Result<Option<Vec<u8>>, Stop> {
         let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
-        if values.head == values.incoming {
+        // The same change on both sides is two changes to a sum, and one to everything else.
+        let twice = matches!(values.base, Base::Value(base) if values.head != Some(base))
+            && rules.iter().any(|rule| rule.rule.resolver == Resolver::Delta);
+        if values.head == values.incoming && !twice {
             return Ok(owned(values.head));
         }
         if let Some(rule) = rules.iter().find(|rule| rule.steps.is_empty()) {
@@ -241,27 +255,36 @@ impl<'m> Merger<'m, '_> {
             Rest::ThreeWay(_) => values.only_changed(),
         };
         let contested = alone.is_none();
+        // Fields inside that have rules of their own keep to them also where the object itself is new, or on one side only.
+        let absent = if rules.is_empty() { None } else { Some(&b"{}"[..]) };
         if (contested || !rules.is_empty())
-            && let (Some(head), Some(incoming)) = (values.head, values.incoming)
-            && (!contested || values.base != Base::Absent)
+            && let (Some(head), Some(incoming)) = (values.head.or(absent), values.incoming.or(absent))
+            && (!contested || values.base != Base::Absent || !rules.is_empty())
             && let Some(merged) = self.containers(values.base, head, incoming, rules)?
         {
-            return Ok(Some(merged));
+            let gone = merged == b"{}" && (values.head.is_none() || values.incoming.is_none());
+            return Ok((!gone).then_some(merged));
+        }
+        if values.head == values.incoming {
+            return Ok(owned(values.head));
         }
         match (alone, self.rest) {
             (Some(Winner::Incoming), _) => Ok(owned(values.incoming)),
             (Some(_), _) | (None, Rest::Side(_)) => Ok(owned(values.head)),
-            (None, Rest::ThreeWay(how)) => {
-                self.found.contested += 1;
-                let field = self.field();
-                let outcome = self.asked.decide(&how.contested, values, &field);
-                let outcome = self.settled(outcome)?;
-                if !self.asked.policy.builtin {
-                    self.decided(field.into(), how.contested.kind().name(), &outcome, values);
-                }
-                Ok(self.take(outcome, values))
-            }
+            (None, Rest::ThreeWay(how)) => self.contested(how, values),
         }
+    }
+
+    /// A member that both sides changed differently.
+    fn contested(&mut self, how: &ThreeWay, values: Values<'_>) -> Result<Option<Vec<u8>>, Stop> {
+        self.found.contested += 1;
+        let field = self.field();
+        let outcome = self.asked.decide(&how.contested, values, &field);
+        let outcome = self.settled(outcome)?;
+        if !self.asked.policy.builtin {
+            self.decided(field.into(), how.contested.kind().name(), &outcome, values);
+        }
+        Ok(self.take(outcome, values))
     }
 
     fn ruled(&mut self, rule: &Ruled<'m>, values: Values<'_>) -> Result<Option<Vec<u8>>, Stop> {
@@ -388,14 +411,19 @@ impl<'m> Merger<'m, '_> {
             _ => Winner::Head,
         };
         let decision = FieldDecision { field, resolver, winner };
-        if !self.found.fields.contains(&decision) {
+        if self.found.fields.len() < MAX_DECISIONS && !self.found.fields.contains(&decision) {
             self.found.fields.push(decision);
         }
     }
 
     /// The path of the member that is open, for people.
     fn field(&self) -> String {
-        String::from_utf8_lossy(&self.path.join(&b"."[..])).into_owned()
+        let mut path = Vec::new();
+        for name in &self.path {
+            path.extend_from_slice(if path.is_empty() { b"" } else { b"." });
+            path.extend_from_slice(&name[..name.len().min(MAX_PATH_BYTES - path.len().min(MAX_PATH_BYTES))]);
+        }
+        String::from_utf8_lossy(&path).into_owned()
     }
 }
 
@@ -407,7 +435,8 @@ fn map_key(pair: &[u8]) -> Option<&[u8]> {
     primitive.then_some(key)
 }
 
-/// A canonical value without what is at a path of plain objects; `None` if it is not there.
+/// A canonical value without what is at a path of plain objects, and without objects on the way that hold nothing else: those
+/// come and go with it. `None` if it is not there.
 pub(super) fn without(canonical: &[u8], steps: &[Step]) -> Option<Vec<u8>> {
     let (Step::Member(wanted), inner) = steps.split_first()? else { return None };
     let members = value::members(canonical)?;
@@ -419,7 +448,11 @@ pub(super) fn without(canonical: &[u8], steps: &[Step]) -> Option<Vec<u8>> {
             if inner.is_empty() {
                 continue;
             }
-            kept = without(value, inner)?.into();
+            let rest = if value == b"{}" { value.to_vec() } else { without(value, inner)? };
+            if rest == b"{}" {
+                continue;
+            }
+            kept = rest.into();
         }
         out.extend_from_slice(if out.len() > 1 { b",\"" } else { b"\"" });
         out.extend_from_slice(name);

@@ -48,6 +48,11 @@ impl<'a> Merging<'a> {
         Ok(merging)
     }
 
+    /// How many records of head give way to others with their key in a unique index.
+    pub(super) fn displaced(&self) -> u64 {
+        self.collisions.values().map(|found| found.displaced.len() as u64).sum()
+    }
+
     /// Merges; gives counts and the object stores that differ. `manifest` gets the new lists.
     pub(super) fn run(
         &self,

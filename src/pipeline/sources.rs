@@ -185,6 +185,11 @@ impl Sources {
         self.lines.get(&source_key(id)).map(|line| line.meta.rev)
     }
 
+    /// When a source's last batch that made a version was received, as far as that is kept.
+    pub fn seen_at(&self, id: &SourceId) -> Option<i64> {
+        self.lines.get(&source_key(id)).map(|line| line.meta.at)
+    }
+
     /// Keeps that a source was there, where nothing else of it is kept.
     pub fn set_seen(&mut self, id: &SourceId, meta: &Meta) {
         let key = source_key(id);

@@ -119,7 +119,8 @@ impl Attempt<'_> {
         let rules = Rules::new(policy, before, header, &retention, seen, forget);
         let vanishing = if rules.accepts_schema() { self.vanishing(before) } else { Vec::new() };
         let merging = Merging::new(&started, changes, &names, skip, &facts, &rules, &base)?;
-        if changes.deletes > MAX_DELETES || !changes.ranges.is_empty() || !vanishing.is_empty() {
+        let many = changes.deletes + merging.displaced() > MAX_DELETES;
+        if many || !changes.ranges.is_empty() || !vanishing.is_empty() {
             let mut deletes = Deletes::default();
             merging.run(&mut started.clone(), &mut deletes)?;
             let source = header.source.as_ref().map_or("", SourceId::as_str);
@@ -143,8 +144,14 @@ impl Attempt<'_> {
         rules.keep_schema(before, &mut manifest);
         let meta = Meta { at: self.batch.received_at, by: header.source.clone(), rev: facts.version };
         let recorded = self.record_source(sources, standing, compared.as_ref(), &mut manifest, &meta, &mut output)?;
-        let differs =
-            counts.changes_something() || recorded || before.is_none_or(|head| schema_differs(head, &manifest));
+        // A source that only says what is known is there all the same, and must not be taken for one that was away.
+        let unheard = policy.tombstones.zip(header.source.as_ref()).is_some_and(|(policy, id)| {
+            sources.seen_at(id).is_none_or(|at| self.batch.received_at.saturating_sub(at) > policy.keep_ms / 4)
+        });
+        let differs = unheard
+            || counts.changes_something()
+            || recorded
+            || before.is_none_or(|head| schema_differs(head, &manifest));
         if !differs {
             return Ok(Planned::unchanged(counts, self.ack()));
         }

@@ -1,13 +1,14 @@
 //! Unique indexes: IndexedDB refuses a second record with the same index key; two sources that do not see each other make
 //! one each. Looked for only where the policy says what is to happen, for it reads every record of the object store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use super::base::BaseReader;
 use super::walk::{MergeSink, Refusal};
 use crate::chunk::{ChunkSink, ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
-use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::key::{SortableKey, sortable_string};
 use crate::indexeddb::schema::{Index, KeyPath};
 use crate::indexeddb::value::{at_path, items, sortable_key_of};
 use crate::merge::{Base, Conflict, Incoming, Resolution, Sides, Winner, resolve};
@@ -27,7 +28,8 @@ pub(super) struct Collisions {
     pub(super) displaced: BTreeMap<SortableKey, Resolution>,
 }
 
-/// Hears what a merge would leave of object stores with unique indexes. Takes some 100 bytes for each change.
+/// Hears what a merge would leave of object stores with unique indexes. Takes some 100 bytes for each change, as much for each record that
+/// changes or has an index key that a change takes.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
     indexes: BTreeMap<DomString, Vec<Index>>,
@@ -84,58 +86,93 @@ struct Search<'a> {
     received_at: i64,
 }
 
+/// Who has an index key, beside the changes that take one.
+struct Holders {
+    /// Records of head that no change touches: those whose key some change takes.
+    untouched: HashMap<Entry, Line>,
+    /// What changes leave behind, as head has it: it holds again if the change is refused.
+    old: HashMap<SortableKey, (Vec<Entry>, Line)>,
+    /// Old lines of refused changes, by their keys.
+    again: HashMap<Entry, SortableKey>,
+}
+
 impl Search<'_> {
-    /// A change that is refused leaves its record as it was, which may collide with what took its place: so again.
+    /// Decides each change against all who have one of its keys. It takes a key from another record only if it gets all of them. A
+    /// change that is refused leaves its record as it was: who took what that has is decided again.
     fn run(&self) -> Result<Result<Collisions, Refusal>, StoreError> {
+        let mut holders = self.holders()?;
         let mut found = Collisions::default();
-        loop {
-            let before = found.refused.len() + found.displaced.len();
-            let mut taken: HashMap<Entry, &SortableKey> = HashMap::new();
-            for (key, outcome) in self.outcomes {
-                if found.refused.contains_key(key) {
-                    continue;
-                }
-                match outcome.entries.iter().find_map(|entry| taken.get(entry)).copied() {
+        let mut taken: HashMap<Entry, &SortableKey> = HashMap::new();
+        let mut takers: HashMap<SortableKey, Vec<SortableKey>> = HashMap::new();
+        let mut waiting: BTreeMap<&SortableKey, ()> = self.outcomes.keys().map(|key| (key, ())).collect();
+        while let Some((key, ())) = waiting.pop_first() {
+            let Some(outcome) = self.outcomes.get(key).filter(|_| !found.refused.contains_key(key)) else { continue };
+            let mut displaces = Vec::new();
+            let mut refused = None;
+            for entry in &outcome.entries {
+                if let Some(other) = taken.get(entry).filter(|other| **other != key) {
                     // Both came with this batch: the first one stays.
-                    Some(other) => {
-                        let resolution =
-                            self.ask(key, outcome, self.outcomes.get(other).map(|other| &other.line), None);
-                        if resolution.refused {
-                            return Ok(Err(self.refusal(&resolution)));
-                        }
-                        found.refused.insert(key.clone(), given_way(resolution));
+                    let other = self.outcomes.get(*other).map(|other| &other.line);
+                    refused = Some(given_way(self.ask(key, outcome, other)));
+                    break;
+                }
+                let again = holders.again.get(entry).and_then(|old| holders.old.get(old)).map(|(_, line)| line);
+                let holder = holders.untouched.get(entry).or(again).filter(|line| line.key != *key);
+                let Some(holder) = holder.filter(|line| !found.displaced.contains_key(&line.key)) else { continue };
+                let resolution = self.ask(key, outcome, Some(holder));
+                match resolution.winner {
+                    Winner::Incoming if !resolution.refused => displaces.push((holder.key.clone(), resolution)),
+                    _ => {
+                        refused = Some(resolution);
+                        break;
                     }
-                    None => taken.extend(outcome.entries.iter().map(|entry| (*entry, key))),
                 }
             }
-            for chunk in &self.store.records {
-                for line in self.lines(chunk)? {
-                    let replaced = self.outcomes.contains_key(&line.key) && !found.refused.contains_key(&line.key);
-                    if replaced || found.displaced.contains_key(&line.key) {
-                        continue;
-                    }
-                    let Some(value) = self.base.whole_value(&line.state)? else { continue };
-                    let Some(key) = entries(self.indexes, &value).iter().find_map(|entry| taken.get(entry)).copied()
-                    else {
-                        continue;
-                    };
-                    let (Some(outcome), false) = (self.outcomes.get(key), found.refused.contains_key(key)) else {
-                        continue;
-                    };
-                    let resolution = self.ask(key, outcome, Some(&line), Some(&value));
-                    if resolution.refused {
-                        return Ok(Err(self.refusal(&resolution)));
-                    }
-                    match resolution.winner {
-                        Winner::Incoming => found.displaced.insert(line.key.clone(), resolution),
-                        _ => found.refused.insert(key.clone(), resolution),
-                    };
-                }
+            let Some(resolution) = refused else {
+                taken.extend(outcome.entries.iter().map(|entry| (*entry, key)));
+                takers.entry(key.clone()).or_default().extend(displaces.iter().map(|(key, _)| key.clone()));
+                found.displaced.extend(displaces);
+                continue;
+            };
+            if resolution.refused {
+                return Ok(Err(self.refusal(&resolution)));
             }
-            if found.refused.len() + found.displaced.len() == before {
-                return Ok(Ok(found));
+            found.refused.insert(key.clone(), resolution);
+            give_up(&mut taken, key, outcome);
+            takers.remove(key).into_iter().flatten().for_each(|other| drop(found.displaced.remove(&other)));
+            // Its record stays as it was.
+            for entry in holders.old.get(key).map(|(entries, _)| entries.clone()).unwrap_or_default() {
+                holders.again.insert(entry, key.clone());
+                if let Some(taker) = taken.get(&entry).copied() {
+                    self.outcomes.get(taker).into_iter().for_each(|outcome| give_up(&mut taken, taker, outcome));
+                    takers.remove(taker).into_iter().flatten().for_each(|other| drop(found.displaced.remove(&other)));
+                    waiting.insert(taker, ());
+                }
             }
         }
+        Ok(Ok(found))
+    }
+
+    /// Reads head once.
+    fn holders(&self) -> Result<Holders, StoreError> {
+        let wanted: HashSet<&Entry> = self.outcomes.values().flat_map(|outcome| &outcome.entries).collect();
+        let mut holders = Holders { untouched: HashMap::new(), old: HashMap::new(), again: HashMap::new() };
+        for chunk in &self.store.records {
+            for line in self.lines(chunk)? {
+                let touched = self.outcomes.contains_key(&line.key);
+                let Some(value) = self.base.whole_value(&line.state)? else { continue };
+                let found = entries(self.indexes, &value);
+                // Values are large, and clock and source decide.
+                let line = Line { state: LineState::Put(Box::default()), ..line };
+                if touched {
+                    holders.old.insert(line.key.clone(), (found, line));
+                } else {
+                    let held: Vec<Entry> = found.into_iter().filter(|entry| wanted.contains(entry)).collect();
+                    holders.untouched.extend(held.into_iter().map(|entry| (entry, line.clone())));
+                }
+            }
+        }
+        Ok(holders)
     }
 
     fn lines(&self, chunk: &ChunkRef) -> Result<Vec<Line>, StoreError> {
@@ -144,7 +181,7 @@ impl Search<'_> {
     }
 
     /// Asks the policy which of two records is to have the index key.
-    fn ask(&self, key: &SortableKey, outcome: &Outcome, holder: Option<&Line>, value: Option<&[u8]>) -> Resolution {
+    fn ask(&self, key: &SortableKey, outcome: &Outcome, holder: Option<&Line>) -> Resolution {
         let meta = &outcome.line.meta;
         let incoming = Incoming { state: outcome.line.state.clone(), clock: Some(meta.at), by: meta.by.clone() };
         let sides = Sides {
@@ -152,7 +189,7 @@ impl Search<'_> {
             store: self.name,
             key,
             head: holder,
-            head_value: value,
+            head_value: None,
             incoming: &incoming,
             base: Base::Unknown,
             received_at: self.received_at,
@@ -165,17 +202,33 @@ impl Search<'_> {
     }
 }
 
+/// Takes its index keys from a change that is refused, or decided again.
+fn give_up(taken: &mut HashMap<Entry, &SortableKey>, key: &SortableKey, outcome: &Outcome) {
+    for entry in &outcome.entries {
+        if taken.get(entry).is_some_and(|taker| *taker == key) {
+            taken.remove(entry);
+        }
+    }
+}
+
 /// Of two changes of one batch only the second can give way.
 fn given_way(resolution: Resolution) -> Resolution {
     let winner = if resolution.winner == Winner::Nobody { Winner::Nobody } else { Winner::Head };
     Resolution { winner, head_lost: false, incoming_lost: true, ..resolution }
 }
 
+/// The sortable key of what stands in the place of a redacted value.
+static REDACTED: LazyLock<Vec<u8>> = LazyLock::new(|| sortable_string("[redacted]").as_bytes().to_vec());
+
 /// The keys that a record has in unique indexes. As IndexedDB does: what is no key is in no index.
 fn entries(indexes: &[Index], value: &[u8]) -> Vec<Entry> {
     let mut found = Vec::new();
     for (place, index) in (0_u64..).zip(indexes) {
         let mut add = |sortable: &[u8]| {
+            // What is hidden is the same text in every record, and the key of none.
+            if *sortable == *REDACTED {
+                return;
+            }
             let digest = blake3::Hasher::new().update(&place.to_le_bytes()).update(sortable).finalize();
             found.extend(digest.as_bytes().first_chunk::<16>().copied());
         };

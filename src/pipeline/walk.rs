@@ -488,7 +488,7 @@ impl<'a> Walk<'a> {
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
         let incoming = Incoming { state: LineState::Delete, clock: range.clock, by: self.facts.by.clone() };
-        if self.standing.schema.is_some() {
+        if self.standing.schema.is_some() || (self.policy.commutative && self.facts.base.is_none()) {
             return self.merge(key, incoming, &self.facts.base.map_or(Claim::None, Claim::Version), sink);
         }
         let Some(version) = self.facts.base else {

@@ -1,12 +1,12 @@
 // Two browsers with two tabs each: edits offline, tabs that die in the middle of a send, reloads, lost answers.
-// DOZENS says how many histories (12).
+// HISTORIES says how many histories (24).
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
 import { files, launch, open, sidecar, stored } from './harness.mjs'
 
-const COUNT = Number(process.env.DOZENS ?? 12)
+const COUNT = Number(process.env.HISTORIES ?? 24)
 
 let site, server
 const browsers = []

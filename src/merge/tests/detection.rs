@@ -158,6 +158,23 @@ fn changed_fields_conflict_only_where_both_changed_one() {
 }
 
 #[test]
+fn changed_fields_keep_groups_and_sums_together() {
+    let group = FieldRule { name: "address".into(), paths: vec![path("x"), path("y")], resolver: Resolver::HeadWins };
+    let judge = |rule: FieldRule, head: &str, change: &str| {
+        let policy = StorePolicy { detect: Detect::ChangedFields, fields: vec![rule], ..StorePolicy::unsaid() };
+        let base = Base::Value(br#"{"x":1,"y":1,"z":1}"#);
+        let claim = Claim::Version(version(4));
+        judged(&policy, head, &incoming(change, None), &claim, base, &Standing::default())
+    };
+    let (head, change) = (r#"{"x":2,"y":1,"z":1}"#, r#"{"x":1,"y":2,"z":1}"#);
+    assert_eq!(judge(group, head, change), "update-update", "one changed x, one y, of one group");
+    let stock = || field("x", Resolver::Delta);
+    assert_eq!(judge(stock(), r#"{"x":2,"y":1,"z":1}"#, r#"{"x":2,"y":1,"z":2}"#), "update-update");
+    assert_eq!(judge(stock(), r#"{"x":2,"y":1,"z":1}"#, r#"{"x":2,"y":1,"z":1}"#), "update-update");
+    assert_eq!(judge(stock(), r#"{"x":2,"y":1,"z":1}"#, r#"{"x":1,"y":1,"z":2}"#), r#"{"x":2,"y":1,"z":2}"#);
+}
+
+#[test]
 fn clocks_and_fields_that_say_what_follows() {
     let none = Standing::default();
     let v = Claim::Version(version(5));

@@ -111,3 +111,37 @@ fn a_field_that_cannot_be_decided_parks_the_record_or_goes_by_the_unresolved_act
     let policy = StorePolicy { unresolved: crate::policy::Unresolved::HeadWins, ..policy };
     assert_eq!(case.stands(&policy), r#"{"n":"a","x":2}"#);
 }
+
+#[test]
+fn the_same_change_twice_is_two_changes_to_a_sum() {
+    let policy = with(three_way(), vec![field("stock", Resolver::Delta), field("a.n", Resolver::Delta)]);
+    let case = update(
+        r#"{"a":{"n":5},"stock":10,"x":1}"#,
+        r#"{"a":{"n":4},"stock":8,"x":1}"#,
+        r#"{"a":{"n":4},"stock":8,"x":1}"#,
+    );
+    assert_eq!(case.stands(&policy), r#"{"a":{"n":3},"stock":6,"x":1}"#);
+    let none = update(r#"{"stock":8}"#, r#"{"stock":8}"#, r#"{"stock":8}"#);
+    assert_eq!(none.stands(&policy), r#"{"stock":8}"#);
+}
+
+#[test]
+fn fields_inside_keep_to_their_rules_where_the_object_is_new_or_on_one_side_only() {
+    let policy = with(three_way(), vec![field("a.n", Resolver::Max { by: None })]);
+    let inserted = Case { kind: ConflictType::InsertInsert, ..update("!", r#"{"a":{"n":9}}"#, r#"{"a":{"n":3}}"#) };
+    assert_eq!(inserted.stands(&policy), r#"{"a":{"n":9}}"#);
+    assert_eq!(update("{}", r#"{"a":{"n":9}}"#, r#"{"a":{"n":3}}"#).stands(&policy), r#"{"a":{"n":9}}"#);
+    let whole = with(Resolver::IncomingWins, vec![field("a.n", Resolver::Max { by: None })]);
+    assert_eq!(update("", r#"{"a":{"m":1,"n":9}}"#, r#"{"b":1}"#).stands(&whole), r#"{"a":{"n":9},"b":1}"#);
+}
+
+#[test]
+fn an_object_of_many_contested_members_is_no_trap() {
+    let many = |value: u8| {
+        let members: Vec<_> = (0..20_000).map(|n| format!(r#""m{n:05}":{value}"#)).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let (base, head, incoming) = (many(0), many(1), many(2));
+    let found = update(&base, &head, &incoming).resolved(&with(three_way(), Vec::new()));
+    assert_eq!(found.fields.len(), crate::merge::MAX_DECISIONS);
+}

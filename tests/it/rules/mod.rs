@@ -29,7 +29,7 @@ struct From<'a> {
     /// Members of the header, each with its comma in front.
     more: &'a str,
     received_at: i64,
-    /// The database's version; from 2 on object store `data` has an index.
+    /// The database's version; in 2 object store `data` has a unique index, in 3 two.
     schema: u64,
 }
 
@@ -79,7 +79,10 @@ impl Lab {
     fn sent(&self, from: &From<'_>, lines: &[String], options: SyncOptions) -> Result<(Summary, Vec<u8>), SyncError> {
         let indexes = match from.schema {
             1 => "",
-            _ => r#","indexes":[{"name":"mail","keyPath":"mail","unique":true,"multiEntry":false}]"#,
+            2 => r#","indexes":[{"name":"mail","keyPath":"mail","unique":true,"multiEntry":false}]"#,
+            _ => {
+                r#","indexes":[{"name":"mail","keyPath":"mail","unique":true,"multiEntry":false},{"name":"tel","keyPath":"tel","unique":true,"multiEntry":false}]"#
+            }
         };
         let From { source, more, schema, .. } = from;
         let mut text = format!(

@@ -252,3 +252,47 @@ fn without_a_word_in_the_policy_indexes_are_not_looked_at() {
     lab.ok(&From { schema: 2, ..from("a") }, &[put(1, &mail("x"))]);
     assert_eq!(lab.ok(&From { schema: 2, ..from("b") }, &[put(2, &mail("x"))]).conflicts, 0);
 }
+
+#[test]
+fn a_change_takes_all_index_keys_that_it_wants_or_none() {
+    let lab = Lab::deciding(ConflictType::UniqueIndex, Resolver::LastWriteWins);
+    let value = |mail: &str, tel: &str| format!(r#"{{"mail":"{mail}","tel":"{tel}"}}"#);
+    let two = |source, received_at| From { schema: 3, received_at, ..from(source) };
+    lab.ok(
+        &two("a", 2_000),
+        &[put_with(1, &value("e1", "p1"), r#""at":1"#), put_with(2, &value("e2", "p2"), r#""at":100"#)],
+    );
+    // It is later than 1, and earlier than 2.
+    let summary = lab.ok(&two("b", 2_000), &[put_with(9, &value("e1", "p2"), r#""at":50"#)]);
+    assert_eq!((summary.conflicts, summary.deleted, summary.put), (1, 0, 0));
+    assert_eq!(lab.data().len(), 2, "1 did not give way to what was refused");
+}
+
+#[test]
+fn a_chain_of_index_keys_is_followed_to_its_end() {
+    let lab = Lab::deciding(ConflictType::UniqueIndex, Resolver::HeadWins);
+    let a = From { schema: 2, more: r#","base":1"#, ..from("a") };
+    let count = 5_000;
+    let all: Vec<_> = (0..count).map(|key| put(key, &mail(&key.to_string()))).collect();
+    lab.ok(&From { schema: 2, ..from("a") }, &all);
+    // Each wants the key of the next one, and the last one stays: so nobody can move.
+    let moved: Vec<_> = (0..count - 1).map(|key| put(key, &mail(&(key + 1).to_string()))).collect();
+    let summary = lab.ok(&a, &moved);
+    assert_eq!((summary.conflicts, summary.put), (u64::from(count) - 1, 0));
+}
+
+#[test]
+fn what_gives_way_in_an_index_is_counted_by_the_guard() {
+    let lab = Lab::deciding(ConflictType::UniqueIndex, Resolver::IncomingWins);
+    let of = |from: u32| (from..from + 50).map(|key| put(key, &mail(&(key % 50).to_string()))).collect::<Vec<_>>();
+    lab.ok(&From { schema: 2, ..from("a") }, &of(0));
+    let refused = lab.send(&From { schema: 2, ..from("b") }, &of(50)).map(|_| ());
+    assert!(matches!(refused, Err(SyncError::Guard { .. })), "{refused:?}");
+}
+
+#[test]
+fn what_is_redacted_is_no_key_of_an_index() {
+    let lab = Lab::deciding(ConflictType::UniqueIndex, Resolver::LastWriteWins);
+    lab.ok(&From { schema: 2, ..from("a") }, &[put(1, &mail("[redacted]"))]);
+    assert_eq!(lab.ok(&From { schema: 2, ..from("b") }, &[put(2, &mail("[redacted]"))]).conflicts, 0);
+}
