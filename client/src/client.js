@@ -45,7 +45,7 @@ export class NifiClient extends EventTarget {
     this.held = undefined
     this.confirmed = undefined
     this.retries = 0
-    this.running = undefined
+    this.running = this.next = undefined
     this.started = this.stopped = false
     this.notBefore = 0
     this.captured = new WeakSet()
@@ -139,25 +139,27 @@ export class NifiClient extends EventTarget {
     this.dispatchEvent(Object.assign(new Event(type), { detail }))
   }
 
-  /** Syncs now; one call at a time, in all tabs. Never throws: `status` says how it went. */
+  /**
+   * Syncs what there is now; one call at a time, in all tabs. Never throws: `status` says how it went. A call while another one is
+   * under way gets the one after it.
+   */
   async sync(how = {}) {
     if (this.stopped) return this.status()
-    if (this.running) {
-      this.again = true
-      return this.running
-    }
-    const run = async () => {
-      do {
-        this.again = false
-        await this.env.lock(this.name, () => this.#round(how))
-      } while (this.again && !this.stopped && this.phase === 'idle')
-    }
-    this.running = run().catch((error) => {
+    if (!this.running) return (this.running = this.#turn(how))
+    return (this.next ??= this.running.then((status) => {
+      this.next = undefined
+      return this.phase === 'idle' ? this.sync(how) : status
+    }))
+  }
+
+  async #turn(how) {
+    try {
+      await this.env.lock(this.name, () => this.#round(how))
+    } catch (error) {
       // Whatever it was, such as a connection that somebody closed: the next try begins anew.
       this.#shut()
       this.#failed('error', error)
-    })
-    await this.running
+    }
     this.running = undefined
     if (this.phase === 'idle' && this.options.interval) this.#later(this.options.interval)
     const status = await this.status()
@@ -249,13 +251,15 @@ export class NifiClient extends EventTarget {
     }
     this.#stand('sending')
     let { maxBatchOps } = this.options
+    // A page that never stops writing gets its turns too: what comes meanwhile is for the next one.
+    const goal = await this.#greatest({})
     for (let asked = false; !this.stopped; ) {
       const options = { ...this.options, maxBatchOps, digest: this.scanning?.digest }
       // From here on everything is written down again: the full batch holds what was not.
       if (this.state.full) this.log.stopped = false
       const build = this.state.full ? (await import('./full.js')).fullBatch : deltaBatch
       const batch = await build(this.app, this.home, this.state, options, this.#skip)
-      if (!batch.full && !batch.count && (asked || !twoWay)) break
+      if (!batch.full && (batch.count ? asked && batch.last - batch.count >= goal : asked || !twoWay)) break
       const answer = await this.#post(batch, keepalive)
       if (this.stopped || !this.app) return undefined
       if (answer.kind === 'smaller' && batch.count > 1 && !batch.full) maxBatchOps = Math.ceil(batch.count / 2)

@@ -312,3 +312,26 @@ test('by itself: after a write, from another tab, and not more often than it sho
   sender.client.close()
   writer.client.close()
 })
+
+test('a page that never stops writing: each sync ends, says so, and lets others have their turn', async () => {
+  const { db, client } = await new Browser().tab({ url: server.url, flow: 'busy', maxBatchOps: 4 })
+  await client.sync()
+  const said = []
+  client.addEventListener('status', ({ detail }) => said.push(detail))
+  let writing = true
+  let n = 0
+  const writer = (async () => {
+    while (writing) await write(db, (data) => data.put({ id: 1, n: ++n }))
+  })()
+  while (n < 5) await new Promise((resolve) => setTimeout(resolve, 1))
+  // More calls than one while it works get the turn after it, all of them the same.
+  const [first, second, third] = await Promise.all([client.sync(), client.sync(), client.sync()])
+  writing = false
+  await writer
+  assert.deepEqual([first.phase, second.phase, third], ['idle', 'idle', second])
+  assert.ok(second.version > first.version && first.pending > 0, JSON.stringify([first, second]))
+  assert.equal(said.length, 2)
+  assert.deepEqual([(await client.sync()).pending, (await stored(server.url, 'busy'))[0].value.n], [0, n])
+  client.close()
+  db.close()
+})
