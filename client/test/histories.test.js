@@ -1,20 +1,21 @@
 // Random histories: several browsers with several tabs write, sync over a network that fails in every way, and die.
 // At the end, with a network that works, nothing is lost, nothing was done twice, and all ends are the same.
 //
-// HISTORIES says how many (100), SEED which comes first; a failure names its seed. TRACE=1 prints what is sent.
+// HISTORIES says how many (100), SEED which comes first; a failure names its seed. TRACE=1 prints what is sent. LIVE_SYNC and
+// LIVE_STORE send it through NiFi.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
 import { nifiStores } from '../src/index.js'
 import { Browser, all, shop, write } from './browser.js'
-import { serve, stored } from './serve.js'
+import { otherEnd, stored } from './serve.js'
 
 const COUNT = Number(process.env.HISTORIES ?? 100)
 const SEED = Number(process.env.SEED ?? 1)
 
 let server
-before(async () => (server = await serve()))
+before(async () => (server = await otherEnd()))
 after(() => server.stop())
 
 /** mulberry32 */
@@ -113,9 +114,10 @@ class History {
 
   async tab(browser) {
     const tab = { browser, budget: this.next() < 0.7 ? Infinity : this.below(25) }
+    const flow = `history-${this.seed}`
     const options = {
-      url: server.url,
-      flow: `history-${this.seed}`,
+      ...server.to(flow),
+      database: flow,
       mode: browser.mode,
       maxBatchOps: 1 + this.below(6),
       env: { fetch: this.fetch(tab), indexedDB: this.factory(browser.indexedDB, tab), now: () => (this.time += this.below(50)) },

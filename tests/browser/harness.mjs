@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { serve, stored } from '../../client/test/serve.js'
+import { otherEnd, stored } from '../../client/test/serve.js'
 
-export { serve, stored }
+export { stored }
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 // The package's own dependencies: there is one lock file.
@@ -18,7 +18,7 @@ const puppeteer = createRequire(join(root, 'client/package.json'))('puppeteer-co
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.ndjson': 'text/plain', '.css': 'text/css' }
 
-/** Serves the repository's files, on a name that browsers trust. */
+/** Serves the repository's files, on a name that browsers trust; SITE_PORT is its port, where somebody has to know it before. */
 export async function files() {
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, 'http://x').pathname))
@@ -30,7 +30,7 @@ export async function files() {
       response.writeHead(404).end()
     }
   })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise((resolve) => server.listen(Number(process.env.SITE_PORT ?? 0), '127.0.0.1', resolve))
   return { origin: `http://localhost:${server.address().port}`, stop: () => server.close() }
 }
 
@@ -78,12 +78,12 @@ export async function open(browser, origin) {
   return { page, call }
 }
 
-/** A sidecar on a git store of its own that lets these pages in. */
+/** A sidecar on a git store of its own that lets these pages in; or NiFi before its own store, as `client/test/serve.js` says. */
 export async function sidecar(origin) {
   const folder = await mkdtemp(join(tmpdir(), 'nifi-idb-store-'))
-  const server = await serve(`git:${join(folder, 'snapshots.git')}`, '--allow-origin', origin)
+  const server = await otherEnd(`git:${join(folder, 'snapshots.git')}`, '--allow-origin', origin)
   return {
-    url: server.url,
+    ...server,
     stop: async () => {
       await server.stop()
       await rm(folder, { recursive: true, force: true })

@@ -1,5 +1,5 @@
 // Two browsers with two tabs each: edits offline, tabs that die in the middle of a send, reloads, lost answers.
-// HISTORIES says how many histories (24).
+// HISTORIES says how many histories (24); LIVE_SYNC and LIVE_STORE send them through NiFi.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -34,7 +34,7 @@ function random(seed) {
 /** A tab, or what stands for it after it died. */
 async function tab(browser, flow) {
   const opened = await open(browser, site.origin)
-  await opened.call('openApp', { url: server.url, flow, database: flow, maxBatchOps: 3 })
+  await opened.call('openApp', { ...server.to(flow), database: flow, maxBatchOps: 3 })
   return Object.assign(opened, { browser })
 }
 
@@ -82,7 +82,7 @@ for (let seed = 1; seed <= COUNT; seed++) {
         await replace(at)
       } else if (dice < 19) {
         await each.page.reload()
-        await call(each, 'openApp', { url: server.url, flow, database: flow, maxBatchOps: 3 })
+        await call(each, 'openApp', { ...server.to(flow), database: flow, maxBatchOps: 3 })
       } else {
         const other = tabs[below(tabs.length)]
         await Promise.all([call(each, 'sync'), call(other, 'sync'), edit(each)])

@@ -98,6 +98,12 @@ fn two_browsers_with_two_tabs_each() {
 }
 
 #[test]
+fn the_other_end_dies_again_and_again() {
+    let _turn = turn();
+    in_browsers("outage.test.mjs");
+}
+
+#[test]
 fn the_demo_in_a_minute() {
     let _turn = turn();
     in_browsers("demo.test.mjs");

@@ -48,7 +48,7 @@ for (const name of ['chromium', 'firefox']) {
   for (const mode of ['oplog', 'scan', 'full']) {
     test(`${name}: every kind goes out and comes back, by ${mode}`, { timeout: 240000 }, async () => {
       const flow = `zoo-${name}-${mode}`
-      const options = { url: server.url, flow, mode: mode === 'scan' ? 'scan' : 'oplog' }
+      const options = { ...server.to(flow), database: flow, mode: mode === 'scan' ? 'scan' : 'oplog' }
       const first = await launch(name)
       let sent
       try {
@@ -87,7 +87,7 @@ for (const name of ['chromium', 'firefox']) {
     const browser = await launch(name)
     try {
       const { call } = await open(browser, site.origin)
-      const { status, raw } = await call('cryptoKey', { url: server.url, flow: `secret-${name}` })
+      const { status, raw } = await call('cryptoKey', { ...server.to(`secret-${name}`), database: `secret-${name}` })
       assert.equal(status.phase, 'idle', status.message)
       const text = (await lines(`secret-${name}`)).join('\n')
       assert.match(text, /"kind":"CryptoKey","reason":"redacted"/)

@@ -34,11 +34,11 @@ const zoo = (db) => {
   db.createObjectStore('keys')
   db.createObjectStore('numbered', { keyPath: 'id', autoIncrement: true }).createIndex('by name', ['name', 'id'], { unique: true })
 }
-const ZOO = { database: 'zoo', stores: ['values', 'keys', 'numbered'], interval: 0 }
+const ZOO = { stores: ['values', 'keys', 'numbered'], interval: 0 }
 
 /** Stores one of each kind and sends it. Gives the texts by name. */
 export async function sendZoo(options, capture = 'after') {
-  const db = await open('zoo', zoo)
+  const db = await open(options.database, zoo)
   const client = new NifiClient({ ...ZOO, ...options })
   if (options.mode !== 'scan') client.capture(db)
   if (capture === 'delta') await client.sync()
@@ -77,7 +77,7 @@ export async function sendZoo(options, capture = 'after') {
 export async function restoreZoo(options) {
   const progress = new Set()
   const done = await restore({ ...ZOO, ...options, onProgress: ({ phase }) => progress.add(phase) })
-  const db = await open('zoo', zoo)
+  const db = await open(options.database, zoo)
   const failed = []
   let same = 0
   const stored = db.transaction('values').objectStore('values')
@@ -104,8 +104,8 @@ export async function restoreZoo(options) {
 
 /** A key that cannot be read out, in a record of its own: it is never sent. */
 export async function cryptoKey(options) {
-  const db = await open('secret', (db) => db.createObjectStore('data', { keyPath: 'id' }))
-  const client = new NifiClient({ database: 'secret', stores: ['data'], interval: 0, ...options })
+  const db = await open(options.database, (db) => db.createObjectStore('data', { keyPath: 'id' }))
+  const client = new NifiClient({ stores: ['data'], interval: 0, ...options })
   client.capture(db)
   await client.sync()
   const key = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, true, ['encrypt'])
@@ -157,3 +157,28 @@ export const sync = () => globalThis.app.client.sync()
 export async function records() {
   return result(globalThis.app.db.transaction('data').objectStore('data').getAll())
 }
+
+/** Writes every few milliseconds, each time a record of its own and a member of the shared one, and syncs by itself. */
+export function keepWriting(name, every) {
+  const { client } = globalThis.app
+  const writer = (globalThis.writer = { n: 0, phases: {}, stop: false })
+  client.addEventListener('status', ({ detail: { phase, message } }) => (writer.phases[phase] ??= message ?? ''))
+  client.start()
+  writer.done = (async () => {
+    while (!writer.stop) {
+      writer.n++
+      await act(`${name}-${writer.n % 50}`, `${name}-${writer.n % 7}`, writer.n)
+      await new Promise((resolve) => setTimeout(resolve, every))
+    }
+  })()
+}
+
+/** How many were written, and every phase that the client went through, with what it first said of it. */
+export async function stopWriting() {
+  const { writer } = globalThis
+  writer.stop = true
+  await writer.done
+  return { n: writer.n, phases: writer.phases }
+}
+
+export const status = () => globalThis.app.client.status()
