@@ -252,7 +252,7 @@ export class NifiClient extends EventTarget {
     this.#stand('sending')
     let { maxBatchOps } = this.options
     // A page that never stops writing gets its turns too: what comes meanwhile is for the next one.
-    const goal = await this.#greatest({})
+    let goal = await this.#greatest({})
     for (let asked = false; !this.stopped; ) {
       const options = { ...this.options, maxBatchOps, digest: this.scanning?.digest }
       // From here on everything is written down again: the full batch holds what was not.
@@ -272,6 +272,8 @@ export class NifiClient extends EventTarget {
         this.retries = this.notBefore = 0
         if (!(await this.#settle(batch, answer.report))) return this.#failed('retry', { message: 'another tab was here' })
         asked = true
+        // Deletions follow a full batch.
+        if (batch.full) goal = await this.#greatest({})
       }
     }
     return this.#stand(this.held ? 'held' : 'idle')

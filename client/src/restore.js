@@ -103,6 +103,13 @@ async function* records(response, expect) {
   if (end?.count !== expect.count) throw new Error('the version came incomplete')
 }
 
+/** Where the versions are. A flow in NiFi takes batches and has none to give, so that a client of one needs a `url` too. */
+function versions({ versionsUrl, syncUrl, sourcesUrl, ...options }) {
+  if (versionsUrl) return versionsUrl
+  if (!options.url) throw new TypeError('a restore needs the url of nifi-idb serve, or versionsUrl')
+  return addresses(options, '-').sources.replace(/\/sources\/-$/, '/versions')
+}
+
 /**
  * Replaces a database by a stored version. Other connections to it have to close on `versionchange`, or it waits.
  *
@@ -113,7 +120,7 @@ export async function restore(options) {
   const { database, mode = 'oplog', version = 'latest', source, signal, onProgress = () => {} } = options
   const { indexedDB, fetch, random, now } = environment(options.env)
   const headers = typeof options.headers === 'function' ? await options.headers() : options.headers
-  const root = options.versionsUrl ?? addresses(options, '-').sources.replace(/\/sources\/-$/, '/versions')
+  const root = versions(options)
   const get = async (path) => {
     const response = await fetch(root + path, { headers, signal })
     if (!response.ok) throw new Error(response.headers.get('sync.error') ?? `HTTP ${response.status}`)

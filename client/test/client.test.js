@@ -227,6 +227,11 @@ test('a flow like live-sync, that gives a status and a report and nothing else',
   assert.deepEqual([status.phase, status.pending], ['idle', 0], status.message)
   assert.deepEqual((await stored(server.url, 'nifi')).map(({ key }) => key), [1, 2])
   client.close()
+  db.close()
+  // It takes batches; versions are read where they are.
+  const again = { ...options, database: 'shop', env: browser.env() }
+  await assert.rejects(restore(again), /needs the url of nifi-idb serve/)
+  assert.equal((await restore({ ...again, url: server.url, flow: 'nifi' })).records, 2)
 })
 
 test('another store is a question, and everything is sent to it', async () => {
@@ -311,6 +316,20 @@ test('by itself: after a write, from another tab, and not more often than it sho
   await until(async () => (await stored(server.url, 'itself')).length === 11)
   sender.client.close()
   writer.client.close()
+})
+
+test('what was deleted before a full batch follows it in the same sync', async () => {
+  const { db, client } = await new Browser().tab({ url: server.url, flow: 'deleted-early' })
+  await write(db, (data) => {
+    data.put({ id: 1 })
+    data.put({ id: 2 })
+    data.delete(1)
+  })
+  const status = await client.sync()
+  assert.deepEqual([status.phase, status.pending], ['idle', 0])
+  assert.deepEqual((await stored(server.url, 'deleted-early')).map(({ key }) => key), [2])
+  client.close()
+  db.close()
 })
 
 test('a page that never stops writing: each sync ends, says so, and lets others have their turn', async () => {
