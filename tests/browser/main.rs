@@ -6,8 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+#[path = "../shared/node.rs"]
+mod node;
+
 use std::sync::{Mutex, MutexGuard};
 
 /// Browsers and a thousand histories want the machine for themselves.
@@ -17,72 +18,21 @@ fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Runs a command that has to succeed; `what` is needed for it.
-#[track_caller]
-fn run(command: &mut Command, what: &str) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("NOT RUN, needs {what}: {error}"));
-    let text = String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{what} ended with {}:\n{text}", output.status);
-    text
-}
-
-/// Installs what the tests of the client need, as its lock file says.
-fn install() {
-    let version = run(Command::new("node").arg("--version"), "Node.js 20 (`node`)");
-    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
-    assert!(major.is_some_and(|major| major >= 20), "NOT RUN, needs Node.js 20, and this is {version}");
-    let client = root().join("client");
-    let lock = std::fs::read_to_string(client.join("package-lock.json")).unwrap();
-    let marker = client.join("node_modules/.installed");
-    if !std::fs::read_to_string(&marker).is_ok_and(|installed| installed == lock) {
-        run(
-            Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&client),
-            "npm, and a package index",
-        );
-        std::fs::write(&marker, lock).unwrap();
-    }
-}
-
-/// Runs test files by Node's own runner, and shows what they say of themselves.
-#[track_caller]
-fn node(files: &[PathBuf], variables: &[(&str, &str)]) {
-    install();
-    let mut command = Command::new("node");
-    command.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]).args(files);
-    command.env("NIFI_IDB", env!("CARGO_BIN_EXE_nifi-idb")).envs(variables.iter().copied());
-    let text = run(command.current_dir(root()), "the tests of the client, by node --test");
-    let said = text.lines().filter(|line| line.starts_with("# ") && !line.starts_with("# Subtest"));
-    said.for_each(|line| eprintln!("{line}"));
-}
-
 #[track_caller]
 fn in_browsers(name: &str) {
-    for (program, variable) in [("/usr/bin/chromium", "CHROMIUM"), ("/usr/bin/firefox-esr", "FIREFOX")] {
-        let path = std::env::var_os(variable).map_or_else(|| PathBuf::from(program), PathBuf::from);
-        assert!(
-            path.exists(),
-            "NOT RUN, needs {}: apt-get install --no-install-recommends chromium firefox-esr",
-            path.display()
-        );
-    }
-    node(&[root().join("tests/browser").join(name)], &[]);
+    node::test_in_browsers(&[&format!("tests/browser/{name}")], &[]);
 }
 
 #[test]
 fn in_node() {
     let _turn = turn();
-    let test = |name: &str| root().join("client/test").join(name);
-    node(&[test("client.test.js"), test("beside.test.js"), test("package.test.js")], &[]);
+    node::test(&["client/test/client.test.js", "client/test/beside.test.js", "client/test/package.test.js"], &[]);
 }
 
 #[test]
 fn a_thousand_histories() {
     let _turn = turn();
-    node(&[root().join("client/test/histories.test.js")], &[("HISTORIES", "1000")]);
+    node::test(&["client/test/histories.test.js"], &[("HISTORIES", "1000")]);
 }
 
 #[test]

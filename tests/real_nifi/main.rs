@@ -17,7 +17,10 @@ mod figures;
 mod group;
 mod imports;
 mod lab;
+mod live;
 mod nifi;
+#[path = "../shared/node.rs"]
+mod node;
 #[allow(dead_code, reason = "shared with the tests of the Registry alone")]
 #[path = "../real_registry/server.rs"]
 mod registry;

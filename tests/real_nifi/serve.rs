@@ -16,6 +16,7 @@ use super::batches::{changes, cut_changes, put, records};
 use super::canvas::SOON;
 use super::group::Group;
 use super::lab::{Lab, PROGRAM, on_every_nifi};
+use super::live::Live;
 use super::nifi::{free_port, wait_for};
 use super::rest::client;
 use super::schedule::only_bulletins_of;
@@ -190,24 +191,8 @@ fn invoke_grpc() {
 #[test]
 fn a_request_and_its_answer() {
     on_every_nifi(|lab| {
-        let port = free_port();
-        let group = lab.canvas.upload_shipped("live-sync");
-        group.set_parameters(&[
-            ("port", &port.to_string()),
-            ("store", &lab.registry.url()),
-            ("command", PROGRAM),
-            ("flow", "shop"),
-            ("database", "shop"),
-            ("object.store", "data"),
-            ("key.path", "id"),
-        ]);
-        group.enable_services();
-        assert_eq!(group.invalid(), BTreeMap::new());
-        group.schedule("RUNNING");
-        let client = client();
-        let base = format!("http://127.0.0.1:{port}");
-        let checkpoint = || client.get(format!("{base}/sources/kiosk-7")).send();
-        wait_for("the port", SOON, || checkpoint().ok().filter(|answer| answer.status() == 200));
+        let bare = [("flow", "shop"), ("database", "shop"), ("object.store", "data"), ("key.path", "id")];
+        let (base, client) = (Live::install(lab, &bare).url, client());
         let post = |source: &str, body: String| {
             let begun = Instant::now();
             let bytes = body.len();
