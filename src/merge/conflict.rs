@@ -93,7 +93,7 @@ impl Conflict {
         if number > 1 {
             parts.push(Key::Number(f64::from(number)));
         }
-        Key::Array(parts).to_sortable()
+        Key::Array(parts).to_list_key()
     }
 
     /// The canonical value of its line; members that say nothing are left out.

@@ -325,7 +325,7 @@ impl ConflictFilter {
     /// Where the lines of the list begin that may be meant.
     pub fn first_key(&self) -> Option<SortableKey> {
         let since = Key::Number(f64::from(self.since?.get()));
-        Key::Array(vec![since]).to_sortable().ok()
+        Key::Array(vec![since]).to_list_key().ok()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Conflicts, listed, shown and resolved; and how the sources hear of it.
 
+mod limits;
 mod notices;
 mod resolve;
 mod through_program;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn conflicts(repo: &Path, arguments: &[&str]) -> Ran {
+pub(super) fn conflicts(repo: &Path, arguments: &[&str]) -> Ran {
     let store = store_of(repo);
     let (command, rest) = arguments.split_first().unwrap();
     let mut all = vec!["conflicts", command, "--store", &store];
@@ -10,7 +10,7 @@ fn conflicts(repo: &Path, arguments: &[&str]) -> Ran {
     run(crate::program::program(all), b"")
 }
 
-fn lines_of(ran: Ran) -> Vec<Value> {
+pub(super) fn lines_of(ran: Ran) -> Vec<Value> {
     String::from_utf8(ran.done()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
