@@ -66,6 +66,8 @@ pub struct Conflict {
     pub key: SortableKey,
     /// Type.
     pub kind: ConflictType,
+    /// Of a conflict about a unique index: the record that has the same key in it.
+    pub other: Option<SortableKey>,
     /// Name of the rule that decided.
     pub rule: Arc<str>,
     /// Whose state stands.
@@ -122,6 +124,9 @@ impl Conflict {
         }
         out.extend_from_slice(b",\"incoming\":");
         self.incoming.write(&mut out);
+        if let Some(other) = &self.other {
+            out.extend_from_slice(format!(",\"other\":{}", other.to_canonical()).as_bytes());
+        }
         if let Some(reason) = self.reason {
             out.extend_from_slice(format!(",\"reason\":\"{reason}\"").as_bytes());
         }

@@ -145,6 +145,7 @@ fn new_conflicts(
                 (_, Chosen::Delete) => ConflictType::UpdateDelete,
                 _ => ConflictType::UpdateUpdate,
             },
+            other: None,
             rule: RULE.into(),
             winner: Winner::Incoming,
             reason: None,

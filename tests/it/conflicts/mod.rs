@@ -1,5 +1,6 @@
 //! Conflicts, listed, shown and resolved; and how the sources hear of it.
 
+mod indexes;
 mod limits;
 mod notices;
 mod resolve;
@@ -137,6 +138,7 @@ fn waiting(key: u32, base: Option<&str>, head: Option<&str>, incoming: Option<&s
             _ if base.is_none() => ConflictType::InsertInsert,
             _ => ConflictType::UpdateUpdate,
         },
+        other: None,
         rule: "data/park".into(),
         winner: Winner::Nobody,
         reason: Some("park"),
