@@ -4,6 +4,7 @@ mod indexes;
 mod limits;
 mod notices;
 mod resolve;
+mod schemas;
 mod through_program;
 
 use std::path::Path;
