@@ -17,7 +17,7 @@ use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
 use crate::store::StoreError;
 
 /// A key in a unique index: a digest of the index and the key.
-type Entry = [u8; 16];
+pub(super) type Entry = [u8; 16];
 
 /// What of one object store does not go as its changes say.
 #[derive(Debug, Default)]
@@ -232,7 +232,7 @@ fn given_way(resolution: Resolution) -> Resolution {
 static REDACTED: LazyLock<Vec<u8>> = LazyLock::new(|| sortable_string("[redacted]").as_bytes().to_vec());
 
 /// The keys that a record has in unique indexes. As IndexedDB does: what is no key is in no index.
-fn entries(indexes: &[Index], value: &[u8]) -> Vec<Entry> {
+pub(super) fn entries(indexes: &[Index], value: &[u8]) -> Vec<Entry> {
     let mut found = Vec::new();
     for (place, index) in (0_u64..).zip(indexes) {
         let mut add = |sortable: &[u8]| {

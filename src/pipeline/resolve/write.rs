@@ -16,7 +16,7 @@ use crate::spool::Spool;
 use crate::store::{StoreError, StoreErrorKind, VersionDraft, VersionWriter};
 
 /// The rule that a new line names: a person decided.
-const RULE: &str = "resolve";
+pub(super) const RULE: &str = "resolve";
 
 /// Gives `writer` what is new, and the draft of the version.
 pub(super) fn write(

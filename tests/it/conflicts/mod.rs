@@ -85,7 +85,9 @@ fn try_resolve(
     choice: Choice,
     set: impl FnOnce(&mut ResolveOptions),
 ) -> Result<(Summary, Vec<Value>), SyncError> {
-    let mut options = ResolveOptions::new(selection, choice, 5_000);
+    // What parked here was a policy file's rule.
+    let policy = Some(Arc::new(Policy::default()));
+    let mut options = ResolveOptions { policy, ..ResolveOptions::new(selection, choice, 5_000) };
     set(&mut options);
     let mut report = ReportLines::default();
     let summary = resolve(store, &flow(), &options, &mut report)?;
