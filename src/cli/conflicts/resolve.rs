@@ -117,7 +117,7 @@ impl Resolve {
         };
         Ok(ResolveOptions {
             value: self.value.as_deref().map(read_value).transpose()?,
-            policy: self.policy.as_deref().map(policy::load).transpose()?.map(|file| Arc::new(file.policy)),
+            policy: self.policy.as_deref().map(policy::load_flag).transpose()?.map(|file| Arc::new(file.policy)),
             hash_key: self.hash_key.read()?,
             even_if_changed: self.even_if_changed,
             confirm: self.confirm.clone(),
