@@ -60,6 +60,8 @@ export interface Conflict extends Record {
   kind: string
   rule: string
   winner: 'head' | 'incoming' | 'merged' | 'none'
+  /** Of a unique index: the key of the record that has the index key. */
+  other?: unknown
   reason?: string
 }
 

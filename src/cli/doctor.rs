@@ -1,4 +1,4 @@
-//! `nifi-idb doctor`: what is configured, reachable and writable.
+//! `nifi-idb doctor`: what is configured, reachable and writable, and what waits for a person.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -9,6 +9,11 @@ use super::output::print;
 use super::store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::history::{self, At};
+use crate::store::SnapshotStore;
+
+/// Conflicts are counted in this many flows: each costs the list of conflicts of its newest version.
+const COUNTED_FLOWS: usize = 20;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb doctor --store http://127.0.0.1:18080";
 
@@ -38,14 +43,37 @@ impl Doctor {
         }
         let store = self.store.open(start).and_then(|store| {
             text += &format!("store: {}\n", store.describe());
-            store.check().map_err(Failure::from)
+            for line in store.check()? {
+                text += &format!("  {line}\n");
+            }
+            self.waiting(&*store, &mut text)
         });
-        for line in store.iter().flatten() {
-            text += &format!("  {line}\n");
-        }
         print(&text)?;
         store?;
         temporary?;
         Ok(ExitStatus::Done)
+    }
+
+    /// Adds how many conflicts of each flow wait for a person; nothing of one where none does.
+    fn waiting(&self, store: &dyn SnapshotStore, text: &mut String) -> Result<(), Failure> {
+        let StoreArgs { bucket, flow, .. } = &self.store;
+        let fits = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+        let mut flows = store.flows()?;
+        flows.retain(|it| fits(bucket, it.bucket()) && fits(flow, it.flow()));
+        for flow in flows.iter().take(COUNTED_FLOWS) {
+            let version = history::open_version(store, flow, At::Latest)?;
+            match history::count_parked(store, flow, &version)? {
+                0 => {}
+                1 => *text += &format!("  {flow}: 1 conflict waits for a person; conflicts list names it\n"),
+                count => {
+                    *text += &format!("  {flow}: {count} conflicts wait for a person; conflicts list names them\n")
+                }
+            }
+        }
+        if flows.len() > COUNTED_FLOWS {
+            let more = flows.len() - COUNTED_FLOWS;
+            *text += &format!("  conflicts of {more} more flows are not counted: name one with --flow\n");
+        }
+        Ok(())
     }
 }

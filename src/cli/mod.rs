@@ -86,7 +86,7 @@ pub enum Command {
     /// same FlowFile gives the same report as with sync.
     #[cfg(feature = "serve")]
     Serve(Box<serve::Serve>),
-    /// Say what is configured, reachable and writable, and what is wrong
+    /// Say what is configured, reachable and writable, what is wrong, and how many conflicts wait for a person
     Doctor(doctor::Doctor),
     /// Flow definitions for NiFi: list, print, install, check
     Template(template::Template),

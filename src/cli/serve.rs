@@ -161,7 +161,7 @@ impl Serve {
             client_ca: self.client_ca.clone(),
             is_certificate_optional: clients.as_ref().is_some_and(Clients::have_tokens),
         });
-        let policy = self.policy.as_deref().map(policy::load).transpose()?.map(|file| Arc::new(file.policy));
+        let policy = self.policy.as_deref().map(policy::load_flag).transpose()?.map(|file| Arc::new(file.policy));
         let hash_key = self.hash_key.read()?;
         if hash_key.is_none() && policy.as_ref().is_some_and(|policy| policy.needs_hash_key()) {
             return Err(Failure::usage(NormalizeError::NoHashKey.to_string()));

@@ -53,7 +53,7 @@ impl Show {
     }
 }
 
-/// Reads a key, as JSON, that `what` gives; the message does not repeat it.
+/// Reads a record's key, as JSON, that `what` gives; the message does not repeat it.
 pub(super) fn read_key(what: &str, text: &str) -> Result<SortableKey, Failure> {
     let no_json = || format!("{what} is no JSON; a string key needs its quotes: --key '\"ann\"'");
     let value = serde_json::from_str(text).map_err(|_| Failure::usage(no_json()))?;

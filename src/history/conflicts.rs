@@ -7,7 +7,7 @@ use super::reader::VersionReader;
 use super::show::record_line;
 use crate::indexeddb::key::SortableKey;
 use crate::pipeline::BaseReader;
-use crate::pipeline::conflicts::{Choice, ConflictFilter, LoggedConflict};
+use crate::pipeline::conflicts::{Choice, ConflictFilter, ConflictState, LoggedConflict};
 use crate::snapshot::{FlowName, Line, List};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 
@@ -72,6 +72,16 @@ pub fn show_conflict(
 /// How many conflicts a version knows, however they were decided.
 pub fn count_conflicts(version: &StoredVersion) -> u64 {
     version.manifest.conflicts.iter().map(|chunk| chunk.count).sum()
+}
+
+/// How many conflicts of a version wait for a person. Reads the list of conflicts and nothing else of the version.
+///
+/// # Errors
+///
+/// As [`list_conflicts`].
+pub fn count_parked(store: &dyn SnapshotStore, flow: &FlowName, version: &StoredVersion) -> Result<u64, HistoryError> {
+    let parked = ConflictFilter { state: Some(ConflictState::Parked), ..ConflictFilter::default() };
+    list_conflicts(store, flow, version, &parked, &|_| String::new(), &mut std::io::sink())
 }
 
 fn read(reader: &VersionReader<'_>, line: &Line) -> Result<LoggedConflict, StoreError> {

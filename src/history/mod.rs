@@ -20,7 +20,7 @@ mod verify;
 
 use std::str::FromStr;
 
-pub use conflicts::{count_conflicts, list_conflicts, show_conflict};
+pub use conflicts::{count_conflicts, count_parked, list_conflicts, show_conflict};
 pub use error::HistoryError;
 pub use export::{ExportFormat, ExportOptions, Exported, export};
 pub use flowfiles::restore_flowfiles;

@@ -25,6 +25,11 @@ pub const MAX_KEY_DEPTH: usize = 64;
 /// A key's sortable form may be this long, in bytes. Longer keys are rejected: they would stand in every manifest.
 pub const MAX_KEY_BYTES: usize = 64 * 1024;
 
+/// Arrays in keys of system lists may nest this deep: `["notice",SOURCE,[VERSION,STORE,KEY]]` holds a record's key two
+/// arrays down. Their length has no limit of its own: a key that has one, a source's name that has one, and a name that stands
+/// in every manifest anyway. So nothing that can be stored is too large to be in conflict.
+pub const MAX_LIST_KEY_DEPTH: usize = MAX_KEY_DEPTH + 2;
+
 /// A valid IndexedDB key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Key {
@@ -61,19 +66,24 @@ pub enum KeyError {
 impl Key {
     /// Reads a key from its canonical JSON form, or any JSON that means the same.
     pub fn from_json(value: &serde_json::Value) -> Result<Self, KeyError> {
-        Self::from_json_at(value, 0)
+        Self::from_json_within(value, MAX_KEY_DEPTH)
     }
 
-    fn from_json_at(value: &serde_json::Value, depth: usize) -> Result<Self, KeyError> {
+    /// As [`Self::from_json`], for a key of a system list: it may nest as deep as [`MAX_LIST_KEY_DEPTH`].
+    pub fn list_key_from_json(value: &serde_json::Value) -> Result<Self, KeyError> {
+        Self::from_json_within(value, MAX_LIST_KEY_DEPTH)
+    }
+
+    /// `depth`: how many arrays may be open.
+    fn from_json_within(value: &serde_json::Value, depth: usize) -> Result<Self, KeyError> {
         use serde_json::Value;
-        if depth > MAX_KEY_DEPTH {
-            return Err(KeyError::Depth);
-        }
         match value {
             Value::Number(number) => number.as_f64().map(Self::Number).ok_or(KeyError::Invalid),
             Value::String(text) => Ok(Self::String(text.as_str().into())),
             Value::Array(items) => {
-                items.iter().map(|item| Self::from_json_at(item, depth + 1)).collect::<Result<_, _>>().map(Self::Array)
+                let depth = depth.checked_sub(1);
+                let item = |item| Self::from_json_within(item, depth.ok_or(KeyError::Depth)?);
+                items.iter().map(item).collect::<Result<_, _>>().map(Self::Array)
             }
             Value::Object(members) if members.len() == 1 => {
                 let (tag, inner) = members.iter().next().ok_or(KeyError::Invalid)?;
@@ -160,10 +170,22 @@ impl Key {
         SortableKey::from_bytes(&out)
     }
 
-    /// Reads exactly one key from sortable bytes.
+    /// Returns the sortable form for a system list, or an error if the key nests too deep or is not valid (NaN).
+    pub fn to_list_key(&self) -> Result<SortableKey, KeyError> {
+        let mut out = Vec::new();
+        self.write_sortable(&mut out);
+        Self::from_sortable(&out)?;
+        Ok(SortableKey(out.into()))
+    }
+
+    /// Reads exactly one key, a record's or one of a system list, from sortable bytes.
     pub fn from_sortable(bytes: &[u8]) -> Result<Self, KeyError> {
+        Self::from_sortable_within(bytes, MAX_LIST_KEY_DEPTH)
+    }
+
+    fn from_sortable_within(bytes: &[u8], depth: usize) -> Result<Self, KeyError> {
         let mut rest = bytes;
-        let key = read_sortable(&mut rest, 0)?;
+        let key = read_sortable(&mut rest, depth)?;
         if rest.is_empty() { Ok(key) } else { Err(KeyError::Invalid) }
     }
 }
@@ -226,10 +248,8 @@ fn take_byte(rest: &mut &[u8]) -> Result<u8, KeyError> {
     Ok(take(rest, 1)?[0])
 }
 
+/// `depth`: how many arrays may be open.
 fn read_sortable(rest: &mut &[u8], depth: usize) -> Result<Key, KeyError> {
-    if depth > MAX_KEY_DEPTH {
-        return Err(KeyError::Depth);
-    }
     match take_byte(rest)? {
         TYPE_NUMBER => read_sortable_double(rest).map(Key::Number),
         TYPE_DATE => read_sortable_double(rest).map(Key::Date),
@@ -238,7 +258,7 @@ fn read_sortable(rest: &mut &[u8], depth: usize) -> Result<Key, KeyError> {
         TYPE_ARRAY => {
             let mut items = Vec::new();
             while *rest.first().ok_or(KeyError::Invalid)? != 0 {
-                items.push(read_sortable(rest, depth + 1)?);
+                items.push(read_sortable(rest, depth.checked_sub(1).ok_or(KeyError::Depth)?)?);
             }
             take_byte(rest)?;
             Ok(Key::Array(items))
@@ -302,12 +322,12 @@ fn read_sortable_binary(rest: &mut &[u8]) -> Result<Vec<u8>, KeyError> {
 }
 
 impl SortableKey {
-    /// Checks that `bytes` are the sortable form of one valid key of allowed length.
+    /// Checks that `bytes` are the sortable form of one valid key of a record, of allowed depth and length.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         if bytes.len() > MAX_KEY_BYTES {
             return Err(KeyError::Length);
         }
-        Key::from_sortable(bytes)?;
+        Key::from_sortable_within(bytes, MAX_KEY_DEPTH)?;
         Ok(Self(bytes.into()))
     }
 
@@ -405,6 +425,30 @@ mod tests {
         assert_eq!(Key::Number(f64::NAN).to_sortable(), Err(KeyError::Invalid));
         assert_eq!(Key::from_sortable(b"\x30\x80\x01\x00"), Err(KeyError::Invalid));
         assert_eq!(Key::from_sortable(b"\x40\x09\x01\0\0\0\0\0\0\x01\x01"), Err(KeyError::Invalid));
+    }
+
+    #[test]
+    fn keys_of_lists_nest_deeper_and_are_longer() {
+        let nested = |depth| (0..depth).fold(Key::Number(1.0), |key, _| Key::Array(vec![key]));
+        let json = |key: &Key| serde_json::from_str(&key.to_canonical()).unwrap();
+        let (record, list) = (nested(MAX_KEY_DEPTH), nested(MAX_LIST_KEY_DEPTH));
+        assert!(record.to_sortable().is_ok() && Key::from_json(&json(&record)).is_ok());
+        assert_eq!((list.to_sortable(), Key::from_json(&json(&list))), (Err(KeyError::Depth), Err(KeyError::Depth)));
+        let sortable = list.to_list_key().unwrap();
+        assert_eq!(Key::list_key_from_json(&json(&list)), Ok(list.clone()));
+        assert_eq!(
+            (Key::from_sortable(sortable.as_bytes()), sortable.to_canonical()),
+            (Ok(list.clone()), list.to_canonical())
+        );
+        let deeper = Key::Array(vec![list]);
+        assert_eq!(
+            (deeper.to_list_key(), Key::list_key_from_json(&json(&deeper))),
+            (Err(KeyError::Depth), Err(KeyError::Depth))
+        );
+        let long = Key::String("x".repeat(MAX_KEY_BYTES).as_str().into());
+        assert_eq!(long.to_sortable(), Err(KeyError::Length));
+        assert!(long.to_list_key().is_ok());
+        assert_eq!(Key::Array(vec![Key::Number(f64::NAN)]).to_list_key(), Err(KeyError::Invalid));
     }
 
     fn compare(a: &Key, b: &Key) -> std::cmp::Ordering {

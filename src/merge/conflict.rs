@@ -66,6 +66,8 @@ pub struct Conflict {
     pub key: SortableKey,
     /// Type.
     pub kind: ConflictType,
+    /// Of a conflict about a unique index: the record that has the same key in it.
+    pub other: Option<SortableKey>,
     /// Name of the rule that decided.
     pub rule: Arc<str>,
     /// Whose state stands.
@@ -93,7 +95,7 @@ impl Conflict {
         if number > 1 {
             parts.push(Key::Number(f64::from(number)));
         }
-        Key::Array(parts).to_sortable()
+        Key::Array(parts).to_list_key()
     }
 
     /// The canonical value of its line; members that say nothing are left out.
@@ -122,6 +124,9 @@ impl Conflict {
         }
         out.extend_from_slice(b",\"incoming\":");
         self.incoming.write(&mut out);
+        if let Some(other) = &self.other {
+            out.extend_from_slice(format!(",\"other\":{}", other.to_canonical()).as_bytes());
+        }
         if let Some(reason) = self.reason {
             out.extend_from_slice(format!(",\"reason\":\"{reason}\"").as_bytes());
         }

@@ -13,5 +13,5 @@ pub use batch::{
     Batch, DEFAULT_SKEW_MS, MAX_RANGES, MAX_TIME_MS, NormalizeError, NormalizeOptions, clock_at, normalize,
 };
 pub use fold::{Bound, Changes, Claim, Folded, Folds, RangeChange, push_folded};
-pub use private::Hidden;
+pub use private::{Hidden, hide};
 pub use runs::{DEFAULT_MEMORY_BYTES, Runs};

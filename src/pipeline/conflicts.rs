@@ -5,7 +5,7 @@ use std::fmt;
 use super::base::BaseReader;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
-use crate::indexeddb::value::{NameValue, all_members};
+use crate::indexeddb::value::{NameValue, all_members, sortable_key_of};
 use crate::merge::{Side, Winner};
 use crate::normalize::Claim;
 use crate::policy::ConflictType;
@@ -91,6 +91,8 @@ pub struct LoggedConflict {
     pub rev: FlowVersion,
     /// Type.
     pub kind: ConflictType,
+    /// Of a conflict about a unique index: the record that had the same key in it.
+    pub other: Option<SortableKey>,
     /// Name of the rule that decided.
     pub rule: String,
     /// Whose state stood then.
@@ -167,6 +169,7 @@ impl LoggedConflict {
             Ok(value) if value.is_array() => Ok(String::from_utf8_lossy(fields).into_owned()),
             _ => Err(wrong("fields cannot be read")),
         });
+        let other = members.get("other").map(|key| read_key(key).ok_or_else(|| wrong("other is no key")));
         let resolved =
             members.get("resolved").map(|text| read_resolved(text).ok_or_else(|| wrong("resolved is no resolution")));
         Ok(Self {
@@ -176,6 +179,7 @@ impl LoggedConflict {
             key,
             rev: line.meta.rev,
             kind: kind.ok_or_else(|| wrong("type is none that this release knows"))?,
+            other: other.transpose()?,
             rule: members.text("rule").ok_or_else(|| wrong("rule is missing"))?,
             winner: winner.ok_or_else(|| wrong("winner is none that this release knows"))?,
             reason: members.text("reason"),
@@ -241,8 +245,8 @@ impl LoggedConflict {
     }
 
     /// Canonical JSON of the line, without the sides' values: members `base`, `fields` (if there are), `head` (or null),
-    /// `id`, `incoming`, `key`, `kind`, `reason` (if nobody decided), `resolved` (if so), `rule`, `state`, `store`, `type`,
-    /// `winner`; without line end.
+    /// `id`, `incoming`, `key`, `kind`, `other` (of a unique index), `reason` (if nobody decided), `resolved` (if so), `rule`,
+    /// `state`, `store`, `type`, `winner`; without line end.
     pub fn to_json(&self) -> String {
         self.write(None, None, None)
     }
@@ -268,6 +272,9 @@ impl LoggedConflict {
         out += &format!(",\"key\":{},\"kind\":\"{}\"", self.key.to_canonical(), self.kind.name());
         if let Some(now) = now {
             out += &format!(",\"now\":{now}");
+        }
+        if let Some(other) = &self.other {
+            out += &format!(",\"other\":{}", other.to_canonical());
         }
         if let Some(reason) = &self.reason {
             out += &format!(",\"reason\":{}", crate::indexeddb::text::canonical_text(reason));
@@ -325,7 +332,7 @@ impl ConflictFilter {
     /// Where the lines of the list begin that may be meant.
     pub fn first_key(&self) -> Option<SortableKey> {
         let since = Key::Number(f64::from(self.since?.get()));
-        Key::Array(vec![since]).to_sortable().ok()
+        Key::Array(vec![since]).to_list_key().ok()
     }
 }
 
@@ -381,6 +388,12 @@ fn winner_of(name: &str) -> Option<Winner> {
 fn read_digest(text: &[u8]) -> Option<Option<Digest>> {
     let text: Option<String> = serde_json::from_slice(text).ok()?;
     text.map_or(Some(None), |digest| digest.parse().ok().map(Some))
+}
+
+fn read_key(text: &[u8]) -> Option<SortableKey> {
+    let mut key = Vec::new();
+    sortable_key_of(text, &mut key).ok()?;
+    SortableKey::from_bytes(&key).ok()
 }
 
 fn read_side(text: &[u8]) -> Option<Side> {
@@ -444,6 +457,7 @@ mod tests {
             store: "orders".into(),
             key: key(17.0),
             kind: ConflictType::UpdateUpdate,
+            other: None,
             rule: "orders/\u{e9}\"".into(),
             winner: Winner::Nobody,
             reason: Some("park"),
@@ -512,6 +526,20 @@ mod tests {
     }
 
     #[test]
+    fn the_other_record_of_a_unique_index_is_named() {
+        let conflict = Conflict { kind: ConflictType::UniqueIndex, other: Some(key(3.0)), ..parked() };
+        let logged = logged(&conflict);
+        assert_eq!(logged.other, Some(key(3.0)));
+        assert!(
+            logged.to_json().contains(r#","kind":"unique-index","other":3,"reason":"park","#),
+            "{}",
+            logged.to_json()
+        );
+        let resolved = resolved_value(&conflict.to_value(), Resolved { at: 7, choice: Choice::Head }, None).unwrap();
+        assert_eq!(LoggedConflict::read(&line(&conflict, 1), &resolved).unwrap().other, Some(key(3.0)));
+    }
+
+    #[test]
     fn a_resolution_is_one_member_and_keeps_what_lost() {
         let value = parked().to_value();
         let resolved = Resolved { at: 7, choice: Choice::Incoming };
@@ -545,6 +573,7 @@ mod tests {
             ("\"incoming\":", "\"outgoing\":"),
             ("\"rule\":", "\"resolved\":{\"at\":1,\"use\":\"odd\"},\"rule\":"),
             ("\"rule\":", "\"ruler\":"),
+            ("\"rule\":", "\"other\":null,\"rule\":"),
         ] {
             let broken = value.replacen(from, to, 1);
             assert_ne!(broken, value);

@@ -108,10 +108,10 @@ fn list_key(kind: &str, id: &str) -> SortableKey {
     SortableKey::trusted(&out)
 }
 
-/// `["notice",SOURCE,ID]`; `None` if that is longer than a key may be.
+/// `["notice",SOURCE,ID]`; `None` if `id` is no key of a conflict.
 fn notice_key(source: &SourceId, id: &SortableKey) -> Option<SortableKey> {
     let id = Key::from_sortable(id.as_bytes()).ok()?;
-    Key::Array(vec![Key::String("notice".into()), Key::String(source.as_str().into()), id]).to_sortable().ok()
+    Key::Array(vec![Key::String("notice".into()), Key::String(source.as_str().into()), id]).to_list_key().ok()
 }
 
 impl Notice {
@@ -228,8 +228,7 @@ impl Sources {
         all.into()
     }
 
-    /// Adds a notice for a source, about a conflict that the version of `meta` resolves. A key that is so long that there is
-    /// no room for the source's name beside it gets none.
+    /// Adds a notice for a source, about a conflict that the version of `meta` resolves.
     pub fn add_notice(&mut self, source: &SourceId, id: &SortableKey, choice: Choice, meta: &Meta) {
         let Some(key) = notice_key(source, id) else { return };
         let notice = Notice { id: id.clone(), choice, resolved: meta.rev, told: None };
@@ -289,7 +288,7 @@ impl Sources {
         let Ok(Key::Array(parts)) = Key::from_sortable(key.as_bytes()) else { return None };
         let version = |member: &str| value[member].as_u64().and_then(FlowVersion::new);
         Some(Notice {
-            id: parts.get(2)?.to_sortable().ok()?,
+            id: parts.get(2)?.to_list_key().ok()?,
             choice: Choice::from_name(value["use"].as_str()?)?,
             resolved: version("resolved")?,
             told: version("told"),
@@ -492,11 +491,18 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_room_for_the_source_gets_no_notice() {
-        let mut sources = Sources::default();
-        let long = Key::String("x".repeat(crate::indexeddb::key::MAX_KEY_BYTES - 30).as_str().into());
-        let id = Key::Array(vec![Key::Number(1.0), Key::String("d".into()), long]).to_sortable().unwrap();
-        sources.add_notice(&"a".repeat(60).parse().unwrap(), &id, Choice::Head, &meta());
-        assert_eq!(sources.lines().count(), 0);
+    fn the_largest_keys_have_notices() {
+        let long = Key::String("x".repeat(crate::indexeddb::key::MAX_KEY_BYTES - 2).as_str().into());
+        let deep = (0..crate::indexeddb::key::MAX_KEY_DEPTH).fold(Key::Number(1.0), |key, _| Key::Array(vec![key]));
+        for key in [long, deep] {
+            assert!(key.to_sortable().is_ok());
+            let mut sources = Sources::default();
+            let parts = vec![Key::Number(1.0), Key::String("d".into()), key, Key::Number(2.0)];
+            let id = Key::Array(parts).to_list_key().unwrap();
+            let source: SourceId = "a".repeat(60).parse().unwrap();
+            sources.add_notice(&source, &id, Choice::Head, &meta());
+            let told = Sources::from_lines(sources.lines().cloned()).tell(&source, None, None);
+            assert_eq!(told.into_iter().map(|notice| notice.id).collect::<Vec<_>>(), [id]);
+        }
     }
 }

@@ -17,15 +17,23 @@ use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
 use crate::store::StoreError;
 
 /// A key in a unique index: a digest of the index and the key.
-type Entry = [u8; 16];
+pub(super) type Entry = [u8; 16];
 
 /// What of one object store does not go as its changes say.
 #[derive(Debug, Default)]
 pub(super) struct Collisions {
     /// Changes that are not applied, because another record has their index key.
-    pub(super) refused: BTreeMap<SortableKey, Resolution>,
+    pub(super) refused: BTreeMap<SortableKey, Collision>,
     /// Records of head that give way.
-    pub(super) displaced: BTreeMap<SortableKey, Resolution>,
+    pub(super) displaced: BTreeMap<SortableKey, Collision>,
+}
+
+/// What is decided about two records with one index key, for that of them which does not get it.
+#[derive(Debug)]
+pub(super) struct Collision {
+    pub(super) resolution: Resolution,
+    /// The other one.
+    pub(super) other: SortableKey,
 }
 
 /// Hears what a merge would leave of object stores with unique indexes. Takes some 100 bytes for each change, as much for each record that
@@ -112,8 +120,9 @@ impl Search<'_> {
             for entry in &outcome.entries {
                 if let Some(other) = taken.get(entry).filter(|other| **other != key) {
                     // Both came with this batch: the first one stays.
-                    let other = self.outcomes.get(*other).map(|other| &other.line);
-                    refused = Some(given_way(self.ask(key, outcome, other)));
+                    let line = self.outcomes.get(*other).map(|other| &other.line);
+                    let resolution = given_way(self.ask(key, outcome, line));
+                    refused = Some(Collision { resolution, other: (*other).clone() });
                     break;
                 }
                 let again = holders.again.get(entry).and_then(|old| holders.old.get(old)).map(|(_, line)| line);
@@ -121,23 +130,25 @@ impl Search<'_> {
                 let Some(holder) = holder.filter(|line| !found.displaced.contains_key(&line.key)) else { continue };
                 let resolution = self.ask(key, outcome, Some(holder));
                 match resolution.winner {
-                    Winner::Incoming if !resolution.refused => displaces.push((holder.key.clone(), resolution)),
+                    Winner::Incoming if !resolution.refused => {
+                        displaces.push((holder.key.clone(), Collision { resolution, other: key.clone() }));
+                    }
                     _ => {
-                        refused = Some(resolution);
+                        refused = Some(Collision { resolution, other: holder.key.clone() });
                         break;
                     }
                 }
             }
-            let Some(resolution) = refused else {
+            let Some(refused) = refused else {
                 taken.extend(outcome.entries.iter().map(|entry| (*entry, key)));
                 takers.entry(key.clone()).or_default().extend(displaces.iter().map(|(key, _)| key.clone()));
                 found.displaced.extend(displaces);
                 continue;
             };
-            if resolution.refused {
-                return Ok(Err(self.refusal(&resolution)));
+            if refused.resolution.refused {
+                return Ok(Err(self.refusal(&refused.resolution)));
             }
-            found.refused.insert(key.clone(), resolution);
+            found.refused.insert(key.clone(), refused);
             give_up(&mut taken, key, outcome);
             takers.remove(key).into_iter().flatten().for_each(|other| drop(found.displaced.remove(&other)));
             // Its record stays as it was.
@@ -221,7 +232,7 @@ fn given_way(resolution: Resolution) -> Resolution {
 static REDACTED: LazyLock<Vec<u8>> = LazyLock::new(|| sortable_string("[redacted]").as_bytes().to_vec());
 
 /// The keys that a record has in unique indexes. As IndexedDB does: what is no key is in no index.
-fn entries(indexes: &[Index], value: &[u8]) -> Vec<Entry> {
+pub(super) fn entries(indexes: &[Index], value: &[u8]) -> Vec<Entry> {
     let mut found = Vec::new();
     for (place, index) in (0_u64..).zip(indexes) {
         let mut add = |sortable: &[u8]| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::base::BaseReader;
-use super::unique::Collisions;
+use super::unique::{Collision, Collisions};
 use crate::chunk::{ChunkSink, ListEditor};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
@@ -333,14 +333,15 @@ impl<'a> Walk<'a> {
         incoming: &Incoming,
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
-        let Some(resolution) = self.unique.and_then(|unique| unique.refused.get(&key)) else { return Ok(()) };
+        let Some(collision) = self.unique.and_then(|unique| unique.refused.get(&key)) else { return Ok(()) };
         let name = self.name.clone();
         let sides = self.index_sides(&name, &key, head.as_ref(), None, incoming);
-        let resolution = Resolution { head_lost: false, ..resolution.clone() };
+        let resolution = Resolution { head_lost: false, ..collision.resolution.clone() };
         self.counts.conflicts += 1;
         self.counts.parked += u64::from(resolution.winner == Winner::Nobody);
         self.counts.unchanged += 1;
-        sink.conflict(self.conflict(&sides, &resolution))?;
+        let other = Some(collision.other.clone());
+        sink.conflict(Conflict { other, ..self.conflict(&sides, &resolution) })?;
         head.map_or(Ok(()), |head| sink.differs(&name, &head))
     }
 
@@ -348,7 +349,7 @@ impl<'a> Walk<'a> {
     fn give_way(&mut self, until: Option<&SortableKey>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
         let Some(unique) = self.unique else { return Ok(()) };
         let from = self.gave_way.clone().unwrap_or_else(SortableKey::before_all);
-        for (key, resolution) in unique.displaced.range(from..) {
+        for (key, Collision { resolution, other }) in unique.displaced.range(from..) {
             if until.is_some_and(|until| key >= until) {
                 break;
             }
@@ -360,7 +361,7 @@ impl<'a> Walk<'a> {
             let name = self.name.clone();
             let sides = self.index_sides(&name, key, Some(&head), value.as_deref(), &incoming);
             self.counts.conflicts += 1;
-            sink.conflict(self.conflict(&sides, resolution))?;
+            sink.conflict(Conflict { other: Some(other.clone()), ..self.conflict(&sides, resolution) })?;
             let line = Line { key: key.clone(), meta: self.meta(&incoming), state: LineState::Delete };
             sink.differs(&name, &line)?;
             self.apply(Some(&head), line, sink)?;
@@ -409,6 +410,7 @@ impl<'a> Walk<'a> {
             store: self.name.clone(),
             key: sides.key.clone(),
             kind: sides.kind,
+            other: None,
             rule: resolution.rule.clone(),
             winner: resolution.winner,
             reason: resolution.reason,

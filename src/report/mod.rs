@@ -6,7 +6,7 @@
 //! | `loss` | `count`, `path`, `what` | what a file of another program cannot say, or leaves open, there: see `decode/IMPORTS.md`. `path` is object store and members, `""` the whole file |
 //! | `losses` | `count`, `left_out` | behind these lines: all of them, and those that no line lists |
 //! | `privacy` | `excluded`, `hashed`, `redacted` | private fields were hidden in values that came: how many |
-//! | `conflict` | `key`, `kind`, `rule`, `store`, `winner`; `reason` if nobody decided | both sides changed a record; winner `none`: it is parked |
+//! | `conflict` | `key`, `kind`, `rule`, `store`, `winner`; `reason` if nobody decided; `other`, the key of the record with the same index key, if `kind` is `unique-index` | both sides changed a record; winner `none`: it is parked |
 //! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent; with `--pull` everything that changed after the batch's base and was not the source's own |
 //! | `reset` | | with `--pull`: the source was away for longer than deletions are remembered; the `change` lines behind it are all that there is, and what the source has beside them is gone |
 //! | `resolved` | `id`, `line` (of `indexeddb-changes/1`, or null), `use` | a person decided a conflict that the source has a part in: what stands now |
@@ -213,6 +213,9 @@ pub fn conflict_line(conflict: &Conflict) -> String {
         "type": "conflict",
         "winner": conflict.winner.name(),
     });
+    if let Some(other) = &conflict.other {
+        line["other"] = key_json(other);
+    }
     if let Some(reason) = conflict.reason {
         line["reason"] = reason.into();
     }

@@ -215,7 +215,7 @@ fn read_spilled(text: &[u8]) -> Result<Spilled, LineError> {
 
 fn read_key(text: &[u8]) -> Result<SortableKey, LineError> {
     let mut sortable = Vec::with_capacity(text.len() + 8);
-    crate::indexeddb::value::sortable_key_of(text, &mut sortable).map_err(|_| LineError("key"))?;
+    crate::indexeddb::value::list_key_of(text, &mut sortable).map_err(|_| LineError("key"))?;
     Ok(SortableKey::trusted(&sortable))
 }
 

@@ -142,7 +142,7 @@ impl ChunkRef {
         let digest = |value: &Value| -> Result<Digest, String> {
             value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| "no digest where one belongs".to_owned())
         };
-        let first = Key::from_json(&value["first"]).and_then(|key| key.to_sortable());
+        let first = Key::list_key_from_json(&value["first"]).and_then(|key| key.to_list_key());
         let spilled = value["spilled"].as_array().ok_or("no list spilled")?.iter().map(|item| {
             let bytes = item["bytes"].as_u64().ok_or("no number bytes in spilled")?;
             Ok::<_, String>(SpilledRef { digest: digest(&item["digest"])?, bytes })

@@ -56,7 +56,8 @@ impl List {
     }
 }
 
-/// State, type, who won, the sources of head and incoming (`-` if none), rule, id, and why nobody decided.
+/// State, type, who won, the sources of head and incoming (`-` if none), rule, id, the other record of a unique index, and why
+/// nobody decided.
 fn text_line(conflict: &LoggedConflict) -> String {
     let by = |by: Option<&crate::snapshot::SourceId>| by.map_or_else(|| "-".to_owned(), ToString::to_string);
     let (state, kind, winner) = (conflict.state().name(), conflict.kind.name(), conflict.winner.name());
@@ -64,6 +65,10 @@ fn text_line(conflict: &LoggedConflict) -> String {
     let (incoming, id) = (by(conflict.incoming.by.as_ref()), conflict.id.to_canonical());
     let rule = &conflict.rule;
     let line = format!("{state:<8}  {kind:<23}  {winner:<8}  {head} < {incoming}  {rule}  {id}");
+    let line = match &conflict.other {
+        Some(other) => format!("{line}  against {}", other.to_canonical()),
+        None => line,
+    };
     let line = match &conflict.reason {
         Some(reason) => format!("{line}  {reason}"),
         None => line,

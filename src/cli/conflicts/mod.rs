@@ -14,7 +14,7 @@ use self::resolve::Resolve;
 use self::show::Show;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::key::{Key, SortableKey};
 
 /// The flags of `conflicts`.
 #[derive(Args, Debug)]
@@ -53,6 +53,7 @@ impl Conflicts {
 
 /// Reads an id as `conflicts list` writes it: the JSON of a key.
 fn read_id(text: &str) -> Result<SortableKey, Failure> {
-    super::show::read_key("the id", text)
-        .map_err(|_| Failure::usage("an id is what conflicts list shows as one, such as '[6,\"orders\",17]'"))
+    let key = serde_json::from_str(text).ok().and_then(|value| Key::list_key_from_json(&value).ok());
+    key.and_then(|key| key.to_list_key().ok())
+        .ok_or_else(|| Failure::usage("an id is what conflicts list shows as one, such as '[6,\"orders\",17]'"))
 }

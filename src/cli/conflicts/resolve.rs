@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -10,7 +11,9 @@ use clap::{Args, ValueEnum};
 
 use super::filter::FilterArgs;
 use super::read_id;
+use crate::cli::hash_key::HashKeyArgs;
 use crate::cli::output::stdout;
+use crate::cli::policy;
 use crate::cli::store_url::StoreArgs;
 use crate::cli::sync::now_ms;
 use crate::decode::DEFAULT_MAX_LINE_BYTES;
@@ -49,6 +52,14 @@ pub(super) struct Resolve {
     /// The value that the record gets: a file that holds it as JSON; for one conflict
     #[arg(long, value_name = "FILE")]
     value: Option<PathBuf>,
+
+    /// TOML file with the rules for conflicts: private fields of --value are hidden, and no record gets a key in a unique index
+    /// that another one has, if the file looks for that. Needed for --value where a rule of such a file was asked
+    #[arg(long, value_name = "FILE", env = "NIFI_IDB_POLICY", hide_env_values = true)]
+    policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    hash_key: HashKeyArgs,
 
     /// Also replace records that changed after their conflict; what stands is kept as a conflict of its own
     #[arg(long)]
@@ -106,6 +117,8 @@ impl Resolve {
         };
         Ok(ResolveOptions {
             value: self.value.as_deref().map(read_value).transpose()?,
+            policy: self.policy.as_deref().map(policy::load_flag).transpose()?.map(|file| Arc::new(file.policy)),
+            hash_key: self.hash_key.read()?,
             even_if_changed: self.even_if_changed,
             confirm: self.confirm.clone(),
             dry_run: self.dry_run,

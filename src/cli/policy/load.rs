@@ -8,9 +8,17 @@ use super::rendered;
 use crate::failure::Failure;
 use crate::policy::{MAX_FILE_BYTES, PolicyFile};
 
+/// The flag that names a policy file where it is not what the command is about.
+const FLAG: &str = "--policy ";
+
 /// The text of a policy file; one that is longer than allowed is cut off, and refused later for its length.
 pub(super) fn text(path: &Path) -> Result<String, Failure> {
-    let wrong = |what: String| Failure::usage(format!("{}: {what}", path.display()));
+    text_of("", path)
+}
+
+/// As [`text`]; a failure names the flag, with a space behind it.
+fn text_of(flag: &str, path: &Path) -> Result<String, Failure> {
+    let wrong = |what: String| Failure::usage(format!("{flag}{}: {what}", path.display()));
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| wrong(error.to_string()))?;
@@ -23,7 +31,15 @@ pub(super) fn text(path: &Path) -> Result<String, Failure> {
 /// # Errors
 ///
 /// It cannot be read, or is faulty: then the failure shows the faults with their places.
-pub(in crate::cli) fn load(path: &Path) -> Result<PolicyFile, Failure> {
-    let text = text(path)?;
+pub(super) fn load(path: &Path) -> Result<PolicyFile, Failure> {
+    read(path, text(path)?)
+}
+
+/// As [`load`], for a file that `--policy` names: if it cannot be read, the failure names the flag. Its faults have their places in the file.
+pub(in crate::cli) fn load_flag(path: &Path) -> Result<PolicyFile, Failure> {
+    read(path, text_of(FLAG, path)?)
+}
+
+fn read(path: &Path, text: String) -> Result<PolicyFile, Failure> {
     PolicyFile::read(&text).map_err(|faults| rendered::failure(&path.display().to_string(), &text, &faults))
 }

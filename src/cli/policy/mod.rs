@@ -13,7 +13,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use self::check::Check;
 use self::explain::Explain;
-pub(super) use self::load::load;
+use self::load::load;
+pub(super) use self::load::load_flag;
 use self::test::Test;
 use super::output::print;
 use crate::exit_status::ExitStatus;

@@ -51,7 +51,7 @@ impl Sync {
     /// Checks everything that can be checked before the first byte is read.
     fn open(&mut self, start: Instant) -> Result<(Box<dyn SnapshotStore>, Option<RejectsFile>), Failure> {
         if let Some(path) = &self.policy {
-            self.loaded = Some(Arc::new(policy::load(path)?.policy));
+            self.loaded = Some(Arc::new(policy::load_flag(path)?.policy));
         }
         if self.store.flow.is_some() || self.store.bucket.is_some() {
             self.store.flow_name("any")?;

@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::path::shared;
 use super::{read, scan, tags};
 use crate::indexeddb::key::{
-    Key, KeyError, MAX_KEY_BYTES, MAX_KEY_DEPTH, TYPE_ARRAY, TYPE_STRING, write_sortable_number, write_sortable_unit,
+    Key, KeyError, MAX_KEY_BYTES, MAX_KEY_DEPTH, MAX_LIST_KEY_DEPTH, TYPE_ARRAY, TYPE_STRING, write_sortable_number,
+    write_sortable_unit,
 };
 use crate::indexeddb::text;
 
@@ -17,9 +18,18 @@ use crate::indexeddb::text;
 /// show), and arrays of these are keys; an array must have no hole, its named members do not count. An `~id` counts as
 /// the value it holds; a `~ref` is no key, for what it names is not in this text ([`at_path`](super::at_path) follows it).
 pub fn sortable_key_of(canonical: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
+    written(canonical, MAX_KEY_DEPTH, MAX_KEY_BYTES, out)
+}
+
+/// As [`sortable_key_of`], for a key of a list of a version: a system list's may nest deeper and be longer than a record's.
+pub(crate) fn list_key_of(canonical: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
+    written(canonical, MAX_LIST_KEY_DEPTH, usize::MAX, out)
+}
+
+fn written(canonical: &[u8], depth: usize, most: usize, out: &mut Vec<u8>) -> Result<(), KeyError> {
     let start = out.len();
-    let mut result = write(canonical, 0, out);
-    if result.is_ok() && out.len() - start > MAX_KEY_BYTES {
+    let mut result = write(canonical, depth, out);
+    if result.is_ok() && out.len() - start > most {
         result = Err(KeyError::Length);
     }
     if result.is_err() {
@@ -28,10 +38,8 @@ pub fn sortable_key_of(canonical: &[u8], out: &mut Vec<u8>) -> Result<(), KeyErr
     result
 }
 
+/// `depth`: how many arrays may be open.
 fn write(text: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), KeyError> {
-    if depth > MAX_KEY_DEPTH {
-        return Err(KeyError::Depth);
-    }
     match text.first() {
         Some(b'-' | b'0'..=b'9') => {
             write_sortable_number(number(text)?, out);
@@ -72,7 +80,7 @@ fn string(inside: &[u8], out: &mut Vec<u8>) {
 fn array<'a>(items: impl Iterator<Item = &'a [u8]>, depth: usize, out: &mut Vec<u8>) -> Result<(), KeyError> {
     out.push(TYPE_ARRAY);
     for item in items {
-        write(item, depth + 1, out)?;
+        write(item, depth.checked_sub(1).ok_or(KeyError::Depth)?, out)?;
     }
     out.push(0);
     Ok(())

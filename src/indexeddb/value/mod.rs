@@ -85,6 +85,7 @@ pub mod tree;
 mod tests;
 
 pub use error::{ValueError, ValueErrorReason};
+pub(crate) use key_of::list_key_of;
 pub use key_of::sortable_key_of;
 pub use order::compare_names;
 pub use path::{at_members, at_path, member_name};

@@ -116,6 +116,21 @@ impl Private {
     }
 }
 
+/// Hides the private fields of one canonical value of an object store, as it is done to those of a batch.
+///
+/// # Errors
+///
+/// Why one of them cannot be hidden, without anything of the value; the value is as it was.
+pub fn hide(
+    privacy: &Privacy,
+    key_path: Option<&KeyPath>,
+    key: Option<&HashKey>,
+    value: &mut Vec<u8>,
+) -> Result<Hidden, &'static str> {
+    let Some(private) = Private::new(privacy, key_path) else { return Ok(Hidden::default()) };
+    Hider::new(key.cloned()).hide(&private, value).map_err(|Unhideable(why)| why)
+}
+
 /// Hides fields. Keeps its buffers from one value to the next.
 #[derive(Default)]
 pub(super) struct Hider {

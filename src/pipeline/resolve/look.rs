@@ -75,8 +75,7 @@ pub(super) fn look(facts: &Facts<'_>, picked: &[Picked], spool: &mut Spool) -> R
             deletes.deleted(&record.store, &record.key);
         }
         if record.change.is_some() && facts.head.manifest.store(&record.store).is_none() {
-            let what = format!("there is no object store {} any more", record.store.to_canonical());
-            return Err(SyncError::Mismatch(what));
+            return Err(SyncError::Mismatch(no_object_store(facts, &record.store)));
         }
         records.push(record);
     }
@@ -88,6 +87,17 @@ pub(super) fn look(facts: &Facts<'_>, picked: &[Picked], spool: &mut Spool) -> R
     let confirmed = facts.options.confirm.as_deref();
     deletes.check(&facts.head.manifest, &[], confirmed, || Ok(deletes.plan("", &digest_of(facts, picked))))?;
     Ok(records)
+}
+
+/// Says what to do where a record has no place to go: its schema was parked, or its object store is gone.
+fn no_object_store(facts: &Facts<'_>, name: &DomString) -> String {
+    let (name, version) = (name.to_canonical(), facts.head.manifest.version);
+    format!(
+        "version {version} of {} has no object store {name}, so it cannot hold the record: sync a batch whose schema has it \
+         and is accepted (schema-newer = \"accept\" in the policy's defaults.types), then decide again; or decide for head, \
+         which leaves the change out",
+        facts.flow
+    )
 }
 
 fn look_at(
@@ -126,8 +136,9 @@ fn look_at(
                 changed.push((place, standing.as_ref().map(|standing| standing.meta.rev)));
             }
         }
-        // Deleting what is not there leaves a tombstone, as in a sync.
+        // Deleting what is not there leaves a tombstone, as in a sync, if there is an object store.
         let remembers = standing.is_none() && chosen == Chosen::Delete && facts.options.choice != Choice::Head;
+        let remembers = remembers && facts.head.manifest.store(&first.store).is_some();
         if chosen.digest() != now || remembers {
             let head = picked[last].head.as_ref().and_then(|head| head.digest);
             let side = match () {

@@ -5,12 +5,15 @@
 //! in a new line of a decided conflict, which can be overturned like any other. Older versions have it too, but versions may
 //! be dropped, and the line names the source that has to hear of it.
 
+mod indexes;
 mod look;
+mod own;
 mod pick;
 mod write;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use self::look::{Record, look};
@@ -23,7 +26,9 @@ use super::error::SyncError;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::value::{Canonicalizer, Options};
-use crate::report::{Outcome, ReportLines, Summary, resolved_line};
+use crate::normalize::Hidden;
+use crate::policy::{HashKey, Policy};
+use crate::report::{Outcome, ReportLines, Summary, privacy_line, resolved_line};
 use crate::snapshot::{FlowName, FlowVersion, Meta};
 use crate::spool::{Place, Spool};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
@@ -46,6 +51,11 @@ pub struct ResolveOptions {
     pub choice: Choice,
     /// The person's own value as JSON, where that is the choice.
     pub value: Option<Vec<u8>>,
+    /// The policy file's rules: an own value has its private fields hidden, and no record gets an index key that another one
+    /// has, if the policy looks for that.
+    pub policy: Option<Arc<Policy>>,
+    /// The key of hashed fields.
+    pub hash_key: Option<HashKey>,
     /// When, in milliseconds since 1970.
     pub received_at: i64,
     /// Replace records that changed after their conflict, too.
@@ -67,6 +77,8 @@ impl ResolveOptions {
             selection,
             choice,
             value: None,
+            policy: None,
+            hash_key: None,
             received_at,
             even_if_changed: false,
             confirm: None,
@@ -77,7 +89,8 @@ impl ResolveOptions {
     }
 }
 
-/// Decides conflicts and commits that as one version; a line `resolved` for each goes to `lines`.
+/// Decides conflicts and commits that as one version; a line `resolved` for each goes to `lines`, behind a line `privacy` if
+/// something of an own value was hidden.
 ///
 /// In the summary, `received` are the conflicts, `put`, `deleted` and `unchanged` count them by what became of their records, and
 /// `conflicts` are new lines of `~conflicts` about values that were neither side's.
@@ -85,7 +98,7 @@ impl ResolveOptions {
 /// # Errors
 ///
 /// [`SyncError::Mismatch`] if there is no such conflict, it is decided otherwise already, what was chosen is not kept any
-/// more, or the value does not fit; [`SyncError::Changed`] and [`SyncError::Guard`] if a person must confirm; the others as for
+/// more, the value does not fit or a policy that is not given has to judge it, or another record has its index key; [`SyncError::Changed`] and [`SyncError::Guard`] if a person must confirm; the others as for
 /// [`sync`](super::sync()). Nothing is visible then.
 pub fn resolve(
     store: &dyn SnapshotStore,
@@ -155,6 +168,7 @@ impl Round for Resolving<'_> {
         let mut spool = Spool::new(options.temp_folder.as_deref());
         let picked = pick(&facts, &mut spool)?;
         let records = look(&facts, &picked, &mut spool)?;
+        indexes::check(&facts, &records, &mut spool)?;
         report(options.choice, &picked, &records, &mut spool, self.lines)?;
         self.summary = summary(flow, &picked, &records);
         if self.summary.outcome == Outcome::Unchanged {
@@ -172,6 +186,9 @@ fn report(
     spool: &mut Spool,
     lines: &mut ReportLines,
 ) -> Result<(), SyncError> {
+    for Hidden { excluded, hashed, redacted } in picked.iter().map(|conflict| conflict.hidden) {
+        privacy_line(excluded, hashed, redacted).map_or(Ok(()), |line| lines.push(&line))?;
+    }
     let of_records = records.iter().flat_map(|record| record.conflicts.iter().map(|&place| (place, record.line)));
     let of_conflicts: BTreeMap<usize, Option<Place>> = of_records.collect();
     for (conflict, line) in picked.iter().zip(of_conflicts.into_values()) {

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Facts, Selection};
+use super::{Facts, Selection, own};
 use crate::chunk::{ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
-use crate::indexeddb::schema::KeyPath;
-use crate::indexeddb::value::{at_path, sortable_key_of};
 use crate::merge::{Side, Winner};
-use crate::normalize::Claim;
+use crate::normalize::{Claim, Hidden};
 use crate::pipeline::conflicts::{Choice, LoggedConflict};
 use crate::pipeline::error::SyncError;
 use crate::snapshot::{Digest, FlowVersion, LineState, List, SourceId};
@@ -52,6 +50,8 @@ pub(super) struct Picked {
     pub(super) head: Option<PickedSide>,
     pub(super) incoming: PickedSide,
     pub(super) chosen: Chosen,
+    /// Private fields of an own value that were hidden.
+    pub(super) hidden: Hidden,
     /// It was decided like this before.
     pub(super) done: bool,
 }
@@ -122,10 +122,12 @@ fn no_conflict(facts: &Facts<'_>, id: &SortableKey) -> String {
 fn settle(facts: &Facts<'_>, conflict: LoggedConflict, spool: &mut Spool) -> Result<Picked, SyncError> {
     let choice = facts.options.choice;
     let id = conflict.id.to_canonical();
+    let mut hidden = Hidden::default();
     let state = match facts.value {
         Some(value) => {
-            check_key(facts, &conflict, value)?;
-            Some(LineState::Put(value.into()))
+            let admitted = own::admit(facts, &conflict, value)?;
+            hidden = admitted.1;
+            Some(LineState::Put(admitted.0.into()))
         }
         None => conflict.state_of(choice, facts.base)?,
     };
@@ -165,25 +167,7 @@ fn settle(facts: &Facts<'_>, conflict: LoggedConflict, spool: &mut Spool) -> Res
         head: conflict.head.map(side),
         incoming: side(conflict.incoming),
         chosen,
+        hidden,
         done,
     })
-}
-
-/// Checks that a value has the record's own key.
-fn check_key(facts: &Facts<'_>, conflict: &LoggedConflict, value: &[u8]) -> Result<(), SyncError> {
-    let store = facts.head.manifest.store(&conflict.store);
-    let Some(path) = store.and_then(|store| store.schema.key_path.as_ref()) else { return Ok(()) };
-    let text = |path: &DomString| path.to_text().and_then(|path| Some(at_path(value, &path)?.into_owned()));
-    let found = match path {
-        KeyPath::Path(path) => text(path),
-        KeyPath::Paths(paths) => {
-            let parts: Option<Vec<Vec<u8>>> = paths.iter().map(text).collect();
-            parts.map(|parts| [&b"["[..], &parts.join(&b","[..]), &b"]"[..]].concat())
-        }
-    };
-    let mut key = Vec::new();
-    match found.map(|found| sortable_key_of(&found, &mut key)) {
-        Some(Ok(())) if key == conflict.key.as_bytes() => Ok(()),
-        _ => Err(SyncError::Mismatch("the value has not the record's key at the object store's key path".to_owned())),
-    }
 }

@@ -16,7 +16,7 @@ use crate::spool::Spool;
 use crate::store::{StoreError, StoreErrorKind, VersionDraft, VersionWriter};
 
 /// The rule that a new line names: a person decided.
-const RULE: &str = "resolve";
+pub(super) const RULE: &str = "resolve";
 
 /// Gives `writer` what is new, and the draft of the version.
 pub(super) fn write(
@@ -145,6 +145,7 @@ fn new_conflicts(
                 (_, Chosen::Delete) => ConflictType::UpdateDelete,
                 _ => ConflictType::UpdateUpdate,
             },
+            other: None,
             rule: RULE.into(),
             winner: Winner::Incoming,
             reason: None,

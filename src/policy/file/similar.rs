@@ -1,15 +1,24 @@
 //! Did you mean: the known word that is nearest to an unknown one.
 
-/// The known word nearest to `word`, if it is near enough to be meant. Case, `_` and `-` do not count as differences where
-/// that alone finds one.
+/// A word that is cut short has this many letters of the known one, or more.
+const FEWEST_LETTERS: usize = 3;
+
+/// The known word nearest to `word`, if it is near enough to be meant; else the only one that begins with it. Case, `_` and `-`
+/// do not count as differences.
 pub(crate) fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| -> Vec<char> {
         text.chars().filter(|it| !matches!(it, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
     };
     let wanted = plain(word);
     let limit = (wanted.len() / 3).max(1);
-    let near = |it: &'a str| (distance(&wanted, &plain(it)), it);
-    known.into_iter().map(near).filter(|(far, _)| *far <= limit).min_by_key(|(far, _)| *far).map(|(_, it)| it)
+    let known: Vec<(Vec<char>, &str)> = known.into_iter().map(|it| (plain(it), it)).collect();
+    let near = known.iter().map(|(letters, it)| (distance(&wanted, letters), *it));
+    let nearest = near.filter(|(far, _)| *far <= limit).min_by_key(|(far, _)| *far).map(|(_, it)| it);
+    nearest.or_else(|| {
+        let mut longer = known.iter().filter(|(letters, _)| letters.starts_with(&wanted));
+        let only = longer.next().filter(|_| wanted.len() >= FEWEST_LETTERS && longer.next().is_none());
+        only.map(|(_, it)| *it)
+    })
 }
 
 /// How many characters are to be put in, left out, replaced, or swapped with their neighbour.
@@ -51,6 +60,10 @@ mod tests {
         assert_eq!(near("LAST_WRITE_WINS"), Some("last-write-wins"));
         assert_eq!(near("haed-wins"), Some("head-wins"));
         assert_eq!(near("mxa"), Some("max"));
+        assert_eq!(near("lastwrite"), Some("last-write-wins"));
+        assert_eq!(near("Head"), Some("head-wins"));
+        assert_eq!(similar("head", ["head-wins", "head-first"]), None, "either may be meant");
+        assert_eq!(similar("la", known), None, "too short to be meant");
         assert_eq!(near("xyz"), None);
         assert_eq!(near(""), None);
     }

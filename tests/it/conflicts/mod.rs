@@ -1,7 +1,10 @@
 //! Conflicts, listed, shown and resolved; and how the sources hear of it.
 
+mod indexes;
+mod limits;
 mod notices;
 mod resolve;
+mod schemas;
 mod through_program;
 
 use std::path::Path;
@@ -82,7 +85,9 @@ fn try_resolve(
     choice: Choice,
     set: impl FnOnce(&mut ResolveOptions),
 ) -> Result<(Summary, Vec<Value>), SyncError> {
-    let mut options = ResolveOptions::new(selection, choice, 5_000);
+    // What parked here was a policy file's rule.
+    let policy = Some(Arc::new(Policy::default()));
+    let mut options = ResolveOptions { policy, ..ResolveOptions::new(selection, choice, 5_000) };
     set(&mut options);
     let mut report = ReportLines::default();
     let summary = resolve(store, &flow(), &options, &mut report)?;
@@ -136,6 +141,7 @@ fn waiting(key: u32, base: Option<&str>, head: Option<&str>, incoming: Option<&s
             _ if base.is_none() => ConflictType::InsertInsert,
             _ => ConflictType::UpdateUpdate,
         },
+        other: None,
         rule: "data/park".into(),
         winner: Winner::Nobody,
         reason: Some("park"),

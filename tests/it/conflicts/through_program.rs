@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn conflicts(repo: &Path, arguments: &[&str]) -> Ran {
+pub(super) fn conflicts(repo: &Path, arguments: &[&str]) -> Ran {
     let store = store_of(repo);
     let (command, rest) = arguments.split_first().unwrap();
     let mut all = vec!["conflicts", command, "--store", &store];
@@ -10,7 +10,7 @@ fn conflicts(repo: &Path, arguments: &[&str]) -> Ran {
     run(crate::program::program(all), b"")
 }
 
-fn lines_of(ran: Ran) -> Vec<Value> {
+pub(super) fn lines_of(ran: Ran) -> Vec<Value> {
     String::from_utf8(ran.done()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -104,12 +104,17 @@ fn a_policy_file_parks_and_a_person_resolves() {
     let waiting =
         lines_of(conflicts(&repo, &["list", "--type", "update-update", "--since", "3", "--rule", "data/park"]));
     assert_eq!((waiting.len(), &waiting[0]["state"]), (1, &"parked".into()));
+    let doctor = |flags: &[&str]| String::from_utf8(on(&repo, "doctor", flags, b"").done()).unwrap();
+    let told = "  indexeddb/shop: 1 conflict waits for a person; conflicts list names it\n";
+    assert!(doctor(&[]).ends_with(told) && doctor(&["--flow", "shop"]).ends_with(told), "{}", doctor(&[]));
+    assert!(!doctor(&["--flow", "other"]).contains("waits"));
     let shown = lines_of(conflicts(&repo, &["show", &waiting[0]["id"].to_string()]));
     assert_eq!((&shown[0]["baseValue"], &shown[0]["head"]["value"]), (&1.into(), &2.into()));
     assert_eq!((&shown[0]["incoming"]["value"], &shown[0]["now"]["value"]), (&3.into(), &2.into()));
     let all = ["resolve", "--all-matching", "--source", "c", "--use", "incoming"];
     assert_eq!(lines_of(conflicts(&repo, &all))[0]["line"]["value"], 3);
     assert_eq!(lines_of(conflicts(&repo, &["list"])).len(), 0);
+    assert!(!doctor(&[]).contains("waits"), "the others are decided");
     assert_eq!(lines_of(conflicts(&repo, &["list", "--at", "3"])).len(), 1, "as it was");
     let report = sync("b", r#","base":2"#, "2");
     assert_eq!(resolved_lines(&report)[0]["line"]["value"], 3, "{report:?}");

@@ -81,6 +81,17 @@ fn files_that_cannot_be_read_are_named() {
     let ran = policy(folder.path(), &["check", "none.toml"]);
     assert_eq!(ran.code(), Some(2));
     assert!(ran.err.starts_with("nifi-idb: none.toml: No such file"), "{}", ran.err);
+    // Where a flag names it, the flag is named.
+    for command in [
+        &["sync", "--store", "memory:", "--policy", "none.toml"][..],
+        &["serve", "--store", "memory:", "--listen", "127.0.0.1:0", "--policy", "none.toml"],
+        &["conflicts", "resolve", "--store", "memory:", "[1,\"a\",1]", "--use", "head", "--policy", "none.toml"],
+        &["policy", "explain", "--policy", "none.toml", "--object-store", "a", "--incoming", "x"],
+    ] {
+        let ran = run(program(command.iter().copied()), b"");
+        assert_eq!(ran.code(), Some(2), "{command:?}");
+        assert!(ran.err.starts_with("nifi-idb: --policy none.toml: No such file"), "{}", ran.err);
+    }
     fs::write(folder.path().join("bytes.toml"), b"version = 1\n# \xff\n").unwrap();
     let ran = policy(folder.path(), &["check", "bytes.toml"]);
     assert!(ran.err.starts_with("nifi-idb: bytes.toml: it is not UTF-8, at byte 14"), "{}", ran.err);

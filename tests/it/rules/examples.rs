@@ -148,6 +148,7 @@ fn symmetricds_manual_case_from_the_conflict_to_the_persons_word() {
     let one = Selection::Ids(lab.list(&List::Conflicts).keys().map(|id| sortable(id)).collect());
     let mut options = ResolveOptions::new(one, Choice::Value, 2_000);
     options.value = Some(br#"{"total":13}"#.to_vec());
+    options.policy = lab.policy.clone();
     let summary = resolve(&lab.store, &flow(), &options, &mut ReportLines::default()).unwrap();
     assert_eq!((summary.put, summary.parked), (1, 0));
     assert_eq!(lab.data()["1"], r#"{"total":13}"#);

@@ -223,6 +223,7 @@ fn a_key_in_a_unique_index_is_had_once() {
         assert_eq!((conflict["type"].as_str(), conflict["winner"].as_str()), (Some("unique-index"), Some(winner)));
         let side = if winner == "incoming" { "head" } else { "incoming" };
         assert_eq!(conflict[side]["value"]["mail"], "x", "{name}: what lost is whole");
+        assert_eq!(conflict["other"], if winner == "incoming" { 2 } else { 1 }, "{name}: who has the index key");
     }
     let lab = Lab::deciding(ConflictType::UniqueIndex, Resolver::Fail);
     lab.ok(&From { schema: 2, ..from("a") }, &[put(1, &mail("x"))]);
@@ -244,6 +245,7 @@ fn index_keys_that_move_are_no_collision_and_what_stays_behind_is_one() {
     // Two of one batch.
     assert_eq!(lab.ok(&a, &[put(7, &mail("n")), put(8, &mail("n"))]).conflicts, 1);
     assert_eq!((lab.data().get("7"), lab.data().get("8")), (Some(&mail("n")), None));
+    assert_eq!(lab.conflicts().last_key_value().unwrap().1["other"], 7);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use clap::Args;
 use self::asked::Asked;
 use super::super::output::print;
 use super::super::store_url::StoreArgs;
-use super::{ReportArg, load};
+use super::{ReportArg, load_flag};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::At;
@@ -99,7 +99,7 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
-        let policy = load(&self.policy)?.policy;
+        let policy = load_flag(&self.policy)?.policy;
         let asked = match &self.store {
             Some(store) => self.stored(&policy, store, start)?,
             None => self.filed(&policy)?,

@@ -1,0 +1,68 @@
+//! No record gets a key in a unique index that another one has, if the policy looks for that.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Facts;
+use super::look::Record;
+use super::pick::Chosen;
+use crate::chunk::{ChunkSource, lines_of};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::pipeline::error::SyncError;
+use crate::pipeline::unique::{Entry, entries};
+use crate::policy::ConflictType;
+use crate::snapshot::List;
+use crate::spool::Spool;
+
+/// Looks at the unique indexes of each object store that gets a value: reads all of its records.
+pub(super) fn check(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Result<(), SyncError> {
+    let policy = facts.options.policy.as_ref();
+    if policy.is_none_or(|policy| policy.default.resolver(ConflictType::UniqueIndex).is_none()) {
+        return Ok(());
+    }
+    for records in records.chunk_by(|a, b| a.store == b.store) {
+        check_store(facts, records, spool)?;
+    }
+    Ok(())
+}
+
+/// Checks the records of one object store.
+fn check_store(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Result<(), SyncError> {
+    let Some(store) = records.first().and_then(|first| facts.head.manifest.store(&first.store)) else { return Ok(()) };
+    let name = &store.schema.name;
+    let indexes: Vec<_> = store.schema.indexes.iter().filter(|index| index.unique).cloned().collect();
+    let mut taken: HashMap<Entry, &SortableKey> = HashMap::new();
+    for record in records.iter().filter(|_| !indexes.is_empty()) {
+        let Some(Chosen::Put(place, _)) = record.change else { continue };
+        for entry in entries(&indexes, &spool.read(place)?) {
+            if let Some(other) = taken.insert(entry, &record.key) {
+                return Err(collision(name, &record.key, other));
+            }
+        }
+    }
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let changes: HashSet<&SortableKey> =
+        records.iter().filter(|record| record.change.is_some()).map(|record| &record.key).collect();
+    let list = List::Records(name.clone());
+    for chunk in &store.records {
+        for line in lines_of(&list, chunk, &facts.base.read_chunk(&list, chunk)?)? {
+            let Some(value) = facts.base.whole_value(&line.state)?.filter(|_| !changes.contains(&line.key)) else {
+                continue;
+            };
+            if let Some(key) = entries(&indexes, &value).iter().find_map(|entry| taken.get(entry)) {
+                return Err(collision(name, key, &line.key));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn collision(store: &DomString, key: &SortableKey, other: &SortableKey) -> SyncError {
+    let (store, key, other) = (store.to_canonical(), key.to_canonical(), other.to_canonical());
+    SyncError::Mismatch(format!(
+        "record {key} of object store {store} would have the same key in a unique index as record {other}: sync a batch that \
+         changes or deletes that one first, or decide otherwise"
+    ))
+}

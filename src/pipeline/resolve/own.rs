@@ -1,0 +1,63 @@
+//! A value of a person's own: what has to be so before it may become a record.
+
+use super::Facts;
+use super::write::RULE;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::KeyPath;
+use crate::indexeddb::value::{at_path, sortable_key_of};
+use crate::normalize::{Hidden, hide};
+use crate::pipeline::conflicts::LoggedConflict;
+use crate::pipeline::error::SyncError;
+
+/// What the rules of the built-in default are called, where there was no policy file.
+const BUILTIN: &str = "default/";
+
+/// Checks a canonical value and hides its private fields: as a value that comes with a batch. Gives what is to be stored.
+pub(super) fn admit(
+    facts: &Facts<'_>,
+    conflict: &LoggedConflict,
+    value: &[u8],
+) -> Result<(Vec<u8>, Hidden), SyncError> {
+    check_key(facts, conflict, value)?;
+    let mut value = value.to_vec();
+    let Some(policy) = &facts.options.policy else {
+        if conflict.rule.starts_with(BUILTIN) || conflict.rule == RULE {
+            return Ok((value, Hidden::default()));
+        }
+        let (id, rule) = (conflict.id.to_canonical(), &conflict.rule);
+        return Err(SyncError::Mismatch(format!(
+            "conflict {id}: a policy file's rule {rule:?} was asked, and that file may hide fields of the value or refuse its \
+             index keys: give it with --policy"
+        )));
+    };
+    let hash_key = facts.options.hash_key.as_ref();
+    if hash_key.is_none() && policy.needs_hash_key() {
+        let what = "the policy hashes private fields, which needs a key: give --hash-key-file or NIFI_IDB_HASH_KEY";
+        return Err(SyncError::Mismatch(what.to_owned()));
+    }
+    let store = facts.head.manifest.store(&conflict.store);
+    let key_path = store.and_then(|store| store.schema.key_path.as_ref());
+    let privacy = &policy.store(&conflict.store).privacy;
+    let unhideable = |why| SyncError::Mismatch(format!("the value: a private field cannot be hidden: {why}"));
+    let hidden = hide(privacy, key_path, hash_key, &mut value).map_err(unhideable)?;
+    Ok((value, hidden))
+}
+
+/// Checks that a value has the record's own key.
+fn check_key(facts: &Facts<'_>, conflict: &LoggedConflict, value: &[u8]) -> Result<(), SyncError> {
+    let store = facts.head.manifest.store(&conflict.store);
+    let Some(path) = store.and_then(|store| store.schema.key_path.as_ref()) else { return Ok(()) };
+    let text = |path: &DomString| path.to_text().and_then(|path| Some(at_path(value, &path)?.into_owned()));
+    let found = match path {
+        KeyPath::Path(path) => text(path),
+        KeyPath::Paths(paths) => {
+            let parts: Option<Vec<Vec<u8>>> = paths.iter().map(text).collect();
+            parts.map(|parts| [&b"["[..], &parts.join(&b","[..]), &b"]"[..]].concat())
+        }
+    };
+    let mut key = Vec::new();
+    match found.map(|found| sortable_key_of(&found, &mut key)) {
+        Some(Ok(())) if key == conflict.key.as_bytes() => Ok(()),
+        _ => Err(SyncError::Mismatch("the value has not the record's key at the object store's key path".to_owned())),
+    }
+}
