@@ -76,7 +76,8 @@ fn in_browsers(name: &str) {
 fn in_node() {
     let _turn = turn();
     let test = |name: &str| root().join("client/test").join(name);
-    node(&[test("client.test.js"), test("beside.test.js"), test("package.test.js")], &[]);
+    let files = ["client.test.js", "beside.test.js", "rxdb.test.js", "package.test.js"];
+    node(&files.map(test), &[]);
 }
 
 #[test]
