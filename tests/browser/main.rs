@@ -76,7 +76,7 @@ fn in_browsers(name: &str) {
 fn in_node() {
     let _turn = turn();
     let test = |name: &str| root().join("client/test").join(name);
-    let files = ["client.test.js", "beside.test.js", "rxdb.test.js", "package.test.js"];
+    let files = ["client.test.js", "beside.test.js", "rxdb.test.js", "rxdb-replicate.test.js", "package.test.js"];
     node(&files.map(test), &[]);
 }
 
@@ -96,6 +96,12 @@ fn every_kind_of_value_goes_out_and_comes_back() {
 fn two_browsers_with_two_tabs_each() {
     let _turn = turn();
     in_browsers("histories.test.mjs");
+}
+
+#[test]
+fn rxdb_is_backed_up_restored_and_kept_in_step() {
+    let _turn = turn();
+    in_browsers("rxdb.test.mjs");
 }
 
 #[test]
