@@ -63,6 +63,7 @@ export class NifiClient extends EventTarget {
     needsStores(db)
     if (this.captured.has(db)) return db
     this.captured.add(db)
+    this.captures = true
     return capture(db, this.options.stores, this.log)
   }
 
@@ -233,9 +234,13 @@ export class NifiClient extends EventTarget {
     if (!(await this.#open())) {
       // No database: it was wiped, or is not made yet. What comes next is another life, and deletes nothing.
       if (mode === 'scan' && (await this.#known())) await rebirth(this.home, this.#life())
-      return this.#stand('idle', 'there is no database')
+      return this.#stand('idle', `there is no database ${this.options.database}`)
     }
-    if (!present(this.app, stores).length) return this.#stand('idle', 'there is none of the object stores')
+    // Neither is wrong as such: an older page, or one that only sends.
+    const absent = stores.filter((name) => !this.app.objectStoreNames.contains(name))
+    let doubt = mode === 'scan' || this.captures ? undefined : 'capture(db) was not called'
+    if (absent.length) doubt = `there is no object store ${absent}`
+    if (absent.length === stores.length) return this.#stand('idle', doubt)
     this.state = await readState(this.home, () => newLife(this.#life()))
     this.clock.see(this.state.clock)
     if (mode !== 'scan' && this.app.version > this.state.databaseVersion && this.state.databaseVersion) {
@@ -276,7 +281,7 @@ export class NifiClient extends EventTarget {
         if (batch.full) goal = await this.#greatest({})
       }
     }
-    return this.#stand(this.held ? 'held' : 'idle')
+    return this.#stand(this.held ? 'held' : 'idle', doubt)
   }
 
   async #known() {
@@ -384,7 +389,7 @@ export class NifiClient extends EventTarget {
   #stopCapture(error) {
     if (this.log.stopped) return
     this.log.stopped = true
-    this.#stand('full', String(error?.message ?? error))
+    this.#stand('full', `${error}`)
     const give = async () => {
       if (!(await this.#open())) return
       await transaction(this.home, [OPS, META], 'readwrite', async (tx) => {

@@ -68,6 +68,7 @@ export interface Conflict extends Record {
 export interface Status {
   /** `full`: no room to write changes down; once there is, everything is sent. */
   phase: 'idle' | 'sending' | 'offline' | 'held' | 'failed' | 'full'
+  /** Why, for a person; in `idle`: what may be a mistake. */
   message?: string
   /** What waits for `confirm()` or `restart()`. */
   held?: {

@@ -72,15 +72,15 @@ export async function post(fetch, address, text, { headers, pull, confirm, fresh
     })
     body = await response.text()
   } catch (error) {
-    return { kind: 'retry', message: String(error?.message ?? error) }
+    return { kind: 'retry', message: `${error}: ${address}` }
   }
   const { status } = response
-  const message = response.headers.get('sync.error') ?? `HTTP ${status}`
+  const message = response.headers.get('sync.error') ?? `HTTP ${status}: ${address}`
   if (status === 200) {
     const report = readReport(body)
     if (report) return { kind: 'report', report }
     // A report that was cut, or somebody who only keeps the batch for the sidecar.
-    return { kind: body.includes('"type"') ? 'retry' : 'custody', message: 'taken, not acknowledged' }
+    return { kind: body.includes('"type"') ? 'retry' : 'custody', message: `no report: ${address}` }
   }
   // A gap. Where the header does not come through, as from NiFi, it is the only refusal that has this status.
   const gap = response.headers.get('sync.resync') === 'true' || body.includes('"outcome":"refused"')

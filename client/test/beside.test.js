@@ -178,7 +178,7 @@ test('a wiped database begins another life, and deletes nothing', async () => {
   const { source } = await sync.sync()
   db.close()
   await new Promise((resolve) => (browser.indexedDB.deleteDatabase('shop').onsuccess = resolve))
-  assert.equal((await sync.sync()).message, 'there is no database')
+  assert.equal((await sync.sync()).message, 'there is no database shop')
   const again = await browser.open('shop', plain)
   const status = await sync.sync()
   assert.notEqual(status.source, source)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import { changeState } from '../src/home.js'
-import { restore } from '../src/index.js'
+import { NifiClient, restore } from '../src/index.js'
 import { Browser, all, write } from './browser.js'
 import { program, serve, stored } from './serve.js'
 import { run } from './vectors.js'
@@ -353,4 +353,31 @@ test('a page that never stops writing: each sync ends, says so, and lets others 
   assert.deepEqual([(await client.sync()).pending, (await stored(server.url, 'busy'))[0].value.n], [0, n])
   client.close()
   db.close()
+})
+
+test('a mistake is said in words', async () => {
+  const plain = (db) => db.createObjectStore('data', { keyPath: 'id' })
+  const said = async (options, upgrade, forget) => {
+    const browser = new Browser()
+    const { db, client } = await browser.tab({ url: server.url, flow: 'mistakes', ...options }, upgrade)
+    const other = forget ? new NifiClient({ ...client.options, env: browser.env() }) : client
+    const { phase, message } = await other.sync()
+    for (const it of new Set([client, other])) it.close()
+    db.close()
+    return `${phase}: ${message}`
+  }
+  assert.equal(await said({}), 'idle: undefined')
+  assert.equal(await said({ stores: ['data', 'order', 'item'] }), 'idle: there is no object store order,item')
+  assert.equal(await said({ stores: ['datas'] }), 'idle: there is no object store datas')
+  assert.equal(await said({}, undefined, true), 'idle: capture(db) was not called')
+  assert.equal(await said({ mode: 'scan' }, plain), 'idle: undefined')
+  await assert.rejects(said({}, plain), /call nifiStores\(db\) in onupgradeneeded, in a new version/)
+  assert.equal(await said({ url: `${server.url}/api` }), 'failed: there is nothing at this path; HTTP.md has the routes')
+  const answer = (response) => said({ url: 'http://x', flow: undefined, env: { fetch: async () => response() } })
+  assert.equal(await answer(() => new Response('', { status: 404 })), 'failed: HTTP 404: http://x/v1/sync')
+  assert.equal(await answer(() => new Response('<html>')), 'offline: no report: http://x/v1/sync')
+  const lost = () => {
+    throw new TypeError('lost')
+  }
+  assert.equal(await answer(lost), 'offline: TypeError: lost: http://x/v1/sync')
 })

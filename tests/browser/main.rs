@@ -26,7 +26,9 @@ fn in_browsers(name: &str) {
 #[test]
 fn in_node() {
     let _turn = turn();
-    node::test(&["client/test/client.test.js", "client/test/beside.test.js", "client/test/package.test.js"], &[]);
+    let names =
+        ["client", "beside", "rxdb", "rxdb-replicate", "package"].map(|name| format!("client/test/{name}.test.js"));
+    node::test(&names.each_ref().map(String::as_str), &[]);
 }
 
 #[test]
@@ -51,6 +53,12 @@ fn two_browsers_with_two_tabs_each() {
 fn the_other_end_dies_again_and_again() {
     let _turn = turn();
     in_browsers("outage.test.mjs");
+}
+
+#[test]
+fn rxdb_is_backed_up_restored_and_kept_in_step() {
+    let _turn = turn();
+    in_browsers("rxdb.test.mjs");
 }
 
 #[test]
