@@ -108,7 +108,7 @@ export function advance(state, report, deferred, isPull, changes, free = []) {
   const touched = new Set(changes.map(({ name }) => name))
   const { version } = report.summary
   state.version = version ?? state.version
-  if (!isPull || version == null) return
+  if (!isPull || report.custody || version == null) return
   // Of what was only acknowledged until now, this report would have said if it did not stand.
   for (const name in state.stale) if (typeof state.stale[name] === 'string' && !touched.has(name)) delete state.stale[name]
   // What was acknowledged and not spoken of is what stands.

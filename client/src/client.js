@@ -39,13 +39,8 @@ export class NifiClient extends EventTarget {
     this.env = environment(all.env)
     this.clock = new Clock(this.env.now)
     this.name = `nifi-idb:${all.database}`
-    this.state = undefined
     this.phase = 'idle'
-    this.message = undefined
-    this.held = undefined
-    this.confirmed = undefined
     this.retries = 0
-    this.running = this.next = undefined
     this.started = this.stopped = false
     this.notBefore = 0
     this.captured = new WeakSet()
@@ -263,11 +258,11 @@ export class NifiClient extends EventTarget {
       // From here on everything is written down again: the full batch holds what was not.
       if (this.state.full) this.log.stopped = false
       const build = this.state.full ? (await import('./full.js')).fullBatch : deltaBatch
-      const batch = await build(this.app, this.home, this.state, options, this.#skip)
+      const batch = await build(this.app, this.home, this.state, options, this.#skip, this)
       if (!batch.full && (batch.count ? asked && batch.last - batch.count >= goal : asked || !twoWay)) break
       const answer = await this.#post(batch, keepalive)
       if (this.stopped || !this.app) return undefined
-      if (answer.kind === 'smaller' && batch.count > 1 && !batch.full) maxBatchOps = Math.ceil(batch.count / 2)
+      if (answer.smaller && batch.count > 1 && !batch.full) maxBatchOps = Math.ceil(batch.count / 2)
       else if (answer.kind === 'resync') await this.#change((state) => (state.full = true))
       else if (answer.kind === 'held') {
         this.held = { reason: answer.plan ? 'guard' : 'history', plan: answer.plan, message: answer.message }
@@ -275,7 +270,7 @@ export class NifiClient extends EventTarget {
       } else if (answer.kind !== 'report') return this.#failed(answer.kind, answer)
       else {
         this.retries = this.notBefore = 0
-        if (!(await this.#settle(batch, answer.report))) return this.#failed('retry', { message: 'another tab was here' })
+        if (!(await this.#settle(batch, answer.report))) return this.#failed('offline', { message: 'another tab was here' })
         asked = true
         // Deletions follow a full batch.
         if (batch.full) goal = await this.#greatest({})
@@ -292,23 +287,20 @@ export class NifiClient extends EventTarget {
     this.state = (await changeState(this.home, change)) ?? this.state
   }
 
-  async #headers() {
-    const { headers } = this.options
-    return typeof headers === 'function' ? headers() : headers
-  }
-
   async #post(batch, keepalive) {
-    const { twoWay, timeout, source } = this.options
+    const { twoWay, timeout, source, headers: given } = this.options
     const { sync, sources } = addresses(this.options, this.state.source)
-    const headers = await this.#headers()
+    const headers = await (typeof given === 'function' ? given() : given)
     const confirm = this.confirmed?.plan
     // Only a source whose name lives on has another epoch behind it.
     const fresh = this.state.fresh && source !== undefined && batch.count > 0
-    const answer = await post(this.env.fetch, sync, batch.text, { headers, pull: twoWay, confirm, fresh, keepalive, timeout })
+    const { fetch } = this.env
+    // What somebody has taken is asked about, not sent again.
+    const again = this.state.taken?.last === batch.last && (batch.full || batch.count)
+    const answer = again || (await post(fetch, sync, batch.text, { headers, pull: twoWay, confirm, fresh, keepalive, timeout }))
     this.confirmed = undefined
-    if (answer.kind !== 'custody' || !sources || !batch.last) return answer
-    const report = await (await import('./custody.js')).askCheckpoint(this.env.fetch, sources, headers, batch)
-    return report ? { kind: 'report', report } : answer
+    if (!again && (answer.kind !== 'sending' || !sources)) return answer
+    return (await import('./custody.js')).ask(this, () => fetch(sources, { headers }), batch)
   }
 
   /** Takes an answer in; false if it was for another life of this source. */
@@ -379,7 +371,7 @@ export class NifiClient extends EventTarget {
   /** Tries again later, the longer the more often it failed, each tab at another time. */
   #failed(kind, { message }) {
     const { minRetry, maxRetry } = this.options
-    this.#stand(kind === 'retry' || kind === 'custody' ? 'offline' : 'failed', message)
+    this.#stand(kind === 'error' ? 'failed' : kind, message)
     const wait = kind === 'failed' ? maxRetry : Math.min(maxRetry, minRetry * 2 ** this.retries++)
     this.notBefore = performance.now() + wait * (0.5 + Math.random() / 2)
     this.#later(0)

@@ -9,9 +9,18 @@ import { originText, schemaText } from './schema.js'
 import { string } from './text.js'
 
 /**
- * All records, as a full batch. It has a number of its own, behind that of every operation that it holds.
+ * All records, as a full batch. It has a number of its own, behind that of every operation that it holds. Of one that was taken,
+ * here or in a tab that is gone, and waits for its acknowledgement: what is known of it.
  */
-export async function fullBatch(app, home, state, options, failed) {
+export async function fullBatch(app, home, state, options, failed, client) {
+  const { taken, epoch } = state
+  if (taken?.full) {
+    const { kept } = client
+    if (kept?.last === taken.last && kept.epoch === epoch) return kept
+    const range = IDBKeyRange.upperBound(taken.upTo)
+    const ops = await transaction(home, OPS, 'readonly', (tx) => result(tx.objectStore(OPS).getAll(range)))
+    return { ...taken, epoch, ops, digests: new Map(), acknowledge }
+  }
   const stores = present(app, options.stores)
   const same = app === home
   const scope = same ? [...stores, OPS] : stores
@@ -55,7 +64,7 @@ export async function fullBatch(app, home, state, options, failed) {
     state.offset -= 1
     tx.objectStore(META).put(state, 'state')
   })
-  const { source, epoch, base } = state
+  const { source, base } = state
   const text = finish(header + originText({ source, epoch, first: number, last: number, base, mode: 'full' }), lines)
   const databaseVersion = app.version
   return { text, epoch, full: true, last: number, upTo, count: lines.length, ops, records, digests, databaseVersion, acknowledge }
@@ -73,6 +82,7 @@ function tryNow(value, options) {
 
 /** What was written while a full batch was under way is made on top of what that holds. */
 async function baseOnFull(ops, { records, upTo }) {
+  if (!records) return
   const range = IDBKeyRange.lowerBound(upTo, true)
   const [keys, later] = await Promise.all([result(ops.getAllKeys(range)), result(ops.getAll(range))])
   if (!keys.length) return
@@ -96,7 +106,7 @@ async function acknowledge(ops, state, batch, ack) {
   const deletions = [...last.values()].filter((op) => op.gone)
   await baseOnFull(ops, batch)
   await Promise.all(deletions.map(async (op) => (await isPending(ops, op)) || ops.add(op)))
-  Object.assign(state, { full: false, lastKey: batch.upTo, fresh: false })
+  Object.assign(state, { full: false, lastKey: batch.upTo, fresh: false, taken: undefined })
   // Those that came while the batch was under way follow it: its number is the one before theirs.
   state.offset = batch.upTo - ack.checkpoint
   state.databaseVersion = batch.databaseVersion

@@ -30,6 +30,13 @@ export function hasMarks(value, marks = {}) {
   return isPlain(value) && names.filter((name) => memberText(value, name) === marks[name]).length * 2 > names.length
 }
 
+/** What a full batch holds is what the next scan compares with. Does nothing for one that is known by its number alone. */
+export function rememberFull(seen, { records }) {
+  if (!records) return
+  seen.clear()
+  for (const { store, key, hash } of records) if (hash) seen.put({ hash }, [store, key])
+}
+
 /**
  * In scan mode the data and the client's stores are two databases: what will be written is noted before it is, so that
  * the next scan does not take it for the user's change if we end in between.
@@ -102,10 +109,7 @@ export async function settleScan(app, home, state, batch, report, options, { cha
     const now = await result(meta.get('state'))
     if (!now || now.epoch !== batch.epoch || now.offset !== state.offset || now.lastKey !== state.lastKey) return undefined
     const free = report.ack && (await acknowledge(tx, now, batch, report))
-    if (report.ack && batch.full) {
-      seen.clear()
-      for (const { store, key, hash } of batch.records) if (hash) seen.put({ hash }, [store, key])
-    }
+    if (report.ack && batch.full) rememberFull(seen, batch)
     for (const change of [...skipped, ...late]) {
       markStale(now, change)
       if (!change.known) continue

@@ -100,4 +100,4 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
 }
 
 export { digest } from './digest.js'
-export { settleScan } from './scan-apply.js'
+export { rememberFull, settleScan } from './scan-apply.js'

@@ -50,8 +50,9 @@ export function addresses({ url, syncUrl, sourcesUrl, bucket, flow, database }, 
 }
 
 /**
- * Posts a batch. Gives `{ kind }`: `report`; `custody` (taken, not acknowledged); `retry` (unknown, or for later);
- * `resync`; `held` (a person has to confirm `plan`, or the histories differ); `smaller`; `failed` (for good).
+ * Posts a batch. Gives `{ kind }`: `report`; `resync`; or what to say of it, a phase: `sending` (taken, not acknowledged: custody),
+ * `offline` (unknown, or for later), `held` (a person has to confirm `plan`, or the histories differ), `failed` (for good, but for
+ * a batch that may be `smaller`).
  */
 export async function post(fetch, address, text, { headers, pull, confirm, fresh, keepalive, timeout }) {
   const query = new URLSearchParams()
@@ -72,21 +73,21 @@ export async function post(fetch, address, text, { headers, pull, confirm, fresh
     })
     body = await response.text()
   } catch (error) {
-    return { kind: 'retry', message: `${error}: ${address}` }
+    return { kind: 'offline', message: `${error}: ${address}` }
   }
   const { status } = response
   const message = response.headers.get('sync.error') ?? `HTTP ${status}: ${address}`
   if (status === 200) {
     const report = readReport(body)
     if (report) return { kind: 'report', report }
-    // A report that was cut, or somebody who only keeps the batch for the sidecar.
-    return { kind: body.includes('"type"') ? 'retry' : 'custody', message: `no report: ${address}` }
+    // A report that was cut, a page of somebody in between, or somebody who only keeps the batch for the sidecar.
+    return { kind: /"type"|^\s*</.test(body) ? 'offline' : 'sending', message: `no report: ${address}` }
   }
   // A gap. Where the header does not come through, as from NiFi, it is the only refusal that has this status.
   const gap = response.headers.get('sync.resync') === 'true' || body.includes('"outcome":"refused"')
   if (status === 503 && gap) return { kind: 'resync', message }
   if (status === 409) return { kind: 'held', plan: response.headers.get('sync.plan') ?? undefined, message }
-  if (status === 413) return { kind: 'smaller', message }
-  if (status === 422 || status >= 502 || status === 429) return { kind: 'retry', message }
+  if (status === 413) return { kind: 'failed', smaller: true, message }
+  if (status === 422 || status >= 502 || status === 429) return { kind: 'offline', message }
   return { kind: 'failed', message }
 }

@@ -1,4 +1,4 @@
-//! `live-sync` and the client of web pages: the tests that run against `nifi-idb serve` elsewhere, through NiFi.
+//! The client of web pages through `live-sync` and `scheduled-sync`: the tests that run against `nifi-idb serve` elsewhere.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use super::lab::{Lab, PROGRAM, on_every_nifi};
 use super::nifi::{free_port, wait_for};
 use super::node;
 use super::rest::client;
-use super::schedule::only_bulletins_of;
+use super::schedule::{Scheduled, only_bulletins_of};
 
 /// How often NiFi, and how often the Registry, dies under the browsers.
 const OUTAGES: usize = 2;
@@ -169,4 +169,21 @@ fn outages(lab: &mut Lab, live: &Live) {
 /// The pages may end.
 fn over(control: &Path) {
     fs::write(control.join("over"), "").unwrap();
+}
+
+#[test]
+fn browsers_through_a_schedule() {
+    on_every_nifi(|lab| {
+        let flow = Scheduled::install(lab, &[]);
+        let intake = format!("http://127.0.0.1:{}/batches", flow.intake);
+        let sources = format!("http://127.0.0.1:{}/sources", flow.checkpoint);
+        let store = lab.registry.url();
+        let begun = Instant::now();
+        let variables = [("LIVE_INTAKE", intake.as_str()), ("LIVE_SOURCES", &sources), ("LIVE_STORE", &store)];
+        node::test(&["client/test/custody.test.js"], &variables);
+        eprintln!("{} versions through scheduled-sync: {:.1?}", lab.versions("shop"), begun.elapsed());
+        lab.verify("shop");
+        let bulletins = only_bulletins_of(lab, &["Sync"]);
+        eprintln!("{} bulletins", bulletins.len());
+    });
 }

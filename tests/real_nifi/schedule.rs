@@ -25,8 +25,8 @@ const RELEASE: Duration = Duration::from_secs(60);
 pub(crate) struct Scheduled {
     pub(crate) id: String,
     client: Client,
-    intake: u16,
-    checkpoint: u16,
+    pub(crate) intake: u16,
+    pub(crate) checkpoint: u16,
     pub(crate) folder: PathBuf,
     pub(crate) out: PathBuf,
 }
