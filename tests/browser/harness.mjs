@@ -6,6 +6,7 @@ import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { extname, join, normalize } from 'node:path'
+import { after, before } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { otherEnd, stored } from '../../client/test/serve.js'
@@ -89,4 +90,20 @@ export async function sidecar(origin) {
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** For all tests of a file: `site`, `server` and two `browsers`, Chromium and Firefox. They are there once the tests begin. */
+export function lab() {
+  const lab = { browsers: [] }
+  before(async () => {
+    lab.site = await files()
+    lab.server = await sidecar(lab.site.origin)
+    lab.browsers.push(await launch('chromium'), await launch('firefox'))
+  })
+  after(async () => {
+    for (const browser of lab.browsers) await browser.quit()
+    await lab.server.stop()
+    lab.site.stop()
+  })
+  return lab
 }

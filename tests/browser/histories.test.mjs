@@ -2,24 +2,14 @@
 // HISTORIES says how many histories (24); LIVE_SYNC and LIVE_STORE send them through NiFi.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 
-import { files, launch, open, sidecar, stored } from './harness.mjs'
+import { lab, launch, open, stored } from './harness.mjs'
 
 const COUNT = Number(process.env.HISTORIES ?? 24)
 
-let site, server
-const browsers = []
-before(async () => {
-  site = await files()
-  server = await sidecar(site.origin)
-  browsers.push(await launch('chromium'), await launch('firefox'))
-})
-after(async () => {
-  for (const browser of browsers) await browser.quit()
-  await server.stop()
-  site.stop()
-})
+const here = lab()
+const { browsers } = here
 
 function random(seed) {
   let state = seed * 2654435761
@@ -33,8 +23,8 @@ function random(seed) {
 
 /** A tab, or what stands for it after it died. */
 async function tab(browser, flow) {
-  const opened = await open(browser, site.origin)
-  await opened.call('openApp', { ...server.to(flow), database: flow, maxBatchOps: 3 })
+  const opened = await open(browser, here.site.origin)
+  await opened.call('openApp', { ...here.server.to(flow), database: flow, maxBatchOps: 3 })
   return Object.assign(opened, { browser })
 }
 
@@ -82,7 +72,7 @@ for (let seed = 1; seed <= COUNT; seed++) {
         await replace(at)
       } else if (dice < 19) {
         await each.page.reload()
-        await call(each, 'openApp', { ...server.to(flow), database: flow, maxBatchOps: 3 })
+        await call(each, 'openApp', { ...here.server.to(flow), database: flow, maxBatchOps: 3 })
       } else {
         const other = tabs[below(tabs.length)]
         await Promise.all([call(each, 'sync'), call(other, 'sync'), edit(each)])
@@ -95,7 +85,7 @@ for (let seed = 1; seed <= COUNT; seed++) {
         assert.equal(phase, 'idle', message)
       }
     }
-    const kept = (await stored(server.url, flow)).map(({ value }) => value)
+    const kept = (await stored(here.server.url, flow)).map(({ value }) => value)
     const sorted = (records) => Object.fromEntries(records.map((record) => [record.id, record]))
     for (const each of tabs) {
       assert.deepEqual(sorted(await call(each, 'records')), sorted(kept))

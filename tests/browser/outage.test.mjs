@@ -7,26 +7,16 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 
-import { files, launch, open, sidecar, stored } from './harness.mjs'
+import { lab, open, stored } from './harness.mjs'
 
 const FLOW = 'outage'
 const { LIVE_SYNC, LIVE_CONTROL } = process.env
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-let site, server
-const browsers = []
-before(async () => {
-  site = await files()
-  server = await sidecar(site.origin)
-  browsers.push(await launch('chromium'), await launch('firefox'))
-})
-after(async () => {
-  for (const browser of browsers) await browser.quit()
-  await server.stop()
-  site.stop()
-})
+const here = lab()
+const { browsers } = here
 
 async function outages() {
   if (LIVE_SYNC) {
@@ -36,9 +26,9 @@ async function outages() {
   }
   for (let count = 0; count < 8; count++) {
     await pause(700 + 173 * count)
-    await server.kill()
+    await here.server.kill()
     await pause(300)
-    await server.again()
+    await here.server.again()
   }
 }
 
@@ -53,8 +43,8 @@ async function until(look, limit = 180000) {
 test('outages', { timeout: 1800000 }, async () => {
   const tabs = []
   for (const browser of browsers) {
-    const tab = Object.assign(await open(browser, site.origin), { name: browser.name })
-    await tab.call('openApp', { ...server.to(FLOW), database: FLOW, delay: 20, interval: 500, minRetry: 100, maxRetry: 1500 })
+    const tab = Object.assign(await open(browser, here.site.origin), { name: browser.name })
+    await tab.call('openApp', { ...here.server.to(FLOW), database: FLOW, delay: 20, interval: 500, minRetry: 100, maxRetry: 1500 })
     tabs.push(tab)
   }
   await tabs[0].call('act', undefined, 'start', 0)
@@ -84,7 +74,7 @@ test('outages', { timeout: 1800000 }, async () => {
     }
   }
   const sorted = (records) => Object.fromEntries(records.map((record) => [record.id, record]))
-  const kept = sorted((await stored(server.url, FLOW)).map(({ value }) => value))
+  const kept = sorted((await stored(here.server.url, FLOW)).map(({ value }) => value))
   for (const { call } of tabs) assert.deepEqual(sorted(await call('records')), kept)
   assert.deepEqual(kept.shared, shared)
   delete kept.shared
