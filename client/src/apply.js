@@ -3,7 +3,7 @@
 import { generated } from './batch.js'
 import { decodeJson } from './decode.js'
 import { encodeKey, encodeNow } from './encode.js'
-import { recordName } from './home.js'
+import { isSame, recordName } from './home.js'
 import { BY_RECORD, META, OPS, result, transaction } from './idb.js'
 
 /**
@@ -139,7 +139,7 @@ export function settle(db, state, batch, report, { stores, twoWay }, { changes, 
     const meta = tx.objectStore(META)
     const now = await result(meta.get('state'))
     // Another life began meanwhile, or another tab was here: this answer is not for us.
-    if (!now || now.epoch !== batch.epoch || now.offset !== state.offset || now.lastKey !== state.lastKey) return undefined
+    if (!isSame(now, state)) return undefined
     const free = report.ack && (await acknowledge(tx, now, batch, report))
     const ops = tx.objectStore(OPS)
     let deferred = absent

@@ -1,8 +1,8 @@
 // From operations to a batch of bounded size.
 
 import { encode, encodeKey } from './encode.js'
-import { recordName } from './home.js'
-import { META, OPS, result, transaction } from './idb.js'
+import { changeState, recordName } from './home.js'
+import { OPS, result, transaction } from './idb.js'
 import { originText, schemaText } from './schema.js'
 import { string } from './text.js'
 
@@ -50,7 +50,8 @@ export async function textOf(value, options, failed) {
 /**
  * The next operations, as a delta. Without any: an empty batch without numbers, which only asks what changed.
  *
- * Gives `{ text, ops, first, last, values, epoch }`; `values` are the texts by record, for what is made on top of them.
+ * Gives `{ text, ops, first, last, values, epoch }`; `values` are the texts by record, for what is made on top of them. `undefined`
+ * if the row is not `state` any more.
  */
 export async function deltaBatch(app, home, state, options, failed) {
   const { maxBatchOps, maxBatchBytes } = options
@@ -62,12 +63,12 @@ export async function deltaBatch(app, home, state, options, failed) {
   // Only a lost store of ours could leave a hole; numbers go on without one.
   const hole = keys.findIndex((key, at) => key !== keys[0] + at)
   if (hole > 0) keys = keys.slice(0, hole)
-  if (keys.length && keys[0] !== state.lastKey + 1) {
-    await transaction(home, META, 'readwrite', (tx) => {
-      state.offset += keys[0] - 1 - state.lastKey
-      state.lastKey = keys[0] - 1
-      tx.objectStore(META).put(state, 'state')
-    })
+  if (keys.length) {
+    const skipped = keys[0] - 1 - state.lastKey
+    // On the disk before it is sent: after a power cut a number would else come again, for something else.
+    const now = await changeState(home, (now) => Object.assign(now, { offset: now.offset + skipped, lastKey: keys[0] - 1 }), state)
+    if (!now) return undefined
+    Object.assign(state, now)
   }
   const lines = []
   const values = new Map()

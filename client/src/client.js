@@ -22,6 +22,8 @@ const DEFAULTS = {
   maxRetry: 300000,
 }
 const MAX_CONFLICTS = 100
+/** What was read is not how it stands any more. */
+const ANOTHER = { message: 'another tab was here' }
 
 function needsStores(db) {
   if (!db.objectStoreNames.contains(OPS)) throw new Error('call nifiStores(db) in onupgradeneeded, in a new version')
@@ -236,6 +238,7 @@ export class NifiClient extends EventTarget {
     let doubt = mode === 'scan' || this.captures ? undefined : 'capture(db) was not called'
     if (absent.length) doubt = `there is no object store ${absent}`
     if (absent.length === stores.length) return this.#stand('idle', doubt)
+    if (this.log.stopped) await this.#sendAll(true)
     this.state = await readState(this.home, () => newLife(this.#life()))
     this.clock.see(this.state.clock)
     if (mode !== 'scan' && this.app.version > this.state.databaseVersion && this.state.databaseVersion) {
@@ -252,13 +255,12 @@ export class NifiClient extends EventTarget {
     this.#stand('sending')
     let { maxBatchOps } = this.options
     // A page that never stops writing gets its turns too: what comes meanwhile is for the next one.
-    let goal = await this.#greatest({})
+    let goal = await this.#greatest()
     for (let asked = false; !this.stopped; ) {
       const options = { ...this.options, maxBatchOps, digest: this.scanning?.digest }
-      // From here on everything is written down again: the full batch holds what was not.
-      if (this.state.full) this.log.stopped = false
       const build = this.state.full ? (await import('./full.js')).fullBatch : deltaBatch
       const batch = await build(this.app, this.home, this.state, options, this.#skip, this)
+      if (!batch) return this.#failed('offline', ANOTHER)
       if (!batch.full && (batch.count ? asked && batch.last - batch.count >= goal : asked || !twoWay)) break
       const answer = await this.#post(batch, keepalive)
       if (this.stopped || !this.app) return undefined
@@ -270,10 +272,10 @@ export class NifiClient extends EventTarget {
       } else if (answer.kind !== 'report') return this.#failed(answer.kind, answer)
       else {
         this.retries = this.notBefore = 0
-        if (!(await this.#settle(batch, answer.report))) return this.#failed('offline', { message: 'another tab was here' })
+        if (!(await this.#settle(batch, answer.report))) return this.#failed('offline', ANOTHER)
         asked = true
         // Deletions follow a full batch.
-        if (batch.full) goal = await this.#greatest({})
+        if (batch.full) goal = await this.#greatest()
       }
     }
     return this.#stand(this.held ? 'held' : 'idle', doubt)
@@ -308,10 +310,11 @@ export class NifiClient extends EventTarget {
     const { options, app, home } = this
     const numbered = batch.full || batch.count > 0
     const { ack } = report
-    if (ack && ack.epoch === batch.epoch && ack.checkpoint > (await this.#greatest(batch))) {
+    if (ack && ack.epoch === batch.epoch && ack.checkpoint > (batch.full ? batch.last : await this.#greatest())) {
       // Somebody else goes on under our name: a profile that was copied, or set back. Nothing of ours was taken.
-      this.state = await rebirth(home, this.#life())
-      return true
+      const state = await rebirth(home, this.#life(), this.state)
+      if (state) this.state = state
+      return state !== undefined
     }
     if (numbered && ack?.epoch !== batch.epoch) return false
     const stores = present(app, options.stores)
@@ -340,9 +343,9 @@ export class NifiClient extends EventTarget {
   }
 
   /** The greatest number that this life can have sent; an earlier batch may have been longer than this one. */
-  async #greatest({ full, last }) {
+  async #greatest() {
     const { offset, lastKey } = this.state
-    return full ? last : (await transaction(this.home, OPS, 'readonly', (tx) => greatestKey(tx, lastKey))) - offset
+    return (await transaction(this.home, OPS, 'readonly', (tx) => greatestKey(tx, lastKey))) - offset
   }
 
   /** Keeps the conflicts that wait for a person, for whoever shows them. */
@@ -382,18 +385,40 @@ export class NifiClient extends EventTarget {
     if (this.log.stopped) return
     this.log.stopped = true
     this.#stand('full', `${error}`)
-    const give = async () => {
-      if (!(await this.#open())) return
+    const note = async (resume) => {
+      if (!this.log.stopped) return
+      try {
+        if (!(await this.#open())) return
+        await this.#sendAll(resume)
+        this.wake()
+      } catch (error) {
+        this.#failed('full', error)
+      }
+      if (this.stopped) this.#shut()
+      // Whoever failed tries again at once, and that needs less room while nothing is written down.
+      setTimeout(note, this.options.delay, true).unref?.()
+    }
+    note(false)
+  }
+
+  /**
+   * Notes that everything has to be sent, and drops what waits. With `resume`, what begins from now on is written down again:
+   * what began before is over before a full batch can read.
+   */
+  async #sendAll(resume) {
+    this.log.stopped = !resume
+    try {
       await transaction(this.home, [OPS, META], 'readwrite', async (tx) => {
         const meta = tx.objectStore(META)
         const state = (await result(meta.get('state'))) ?? newLife(this.#life())
         const lastKey = await greatestKey(tx, state.lastKey)
         tx.objectStore(OPS).clear()
-        Object.assign(state, { full: true, offset: state.offset + lastKey - state.lastKey, lastKey })
-        meta.put(state, 'state')
+        // A number is left out: what is under way, whatever it is, does not acknowledge this.
+        meta.put({ ...state, full: true, offset: state.offset - 1, lastKey, taken: undefined }, 'state')
       })
-      this.wake()
+    } catch (error) {
+      this.log.stopped = true
+      throw error
     }
-    give().catch((error) => this.#failed('failed', error))
   }
 }

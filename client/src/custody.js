@@ -23,10 +23,12 @@ export async function ask(client, look, batch) {
     await transaction(client.home, SEEN, 'readwrite', (tx) => client.scanning.rememberFull(tx.objectStore(SEEN), batch))
   }
   if (full || batch.count) {
-    await changeState(client.home, (state) => {
+    // Not if there was no room meanwhile: what was taken is not all then.
+    const note = (state) => {
       const asked = (state.taken?.last === last ? state.taken.asked : 0) + 1
       state.taken = asked < ASKED ? { full, last, upTo, databaseVersion, asked } : undefined
-    })
+    }
+    await changeState(client.home, note, client.state)
   }
   return { kind: 'sending', message: 'taken, not acknowledged' }
 }

@@ -3,14 +3,14 @@
 import { isPending } from './apply.js'
 import { baseMember, finish, generated, knownBase, present, textOf } from './batch.js'
 import { encodeKey, encodeNow } from './encode.js'
-import { greatestKey, recordName } from './home.js'
-import { META, OPS, eachRecord, result, transaction } from './idb.js'
+import { changeState, greatestKey, recordName } from './home.js'
+import { OPS, eachRecord, result, transaction } from './idb.js'
 import { originText, schemaText } from './schema.js'
 import { string } from './text.js'
 
 /**
  * All records, as a full batch. It has a number of its own, behind that of every operation that it holds. Of one that was taken,
- * here or in a tab that is gone, and waits for its acknowledgement: what is known of it.
+ * here or in a tab that is gone, and waits for its acknowledgement: what is known of it. `undefined` if the row is not `state` any more.
  */
 export async function fullBatch(app, home, state, options, failed, client) {
   const { taken, epoch } = state
@@ -60,10 +60,10 @@ export async function fullBatch(app, home, state, options, failed, client) {
     lines.push(`{"op":"put","store":${string(store)},"key":${keyText},"value":${record.text}${clock}${baseMember(base)}}\n`)
   }
   const number = upTo - state.offset + 1
-  await transaction(home, META, 'readwrite', (tx) => {
-    state.offset -= 1
-    tx.objectStore(META).put(state, 'state')
-  })
+  // Meanwhile there may have been no room: then what was read is too old.
+  const now = await changeState(home, (now) => (now.offset -= 1), state)
+  if (!now) return undefined
+  Object.assign(state, now)
   const { source, base } = state
   const text = finish(header + originText({ source, epoch, first: number, last: number, base, mode: 'full' }), lines)
   const databaseVersion = app.version

@@ -42,16 +42,23 @@ export function readState(db, create) {
   })
 }
 
-/** Changes the row in a transaction of its own. */
-export function changeState(db, change) {
-  return transaction(db, META, 'readwrite', async (tx) => {
+/** Whether a row is still the one that was read: no other tab went on, nothing was dropped, no other life began. */
+export const isSame = (now, { epoch, offset, lastKey }) => now?.epoch === epoch && now.offset === offset && now.lastKey === lastKey
+
+/**
+ * Changes the row in a transaction of its own. With `known` only if it still stands so, and once fulfilled it is on the disk,
+ * with all that was written before. Gives the row; `undefined` if nothing was changed.
+ */
+export function changeState(db, change, known) {
+  const work = async (tx) => {
     const meta = tx.objectStore(META)
     const state = await result(meta.get('state'))
-    if (!state) return undefined
+    if (!state || (known && !isSame(state, known))) return undefined
     change(state)
     meta.put(state, 'state')
     return state
-  })
+  }
+  return transaction(db, META, 'readwrite', work, known && { durability: 'strict' })
 }
 
 /** The greatest key of an operation, or `lastKey` if there is none; inside a transaction. */
@@ -60,11 +67,15 @@ export async function greatestKey(tx, lastKey) {
   return Math.max(cursor ? cursor.key : 0, lastKey)
 }
 
-/** Begins another life, in place: what was pending is dropped, for the full batch holds it. */
-export function rebirth(db, options) {
+/**
+ * Begins another life, in place: what was pending is dropped, for the full batch holds it. With `known` only if the row still
+ * stands so; else it gives `undefined`.
+ */
+export function rebirth(db, options, known) {
   return transaction(db, [META, OPS, SEEN], 'readwrite', async (tx) => {
     const meta = tx.objectStore(META)
     const old = await result(meta.get('state'))
+    if (known && !isSame(old, known)) return undefined
     const lastKey = await greatestKey(tx, old?.lastKey ?? 0)
     tx.objectStore(OPS).clear()
     tx.objectStore(SEEN).clear()

@@ -36,8 +36,8 @@ export const completed = (tx) =>
   })
 
 /** Runs `work(tx)`; fulfilled with its result once the transaction completed. An error in it aborts the transaction. */
-export async function transaction(db, stores, mode, work) {
-  const tx = db.transaction(stores, mode)
+export async function transaction(db, stores, mode, work, options) {
+  const tx = db.transaction(stores, mode, options)
   const end = completed(tx)
   let value
   try {
