@@ -7,7 +7,7 @@ import { Clock } from './clock.js'
 import { environment } from './env.js'
 import { changeState, greatestKey, newLife, readState, rebirth } from './home.js'
 import { META, OPS, openExisting, openOwn, result, transaction } from './idb.js'
-import { addresses, post } from './send.js'
+import { addresses, post, within } from './send.js'
 
 const DEFAULTS = {
   mode: 'oplog',
@@ -20,8 +20,11 @@ const DEFAULTS = {
   timeout: 120000,
   minRetry: 1000,
   maxRetry: 300000,
+  custodyTimeout: 3600000,
 }
 const MAX_CONFLICTS = 100
+/** Milliseconds that setTimeout takes. */
+const MAX_DELAY = 2 ** 31 - 1
 /** What was read is not how it stands any more. */
 const ANOTHER = { message: 'another tab was here' }
 
@@ -97,6 +100,8 @@ export class NifiClient extends EventTarget {
     this.env.document?.removeEventListener('visibilitychange', this.onHidden)
     globalThis.removeEventListener?.('online', this.onOnline)
     this.channel?.close()
+    // What is written from now on is still written down.
+    this.channel = undefined
     this.#shut()
   }
 
@@ -115,13 +120,15 @@ export class NifiClient extends EventTarget {
   #later(delay) {
     const now = performance.now()
     // A write does not cut the wait after a failure short.
-    delay = Math.max(delay, this.notBefore - now)
+    delay = Math.min(Math.max(delay, this.notBefore - now), MAX_DELAY)
     if (!this.started || this.stopped || this.due <= now + delay) return
     clearTimeout(this.timer)
     this.due = now + delay
     this.timer = setTimeout(() => {
       this.due = undefined
-      this.sync()
+      // Nor does a timer that was set before it.
+      if (performance.now() < this.notBefore) this.#later(0)
+      else this.sync()
     }, delay)
     this.timer.unref?.()
   }
@@ -144,8 +151,10 @@ export class NifiClient extends EventTarget {
   async sync(how = {}) {
     if (this.stopped) return this.status()
     if (!this.running) return (this.running = this.#turn(how))
+    this.how = { ...this.how, ...how }
     return (this.next ??= this.running.then((status) => {
-      this.next = undefined
+      const { how } = this
+      this.next = this.how = undefined
       return this.phase === 'idle' ? this.sync(how) : status
     }))
   }
@@ -158,16 +167,21 @@ export class NifiClient extends EventTarget {
       this.#shut()
       this.#failed('error', error)
     }
-    this.running = undefined
-    if (this.phase === 'idle' && this.options.interval) this.#later(this.options.interval)
     const status = await this.status()
     this.#emit('status', status)
+    this.running = undefined
+    // After a failure, when that is over.
+    const wait = ['idle', 'held'].includes(this.phase) ? this.options.interval : 1
+    if (wait) this.#later(wait)
     return status
   }
 
   /** Lets the deletions or the new history through that were held; `status().held` says which. */
-  confirm() {
-    this.confirmed = this.held
+  async confirm() {
+    const { held } = this
+    // What is under way was begun without it.
+    while (this.running) await this.running
+    this.confirmed = held
     this.held = undefined
     return this.sync()
   }
@@ -177,9 +191,11 @@ export class NifiClient extends EventTarget {
    * (another snapshot store), or deletions that were held should not happen.
    */
   async restart() {
-    await this.#open()
-    this.held = undefined
-    await this.env.lock(this.name, async () => (this.state = await rebirth(this.home, this.#life())))
+    await this.env.lock(this.name, async () => {
+      if (!this.stopped) await this.#open()
+      if (this.home) this.state = await rebirth(this.home, this.#life())
+    })
+    this.held = this.confirmed = undefined
     return this.sync()
   }
 
@@ -227,6 +243,7 @@ export class NifiClient extends EventTarget {
 
   /** Everything that there is to do now; holds the lock. */
   async #round({ keepalive }) {
+    if (this.stopped) return undefined
     const { mode, twoWay, stores } = this.options
     if (!(await this.#open())) {
       // No database: it was wiped, or is not made yet. What comes next is another life, and deletes nothing.
@@ -263,7 +280,8 @@ export class NifiClient extends EventTarget {
       if (!batch) return this.#failed('offline', ANOTHER)
       if (!batch.full && (batch.count ? asked && batch.last - batch.count >= goal : asked || !twoWay)) break
       const answer = await this.#post(batch, keepalive)
-      if (this.stopped || !this.app) return undefined
+      if (this.stopped) return undefined
+      if (!this.app) return this.#failed('offline', { message: 'the connection was closed, for a new version of the database' })
       if (answer.smaller && batch.count > 1 && !batch.full) maxBatchOps = Math.ceil(batch.count / 2)
       else if (answer.kind === 'resync') await this.#change((state) => (state.full = true))
       else if (answer.kind === 'held') {
@@ -272,8 +290,11 @@ export class NifiClient extends EventTarget {
       } else if (answer.kind !== 'report') return this.#failed(answer.kind, answer)
       else {
         this.retries = this.notBefore = 0
+        // It was taken: somebody said so, perhaps in another tab.
+        if (this.held?.reason !== 'scan') this.held = undefined
         if (!(await this.#settle(batch, answer.report))) return this.#failed('offline', ANOTHER)
-        asked = true
+        // An acknowledgement alone does not say what others did.
+        asked ||= !answer.report.custody
         // Deletions follow a full batch.
         if (batch.full) goal = await this.#greatest()
       }
@@ -290,18 +311,27 @@ export class NifiClient extends EventTarget {
   }
 
   async #post(batch, keepalive) {
-    const { twoWay, timeout, source, headers: given } = this.options
+    const { twoWay, timeout, source, sourcesUrl, headers: given } = this.options
     const { sync, sources } = addresses(this.options, this.state.source)
-    const headers = await (typeof given === 'function' ? given() : given)
+    let headers
+    try {
+      headers = await within(timeout, typeof given === 'function' ? given() : given)
+    } catch (error) {
+      return { kind: 'offline', message: `headers: ${error}` }
+    }
     const confirm = this.confirmed?.plan
+    const numbered = batch.full || batch.count > 0
     // Only a source whose name lives on has another epoch behind it.
-    const fresh = this.state.fresh && source !== undefined && batch.count > 0
+    const fresh = this.state.fresh && source !== undefined && numbered
     const { fetch } = this.env
-    // What somebody has taken is asked about, not sent again.
-    const again = this.state.taken?.last === batch.last && (batch.full || batch.count)
-    const answer = again || (await post(fetch, sync, batch.text, { headers, pull: twoWay, confirm, fresh, keepalive, timeout }))
-    this.confirmed = undefined
-    if (!again && (answer.kind !== 'sending' || !sources)) return answer
+    // What somebody has taken is asked about, not sent again, unless more than an acknowledgement is wanted.
+    if (twoWay || !numbered || this.state.taken?.last !== batch.last) {
+      const answer = await post(fetch, sync, batch.text, { headers, pull: twoWay, confirm, fresh, keepalive, timeout })
+      if (confirm && answer.kind !== 'offline') this.confirmed = undefined
+      if (answer.kind !== 'sending') return answer
+      // `serve` answers for itself.
+      if (!sourcesUrl || !numbered) return { ...answer, kind: 'offline' }
+    }
     return (await import('./custody.js')).ask(this, () => fetch(sources, { headers }), batch)
   }
 
@@ -331,6 +361,7 @@ export class NifiClient extends EventTarget {
         : await this.scanning.settleScan(app, home, this.state, batch, report, here, read)
     if (!done) return false
     this.state = done.state
+    this.kept = undefined
     await this.#remember(report)
     const changes = done.applied.map(({ store, key, gone }) => ({ store, key, op: gone ? 'delete' : 'put' }))
     if (changes.length) {
@@ -372,12 +403,11 @@ export class NifiClient extends EventTarget {
   }
 
   /** Tries again later, the longer the more often it failed, each tab at another time. */
-  #failed(kind, { message }) {
+  #failed(kind, { message, soon }) {
     const { minRetry, maxRetry } = this.options
     this.#stand(kind === 'error' ? 'failed' : kind, message)
-    const wait = kind === 'failed' ? maxRetry : Math.min(maxRetry, minRetry * 2 ** this.retries++)
+    const wait = kind === 'failed' && !soon ? maxRetry : Math.min(maxRetry, minRetry * 2 ** this.retries++)
     this.notBefore = performance.now() + wait * (0.5 + Math.random() / 2)
-    this.#later(0)
   }
 
   /** No room: what was written down goes, and once there is room everything is sent instead. */

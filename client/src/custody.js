@@ -2,48 +2,57 @@
 
 import { changeState } from './home.js'
 import { SEEN, transaction } from './idb.js'
-import { readReport } from './send.js'
+import { readReport, within } from './send.js'
 
-/** A batch that was taken is asked about this often before it is sent again: somebody may have emptied a queue. */
+/** A batch that was taken is asked about this often, and for `custodyTimeout`, before it is sent again: a queue may be emptied. */
 const ASKED = 8
 /** Milliseconds that an answer may take. */
 const PATIENCE = 30000
 
 /**
  * Asks about a batch that was taken: just now, earlier, or by a tab that is gone. What is known of it lies beside the data
- * (`taken`), because a page may live shorter than NiFi's schedule takes.
+ * (`taken`), because a page may live shorter than NiFi's schedule takes; where it is posted again anyway, for what others did, not.
  */
 export async function ask(client, look, batch) {
-  const report = await acknowledged(look, batch)
-  if (report) return { kind: 'report', report }
-  const { full, last, upTo, databaseVersion } = batch
-  if (full) client.kept = batch
-  if (full && batch.records && client.scanning) {
+  const { env, home, options, scanning, state: known } = client
+  const { full, first, last, upTo, databaseVersion } = batch
+  const found = await answer(look)
+  if (found?.epoch === known.epoch && found.checkpoint >= last) {
+    const report = readReport('{"type":"summary"}')
+    report.summary.version = found.version
+    // Nothing but the acknowledgement; who wants no more has all there is.
+    return { kind: 'report', report: { ...report, ack: found, custody: options.twoWay } }
+  }
+  const taking = { kind: 'sending', message: 'taken, not acknowledged' }
+  if (options.twoWay) return taking
+  const now = env.now()
+  const isNew = known.taken?.last !== last
+  const { asked, since } = isNew ? { asked: 0, since: now } : known.taken
+  // As long as nobody acknowledges it, its text is not needed: if it is sent again, it is made anew.
+  if (full && isNew) client.kept = { ...batch, text: undefined }
+  if (full && isNew && scanning) {
     // As long as no full batch is acknowledged there is no scan, so this harms nothing if the batch is lost.
-    await transaction(client.home, SEEN, 'readwrite', (tx) => client.scanning.rememberFull(tx.objectStore(SEEN), batch))
+    await transaction(home, SEEN, 'readwrite', (tx) => scanning.rememberFull(tx.objectStore(SEEN), batch))
   }
-  if (full || batch.count) {
-    // Not if there was no room meanwhile: what was taken is not all then.
-    const note = (state) => {
-      const asked = (state.taken?.last === last ? state.taken.asked : 0) + 1
-      state.taken = asked < ASKED ? { full, last, upTo, databaseVersion, asked } : undefined
-    }
-    await changeState(client.home, note, client.state)
+  // What was acknowledged is not there any more: another store, or an old one. A first batch follows nothing.
+  const gap = found && !full && !known.fresh && (found.epoch !== known.epoch || found.checkpoint < first - 1)
+  // A clock may have been wrong.
+  const late = gap || now - since >= options.custodyTimeout || since > now
+  // Not if there was no room meanwhile: what was taken is not all then.
+  const note = (state) => {
+    const over = asked + 1 >= ASKED && late
+    state.taken = over ? undefined : { full, last, upTo, databaseVersion, asked: asked + 1, since }
+    if (over && gap) state.full = true
   }
-  return { kind: 'sending', message: 'taken, not acknowledged' }
+  await changeState(home, note, known)
+  return taking
 }
 
-/** A report that only acknowledges, if the source's checkpoint says that all of the batch is durable. */
-async function acknowledged(look, { epoch, last }) {
-  let found
+/** The source's checkpoint, if it can be told now. */
+async function answer(look) {
   try {
-    const late = new Promise((_, reject) => setTimeout(reject, PATIENCE).unref?.())
-    found = await Promise.race([late, look().then((response) => (response.ok ? response.json() : undefined))])
+    return await within(PATIENCE, look().then((response) => (response.ok ? response.json() : undefined)))
   } catch {
-    // It cannot be told now.
+    return undefined
   }
-  if (found?.epoch !== epoch || found.checkpoint < last) return undefined
-  const report = readReport('{"type":"summary"}')
-  report.summary.version = found.version
-  return { ...report, ack: found, custody: true }
 }

@@ -14,7 +14,7 @@ import { string } from './text.js'
  */
 export async function fullBatch(app, home, state, options, failed, client) {
   const { taken, epoch } = state
-  if (taken?.full) {
+  if (taken?.full && !options.twoWay) {
     const { kept } = client
     if (kept?.last === taken.last && kept.epoch === epoch) return kept
     const range = IDBKeyRange.upperBound(taken.upTo)

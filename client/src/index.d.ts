@@ -52,6 +52,8 @@ export interface ClientOptions extends Addresses {
   timeout?: number
   minRetry?: number
   maxRetry?: number
+  /** Milliseconds after which a batch that was taken, but not acknowledged, is sent again: an hour. */
+  custodyTimeout?: number
   env?: Environment
 }
 

@@ -39,6 +39,12 @@ export function readReport(text) {
   return report.summary ? report : undefined
 }
 
+/** What is promised, or an error after so many milliseconds. */
+export function within(ms, promise) {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`nothing came in ${ms} ms`)), ms).unref?.())
+  return Promise.race([promise, late])
+}
+
 /** Where to post, and where to ask for a checkpoint. */
 export function addresses({ url, syncUrl, sourcesUrl, bucket, flow, database }, source) {
   const fill = (text) => text?.replace('{source}', encodeURIComponent(source))
@@ -52,7 +58,7 @@ export function addresses({ url, syncUrl, sourcesUrl, bucket, flow, database }, 
 /**
  * Posts a batch. Gives `{ kind }`: `report`; `resync`; or what to say of it, a phase: `sending` (taken, not acknowledged: custody),
  * `offline` (unknown, or for later), `held` (a person has to confirm `plan`, or the histories differ), `failed` (for good, but for
- * a batch that may be `smaller`).
+ * a batch that may be `smaller`, or `soon` with other headers).
  */
 export async function post(fetch, address, text, { headers, pull, confirm, fresh, keepalive, timeout }) {
   const query = new URLSearchParams()
@@ -89,5 +95,6 @@ export async function post(fetch, address, text, { headers, pull, confirm, fresh
   if (status === 409) return { kind: 'held', plan: response.headers.get('sync.plan') ?? undefined, message }
   if (status === 413) return { kind: 'failed', smaller: true, message }
   if (status === 422 || status >= 502 || status === 429) return { kind: 'offline', message }
-  return { kind: 'failed', message }
+  // The next token may do.
+  return { kind: 'failed', soon: status === 401, message }
 }

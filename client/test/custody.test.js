@@ -63,15 +63,16 @@ after(async () => {
   queue.server?.close()
 })
 
-const tab = (browser = new Browser(), mode = 'oplog') =>
-  browser.tab({ ...addresses, twoWay: false, mode }, mode === 'scan' ? (db) => db.createObjectStore('data', { keyPath: 'id' }) : undefined)
+const plain = (db) => db.createObjectStore('data', { keyPath: 'id' })
+const tab = (browser = new Browser(), mode = 'oplog', more = {}) =>
+  browser.tab({ ...addresses, twoWay: false, mode, ...more }, mode === 'scan' ? plain : undefined)
 const stands = async (client) => {
   const { phase, pending } = await client.sync()
   return [phase, pending]
 }
 
 test('asked for before it is sent again, and sent again if it does not come', { skip: LIVE_INTAKE && 'needs a queue that forgets' }, async () => {
-  const { db, client } = await tab()
+  const { db, client } = await tab(undefined, undefined, { custodyTimeout: 0 })
   await write(db, (data) => data.put({ id: 'mine', n: 1 }))
   assert.deepEqual(await stands(client), ['sending', 1])
   assert.equal((await client.status()).message, 'taken, not acknowledged')
