@@ -114,7 +114,7 @@ export function advance(state, report, deferred, isPull, changes, free = []) {
   // What was acknowledged and not spoken of is what stands.
   for (const name of free) if (!touched.has(name)) state.ahead[name] = version
   const upTo = deferred === Infinity ? version : deferred - 1
-  if (upTo > state.base) state.base = upTo
+  if (upTo > state.base) Object.assign(state, { base: upTo, basis: 0 })
   for (const name in state.ahead) if (state.ahead[name] <= state.base) delete state.ahead[name]
 }
 
@@ -126,7 +126,7 @@ export function markApplied(state, { name, rev }) {
 
 /** Notes that a record here is not what is stored, so that a change of it does not claim to have seen that. */
 export function markStale(state, { name }) {
-  state.stale[name] ??= state.ahead[name] ?? (state.base || null)
+  state.stale[name] ??= state.ahead[name] ?? (state.base || state.basis || null)
 }
 
 /** In oplog mode: one transaction over the data and the client's stores. */

@@ -193,7 +193,8 @@ export class NifiClient extends EventTarget {
   async restart() {
     await this.env.lock(this.name, async () => {
       if (!this.stopped) await this.#open()
-      if (this.home) this.state = await rebirth(this.home, this.#life())
+      // Another store's versions say nothing of this one's.
+      if (this.home) this.state = await rebirth(this.home, this.#life(this.held?.reason !== 'history'))
     })
     this.held = this.confirmed = undefined
     return this.sync()
@@ -221,8 +222,8 @@ export class NifiClient extends EventTarget {
     }
   }
 
-  #life() {
-    return { source: this.options.source, random: this.env.random }
+  #life(goesOn) {
+    return { source: this.options.source, random: this.env.random, goesOn }
   }
 
   async #open() {
@@ -342,7 +343,7 @@ export class NifiClient extends EventTarget {
     const { ack } = report
     if (ack && ack.epoch === batch.epoch && ack.checkpoint > (batch.full ? batch.last : await this.#greatest())) {
       // Somebody else goes on under our name: a profile that was copied, or set back. Nothing of ours was taken.
-      const state = await rebirth(home, this.#life(), this.state)
+      const state = await rebirth(home, this.#life(true), this.state)
       if (state) this.state = state
       return state !== undefined
     }

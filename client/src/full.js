@@ -55,7 +55,7 @@ export async function fullBatch(app, home, state, options, failed, client) {
     const keyText = encodeKey(key)
     const name = recordName(store, keyText)
     if (!same) digests.set(name, (record.hash = options.digest(record.text)))
-    const { at, base = knownBase(state, name) } = clocks.get(name) ?? {}
+    const { at, base = lineBase(state, name) } = clocks.get(name) ?? {}
     const clock = at === undefined ? '' : `,"at":${at}`
     lines.push(`{"op":"put","store":${string(store)},"key":${keyText},"value":${record.text}${clock}${baseMember(base)}}\n`)
   }
@@ -68,6 +68,12 @@ export async function fullBatch(app, home, state, options, failed, client) {
   const text = finish(header + originText({ source, epoch, first: number, last: number, base, mode: 'full' }), lines)
   const databaseVersion = app.version
   return { text, epoch, full: true, last: number, upTo, count: lines.length, ops, records, digests, databaseVersion, acknowledge }
+}
+
+/** What a record without an operation is based on, where it is not the batch's base: also what an earlier life had applied. */
+function lineBase(state, name) {
+  const base = knownBase(state, name)
+  return base === undefined && !state.base ? state.basis || undefined : base
 }
 
 /** The text of a value where that needs no waiting, else the value itself. */
@@ -106,6 +112,8 @@ async function acknowledge(ops, state, batch, ack) {
   const deletions = [...last.values()].filter((op) => op.gone)
   await baseOnFull(ops, batch)
   await Promise.all(deletions.map(async (op) => (await isPending(ops, op)) || ops.add(op)))
+  // What others have otherwise comes again to a new life.
+  if (!state.base) Object.assign(state, { stale: {}, ahead: {} })
   Object.assign(state, { full: false, lastKey: batch.upTo, fresh: false, taken: undefined })
   // Those that came while the batch was under way follow it: its number is the one before theirs.
   state.offset = batch.upTo - ack.checkpoint

@@ -1,5 +1,6 @@
 // What the client knows of itself: identity, sequence, base. It lies beside the data, so that it dies with it.
 
+import { encodeKey } from './encode.js'
 import { META, OPS, SEEN, result, transaction } from './idb.js'
 
 /**
@@ -17,6 +18,8 @@ export function newLife({ source, random, lastKey = 0, full = true, base = 0, co
     // All operations up to this key are acknowledged.
     lastKey,
     base,
+    // Up to where an earlier life had applied everything, until this one has a `base`: its records are based on that.
+    basis: 0,
     full,
     version: base,
     databaseVersion: 0,
@@ -68,8 +71,8 @@ export async function greatestKey(tx, lastKey) {
 }
 
 /**
- * Begins another life, in place: what was pending is dropped, for the full batch holds it. With `known` only if the row still
- * stands so; else it gives `undefined`.
+ * Begins another life, in place: what was pending is dropped, for the full batch holds it. Where the data `goesOn`, its records say
+ * what they are based on, so that an old copy is not a change. With `known` only if the row still stands so; else it gives `undefined`.
  */
 export function rebirth(db, options, known) {
   return transaction(db, [META, OPS, SEEN], 'readwrite', async (tx) => {
@@ -77,9 +80,18 @@ export function rebirth(db, options, known) {
     const old = await result(meta.get('state'))
     if (known && !isSame(old, known)) return undefined
     const lastKey = await greatestKey(tx, old?.lastKey ?? 0)
-    tx.objectStore(OPS).clear()
-    tx.objectStore(SEEN).clear()
     const state = newLife({ ...options, lastKey })
+    const ops = tx.objectStore(OPS)
+    if (options.goesOn && old) {
+      const { stale, ahead, base, basis } = old
+      Object.assign(state, { stale, ahead, basis: base || basis })
+      for (const { store, key, base } of (await result(ops.getAll())).reverse()) {
+        // The first one of a record counts.
+        if (base !== undefined) stale[recordName(store, encodeKey(key))] = base
+      }
+    }
+    ops.clear()
+    tx.objectStore(SEEN).clear()
     meta.put(state, 'state')
     return state
   })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import { changeState } from '../src/home.js'
+import { OPS, result, transaction } from '../src/idb.js'
 import { NifiClient, restore } from '../src/index.js'
 import { Browser, all, write } from './browser.js'
 import { program, serve, stored } from './serve.js'
@@ -252,6 +253,83 @@ test('another store is a question, and everything is sent to it', async () => {
   assert.deepEqual((await stored(second.url, 'gap')).map(({ key }) => key), [1, 2])
   client.close()
   await second.stop()
+})
+
+test('a new life: its records say what they are based on, so that an old copy is not a change, and everything comes', async () => {
+  const posted = []
+  const noting = (url, options) => {
+    posted.push(options.body.split('\n').slice(0, -2).map((line) => JSON.parse(line)))
+    return fetch(url, options)
+  }
+  const options = { url: server.url, flow: 'lives' }
+  const [a, b] = [await new Browser().tab(options), await new Browser().tab({ ...options, env: { fetch: noting } })]
+  await write(a.db, (data) => ['old', 'same'].forEach((id) => data.put({ id, n: 0 })))
+  await a.client.sync()
+  await b.client.sync()
+  await write(b.db, (data) => data.put({ id: 'own', n: 0 }))
+  const { version } = await b.client.sync()
+  await write(a.db, (data) => data.put({ id: 'old', n: 1 }))
+  await a.client.sync()
+  await write(b.db, (data) => data.put({ id: 'own', n: 1 }))
+  // One that waits is based on what it was made on.
+  const own = '{"id":"own","n":0}'
+  await transaction(b.db, OPS, 'readwrite', async (tx) => {
+    const cursor = await result(tx.objectStore(OPS).openCursor())
+    cursor.update({ ...cursor.value, base: own })
+  })
+  const bases = async (work) => {
+    posted.length = 0
+    await work()
+    const [{ mode, base }, ...lines] = posted[0]
+    return [mode, base, Object.fromEntries(lines.map(({ key, base }) => [key, base]))]
+  }
+  const based = { old: version, own: { value: JSON.parse(own) }, same: version }
+  assert.deepEqual(await bases(() => b.client.restart()), ['full', undefined, based])
+  assert.ok((await all(b.db)).length === 3 && (await b.client.status()).base > version)
+  // Somebody else goes on under its name; and it is for the next one to say so.
+  const { base } = await b.client.status()
+  await changeState(b.client.home, (state) => Object.assign(state, { offset: state.offset + 2 }))
+  await write(b.db, (data) => data.put({ id: 'own', n: 2 }))
+  const { source } = await b.client.status()
+  await bases(() => b.client.sync())
+  const [header, ...lines] = posted[1]
+  assert.deepEqual([header.mode, header.source === source, header.base], ['full', false, undefined])
+  assert.deepEqual(lines.map(({ key, base }) => [key, base]), [['old', base], ['own', base], ['same', base]])
+  // Another store's versions say nothing.
+  b.client.held = { reason: 'history' }
+  assert.deepEqual(await bases(() => b.client.restart()), ['full', undefined, { old: undefined, own: undefined, same: undefined }])
+  for (const { client, db } of [a, b]) {
+    client.close()
+    db.close()
+  }
+})
+
+test('what is sent is on the disk before, so that no number comes again after a power cut', async () => {
+  const done = []
+  const browser = new Browser()
+  const env = { fetch: (url, options) => (done.push('post'), fetch(url, options)) }
+  const { db, client } = await browser.tab({ url: server.url, flow: 'disk', maxBatchOps: 2, env })
+  await client.status()
+  const { open } = browser.indexedDB
+  browser.indexedDB.open = (...name) => {
+    const request = open.apply(browser.indexedDB, name)
+    request.addEventListener('success', () => {
+      const { transaction } = request.result
+      request.result.transaction = function (scope, mode, options) {
+        const tx = transaction.call(this, scope, mode, options)
+        if (tx.durability === 'strict') tx.addEventListener('complete', () => done.push([...tx.objectStoreNames].join()))
+        return tx
+      }
+    })
+    return request
+  }
+  await client.sync()
+  await write(db, (data) => [1, 2, 3].forEach((id) => data.put({ id })))
+  await client.sync()
+  const numbered = ['nifi-meta', 'post']
+  assert.deepEqual(done, [...numbered, ...numbered, ...numbered])
+  client.close()
+  db.close()
 })
 
 test('a parked conflict is known on the page, and gone once a person decided it', async () => {
