@@ -39,7 +39,7 @@ export const isPending = async (ops, { store, key }) => (await result(ops.index(
  * Takes acknowledged operations away. What is made on top of one that goes names its value as its base, for the sidecar
  * may have merged it meanwhile. Gives the records on which nothing waits any more.
  */
-export async function acknowledge(tx, state, batch, { ack, custody }) {
+export async function acknowledge(tx, state, batch, { ack, custody, pull }) {
   const ops = tx.objectStore(OPS)
   state.generators = generated(batch.ops, state.generators)
   const free = []
@@ -58,8 +58,8 @@ export async function acknowledge(tx, state, batch, { ack, custody }) {
       delete state.ahead[name]
       const cursor = await result(ops.index(BY_RECORD).openCursor([op.store, op.key]))
       const value = batch.values.get(name)
-      // Nobody said what became of it.
-      if (custody && value !== undefined) state.stale[name] = value
+      // Until somebody says that it stands, or what became of it.
+      if (pull && value !== undefined) state.stale[name] = value
       if (!cursor) custody || free.push(name)
       else if (value !== undefined && cursor.value.base === undefined) cursor.update({ ...cursor.value, base: value })
     }),
@@ -112,7 +112,11 @@ export function advance(state, report, deferred, isPull, changes, free = []) {
   // Of what was only acknowledged until now, this report would have said if it did not stand.
   for (const name in state.stale) if (typeof state.stale[name] === 'string' && !touched.has(name)) delete state.stale[name]
   // What was acknowledged and not spoken of is what stands.
-  for (const name of free) if (!touched.has(name)) state.ahead[name] = version
+  for (const name of free) {
+    if (touched.has(name)) continue
+    delete state.stale[name]
+    state.ahead[name] = version
+  }
   const upTo = deferred === Infinity ? version : deferred - 1
   if (upTo > state.base) Object.assign(state, { base: upTo, basis: 0 })
   for (const name in state.ahead) if (state.ahead[name] <= state.base) delete state.ahead[name]

@@ -5,7 +5,7 @@ import { deltaBatch, present } from './batch.js'
 import { capture } from './capture.js'
 import { Clock } from './clock.js'
 import { environment } from './env.js'
-import { changeState, greatestKey, newLife, readState, rebirth } from './home.js'
+import { changeState, drop, greatestKey, newLife, readState, rebirth } from './home.js'
 import { META, OPS, openExisting, openOwn, result, transaction } from './idb.js'
 import { addresses, post, within } from './send.js'
 
@@ -295,7 +295,7 @@ export class NifiClient extends EventTarget {
         if (this.held?.reason !== 'scan') this.held = undefined
         if (!(await this.#settle(batch, answer.report))) return this.#failed('offline', ANOTHER)
         // An acknowledgement alone does not say what others did.
-        asked ||= !answer.report.custody
+        asked ||= !twoWay || !answer.report.custody
         // Deletions follow a full batch.
         if (batch.full) goal = await this.#greatest()
       }
@@ -341,6 +341,7 @@ export class NifiClient extends EventTarget {
     const { options, app, home } = this
     const numbered = batch.full || batch.count > 0
     const { ack } = report
+    report.pull = options.twoWay
     if (ack && ack.epoch === batch.epoch && ack.checkpoint > (batch.full ? batch.last : await this.#greatest())) {
       // Somebody else goes on under our name: a profile that was copied, or set back. Nothing of ours was taken.
       const state = await rebirth(home, this.#life(true), this.state)
@@ -442,10 +443,8 @@ export class NifiClient extends EventTarget {
       await transaction(this.home, [OPS, META], 'readwrite', async (tx) => {
         const meta = tx.objectStore(META)
         const state = (await result(meta.get('state'))) ?? newLife(this.#life())
-        const lastKey = await greatestKey(tx, state.lastKey)
-        tx.objectStore(OPS).clear()
         // A number is left out: what is under way, whatever it is, does not acknowledge this.
-        meta.put({ ...state, full: true, offset: state.offset - 1, lastKey, taken: undefined }, 'state')
+        meta.put({ ...state, ...(await drop(tx, state)), full: true, offset: state.offset - 1, taken: undefined }, 'state')
       })
     } catch (error) {
       this.log.stopped = true

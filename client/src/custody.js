@@ -20,8 +20,8 @@ export async function ask(client, look, batch) {
   if (found?.epoch === known.epoch && found.checkpoint >= last) {
     const report = readReport('{"type":"summary"}')
     report.summary.version = found.version
-    // Nothing but the acknowledgement; who wants no more has all there is.
-    return { kind: 'report', report: { ...report, ack: found, custody: options.twoWay } }
+    // Nothing but the acknowledgement.
+    return { kind: 'report', report: { ...report, ack: found, custody: true } }
   }
   const taking = { kind: 'sending', message: 'taken, not acknowledged' }
   if (options.twoWay) return taking

@@ -70,9 +70,12 @@ export async function fullBatch(app, home, state, options, failed, client) {
   return { text, epoch, full: true, last: number, upTo, count: lines.length, ops, records, digests, databaseVersion, acknowledge }
 }
 
-/** What a record without an operation is based on, where it is not the batch's base: also what an earlier life had applied. */
+/**
+ * What a record is based on, where its operation does not say it and it is not the batch's base: what one that was dropped said,
+ * or what an earlier life had applied.
+ */
 function lineBase(state, name) {
-  const base = knownBase(state, name)
+  const { [name]: base = knownBase(state, name) } = state.dropped ?? {}
   return base === undefined && !state.base ? state.basis || undefined : base
 }
 
@@ -112,9 +115,7 @@ async function acknowledge(ops, state, batch, ack) {
   const deletions = [...last.values()].filter((op) => op.gone)
   await baseOnFull(ops, batch)
   await Promise.all(deletions.map(async (op) => (await isPending(ops, op)) || ops.add(op)))
-  // What others have otherwise comes again to a new life.
-  if (!state.base) Object.assign(state, { stale: {}, ahead: {} })
-  Object.assign(state, { full: false, lastKey: batch.upTo, fresh: false, taken: undefined })
+  Object.assign(state, { full: false, lastKey: batch.upTo, fresh: false, taken: undefined, dropped: undefined })
   // Those that came while the batch was under way follow it: its number is the one before theirs.
   state.offset = batch.upTo - ack.checkpoint
   state.databaseVersion = batch.databaseVersion

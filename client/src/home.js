@@ -71,6 +71,23 @@ export async function greatestKey(tx, lastKey) {
 }
 
 /**
+ * Drops what waits, for everything is sent instead; inside a transaction. Gives what changes in the row: with what the first dropped
+ * operation of each record was based on, where it said so.
+ */
+export async function drop(tx, state) {
+  const lastKey = await greatestKey(tx, state?.lastKey ?? 0)
+  const ops = tx.objectStore(OPS)
+  const [dropped, names] = [{}, new Set()]
+  for (const { store, key, base } of await result(ops.getAll())) {
+    const name = recordName(store, encodeKey(key))
+    if (base !== undefined && !names.has(name)) dropped[name] = base
+    names.add(name)
+  }
+  ops.clear()
+  return { lastKey, dropped: { ...dropped, ...state?.dropped } }
+}
+
+/**
  * Begins another life, in place: what was pending is dropped, for the full batch holds it. Where the data `goesOn`, its records say
  * what they are based on, so that an old copy is not a change. With `known` only if the row still stands so; else it gives `undefined`.
  */
@@ -79,18 +96,12 @@ export function rebirth(db, options, known) {
     const meta = tx.objectStore(META)
     const old = await result(meta.get('state'))
     if (known && !isSame(old, known)) return undefined
-    const lastKey = await greatestKey(tx, old?.lastKey ?? 0)
+    const { lastKey, dropped } = await drop(tx, old)
     const state = newLife({ ...options, lastKey })
-    const ops = tx.objectStore(OPS)
     if (options.goesOn && old) {
       const { stale, ahead, base, basis } = old
-      Object.assign(state, { stale, ahead, basis: base || basis })
-      for (const { store, key, base } of (await result(ops.getAll())).reverse()) {
-        // The first one of a record counts.
-        if (base !== undefined) stale[recordName(store, encodeKey(key))] = base
-      }
+      Object.assign(state, { stale, ahead, dropped, basis: base || basis })
     }
-    ops.clear()
     tx.objectStore(SEEN).clear()
     meta.put(state, 'state')
     return state

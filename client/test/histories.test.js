@@ -7,8 +7,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
-import { nifiStores } from '../src/index.js'
 import { Browser, all, shop, write } from './browser.js'
+import { random } from './random.js'
 import { otherEnd, stored } from './serve.js'
 
 const COUNT = Number(process.env.HISTORIES ?? 100)
@@ -17,17 +17,6 @@ const SEED = Number(process.env.SEED ?? 1)
 let server
 before(async () => (server = await otherEnd()))
 after(() => server.stop())
-
-/** mulberry32 */
-function random(seed) {
-  let state = seed * 2654435761
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 const plain = (db) => db.createObjectStore('data', { keyPath: 'id' })
 

@@ -221,6 +221,32 @@ test('a sync that is asked for while a status is made comes after it', async () 
   client.close()
 })
 
+test('a scan: what is changed while the answer comes is made on what was sent, not on what it was merged to', async () => {
+  const net = network()
+  const options = { url: server.url, flow: 'after-scan' }
+  const [a, b] = [await new Browser().tab(options), await new Browser().tab({ ...options, mode: 'scan', env: { fetch: net.fetch } }, plain)]
+  const set = ({ db }, value) => write(db, (data) => data.put({ id: 1, ...value }))
+  await set(a, { x: 0, y: 0 })
+  for (const { client } of [a, b]) await client.sync()
+  await set(a, { x: 0, y: 1 })
+  await put(a, 2)
+  await a.client.sync()
+  await set(b, { x: 1, y: 0 })
+  for (const x of [2, 3]) {
+    net.hold()
+    const turn = b.client.sync()
+    await pause(50)
+    await set(b, { x, y: 0 })
+    net.go()
+    await turn
+  }
+  for (const { client } of [b, a, b]) await client.sync()
+  for (const { client, db } of [a, b]) {
+    assert.deepEqual(await all(db), [{ id: 1, x: 3, y: 1 }, { id: 2 }])
+    client.close()
+  }
+})
+
 test('restart() where there is no database', async () => {
   const client = new NifiClient({ database: 'none', stores: ['data'], url: server.url, env: new Browser().env() })
   assert.equal((await client.restart()).message, 'there is no database none')

@@ -1,0 +1,12 @@
+// Numbers that look random, and are the same for the same seed.
+
+/** mulberry32 */
+export function random(seed) {
+  let state = seed * 2654435761
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
