@@ -1,4 +1,5 @@
-//! A full batch becomes changes: compared with what its source itself last sent in full, never with head.
+//! A full batch becomes changes: compared with what its source itself last sent in full, never with head. Where it names a version
+//! up to which the source has applied everything, its records are compared with that: the view is older.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ pub(super) struct Compared {
     pub same: bool,
 }
 
-/// Compares a full batch with a view. An unchanged one reads no chunk.
+/// Compares a full batch with a view. An unchanged one reads no chunk, unless it has a base.
 pub(super) fn compare(
     batch: &Batch,
     view: &ViewChunks,
@@ -56,9 +57,10 @@ pub(super) fn compare(
         .zip(&viewed)
         .all(|(now, then)| now.len() == then.len() && now.iter().zip(*then).all(|(a, b)| a.is(b)));
     let mut changes = Changes { runs: Runs::new(DEFAULT_MEMORY_BYTES, temp), ranges: Vec::new(), deletes: 0 };
-    if !same {
+    let is_based = batch.header.base.is_some();
+    if !same || is_based {
         let mut joins: Vec<_> = (0..names.len())
-            .map(|store| Join::new(store, &names[store], viewed[store], &contents[store], source))
+            .map(|store| Join::new(store, &names[store], viewed[store], &contents[store], source, is_based))
             .collect();
         let mut folds = batch.changes.folds(0)?;
         while let Some(mut put) = folds.next()? {
@@ -97,6 +99,8 @@ struct Join<'a> {
     store: usize,
     name: &'a DomString,
     source: &'a dyn ViewSource,
+    /// Whether the batch says up to which version its source has seen: then the view is no base, and no proof that nothing changed.
+    is_based: bool,
     /// Chunks of the view that the batch has not.
     then: VecDeque<&'a ChunkRef>,
     lines: VecDeque<Line>,
@@ -114,6 +118,7 @@ impl<'a> Join<'a> {
         then: &'a [ChunkRef],
         now: &'a [ContentRef],
         source: &'a dyn ViewSource,
+        is_based: bool,
     ) -> Self {
         let has = |content: &ContentRef| {
             let place = then.partition_point(|chunk| chunk.first < content.first);
@@ -127,6 +132,7 @@ impl<'a> Join<'a> {
             store,
             name,
             source,
+            is_based,
             then: then.iter().filter(lacks).collect(),
             lines: VecDeque::new(),
             now: now.iter().map(|content| (content, has(content))).collect(),
@@ -150,27 +156,35 @@ impl<'a> Join<'a> {
             self.taken = 0;
             self.now.pop_front();
         }
-        if has {
+        if has && !self.is_based {
             return Ok(());
         }
-        while self.front()?.is_some_and(|line| line.key < put.key) {
+        while !has && self.front()?.is_some_and(|line| line.key < put.key) {
             self.delete(changes)?;
         }
-        put.claim = Claim::Absent;
-        if self.front()?.is_some_and(|line| line.key == put.key)
-            && let Some(line) = self.lines.pop_front()
-        {
-            if line.state.same(&put.state) {
-                return Ok(());
-            }
-            put.claim = self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value);
+        let known =
+            if !has && self.front()?.is_some_and(|line| line.key == put.key) { self.lines.pop_front() } else { None };
+        if !self.is_based && known.as_ref().is_some_and(|line| line.state.same(&put.state)) {
+            return Ok(());
+        }
+        if put.claim == Claim::None {
+            put.claim = self.claim(known.as_ref())?;
         }
         self.push(&put, changes)
     }
 
+    /// What a change of a record that the view has, or has not, is based on, if the change does not say it.
+    fn claim(&self, known: Option<&Line>) -> Result<Claim, StoreError> {
+        match known {
+            _ if self.is_based => Ok(Claim::None),
+            Some(line) => Ok(self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value)),
+            None => Ok(Claim::Absent),
+        }
+    }
+
     fn delete(&mut self, changes: &mut Changes) -> Result<(), SyncError> {
         let Some(line) = self.lines.pop_front() else { return Ok(()) };
-        let claim = self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value);
+        let claim = self.claim(Some(&line))?;
         changes.deletes += 1;
         self.push(&Folded { store: self.store, key: line.key, state: LineState::Delete, clock: None, claim }, changes)
     }

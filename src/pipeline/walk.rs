@@ -22,6 +22,8 @@ pub(super) struct BatchFacts {
     pub by: Option<SourceId>,
     /// The batch's base version.
     pub base: Option<FlowVersion>,
+    /// Whether its lines are all records that the source has, changed or not.
+    pub is_full: bool,
     /// When it was received, in milliseconds since 1970.
     pub received_at: i64,
 }
@@ -270,6 +272,16 @@ impl<'a> Walk<'a> {
             Some(None) => Base::Absent,
             Some(Some(value)) => Base::Value(value),
         };
+        // A record that its source did not change is no change: what others did to it meanwhile stands.
+        if let (true, false, Some(Some(value))) = (self.facts.is_full, follows, &base_value)
+            && LineState::Put(value.clone()).same(&incoming.state)
+        {
+            self.counts.unchanged += 1;
+            return match &head {
+                Some(head) => sink.differs(&self.name, head),
+                None => Ok(()),
+            };
+        }
         let head_value = match &head {
             Some(head) => self.base.whole_value(&head.state)?,
             None => None,
