@@ -272,10 +272,8 @@ impl<'a> Walk<'a> {
             Some(None) => Base::Absent,
             Some(Some(value)) => Base::Value(value),
         };
-        // A record that its source did not change is no change: what others did to it meanwhile stands.
-        if let (true, false, Some(Some(value))) = (self.facts.is_full, follows, &base_value)
-            && LineState::Put(value.clone()).same(&incoming.state)
-        {
+        // What its source did not change is no change: what others did to it meanwhile stands.
+        if self.facts.is_full && !follows && is_base(&incoming.state, base_value.as_ref()) {
             self.counts.unchanged += 1;
             return match &head {
                 Some(head) => sink.differs(&self.name, head),
@@ -519,5 +517,14 @@ impl<'a> Walk<'a> {
             _ => false,
         };
         if inserted_since { Ok(()) } else { self.merge(key, incoming, &claim, sink) }
+    }
+}
+
+/// Whether a state is the one that a change started from, as far as that is known.
+fn is_base(state: &LineState, base: Option<&Option<Box<[u8]>>>) -> bool {
+    match base {
+        None => false,
+        Some(None) => *state == LineState::Delete,
+        Some(Some(value)) => LineState::Put(value.clone()).same(state),
     }
 }

@@ -212,6 +212,20 @@ fn a_full_batch_goes_back_to_what_its_source_once_sent() {
 }
 
 #[test]
+fn a_full_batch_lets_live_what_came_back_after_its_source_had_deleted_it() {
+    let store = MemoryStore::default();
+    let b = |n: u32, more: &str, lines: &[String]| {
+        ok(&store, &format!(r#""source":"b","epoch":"e","first":{n},"last":{n}{more}"#), lines)
+    };
+    b(1, r#","mode":"full""#, &[put(1, "1"), put(2, "2")]);
+    b(2, "", &[delete(1)]);
+    ok(&store, r#""source":"a""#, &[put(1, "10")]);
+    // It has seen its own deletion, and not that somebody else put the record again.
+    b(3, r#","mode":"full","base":2"#, &[put(2, "2")]);
+    assert_eq!(records(&store), map(&[("1", "10"), ("2", "2")]));
+}
+
+#[test]
 fn a_line_of_a_full_batch_names_what_it_is_based_on() {
     let store = MemoryStore::default();
     ok(&store, r#""source":"a""#, &[put(1, "1"), put(2, "2"), put(3, "3")]);
