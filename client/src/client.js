@@ -242,7 +242,8 @@ export class NifiClient extends EventTarget {
       // What an upgrade wrote was not captured.
       await this.#change((state) => Object.assign(state, { full: true, databaseVersion: this.app.version }))
     }
-    if (mode === 'scan' && !this.state.full) {
+    // At the beginning of a life there is nothing to compare with.
+    if (mode === 'scan' && !(this.state.full && this.state.fresh)) {
       const confirmed = this.confirmed?.reason === 'scan'
       const { held } = await this.scanning.scan(this.app, this.home, this.options, this.clock, { confirmed, failed: this.#skip })
       this.held = held.length ? { reason: 'scan', stores: held } : undefined

@@ -65,6 +65,10 @@ class History {
         tab.client.close()
         throw new TypeError('died before')
       }
+      if (dice > 0.9 && dice < 0.94) {
+        this.fault('resync')
+        return new Response('{"outcome":"refused","type":"summary"}', { status: 503 })
+      }
       const response = await fetch(url, { ...options, keepalive: false, signal: undefined })
       const text = await response.text()
       if (process.env.TRACE) console.log(`${tab.browser.name} ${url}\n${options.body ?? ''}=> ${response.status}\n${text}`)
