@@ -1,5 +1,6 @@
 //! A full batch becomes changes: compared with what its source itself last sent in full, never with head. Where it names a version
-//! up to which the source has applied everything, its records are compared with that: the view is older.
+//! up to which the source has applied everything, what is older than that in the view says nothing any more. What is newer, the
+//! source has sent and heard no answer to.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use super::recorder::Output;
 use crate::chunk::{ChunkBuilder, ChunkSink, ContentBuilder, ContentRef};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Batch, Changes, Claim, DEFAULT_MEMORY_BYTES, Folded, Runs, push_folded};
-use crate::snapshot::{ChunkRef, Line, LineState, List, Meta};
+use crate::snapshot::{ChunkRef, FlowVersion, Line, LineState, List, Meta};
 use crate::store::StoreError;
 
 /// What a source last sent in full: chunks per object store, sorted by name.
@@ -57,10 +58,10 @@ pub(super) fn compare(
         .zip(&viewed)
         .all(|(now, then)| now.len() == then.len() && now.iter().zip(*then).all(|(a, b)| a.is(b)));
     let mut changes = Changes { runs: Runs::new(DEFAULT_MEMORY_BYTES, temp), ranges: Vec::new(), deletes: 0 };
-    let is_based = batch.header.base.is_some();
-    if !same || is_based {
+    let base = batch.header.base;
+    if !same || base.is_some() {
         let mut joins: Vec<_> = (0..names.len())
-            .map(|store| Join::new(store, &names[store], viewed[store], &contents[store], source, is_based))
+            .map(|store| Join::new(store, &names[store], viewed[store], &contents[store], source, base))
             .collect();
         let mut folds = batch.changes.folds(0)?;
         while let Some(mut put) = folds.next()? {
@@ -99,9 +100,9 @@ struct Join<'a> {
     store: usize,
     name: &'a DomString,
     source: &'a dyn ViewSource,
-    /// Whether the batch says up to which version its source has seen: then the view is no base, and no proof that nothing changed.
-    is_based: bool,
-    /// Chunks of the view that the batch has not.
+    /// Up to which version the source says that it has applied everything.
+    base: Option<FlowVersion>,
+    /// Chunks of the view that the batch has not; with a base, all.
     then: VecDeque<&'a ChunkRef>,
     lines: VecDeque<Line>,
     /// The batch's chunks from the place of the walk on, and whether the view has them.
@@ -118,21 +119,21 @@ impl<'a> Join<'a> {
         then: &'a [ChunkRef],
         now: &'a [ContentRef],
         source: &'a dyn ViewSource,
-        is_based: bool,
+        base: Option<FlowVersion>,
     ) -> Self {
         let has = |content: &ContentRef| {
             let place = then.partition_point(|chunk| chunk.first < content.first);
-            then.get(place).is_some_and(|chunk| content.is(chunk))
+            base.is_none() && then.get(place).is_some_and(|chunk| content.is(chunk))
         };
         let lacks = |chunk: &&ChunkRef| {
             let place = now.partition_point(|content| content.first < chunk.first);
-            !now.get(place).is_some_and(|content| content.is(chunk))
+            base.is_some() || !now.get(place).is_some_and(|content| content.is(chunk))
         };
         Self {
             store,
             name,
             source,
-            is_based,
+            base,
             then: then.iter().filter(lacks).collect(),
             lines: VecDeque::new(),
             now: now.iter().map(|content| (content, has(content))).collect(),
@@ -156,15 +157,15 @@ impl<'a> Join<'a> {
             self.taken = 0;
             self.now.pop_front();
         }
-        if has && !self.is_based {
+        if has {
             return Ok(());
         }
-        while !has && self.front()?.is_some_and(|line| line.key < put.key) {
+        while self.front()?.is_some_and(|line| line.key < put.key) {
             self.delete(changes)?;
         }
-        let known =
-            if !has && self.front()?.is_some_and(|line| line.key == put.key) { self.lines.pop_front() } else { None };
-        if !self.is_based && known.as_ref().is_some_and(|line| line.state.same(&put.state)) {
+        let is_known = self.front()?.is_some_and(|line| line.key == put.key);
+        let known = if is_known { self.lines.pop_front() } else { None };
+        if known.as_ref().is_some_and(|line| self.counts(line) && line.state.same(&put.state)) {
             return Ok(());
         }
         if put.claim == Claim::None {
@@ -173,12 +174,18 @@ impl<'a> Join<'a> {
         self.push(&put, changes)
     }
 
+    /// Whether a line of the view says more of what the source had than the batch's base.
+    fn counts(&self, line: &Line) -> bool {
+        self.base.is_none_or(|base| line.meta.rev > base)
+    }
+
     /// What a change of a record that the view has, or has not, is based on, if the change does not say it.
     fn claim(&self, known: Option<&Line>) -> Result<Claim, StoreError> {
         match known {
-            _ if self.is_based => Ok(Claim::None),
-            Some(line) => Ok(self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value)),
-            None => Ok(Claim::Absent),
+            Some(line) if self.counts(line) => Ok(self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value)),
+            // The batch's base.
+            _ if self.base.is_some() => Ok(Claim::None),
+            _ => Ok(Claim::Absent),
         }
     }
 

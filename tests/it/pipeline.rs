@@ -226,6 +226,23 @@ fn a_full_batch_lets_live_what_came_back_after_its_source_had_deleted_it() {
 }
 
 #[test]
+fn a_full_batch_that_follows_one_without_an_answer_is_based_on_that() {
+    let store = MemoryStore::default();
+    let b = |n: u32, value: &str, options: &str| {
+        let header = format!(r#""source":"b","epoch":"e","first":{n},"last":{n},"mode":"full"{options}"#);
+        ok(&store, &header, &[put(1, value), put(2, "2")])
+    };
+    b(1, r#"{"own":0,"its":0}"#, "");
+    ok(&store, r#""source":"a""#, &[put(1, r#"{"own":0,"its":1}"#)]);
+    // Its answer is lost: b does not know that its member is in, and goes on from what it has.
+    b(2, r#"{"own":1,"its":0}"#, r#","base":1"#);
+    ok(&store, r#""source":"a""#, &[put(1, r#"{"own":1,"its":2}"#), put(2, "20")]);
+    let summary = b(3, r#"{"own":2,"its":0}"#, r#","base":1"#);
+    assert_eq!(records(&store), map(&[("1", r#"{"its":2,"own":2}"#), ("2", "20")]));
+    assert_eq!(summary.put, 1);
+}
+
+#[test]
 fn a_line_of_a_full_batch_names_what_it_is_based_on() {
     let store = MemoryStore::default();
     ok(&store, r#""source":"a""#, &[put(1, "1"), put(2, "2"), put(3, "3")]);
