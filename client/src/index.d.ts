@@ -166,23 +166,3 @@ export function restore(options: RestoreOptions): Promise<Restored>
 
 /** Asks the browser to keep the data, and says what came of it. */
 export function persist(storage?: StorageManager): Promise<{ persisted: boolean; reason: string; usage?: number; quota?: number }>
-
-export interface EncodeOptions {
-  maxBlobBytes?: number
-  /** false: without stacks of errors. */
-  stacks?: boolean
-}
-
-/** The canonical text of a value. */
-export function encode(value: unknown, options?: EncodeOptions): Promise<string>
-/** The same at once; `undefined` if the value holds Blobs. */
-export function encodeNow(value: unknown, options?: EncodeOptions): string | undefined
-/** The canonical text of a key. */
-export function encodeKey(key: IDBValidKey): string
-/** The value, or key, of canonical text. */
-export function decode(text: string): unknown
-
-/** A value that cannot be written or made; `code` says why. */
-export class ValueError extends Error {
-  code: string
-}
