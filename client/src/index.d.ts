@@ -161,7 +161,10 @@ export interface Restored {
   changes: number
 }
 
-/** Replaces a database by a stored version, and proves it record by record. */
+/**
+ * Replaces a database by a stored version, and proves it record by record. If it fails before the deletion nothing has changed, after it
+ * the database is removed.
+ */
 export function restore(options: RestoreOptions): Promise<Restored>
 
 /** Asks the browser to keep the data, and says what came of it. */
