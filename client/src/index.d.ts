@@ -19,7 +19,7 @@ export interface Environment {
 export interface Addresses {
   /** Where `nifi-idb serve` listens, such as `https://sync.shop.example`. */
   url?: string
-  /** Instead: an address that takes batches, such as `https://nifi.example/sync/{source}`; at a proxy, of any size. */
+  /** Instead: an address that takes batches, such as `https://nifi.example/sync/{source}`. A full batch has no bound of size. */
   syncUrl?: string
   /**
    * And one that says how far a source is acknowledged, such as `https://nifi.example/sources/{source}`: where it is given, a 200 with
