@@ -320,7 +320,7 @@ export class NifiClient extends EventTarget {
     const { base } = this.state
     report.resolved = report.resolved.filter(({ line }) => line === null || line.rev > base)
     const decided = report.resolved.map(({ line }) => line).filter((line) => line !== null)
-    const read = readChanges([...report.changes, ...decided], options.stores, stores)
+    const read = await readChanges([...report.changes, ...decided], options.stores, stores)
     for (const { at } of read.changes) this.clock.see(at ?? 0)
     const here = { ...options, stores }
     const done =
