@@ -1,7 +1,6 @@
 // What an answer changes here: acknowledged operations go, what others changed comes, in one transaction.
 
 import { generated } from './batch.js'
-import { decodeJson } from './decode.js'
 import { encodeKey, encodeNow } from './encode.js'
 import { isSame, recordName } from './home.js'
 import { BY_RECORD, META, OPS, result, transaction } from './idb.js'
@@ -10,9 +9,12 @@ import { BY_RECORD, META, OPS, result, transaction } from './idb.js'
  * Reads the lines of a report into what can be stored: `{ store, key, name, gone, value, rev, at }`. `absent` is the first
  * version with something for an object store that an older page has not got yet.
  */
-export function readChanges(lines, wanted, present) {
+export async function readChanges(lines, wanted, present) {
   const changes = []
   let absent = Infinity
+  if (!lines.length) return { changes, absent }
+  // A page to which nothing comes needs none of it.
+  const { decodeJson } = await import('./decode.js')
   for (const line of lines) {
     const store = decodeJson(line.store)
     if (!wanted.includes(store)) continue

@@ -263,7 +263,8 @@ export class NifiClient extends EventTarget {
       // What an upgrade wrote was not captured.
       await this.#change((state) => Object.assign(state, { full: true, databaseVersion: this.app.version }))
     }
-    if (mode === 'scan' && !this.state.full) {
+    // At the beginning of a life there is nothing to compare with.
+    if (mode === 'scan' && !(this.state.full && this.state.fresh)) {
       const confirmed = this.confirmed?.reason === 'scan'
       const { held } = await this.scanning.scan(this.app, this.home, this.options, this.clock, { confirmed, failed: this.#skip })
       this.held = held.length ? { reason: 'scan', stores: held } : undefined
@@ -354,7 +355,7 @@ export class NifiClient extends EventTarget {
     const { base } = this.state
     report.resolved = report.resolved.filter(({ line }) => line === null || line.rev > base)
     const decided = report.resolved.map(({ line }) => line).filter((line) => line !== null)
-    const read = readChanges([...report.changes, ...decided], options.stores, stores)
+    const read = await readChanges([...report.changes, ...decided], options.stores, stores)
     for (const { at } of read.changes) this.clock.see(at ?? 0)
     const here = { ...options, stores }
     const done =

@@ -38,6 +38,7 @@ export function readState(db, create) {
   return transaction(db, META, 'readwrite', async (tx) => {
     const meta = tx.objectStore(META)
     const known = await result(meta.get('state'))
+    if (known?.restoring) throw new Error('a restore did not end: restore again')
     if (known) return known
     const made = create()
     meta.put(made, 'state')

@@ -19,14 +19,17 @@ export interface Environment {
 export interface Addresses {
   /** Where `nifi-idb serve` listens, such as `https://sync.shop.example`. */
   url?: string
-  /** Instead: an address that takes batches, such as `https://nifi.example/sync/{source}`. */
+  /** Instead: an address that takes batches, such as `https://nifi.example/sync/{source}`. A full batch has no bound of size. */
   syncUrl?: string
-  /** And one that says how far a source is acknowledged, such as `https://nifi.example/sources/{source}`. */
+  /**
+   * And one that says how far a source is acknowledged, such as `https://nifi.example/sources/{source}`: where it is given, a 200 with
+   * an empty body means that the batch was taken.
+   */
   sourcesUrl?: string
   /** Bucket and flow, if the server lets clients name them. */
   bucket?: string
   flow?: string
-  /** For each request, such as `{ authorization: 'Bearer …' }`. */
+  /** For each request, such as `{ authorization: 'Bearer …' }`; a function is asked each time, so also after a 401. */
   headers?: globalThis.Record<string, string> | (() => globalThis.Record<string, string> | Promise<globalThis.Record<string, string>>)
 }
 
@@ -68,11 +71,14 @@ export interface Conflict extends Record {
 }
 
 export interface Status {
-  /** `full`: no room to write changes down; once there is, everything is sent. */
+  /**
+   * `sending`: also while what was taken is not acknowledged. `offline`, `failed`: tries again, the latter seldom, for somebody should look.
+   * `full`: no room to write changes down; once there is, everything is sent.
+   */
   phase: 'idle' | 'sending' | 'offline' | 'held' | 'failed' | 'full'
   /** Why, for a person; in `idle`: what may be a mistake. */
   message?: string
-  /** What waits for `confirm()` or `restart()`. */
+  /** What waits for `confirm()` or `restart()`, here, in another tab, or of somebody at the sidecar. */
   held?: {
     reason: 'scan' | 'guard' | 'history'
     plan?: string
@@ -95,7 +101,9 @@ export interface Change extends Record {
 }
 
 export interface ClientEvents {
+  /** After each sync. */
   status: CustomEvent<Status>
+  /** Whenever that changes, also in the middle of a sync. */
   phase: CustomEvent<Pick<Status, 'phase' | 'message'>>
   /** Records were changed here by others; `elsewhere`: another tab did it. */
   applied: CustomEvent<{ changes: Change[]; elsewhere: boolean }>
@@ -120,7 +128,7 @@ export class NifiClient extends EventTarget {
   sync(how?: { keepalive?: boolean }): Promise<Status>
   /** Syncs soon. */
   wake(delay?: number): void
-  /** Lets what `status().held` says through. */
+  /** Lets what `status().held` says through. After a `scan` the sidecar's `guard` may ask again. */
   confirm(): Promise<Status>
   /** Begins a new life: everything is sent again, nothing is deleted there. */
   restart(): Promise<Status>
@@ -147,6 +155,7 @@ export interface RestoreOptions extends Addresses {
   version?: number | 'latest'
   /** Where versions are, if not beside `url`. */
   versionsUrl?: string
+  /** Cancels it, as a failure would. */
   signal?: AbortSignal
   onProgress?: (progress: { phase: 'read' | 'write' | 'verify'; records: number; of?: number }) => void
   env?: Environment
@@ -163,28 +172,11 @@ export interface Restored {
   changes: number
 }
 
-/** Replaces a database by a stored version, and proves it record by record. */
+/**
+ * Replaces a database by a stored version, and proves it record by record. If it fails before the deletion nothing has changed, after it
+ * the database is removed.
+ */
 export function restore(options: RestoreOptions): Promise<Restored>
 
 /** Asks the browser to keep the data, and says what came of it. */
 export function persist(storage?: StorageManager): Promise<{ persisted: boolean; reason: string; usage?: number; quota?: number }>
-
-export interface EncodeOptions {
-  maxBlobBytes?: number
-  /** false: without stacks of errors. */
-  stacks?: boolean
-}
-
-/** The canonical text of a value. */
-export function encode(value: unknown, options?: EncodeOptions): Promise<string>
-/** The same at once; `undefined` if the value holds Blobs. */
-export function encodeNow(value: unknown, options?: EncodeOptions): string | undefined
-/** The canonical text of a key. */
-export function encodeKey(key: IDBValidKey): string
-/** The value, or key, of canonical text. */
-export function decode(text: string): unknown
-
-/** A value that cannot be written or made; `code` says why. */
-export class ValueError extends Error {
-  code: string
-}

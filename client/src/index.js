@@ -1,10 +1,7 @@
 // nifi-idb-client: a page's IndexedDB data, backed up and kept in step through NiFi.
 
 export { NifiClient } from './client.js'
-export { decode } from './decode.js'
-export { encode, encodeKey, encodeNow } from './encode.js'
 export { dexieStores, nifiStores } from './idb.js'
-export { ValueError } from './text.js'
 
 /** Asks the browser to keep the data of this origin, and says in words what came of it. */
 export const persist = async (storage) => (await import('./persist.js')).persist(storage)

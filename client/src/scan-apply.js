@@ -33,7 +33,6 @@ export function hasMarks(value, marks = {}) {
 /** What a full batch holds is what the next scan compares with. Does nothing for one that is known by its number alone. */
 export function rememberFull(seen, { records }) {
   if (!records) return
-  seen.clear()
   for (const { store, key, hash } of records) if (hash) seen.put({ hash }, [store, key])
 }
 

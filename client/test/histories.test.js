@@ -54,6 +54,12 @@ class History {
         tab.client.close()
         throw new TypeError('died before')
       }
+      // A sidecar that lacks what went before; of one that has it, and whose answer was lost, there is no such word.
+      if (dice > 0.9 && dice < 0.94 && !tab.browser.isInDoubt) {
+        this.fault('resync')
+        return new Response('{"outcome":"refused","type":"summary"}', { status: 503 })
+      }
+      tab.browser.isInDoubt = true
       const response = await fetch(url, { ...options, keepalive: false, signal: undefined })
       const text = await response.text()
       if (process.env.TRACE) console.log(`${tab.browser.name} ${url}\n${options.body ?? ''}=> ${response.status}\n${text}`)
@@ -75,6 +81,7 @@ class History {
         this.fault('custody')
         return answer('')
       }
+      tab.browser.isInDoubt = false
       return answer(text)
     }
   }

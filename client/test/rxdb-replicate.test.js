@@ -9,7 +9,7 @@ import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
 
 import { conflictHandler, replicate } from '../examples/rxdb.js'
 import { nifiStores } from '../src/index.js'
-import { Browser, all } from './browser.js'
+import { Browser, all, write } from './browser.js'
 import { serve, stored } from './serve.js'
 
 const number = { type: 'number' }
@@ -21,13 +21,14 @@ after(() => server.stop())
 
 let pages = 0
 
+const shared = (db) => {
+  db.createObjectStore('notes', { keyPath: 'id' })
+  nifiStores(db)
+}
+
 /** A page with a collection and its replication. */
 async function page(t, flow) {
   const browser = new Browser()
-  const shared = (db) => {
-    db.createObjectStore('notes', { keyPath: 'id' })
-    nifiStores(db)
-  }
   const { db, client } = await browser.tab({ database: 'shared', stores: ['notes'], url: server.url, flow }, shared)
   // RxDB knows databases by name, in all of this process.
   const rx = await createRxDatabase({ name: `page-${pages++}`, storage: getRxStorageDexie({ indexedDB: browser.indexedDB, IDBKeyRange }), multiInstance: false })
@@ -63,7 +64,7 @@ async function page(t, flow) {
     await start()
   }
   const shown = async () => (await notes.find().exec()).map((doc) => doc.toJSON())
-  return { db, notes, sync, reopen, shown }
+  return { db, client, errors, notes, sync, reopen, shown, state: () => state }
 }
 
 const bare = (documents) => documents.filter((it) => !it._deleted).map(({ _deleted, ...it }) => Object.fromEntries(Object.entries(it).sort()))
@@ -101,6 +102,52 @@ test('members of one document, a removal, and what is shown', async (t) => {
   assert.deepEqual([await one.shown(), await there('replicate')], [[], []])
 })
 
+test('a record that is deleted there goes here too, and does not come back', async (t) => {
+  const [one, two] = [await page(t, 'deleted'), await page(t, 'deleted')]
+  await one.notes.bulkInsert(['x', 'y', 'z'].map((id) => ({ id, a: 1 })))
+  for (const it of [one, two]) await it.sync()
+  const remove = (...ids) => write(two.db, (notes) => ids.forEach((id) => notes.delete(id)), 'notes')
+  const gone = async (...left) => {
+    for (const it of [two, one, two]) await it.sync()
+    assert.deepEqual([bare(await one.shown()).map(({ id }) => id), (await there('deleted')).map(({ id }) => id)], [left, left])
+  }
+  // By somebody who knows nothing of RxDB: another page, a restore of an older version, a person.
+  await remove('x')
+  await gone('y', 'z')
+  // While nobody replicates here, and a document that was never brought there stays.
+  await one.reopen(async () => {
+    await remove('y')
+    await two.sync()
+    await one.notes.insert({ id: 'new', a: 1 })
+  })
+  await gone('new', 'z')
+  // A change that crosses it is one of a document that is gone.
+  await remove('z')
+  await two.sync()
+  await one.reopen(async () => (await one.notes.findOne('z').exec()).patch({ b: 2 }))
+  await gone('new')
+  // It can be made again.
+  await one.notes.insert({ id: 'x', a: 5 })
+  await gone('new', 'x')
+})
+
+test('cancelled, it listens no more; a connection that is closed is an error that is told', async (t) => {
+  const [one, two] = [await page(t, 'closed'), await page(t, 'closed')]
+  const listeners = []
+  const { addEventListener, removeEventListener } = one.client
+  one.client.addEventListener = (type, listener) => (listeners.push(listener), addEventListener.call(one.client, type, listener))
+  one.client.removeEventListener = (type, listener) => (listeners.splice(listeners.indexOf(listener), 1), removeEventListener.call(one.client, type, listener))
+  await one.reopen()
+  assert.equal(listeners.length, 1)
+  await two.notes.insert({ id: 'x', a: 1 })
+  await two.sync()
+  one.db.close()
+  await one.client.sync()
+  assert.deepEqual(one.errors.map(({ name }) => name), ['InvalidStateError'])
+  await one.state().cancel()
+  assert.equal(listeners.length, 0)
+})
+
 for (let turn = 0; turn < Number(process.env.HISTORIES ?? 5); turn++) {
   test(`a random history comes to the same: ${turn}`, async (t) => {
     let seed = Number(process.env.SEED ?? 1) + turn * 7919
@@ -110,16 +157,24 @@ for (let turn = 0; turn < Number(process.env.HISTORIES ?? 5); turn++) {
     }
     const flow = `random-${turn}`
     const both = [await page(t, flow), await page(t, flow)]
+    // And one that knows nothing of RxDB.
+    const plain = await new Browser().tab({ database: 'shared', stores: ['notes'], url: server.url, flow }, shared)
+    t.after(() => (plain.client.close(), plain.db.close()))
     for (let step = 1; step <= 40; step++) {
       const it = both[random(2)]
       const id = `d${random(4)}`
       const doc = await it.notes.findOne(id).exec()
-      const act = random(9)
+      const act = random(10)
       if (act < 5 && doc) await doc.incrementalPatch({ ['abc'[random(3)]]: step })
       else if (act < 5) await it.notes.insert({ id, a: step }).catch(({ code }) => assert.equal(code, 'CONFLICT'))
       else if (act === 5) await doc?.incrementalRemove()
       else if (act < 8) await it.sync()
-      else await it.reopen()
+      else if (act < 9) await it.reopen()
+      else {
+        await plain.client.sync()
+        await write(plain.db, (notes) => notes.delete(id), 'notes')
+        await plain.client.sync()
+      }
     }
     for (const it of [...both, ...both, ...both]) await it.sync()
     const stands = await there(flow)

@@ -11,7 +11,8 @@ import { RxDBCleanupPlugin } from 'rxdb/plugins/cleanup'
 import { RxDBMigrationSchemaPlugin } from 'rxdb/plugins/migration-schema'
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
 
-import { NifiClient, dexieStores, encode, restore } from '../src/index.js'
+import { NifiClient, dexieStores, restore } from '../src/index.js'
+import { encode } from '../src/values.js'
 import { Browser, all, write } from './browser.js'
 import { serve, stored } from './serve.js'
 

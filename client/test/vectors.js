@@ -1,6 +1,6 @@
 // The vectors that the sidecar's own tests read, for Node and for browsers: `run` takes the text of the file.
 
-import { decode, encode } from '../src/index.js'
+import { decode, encode } from '../src/values.js'
 
 /** Runs all vectors; gives what failed and what could not be made here, by name. */
 export async function run(text) {

@@ -95,6 +95,7 @@ impl Attempt<'_> {
             && compared.same
             && standing.state.view.is_some()
             && header.sequence.is_none()
+            && header.base.is_none()
         {
             return Ok(Planned::unchanged(all_unchanged, None));
         }
@@ -110,6 +111,7 @@ impl Attempt<'_> {
             version: FlowVersion::after(known),
             by: header.source.clone(),
             base: header.base,
+            is_full: header.mode == Mode::Full,
             received_at: self.batch.received_at,
         };
         let policy = self.options.rules();

@@ -1,4 +1,6 @@
-//! A full batch becomes changes: compared with what its source itself last sent in full, never with head.
+//! A full batch becomes changes: compared with what its source itself last sent in full, never with head. Where it names a version
+//! up to which the source has applied everything, what is older than that in the view says nothing any more. What is newer, the
+//! source has sent and heard no answer to.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -8,7 +10,7 @@ use super::recorder::Output;
 use crate::chunk::{ChunkBuilder, ChunkSink, ContentBuilder, ContentRef};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Batch, Changes, Claim, DEFAULT_MEMORY_BYTES, Folded, Runs, push_folded};
-use crate::snapshot::{ChunkRef, Line, LineState, List, Meta};
+use crate::snapshot::{ChunkRef, FlowVersion, Line, LineState, List, Meta};
 use crate::store::StoreError;
 
 /// What a source last sent in full: chunks per object store, sorted by name.
@@ -35,7 +37,7 @@ pub(super) struct Compared {
     pub same: bool,
 }
 
-/// Compares a full batch with a view. An unchanged one reads no chunk.
+/// Compares a full batch with a view. An unchanged one reads no chunk, unless it has a base.
 pub(super) fn compare(
     batch: &Batch,
     view: &ViewChunks,
@@ -56,9 +58,10 @@ pub(super) fn compare(
         .zip(&viewed)
         .all(|(now, then)| now.len() == then.len() && now.iter().zip(*then).all(|(a, b)| a.is(b)));
     let mut changes = Changes { runs: Runs::new(DEFAULT_MEMORY_BYTES, temp), ranges: Vec::new(), deletes: 0 };
-    if !same {
+    let base = batch.header.base;
+    if !same || base.is_some() {
         let mut joins: Vec<_> = (0..names.len())
-            .map(|store| Join::new(store, &names[store], viewed[store], &contents[store], source))
+            .map(|store| Join::new(store, &names[store], viewed[store], &contents[store], source, base))
             .collect();
         let mut folds = batch.changes.folds(0)?;
         while let Some(mut put) = folds.next()? {
@@ -97,7 +100,9 @@ struct Join<'a> {
     store: usize,
     name: &'a DomString,
     source: &'a dyn ViewSource,
-    /// Chunks of the view that the batch has not.
+    /// Up to which version the source says that it has applied everything.
+    base: Option<FlowVersion>,
+    /// Chunks of the view that the batch has not; with a base, all.
     then: VecDeque<&'a ChunkRef>,
     lines: VecDeque<Line>,
     /// The batch's chunks from the place of the walk on, and whether the view has them.
@@ -114,19 +119,21 @@ impl<'a> Join<'a> {
         then: &'a [ChunkRef],
         now: &'a [ContentRef],
         source: &'a dyn ViewSource,
+        base: Option<FlowVersion>,
     ) -> Self {
         let has = |content: &ContentRef| {
             let place = then.partition_point(|chunk| chunk.first < content.first);
-            then.get(place).is_some_and(|chunk| content.is(chunk))
+            base.is_none() && then.get(place).is_some_and(|chunk| content.is(chunk))
         };
         let lacks = |chunk: &&ChunkRef| {
             let place = now.partition_point(|content| content.first < chunk.first);
-            !now.get(place).is_some_and(|content| content.is(chunk))
+            base.is_some() || !now.get(place).is_some_and(|content| content.is(chunk))
         };
         Self {
             store,
             name,
             source,
+            base,
             then: then.iter().filter(lacks).collect(),
             lines: VecDeque::new(),
             now: now.iter().map(|content| (content, has(content))).collect(),
@@ -156,21 +163,35 @@ impl<'a> Join<'a> {
         while self.front()?.is_some_and(|line| line.key < put.key) {
             self.delete(changes)?;
         }
-        put.claim = Claim::Absent;
-        if self.front()?.is_some_and(|line| line.key == put.key)
-            && let Some(line) = self.lines.pop_front()
-        {
-            if line.state.same(&put.state) {
-                return Ok(());
-            }
-            put.claim = self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value);
+        let is_known = self.front()?.is_some_and(|line| line.key == put.key);
+        let known = if is_known { self.lines.pop_front() } else { None };
+        if known.as_ref().is_some_and(|line| self.counts(line) && line.state.same(&put.state)) {
+            return Ok(());
+        }
+        if put.claim == Claim::None {
+            put.claim = self.claim(known.as_ref())?;
         }
         self.push(&put, changes)
     }
 
+    /// Whether a line of the view says more of what the source had than the batch's base.
+    fn counts(&self, line: &Line) -> bool {
+        self.base.is_none_or(|base| line.meta.rev > base)
+    }
+
+    /// What a change of a record that the view has, or has not, is based on, if the change does not say it.
+    fn claim(&self, known: Option<&Line>) -> Result<Claim, StoreError> {
+        match known {
+            Some(line) if self.counts(line) => Ok(self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value)),
+            // The batch's base.
+            _ if self.base.is_some() => Ok(Claim::None),
+            _ => Ok(Claim::Absent),
+        }
+    }
+
     fn delete(&mut self, changes: &mut Changes) -> Result<(), SyncError> {
         let Some(line) = self.lines.pop_front() else { return Ok(()) };
-        let claim = self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value);
+        let claim = self.claim(Some(&line))?;
         changes.deletes += 1;
         self.push(&Folded { store: self.store, key: line.key, state: LineState::Delete, clock: None, claim }, changes)
     }

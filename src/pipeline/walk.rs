@@ -22,6 +22,8 @@ pub(super) struct BatchFacts {
     pub by: Option<SourceId>,
     /// The batch's base version.
     pub base: Option<FlowVersion>,
+    /// Whether its lines are all records that the source has, changed or not.
+    pub is_full: bool,
     /// When it was received, in milliseconds since 1970.
     pub received_at: i64,
 }
@@ -270,6 +272,14 @@ impl<'a> Walk<'a> {
             Some(None) => Base::Absent,
             Some(Some(value)) => Base::Value(value),
         };
+        // What its source did not change is no change: what others did to it meanwhile stands.
+        if self.facts.is_full && !follows && is_base(&incoming.state, base_value.as_ref()) {
+            self.counts.unchanged += 1;
+            return match &head {
+                Some(head) => sink.differs(&self.name, head),
+                None => Ok(()),
+            };
+        }
         let head_value = match &head {
             Some(head) => self.base.whole_value(&head.state)?,
             None => None,
@@ -507,5 +517,14 @@ impl<'a> Walk<'a> {
             _ => false,
         };
         if inserted_since { Ok(()) } else { self.merge(key, incoming, &claim, sink) }
+    }
+}
+
+/// Whether a state is the one that a change started from, as far as that is known.
+fn is_base(state: &LineState, base: Option<&Option<Box<[u8]>>>) -> bool {
+    match base {
+        None => false,
+        Some(None) => *state == LineState::Delete,
+        Some(Some(value)) => LineState::Put(value.clone()).same(state),
     }
 }

@@ -151,6 +151,111 @@ fn two_sources_in_full_never_delete_or_revert_what_the_other_did() {
     assert!(!head.manifest.views.is_empty(), "views that equal no version are kept as chunks");
 }
 
+/// A source that has applied everything up to version 2, and says all that it has.
+fn says_all(store: &dyn SnapshotStore, number: u32, lines: &[String]) -> Summary {
+    let sequence = format!(r#""source":"b","epoch":"e","first":{number},"last":{number}"#);
+    ok(store, &format!(r#"{sequence},"mode":"full","base":2"#), lines)
+}
+
+#[test]
+fn a_full_batch_with_a_base_takes_nothing_back() {
+    let store = MemoryStore::default();
+    let a = |lines: &[String]| ok(&store, r#""source":"a""#, lines);
+    ok(&store, r#""source":"b","epoch":"e","first":1,"last":1,"mode":"full""#, &[put(9, "9")]);
+    a(&[put(1, "1"), put(2, "2"), put(3, r#"{"x":0,"y":0}"#), put(4, "4"), put(5, "5"), put(6, "6")]);
+    // What b has applied, and what it has not: another's change, deletion, member, and a new record.
+    a(&[put(1, "10"), delete(2), put(3, r#"{"x":1,"y":0}"#), put(5, "50"), put(7, "7")]);
+    // b has changed a member of 3, put 4 anew, changed 5, deleted 6 by a delta that comes later, and made 8.
+    let all = [
+        put(1, "1"),
+        put(2, "2"),
+        put(3, r#"{"x":0,"y":1}"#),
+        put(4, "40"),
+        put(5, "51"),
+        put(6, "6"),
+        put(8, "8"),
+        put(9, "9"),
+    ];
+    let summary = says_all(&store, 2, &all);
+    let expected = [
+        ("1", "10"),
+        ("3", r#"{"x":1,"y":1}"#),
+        ("4", "40"),
+        ("5", "51"),
+        ("6", "6"),
+        ("7", "7"),
+        ("8", "8"),
+        ("9", "9"),
+    ];
+    assert_eq!(records(&store), map(&expected));
+    // Only 5 was changed on both sides in the same place.
+    assert_eq!((summary.conflicts, summary.deleted), (2, 0), "5, and the members of 3 that were joined");
+    // Word for word again, with the next number: nothing is new, though others went on.
+    a(&[put(4, "41"), delete(9)]);
+    let version = store.head(&flow()).unwrap().unwrap().manifest.version;
+    let header = format!(r#""source":"b","epoch":"e","first":3,"last":3,"mode":"full","base":{}"#, version.get() - 1);
+    let same: Vec<_> = expected.iter().map(|(key, value)| put(key, value)).collect();
+    ok(&store, &header, &same);
+    assert_eq!(records(&store).get("4").map(String::as_str), Some("41"));
+    assert_eq!(records(&store).get("9"), None);
+}
+
+#[test]
+fn a_full_batch_goes_back_to_what_its_source_once_sent() {
+    let store = MemoryStore::default();
+    let b = r#""source":"b","epoch":"e""#;
+    ok(&store, &format!(r#"{b},"first":1,"last":1,"mode":"full""#), &[put(1, "1"), put(2, "2")]);
+    ok(&store, r#""source":"a""#, &[put(1, "10"), put(2, "20")]);
+    // It has seen 10 and 20, and says 1 and nothing: both are changes, though its own last full batch said 1 as well.
+    says_all(&store, 2, &[put(1, "1")]);
+    assert_eq!(records(&store), map(&[("1", "1")]));
+}
+
+#[test]
+fn a_full_batch_lets_live_what_came_back_after_its_source_had_deleted_it() {
+    let store = MemoryStore::default();
+    let b = |n: u32, more: &str, lines: &[String]| {
+        ok(&store, &format!(r#""source":"b","epoch":"e","first":{n},"last":{n}{more}"#), lines)
+    };
+    b(1, r#","mode":"full""#, &[put(1, "1"), put(2, "2")]);
+    b(2, "", &[delete(1)]);
+    ok(&store, r#""source":"a""#, &[put(1, "10")]);
+    // It has seen its own deletion, and not that somebody else put the record again.
+    b(3, r#","mode":"full","base":2"#, &[put(2, "2")]);
+    assert_eq!(records(&store), map(&[("1", "10"), ("2", "2")]));
+}
+
+#[test]
+fn a_full_batch_that_follows_one_without_an_answer_is_based_on_that() {
+    let store = MemoryStore::default();
+    let b = |n: u32, value: &str, options: &str| {
+        let header = format!(r#""source":"b","epoch":"e","first":{n},"last":{n},"mode":"full"{options}"#);
+        ok(&store, &header, &[put(1, value), put(2, "2")])
+    };
+    b(1, r#"{"own":0,"its":0}"#, "");
+    ok(&store, r#""source":"a""#, &[put(1, r#"{"own":0,"its":1}"#)]);
+    // Its answer is lost: b does not know that its member is in, and goes on from what it has.
+    b(2, r#"{"own":1,"its":0}"#, r#","base":1"#);
+    ok(&store, r#""source":"a""#, &[put(1, r#"{"own":1,"its":2}"#), put(2, "20")]);
+    let summary = b(3, r#"{"own":2,"its":0}"#, r#","base":1"#);
+    assert_eq!(records(&store), map(&[("1", r#"{"its":2,"own":2}"#), ("2", "20")]));
+    assert_eq!(summary.put, 1);
+}
+
+#[test]
+fn a_line_of_a_full_batch_names_what_it_is_based_on() {
+    let store = MemoryStore::default();
+    ok(&store, r#""source":"a""#, &[put(1, "1"), put(2, "2"), put(3, "3")]);
+    ok(&store, r#""source":"a""#, &[put(1, "10"), delete(2), put(3, "30")]);
+    // A source in a new life has the first version, and has changed 3.
+    let line = |key: u32, value: u32, base: &str| {
+        format!(r#"{{"op":"put","store":"data","key":{key},"value":{value},"base":{base}}}"#)
+    };
+    let lines = [line(1, 1, "1"), line(2, 2, r#"{"value":2}"#), line(3, 31, "2")];
+    ok(&store, r#""source":"c","epoch":"e","first":1,"last":1,"mode":"full""#, &lines);
+    assert_eq!(records(&store), map(&[("1", "10"), ("3", "31")]));
+}
+
 #[test]
 fn the_guard_asks_and_lets_exactly_the_named_plan_through() {
     let store = MemoryStore::default();

@@ -1,6 +1,7 @@
 // What the tests call in a page.
 
-import { NifiClient, decode, encode, encodeKey, nifiStores, restore } from '/client/src/index.js'
+import { NifiClient, nifiStores, restore } from '/client/src/index.js'
+import { decode, encode, encodeKey } from '/client/src/values.js'
 import { run } from '/client/test/vectors.js'
 import { difference, keys, values } from './zoo.js'
 
