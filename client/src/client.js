@@ -193,8 +193,8 @@ export class NifiClient extends EventTarget {
   async restart() {
     await this.env.lock(this.name, async () => {
       if (!this.stopped) await this.#open()
-      // Another store's versions say nothing of this one's.
-      if (this.home) this.state = await rebirth(this.home, this.#life(this.held?.reason !== 'history'))
+      // Half a database is no life. Another store's versions say nothing of this one's.
+      if (this.home && !(await this.#known())?.restoring) this.state = await rebirth(this.home, this.#life(this.held?.reason !== 'history'))
     })
     this.held = this.confirmed = undefined
     return this.sync()

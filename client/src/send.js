@@ -87,7 +87,7 @@ export async function post(fetch, address, text, { headers, pull, confirm, fresh
     const report = readReport(body)
     if (report) return { kind: 'report', report }
     // A report that was cut, a page of somebody in between, or somebody who only keeps the batch for the sidecar.
-    return { kind: /"type"|^\s*</.test(body) ? 'offline' : 'sending', message: `no report: ${address}` }
+    return { kind: body ? 'offline' : 'sending', message: `no report: ${address}` }
   }
   // A gap. Where the header does not come through, as from NiFi, it is the only refusal that has this status.
   const gap = response.headers.get('sync.resync') === 'true' || body.includes('"outcome":"refused"')

@@ -153,9 +153,10 @@ test('an empty answer of a flow that speaks both ways: what others did comes all
   }
 })
 
-test('without sourcesUrl nobody can be asked', async () => {
-  for (const where of [{ syncUrl: 'http://queue/batches' }, { url: 'http://queue' }]) {
-    const { client } = await new Browser().tab({ ...where, env: { fetch: async () => new Response('{"ok":true}') } })
+test('who says something else, or without sourcesUrl nothing, has not taken it', async () => {
+  const [queue, url] = [{ syncUrl: 'http://queue/batches' }, { url: 'http://queue' }]
+  for (const [where, text] of [[queue, ''], [url, ''], [{ ...queue, sourcesUrl: url.url }, '{"ok":true}']]) {
+    const { client } = await new Browser().tab({ ...where, env: { fetch: async () => new Response(text) } })
     const { phase, message } = await client.sync()
     assert.match(`${phase}, ${message}`, /^offline, no report: http:\/\/queue/)
     client.close()

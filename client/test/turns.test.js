@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
+import { changeState } from '../src/home.js'
 import { NifiClient } from '../src/index.js'
 import { Browser, all, write } from './browser.js'
 import { serve, stored } from './serve.js'
@@ -263,4 +264,13 @@ test('a wiped profile with a name of its own and nothing in it gets everything b
   assert.equal((await two.client.sync()).phase, 'idle')
   assert.deepEqual(await all(two.db), [{ id: 1 }])
   two.client.close()
+})
+
+test('restart() does not make a life of half a database', async () => {
+  const { client } = await new Browser().tab({ url: server.url, flow: 'half' })
+  await client.sync()
+  await changeState(client.home, (state) => (state.restoring = true))
+  const { phase, message } = await client.restart()
+  assert.deepEqual([phase, message], ['failed', 'a restore did not end: restore again'])
+  client.close()
 })
