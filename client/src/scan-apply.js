@@ -84,6 +84,8 @@ export async function settleScan(app, home, state, batch, report, options, { cha
         const { store, key, next, rev, marks } = change
         const keys = await result(ops.index(BY_RECORD).getAllKeys([store, key]))
         if (keys.some((key) => key > Math.max(acked, batch.full ? batch.upTo : 0))) return defer(change)
+        // A full batch says nothing of what is gone: that is still to be sent.
+        if (batch.full && keys.length && (await result(ops.get(keys.at(-1)))).gone) return defer(change)
         change.known = (await result(seen.get([store, key]))) ?? {}
         if (batch.full) change.known = { hash: batch.digests.get(change.name) ?? null }
         seen.put({ hash: change.known.hash ?? null, next, rev: rev < Infinity ? rev : 0, marks }, [store, key])
