@@ -45,6 +45,9 @@ export async function fullBatch(app, home, state, options, failed, client) {
     const name = recordName(op.store, encodeKey(op.key))
     clocks.set(name, { at: op.at, base: clocks.has(name) ? clocks.get(name).base : op.base })
   }
+  // One like this was sent, and its answer was lost. If it is in, it is what these records are based on: the sidecar knows that, if
+  // it is told versions, but not if it is told values.
+  const isInDoubt = state.inDoubt && state.base > 0
   const lines = []
   const digests = new Map()
   for (const record of records) {
@@ -55,13 +58,14 @@ export async function fullBatch(app, home, state, options, failed, client) {
     const keyText = encodeKey(key)
     const name = recordName(store, keyText)
     if (!same) digests.set(name, (record.hash = options.digest(record.text)))
-    const { at, base = lineBase(state, name) } = clocks.get(name) ?? {}
+    let { at, base } = clocks.get(name) ?? {}
+    if (base === undefined || (isInDoubt && typeof base !== 'number')) base = lineBase(state, name)
     const clock = at === undefined ? '' : `,"at":${at}`
     lines.push(`{"op":"put","store":${string(store)},"key":${keyText},"value":${record.text}${clock}${baseMember(base)}}\n`)
   }
   const number = upTo - state.offset + 1
   // Meanwhile there may have been no room: then what was read is too old.
-  const now = await changeState(home, (now) => (now.offset -= 1), state)
+  const now = await changeState(home, (now) => Object.assign(now, { offset: now.offset - 1, inDoubt: true }), state)
   if (!now) return undefined
   Object.assign(state, now)
   const { source, base } = state
@@ -115,7 +119,7 @@ async function acknowledge(ops, state, batch, ack) {
   const deletions = [...last.values()].filter((op) => op.gone)
   await baseOnFull(ops, batch)
   await Promise.all(deletions.map(async (op) => (await isPending(ops, op)) || ops.add(op)))
-  Object.assign(state, { full: false, lastKey: batch.upTo, fresh: false, taken: undefined, dropped: undefined })
+  Object.assign(state, { full: false, lastKey: batch.upTo, fresh: false, taken: undefined, dropped: undefined, inDoubt: undefined })
   // Those that came while the batch was under way follow it: its number is the one before theirs.
   state.offset = batch.upTo - ack.checkpoint
   state.databaseVersion = batch.databaseVersion

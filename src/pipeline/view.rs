@@ -165,33 +165,38 @@ impl<'a> Join<'a> {
         }
         let is_known = self.front()?.is_some_and(|line| line.key == put.key);
         let known = if is_known { self.lines.pop_front() } else { None };
-        if known.as_ref().is_some_and(|line| self.counts(line) && line.state.same(&put.state)) {
+        let known = known.filter(|line| self.counts(line, &put.claim));
+        if known.as_ref().is_some_and(|line| line.state.same(&put.state)) {
             return Ok(());
         }
-        if put.claim == Claim::None {
+        if known.is_some() || put.claim == Claim::None {
             put.claim = self.claim(known.as_ref())?;
         }
         self.push(&put, changes)
     }
 
-    /// Whether a line of the view says more of what the source had than the batch's base.
-    fn counts(&self, line: &Line) -> bool {
-        self.base.is_none_or(|base| line.meta.rev > base)
+    /// Whether a line of the view says more of what the source had than the change itself, or the batch's base.
+    fn counts(&self, line: &Line, claim: &Claim) -> bool {
+        match (claim, self.base) {
+            (Claim::None, base) => base.is_none_or(|base| line.meta.rev > base),
+            (Claim::Version(version), Some(_)) => line.meta.rev > *version,
+            _ => false,
+        }
     }
 
-    /// What a change of a record that the view has, or has not, is based on, if the change does not say it.
+    /// What a change of a record is based on: on what the view has of it, if that counts.
     fn claim(&self, known: Option<&Line>) -> Result<Claim, StoreError> {
         match known {
-            Some(line) if self.counts(line) => Ok(self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value)),
+            Some(line) => Ok(self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value)),
             // The batch's base.
-            _ if self.base.is_some() => Ok(Claim::None),
-            _ => Ok(Claim::Absent),
+            None if self.base.is_some() => Ok(Claim::None),
+            None => Ok(Claim::Absent),
         }
     }
 
     fn delete(&mut self, changes: &mut Changes) -> Result<(), SyncError> {
         let Some(line) = self.lines.pop_front() else { return Ok(()) };
-        let claim = self.claim(Some(&line))?;
+        let claim = self.claim(Some(&line).filter(|line| self.counts(line, &Claim::None)))?;
         changes.deletes += 1;
         self.push(&Folded { store: self.store, key: line.key, state: LineState::Delete, clock: None, claim }, changes)
     }
