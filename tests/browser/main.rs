@@ -26,8 +26,21 @@ fn in_browsers(name: &str) {
 #[test]
 fn in_node() {
     let _turn = turn();
-    let names = ["client", "turns", "custody", "taken", "room", "custody-histories", "restore", "scan", "beside", "rxdb", "rxdb-replicate", "package"]
-        .map(|name| format!("client/test/{name}.test.js"));
+    let names = [
+        "client",
+        "turns",
+        "custody",
+        "taken",
+        "room",
+        "custody-histories",
+        "restore",
+        "scan",
+        "beside",
+        "rxdb",
+        "rxdb-replicate",
+        "package",
+    ]
+    .map(|name| format!("client/test/{name}.test.js"));
     node::test(&names.each_ref().map(String::as_str), &[]);
 }
 
