@@ -429,7 +429,7 @@ export class NifiClient extends EventTarget {
       }
       if (this.stopped) this.#shut()
       // Whoever failed tries again at once, and that needs less room while nothing is written down.
-      setTimeout(note, this.options.delay, true).unref?.()
+      setTimeout(note, Math.min(this.options.delay, MAX_DELAY), true).unref?.()
     }
     note(false)
   }

@@ -27,11 +27,11 @@ export async function ask(client, look, batch) {
   if (options.twoWay) return taking
   const now = env.now()
   const isNew = known.taken?.last !== last
-  const { asked, since } = isNew ? { asked: 0, since: now } : known.taken
+  const { asked, since = now } = isNew ? { asked: 0 } : known.taken
   // As long as nobody acknowledges it, its text is not needed: if it is sent again, it is made anew.
   if (full && isNew) client.kept = { ...batch, text: undefined }
   if (full && isNew && scanning) {
-    // As long as no full batch is acknowledged there is no scan, so this harms nothing if the batch is lost.
+    // If the batch is lost, the next one holds everything again: what a scan compares with until then harms nothing.
     await transaction(home, SEEN, 'readwrite', (tx) => scanning.rememberFull(tx.objectStore(SEEN), batch))
   }
   // What was acknowledged is not there any more: another store, or an old one. A first batch follows nothing.
