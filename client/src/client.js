@@ -259,10 +259,8 @@ export class NifiClient extends EventTarget {
     if (this.log.stopped) await this.#sendAll(true)
     this.state = await readState(this.home, () => newLife(this.#life()))
     this.clock.see(this.state.clock)
-    if (mode !== 'scan' && this.app.version > this.state.databaseVersion && this.state.databaseVersion) {
-      // What an upgrade wrote was not captured.
-      await this.#change((state) => Object.assign(state, { full: true, databaseVersion: this.app.version }))
-    }
+    // What an upgrade wrote was not captured.
+    let upgraded = mode !== 'scan' && this.app.version > this.state.databaseVersion && this.state.databaseVersion
     // At the beginning of a life there is nothing to compare with.
     if (mode === 'scan' && !(this.state.full && this.state.fresh)) {
       const confirmed = this.confirmed?.reason === 'scan'
@@ -280,7 +278,13 @@ export class NifiClient extends EventTarget {
       const build = this.state.full ? (await import('./full.js')).fullBatch : deltaBatch
       const batch = await build(this.app, this.home, this.state, options, this.#skip, this)
       if (!batch) return this.#failed('offline', ANOTHER)
-      if (!batch.full && (batch.count ? asked && batch.last - batch.count >= goal : asked || !twoWay)) break
+      if (!batch.full && (batch.count ? asked && batch.last - batch.count >= goal : asked || !twoWay)) {
+        if (!upgraded) break
+        // All of it goes after what waits: whether that is in already, only its own numbers tell.
+        upgraded = false
+        await this.#change((state) => Object.assign(state, { full: true, databaseVersion: this.app.version }))
+        continue
+      }
       const answer = await this.#post(batch, keepalive)
       if (this.stopped) return undefined
       if (!this.app) return this.#failed('offline', { message: 'the connection was closed, for a new version of the database' })
