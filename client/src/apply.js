@@ -136,7 +136,8 @@ export function markStale(state, { name }) {
 }
 
 /** In oplog mode: one transaction over the data and the client's stores. */
-export function settle(db, state, batch, report, { stores, twoWay }, { changes, absent }) {
+export function settle(db, state, batch, report, { stores, twoWay, log }, { changes, absent }) {
+  const { missed } = log
   const scope = [...stores, OPS, META]
   const applied = []
   const skipped = []
@@ -144,8 +145,8 @@ export function settle(db, state, batch, report, { stores, twoWay }, { changes, 
     tx.nifiStores = stores
     const meta = tx.objectStore(META)
     const now = await result(meta.get('state'))
-    // Another life began meanwhile, or another tab was here: this answer is not for us.
-    if (!isSame(now, state)) return undefined
+    // Another life began meanwhile, or another tab was here: this answer is not for us. Nor if something was not written down.
+    if (!isSame(now, state) || log.stopped || log.missed !== missed) return undefined
     const free = report.ack && (await acknowledge(tx, now, batch, report))
     const ops = tx.objectStore(OPS)
     let deferred = absent

@@ -18,8 +18,8 @@ function inject(value, path, key) {
 }
 
 /**
- * Writes down what `db` writes to `stores`. `log` has `clock`, `stopped`, `stop(error)` for when there is no room, and
- * `written()`, called when a transaction that wrote has completed.
+ * Writes down what `db` writes to `stores`. `log` has `clock`, `stopped`, `stop(error, aborted)` for when there is no room (`aborted`: for
+ * the transaction itself), and `written()`, called when a transaction that wrote has completed.
  */
 export function capture(db, stores, log) {
   const names = new Set(stores)
@@ -70,7 +70,7 @@ function follow(tx, scope, names, log) {
   // It commits by itself once our writes are done, too.
   tx.commit = () => {}
   tx.addEventListener('complete', () => wrote && log.written())
-  tx.addEventListener('abort', () => tx.error?.name === 'QuotaExceededError' && log.stop(tx.error))
+  tx.addEventListener('abort', () => tx.error?.name === 'QuotaExceededError' && log.stop(tx.error, true))
 }
 
 function wrap(store, append, log, known) {

@@ -49,7 +49,7 @@ export class NifiClient extends EventTarget {
     this.started = this.stopped = false
     this.notBefore = 0
     this.captured = new WeakSet()
-    this.log = { clock: this.clock, stopped: false, stop: (error) => this.#stopCapture(error), written: () => this.wake() }
+    this.log = { clock: this.clock, stopped: false, missed: 0, stop: (...why) => this.#stopCapture(...why), written: () => this.wake() }
     const { BroadcastChannel } = this.env
     if (BroadcastChannel) {
       this.channel = new BroadcastChannel(this.name)
@@ -361,7 +361,7 @@ export class NifiClient extends EventTarget {
     const decided = report.resolved.map(({ line }) => line).filter((line) => line !== null)
     const read = await readChanges([...report.changes, ...decided], options.stores, stores)
     for (const { at } of read.changes) this.clock.see(at ?? 0)
-    const here = { ...options, stores }
+    const here = { ...options, stores, log: this.log }
     const done =
       app === home
         ? await settle(app, this.state, batch, report, here, read)
@@ -418,24 +418,29 @@ export class NifiClient extends EventTarget {
   }
 
   /** No room: what was written down goes, and once there is room everything is sent instead. */
-  #stopCapture(error) {
-    if (this.log.stopped) return
-    this.log.stopped = true
+  #stopCapture(error, aborted) {
+    this.log.missed++
+    // Whatever fails now comes before what is noted.
+    if (this.log.stopped || this.noting) return
+    this.log.stopped = this.noting = true
     this.#stand('full', `${error}`)
     const note = async (resume) => {
       if (!this.log.stopped) return
       try {
-        if (!(await this.#open())) return
+        // At once, where it can be: an answer that comes must not be put over what was not written down.
+        if (!this.app && !(await this.#open())) return
         await this.#sendAll(resume)
         this.wake()
       } catch (error) {
         this.#failed('full', error)
+      } finally {
+        this.noting = false
       }
       if (this.stopped) this.#shut()
-      // Whoever failed tries again at once, and that needs less room while nothing is written down.
+      // A transaction that had no room is tried again at once, and needs less while nothing is written down.
       setTimeout(note, Math.min(this.options.delay, MAX_DELAY), true).unref?.()
     }
-    note(false)
+    note(!aborted)
   }
 
   /**

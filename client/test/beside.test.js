@@ -128,7 +128,7 @@ test('no room: the write of the application stands, and all is sent once there i
     })
   }
   await write(1)
-  assert.equal((await sync.status()).capturing, false)
+  assert.equal((await sync.status()).phase, 'full')
   full = false
   await write(2)
   await new Promise((resolve) => setTimeout(resolve, 50))

@@ -88,6 +88,13 @@ export function write(db, work, stores = 'data') {
   })
 }
 
+/** What is written down in a captured transaction has no room. */
+export function fullDisk(tx) {
+  Object.getPrototypeOf(tx).objectStore.call(tx, 'nifi-ops').add = () => {
+    throw new DOMException('no room', 'QuotaExceededError')
+  }
+}
+
 /** All records of a store. */
 export function all(db, store = 'data') {
   const request = db.transaction(store).objectStore(store).getAll()

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
-import { Browser, all, shop, write } from './browser.js'
+import { Browser, all, fullDisk, shop, write } from './browser.js'
 import { random } from './random.js'
 import { serve, stored } from './serve.js'
 
@@ -129,17 +129,16 @@ class History {
   }
 
   /** What an application does in one transaction; now and then there is no room for what is written down. */
-  async act({ browser, db, client, budget }) {
-    if (this.full && browser.mode === 'oplog' && budget === Infinity && this.chance(0.1)) {
-      fault('no room')
-      client.log.stop(new DOMException('no room', 'QuotaExceededError'))
-    }
+  async act({ browser, db, budget }) {
+    const full = this.full && browser.mode === 'oplog' && budget === Infinity && this.chance(0.1)
+    if (full) fault('no room')
     const kind = this.next()
     const own = `own-${browser.name}-${this.below(4)}`
     const member = `${browser.name}-${this.below(5)}`
     const n = this.names++
     const aborts = this.next() < 0.1
     const done = write(db, (data, tx) => {
+      if (full) fullDisk(tx)
       if (this.live && kind < 0.4) {
         // Read, change, write: members that only this browser changes.
         data.get('shared').onsuccess = ({ target: { result } }) => data.put({ ...result, [member]: n })
@@ -163,8 +162,8 @@ class History {
       tab.db.close()
       tabs[at] = await this.tab(tab.browser)
     } else if (this.next() < 0.6) await this.act(tab)
-    // Two tabs at once, and a write in the middle. (One that is not written down, and dies at once, nobody knows of.)
-    else if (!tab.client.log.stopped && this.next() < 0.3) {
+    else if (this.next() < 0.3) {
+      // Two tabs at once, and a write in the middle.
       const other = tabs[this.below(tabs.length)]
       const soon = new Promise((resolve) => setTimeout(resolve, this.below(8)))
       await Promise.all([tab.client.sync(), other.client.sync(), soon.then(() => this.act(tab))])

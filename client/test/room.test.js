@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
-import { Browser, write } from './browser.js'
+import { Browser, all, fullDisk, write } from './browser.js'
 import { Queue } from './queue.js'
 import { serve, stored } from './serve.js'
 
@@ -22,7 +22,7 @@ const IDLE = ['idle', 0, true]
 
 /** No room from here on, and what is written is not written down. */
 async function noRoom(tab, id) {
-  tab.client.log.stop(new DOMException('no room', 'QuotaExceededError'))
+  tab.client.log.stop(new DOMException('no room', 'QuotaExceededError'), true)
   await put(tab, id)
   await pause(20)
 }
@@ -192,5 +192,48 @@ test('and none to note that', async () => {
   assert.deepEqual([await stands(tab), await kept('nor-to-note')], [IDLE, ['a', 'b']])
   await put(tab, 'c')
   assert.deepEqual([await stands(tab), await kept('nor-to-note')], [IDLE, ['a', 'b', 'c']])
+  tab.client.close()
+})
+
+test('for an operation, while an answer comes: that is not put over the write', async () => {
+  const state = {}
+  const options = { url: server.url, flow: 'not-over' }
+  const [a, b] = [await new Browser().tab(options), await new Browser().tab({ ...options, env: { fetch: network(state) } })]
+  await write(a.db, (data) => data.put({ id: 1, x: 0, y: 0 }))
+  for (const { client } of [a, b]) await client.sync()
+  await write(a.db, (data) => data.put({ id: 1, x: 1, y: 0 }))
+  await a.client.sync()
+  let go
+  state.wait = new Promise((resolve) => (go = resolve))
+  const first = b.client.sync()
+  await pause(50)
+  await write(b.db, (data, tx) => {
+    fullDisk(tx)
+    data.put({ id: 1, x: 0, y: 1 })
+    go()
+  })
+  await first
+  // It goes on at once.
+  await put(b, 2)
+  for (const it of [b, a, b]) assert.deepEqual(await stands(it), IDLE)
+  for (const { client, db } of [a, b]) {
+    assert.deepEqual(await all(db), [{ id: 1, x: 1, y: 1 }, { id: 2 }])
+    client.close()
+  }
+})
+
+test('for many operations of one transaction: that is noted once', async () => {
+  const tab = await new Browser().tab({ url: server.url, flow: 'noted-once' })
+  await put(tab, 'a')
+  await tab.client.sync()
+  const { offset } = tab.client.state
+  await write(tab.db, (data, tx) => {
+    fullDisk(tx)
+    for (let id = 0; id < 20; id++) data.put({ id })
+  })
+  await pause(20)
+  assert.deepEqual([await stands(tab), (await kept('noted-once')).length], [IDLE, 21])
+  // One number is left out, one is that of everything.
+  assert.equal(offset - tab.client.state.offset, 2)
   tab.client.close()
 })
