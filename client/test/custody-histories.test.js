@@ -134,8 +134,9 @@ class History {
     if (full) fault('no room')
     const kind = this.next()
     const own = `own-${browser.name}-${this.below(4)}`
-    const member = `${browser.name}-${this.below(5)}`
     const n = this.names++
+    // Where operations are dropped, one that was stored and whose answer was lost may win over a later one of the same member.
+    const member = `${browser.name}-${this.full ? n : this.below(5)}`
     const aborts = this.next() < 0.1
     const done = write(db, (data, tx) => {
       if (full) fullDisk(tx)
