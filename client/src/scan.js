@@ -36,7 +36,7 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
     const hash = digest(text)
     if (known?.next === hash) recovered.push({ ...known, name })
     else if (known?.hash !== hash) {
-      changed.push({ store, key, value, hash })
+      changed.push({ store, key, value, hash, base: known?.base })
       if (known?.rev) (hasMarks(value, known.marks) ? sure : unsure).push({ ...known, name })
     }
   }
@@ -77,22 +77,21 @@ export async function scan(app, home, options, clock, { confirmed, failed }) {
   if (!changed.length && !deletions.length && !applied.length) return { written: 0, held: confirmed ? [] : held }
   await transaction(home, [OPS, SEEN, META], 'readwrite', async (tx) => {
     const [ops, rows, meta] = [tx.objectStore(OPS), tx.objectStore(SEEN), tx.objectStore(META)]
-    if (applied.length) {
-      const state = await result(meta.get('state'))
-      for (const { name, rev } of applied) if (rev > state.base) state.ahead[name] = rev
-      meta.put(state, 'state')
-    }
-    for (const { store, key, next } of recovered) {
+    const state = await result(meta.get('state'))
+    for (const { name, rev } of applied) if (rev > state.base) state.ahead[name] = rev
+    if (applied.length) meta.put(state, 'state')
+    for (const { store, key, next, rev } of recovered) {
       if (next === null) rows.delete([store, key])
-      else rows.put({ hash: next }, [store, key])
+      // Operations on it that still wait are in, and older: the next one is made on this.
+      else rows.put({ hash: next, base: rev }, [store, key])
     }
-    for (const { store, key, value, hash } of changed) {
-      const base = bases.get(recordName(store, encodeKey(key)))
-      ops.add({ store, key, value, at: clock.now(), ...(base && { base }) })
+    const based = (rev) => rev > state.base && { base: rev }
+    for (const { store, key, value, hash, base } of changed) {
+      ops.add({ store, key, value, at: clock.now(), ...based(bases.get(recordName(store, encodeKey(key))) ?? base) })
       rows.put({ hash }, [store, key])
     }
-    for (const { store, key } of deletions) {
-      ops.add({ store, key, gone: true, at: clock.now() })
+    for (const { store, key, base } of deletions) {
+      ops.add({ store, key, gone: true, at: clock.now(), ...based(base) })
       rows.delete([store, key])
     }
   })
