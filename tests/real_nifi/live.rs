@@ -14,7 +14,7 @@ use super::node;
 use super::rest::client;
 use super::schedule::{Scheduled, only_bulletins_of};
 
-/// How often NiFi, and how often the Registry, dies under the browsers.
+/// How often NiFi dies, and how often the Registry is away, under the browsers.
 const OUTAGES: usize = 2;
 
 /// The flow, installed.
@@ -132,7 +132,7 @@ fn a_hundred_histories() {
 }
 
 #[test]
-fn nifi_and_the_registry_die_under_browsers_that_write() {
+fn nifi_dies_and_the_registry_is_away_under_browsers_that_write() {
     on_every_nifi(|lab| {
         let (live, ends) = installed(lab);
         let control = lab.path().to_owned();
@@ -159,7 +159,9 @@ fn outages(lab: &mut Lab, live: &Live) {
         lab.canvas.kill_and_restart();
         live.wait_for_port();
         pause(4);
-        lab.registry.kill();
+        // Not killed: 0.8.0 leaves a number behind that it never gives again, if it dies while it writes a version, and then
+        // somebody has to look (`tests/real_registry` shows that).
+        lab.registry.stop();
         pause(3);
         lab.registry.start_again().unwrap();
     }
