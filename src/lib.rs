@@ -66,8 +66,22 @@
 //!
 //! A *sequenced* delta (source, epoch, first to last) against that epoch's checkpoint `c`: last ≤ c is a replay and changes
 //! nothing; first ≤ c < last is applied from c + 1 on; first = c + 1 is applied; first > c + 1 is a gap and refused as
-//! transient. A full batch may jump. An unsequenced batch is a replay only if its delivery id is among the last
-//! [`pipeline::sources::DELIVERIES`] that made a version. Content is never a replay key: on, off, on again are three versions.
+//! transient. A full batch may jump.
+//!
+//! An *unsequenced* batch is a replay if its delivery is remembered. A delivery is a client, a
+//! source and a delivery id of at most [`pipeline::sources::MAX_DELIVERY_BYTES`] bytes; of `serve`
+//! the client is the entry of its clients file, everywhere else there is none, and none is a client
+//! of its own, as no source is a source of its own. With it a digest is kept: of the content's
+//! bytes, the database, the mode, and the object store where there is only one. The same delivery
+//! with another digest is an error (exit 2) and changes nothing. An unsequenced batch with a new
+//! delivery id that is done is always remembered, by the version that it makes; if nothing differs,
+//! it makes a version that holds only the id (outcome `committed`). The newest
+//! [`pipeline::sources::DELIVERIES`] of a flow are remembered, and all of the oldest version among
+//! them. Without a delivery id content is never a replay key: on, off, on again are three versions.
+//! A sequenced batch has no use for its delivery id: it is neither looked up nor kept.
+//!
+//! A replay changes nothing and makes no version. That the base is one of this flow's versions is
+//! asked before.
 //!
 //! The guard judges the plan before anything is written: it trips if one object store would lose more than
 //! [`pipeline::MAX_DELETES_PERCENT`] per cent and more than [`pipeline::MAX_DELETES`] of its records, or vanish from the
@@ -84,15 +98,18 @@
 //! - Deleting what is not there leaves a tombstone, so that a put that comes late meets it.
 //! - A sequenced full batch that changes nothing still commits its checkpoint, else a `resync` could never be acknowledged.
 //!   An unsequenced one advances nothing.
-//! - A delivery id is kept only with a version that was made: a batch that changes nothing writes nothing.
+//! - A delivery that changes nothing is remembered too, else it would put its old values back when
+//!   it comes again after somebody has changed them.
 //! - Batches of one package are merged one after the other into what the ones before made of head, and the version number,
 //!   `rev`, is the same for all. A view may be the version itself only for the last of them, else it is a list of chunks.
-//! - Delivery ids of one version are kept or dropped together, so of a package that comes again all FlowFiles are replays or
-//!   none is: a part of it applied again could undo what came later in it.
+//! - Delivery ids of one version are kept or dropped together, and all FlowFiles of a package that
+//!   are done have theirs in its version, so of a package that comes again all FlowFiles are
+//!   replays or none is: a part of it applied again could undo what came later in it.
 //! - Bucket and flow never come from attributes, which may come from outside; a database's name gives the flow where no option
 //!   does.
-//! - With `--pull` a source without a base gets all records and no tombstones; with one, what changed after it but for its own
-//!   changes.
+//! - With `--pull` a source without a base gets all records, and all tombstones too unless it was
+//!   never heard of; with one, what changed after it except its own changes, and of a replay what
+//!   became of its changes.
 //! - Key generators count as schema for "does anything differ", and are left out of the root.
 //! - An entry's weight in the chunk boundaries has a constant for the line's other members, so that a chunk of tiny records
 //!   stays near its cap.

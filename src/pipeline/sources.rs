@@ -15,6 +15,9 @@ use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta, SourceId};
 /// How many delivery ids are kept, the newest; more if the oldest version among them made more.
 pub const DELIVERIES: usize = 1024;
 
+/// A delivery id may be this long, in bytes.
+pub const MAX_DELIVERY_BYTES: usize = 256;
+
 /// How many notices are kept, the newest; those of one version in the order of their conflicts.
 pub const NOTICES: usize = 1024;
 
