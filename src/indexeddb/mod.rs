@@ -3,6 +3,7 @@
 pub mod dom_string;
 pub mod iso_date;
 pub mod key;
+pub mod key_path;
 pub mod number;
 pub mod schema;
 pub mod text;

@@ -1,6 +1,7 @@
 //! Decoded changes to a normalized batch: each key sortable, each value canonical, each clock clamped.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use super::record::{BaseBytes, OP_DELETE, OP_PUT, Record};
 use super::runs::{DEFAULT_MEMORY_BYTES, Runs};
 use crate::decode::{self, BatchHeader, Change, DecodeError, Decoder, Item, Op};
 use crate::indexeddb::key::{KeyError, SortableKey};
+use crate::indexeddb::key_path::{ExtractError, KeyExtractor};
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
-use crate::indexeddb::text;
-use crate::indexeddb::value::{Canonicalizer, Options, ValueError, at_members, at_path, sortable_key_of};
+use crate::indexeddb::value::{Canonicalizer, Options, ValueError, at_members, member_name, sortable_key_of};
 use crate::policy::{FieldPath, HashKey, Policy, Step};
 use crate::rejection::{Rejection, code};
 
@@ -165,6 +166,17 @@ impl From<KeyError> for Refusal {
     }
 }
 
+impl From<ExtractError> for Refusal {
+    fn from(error: ExtractError) -> Self {
+        match error {
+            ExtractError::Absent => {
+                Self::Reject(code::NO_KEY, "the value has no key at the object store's key path".to_owned())
+            }
+            ExtractError::Invalid(error) => error.into(),
+        }
+    }
+}
+
 impl From<Unhideable> for Refusal {
     fn from(Unhideable(why): Unhideable) -> Self {
         Self::Reject(code::PRIVATE_FIELD, format!("a private field cannot be hidden: {why}"))
@@ -180,10 +192,11 @@ impl From<io::Error> for Refusal {
 /// How the key of an object store is found in a value.
 enum KeyFinder {
     OutOfLine,
-    /// A member of the value itself: its name as it stands in canonical text.
-    Member(Vec<u8>),
-    Path(String),
-    Paths(Vec<String>),
+    InLine {
+        extractor: KeyExtractor,
+        /// Name of the one member that the key path consists of, as it stands in canonical text.
+        member: Option<Vec<u8>>,
+    },
 }
 
 /// What the policy says of an object store.
@@ -214,14 +227,11 @@ impl<'a> Normalizer<'a> {
     fn new(header: &BatchHeader, options: &'a NormalizeOptions) -> Self {
         let finder = |key_path: &Option<KeyPath>| match key_path {
             None => KeyFinder::OutOfLine,
-            Some(KeyPath::Paths(paths)) => KeyFinder::Paths(paths.iter().map(ToString::to_string).collect()),
-            Some(KeyPath::Path(path)) => match path.to_string() {
-                path if path.is_empty() || path.contains('.') || path == "length" => KeyFinder::Path(path),
-                path => {
-                    let name = text::canonical_text(&path).into_bytes();
-                    KeyFinder::Member(name[1..name.len() - 1].to_vec())
-                }
-            },
+            Some(key_path) => {
+                let extractor = KeyExtractor::from(key_path);
+                let member = extractor.member().map(member_name);
+                KeyFinder::InLine { extractor, member }
+            }
         };
         let policy = options.policy.as_deref();
         let rules = |policy: &'a Policy| {
@@ -281,7 +291,6 @@ impl<'a> Normalizer<'a> {
         self.canonicalizer.value(value, &mut self.value)?;
         self.key.clear();
         let finder = self.finders.get(change.store).unwrap_or(&KeyFinder::OutOfLine);
-        let no_key = || Refusal::Reject(code::NO_KEY, "the value has no key at the object store's key path".to_owned());
         match finder {
             KeyFinder::OutOfLine => {
                 let missing =
@@ -291,23 +300,15 @@ impl<'a> Normalizer<'a> {
                     None => Err(missing()),
                 };
             }
-            KeyFinder::Member(name) => {
-                let place = self.canonicalizer.top_member(&self.value, name).ok_or_else(no_key)?;
-                sortable_key_of(&self.value[place], &mut self.key)?;
-            }
-            KeyFinder::Path(path) => {
-                let found = at_path(&self.value, path).ok_or_else(no_key)?;
-                sortable_key_of(&found, &mut self.key)?;
-            }
-            KeyFinder::Paths(paths) => {
-                let mut array = vec![b'['];
-                for path in paths {
-                    let separator: &[u8] = if array.len() > 1 { b"," } else { b"" };
-                    array.extend_from_slice(separator);
-                    array.extend_from_slice(&at_path(&self.value, path).ok_or_else(no_key)?);
+            KeyFinder::InLine { extractor, member } => {
+                // Most keys are a number or string in a member of a plain object, whose place is known.
+                let place = member.as_ref().and_then(|name| self.canonicalizer.top_member(&self.value, name));
+                let simple =
+                    |place: &Range<usize>| matches!(self.value.get(place.start), Some(b'"' | b'-' | b'0'..=b'9'));
+                match place.filter(simple) {
+                    Some(place) => sortable_key_of(&self.value[place], &mut self.key)?,
+                    None => extractor.extract(&self.value, &mut self.key)?,
                 }
-                array.push(b']');
-                sortable_key_of(&array, &mut self.key)?;
             }
         }
         if let Some(given) = key {

@@ -9,8 +9,8 @@ use super::walk::{MergeSink, Refusal};
 use crate::chunk::{ChunkSink, ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{SortableKey, sortable_string};
-use crate::indexeddb::schema::{Index, KeyPath};
-use crate::indexeddb::value::{at_path, items, sortable_key_of};
+use crate::indexeddb::key_path::KeyExtractor;
+use crate::indexeddb::schema::Index;
 use crate::merge::{Base, Conflict, Incoming, Resolution, Sides, Winner, resolve};
 use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
@@ -243,32 +243,7 @@ pub(super) fn entries(indexes: &[Index], value: &[u8]) -> Vec<Entry> {
             let digest = blake3::Hasher::new().update(&place.to_le_bytes()).update(sortable).finalize();
             found.extend(digest.as_bytes().first_chunk::<16>().copied());
         };
-        let mut sortable = Vec::new();
-        match &index.key_path {
-            KeyPath::Path(path) => {
-                let Some(at) = at_path(value, &path.to_string()) else { continue };
-                match items(&at).filter(|_| index.multi_entry && at.first() == Some(&b'[')) {
-                    Some(elements) => {
-                        for element in elements {
-                            sortable.clear();
-                            if sortable_key_of(element, &mut sortable).is_ok() {
-                                add(&sortable);
-                            }
-                        }
-                    }
-                    None if sortable_key_of(&at, &mut sortable).is_ok() => add(&sortable),
-                    None => {}
-                }
-            }
-            KeyPath::Paths(paths) => {
-                let parts: Option<Vec<_>> = paths.iter().map(|path| at_path(value, &path.to_string())).collect();
-                let Some(parts) = parts else { continue };
-                let array = [b"[", &parts.join(&b","[..])[..], b"]"].concat();
-                if sortable_key_of(&array, &mut sortable).is_ok() {
-                    add(&sortable);
-                }
-            }
-        }
+        KeyExtractor::from(&index.key_path).index_keys(value, index.multi_entry, &mut add);
     }
     found.sort_unstable();
     found.dedup();

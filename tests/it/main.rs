@@ -27,6 +27,7 @@ mod registry_contract;
 mod registry_double;
 mod registry_store;
 mod rules;
+mod schemas;
 #[cfg(feature = "serve")]
 mod serve;
 mod stdio;

@@ -1,7 +1,10 @@
 //! Keys straight from canonical values: what IndexedDB calls "convert a value to a key".
 
+use std::collections::HashMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
 
 use super::path::shared;
 use super::{read, scan, tags};
@@ -15,46 +18,166 @@ use crate::indexeddb::text;
 /// was.
 ///
 /// Numbers (not NaN; −0 is 0), Dates (not invalid ones), strings, `~binary`, ArrayBuffers and views (the bytes they
-/// show), and arrays of these are keys; an array must have no hole, its named members do not count. An `~id` counts as
-/// the value it holds; a `~ref` is no key, for what it names is not in this text ([`at_path`](super::at_path) follows it).
+/// show), and arrays of these are keys; an array must have no hole and must not contain itself, its named members do not
+/// count. An `~id` counts as the value it holds, and a `~ref` as the value that the text defines for it.
 pub fn sortable_key_of(canonical: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
-    written(canonical, MAX_KEY_DEPTH, MAX_KEY_BYTES, out)
+    sortable_key_within(canonical, canonical, out)
+}
+
+/// As [`sortable_key_of`], for a part of the canonical value `whole`, which defines what a `~ref` in the part stands for.
+pub(crate) fn sortable_key_within(part: &[u8], whole: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
+    KeyWriter::new(whole, MAX_KEY_BYTES, out).whole(|writer| writer.write(part, MAX_KEY_DEPTH))
+}
+
+/// Appends the sortable form of the array key of these parts of the canonical value `whole`.
+pub(crate) fn sortable_array_within<'a>(
+    parts: impl Iterator<Item = &'a [u8]>,
+    whole: &'a [u8],
+    out: &mut Vec<u8>,
+) -> Result<(), KeyError> {
+    KeyWriter::new(whole, MAX_KEY_BYTES, out).whole(|writer| writer.array(parts, MAX_KEY_DEPTH))
 }
 
 /// As [`sortable_key_of`], for a key of a list of a version: a system list's may nest deeper and be longer than a record's.
 pub(crate) fn list_key_of(canonical: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
-    written(canonical, MAX_LIST_KEY_DEPTH, usize::MAX, out)
+    KeyWriter::new(canonical, usize::MAX, out).whole(|writer| writer.write(canonical, MAX_LIST_KEY_DEPTH))
 }
 
-fn written(canonical: &[u8], depth: usize, most: usize, out: &mut Vec<u8>) -> Result<(), KeyError> {
-    let start = out.len();
-    let mut result = write(canonical, depth, out);
-    if result.is_ok() && out.len() - start > most {
-        result = Err(KeyError::Length);
-    }
-    if result.is_err() {
-        out.truncate(start);
-    }
-    result
+/// Writes one key.
+struct KeyWriter<'a, 'o> {
+    /// The value that defines what references stand for.
+    whole: &'a [u8],
+    /// Where the value of each `~id` begins, by its number; found when the first reference is met.
+    definitions: Option<HashMap<&'a [u8], usize>>,
+    /// Numbers of the shared values that are being written: one that is met again contains itself.
+    open: Vec<&'a [u8]>,
+    most: usize,
+    start: usize,
+    out: &'o mut Vec<u8>,
 }
 
-/// `depth`: how many arrays may be open.
-fn write(text: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), KeyError> {
-    match text.first() {
-        Some(b'-' | b'0'..=b'9') => {
-            write_sortable_number(number(text)?, out);
-            Ok(())
+impl<'a, 'o> KeyWriter<'a, 'o> {
+    fn new(whole: &'a [u8], most: usize, out: &'o mut Vec<u8>) -> Self {
+        Self { whole, definitions: None, open: Vec::new(), most, start: out.len(), out }
+    }
+
+    /// Checks the length, and takes back what a failure left.
+    fn whole(mut self, write: impl FnOnce(&mut Self) -> Result<(), KeyError>) -> Result<(), KeyError> {
+        let result = write(&mut self).and_then(|()| self.check_length());
+        if result.is_err() {
+            self.out.truncate(self.start);
         }
-        Some(b'"') => {
-            string(text[1..].strip_suffix(b"\"").ok_or(KeyError::Invalid)?, out);
-            Ok(())
+        result
+    }
+
+    fn check_length(&self) -> Result<(), KeyError> {
+        if self.out.len() - self.start > self.most { Err(KeyError::Length) } else { Ok(()) }
+    }
+
+    /// `depth`: how many arrays may be open.
+    fn write(&mut self, text: &'a [u8], depth: usize) -> Result<(), KeyError> {
+        match text.first() {
+            Some(b'-' | b'0'..=b'9') => {
+                write_sortable_number(number(text)?, self.out);
+                Ok(())
+            }
+            Some(b'"') => {
+                string(text[1..].strip_suffix(b"\"").ok_or(KeyError::Invalid)?, self.out);
+                Ok(())
+            }
+            Some(b'[') => self.array(read::items(text).ok_or(KeyError::Invalid)?.into_iter(), depth),
+            Some(b'{') => {
+                let (tag, content) = read::tagged(text).ok_or(KeyError::Invalid)?;
+                self.tagged(tag, content, depth)
+            }
+            _ => Err(KeyError::Invalid),
         }
-        Some(b'[') => array(read::items(text).ok_or(KeyError::Invalid)?.into_iter(), depth, out),
-        Some(b'{') => {
-            let (tag, content) = read::tagged(text).ok_or(KeyError::Invalid)?;
-            tagged(tag, content, depth, out)
+    }
+
+    fn array(&mut self, items: impl Iterator<Item = &'a [u8]>, depth: usize) -> Result<(), KeyError> {
+        self.out.push(TYPE_ARRAY);
+        for item in items {
+            self.write(item, depth.checked_sub(1).ok_or(KeyError::Depth)?)?;
         }
-        _ => Err(KeyError::Invalid),
+        self.out.push(0);
+        Ok(())
+    }
+
+    fn tagged(&mut self, tag: &[u8], content: &'a [u8], depth: usize) -> Result<(), KeyError> {
+        let key = match tag {
+            b"~number" => match content {
+                b"\"-0\"" => Key::Number(0.0),
+                b"\"Infinity\"" => Key::Number(f64::INFINITY),
+                b"\"-Infinity\"" => Key::Number(f64::NEG_INFINITY),
+                _ => return Err(KeyError::Invalid),
+            },
+            b"~date" => Key::Date(number(content).ok().filter(|ms| ms.is_finite()).ok_or(KeyError::Invalid)?),
+            b"~utf16" => {
+                let units = quoted(content).and_then(text::units_from_base64).ok_or(KeyError::Invalid)?;
+                Key::String(crate::indexeddb::dom_string::DomString::from_units(units))
+            }
+            b"~binary" => Key::Binary(decode(content).ok_or(KeyError::Invalid)?),
+            b"~buffer" => Key::Binary(buffer_bytes(content).ok_or(KeyError::Invalid)?),
+            b"~view" => Key::Binary(self.view_bytes(content).ok_or(KeyError::Invalid)?),
+            b"~id" => {
+                let number = content.get(1..).and_then(|rest| rest.split(|byte| *byte == b',').next());
+                let (number, value) = number.zip(shared(content)).ok_or(KeyError::Invalid)?;
+                return self.shared(number, value, depth);
+            }
+            b"~ref" => {
+                // What is defined once may be named often.
+                self.check_length()?;
+                let value = self.definition(content).ok_or(KeyError::Invalid)?;
+                return self.shared(content, value, depth);
+            }
+            b"~array" => {
+                let items = dense_items(content).ok_or(KeyError::Invalid)?;
+                return self.array(items.into_iter(), depth);
+            }
+            _ => return Err(KeyError::Invalid),
+        };
+        key.write_sortable(self.out);
+        Ok(())
+    }
+
+    fn shared(&mut self, number: &'a [u8], value: &'a [u8], depth: usize) -> Result<(), KeyError> {
+        let reference = |tag: &[u8]| value.starts_with(tag);
+        if self.open.contains(&number) || reference(b"{\"~id\"") || reference(b"{\"~ref\"") {
+            return Err(KeyError::Invalid);
+        }
+        self.open.push(number);
+        let result = self.write(value, depth);
+        self.open.pop();
+        result
+    }
+
+    /// The value that a reference with this number stands for.
+    fn definition(&mut self, number: &[u8]) -> Option<&'a [u8]> {
+        const ID: &[u8] = b"{\"~id\":[";
+        let whole = self.whole;
+        let definitions = self.definitions.get_or_insert_with(|| {
+            // In a string the quotes would be escaped, so these can only be tags.
+            let starts = memmem::find_iter(whole, ID).map(|at| at + ID.len());
+            let numbered = |start: usize| {
+                let comma = memchr::memchr(b',', &whole[start..])?;
+                Some((&whole[start..start + comma], start + comma + 1))
+            };
+            starts.filter_map(numbered).collect()
+        });
+        let start = *definitions.get(number)?;
+        whole.get(start..read::value_end(whole, start)?)
+    }
+
+    fn view_bytes(&mut self, content: &'a [u8]) -> Option<Vec<u8>> {
+        let buffer = match read::tagged(find(content, b"buffer")?)? {
+            (b"~id", buffer) => shared(buffer)?,
+            (b"~ref", number) => self.definition(number)?,
+            _ => find(content, b"buffer")?,
+        };
+        match read::tagged(buffer)? {
+            (b"~buffer", buffer) => view_bytes(content, &buffer_bytes(buffer)?),
+            _ => None,
+        }
     }
 }
 
@@ -77,47 +200,8 @@ fn string(inside: &[u8], out: &mut Vec<u8>) {
     out.push(0);
 }
 
-fn array<'a>(items: impl Iterator<Item = &'a [u8]>, depth: usize, out: &mut Vec<u8>) -> Result<(), KeyError> {
-    out.push(TYPE_ARRAY);
-    for item in items {
-        write(item, depth.checked_sub(1).ok_or(KeyError::Depth)?, out)?;
-    }
-    out.push(0);
-    Ok(())
-}
-
 fn quoted(content: &[u8]) -> Option<&str> {
     std::str::from_utf8(content.strip_prefix(b"\"")?.strip_suffix(b"\"")?).ok()
-}
-
-fn tagged(tag: &[u8], content: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), KeyError> {
-    let key = match tag {
-        b"~number" => match content {
-            b"\"-0\"" => Key::Number(0.0),
-            b"\"Infinity\"" => Key::Number(f64::INFINITY),
-            b"\"-Infinity\"" => Key::Number(f64::NEG_INFINITY),
-            _ => return Err(KeyError::Invalid),
-        },
-        b"~date" => Key::Date(number(content).ok().filter(|ms| ms.is_finite()).ok_or(KeyError::Invalid)?),
-        b"~utf16" => {
-            let units = quoted(content).and_then(text::units_from_base64).ok_or(KeyError::Invalid)?;
-            Key::String(crate::indexeddb::dom_string::DomString::from_units(units))
-        }
-        b"~binary" => Key::Binary(decode(content).ok_or(KeyError::Invalid)?),
-        b"~buffer" => Key::Binary(buffer_bytes(content).ok_or(KeyError::Invalid)?),
-        b"~view" => Key::Binary(view_bytes(content).ok_or(KeyError::Invalid)?),
-        b"~id" => {
-            let value = shared(content).filter(|value| !value.starts_with(b"{\"~id\"")).ok_or(KeyError::Invalid)?;
-            return write(value, depth, out);
-        }
-        b"~array" => {
-            let items = dense_items(content).ok_or(KeyError::Invalid)?;
-            return array(items.into_iter(), depth, out);
-        }
-        _ => return Err(KeyError::Invalid),
-    };
-    key.write_sortable(out);
-    Ok(())
 }
 
 fn decode(content: &[u8]) -> Option<Vec<u8>> {
@@ -132,17 +216,8 @@ fn buffer_bytes(content: &[u8]) -> Option<Vec<u8>> {
     decode(find(content, b"data")?)
 }
 
-fn view_bytes(content: &[u8]) -> Option<Vec<u8>> {
-    let (tag, mut buffer) = read::tagged(find(content, b"buffer")?)?;
-    match tag {
-        b"~buffer" => {}
-        b"~id" => match read::tagged(shared(buffer)?)? {
-            (b"~buffer", inner) => buffer = inner,
-            _ => return None,
-        },
-        _ => return None,
-    }
-    let bytes = buffer_bytes(buffer)?;
+/// The bytes of a buffer that a view shows.
+fn view_bytes(content: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
     let offset = usize::try_from(tags::whole(find(content, b"offset")?)?).ok()?;
     let end = match find(content, b"length") {
         Some(length) => {

@@ -85,8 +85,8 @@ pub mod tree;
 mod tests;
 
 pub use error::{ValueError, ValueErrorReason};
-pub(crate) use key_of::list_key_of;
 pub use key_of::sortable_key_of;
+pub(crate) use key_of::{list_key_of, sortable_array_within, sortable_key_within};
 pub use order::compare_names;
 pub use path::{at_members, at_path, member_name};
 pub(crate) use read::{Items, Members, each_item, each_member, unescaped};

@@ -2,9 +2,7 @@
 
 use super::Facts;
 use super::write::RULE;
-use crate::indexeddb::dom_string::DomString;
-use crate::indexeddb::schema::KeyPath;
-use crate::indexeddb::value::{at_path, sortable_key_of};
+use crate::indexeddb::key_path::KeyExtractor;
 use crate::normalize::{Hidden, hide};
 use crate::pipeline::conflicts::LoggedConflict;
 use crate::pipeline::error::SyncError;
@@ -47,17 +45,9 @@ pub(super) fn admit(
 fn check_key(facts: &Facts<'_>, conflict: &LoggedConflict, value: &[u8]) -> Result<(), SyncError> {
     let store = facts.head.manifest.store(&conflict.store);
     let Some(path) = store.and_then(|store| store.schema.key_path.as_ref()) else { return Ok(()) };
-    let text = |path: &DomString| path.to_text().and_then(|path| Some(at_path(value, &path)?.into_owned()));
-    let found = match path {
-        KeyPath::Path(path) => text(path),
-        KeyPath::Paths(paths) => {
-            let parts: Option<Vec<Vec<u8>>> = paths.iter().map(text).collect();
-            parts.map(|parts| [&b"["[..], &parts.join(&b","[..]), &b"]"[..]].concat())
-        }
-    };
     let mut key = Vec::new();
-    match found.map(|found| sortable_key_of(&found, &mut key)) {
-        Some(Ok(())) if key == conflict.key.as_bytes() => Ok(()),
+    match KeyExtractor::from(path).extract(value, &mut key) {
+        Ok(()) if key == conflict.key.as_bytes() => Ok(()),
         _ => Err(SyncError::Mismatch("the value has not the record's key at the object store's key path".to_owned())),
     }
 }
