@@ -23,7 +23,8 @@
 //! *Database, object store, record, key, key path, index* are IndexedDB's (W3C IndexedDB 3.0). *Bucket, flow, flow
 //! version* are NiFi Registry's: one flow holds one database, one flow version one snapshot of it. A *source* is one
 //! writer. A *batch* is what one source sends at once, *full* or *delta*. *Head* is the newest stored version, *incoming*
-//! what arrived, *base* what a change started from. A *view* is what one source itself last sent in full. A *chunk* is a
+//! what arrived, *base* what a change started from. A *view* is what one source itself last sent in full, with its own
+//! changes since. A *chunk* is a
 //! run of records as text, named by its digest; the *manifest* lists all chunks of a version. *Root* says same data,
 //! *state* says this version is mine. A *snapshot store* is where versions are kept.
 //!
@@ -83,10 +84,16 @@
 //! A replay changes nothing and makes no version. That the base is one of this flow's versions is
 //! asked before.
 //!
-//! The guard judges the plan before anything is written: it trips if one object store would lose more than
-//! [`pipeline::MAX_DELETES_PERCENT`] per cent and more than [`pipeline::MAX_DELETES`] of its records, or vanish from the
-//! schema with all of them. The refusal names the plan by a digest; confirming lets exactly that plan through. A new epoch
-//! of a known source is refused until someone says *keep* or *mirror*: a wiped browser must not wipe its backup.
+//! A full batch deletes only what it proves to be gone: what is in its source's view and not in the batch. What was rejected,
+//! left out or filtered is kept, stays in the view, and is told in lines `kept`.
+//!
+//! The guard judges the plan before anything is written (`RULES.md`, "The guard"): more than [`pipeline::MAX_BULK_DELETES`]
+//! records that go in bulk, or more than [`pipeline::MAX_DELETES`] by single deletions, if they are more than
+//! [`pipeline::MAX_DELETES_PERCENT`] per cent of what the object store or the source itself has, over a run of batches
+//! within [`pipeline::RUN_MS`]; all records of an object store; an empty full batch; an object store that vanishes or is
+//! recreated. [`pipeline::MAX_DELETES_BY_HAND`] single deletions in a batch are never counted. The refusal names the plan by a
+//! digest; confirming lets exactly that plan through. A new epoch of a known source is refused until someone says *keep*
+//! or *mirror*: a wiped browser must not wipe its backup.
 //!
 //! A numbered batch is acknowledged once it is durable, by an `ack` line and by the checkpoint in `~sources`; a client keeps
 //! its operations until then.

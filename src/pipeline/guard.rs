@@ -11,11 +11,20 @@ use crate::merge::Conflict;
 use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest};
 use crate::store::StoreError;
 
-/// The guard trips if an object store would lose more records than this …
+/// The guard asks if an object store would lose more records in bulk than this, in a run of batches …
+pub const MAX_BULK_DELETES: u64 = 2;
+
+/// … or more by single deletions than this …
 pub const MAX_DELETES: u64 = 10;
 
-/// … and more than this share of them, in per cent.
+/// … and together more than this share of them, in per cent.
 pub const MAX_DELETES_PERCENT: u64 = 20;
+
+/// Up to so many single deletions of a batch in an object store are work by hand, and are not counted.
+pub const MAX_DELETES_BY_HAND: u64 = 5;
+
+/// Batches of one source that are received within so many milliseconds are judged together: a run.
+pub const RUN_MS: i64 = 60 * 60 * 1000;
 
 /// Hears what a plan would delete, and writes nothing.
 #[derive(Debug, Default)]

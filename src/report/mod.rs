@@ -8,6 +8,7 @@
 //! | `privacy` | `excluded`, `hashed`, `redacted` | private fields were hidden in values that came: how many |
 //! | `conflict` | `key`, `kind`, `rule`, `store`, `winner`; `reason` if nobody decided; `other`, the key of the record with the same index key, if `kind` is `unique-index` | both sides changed a record; winner `none`: it is parked |
 //! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent; with `--pull` everything that changed after the batch's base and was not the source's own |
+//! | `kept` | `count`, `reason`, `store` | records that a full batch did not hold, and did not delete because it does not prove that they are gone: see `merge/RULES.md` |
 //! | `reset` | | with `--pull`: the source was away for longer than deletions are remembered; the `change` lines behind it are all that there is, and what the source has beside them is gone |
 //! | `resolved` | `id`, `line` (of `indexeddb-changes/1`, or null), `use` | a person decided a conflict that the source has a part in: what stands now |
 //! | `ack` | `checkpoint`, `epoch`, `source` | a numbered batch is durable up to here |
