@@ -67,6 +67,7 @@ pub fn run(text: &[u8], input: Input) {
         sync: SyncOptions::default(),
         review: Review::default(),
         admission: None,
+        trusts_received_at: true,
     };
     let delivered = deliver(&store, &intake, &Attributes::default(), text);
     if delivered.verdict.summary.outcome != Outcome::Committed {

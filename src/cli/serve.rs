@@ -186,6 +186,8 @@ impl Serve {
             sync: SyncOptions { policy, ..SyncOptions::default() },
             review: Review::default(),
             admission: None,
+            // Each request says whether its client may set it.
+            trusts_received_at: false,
         };
         // Each request has a deadline of its own.
         let store = StoreArgs { deadline: None, ..self.store.clone() }.open(start)?;

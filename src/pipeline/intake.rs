@@ -50,6 +50,8 @@ pub struct IntakeOptions {
     pub review: Review,
     /// Whether a batch may go where it wants to; `None`: it may.
     pub admission: Option<Admission>,
+    /// Whether the attribute `indexeddb.received.at` counts. It is never later than what the options say.
+    pub trusts_received_at: bool,
 }
 
 /// How one FlowFile ended.
@@ -218,7 +220,9 @@ impl IntakeOptions {
         if let Some(text) = attributes.get("indexeddb.received.at") {
             let expected = || wrong("indexeddb.received.at", "milliseconds since 1970");
             let at = text.parse().ok().filter(|at| (0..=crate::normalize::MAX_TIME_MS).contains(at));
-            settled.normalize.received_at = at.ok_or_else(expected)?;
+            if self.trusts_received_at {
+                settled.normalize.received_at = at.ok_or_else(expected)?.min(self.normalize.received_at);
+            }
         }
         if let Some(id) = delivery(attributes) {
             settled.sync.delivery = Some(id.to_owned());

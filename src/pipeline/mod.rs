@@ -69,6 +69,8 @@ pub struct SyncOptions {
     pub dry_run: bool,
     /// Also report everything that changed after the batch's base and was not its source's own change.
     pub pull: bool,
+    /// Name no value that another source wrote: no lines `change`, and lines `resolved` without their record.
+    pub withholds_values: bool,
     /// No attempt begins after this.
     pub deadline: Option<Instant>,
     /// What decides conflicts; `None`: the built-in default.

@@ -5,7 +5,7 @@ use super::error::SyncError;
 use super::lookup::Lookup;
 use super::sources::{Notice, Sources};
 use crate::normalize::Batch;
-use crate::report::{Ack, ReportLines, resolved_line};
+use crate::report::{Ack, ReportLines, resolved_line, resolved_line_without_value};
 use crate::snapshot::{FlowName, FlowVersion, Meta};
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind};
 
@@ -43,6 +43,14 @@ pub(super) fn tell(
         let Some((_, name, key)) = record_of(&notice.id) else { continue };
         let line = lookup.find(&name, &key)?.map(|line| lookup.text(&name, &line)).transpose()?;
         lines.push(&resolved_line(&notice.id, notice.choice.name(), line.as_deref()))?;
+    }
+    Ok(())
+}
+
+/// Adds a line `resolved` for every notice that says only how it was decided.
+pub(super) fn tell_without_values(notices: &[Notice], lines: &mut ReportLines) -> Result<(), SyncError> {
+    for notice in notices.iter().filter(|notice| record_of(&notice.id).is_some()) {
+        lines.push(&resolved_line_without_value(&notice.id, notice.choice.name()))?;
     }
     Ok(())
 }

@@ -106,10 +106,14 @@ pub(super) fn finish(
         (summary.version, summary.root, summary.state) = (Some(version), Some(root), Some(state));
         // A version that was only planned cannot be read.
         if let (false, Some(flow)) = (options.dry_run, &summary.flow) {
-            if options.pull {
+            if options.pull && !options.withholds_values {
                 pull(store, flow, version, header, lines)?;
             }
-            notices::tell(store, flow, version, &said.notices, lines)?;
+            if options.withholds_values {
+                notices::tell_without_values(&said.notices, lines)?;
+            } else {
+                notices::tell(store, flow, version, &said.notices, lines)?;
+            }
         }
     }
     let ack = said.ack;

@@ -132,7 +132,7 @@ impl Attempt<'_> {
         }
         let mut output = Output::new(writer, before);
         // Whoever pulls is told of every change, also of these.
-        let report_changes = !self.options.pull;
+        let report_changes = !self.options.pull && !self.options.withholds_values;
         let mut recorder = Recorder::new(&mut output, &started.conflicts, &base, lines, facts.version, report_changes);
         let (counts, touched) = merging.run(&mut manifest, &mut recorder)?;
         manifest.conflicts = recorder.finish()?;

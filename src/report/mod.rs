@@ -235,6 +235,12 @@ pub fn resolved_line(id: &SortableKey, choice: &str, line: Option<&str>) -> Stri
     format!("{{\"id\":{id},\"line\":{line},\"type\":\"resolved\",\"use\":\"{choice}\"}}")
 }
 
+/// As [`resolved_line`], for a source that may not see what others wrote.
+pub fn resolved_line_without_value(id: &SortableKey, choice: &str) -> String {
+    let id = id.to_canonical();
+    format!("{{\"id\":{id},\"line\":null,\"type\":\"resolved\",\"use\":\"{choice}\",\"withheld\":true}}")
+}
+
 /// `+12 ~3 -1 in 2 object stores, from kiosk-7`: what a version's comment begins with.
 pub fn comment_summary(
     inserted: u64,

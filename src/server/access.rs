@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
-use hyper::http::uri::Authority;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use super::answer::Refusal;
 use super::client::{Client, Clients, Right};
 use super::cors::Origins;
+use super::host::HostNames;
 use crate::pipeline::{Admission, IntakeOptions};
 use crate::snapshot::FlowName;
 
@@ -72,17 +72,8 @@ impl Access {
 
     /// Without authentication the loopback interface is the only wall, and a page whose name is made to point at it would
     /// be inside: its browser names the page's host, not ours.
-    pub(super) fn check_host(&self, headers: &HeaderMap, authority: Option<&Authority>) -> Result<(), Refusal> {
-        if self.is_authenticated() {
-            return Ok(());
-        }
-        let header = || headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
-        let Some(authority) = authority.cloned().or_else(header) else {
-            // HTTP/1.0; no browser.
-            return Ok(());
-        };
-        let host = authority.host();
-        if host == "localhost" || host == "[::1]" || host.starts_with("127.") {
+    pub(super) fn check_host(&self, hosts: &HostNames) -> Result<(), Refusal> {
+        if self.is_authenticated() || hosts.are_local() {
             return Ok(());
         }
         Err(Refusal::forbidden(

@@ -15,12 +15,28 @@ use crate::snapshot::{Digest, FlowName, SourceId};
 
 /// What a client may do.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Right {
     /// Write batches, and ask for checkpoints of its own sources.
     Sync,
-    /// Read versions and checkpoints.
+    /// Read versions and checkpoints; includes [`Right::Pull`].
     Read,
+    /// Get values that others wrote in the report of a batch.
+    Pull,
+    /// Set the time of receipt of its batches.
+    ReceivedAt,
+}
+
+impl Right {
+    /// Its name in the clients file.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Read => "read",
+            Self::Pull => "pull",
+            Self::ReceivedAt => "received-at",
+        }
+    }
 }
 
 /// The clients file as it is written.
@@ -163,7 +179,7 @@ impl Entry {
             return Err("give flow or flows, not both".to_owned());
         }
         if self.allow.is_empty() {
-            return Err("allow is empty: give \"sync\", \"read\", or both".to_owned());
+            return Err("allow is empty: give \"sync\", \"pull\", \"read\" or several".to_owned());
         }
         FlowName::new(self.bucket.as_deref().unwrap_or("any"), self.flow.as_deref().unwrap_or("any"))
             .map_err(|error| format!("bucket or flow is {error}"))?;
@@ -237,15 +253,16 @@ impl Client {
         self.flow.as_deref()
     }
 
+    /// True if it has a right.
+    pub(super) fn has(&self, right: Right) -> bool {
+        self.allow.contains(&right) || (right == Right::Pull && self.allow.contains(&Right::Read))
+    }
+
     pub(super) fn check_right(&self, right: Right) -> Result<(), Refusal> {
-        if self.allow.contains(&right) {
+        if self.has(right) {
             return Ok(());
         }
-        let name = match right {
-            Right::Sync => "sync",
-            Right::Read => "read",
-        };
-        Err(Refusal::forbidden(format!("client {:?} has not the right {name:?}", self.name)))
+        Err(Refusal::forbidden(format!("client {:?} has not the right {:?}", self.name, right.name())))
     }
 
     pub(super) fn check_source(&self, source: Option<&SourceId>) -> Result<(), Refusal> {

@@ -32,7 +32,7 @@ impl FlowFileService for FlowFiles {
         let received = u64::try_from(content.len()).unwrap_or(u64::MAX);
         server.metrics.received_bytes.fetch_add(received, std::sync::atomic::Ordering::Relaxed);
         let attributes = attributes.into_iter().collect();
-        let job = Job::new(&server.intake, &ticket.caller, Named::default(), attributes, ticket.deadline);
+        let job = Job::new(&server.intake, &ticket, Named::default(), attributes, false);
         let done = match job {
             Ok(job) => {
                 let worker = Arc::clone(&server);

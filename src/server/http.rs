@@ -59,8 +59,8 @@ fn prepare(server: &Server, ticket: &Ticket, named: Named, request: &Request<Inc
         let what = format!("the body has more than {max_bytes} bytes (--max-body-bytes)");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, what));
     }
-    let mut job = Job::new(&server.intake, &ticket.caller, named, attributes, ticket.deadline)?;
-    (job.is_package, job.options.sync.pull) = (is_package, pull);
+    let mut job = Job::new(&server.intake, ticket, named, attributes, pull)?;
+    job.is_package = is_package;
     (job.options.sync.confirm, job.options.sync.new_epoch) = (confirm, new_epoch);
     Ok(job)
 }

@@ -17,6 +17,7 @@ pub mod client;
 mod cors;
 mod flowfile_service;
 pub mod grpc;
+mod host;
 pub mod http;
 mod limits;
 mod listen;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Request, Response, StatusCode, Version};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -15,6 +15,7 @@ use super::answer::{NDJSON, Refusal, Reply, answer, header_value, refuse};
 use super::body::{Body, discard};
 use super::cors;
 use super::grpc::Grpc;
+use super::host::HostNames;
 use super::http;
 use super::limits::{Busy, Limits, Slot, Slots};
 use super::metrics::{CONTENT_TYPE as METRICS, Metrics};
@@ -42,6 +43,8 @@ pub(super) struct Server {
 #[derive(Clone)]
 pub(super) struct Ticket {
     pub(super) caller: Caller,
+    /// Whether a page in a browser asks.
+    pub(super) is_page: bool,
     pub(super) deadline: Instant,
     /// Held by whatever works for the request.
     pub(super) slot: Slot,
@@ -73,10 +76,10 @@ impl Server {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, what)
     }
 
-    fn ticket(&self, caller: Caller, limit: Option<Duration>) -> Result<Ticket, Refusal> {
+    fn ticket(&self, caller: Caller, is_page: bool, limit: Option<Duration>) -> Result<Ticket, Refusal> {
         let slot = self.slots.take().map_err(|busy| self.busy(busy))?;
         let limit = limit.map_or(self.limits.deadline, |limit| limit.min(self.limits.deadline));
-        Ok(Ticket { caller, deadline: Instant::now() + limit, slot })
+        Ok(Ticket { caller, is_page, deadline: Instant::now() + limit, slot })
     }
 }
 
@@ -98,9 +101,10 @@ pub(super) async fn serve(
     }
     let version = request.version();
     let origin = server.access.origins.check(request.headers());
-    let (name, mut response) = match &origin {
-        Err(refusal) => ("other", turned_away(&server, refusal, request)),
-        Ok(_) => serve_http(&server, &peer, request).await,
+    let (name, mut response) = match (HostNames::of(&request), &origin) {
+        (Err(refusal), _) => ("other", turned_away(&server, &refusal, request)),
+        (_, Err(refusal)) => ("other", turned_away(&server, refusal, request)),
+        (Ok(hosts), Ok(_)) => serve_http(&server, &peer, &hosts, request).await,
     };
     if let Ok(Some(origin)) = origin {
         cors::allow(origin, &mut response);
@@ -112,7 +116,12 @@ pub(super) async fn serve(
     response
 }
 
-async fn serve_http(server: &Arc<Server>, peer: &Peer, request: Request<Incoming>) -> (&'static str, Response<Body>) {
+async fn serve_http(
+    server: &Arc<Server>,
+    peer: &Peer,
+    hosts: &HostNames,
+    request: Request<Incoming>,
+) -> (&'static str, Response<Body>) {
     if cors::is_preflight(&request) {
         return ("preflight", cors::preflight(&request));
     }
@@ -121,7 +130,7 @@ async fn serve_http(server: &Arc<Server>, peer: &Peer, request: Request<Incoming
         Err(refusal) => return ("other", turned_away(server, &refusal, request)),
     };
     let name = route.name();
-    let response = match admitted(server, peer, &route, &request) {
+    let response = match admitted(server, peer, hosts, &route, &request) {
         Err(refusal) => turned_away(server, &refusal, request),
         Ok(None) => open_route(server, &route).await,
         Ok(Some(ticket)) => http::handle(server, ticket, route, request).await,
@@ -133,6 +142,7 @@ async fn serve_http(server: &Arc<Server>, peer: &Peer, request: Request<Incoming
 fn admitted(
     server: &Server,
     peer: &Peer,
+    hosts: &HostNames,
     route: &Route,
     request: &Request<Incoming>,
 ) -> Result<Option<Ticket>, Refusal> {
@@ -144,12 +154,12 @@ fn admitted(
     if matches!(route, Route::Live | Route::Ready) {
         return Ok(None);
     }
-    server.access.check_host(request.headers(), request.uri().authority())?;
+    server.access.check_host(hosts)?;
     let caller = server.access.caller(request.headers(), peer)?;
     if matches!(route, Route::Metrics) {
         return Ok(None);
     }
-    server.ticket(caller, None).map(Some)
+    server.ticket(caller, request.headers().contains_key(ORIGIN), None).map(Some)
 }
 
 async fn open_route(server: &Arc<Server>, route: &Route) -> Response<Body> {
@@ -217,19 +227,21 @@ fn grpc_ticket(
     path: &str,
     request: &Request<Incoming>,
 ) -> Result<Option<Ticket>, tonic::Status> {
+    let hosts = HostNames::of(request).map_err(|refusal| super::grpc::status(&refusal))?;
     // A page cannot make this content type without asking first, and is not told that it may.
     server.access.origins.check(request.headers()).map_err(|refusal| super::grpc::status(&refusal))?;
     if Grpc::is_health(path) {
         return Ok(None);
     }
-    let checked = server.access.check_host(request.headers(), request.uri().authority());
+    let checked = server.access.check_host(&hosts);
     let caller = checked.and_then(|()| server.access.caller(request.headers(), peer));
     let caller = caller.map_err(|refusal| super::grpc::status(&refusal))?;
     if !Grpc::is_work(path) {
         return Ok(None);
     }
     let limit = request.headers().get("grpc-timeout").and_then(|value| super::grpc::timeout(value.to_str().ok()?));
-    server.ticket(caller, limit).map(Some).map_err(|refusal| super::grpc::status(&refusal))
+    let is_page = request.headers().contains_key(ORIGIN);
+    server.ticket(caller, is_page, limit).map(Some).map_err(|refusal| super::grpc::status(&refusal))
 }
 
 /// Sets a header where its value can be one.

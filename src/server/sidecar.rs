@@ -56,9 +56,8 @@ impl sidecar_server::Sidecar for Sidecar {
         };
         let attributes = attributes.into_iter().collect();
         let server = Arc::clone(&self.0);
-        let job = Job::new(&server.intake, &ticket.caller, named(flow), attributes, ticket.deadline);
-        let mut job = job.map_err(|refusal| status(&refusal))?;
-        job.options.sync.pull = pull;
+        let job = Job::new(&server.intake, &ticket, named(flow), attributes, pull);
+        let job = job.map_err(|refusal| status(&refusal))?;
         let limits = &server.limits;
         let limits =
             BodyLimits { max_bytes: limits.max_body_bytes, idle: limits.idle, deadline: ticket.deadline.into() };

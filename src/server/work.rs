@@ -1,15 +1,16 @@
 //! What every edge asks of the pipeline, on a thread that may block: one FlowFile or a package, and reading.
 
 use std::io::{self, Cursor, Read};
-use std::time::{Instant as StdInstant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
 
-use super::access::{Caller, Named, admission, target};
+use super::access::{Named, admission, target};
 use super::answer::Refusal;
 use super::body::{BodyError, BodyReader};
 use super::client::Right;
 use super::metrics::Metrics;
+use super::service::Ticket;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::flowfile::Attributes;
@@ -41,15 +42,27 @@ impl Job {
     /// Settles all that does not depend on the content.
     pub(super) fn new(
         defaults: &IntakeOptions,
-        caller: &Caller,
+        ticket: &Ticket,
         named: Named,
         attributes: Attributes,
-        deadline: StdInstant,
+        pull: bool,
     ) -> Result<Self, Refusal> {
+        let caller = &ticket.caller;
         let (bucket, flow) = target(caller, Right::Sync, named, defaults)?;
         let mut options = IntakeOptions { bucket, flow, ..defaults.clone() };
         options.normalize.received_at = now_ms();
-        options.sync.deadline = Some(deadline);
+        options.trusts_received_at = match caller {
+            Some(client) => client.has(Right::ReceivedAt),
+            None => !ticket.is_page,
+        };
+        options.sync.deadline = Some(ticket.deadline);
+        (options.sync.pull, options.sync.withholds_values) = (pull, false);
+        if let Some(client) = caller {
+            if pull {
+                client.check_right(Right::Pull)?;
+            }
+            options.sync.withholds_values = !client.has(Right::Pull);
+        }
         // Of a batch the attributes say it themselves; of a package this is its own name.
         options.sync.delivery = delivery(&attributes).map(str::to_owned);
         options.admission = admission(caller, defaults.flow.as_deref());

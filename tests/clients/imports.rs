@@ -52,6 +52,7 @@ fn through(decode: DecodeOptions, name: &str, format: ExportFormat, to: &Path) {
         sync: SyncOptions::default(),
         review: Review::default(),
         admission: None,
+        trusts_received_at: true,
     };
     let text = std::fs::read(fixtures().join(name)).unwrap();
     let delivered = deliver(&store, &options, &Attributes::default(), &text[..]);

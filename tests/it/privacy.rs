@@ -46,6 +46,7 @@ fn options(received_at: i64) -> IntakeOptions {
         sync: SyncOptions { policy: Some(policy), pull: true, ..SyncOptions::default() },
         review: Review::default(),
         admission: None,
+        trusts_received_at: true,
     }
 }
 

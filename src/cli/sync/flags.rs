@@ -243,6 +243,7 @@ impl Sync {
             }),
             dry_run: self.dry_run,
             pull: self.pull,
+            withholds_values: false,
             deadline: self.store.deadline_at(start),
             policy: self.loaded.clone(),
         };
@@ -251,7 +252,16 @@ impl Sync {
             conflicts: matches!(self.fail_on, Some(FailOn::Conflicts | FailOn::Any)),
         };
         let bucket = self.store.bucket.clone().unwrap_or_else(|| DEFAULT_BUCKET.to_owned());
-        Ok(IntakeOptions { bucket, flow: self.store.flow.clone(), decode, normalize, sync, review, admission: None })
+        Ok(IntakeOptions {
+            bucket,
+            flow: self.store.flow.clone(),
+            decode,
+            normalize,
+            sync,
+            review,
+            admission: None,
+            trusts_received_at: true,
+        })
     }
 }
 

@@ -65,6 +65,7 @@ fn take(store: &MemoryStore, decode: DecodeOptions, text: &str) -> Taken {
         sync: SyncOptions::default(),
         review: Review::default(),
         admission: None,
+        trusts_received_at: true,
     };
     let mut delivered = deliver(store, &options, &Attributes::default(), text.as_bytes());
     let mut report = Vec::new();

@@ -33,14 +33,32 @@ use tonic::{Code, Status};
 pub(super) struct Client {
     runtime: tokio::runtime::Runtime,
     channel: Channel,
+    token: Option<String>,
 }
 
 impl Client {
     pub(super) fn new(server: &Serve) -> Self {
+        Self::with(Endpoint::from_shared(format!("http://{}", server.address)).unwrap())
+    }
+
+    /// As [`Self::new`], for an endpoint that says more.
+    pub(super) fn with(endpoint: Endpoint) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
         let channel = runtime.block_on(endpoint.connect()).unwrap();
-        Self { runtime, channel }
+        Self { runtime, channel, token: None }
+    }
+
+    /// Sends this token with every batch.
+    pub(super) fn as_client(self, token: &str) -> Self {
+        Self { token: Some(format!("Bearer {token}")), ..self }
+    }
+
+    fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", token.parse().unwrap());
+        }
+        request
     }
 
     /// What InvokeGRPC does.
@@ -48,7 +66,7 @@ impl Client {
         let mut client = FlowFileServiceClient::new(self.channel.clone());
         let attributes = owned(attributes);
         let message = FlowFileRequest { id: 7, attributes, content: content.to_vec().into() };
-        self.runtime.block_on(client.send(message)).map(tonic::Response::into_inner)
+        self.runtime.block_on(client.send(self.request(message))).map(tonic::Response::into_inner)
     }
 
     /// A batch in pieces; gives the report and how it ended.
@@ -58,13 +76,24 @@ impl Client {
         attributes: &[(&str, &str)],
         content: &[u8],
     ) -> Result<(Vec<u8>, SyncResult), Status> {
-        let start = SyncStart { flow, attributes: owned(attributes), pull: false };
+        self.sync_with(flow, attributes, content, false)
+    }
+
+    /// As [`Self::sync`]; may ask for what others wrote.
+    pub(super) fn sync_with(
+        &self,
+        flow: Option<Flow>,
+        attributes: &[(&str, &str)],
+        content: &[u8],
+        pull: bool,
+    ) -> Result<(Vec<u8>, SyncResult), Status> {
+        let start = SyncStart { flow, attributes: owned(attributes), pull };
         let mut parts = vec![sync_request::Part::Start(start)];
         parts.extend(content.chunks(10_000).map(|piece| sync_request::Part::Content(piece.to_vec().into())));
         let messages: Vec<_> = parts.into_iter().map(|part| SyncRequest { part: Some(part) }).collect();
         let mut client = SidecarClient::new(self.channel.clone());
         self.runtime.block_on(async {
-            let mut replies = client.sync(tokio_stream::iter(messages)).await?.into_inner();
+            let mut replies = client.sync(self.request(tokio_stream::iter(messages))).await?.into_inner();
             let mut report = Vec::new();
             while let Some(SyncReply { part }) = replies.message().await? {
                 match part.unwrap() {

@@ -3,11 +3,13 @@
 mod access;
 mod browser;
 mod grpc;
+mod hosts;
 mod http;
 mod limits;
 mod load;
 mod parity;
 mod registry;
+mod rights;
 mod stop;
 
 use std::io::{BufRead, BufReader, Read, Write};
