@@ -83,11 +83,13 @@ pub mod what {
     pub const SHARING: &str = "sharing";
     /// NaN or an infinity.
     pub const SPECIAL_NUMBER: &str = "special-number";
+    /// A member that did not change and was not sent.
+    pub const UNSENT_MEMBER: &str = "unsent-member";
     /// A member of the file that this release does not know.
     pub const UNKNOWN_MEMBER: &str = "unknown-member";
 
     /// Every kind there is.
-    pub const ALL: [&str; 38] = [
+    pub const ALL: [&str; 39] = [
         ARRAY_MEMBERS,
         BIGINT,
         BLOB,
@@ -126,6 +128,7 @@ pub mod what {
         SHARING,
         SPECIAL_NUMBER,
         UNKNOWN_MEMBER,
+        UNSENT_MEMBER,
     ];
 }
 

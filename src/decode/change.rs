@@ -26,6 +26,18 @@ pub struct Change<'a> {
     pub store: usize,
     /// What happened.
     pub op: Op<'a>,
+    /// What a database's event says beside that.
+    pub notes: EventNotes<'a>,
+}
+
+/// What a change event of a database says beside its row; nothing for other input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventNotes<'a> {
+    /// A raw JSON object of the members that did not change and were not sent: the stored ones are kept. Empty if the
+    /// event has them all.
+    pub unsent: &'a [u8],
+    /// The key that the record had before, raw JSON, where it may be another one.
+    pub old_key: Option<&'a [u8]>,
 }
 
 /// What happened. Every slice is one raw JSON text that may still turn out to be none.

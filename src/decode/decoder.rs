@@ -2,15 +2,16 @@
 
 use std::io::Read;
 
-use super::change::{Base, Change, Counts, Item, Op};
+use super::change::{Base, Change, Counts, EventNotes, Item, Op};
 use super::changes::{self, LastStore, Parsed};
 use super::error::DecodeError;
+use super::events::{self, Events};
 use super::framing::{Line, Lines};
 use super::header::{self, BatchHeader, MAX_HEADER_BYTES, Mode};
 use super::import::{self, Built, Import};
 use super::options::{DecodeOptions, Dialect, Input};
 use super::pull::Mark;
-use super::{debezium, dexie, plain, playwright, records, sniff};
+use super::{dexie, plain, playwright, records, sniff};
 use crate::loss::Losses;
 use crate::rejection::{Rejection, code};
 
@@ -24,7 +25,7 @@ pub struct Decoder<R> {
     /// A document that is no lines.
     import: Option<Import>,
     built: Built,
-    parts: debezium::Parts,
+    events: Events,
     losses: Losses,
     /// A line that was read to find out the dialect and is still to be given out.
     waiting: Option<Line>,
@@ -59,20 +60,26 @@ impl<R: Read> Decoder<R> {
             Input::Playwright => Some(playwright::open(&mut lines, options, &mut losses)?),
             Input::Dexie => Some(dexie::open(&mut lines, options)?),
             Input::PlainJson => Some(plain::open(&mut lines, options)?),
-            Input::Auto | Input::Records | Input::Changes | Input::Debezium => None,
+            Input::Auto | Input::Records | Input::Changes | Input::Debezium | Input::CaptureChangeMysql => None,
         };
         if let Some((header, import)) = document {
             return Ok(Self { losses, import: Some(import), ..Self::new(lines, header, options) });
         }
+        if input == Input::Auto {
+            input = events::first_event(&mut lines, options)?.unwrap_or(Input::Auto);
+        }
+        let events = match input {
+            Input::Debezium => Some(Dialect::Debezium),
+            Input::CaptureChangeMysql => Some(Dialect::CaptureChangeMysql),
+            _ => None,
+        };
+        if let Some(dialect) = events {
+            let header = options.events_header(dialect)?;
+            return Ok(Self::new(lines, header, options));
+        }
         let first = if input == Input::Records { None } else { next_line(&mut lines)? };
         let line = |line: Line| records::trim(lines.bytes(&line));
         let begins = first.is_some_and(|first| sniff::is_header(line(first)));
-        let events = input == Input::Debezium
-            || (input == Input::Auto && first.is_some_and(|first| debezium::is_event(line(first))));
-        if events {
-            let header = options.events_header()?;
-            return Ok(Self { waiting: first, ..Self::new(lines, header, options) });
-        }
         let changes = match input {
             Input::Records => false,
             Input::Changes => true,
@@ -101,7 +108,7 @@ impl<R: Read> Decoder<R> {
             key_field: None,
             import: None,
             built: Built::default(),
-            parts: debezium::Parts::default(),
+            events: Events::default(),
             losses: Losses::default(),
             waiting: None,
             last_store: LastStore::default(),
@@ -143,7 +150,7 @@ impl<R: Read> Decoder<R> {
         if self.import.is_some() {
             return self.imported();
         }
-        if self.header.dialect == Dialect::Debezium {
+        if self.header.dialect.has_events() {
             return self.event();
         }
         let line = match self.waiting.take() {
@@ -185,38 +192,34 @@ impl<R: Read> Decoder<R> {
         let Built { key, keyed, value, .. } = &self.built;
         let op = Op::Put { key: keyed.then_some(&key[..]), value, at: None, base: Base::None };
         let Mark { line, offset } = found.mark;
-        Ok(Some(Item::Change(Change { line, offset, index, store, op })))
+        let notes = EventNotes::default();
+        Ok(Some(Item::Change(Change { line, offset, index, store, op, notes })))
     }
 
-    /// The next event that says something.
+    /// The next event that changes a row.
     fn event(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
-        let line = loop {
-            let next = match self.waiting.take() {
-                Some(line) => Some(line),
-                None => next_line(&mut self.lines)?,
-            };
-            let Some(line) = next else {
+        let (line, parsed) = loop {
+            let Some(line) = next_line(&mut self.lines)? else {
                 self.end_of_records();
                 return Ok(None);
             };
-            // A tombstone for log compaction, which follows a deletion.
-            if line.too_long || !debezium::is_tombstone(records::trim(self.lines.bytes(&line))) {
-                break line;
+            if line.too_long {
+                break (line, Err((None, TOO_LONG)));
+            }
+            let text = records::trim(self.lines.bytes(&line));
+            match self.events.parse(text, &self.header, &self.options).transpose() {
+                Some(parsed) => break (line, parsed),
+                None => {}
             }
         };
         let index = self.count()?;
-        let parsed = match line.too_long {
-            true => Err((None, TOO_LONG)),
-            false => {
-                let text = records::trim(self.lines.bytes(&line));
-                debezium::parse(text, &self.header, &self.options, &mut self.parts)
-            }
-        };
         match parsed {
-            Ok(place) => {
+            Ok(store) => {
                 self.changes += 1;
-                let op = self.parts.op();
-                Ok(Some(Item::Change(Change { line: line.number, offset: line.offset, index, store: place, op })))
+                self.losses.append(self.events.losses());
+                let (op, notes) = (self.events.parts().op(), self.events.parts().notes());
+                let (line, offset) = (line.number, line.offset);
+                Ok(Some(Item::Change(Change { line, offset, index, store, op, notes })))
             }
             Err((store, reject)) => Ok(Some(self.reject(&line, store, reject))),
         }
@@ -247,7 +250,8 @@ impl<R: Read> Decoder<R> {
         let value = if key.is_some() { self.scratch.as_slice() } else { text };
         self.changes += 1;
         let op = Op::Put { key, value, at: None, base: Base::None };
-        Ok(Item::Change(Change { line: line.number, offset: line.offset, index, store: 0, op }))
+        let (line, offset, notes) = (line.number, line.offset, EventNotes::default());
+        Ok(Item::Change(Change { line, offset, index, store: 0, op, notes }))
     }
 
     fn change(&mut self, line: &Line) -> Result<Option<Item<'_>>, DecodeError> {
@@ -270,7 +274,8 @@ impl<R: Read> Decoder<R> {
             Outcome::Change(store, found) => {
                 self.changes += 1;
                 let op = found.op(self.lines.bytes(line));
-                Ok(Some(Item::Change(Change { line: line.number, offset: line.offset, index, store, op })))
+                let (line, offset, notes) = (line.number, line.offset, EventNotes::default());
+                Ok(Some(Item::Change(Change { line, offset, index, store, op, notes })))
             }
         }
     }

@@ -108,7 +108,7 @@ pub(crate) fn notes(header: &BatchHeader, records: u64) -> Losses {
         Dialect::Playwright => &[what::ARRAY_MEMBERS, what::NEGATIVE_ZERO, what::OWN_PROTO, what::SHARING],
         Dialect::Dexie => &[what::BUFFER_MAX, what::NEGATIVE_ZERO, what::OWN_PROTO],
         Dialect::PlainJson => &[what::RICH_TYPES, what::SCHEMA],
-        Dialect::Debezium => &[what::DATABASE_TYPES, what::SCHEMA],
+        Dialect::Debezium | Dialect::CaptureChangeMysql => &[what::DATABASE_TYPES, what::SCHEMA],
         Dialect::Records | Dialect::Changes => &[],
     };
     for what in all {

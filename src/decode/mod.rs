@@ -4,10 +4,11 @@
 
 mod change;
 mod changes;
-mod debezium;
 mod decoder;
 mod dexie;
 mod error;
+mod events;
+mod extended_json;
 mod framing;
 mod header;
 mod import;
@@ -22,10 +23,10 @@ mod staged;
 #[cfg(test)]
 mod tests;
 
-pub use change::{Base, Bound, Change, Counts, Item, Op};
+pub use change::{Base, Bound, Change, Counts, EventNotes, Item, Op};
 pub use decoder::Decoder;
 pub use error::DecodeError;
 pub use framing::DEFAULT_MAX_LINE_BYTES;
 pub use header::{BatchHeader, MAX_HEADER_BYTES, Mode, Sequence};
-pub use options::{DEFAULT_DATABASE, DEFAULT_MAX_CHANGES, DecodeOptions, Dialect, Input};
+pub use options::{DEFAULT_DATABASE, DEFAULT_MAX_CHANGES, Decimals, DecodeOptions, Dialect, Input};
 pub use scan::MAX_DEPTH;

@@ -34,17 +34,20 @@ pub enum Input {
     PlainJson,
     /// Debezium's change events, one a line.
     Debezium,
+    /// Events of NiFi's CaptureChangeMySQL.
+    CaptureChangeMysql,
 }
 
 impl Input {
     /// What options and attributes call it.
-    pub const NAMES: [(&'static str, Self); 6] = [
+    pub const NAMES: [(&'static str, Self); 7] = [
         ("records", Self::Records),
         ("changes", Self::Changes),
         ("playwright", Self::Playwright),
         ("dexie", Self::Dexie),
         ("plain-json", Self::PlainJson),
         ("debezium", Self::Debezium),
+        ("capture-change-mysql", Self::CaptureChangeMysql),
     ];
 }
 
@@ -63,6 +66,18 @@ pub enum Dialect {
     PlainJson,
     /// Debezium's change events.
     Debezium,
+    /// Events of NiFi's CaptureChangeMySQL.
+    CaptureChangeMysql,
+}
+
+/// How decimals of databases are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decimals {
+    /// As numbers; one that a double cannot hold is rejected.
+    #[default]
+    Number,
+    /// As text, digit for digit.
+    Text,
 }
 
 impl Dialect {
@@ -78,10 +93,16 @@ impl Dialect {
 
     /// How its values are read, where the caller says `values`: plain JSON knows no tags, and what was built in our own form
     /// has its tags already.
+    /// Whether its lines are change events of a database.
+    pub(crate) fn has_events(self) -> bool {
+        matches!(self, Self::Debezium | Self::CaptureChangeMysql)
+    }
+
     pub(crate) fn values(self, values: value::Options) -> value::Options {
         match self {
             Self::Records | Self::Changes => values,
-            Self::PlainJson | Self::Debezium => value::Options { plain: true, ..values },
+            Self::PlainJson => value::Options { plain: true, ..values },
+            Self::Debezium | Self::CaptureChangeMysql => value::Options { plain: false, ..values },
             Self::Playwright | Self::Dexie => value::Options::default(),
         }
     }
@@ -110,6 +131,10 @@ pub struct DecodeOptions {
     pub mode: Option<Mode>,
     /// Playwright: the origin whose database is meant.
     pub origin: Option<String>,
+    /// Events: how decimals are written.
+    pub decimals: Decimals,
+    /// Events: an integer in a key that a double cannot hold is written as text, for a key cannot be a BigInt.
+    pub big_integers: bool,
     /// Where records wait that stand before their schema; `None`: the system's folder for temporary files.
     pub temp_folder: Option<PathBuf>,
     /// Longest line, or record of a document, in bytes; a line's end not counted.
@@ -131,6 +156,8 @@ impl Default for DecodeOptions {
             source: None,
             mode: None,
             origin: None,
+            decimals: Decimals::Number,
+            big_integers: false,
             temp_folder: None,
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
             max_changes: DEFAULT_MAX_CHANGES,
@@ -152,7 +179,7 @@ impl DecodeOptions {
     }
 
     /// The header that events have: one object store, or one for each table that a key path is given for.
-    pub(crate) fn events_header(&self) -> Result<BatchHeader, DecodeError> {
+    pub(crate) fn events_header(&self, dialect: Dialect) -> Result<BatchHeader, DecodeError> {
         let stores = match &self.object_store {
             Some(name) => vec![ObjectStore::new(name.clone(), self.one_key_path()?)],
             None if self.key_paths.is_empty() => {
@@ -166,7 +193,7 @@ impl DecodeOptions {
             }
         };
         let database = self.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
-        self.header(Dialect::Debezium, database, self.database_version.unwrap_or(1), stores)
+        self.header(dialect, database, self.database_version.unwrap_or(1), stores)
     }
 
     /// The header of a document that describes its database. It is full where a source is given, unless an option says
@@ -204,7 +231,7 @@ impl DecodeOptions {
         if mode == Mode::Full && self.source.is_none() {
             return Err(usage("a full batch needs a source: give --source"));
         }
-        if mode == Mode::Full && dialect == Dialect::Debezium {
+        if mode == Mode::Full && dialect.has_events() {
             return Err(usage("events are changes: they cannot be a full batch"));
         }
         let schema = Database::new(database, version, stores).map_err(|error| DecodeError::Usage(error.to_string()))?;

@@ -45,6 +45,11 @@ pub(crate) fn broken(error: ScanError) -> Reject {
     }
 }
 
+/// Returns what stands between the quotes of a JSON string.
+pub(crate) fn inside(string: &[u8]) -> &[u8] {
+    string.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or_default()
+}
+
 /// Whether a member's raw name means `name`.
 pub(crate) fn named(raw: &[u8], name: &str) -> bool {
     if memchr::memchr(b'\\', raw).is_none() {

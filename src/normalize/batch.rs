@@ -219,6 +219,7 @@ struct Normalizer<'a> {
     clamped: u64,
     value: Vec<u8>,
     base: Vec<u8>,
+    unsent: Vec<u8>,
     key: Vec<u8>,
     key_text: Vec<u8>,
 }
@@ -258,6 +259,7 @@ impl<'a> Normalizer<'a> {
             clamped: 0,
             value: Vec::new(),
             base: Vec::new(),
+            unsent: Vec::new(),
             key: Vec::new(),
             key_text: Vec::new(),
         }
@@ -296,7 +298,7 @@ impl<'a> Normalizer<'a> {
                 let missing =
                     || Refusal::Reject(code::NO_KEY, "the object store has no key path: give a key".to_owned());
                 return match key {
-                    Some(key) => self.explicit_key(key).and_then(|()| self.push(change, OP_PUT, at, base)),
+                    Some(key) => self.explicit_key(key).and_then(|()| self.push_put(change, at, base)),
                     None => Err(missing()),
                 };
             }
@@ -318,7 +320,27 @@ impl<'a> Normalizer<'a> {
                 return Err(Refusal::Reject(code::KEY_MISMATCH, "the key is not the one in the value".to_owned()));
             }
         }
-        self.push(change, OP_PUT, at, base)
+        self.push_put(change, at, base)
+    }
+
+    /// Takes a put; where its record had another key before, that one is deleted with it.
+    fn push_put(&mut self, change: &Change<'_>, at: Option<i64>, base: decode::Base<'_>) -> Result<(), Refusal> {
+        let Some(old) = change.notes.old_key else { return self.push(change, OP_PUT, at, base) };
+        let key = std::mem::take(&mut self.key);
+        self.explicit_key(old)?;
+        let old = std::mem::replace(&mut self.key, key);
+        if old == self.key {
+            return self.push(change, OP_PUT, at, base);
+        }
+        if let decode::Base::Value(value) = base {
+            // Neither half is taken if one of them cannot be.
+            self.base.clear();
+            self.canonicalizer.value(value, &mut self.base)?;
+        }
+        self.push(change, OP_PUT, at, decode::Base::Absent)?;
+        self.key = old;
+        self.value.clear();
+        self.push(change, OP_DELETE, at, base)
     }
 
     fn explicit_key(&mut self, key: &[u8]) -> Result<(), Refusal> {
@@ -387,6 +409,10 @@ impl<'a> Normalizer<'a> {
             decode::Base::Version(version) => BaseBytes::Version(version),
             decode::Base::Value(_) => BaseBytes::Value(&self.base),
         };
+        self.unsent.clear();
+        if !change.notes.unsent.is_empty() {
+            self.canonicalizer.value(change.notes.unsent, &mut self.unsent)?;
+        }
         let record = Record {
             store: change.store as u32,
             key: &self.key,
@@ -395,6 +421,7 @@ impl<'a> Normalizer<'a> {
             at,
             base,
             value: &self.value,
+            unsent: &self.unsent,
         };
         self.changes.deletes += u64::from(op == OP_DELETE);
         Ok(self.changes.runs.push(&record)?)

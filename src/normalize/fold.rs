@@ -4,6 +4,7 @@ use std::io;
 
 use super::record::{BaseBytes, OP_PUT, Record};
 use super::runs::{Merged, Runs};
+use super::unsent::Unsent;
 use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{FlowVersion, LineState};
 
@@ -82,6 +83,8 @@ pub struct Folded {
     pub clock: Option<i64>,
     /// The first change's base.
     pub claim: Claim,
+    /// Members that the source did not send: what is stored of them is kept.
+    pub unsent: Unsent,
 }
 
 /// Sorted changes and ranges: what a merge takes.
@@ -133,7 +136,7 @@ impl Folds<'_> {
             match self.read()? {
                 Some((index, later)) if later.store == result.store && later.key == result.key => {
                     last_index = index;
-                    (result.state, result.clock) = (later.state, later.clock);
+                    result.follow(later);
                 }
                 other => {
                     self.next = other;
@@ -150,7 +153,7 @@ impl Folds<'_> {
             result.claim = Claim::None;
         }
         if let Some(range) = ranges.iter().rev().find(|range| range.index > last_index) {
-            (result.state, result.clock) = (LineState::Delete, range.clock);
+            (result.state, result.clock, result.unsent.state) = (LineState::Delete, range.clock, Box::default());
         }
         Ok(Some(result))
     }
@@ -164,7 +167,9 @@ fn folded(record: &Record<'_>) -> Folded {
         BaseBytes::Absent => Claim::Absent,
     };
     let state = if record.op == OP_PUT { LineState::Put(record.value.into()) } else { LineState::Delete };
-    Folded { store: record.store as usize, key: SortableKey::trusted(record.key), state, clock: record.at, claim }
+    let unsent = Unsent::both(record.unsent);
+    let key = SortableKey::trusted(record.key);
+    Folded { store: record.store as usize, key, state, clock: record.at, claim, unsent }
 }
 
 /// Adds a folded change to runs, for a batch that another batch was turned into.
@@ -180,7 +185,8 @@ pub fn push_folded(runs: &mut Runs, folded: &Folded, index: u64) -> io::Result<(
         Claim::Absent => BaseBytes::Absent,
     };
     let key = folded.key.as_bytes();
-    runs.push(&Record { store: folded.store as u32, key, index, op, at: folded.clock, base, value })
+    let unsent = &folded.unsent.state;
+    runs.push(&Record { store: folded.store as u32, key, index, op, at: folded.clock, base, value, unsent })
 }
 
 #[cfg(test)]
@@ -193,7 +199,8 @@ mod tests {
     }
 
     fn put(number: f64, value: &str, claim: Claim) -> Folded {
-        Folded { store: 0, key: key(number), state: LineState::Put(value.as_bytes().into()), clock: None, claim }
+        let state = LineState::Put(value.as_bytes().into());
+        Folded { store: 0, key: key(number), state, clock: None, claim, unsent: Unsent::default() }
     }
 
     fn clear(index: u64) -> RangeChange {

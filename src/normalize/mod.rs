@@ -8,6 +8,7 @@ mod record;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod unsent;
 
 pub use batch::{
     Batch, DEFAULT_SKEW_MS, MAX_RANGES, MAX_TIME_MS, NormalizeError, NormalizeOptions, clock_at, normalize,
@@ -15,3 +16,4 @@ pub use batch::{
 pub use fold::{Bound, Changes, Claim, Folded, Folds, RangeChange, push_folded};
 pub use private::{Hidden, hide};
 pub use runs::{DEFAULT_MEMORY_BYTES, Runs};
+pub use unsent::Unsent;

@@ -28,10 +28,12 @@ pub struct Record<'a> {
     pub(super) at: Option<i64>,
     pub(super) base: BaseBytes<'a>,
     pub(super) value: &'a [u8],
+    /// Canonical object of the members that were not sent; empty if all were.
+    pub(super) unsent: &'a [u8],
 }
 
-/// key length, base length, value length, store, index, at, base version, op, has at, base tag.
-const HEADER: usize = 4 + 8 + 8 + 4 + 8 + 8 + 4 + 3;
+/// key length, base length, value length, length of what was not sent, store, index, at, base version, op, has at, base tag.
+const HEADER: usize = 4 + 8 + 8 + 4 + 4 + 8 + 8 + 4 + 3;
 
 /// The key of an encoded change that [`Record::encode`] wrote.
 pub(super) fn encoded_key(bytes: &[u8]) -> &[u8] {
@@ -55,7 +57,7 @@ impl<'a> Record<'a> {
 
     /// Length of the encoded form.
     pub(super) fn encoded_bytes(&self) -> usize {
-        HEADER + self.key.len() + self.base_bytes().len() + self.value.len()
+        HEADER + self.key.len() + self.base_bytes().len() + self.value.len() + self.unsent.len()
     }
 
     /// Appends the encoded form.
@@ -69,6 +71,7 @@ impl<'a> Record<'a> {
         out.extend_from_slice(&(self.key.len() as u32).to_le_bytes());
         out.extend_from_slice(&(self.base_bytes().len() as u64).to_le_bytes());
         out.extend_from_slice(&(self.value.len() as u64).to_le_bytes());
+        out.extend_from_slice(&(self.unsent.len() as u32).to_le_bytes());
         out.extend_from_slice(&self.store.to_le_bytes());
         out.extend_from_slice(&self.index.to_le_bytes());
         out.extend_from_slice(&self.at.unwrap_or(0).to_le_bytes());
@@ -77,6 +80,7 @@ impl<'a> Record<'a> {
         out.extend_from_slice(self.key);
         out.extend_from_slice(self.base_bytes());
         out.extend_from_slice(self.value);
+        out.extend_from_slice(self.unsent);
     }
 
     /// Reads the change that `bytes` begin with, and its encoded length.
@@ -85,6 +89,7 @@ impl<'a> Record<'a> {
         let key_length = u32::from_le_bytes(*take(&mut rest)?) as usize;
         let base_length = u64::from_le_bytes(*take(&mut rest)?) as usize;
         let value_length = u64::from_le_bytes(*take(&mut rest)?) as usize;
+        let unsent_length = u32::from_le_bytes(*take(&mut rest)?) as usize;
         let store = u32::from_le_bytes(*take(&mut rest)?);
         let index = u64::from_le_bytes(*take(&mut rest)?);
         let at = i64::from_le_bytes(*take(&mut rest)?);
@@ -96,13 +101,14 @@ impl<'a> Record<'a> {
             Ok(part)
         };
         let (key, base, value) = (part(key_length)?, part(base_length)?, part(value_length)?);
+        let unsent = part(unsent_length)?;
         let base = match tag {
             0 => BaseBytes::None,
             1 => BaseBytes::Version(FlowVersion::new(version).ok_or(io::ErrorKind::InvalidData)?),
             2 => BaseBytes::Value(base),
             _ => BaseBytes::Absent,
         };
-        let record = Self { store, key, index, op, at: (has_at == 1).then_some(at), base, value };
+        let record = Self { store, key, index, op, at: (has_at == 1).then_some(at), base, value, unsent };
         Ok((record.encoded_bytes(), record))
     }
 
@@ -115,7 +121,8 @@ impl<'a> Record<'a> {
         let key = u64::from(u32::from_le_bytes(*take(&mut rest)?));
         let base = u64::from_le_bytes(*take(&mut rest)?);
         let value = u64::from_le_bytes(*take(&mut rest)?);
-        let length = key + base + value;
+        let unsent = u64::from(u32::from_le_bytes(*take(&mut rest)?));
+        let length = key + base + value + unsent;
         // Growing as bytes come keeps a damaged length from asking for all memory.
         let read = reader.by_ref().take(length).read_to_end(buffer)?;
         if read as u64 == length { Ok(buffer.len()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }

@@ -314,7 +314,7 @@ mod tests {
             let mut runs = Runs::new(budget, None);
             for (index, (store, key)) in keys.iter().enumerate() {
                 let value = vec![b'x'; key.len() * 3];
-                let record = Record { store: *store, key, index: index as u64, op: OP_PUT, at: None, base: BaseBytes::None, value: &value };
+                let record = Record { store: *store, key, index: index as u64, op: OP_PUT, at: None, base: BaseBytes::None, value: &value, unsent: b"" };
                 runs.push(&record).unwrap();
             }
             runs.seal();
@@ -337,8 +337,16 @@ mod tests {
     fn sorted_input_makes_one_run_and_many_runs_are_merged() {
         let push = |runs: &mut Runs, number: u64, index: u64| {
             let key = number.to_be_bytes();
-            let record =
-                Record { store: 0, key: &key, index, op: OP_PUT, at: None, base: BaseBytes::None, value: b"v" };
+            let record = Record {
+                store: 0,
+                key: &key,
+                index,
+                op: OP_PUT,
+                at: None,
+                base: BaseBytes::None,
+                value: b"v",
+                unsent: b"",
+            };
             runs.push(&record).unwrap();
         };
         let mut sorted = Runs::new(256, None);

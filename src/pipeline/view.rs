@@ -9,7 +9,7 @@ use super::error::SyncError;
 use super::recorder::Output;
 use crate::chunk::{ChunkBuilder, ChunkSink, ContentBuilder, ContentRef};
 use crate::indexeddb::dom_string::DomString;
-use crate::normalize::{Batch, Changes, Claim, DEFAULT_MEMORY_BYTES, Folded, Runs, push_folded};
+use crate::normalize::{Batch, Changes, Claim, DEFAULT_MEMORY_BYTES, Folded, Runs, Unsent, push_folded};
 use crate::snapshot::{ChunkRef, FlowVersion, Line, LineState, List, Meta};
 use crate::store::StoreError;
 
@@ -198,7 +198,8 @@ impl<'a> Join<'a> {
         let Some(line) = self.lines.pop_front() else { return Ok(()) };
         let claim = self.claim(Some(&line).filter(|line| self.counts(line, &Claim::None)))?;
         changes.deletes += 1;
-        self.push(&Folded { store: self.store, key: line.key, state: LineState::Delete, clock: None, claim }, changes)
+        let (key, state, unsent) = (line.key, LineState::Delete, Unsent::default());
+        self.push(&Folded { store: self.store, key, state, clock: None, claim, unsent }, changes)
     }
 
     fn push(&mut self, change: &Folded, changes: &mut Changes) -> Result<(), SyncError> {

@@ -160,6 +160,7 @@ impl<'a> Walk<'a> {
     pub(super) fn change(&mut self, change: Folded, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
         self.give_way(Some(&change.key), sink)?;
         self.sweep(Some(&change.key), sink)?;
+        let change = self.with_unsent(change, sink)?;
         let claim = match (&change.claim, self.facts.base) {
             (Claim::None, Some(version)) => Claim::Version(version),
             // A version that is not there yet says nothing of what the source had.
@@ -168,6 +169,18 @@ impl<'a> Walk<'a> {
         };
         let incoming = Incoming { state: change.state, clock: change.clock, by: self.facts.by.clone() };
         self.merge(change.key, incoming, &claim, sink)
+    }
+
+    /// The change with those members that its source did not send, as head has them.
+    fn with_unsent(&mut self, mut change: Folded, sink: &mut dyn MergeSink) -> Result<Folded, StoreError> {
+        if !change.unsent.is_empty() {
+            let stored = match self.head(&change.key, sink)? {
+                Some(line) => self.base.whole_value(&line.state)?,
+                None => None,
+            };
+            change.fill_from(stored.as_deref());
+        }
+        Ok(change)
     }
 
     /// Sweeps the ranges to the end and gives the new lists, and the first change that the policy refuses.

@@ -11,7 +11,7 @@ use crate::cli::hash_key::HashKeyArgs;
 use crate::cli::store_url::StoreArgs;
 use crate::cli::units::duration;
 use crate::config::DEFAULT_BUCKET;
-use crate::decode::{DEFAULT_MAX_LINE_BYTES, DecodeOptions, Input, Mode};
+use crate::decode::{DEFAULT_MAX_LINE_BYTES, Decimals, DecodeOptions, Input, Mode};
 use crate::failure::Failure;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
@@ -71,9 +71,13 @@ pub struct Sync {
     #[arg(long)]
     plain_json: bool,
 
-    /// Keep an integer that a double cannot hold as a BigInt instead of rejecting its line
+    /// Keep an integer that a double cannot hold as a BigInt instead of rejecting its line; in an event's key, as text
     #[arg(long)]
     big_integers: bool,
+
+    /// Events and extended JSON: write decimals as numbers, or as text, digit for digit
+    #[arg(long, value_enum, default_value_t = DecimalsArg::Number)]
+    decimals: DecimalsArg,
 
     /// How many bytes must come; another number fails the batch
     #[arg(long, value_name = "N")]
@@ -164,9 +168,18 @@ pub(super) enum InputArg {
     PlainJson,
     /// Change events of Debezium, one a line; needs --object-store and --key-path, or --key-path TABLE=PATH for each
     Debezium,
+    /// Events of NiFi's CaptureChangeMySQL; needs what Debezium's events need
+    #[value(name = "capture-change-mysql")]
+    CaptureChangeMysql,
     /// FlowFiles with attributes, as PackageFlowFile and MergeContent write them
     #[value(name = "flowfile-v3")]
     FlowFileV3,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DecimalsArg {
+    Number,
+    Text,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -209,6 +222,7 @@ impl Sync {
                 InputArg::Dexie => Input::Dexie,
                 InputArg::PlainJson => Input::PlainJson,
                 InputArg::Debezium => Input::Debezium,
+                InputArg::CaptureChangeMysql => Input::CaptureChangeMysql,
             },
             object_store: self.object_store.as_deref().map(Into::into),
             key_path,
@@ -222,6 +236,11 @@ impl Sync {
                 ModeArg::Full => Mode::Full,
             }),
             origin: self.origin.clone(),
+            decimals: match self.decimals {
+                DecimalsArg::Number => Decimals::Number,
+                DecimalsArg::Text => Decimals::Text,
+            },
+            big_integers: self.big_integers,
             temp_folder: self.temp_dir.clone(),
             max_line_bytes: self.max_line_bytes,
             ..DecodeOptions::default()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nifi_idb::decode::{DecodeOptions, Input};
 use nifi_idb::flowfile::Attributes;
-use nifi_idb::history::{At, ExportFormat, ExportOptions, open_version};
+use nifi_idb::history::{At, ExportFormat, ExportOptions, RestoreFormat, RestoreOptions, open_version};
 use nifi_idb::loss::Losses;
 use nifi_idb::normalize::NormalizeOptions;
 use nifi_idb::pipeline::{IntakeOptions, Review, SyncOptions, deliver};
@@ -15,6 +15,8 @@ use nifi_idb::snapshot::FlowName;
 use nifi_idb::store::memory::MemoryStore;
 use serde_json::Value;
 
+mod capture_mysql;
+mod databases;
 mod events;
 mod files;
 mod json;
@@ -57,11 +59,16 @@ impl Taken {
 
 /// Takes a file into the flow `shop`.
 fn take(store: &MemoryStore, decode: DecodeOptions, text: &str) -> Taken {
+    take_with(store, decode, NormalizeOptions::received_at(1_700_000_000_000), text)
+}
+
+/// As [`take`], with values read as these options have it.
+fn take_with(store: &MemoryStore, decode: DecodeOptions, normalize: NormalizeOptions, text: &str) -> Taken {
     let options = IntakeOptions {
         bucket: "indexeddb".to_owned(),
         flow: Some("shop".to_owned()),
         decode,
-        normalize: NormalizeOptions::received_at(1_700_000_000_000),
+        normalize,
         sync: SyncOptions::default(),
         review: Review::default(),
         admission: None,
@@ -92,6 +99,16 @@ fn written(store: &MemoryStore, format: ExportFormat) -> (String, Losses) {
     let exported = nifi_idb::history::export(store, &flow, &version, &options, &mut text).unwrap();
     assert_eq!(exported.written.bytes, text.len() as u64);
     (String::from_utf8(text).unwrap(), exported.losses)
+}
+
+/// The newest version of the flow `shop` as `indexeddb-changes/1`.
+fn changes(store: &MemoryStore) -> Vec<u8> {
+    let flow = FlowName::new("indexeddb", "shop").unwrap();
+    let version = open_version(store, &flow, At::Latest).unwrap();
+    let mut text = Vec::new();
+    let options = RestoreOptions { format: RestoreFormat::Changes, object_store: None };
+    nifi_idb::history::restore(store, &flow, &version, &options, &mut text).unwrap();
+    text
 }
 
 fn playwright() -> ExportFormat {

@@ -1,0 +1,357 @@
+//! Change events of Debezium, one a line: `{"op","before","after","source","ts_ms"}`, with or without its schema around; and
+//! rows that its `ExtractNewRecordState` has flattened.
+
+use std::collections::HashMap;
+
+use super::row::{Row, Scales};
+use super::tables::Table;
+use super::{Event, KeyColumns, Kind, clock, documents};
+use crate::decode::options::DecodeOptions;
+use crate::decode::records::{self, Reject, broken};
+use crate::decode::scan::{Member, Members};
+use crate::rejection::code;
+
+/// Columns that `ExtractNewRecordState` adds to a row (`add.fields`, and `__deleted`) begin with this.
+const ADDED: &[u8] = b"__";
+
+/// Members of an event's `source`, which `add.fields` can add; `__source_…` and `__transaction_…` are added as well.
+const ADDED_NAMES: [&[u8]; 34] = [
+    b"deleted",
+    b"op",
+    b"ts_ms",
+    b"ts_us",
+    b"ts_ns",
+    b"version",
+    b"connector",
+    b"name",
+    b"snapshot",
+    b"db",
+    b"schema",
+    b"table",
+    b"collection",
+    b"sequence",
+    b"txId",
+    b"lsn",
+    b"xmin",
+    b"file",
+    b"pos",
+    b"row",
+    b"gtid",
+    b"server_id",
+    b"thread",
+    b"query",
+    b"scn",
+    b"commit_scn",
+    b"lcr_position",
+    b"rs_id",
+    b"ssn",
+    b"change_lsn",
+    b"commit_lsn",
+    b"event_serial_no",
+    b"ord",
+    b"rs",
+];
+
+/// A line of a stream of events.
+#[derive(Clone, Copy, Debug)]
+enum EventLine<'a> {
+    /// A tombstone, heartbeat, transaction marker, schema change or message: it changes no row.
+    Passed,
+    /// A change of a row, and the schema around it.
+    Change(Envelope<'a>, Option<&'a [u8]>),
+    /// A flattened row, and the schema around it.
+    Flat(Flat<'a>, Option<&'a [u8]>),
+}
+
+/// The members of an event that are looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Envelope<'a> {
+    op: Option<&'a [u8]>,
+    before: Option<&'a [u8]>,
+    after: Option<&'a [u8]>,
+    source: Option<&'a [u8]>,
+    ts_ms: Option<&'a [u8]>,
+    patch: Option<&'a [u8]>,
+    filter: Option<&'a [u8]>,
+    update: Option<&'a [u8]>,
+}
+
+/// A flattened row, and what was added to it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flat<'a> {
+    row: &'a [u8],
+    deleted: Option<&'a [u8]>,
+    op: Option<&'a [u8]>,
+    ts_ms: Option<&'a [u8]>,
+    source_ts_ms: Option<&'a [u8]>,
+    database: Option<&'a [u8]>,
+    schema: Option<&'a [u8]>,
+    table: Option<&'a [u8]>,
+}
+
+/// The members that tell which kind of line it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs<'a> {
+    payload: Option<&'a [u8]>,
+    schema: Option<&'a [u8]>,
+    status: Option<&'a [u8]>,
+    /// Times: `ts_ms`, `ts_us`, `ts_ns`.
+    times: usize,
+    /// `ddl` or `tableChanges`.
+    is_schema_change: bool,
+    /// `id`, `event_count`, `data_collections`, of a transaction marker.
+    transaction: usize,
+    members: usize,
+}
+
+/// Tells what a line is, if it belongs to a stream of events: `Some(true)` for a change of a row, `Some(false)` for what
+/// is passed over. For finding out the dialect.
+pub(super) fn look(line: &[u8], options: &DecodeOptions) -> Option<bool> {
+    match classify(line, 1).ok()? {
+        // A record may hold nothing but a time, if that is its key.
+        EventLine::Passed if is_key_alone(line, options) => None,
+        EventLine::Passed => Some(false),
+        EventLine::Change(event, _) => {
+            let is_op = matches!(event.op, Some(b"\"c\"" | b"\"u\"" | b"\"d\"" | b"\"r\"" | b"\"t\""));
+            let rows = [event.before, event.after, event.patch, event.update];
+            let has_row = rows.iter().any(Option::is_some) || event.op == Some(b"\"t\"");
+            let has_source = event.source.is_some_and(|source| source.first() == Some(&b'{'));
+            (is_op && has_source && event.ts_ms.is_some() && has_row).then_some(true)
+        }
+        EventLine::Flat(flat, _) => {
+            let is_deleted = flat.deleted.is_some_and(|deleted| is_true(deleted).is_some());
+            let is_op = matches!(flat.op, Some(b"\"c\"" | b"\"u\"" | b"\"d\"" | b"\"r\"" | b"\"t\""));
+            (is_deleted || is_op).then_some(true)
+        }
+    }
+}
+
+fn is_key_alone(line: &[u8], options: &DecodeOptions) -> bool {
+    use crate::indexeddb::schema::KeyPath;
+    let is_time = |name: &str| matches!(name, "ts_ms" | "ts_us" | "ts_ns");
+    let of_path = match &options.key_path {
+        Some(KeyPath::Path(path)) => is_time(&path.to_string()),
+        Some(KeyPath::Paths(paths)) => paths.iter().all(|path| is_time(&path.to_string())),
+        None => false,
+    };
+    line != b"null" && (of_path || options.key_field.as_deref().is_some_and(is_time))
+}
+
+fn is_true(raw: &[u8]) -> Option<bool> {
+    match raw {
+        b"true" | b"\"true\"" => Some(true),
+        b"false" | b"\"false\"" => Some(false),
+        _ => None,
+    }
+}
+
+/// Finds the members of a line; a `payload` inside counts for `depth` steps.
+fn classify(line: &[u8], depth: usize) -> Result<EventLine<'_>, Reject> {
+    if line == b"null" {
+        return Ok(EventLine::Passed);
+    }
+    let mut found = Envelope::default();
+    let mut signs = Signs::default();
+    let mut flat = Flat { row: line, ..Flat::default() };
+    let mut members = Members::of(line).map_err(broken)?;
+    while let Some(Member { name, value }) = members.next().map_err(broken)? {
+        let value = value.of(line);
+        signs.members += 1;
+        let place = match name.of(line) {
+            b"op" => &mut found.op,
+            b"before" => &mut found.before,
+            b"after" => &mut found.after,
+            b"source" => &mut found.source,
+            b"patch" => &mut found.patch,
+            b"filter" => &mut found.filter,
+            b"updateDescription" => &mut found.update,
+            b"ts_ms" => {
+                signs.times += 1;
+                &mut found.ts_ms
+            }
+            b"payload" => &mut signs.payload,
+            b"schema" => &mut signs.schema,
+            b"status" => &mut signs.status,
+            b"__deleted" => &mut flat.deleted,
+            b"__op" => &mut flat.op,
+            b"__ts_ms" => &mut flat.ts_ms,
+            b"__source_ts_ms" => &mut flat.source_ts_ms,
+            b"__db" | b"__source_db" => &mut flat.database,
+            b"__schema" | b"__source_schema" => &mut flat.schema,
+            b"__table" | b"__collection" | b"__source_table" | b"__source_collection" => &mut flat.table,
+            name => {
+                signs.times += usize::from(matches!(name, b"ts_us" | b"ts_ns"));
+                signs.is_schema_change |= matches!(name, b"ddl" | b"tableChanges");
+                signs.transaction += usize::from(matches!(name, b"id" | b"event_count" | b"data_collections"));
+                continue;
+            }
+        };
+        if place.replace(value).is_some() && !name.of(line).starts_with(ADDED) {
+            return Err((code::DUPLICATE_MEMBER, "a member of the event is there twice"));
+        }
+    }
+    if found.op == Some(b"\"m\"") {
+        return Ok(EventLine::Passed);
+    }
+    match (found.op, signs.payload) {
+        (Some(_), _) => Ok(EventLine::Change(found, None)),
+        (None, Some(b"null")) => Ok(EventLine::Passed),
+        (None, Some(payload)) if depth > 0 => Ok(match classify(payload, depth - 1)? {
+            EventLine::Change(event, _) => EventLine::Change(event, signs.schema),
+            EventLine::Flat(flat, _) => EventLine::Flat(flat, signs.schema),
+            EventLine::Passed => EventLine::Passed,
+        }),
+        _ if signs.times > 0 && signs.times == signs.members => Ok(EventLine::Passed),
+        _ if signs.is_schema_change && found.source.is_some() => Ok(EventLine::Passed),
+        _ if is_marker(&signs) => Ok(EventLine::Passed),
+        _ if flat.deleted.is_some() || flat.op.is_some() => Ok(EventLine::Flat(flat, None)),
+        _ => Err((
+            code::MISSING_MEMBER,
+            "the line has no op, and no __op or __deleted as a flattened row: it is no event; for bare rows the input \
+             is records",
+        )),
+    }
+}
+
+/// Tells whether a line marks the begin or end of a transaction, and holds nothing else.
+fn is_marker(signs: &Signs<'_>) -> bool {
+    let of_status = matches!(signs.status, Some(b"\"BEGIN\"" | b"\"END\""));
+    of_status && signs.transaction > 1 && 1 + signs.transaction + signs.times == signs.members
+}
+
+/// Reads a line; `None` for one that changes no row.
+pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>, schemas: &mut Schemas) -> Result<Option<Event>, Reject> {
+    match classify(line, 1)? {
+        EventLine::Passed => Ok(None),
+        EventLine::Change(event, schema) => event.read(keys, schemas.of(schema)).map(Some),
+        EventLine::Flat(flat, schema) => flat.read(keys, schemas.of(schema)).map(Some),
+    }
+}
+
+impl Envelope<'_> {
+    fn read(&self, keys: &KeyColumns<'_>, schema: Option<&RowSchemas>) -> Result<Event, Reject> {
+        let kind = kind(self.op.unwrap_or_default())?;
+        let row = |raw: Option<&[u8]>, scales: fn(&RowSchemas) -> &Scales| match raw {
+            None | Some(b"null") => Ok(None),
+            Some(text) if text.first() == Some(&b'"') => documents::read(text, keys).map(Some),
+            Some(row) => Row::read(row, keys, schema.map(scales), |_| true).map(Some),
+        };
+        let mut before = row(self.before, |schema| &schema.before)?;
+        let mut after = row(self.after, |schema| &schema.after)?;
+        let partial = |raw: Option<&[u8]>| raw.is_some_and(|raw| raw != b"null");
+        if kind == Kind::Put && after.is_none() && (partial(self.patch) || partial(self.update)) {
+            after = Some(documents::replacement(self.patch, self.filter, keys)?);
+        }
+        if kind == Kind::Delete && before.is_none() && partial(self.filter) {
+            before = documents::key_only(self.filter, keys)?;
+        }
+        Ok(Event { kind, at: clock(self.ts_ms)?, table: table(self.source)?, before, after })
+    }
+}
+
+impl Flat<'_> {
+    fn read(&self, keys: &KeyColumns<'_>, schema: Option<&RowSchemas>) -> Result<Event, Reject> {
+        const DELETED: Reject = (code::INVALID_MEMBER, "__deleted must be true or false");
+        let kind = self.op.map(kind).transpose()?;
+        let is_deleted = self.deleted.map(|raw| is_true(raw).ok_or(DELETED)).transpose()?;
+        let kind = match (is_deleted, kind) {
+            (Some(true), _) => Kind::Delete,
+            (_, kind) => kind.unwrap_or(Kind::Put),
+        };
+        let text =
+            |raw: Option<&[u8]>| raw.and_then(|raw| serde_json::from_slice::<Option<String>>(raw).ok().flatten());
+        let table = Table { database: text(self.database), schema: text(self.schema), name: text(self.table) };
+        let row = if kind == Kind::Clear {
+            None
+        } else {
+            Some(Row::read(self.row, keys, schema.map(|schema| &schema.flat), |name| !is_added(name))?)
+        };
+        let table = Some(table).filter(|table| *table != Table::default());
+        let at = clock(self.ts_ms.or(self.source_ts_ms))?;
+        Ok(match kind {
+            // A row that was deleted may hold its key alone.
+            Kind::Delete => Event { kind, at, table, before: row.map(Row::key_only), after: None },
+            _ => Event { kind, at, table, before: None, after: row },
+        })
+    }
+}
+
+fn is_added(name: &[u8]) -> bool {
+    let Some(rest) = name.strip_prefix(ADDED) else { return false };
+    ADDED_NAMES.contains(&rest) || rest.starts_with(b"source_") || rest.starts_with(b"transaction_")
+}
+
+fn kind(op: &[u8]) -> Result<Kind, Reject> {
+    match op {
+        b"\"c\"" => Ok(Kind::Create),
+        b"\"u\"" | b"\"r\"" => Ok(Kind::Put),
+        b"\"d\"" => Ok(Kind::Delete),
+        b"\"t\"" => Ok(Kind::Clear),
+        _ => Err((code::UNKNOWN_OP, "op must be c, u, d, r or t")),
+    }
+}
+
+/// Reads the table that an event's `source` names.
+fn table(source: Option<&[u8]>) -> Result<Option<Table>, Reject> {
+    let Some(source) = source.filter(|source| *source != b"null") else { return Ok(None) };
+    let mut table = Table::default();
+    let mut members = Members::of(source).map_err(broken)?;
+    while let Some(Member { name, value }) = members.next().map_err(broken)? {
+        let place = match name.of(source) {
+            b"db" => &mut table.database,
+            b"schema" => &mut table.schema,
+            b"table" | b"collection" => &mut table.name,
+            _ => continue,
+        };
+        let text = serde_json::from_slice::<String>(value.of(source)).ok().filter(|text| !text.is_empty());
+        *place = text.or(place.take());
+    }
+    Ok(Some(table))
+}
+
+/// Decimal columns of an event's rows, as its schema has them.
+#[derive(Debug, Default)]
+pub(super) struct RowSchemas {
+    before: Scales,
+    after: Scales,
+    flat: Scales,
+}
+
+/// The schema that came last: it is the same for most events of a table.
+#[derive(Debug, Default)]
+pub(super) struct Schemas {
+    text: Vec<u8>,
+    found: RowSchemas,
+}
+
+impl Schemas {
+    fn of(&mut self, text: Option<&[u8]>) -> Option<&RowSchemas> {
+        let text = text.filter(|text| text.first() == Some(&b'{'))?;
+        if self.text != text {
+            self.text = text.to_vec();
+            self.found = RowSchemas::read(text);
+        }
+        Some(&self.found)
+    }
+}
+
+impl RowSchemas {
+    fn read(text: &[u8]) -> Self {
+        let Ok(schema) = serde_json::from_slice::<serde_json::Value>(text) else { return Self::default() };
+        let of = |name: &str| fields(&schema).find(|field| field["field"] == name).map(scales).unwrap_or_default();
+        Self { before: of("before"), after: of("after"), flat: scales(&schema) }
+    }
+}
+
+fn fields(schema: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+    schema["fields"].as_array().into_iter().flatten()
+}
+
+fn scales(schema: &serde_json::Value) -> Scales {
+    let decimal = |field: &serde_json::Value| {
+        let scale = field["parameters"]["scale"].as_str()?.parse().ok()?;
+        let name = serde_json::to_vec(field["field"].as_str()?).ok()?;
+        (field["name"] == "org.apache.kafka.connect.data.Decimal").then(|| (records::inside(&name).to_vec(), scale))
+    };
+    fields(schema).filter_map(decimal).collect::<HashMap<_, _>>()
+}

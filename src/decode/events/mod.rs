@@ -1,0 +1,216 @@
+//! Change events of databases, one a line: which object store each goes to, and what it changes there.
+
+pub(crate) mod capture_mysql;
+pub(crate) mod debezium;
+mod decimal;
+mod detect;
+mod documents;
+mod row;
+mod tables;
+mod unsent;
+
+pub(crate) use detect::first_event;
+use row::Row;
+use tables::{Table, Tables};
+
+use super::change::{Base, EventNotes, Op};
+use super::header::BatchHeader;
+use super::options::{DecodeOptions, Dialect};
+use super::records::Reject;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::KeyPath;
+use crate::loss::{Losses, Step, path, what};
+use crate::rejection::code;
+
+/// ECMAScript's time range: milliseconds on either side of 1970.
+const MAX_TIME: i64 = 8_640_000_000_000_000;
+
+/// Change of one row that an event stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Create,
+    Put,
+    Delete,
+    Clear,
+}
+
+/// An event as its own format gives it, before its row is looked at.
+#[derive(Debug, Default)]
+struct Event {
+    kind: Kind,
+    /// The event's clock, milliseconds since 1970.
+    at: Option<i64>,
+    table: Option<Table>,
+    /// The row before, if the event holds one.
+    before: Option<Row>,
+    /// The row after, if the event holds one.
+    after: Option<Row>,
+}
+
+/// The event that was read last: keys and rows in our own form.
+#[derive(Debug, Default)]
+pub(crate) struct EventParts {
+    kind: Kind,
+    at: Option<i64>,
+    key: Vec<u8>,
+    /// The key is not in the row.
+    keyed: bool,
+    /// The key that the row had before, where it is written differently.
+    old_key: Option<Vec<u8>>,
+    before: Vec<u8>,
+    after: Vec<u8>,
+    /// An object of the members that the event did not send; empty if it sent all.
+    unsent: Vec<u8>,
+    losses: Losses,
+}
+
+impl EventParts {
+    /// Returns the operation of the event.
+    pub(crate) fn op(&self) -> Op<'_> {
+        let at = self.at;
+        let base = match (self.kind, self.before.is_empty()) {
+            (_, false) => Base::Value(&self.before),
+            (Kind::Create, true) => Base::Absent,
+            _ => Base::None,
+        };
+        match self.kind {
+            Kind::Create | Kind::Put => {
+                Op::Put { key: self.keyed.then_some(&self.key[..]), value: &self.after, at, base }
+            }
+            Kind::Delete => Op::Delete { key: &self.key, at, base },
+            Kind::Clear => Op::Clear { at },
+        }
+    }
+
+    /// Returns what the event says beside its row.
+    pub(crate) fn notes(&self) -> EventNotes<'_> {
+        EventNotes { unsent: &self.unsent, old_key: self.old_key.as_deref() }
+    }
+}
+
+/// Reader of a stream's events; remembers which tables came.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    tables: Tables,
+    schemas: debezium::Schemas,
+    parts: EventParts,
+}
+
+/// A rejected event: its object store, if that is known, and why.
+pub(crate) type EventReject = (Option<usize>, Reject);
+
+impl Events {
+    /// Returns the parts of the event that was read last.
+    pub(crate) fn parts(&self) -> &EventParts {
+        &self.parts
+    }
+
+    /// Hands over the losses of the event that was read last.
+    pub(crate) fn losses(&mut self) -> &mut Losses {
+        &mut self.parts.losses
+    }
+
+    /// Reads a line and returns the place of its object store; `None` for a line that changes no row.
+    pub(crate) fn parse(
+        &mut self,
+        line: &[u8],
+        header: &BatchHeader,
+        options: &DecodeOptions,
+    ) -> Result<Option<usize>, EventReject> {
+        self.parts = EventParts::default();
+        let keys = KeyColumns { header, options };
+        let event = match header.dialect {
+            Dialect::CaptureChangeMysql => capture_mysql::read(line, &keys),
+            _ => debezium::read(line, &keys, &mut self.schemas),
+        };
+        let Some(event) = event.map_err(|reject| (None, reject))? else { return Ok(None) };
+        let place = self.tables.place(event.table.as_ref(), header, options).map_err(|reject| (None, reject))?;
+        self.parts.fill(event, header, place, options).map_err(|reject| (Some(place), reject))?;
+        Ok(Some(place))
+    }
+}
+
+/// Columns that are a key in any object store: their numbers are written as keys can hold them.
+struct KeyColumns<'a> {
+    header: &'a BatchHeader,
+    options: &'a DecodeOptions,
+}
+
+impl KeyColumns<'_> {
+    /// Tells whether a column, by its name as JSON has it, is a key or part of one.
+    fn has(&self, name: &[u8]) -> bool {
+        let named = |path: &DomString| super::records::named(name, &path.to_string());
+        let in_store = |path: &Option<KeyPath>| match path {
+            Some(KeyPath::Path(path)) => named(path),
+            Some(KeyPath::Paths(paths)) => paths.iter().any(named),
+            None => false,
+        };
+        self.options.key_field.as_deref().is_some_and(|field| super::records::named(name, field))
+            || self.header.schema.stores.iter().any(|store| in_store(&store.key_path))
+    }
+}
+
+impl EventParts {
+    fn fill(
+        &mut self,
+        event: Event,
+        header: &BatchHeader,
+        place: usize,
+        options: &DecodeOptions,
+    ) -> Result<(), Reject> {
+        const LACKS: Reject = (
+            code::MISSING_MEMBER,
+            "the event lacks the row: before of a deletion, after of the others; a partial update or a deletion \
+             without the row before cannot be applied",
+        );
+        let Event { kind, at, table: _, before, after } = event;
+        (self.kind, self.at) = (kind, at);
+        if kind == Kind::Clear {
+            return Ok(());
+        }
+        let (mut before, mut after) = (before, after.filter(|_| kind != Kind::Delete));
+        if let (Some(before), Some(after)) = (&before, &mut after) {
+            after.take_unsent_from(before);
+        }
+        let store =
+            header.schema.stores.get(place).ok_or((code::UNKNOWN_STORE, "the batch has no such object store"))?;
+        let key_path = store.key_path.as_ref();
+        self.keyed = key_path.is_none();
+        let key_of = |row: &mut Row| row.key(key_path, options.key_field.as_deref());
+        let old_key = before.as_mut().map(key_of);
+        if kind == Kind::Delete {
+            self.key = old_key.ok_or(LACKS)??;
+        } else {
+            let after = after.as_mut().ok_or(LACKS)?;
+            self.key = key_of(after)?;
+            // A row before without its key says nothing of where it was.
+            self.old_key = old_key.and_then(Result::ok).filter(|old| *old != self.key);
+            if self.old_key.is_some() && !after.unsent.is_empty() {
+                let what = "the event moves the row to another key and does not send all of it: send the row whole";
+                return Err((code::MISSING_MEMBER, what));
+            }
+        }
+        let mut unsent: Vec<&Vec<u8>> = [&before, &after].into_iter().flatten().flat_map(|row| &row.unsent).collect();
+        unsent.sort_unstable();
+        unsent.dedup();
+        for name in after.iter().flat_map(|row| &row.unsent) {
+            self.losses.add(&path(&store.name, &[Step::member(name)]), what::UNSENT_MEMBER, 1);
+        }
+        if !unsent.is_empty() {
+            let names: Vec<Vec<u8>> = unsent.iter().map(|name| [b"\"", &name[..], b"\":null"].concat()).collect();
+            self.unsent = [b"{", &names.join(&b","[..])[..], b"}"].concat();
+        }
+        self.before = before.map(|row| row.base()).unwrap_or_default();
+        self.after = after.map(|row| row.text()).unwrap_or_default();
+        Ok(())
+    }
+}
+
+/// Reads a clock: integer milliseconds since 1970, or nothing.
+fn clock(raw: Option<&[u8]>) -> Result<Option<i64>, Reject> {
+    let Some(raw) = raw.filter(|raw| *raw != b"null") else { return Ok(None) };
+    let at = std::str::from_utf8(raw).ok().and_then(|text| text.parse().ok());
+    let at = at.filter(|at| (-MAX_TIME..=MAX_TIME).contains(at));
+    at.map(Some).ok_or((code::INVALID_MEMBER, "the event's time must be integer milliseconds since 1970"))
+}

@@ -1,0 +1,173 @@
+//! A row of an event in our own form, column by column.
+
+use std::collections::HashMap;
+
+use super::{KeyColumns, decimal, unsent};
+use crate::decode::framing::Span;
+use crate::decode::import::tree;
+use crate::decode::options::Decimals;
+use crate::decode::records::{self, Reject, broken};
+use crate::decode::scan::Members;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::number;
+use crate::indexeddb::schema::KeyPath;
+use crate::indexeddb::value::tree::{Tree, write_name, write_plain};
+use crate::rejection::code;
+
+/// Scales of the columns that an event's own schema calls decimals.
+pub(super) type Scales = HashMap<Vec<u8>, i64>;
+
+/// A row: what was sent, and the names of what was not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Names as JSON writes them, and values in our own form.
+    columns: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Names of the columns that did not change and were not sent.
+    pub(super) unsent: Vec<Vec<u8>>,
+    /// The row in our own form as one text, where it is no list of columns.
+    whole: Option<Vec<u8>>,
+    /// Only its key can be trusted.
+    is_key_only: bool,
+}
+
+impl Row {
+    /// Reads a row that is a JSON object; `is_own` tells which members are columns.
+    pub(super) fn read(
+        raw: &[u8],
+        keys: &KeyColumns<'_>,
+        scales: Option<&Scales>,
+        is_own: impl Fn(&[u8]) -> bool,
+    ) -> Result<Self, Reject> {
+        let tree = tree(raw)?;
+        let members = tree.members().ok_or((code::SYNTAX, "the row is not an object"))?;
+        let mut row = Self::default();
+        for (name, value) in members.iter().filter(|(name, _)| is_own(name)) {
+            row.push(name, value, keys, scales.and_then(|scales| scales.get(*name)).copied());
+        }
+        Ok(row)
+    }
+
+    /// Returns a row that is a document in our own form already.
+    pub(super) fn document(text: Vec<u8>) -> Self {
+        Self { whole: Some(text), ..Self::default() }
+    }
+
+    /// Returns the same row, of which only the key can be trusted.
+    pub(super) fn key_only(self) -> Self {
+        Self { is_key_only: true, unsent: Vec::new(), ..self }
+    }
+
+    /// Adds a column.
+    pub(super) fn push(&mut self, name: &[u8], value: &Tree<'_>, keys: &KeyColumns<'_>, scale: Option<i64>) {
+        if unsent::is_unsent(value) {
+            self.unsent.push(name.to_vec());
+            return;
+        }
+        let mut text = Vec::new();
+        write_column(value, scale, keys.has(name), keys, &mut text);
+        self.columns.push((name.to_vec(), text));
+    }
+
+    /// Takes what was not sent from the row before, if that holds it. A `null` there is no value: a column that is null
+    /// is never left out, and databases that log the key alone give `null` for all others.
+    pub(super) fn take_unsent_from(&mut self, before: &Self) {
+        let Self { columns, unsent, .. } = self;
+        unsent.retain(|name| match before.columns.iter().find(|(own, value)| own == name && value != b"null") {
+            Some(column) => {
+                columns.push(column.clone());
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// Returns the key, and takes it out of the row if it is not part of it.
+    pub(super) fn key(&mut self, path: Option<&KeyPath>, field: Option<&str>) -> Result<Vec<u8>, Reject> {
+        match (path, field) {
+            (Some(KeyPath::Path(path)), _) => at_path(&self.text(), path).map(<[u8]>::to_vec),
+            (Some(KeyPath::Paths(paths)), _) => {
+                let text = self.text();
+                let keys = paths.iter().map(|path| at_path(&text, path)).collect::<Result<Vec<_>, _>>()?;
+                Ok([b"[", &keys.join(&b","[..])[..], b"]"].concat())
+            }
+            (None, Some(field)) => {
+                let (text, mut rest) = (self.text(), Vec::new());
+                let key = records::take_key(&text, field, &mut rest)?.of(&text).to_vec();
+                self.whole = Some(rest);
+                Ok(key)
+            }
+            (None, None) => Err((code::NO_KEY, "nothing says where the key is")),
+        }
+    }
+
+    /// Returns the row as what a change started from; empty if only its key can be trusted.
+    pub(super) fn base(&self) -> Vec<u8> {
+        if self.is_key_only { Vec::new() } else { self.text() }
+    }
+
+    /// Returns the row as one text.
+    pub(super) fn text(&self) -> Vec<u8> {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
+        let mut text = vec![b'{'];
+        for (name, value) in &self.columns {
+            if text.len() > 1 {
+                text.push(b',');
+            }
+            write_name(name, &mut text);
+            text.extend_from_slice(value);
+        }
+        text.push(b'}');
+        text
+    }
+}
+
+/// Writes a column's value. Decimals become numbers, or text where the options ask for that; in a key, which holds no
+/// BigInt, an integer that a double cannot hold becomes text with `--big-integers`.
+fn write_column(value: &Tree<'_>, scale: Option<i64>, is_key: bool, keys: &KeyColumns<'_>, out: &mut Vec<u8>) {
+    let text = keys.options.decimals == Decimals::Text;
+    let digits = scale.and_then(|scale| decimal::of_bytes(value, scale)).or_else(|| decimal::of_struct(value));
+    let Some(digits) = digits else {
+        if let Tree::Number(raw) = value
+            && !decimal::fits(raw)
+        {
+            let integer = number::scan(raw).is_some_and(|literal| literal.integer);
+            let as_text = if integer { is_key && keys.options.big_integers } else { text };
+            return write_digits(raw, as_text, out);
+        }
+        return write_plain(value, out);
+    };
+    let whole = decimal::integer(&digits);
+    match whole {
+        Some(whole) if is_key => {
+            let as_text = !decimal::fits(whole.as_bytes()) && (text || keys.options.big_integers);
+            write_digits(whole.as_bytes(), as_text, out);
+        }
+        Some(whole) if !text => write_digits(whole.as_bytes(), false, out),
+        _ => write_digits(digits.as_bytes(), text, out),
+    }
+}
+
+fn write_digits(digits: &[u8], as_text: bool, out: &mut Vec<u8>) {
+    let quote: &[u8] = if as_text { b"\"" } else { b"" };
+    out.extend_from_slice(&[quote, digits, quote].concat());
+}
+
+/// Returns the raw text of what a key path names, in objects only.
+fn at_path<'a>(row: &'a [u8], path: &DomString) -> Result<&'a [u8], Reject> {
+    const NONE: Reject = (code::NO_KEY, "the row has no key at the object store's key path");
+    let path = path.to_string();
+    let mut value = row;
+    for name in path.split('.').filter(|_| !path.is_empty()) {
+        let mut found: Option<Span> = None;
+        let mut members = Members::of(value).map_err(|_| NONE)?;
+        while let Some(member) = members.next().map_err(broken)? {
+            if records::named(member.name.of(value), name) && found.replace(member.value).is_some() {
+                return Err((code::DUPLICATE_MEMBER, "the key is there twice"));
+            }
+        }
+        value = found.ok_or(NONE)?.of(value);
+    }
+    Ok(value)
+}
