@@ -17,7 +17,7 @@ import live_sync  # noqa: E402
 import scheduled_restore  # noqa: E402
 import scheduled_sync  # noqa: E402
 
-DEFINITIONS = [scheduled_sync, live_sync, http_sync, grpc_sync, scheduled_restore]
+DEFINITIONS = [scheduled_sync, live_sync, http_sync, scheduled_restore, grpc_sync]
 HERE = pathlib.Path(__file__).resolve().parent
 
 

@@ -132,6 +132,12 @@ pub mod spool;
 /// A password or token, which is never shown.
 pub mod secret;
 
+/// Trust in certificates: those that an authority signed, and those that a file names exactly.
+pub mod certificate_trust;
+
+/// The known word nearest to an unknown one, for messages.
+pub mod similar;
+
 /// The HTTP client of everything that speaks to a server.
 pub mod http_client;
 

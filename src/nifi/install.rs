@@ -1,4 +1,5 @@
-//! Puts a flow definition on the canvas of a running NiFi: upload, parameters, services, start. What is there already stays.
+//! Puts a flow definition on the canvas of a running NiFi: upload, parameters, services; then starts it. What is there
+//! already stays.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -27,21 +28,19 @@ pub struct Installation {
     pub parent: String,
     /// Values of parameters.
     pub parameters: BTreeMap<String, String>,
-    /// Whether it is started.
-    pub start: bool,
     /// When everything must be over.
     pub deadline: Instant,
 }
 
-/// Installs, and tells each step as a line.
+/// Installs, and tells each step as a line. Nothing is started; what runs already goes on.
 ///
 /// # Errors
 ///
-/// What NiFi refused, or components that are not valid.
-pub fn install(nifi: &Nifi, what: &Installation, tell: &mut dyn FnMut(String)) -> Result<(), NifiError> {
+/// NiFi's refusal, or components that are not valid.
+pub fn install(nifi: &Nifi, what: &Installation, tell: &mut dyn FnMut(String)) -> Result<Installed, NifiError> {
     let about = nifi.get("/flow/about")?;
     let version = text(&about, "/about/version");
-    tell(format!("NiFi {version} at {}", nifi.origin()));
+    tell(format!("NiFi {version} at {}", nifi.address()));
     known_parameters(what)?;
     let (group, context) = match find_group(nifi, what)? {
         Found::There(group) => {
@@ -66,10 +65,35 @@ pub fn install(nifi: &Nifi, what: &Installation, tell: &mut dyn FnMut(String)) -
     enable_services(nifi, what, &group, tell)?;
     wait_until_valid(nifi, what, &group)?;
     tell("all processors are valid".to_owned());
-    if what.start {
-        start(nifi, what, &group, tell)?;
-    } else {
-        tell("not started: install again with --start, or start the group in NiFi".to_owned());
+    Ok(Installed { group, parameters: values(nifi, &context)? })
+}
+
+/// An installed group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// The group's id.
+    pub group: String,
+    /// The values that its parameters have now.
+    pub parameters: BTreeMap<String, String>,
+}
+
+fn values(nifi: &Nifi, context: &str) -> Result<BTreeMap<String, String>, NifiError> {
+    let entity = nifi.get(&format!("/parameter-contexts/{context}"))?;
+    let parameters = list(&entity, "/component/parameters").iter();
+    let pair = |it: &Value| (text(it, "/parameter/name").to_owned(), text(it, "/parameter/value").to_owned());
+    Ok(parameters.map(pair).collect())
+}
+
+/// Tells whether a group that was not to be started runs all the same.
+///
+/// # Errors
+///
+/// NiFi's refusal.
+pub fn tell_state(nifi: &Nifi, installed: &Installed, tell: &mut dyn FnMut(String)) -> Result<(), NifiError> {
+    let all = processors(nifi, &installed.group)?;
+    match all.iter().filter(|it| it.state == "RUNNING").count() {
+        0 => tell("not started: install again with --start, or start the group in NiFi".to_owned()),
+        running => tell(format!("it is running: {running} of {} processors", all.len())),
     }
     Ok(())
 }
@@ -80,11 +104,11 @@ enum Found {
     Free(usize),
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -285,7 +309,18 @@ fn wait_until_valid(nifi: &Nifi, what: &Installation, group: &str) -> Result<(),
     }
 }
 
-fn start(nifi: &Nifi, what: &Installation, group: &str, tell: &mut dyn FnMut(String)) -> Result<(), NifiError> {
+/// Starts an installed group.
+///
+/// # Errors
+///
+/// NiFi's refusal, or no time left.
+pub fn start(
+    nifi: &Nifi,
+    what: &Installation,
+    installed: &Installed,
+    tell: &mut dyn FnMut(String),
+) -> Result<(), NifiError> {
+    let group = &installed.group;
     let stopped = |all: &[Processor]| all.iter().filter(|it| it.state == "STOPPED").count();
     let before = processors(nifi, group)?;
     if stopped(&before) == 0 {

@@ -5,12 +5,12 @@ use std::io::Read;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 use serde_json::Value;
 
 use super::error::{NifiError, NifiErrorKind};
-use crate::http_client::{CertificateFiles, client, is_loopback};
+use crate::http_client::{CertificateFiles, ClientError, TlsFault, TlsFaultKind, client, destination, is_loopback};
 use crate::secret::Secret;
 
 /// Largest answer that is read, in bytes.
@@ -56,6 +56,7 @@ pub struct Nifi {
     base: Url,
     token: Option<Secret>,
     call_timeout: Duration,
+    has_client_certificate: bool,
 }
 
 impl Nifi {
@@ -69,9 +70,10 @@ impl Nifi {
         if options.identity != Identity::None && base.scheme() != "https" && !is_loopback(&base) {
             return Err(NifiError::refused("credentials are sent over https only: --nifi is plain http"));
         }
-        let client = client(&base, &options.files, Duration::from_secs(10))
-            .map_err(|error| NifiError::refused(error.to_string()))?;
-        let mut nifi = Self { client, base, token: None, call_timeout: options.call_timeout };
+        let client = client(&base, &options.files, Duration::from_secs(10)).map_err(client_error)?;
+        let has_client_certificate = options.files.client_cert.is_some();
+        let call_timeout = options.call_timeout;
+        let mut nifi = Self { client, base, token: None, call_timeout, has_client_certificate };
         nifi.token = match &options.identity {
             Identity::None => None,
             Identity::Token(token) => Some(token.clone()),
@@ -83,9 +85,14 @@ impl Nifi {
         Ok(nifi)
     }
 
-    /// `scheme://host:port`.
-    pub fn origin(&self) -> String {
-        self.base.origin().ascii_serialization()
+    /// The address without `/nifi-api`, for messages.
+    pub fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches("/nifi-api")
+    }
+
+    /// Returns true if NiFi is on this machine, by its address.
+    pub fn is_local(&self) -> bool {
+        is_loopback(&self.base)
     }
 
     fn log_in(&self, user: &str, password: &Secret) -> Result<Secret, NifiError> {
@@ -147,13 +154,13 @@ impl Nifi {
             return Ok(Value::Null);
         }
         serde_json::from_slice(body).map_err(|_| {
-            let message = format!("the answer is no JSON: {method} {path} at {}", self.origin());
+            let message = format!("the answer is not JSON: {method} {}", self.url(path));
             NifiError::refused(message).hint("is that the address of a NiFi?")
         })
     }
 
     fn send(&self, request: RequestBuilder, method: &str, path: &str) -> Result<Vec<u8>, NifiError> {
-        let place = format!("{method} {path} at {}", self.origin());
+        let place = format!("{method} {}", self.url(path));
         let mut request = request.timeout(self.call_timeout);
         if let Some(token) = &self.token {
             let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
@@ -161,12 +168,15 @@ impl Nifi {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let response = request.send().map_err(|error| unreachable(&error.without_url(), &place))?;
+        let has_client_certificate = self.has_client_certificate;
+        let response =
+            request.send().map_err(|error| unreachable(&error.without_url(), &place, has_client_certificate))?;
         let status = response.status().as_u16();
+        let location = response.headers().get(LOCATION).and_then(|value| destination(value, &self.base));
         let mut body = Vec::new();
         let read = response.take(MAX_ANSWER_BYTES).read_to_end(&mut body);
         read.map_err(|_| NifiError::new(NifiErrorKind::Transient, format!("the answer was cut off: {place}")))?;
-        if (200..300).contains(&status) { Ok(body) } else { Err(refusal(status, &body, &place)) }
+        if (200..300).contains(&status) { Ok(body) } else { Err(refusal(status, &body, &place, location.as_deref())) }
     }
 }
 
@@ -189,7 +199,13 @@ fn base_url(text: &str) -> Result<Url, NifiError> {
     Ok(url)
 }
 
-fn unreachable(error: &reqwest::Error, place: &str) -> NifiError {
+/// Names the cause too: a certificate that cannot be used has one.
+fn client_error(error: ClientError) -> NifiError {
+    let cause = error.source.as_ref().map_or(String::new(), |source| format!(": {source}"));
+    NifiError::refused(format!("{error}{cause}"))
+}
+
+fn unreachable(error: &reqwest::Error, place: &str, has_client_certificate: bool) -> NifiError {
     let mut cause = error.to_string();
     let mut below = error.source();
     while let Some(error) = below {
@@ -199,24 +215,23 @@ fn unreachable(error: &reqwest::Error, place: &str) -> NifiError {
     if error.is_timeout() {
         cause = "no answer in time".to_owned();
     }
-    let certificate = cause.contains("certificate");
-    let kind = if certificate { NifiErrorKind::Refused } else { NifiErrorKind::Transient };
-    let hint = if certificate {
-        "name the authority that signed it with --ca-file"
-    } else {
-        "is NiFi running, and is that its address?"
+    let (kind, hint) = match TlsFault::find(error, has_client_certificate) {
+        None => (NifiErrorKind::Transient, "is NiFi running, and is that its address?"),
+        Some(TlsFault { kind: TlsFaultKind::Setting, hint }) => (NifiErrorKind::Refused, hint),
+        Some(TlsFault { kind: TlsFaultKind::Denied, hint }) => (NifiErrorKind::Denied, hint),
     };
     NifiError::new(kind, format!("{cause}: {place}")).hint(hint)
 }
 
 /// What a status that is no success means.
-fn refusal(status: u16, body: &[u8], place: &str) -> NifiError {
+fn refusal(status: u16, body: &[u8], place: &str, location: Option<&str>) -> NifiError {
+    let redirected = location.map_or("redirected".to_owned(), |location| format!("redirected to {location}"));
     let (kind, cause) = match status {
         401 => (NifiErrorKind::Denied, "credentials are missing or not accepted"),
         403 => (NifiErrorKind::Denied, "not allowed"),
         404 => (NifiErrorKind::Refused, "not found"),
         409 => (NifiErrorKind::Refused, "NiFi refused"),
-        300..=399 => (NifiErrorKind::Refused, "redirected: give the address that it leads to"),
+        300..=399 => (NifiErrorKind::Refused, redirected.as_str()),
         408 | 429 | 500..=599 => (NifiErrorKind::Transient, "NiFi failed"),
         _ => (NifiErrorKind::Refused, "NiFi refused"),
     };
@@ -227,6 +242,7 @@ fn refusal(status: u16, body: &[u8], place: &str) -> NifiError {
         if text.starts_with('<') { String::new() } else { text.chars().map(plain).take(SHOWN_CHARS).collect() };
     let error = NifiError::new(kind, format!("{cause}: {place}: {status} {shown}").trim_end().to_owned());
     match status {
+        300..=399 => error.hint("give the address of NiFi itself"),
         401 => error.hint("give --token-file, --user with --password-file, or a client certificate"),
         403 => error.hint(
             "the user needs to view and modify the parent group, its controller services and parameter contexts; \
@@ -267,8 +283,8 @@ mod tests {
 
     #[test]
     fn texts_of_a_server_are_bounded_and_plain() {
-        let error = refusal(409, format!("a\u{1b}\n{}", "x".repeat(9_000)).as_bytes(), "GET /x");
+        let error = refusal(409, format!("a\u{1b}\n{}", "x".repeat(9_000)).as_bytes(), "GET /x", None);
         assert!(error.message.len() < 500 && !error.message.contains('\u{1b}'), "{}", error.message);
-        assert_eq!(refusal(500, b"<html>", "GET /x").message, "NiFi failed: GET /x: 500");
+        assert_eq!(refusal(500, b"<html>", "GET /x", None).message, "NiFi failed: GET /x: 500");
     }
 }

@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
+use crate::certificate_trust::NamedClientVerifier;
 use crate::config::ConfigError;
 
 /// Files of TLS.
@@ -39,12 +40,14 @@ impl TlsFiles {
             Some(path) => {
                 let wrong = |error: &dyn std::fmt::Display| about("--client-ca", path, error);
                 let mut roots = RootCertStore::empty();
-                for certificate in certificates("--client-ca", path)? {
+                let named = certificates("--client-ca", path)?;
+                for certificate in named.clone() {
                     roots.add(certificate).map_err(|error| wrong(&error))?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
                 let verifier = if self.is_certificate_optional { verifier.allow_unauthenticated() } else { verifier };
-                builder.with_client_cert_verifier(verifier.build().map_err(|error| wrong(&error))?)
+                let web_pki = verifier.build().map_err(|error| wrong(&error))?;
+                builder.with_client_cert_verifier(Arc::new(NamedClientVerifier { web_pki, named }))
             }
         };
         let chain = certificates("--tls-cert", &self.certificate)?;

@@ -34,16 +34,16 @@ pub const SHIPPED: [Shipped; 5] = [
         text: include_str!("../../nifi-templates/http-sync.json"),
     },
     Shipped {
-        name: "grpc-sync",
-        lines: "1.28",
-        summary: "batches are sent to a running nifi-idb serve over gRPC",
-        text: include_str!("../../nifi-templates/grpc-sync.json"),
-    },
-    Shipped {
         name: "scheduled-restore",
         lines: "1.28, 2.x",
         summary: "a version comes out as FlowFiles, on a schedule or on demand",
         text: include_str!("../../nifi-templates/scheduled-restore.json"),
+    },
+    Shipped {
+        name: "grpc-sync",
+        lines: "1.28",
+        summary: "not recommended: as http-sync over gRPC, where a tenth of the calls fail under load",
+        text: include_str!("../../nifi-templates/grpc-sync.json"),
     },
 ];
 

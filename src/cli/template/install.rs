@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::super::output::print;
 use super::super::units::duration;
+use super::preflight::Preflight;
 use super::shipped;
 use crate::config::{secret_in, secret_of};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::http_client::CertificateFiles;
-use crate::nifi::{self, Identity, Installation, Nifi, NifiError, NifiOptions};
+use crate::nifi::{self, BulletinMark, Identity, Installation, Nifi, NifiError, NifiOptions};
 
 /// Environment variable of the bearer token for NiFi.
 const TOKEN_VARIABLE: &str = "NIFI_IDB_NIFI_TOKEN";
@@ -54,9 +55,13 @@ pub(super) struct Install {
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
 
-    /// Start it
+    /// Start it, after a check of the program and the store that its parameters name
     #[arg(long)]
     start: bool,
+
+    /// After the start, read NiFi's bulletins for this long and fail if the group reports an error; 0s: do not
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    watch: Duration,
 
     /// Give up when this much time has passed
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2m")]
@@ -123,13 +128,25 @@ impl Install {
             name: self.group.unwrap_or_else(|| format!("nifi-idb {}", self.name)),
             parent: self.parent_group,
             parameters: self.set.into_iter().collect::<BTreeMap<_, _>>(),
-            start: self.start,
             deadline: begun.checked_add(self.timeout).unwrap_or(begun),
         };
         // Each step is told when it is done: some take their time, and a failure leaves what was done before it.
         let mut unheard = None;
         let mut tell = |line: String| unheard = print(&(line + "\n")).err();
-        nifi::install(&Nifi::open(&options)?, &what, &mut tell)?;
+        let nifi = Nifi::open(&options)?;
+        let installed = nifi::install(&nifi, &what, &mut tell)?;
+        if self.start {
+            let preflight = Preflight { parameters: &installed.parameters, is_local: nifi.is_local() };
+            preflight.run()?.into_iter().for_each(|note| tell(format!("note: {note}")));
+            let mark = BulletinMark::read(&nifi)?;
+            nifi::start(&nifi, &what, &installed, &mut tell)?;
+            mark.watch(&nifi, &installed.group, self.watch)?;
+            if !self.watch.is_zero() {
+                tell(format!("no errors in the first {} s", self.watch.as_secs_f32()));
+            }
+        } else {
+            nifi::tell_state(&nifi, &installed, &mut tell)?;
+        }
         unheard.map_or(Ok(ExitStatus::Done), Err)
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod install;
+mod preflight;
 
 use std::time::Instant;
 

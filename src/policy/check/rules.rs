@@ -4,8 +4,8 @@ use crate::policy::conflict_type::ConflictType;
 use crate::policy::expression::Expression;
 use crate::policy::file::Fault;
 use crate::policy::file::scope::{SaidRule, Scope};
-use crate::policy::file::similar::listed;
 use crate::policy::rules::StorePolicy;
+use crate::similar::listed;
 
 /// Checks the rules of a scope; `own` is what the scope is in the end.
 pub(super) fn check(scope: &Scope, own: &StorePolicy, faults: &mut Vec<Fault>) {

@@ -4,10 +4,10 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{Database, KeyPath, ObjectStore};
 use crate::policy::conflict_type::ConflictType;
 use crate::policy::file::scope::{SaidPrivate, Scope};
-use crate::policy::file::similar::similar;
 use crate::policy::file::{Fault, PolicyFile};
 use crate::policy::path::FieldPath;
 use crate::policy::privacy::Hide;
+use crate::similar::similar;
 
 /// What a check against a schema found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

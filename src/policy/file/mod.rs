@@ -9,7 +9,6 @@ mod reader;
 pub(crate) mod resolver;
 mod rules;
 pub(crate) mod scope;
-pub(crate) mod similar;
 mod string;
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Span};
-use super::similar::{listed, similar};
 use super::string::inside;
 use crate::policy::duration::duration_ms;
 use crate::policy::path::FieldPath;
+use crate::similar::{listed, similar};
 
 /// A value and its place.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;

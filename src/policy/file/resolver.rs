@@ -5,12 +5,12 @@ use toml::de::DeValue;
 use super::fault::{Fault, Span};
 use super::names::{ARRAYS, ARRAYS_NAMES};
 use super::reader::{Reader, Table, Value};
-use super::similar::{listed, similar};
 use super::string::inside;
 use crate::policy::aliases::{self, ALIASES, DELETE_WINS, PRIORITY_COLUMN, UPDATE_WINS};
 use crate::policy::conflict_type::ConflictType;
 use crate::policy::expression::{Expression, Wanted};
 use crate::policy::resolver::{Arrays, Resolver, ResolverKind, ThreeWay};
+use crate::similar::{listed, similar};
 
 /// What a resolver is asked to decide.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,6 @@ use super::fault::{Fault, Span};
 use super::names::{DETECT, DETECTS, SCOPE, UNRESOLVED};
 use super::reader::{Reader, Said, Table, Value};
 use super::resolver::Serving;
-use super::similar::{listed, similar};
 use crate::indexeddb::dom_string::DomString;
 use crate::policy::aliases;
 use crate::policy::conflict_type::ConflictType;
@@ -14,6 +13,7 @@ use crate::policy::path::FieldPath;
 use crate::policy::privacy::Hide;
 use crate::policy::resolver::Resolver;
 use crate::policy::rules::{Detect, FieldRule, Rule, Unresolved};
+use crate::similar::{listed, similar};
 
 /// A scope as the file says it.
 #[derive(Clone, Debug, Default)]

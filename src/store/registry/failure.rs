@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use crate::http_client::{TlsFault, TlsFaultKind};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// A call without an answer.
@@ -17,36 +18,29 @@ pub(super) fn unsent(error: StoreError) -> Failure {
     Failure { sent: false, error }
 }
 
-/// Classifies what the HTTP client says.
-pub(super) fn failure(error: reqwest::Error, method: &str, path: &str) -> Failure {
+/// Classifies what the HTTP client says about `call`, a method and an address.
+pub(super) fn failure(error: reqwest::Error, call: &str, has_client_certificate: bool) -> Failure {
     let error = error.without_url();
     let (timeout, connect) = (error.is_timeout(), error.is_connect());
     let mut cause = error.to_string();
-    let mut kind = StoreErrorKind::Transient;
     let mut below = error.source();
     while let Some(error) = below {
         cause = error.to_string();
-        kind = tls_kind(error).unwrap_or(kind);
         below = error.source();
     }
     if timeout {
         cause = if connect { "no connection in time".to_owned() } else { "no answer in time".to_owned() };
     }
-    let message = format!("{cause}: {method} {path}");
+    let (kind, hint) = match TlsFault::find(&error, has_client_certificate) {
+        None => (StoreErrorKind::Transient, String::new()),
+        Some(fault) => {
+            let kind = match fault.kind {
+                TlsFaultKind::Setting => StoreErrorKind::Configuration,
+                TlsFaultKind::Denied => StoreErrorKind::Denied,
+            };
+            (kind, format!("; {}", fault.hint))
+        }
+    };
+    let message = format!("{cause}: {call}{hint}");
     Failure { sent: !connect, error: StoreError { kind, message, source: Some(Box::new(error)) } }
-}
-
-/// What a failure of TLS means; `None` for any other error, and for one that may go away.
-fn tls_kind(error: &(dyn std::error::Error + 'static)) -> Option<StoreErrorKind> {
-    if let Some(error) = error.downcast_ref::<std::io::Error>() {
-        // Errors of TLS come wrapped, more than once; source() would pass over what is wrapped.
-        return tls_kind(error.get_ref()?);
-    }
-    let error = error.downcast_ref::<rustls::Error>()?;
-    match error {
-        rustls::Error::InvalidCertificate(_) => Some(StoreErrorKind::Configuration),
-        rustls::Error::AlertReceived(_) => Some(StoreErrorKind::Denied),
-        rustls::Error::InvalidMessage(_) => Some(StoreErrorKind::Configuration),
-        _ => None,
-    }
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 
 use super::auth::Credentials;
 use super::failure::{Failure, failure, unsent};
 use super::options::{RegistryOptions, base_url, misconfigured};
-use crate::http_client::is_loopback;
+use crate::http_client::{destination, is_loopback};
 use crate::secret::Secret;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -34,11 +34,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// At most this many characters of an error text of a server go into a message.
 const SHOWN_CHARS: usize = 200;
 
-/// An answer: status and body.
+/// An answer: status and body, and what an error message needs.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
+    /// Method and address that were asked.
+    pub(super) call: String,
+    /// Address that a redirect leads to, without its query.
+    pub(super) location: Option<String>,
 }
 
 /// A Registry's REST API.
@@ -61,17 +65,16 @@ impl Answer {
     }
 
     /// What a status that is no success means.
-    pub(super) fn refusal(&self, method: &str, path: &str) -> StoreError {
+    pub(super) fn refusal(&self) -> StoreError {
         let (kind, cause) = match self.status {
-            401 => (StoreErrorKind::Denied, "credentials are missing or not accepted"),
-            403 | 407 => (StoreErrorKind::Denied, "not allowed"),
-            404 => (StoreErrorKind::Configuration, "not found"),
-            300..=399 => (StoreErrorKind::Configuration, "redirected: give the URL that it leads to"),
-            408 | 429 | 500..=599 => (StoreErrorKind::Transient, "the Registry failed"),
-            _ => (StoreErrorKind::Refused, "the Registry refused"),
+            401 => (StoreErrorKind::Denied, "credentials are missing or not accepted".to_owned()),
+            403 | 407 => (StoreErrorKind::Denied, "not allowed".to_owned()),
+            404 => (StoreErrorKind::Configuration, "not found".to_owned()),
+            300..=399 => (StoreErrorKind::Configuration, redirected(self.location.as_deref())),
+            408 | 429 | 500..=599 => (StoreErrorKind::Transient, "the Registry failed".to_owned()),
+            _ => (StoreErrorKind::Refused, "the Registry refused".to_owned()),
         };
-        let status = self.status;
-        StoreError::new(kind, format!("{cause}: {method} {path}: {status}{}", self.text()))
+        StoreError::new(kind, format!("{cause}: {}: {}{}", self.call, self.status, self.text()))
     }
 
     /// The text of an error, safe to show: one line, bounded, no control characters, no HTML.
@@ -98,9 +101,19 @@ impl Http {
         Ok(Self { options, base, client: Mutex::new(None), bearer: Mutex::new(None) })
     }
 
-    /// `scheme://host[:port]`.
+    /// `scheme://host[:port]`; part of stored versions.
     pub(super) fn origin(&self) -> String {
         self.base.origin().ascii_serialization()
+    }
+
+    /// The address without `/nifi-registry-api`, for messages.
+    pub(super) fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches("/nifi-registry-api")
+    }
+
+    /// Method and whole address of a call, for messages.
+    pub(super) fn place(&self, method: &str, path: &str) -> String {
+        format!("{method} {}{path}", self.base)
     }
 
     /// Reads. Repeats after failures that may go away. Gives the body, or `None` for 404.
@@ -110,7 +123,7 @@ impl Http {
             let error = match self.call("GET", path, None) {
                 Ok(answer) if answer.is_success() => return Ok(Some(answer.body)),
                 Ok(answer) if answer.status == 404 => return Ok(None),
-                Ok(answer) => answer.refusal("GET", path),
+                Ok(answer) => answer.refusal(),
                 Err(failure) => failure.error,
             };
             if error.kind != StoreErrorKind::Transient || repetition >= self.options.retries {
@@ -124,13 +137,17 @@ impl Http {
     /// Writes. Repeats only while the request surely was not sent; any status is an answer but 401 and 403.
     pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Failure> {
         if body.len() > MAX_POST_BYTES {
-            let message = format!("{} bytes are more than the {MAX_POST_BYTES} that are sent: POST {path}", body.len());
+            let message = format!(
+                "{} bytes are more than the {MAX_POST_BYTES} that are sent: {}",
+                body.len(),
+                self.place("POST", path)
+            );
             return Err(unsent(StoreError::new(StoreErrorKind::Refused, message)));
         }
         let mut repetition = 0;
         loop {
             let failure = match self.call("POST", path, Some(body)) {
-                Ok(answer) if matches!(answer.status, 401 | 403) => return Err(unsent(answer.refusal("POST", path))),
+                Ok(answer) if matches!(answer.status, 401 | 403) => return Err(unsent(answer.refusal())),
                 Ok(answer) => {
                     if !answer.is_success() {
                         self.forget_connections(body);
@@ -166,17 +183,11 @@ impl Http {
     }
 
     fn call(&self, method: &'static str, path: &str, body: Option<&[u8]>) -> Result<Answer, Failure> {
-        let send = || {
-            self.send(method, path, body).map_err(|mut failure| {
-                failure.error.message = format!("{} at {}", failure.error.message, self.origin());
-                failure
-            })
-        };
-        let answer = send()?;
+        let answer = self.send(method, path, body)?;
         if answer.status == 401 && matches!(self.options.credentials, Credentials::Login { .. }) {
             // The token has expired, or the Registry's key has changed.
             *lock(&self.bearer) = None;
-            return send();
+            return self.send(method, path, body);
         }
         Ok(answer)
     }
@@ -196,23 +207,27 @@ impl Http {
     }
 
     fn exchange(&self, request: RequestBuilder, method: &str, path: &str) -> Result<Answer, Failure> {
-        let end = self.end_of_call(method, path).map_err(unsent)?;
+        let call = self.place(method, path);
+        let end = self.end_of_call(&call).map_err(unsent)?;
         let left = end.saturating_duration_since(Instant::now());
-        let response = request.timeout(left).send().map_err(|error| failure(error, method, path))?;
+        let has_client_certificate = self.options.client_cert_file.is_some();
+        let response = request.timeout(left).send().map_err(|error| failure(error, &call, has_client_certificate))?;
         let status = response.status().as_u16();
-        let cut = |error| Failure { sent: true, error };
+        let location = response.headers().get(LOCATION).and_then(|value| destination(value, &self.base));
         let body = read_body(response, end).map_err(|(kind, cause)| {
-            let message = format!("{cause}: {method} {path}");
-            cut(StoreError::new(kind, message))
+            let error = StoreError::new(kind, format!("{cause}: {call}"));
+            Failure { sent: true, error }
         })?;
-        Ok(Answer { status, body })
+        Ok(Answer { status, body, call, location })
     }
 
-    fn end_of_call(&self, method: &str, path: &str) -> Result<Instant, StoreError> {
+    fn end_of_call(&self, call: &str) -> Result<Instant, StoreError> {
         let now = Instant::now();
         let end = now + self.options.call_timeout;
         match self.options.deadline {
-            Some(deadline) if deadline <= now => Err(transient("the deadline is reached", method, path)),
+            Some(deadline) if deadline <= now => {
+                Err(StoreError::new(StoreErrorKind::Transient, format!("the deadline is reached: {call}")))
+            }
             Some(deadline) => Ok(end.min(deadline)),
             None => Ok(end),
         }
@@ -233,7 +248,7 @@ impl Http {
         let request = client.post(format!("{}{PATH}", self.base)).basic_auth(user, Some(password.expose()));
         let answer = self.exchange(request.header(ACCEPT, "*/*"), "POST", PATH).map_err(|failure| failure.error)?;
         if !answer.is_success() {
-            let mut error = answer.refusal("POST", PATH);
+            let mut error = answer.refusal();
             if error.kind != StoreErrorKind::Transient {
                 error.kind = StoreErrorKind::Denied;
             }
@@ -288,8 +303,11 @@ fn read_body(mut response: Response, end: Instant) -> Result<Vec<u8>, (StoreErro
     }
 }
 
-fn transient(cause: &str, method: &str, path: &str) -> StoreError {
-    StoreError::new(StoreErrorKind::Transient, format!("{cause}: {method} {path}"))
+fn redirected(location: Option<&str>) -> String {
+    match location {
+        Some(location) => format!("redirected to {location}: give the address of the Registry itself"),
+        None => "redirected: give the address of the Registry itself".to_owned(),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -312,12 +330,15 @@ mod tests {
 
     #[test]
     fn error_texts_are_bounded_and_plain() {
-        let shown = |status, body: &[u8]| Answer { status, body: body.to_vec() }.refusal("POST", "/x").message;
+        let shown = |status, body: &[u8]| {
+            let call = "POST http://r/x".to_owned();
+            Answer { status, body: body.to_vec(), call, location: None }.refusal().message
+        };
         let long = format!("bad\u{1b}[31m\n{}", "x".repeat(100_000));
         let message = shown(400, long.as_bytes());
         assert!(message.len() < 300 && !message.contains('\u{1b}') && !message.contains('\n'), "{message}");
-        assert_eq!(shown(500, b"<html>x"), "the Registry failed: POST /x: 500");
-        assert_eq!(shown(409, b"taken"), "the Registry refused: POST /x: 409 taken");
+        assert_eq!(shown(500, b"<html>x"), "the Registry failed: POST http://r/x: 500");
+        assert_eq!(shown(409, b"taken"), "the Registry refused: POST http://r/x: 409 taken");
     }
 
     #[test]
@@ -331,7 +352,7 @@ mod tests {
         assert!(!failure.sent && failure.error.kind == StoreErrorKind::Transient, "{failure:?}");
         options.deadline = Some(Instant::now());
         let error = Http::open(options).unwrap().get("/x").unwrap_err();
-        assert_eq!(error.message, "the deadline is reached: GET /x at http://127.0.0.1:9");
+        assert_eq!(error.message, "the deadline is reached: GET http://127.0.0.1:9/nifi-registry-api/x");
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn inner(place: Place, manifest: &Manifest, contents: Contents) -> Result<Stored
 
 impl SnapshotStore for RegistryStore {
     fn describe(&self) -> String {
-        format!("NiFi Registry at {}", self.http.origin())
+        format!("NiFi Registry at {}", self.http.address())
     }
 
     fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {

@@ -129,7 +129,7 @@ impl RegistryStore {
         match self.http.get("/buckets")? {
             Some(body) => read("GET /buckets", &body),
             None => {
-                let message = format!("no NiFi Registry there: GET /buckets, 404, {}", self.http.origin());
+                let message = format!("no NiFi Registry there: {}: 404", self.http.place("GET", "/buckets"));
                 Err(StoreError::new(StoreErrorKind::Configuration, message))
             }
         }
@@ -217,7 +217,7 @@ impl RegistryStore {
                 bodies.push(body);
             }
         }
-        let message = format!("the flow can neither be made nor found: {flow} in {}", self.http.origin());
+        let message = format!("the flow can neither be made nor found: {flow} in {}", self.http.address());
         let error = StoreError::new(StoreErrorKind::Transient, message);
         Err(last.into_iter().fold(error, StoreError::because))
     }
@@ -286,7 +286,7 @@ fn made<T: DeserializeOwned>(outcome: Result<Answer, Failure>, path: &str, what:
             // Not from the Registry, whatever it says.
             Err(error) => (true, error),
         },
-        Ok(answer) => (answer.is_open(), answer.refusal("POST", path)),
+        Ok(answer) => (answer.is_open(), answer.refusal()),
         Err(Failure { sent, error }) => (sent && error.kind == StoreErrorKind::Transient, error),
     };
     let error = creation(error, what);

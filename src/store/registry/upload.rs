@@ -228,12 +228,12 @@ fn open(answer: Result<Answer, Failure>, path: &str) -> Result<Option<Open>, Sto
     match answer {
         Ok(answer) if answer.is_success() => Ok(None),
         Ok(Answer { status: 409 | 500, .. }) => Ok(Some(Open::Numbered)),
-        Ok(answer) if answer.is_open() => Ok(Some(Open::Other(answer.refusal("POST", path)))),
+        Ok(answer) if answer.is_open() => Ok(Some(Open::Other(answer.refusal()))),
         Ok(answer) if answer.status == 404 => {
             let message = format!("the bucket of chunks is gone: POST {path}: 404");
             Err(StoreError::new(StoreErrorKind::Transient, message))
         }
-        Ok(answer) => Err(answer.refusal("POST", path)),
+        Ok(answer) => Err(answer.refusal()),
         Err(Failure { sent: true, error }) if error.kind == StoreErrorKind::Transient => Ok(Some(Open::Other(error))),
         Err(failure) => Err(failure.error),
     }

@@ -193,7 +193,7 @@ impl<'a> RegistryWriter<'a> {
                 Look::Absent => {
                     // If there is no time left: what it was left by.
                     let error = match outcome {
-                        Ok(answer) => answer.refusal("POST", &path),
+                        Ok(answer) => answer.refusal(),
                         Err(failure) => failure.error,
                     };
                     let late = StoreError { kind: StoreErrorKind::Transient, ..error };
@@ -213,7 +213,7 @@ impl<'a> RegistryWriter<'a> {
                 let message = format!("bucket or flow is gone: {}: POST {path}: 404", self.flow);
                 Some(StoreError::new(StoreErrorKind::Transient, message))
             }
-            Ok(answer) => Some(answer.refusal("POST", path)),
+            Ok(answer) => Some(answer.refusal()),
             Err(failure) if failure.sent => None,
             Err(failure) => Some(StoreError::new(failure.error.kind, failure.error.message.clone())),
         }
@@ -256,7 +256,7 @@ impl<'a> RegistryWriter<'a> {
                 self.store.forget(&self.flow);
                 AppendError::Lost
             }
-            Ok(answer) => AppendError::Ambiguous(answer.refusal("POST", path)),
+            Ok(answer) => AppendError::Ambiguous(answer.refusal()),
             Err(failure) => AppendError::Ambiguous(failure.error),
         }
     }

@@ -11,6 +11,7 @@ mod parity;
 mod registry;
 mod rights;
 mod stop;
+mod trust;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -37,6 +37,8 @@ pub(super) struct State {
     pub(super) contexts: Map<String, Value>,
     /// Polls that an update request still needs, and what it sets.
     update: Option<(u32, String, Value)>,
+    /// Errors that a start brings: each processor's name and text.
+    pub(super) bulletins: Vec<(String, String)>,
     /// Method and path of every call.
     pub(super) calls: Vec<String>,
 }
@@ -157,6 +159,7 @@ impl State {
                 self.group(id)["running"] = json!(true);
                 (200, body)
             }
+            ("GET", ["flow", board]) if board.starts_with("bulletin-board?") => (200, self.board(board)),
             ("GET", ["parameter-contexts", name]) => {
                 let values = self.contexts[&decoded(name)].as_object().unwrap();
                 let all = values
@@ -192,6 +195,27 @@ impl State {
 
     fn group(&mut self, id: &str) -> &mut Value {
         self.groups.iter_mut().find(|group| group["id"] == id).unwrap()
+    }
+
+    /// An old error of each group, and those of the groups that run. The board is asked for one group after a number, or for all.
+    fn board(&mut self, query: &str) -> Value {
+        let parameter = |name: &str| query.split(['?', '&']).find_map(|pair| pair.strip_prefix(name));
+        let after: i64 = parameter("after=").map_or(0, |text| text.parse().unwrap());
+        let mut all = Vec::new();
+        for group in &self.groups {
+            let bulletin = |id: i64, source: &str, message: &str| {
+                let told = json!({"id": id, "level": "ERROR", "sourceName": source, "message": message});
+                json!({"id": id, "groupId": group["id"], "bulletin": told})
+            };
+            all.push(bulletin(1, "Old", "long ago"));
+            if group["running"] == true {
+                let new = self.bulletins.iter().enumerate();
+                all.extend(new.map(|(at, (source, message))| bulletin(at as i64 + 2, source, message)));
+            }
+        }
+        let wanted = parameter("groupId=");
+        all.retain(|it| it["id"].as_i64() > Some(after) && wanted.is_none_or(|id| it["groupId"] == id));
+        json!({"bulletinBoard": {"bulletins": all}})
     }
 
     fn upload(&mut self, request: &Request) -> (u16, Value) {

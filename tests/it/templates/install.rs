@@ -8,11 +8,54 @@ use crate::program::{Ran, program, run};
 
 fn install(nifi: &NifiDouble, name: &str, words: &[&str]) -> Ran {
     let url = nifi.url();
-    template(&[&["install", name, "--nifi", &url], words].concat())
+    let mut all = [&["install", name, "--nifi", &url], words].concat();
+    if words.contains(&"--start") && !words.contains(&"--watch") {
+        all.extend(["--watch", "1ms"]);
+    }
+    template(&all)
 }
 
 fn lines(ran: Ran) -> Vec<String> {
     String::from_utf8(ran.done()).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// A parameter that names a program which is there.
+const COMMAND: &str = concat!("command=", env!("CARGO_BIN_EXE_nifi-idb"));
+
+#[test]
+fn nothing_is_started_whose_program_store_or_server_is_missing() {
+    let nifi = NifiDouble::start("2.9.0");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "x").unwrap();
+    let no_repository = format!("store=git:{}", folder.path().join("file").display());
+    let missing = "store=http://127.0.0.1:9";
+    for (name, set, code, expected) in [
+        ("live-sync", vec!["store=memory:", "command=/no/such/nifi-idb"], 2, "command /no/such/nifi-idb: there is no"),
+        ("live-sync", vec![missing, COMMAND], 4, "store http://127.0.0.1:9 cannot be reached"),
+        ("live-sync", vec![no_repository.as_str(), COMMAND], 2, "--set store=STORE"),
+        ("http-sync", vec!["serve.url=http://127.0.0.1:9/v1/sync"], 4, "serve.url http://127.0.0.1:9/v1/sync cannot"),
+    ] {
+        let set: Vec<_> = set.into_iter().flat_map(|value| ["--set", value]).chain(["--start"]).collect();
+        let ran = install(&nifi, name, &set);
+        assert_eq!(ran.code(), Some(code), "{}", ran.err);
+        assert!(ran.err.contains(expected) && ran.err.contains("not started"), "{expected}: {}", ran.err);
+    }
+    nifi.with(|nifi| assert!(nifi.groups.iter().all(|group| group["running"] == false)));
+}
+
+#[test]
+fn errors_after_the_start_fail_the_installation() {
+    let nifi = NifiDouble::start("1.28.1");
+    nifi.with(|nifi| {
+        nifi.bulletins =
+            vec![("Take batches".to_owned(), "Failed: java.net.BindException: Address already in use".to_owned())];
+    });
+    let ran = install(&nifi, "live-sync", &["--set", "store=memory:", "--set", COMMAND, "--start"]);
+    assert_eq!(ran.code(), Some(2), "{}", ran.err);
+    for expected in ["NiFi reports errors", "Take batches: Failed", "a port is taken"] {
+        assert!(ran.err.contains(expected), "{expected}: {}", ran.err);
+    }
+    assert!(!ran.err.contains("long ago"), "an old bulletin is nobody's fault: {}", ran.err);
 }
 
 #[test]
@@ -21,20 +64,21 @@ fn uploads_sets_enables_starts_and_says_so() {
     let told = lines(install(
         &nifi,
         "scheduled-sync",
-        &["--set", "store=git:/x y/a=b.git", "--set", "key.path=id", "--start"],
+        &["--set", "store=git:/x y/a=b.git", "--set", "key.path=id", "--set", COMMAND, "--start"],
     ));
     assert_eq!(told[0], format!("NiFi 1.28.1 at {}", nifi.url()));
     assert_eq!(
         told[1..],
         [
             "group \"nifi-idb scheduled-sync\" is uploaded (g0)",
-            "parameters: key.path, store set",
+            "parameters: command, key.path, store set",
             "controller services: Requests that wait for an answer enabled",
             "all processors are valid",
             &format!(
                 "started: {} processors",
                 nifi.with(|nifi| nifi.groups[0]["processors"].as_array().unwrap().len())
             ),
+            "no errors in the first 0.001 s",
         ]
     );
     nifi.with(|nifi| {
@@ -47,7 +91,7 @@ fn uploads_sets_enables_starts_and_says_so() {
 #[test]
 fn a_second_time_changes_what_differs_and_nothing_else() {
     let nifi = NifiDouble::start("2.9.0");
-    let set = ["--set", "store=git:/a.git", "--start"];
+    let set = ["--set", "store=git:/a.git", "--set", COMMAND, "--start"];
     lines(install(&nifi, "live-sync", &set));
     nifi.changes();
 
@@ -60,12 +104,14 @@ fn a_second_time_changes_what_differs_and_nothing_else() {
             "controller services: enabled already",
             "all processors are valid",
             "started already",
+            "no errors in the first 0.001 s",
         ]
     );
     assert_eq!(nifi.changes(), Vec::<String>::new());
 
     let told = lines(install(&nifi, "live-sync", &["--set", "store=git:/b.git"]));
     assert_eq!(told[2], "parameters: store set");
+    assert!(told.last().unwrap().starts_with("it is running: "), "{told:?}");
     let changes = nifi.changes();
     assert_eq!(changes.len(), 2, "{changes:?}");
     assert!(changes[0].starts_with("POST /parameter-contexts/") && changes[1].starts_with("DELETE "), "{changes:?}");
@@ -102,8 +148,12 @@ fn what_is_wrong_is_told_with_what_to_do() {
         2,
         &["not valid: Take files from the watched folder", "Directory does not exist", "--set NAME=VALUE"],
     );
-    let told = lines(install(&nifi, "scheduled-sync", &["--start", "--set", "intake.folder=/there"]));
-    assert!(told[1].contains("is there already") && told[2] == "parameters: intake.folder set", "{told:?}");
+    let told = lines(install(
+        &nifi,
+        "scheduled-sync",
+        &["--start", "--set", "intake.folder=/there", "--set", "store=memory:", "--set", COMMAND],
+    ));
+    assert!(told[1].contains("is there already") && told[2].starts_with("parameters: "), "{told:?}");
 
     nifi.with(|nifi| nifi.groups.push(json!({"id": "g9", "name": "nifi-idb scheduled-sync"})));
     fails(install(&nifi, "scheduled-sync", &[]), 2, &["several groups are named", "--name"]);
@@ -111,7 +161,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
     let url = nifi.url();
     drop(nifi);
     let ran = template(&["install", "live-sync", "--nifi", &url]);
-    fails(ran, 4, &["at http://127.0.0.1:", "is NiFi running"]);
+    fails(ran, 4, &["GET http://127.0.0.1:", "is NiFi running"]);
     fails(template(&["install", "live-sync", "--nifi", "n:8080"]), 2, &["is not the address of a NiFi"]);
 }
 

@@ -1,11 +1,11 @@
-//! Did you mean: the known word that is nearest to an unknown one.
+//! The known word that is nearest to an unknown one, for messages that ask "did you mean …?".
 
 /// A word that is cut short has this many letters of the known one, or more.
 const FEWEST_LETTERS: usize = 3;
 
-/// The known word nearest to `word`, if it is near enough to be meant; else the only one that begins with it. Case, `_` and `-`
-/// do not count as differences.
-pub(crate) fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// Returns the known word nearest to `word`, if it is near enough to be meant; else the only one that begins with it.
+/// Case, `_` and `-` do not count as differences.
+pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| -> Vec<char> {
         text.chars().filter(|it| !matches!(it, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
     };
@@ -38,8 +38,8 @@ fn distance(a: &[char], b: &[char]) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// `"a", "b" and "c"`.
-pub(crate) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+/// Lists words for a sentence: `"a", "b" and "c"`.
+pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<_> = words.into_iter().map(|it| format!("{it:?}")).collect();
     match words.as_slice() {
         [] => "none".to_owned(),

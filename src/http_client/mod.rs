@@ -1,0 +1,199 @@
+//! The HTTP client of everything that speaks to a server: no redirects, no proxy for loopback, rustls with ring.
+
+mod tls_fault;
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::blocking::Client;
+use reqwest::header::HeaderValue;
+use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
+
+use crate::certificate_trust::NamedServerVerifier;
+
+pub use tls_fault::{TlsFault, TlsFaultKind};
+
+/// Idle connections are dropped after this long, before NiFi and Registry drop them (30 s) without notice.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+
+/// At most this many characters of an address that a server named go into a message.
+const SHOWN_ADDRESS_CHARS: usize = 200;
+
+/// PEM files: whom to trust, and who we are.
+#[derive(Clone, Debug, Default)]
+pub struct CertificateFiles {
+    /// The certificates to trust, instead of the system's: of authorities, or of the server itself.
+    pub ca: Option<PathBuf>,
+    /// The client certificate and its chain.
+    pub client_cert: Option<PathBuf>,
+    /// The client certificate's key.
+    pub client_key: Option<PathBuf>,
+}
+
+/// No client can be made: a wrong setting. Names files, holds no secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ClientError {
+    /// What is wrong.
+    pub message: String,
+    /// What lies below it.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// Makes the client for a server; reads the certificates.
+///
+/// # Errors
+///
+/// A file that cannot be read or holds no certificate.
+pub fn client(server: &Url, files: &CertificateFiles, connect_timeout: Duration) -> Result<Client, ClientError> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("nifi-idb/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(connect_timeout)
+        .pool_idle_timeout(POOL_IDLE)
+        .tcp_nodelay(true);
+    if is_loopback(server) {
+        builder = builder.no_proxy();
+    }
+    // Fails if the program has chosen a provider already, which then is used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let identity = match (&files.client_cert, &files.client_key) {
+        (Some(certificate), Some(key)) => Some(identity(certificate, key)?),
+        _ => None,
+    };
+    match (&files.ca, &files.client_cert, &files.client_key) {
+        (Some(path), ..) => builder = builder.tls_backend_preconfigured(trusting(path, identity)?),
+        // The system's authorities are the HTTP client's business, so it gets the identity as text.
+        (None, Some(certificate), Some(key)) => {
+            let pem = [read_file(certificate)?, b"\n".to_vec(), read_file(key)?].concat();
+            let identity = reqwest::Identity::from_pem(&pem);
+            builder = builder.identity(identity.map_err(|_| no_certificate(certificate))?);
+        }
+        _ => {}
+    }
+    let built = builder.build();
+    built.map_err(|error| wrong("no HTTP client can be made".to_owned(), Some(Box::new(error.without_url()))))
+}
+
+/// Returns true if the server is on this machine, by its address.
+pub fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The address that a redirect leads to, without query and credentials, which may be secret; at most
+/// [`SHOWN_ADDRESS_CHARS`] of it.
+pub fn destination(location: &HeaderValue, asked: &Url) -> Option<String> {
+    let mut url = asked.join(location.to_str().ok()?).ok()?;
+    url.set_query(None);
+    url.set_fragment(None);
+    // These fail for addresses that cannot hold credentials.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Some(url.as_str().chars().take(SHOWN_ADDRESS_CHARS).collect())
+}
+
+fn wrong(message: String, source: Option<Box<dyn Error + Send + Sync>>) -> ClientError {
+    ClientError { message, source }
+}
+
+/// A certificate with its chain, and its key.
+type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Reads a client certificate and its key, and checks that they belong together.
+fn identity(certificate: &Path, key: &Path) -> Result<ClientIdentity, ClientError> {
+    let chain = certificates(certificate)?;
+    let text = read_file(key)?;
+    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        PemError::NoItemsFound if contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") => {
+            let path = key.display();
+            wrong(format!("{path}: the key is encrypted; decrypt it (openssl pkey -in … -out …)"), None)
+        }
+        _ => wrong(format!("{}: it holds no private key in PEM (PKCS #8, PKCS #1 or SEC 1)", key.display()), None),
+    })?;
+    let provider = rustls::crypto::ring::default_provider();
+    match CertifiedKey::from_der(chain.clone(), private.clone_key(), &provider) {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            let (key, certificate) = (key.display(), certificate.display());
+            Err(wrong(format!("{key} is not the key of the client certificate {certificate}"), None))
+        }
+        Err(error) => Err(wrong(format!("{}: the key cannot be used", key.display()), Some(Box::new(error)))),
+        Ok(_) => Ok((chain, private)),
+    }
+}
+
+/// Makes the settings of TLS that trust the certificates of a file and no others.
+fn trusting(path: &Path, identity: Option<ClientIdentity>) -> Result<ClientConfig, ClientError> {
+    let unusable = |error: Box<dyn Error + Send + Sync>| {
+        wrong(format!("{}: a certificate in it cannot be used", path.display()), Some(error))
+    };
+    let named = certificates(path)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &named {
+        roots.add(certificate.clone()).map_err(|error| unusable(Box::new(error)))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let web_pki = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider)).build();
+    let web_pki = web_pki.map_err(|error| unusable(Box::new(error)))?;
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| unusable(Box::new(error)))?;
+    let builder =
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(NamedServerVerifier { web_pki, named }));
+    match identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|error| unusable(Box::new(error))),
+    }
+}
+
+/// Reads the certificates of a PEM file: at least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+    let text = read_file(path)?;
+    let all = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
+    all.ok().filter(|all| !all.is_empty()).ok_or_else(|| no_certificate(path))
+}
+
+fn no_certificate(path: &Path) -> ClientError {
+    wrong(format!("{}: it holds no certificate in PEM", path.display()), None)
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, ClientError> {
+    fs::read(path).map_err(|error| wrong(format!("cannot read {}", path.display()), Some(Box::new(error))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_by_its_address() {
+        for (text, expected) in
+            [("http://127.0.0.1:1", true), ("http://[::1]", true), ("http://localhost", true), ("http://r", false)]
+        {
+            assert_eq!(is_loopback(&Url::parse(text).unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_named_without_its_query() {
+        let asked = Url::parse("http://r:18080/nifi-registry-api").unwrap();
+        let to = |text: &str| destination(&HeaderValue::from_str(text).unwrap(), &asked);
+        assert_eq!(
+            to("https://u:hunter2@sso.example/login?next=secret#x").as_deref(),
+            Some("https://sso.example/login")
+        );
+        assert_eq!(to("/login").as_deref(), Some("http://r:18080/login"));
+    }
+}
