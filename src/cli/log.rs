@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use super::output::print;
-use super::store_url::StoreArgs;
+use super::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history;
@@ -17,7 +17,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb log --store git:snapshots.git --limi
 #[command(after_help = EXAMPLE)]
 pub struct Log {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoredFlowArgs,
 
     /// At most this many versions [default: all]
     #[arg(long, value_name = "N")]

@@ -18,6 +18,7 @@ pub mod signals;
 mod sources;
 pub mod stdin;
 mod store_url;
+mod stored_flow;
 mod sync;
 mod template;
 mod units;

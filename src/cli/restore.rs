@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::input::private_file;
 use super::output::stdout;
-use super::store_url::StoreArgs;
+use super::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, At, ExportFormat, ExportOptions, RestoreFormat, RestoreOptions};
@@ -22,7 +22,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb restore --store git:snapshots.git --
 #[command(after_help = EXAMPLE)]
 pub struct Restore {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoredFlowArgs,
 
     /// The version: its number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]

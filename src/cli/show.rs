@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::output::print;
-use super::store_url::StoreArgs;
+use super::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, At};
@@ -19,7 +19,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb show --store git:snapshots.git --obj
 #[command(after_help = EXAMPLE)]
 pub struct Show {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoredFlowArgs,
 
     /// The version: its number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]

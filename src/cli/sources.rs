@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::output::print;
-use super::store_url::StoreArgs;
+use super::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history;
@@ -18,7 +18,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb sources --store git:snapshots.git --
 #[command(after_help = EXAMPLE)]
 pub struct Sources {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoredFlowArgs,
 
     /// This source only; one that is not known has checkpoint 0
     #[arg(long, value_name = "ID")]
@@ -29,9 +29,9 @@ impl Sources {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let store = self.store.open(start)?;
-        let flow = match (&self.store.flow, &self.source) {
+        let flow = match (self.store.named_flow()?, &self.source) {
             // A source may ask before there is anything.
-            (Some(flow), Some(_)) => self.store.flow_name(flow)?,
+            (Some(flow), Some(_)) => flow,
             _ => self.store.existing_flow(&*store)?,
         };
         let sources = history::sources(&*store, &flow, self.source.as_ref())?;

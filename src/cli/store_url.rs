@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::stored_flow::find_flow;
 use super::units::duration;
 use crate::config::{ConfigError, DEFAULT_BUCKET, RegistrySettings, StoreUrl};
 use crate::failure::Failure;
@@ -14,9 +15,6 @@ use crate::store::SnapshotStore;
 use crate::store::git::GitStore;
 use crate::store::memory::MemoryStore;
 use crate::store::registry::RegistryStore;
-
-/// Most flows that a message lists.
-const SHOWN_FLOWS: usize = 20;
 
 /// Where versions are kept, and how to get there.
 #[derive(Args, Clone, Debug)]
@@ -30,7 +28,7 @@ pub struct StoreArgs {
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_BUCKET", hide_env_values = true)]
     pub bucket: Option<String>,
 
-    /// Flow: one holds one database [default: the database's name]
+    /// Flow: one holds one database; a database's own name is taken, too [default: the database's name]
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_FLOW", hide_env_values = true)]
     pub flow: Option<String>,
 
@@ -122,7 +120,7 @@ impl StoreArgs {
         }
     }
 
-    /// The flow's name; `flow` is taken where no flag names one.
+    /// The flow's name, which may be a database's; `flow` is taken where no flag names one.
     ///
     /// # Errors
     ///
@@ -130,31 +128,15 @@ impl StoreArgs {
     pub fn flow_name(&self, flow: &str) -> Result<FlowName, Failure> {
         let bucket = self.bucket.as_deref().unwrap_or(DEFAULT_BUCKET);
         let flow = self.flow.as_deref().unwrap_or(flow);
-        FlowName::new(bucket, flow).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))
+        FlowName::of_name(bucket, flow).map_err(|error| Failure::usage(format!("--bucket: {error}")))
     }
 
     /// The flow that a command without input is about: the one that is named, or the only one there is.
     ///
     /// # Errors
     ///
-    /// None or several in the store, or the store cannot be read.
+    /// As [`find_flow`].
     pub fn existing_flow(&self, store: &dyn SnapshotStore) -> Result<FlowName, Failure> {
-        if let Some(flow) = &self.flow {
-            return self.flow_name(flow);
-        }
-        let mut flows = store.flows()?;
-        if let Some(bucket) = &self.bucket {
-            flows.retain(|flow| flow.bucket() == bucket);
-        }
-        match flows.as_slice() {
-            [flow] => Ok(flow.clone()),
-            [] => Err(Failure::usage(format!("{} holds no flow yet", store.describe()))),
-            _ => {
-                let count = flows.len();
-                let failure = Failure::usage(format!("{} holds {count} flows: name one with --flow", store.describe()));
-                Ok(flows.iter().take(SHOWN_FLOWS).fold(failure, |failure, flow| failure.hint(format!("  {flow}"))))
-                    .and_then(Err)
-            }
-        }
+        find_flow(store, self.bucket.as_deref(), self.flow.as_deref())
     }
 }

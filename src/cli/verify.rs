@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::output::print;
-use super::store_url::StoreArgs;
+use super::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, At, Verified};
@@ -17,7 +17,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb verify --store git:snapshots.git --c
 #[command(after_help = EXAMPLE)]
 pub struct Verify {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoredFlowArgs,
 
     /// The version: its number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]

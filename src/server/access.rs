@@ -94,7 +94,9 @@ pub(super) fn target(
     named: Named,
     defaults: &IntakeOptions,
 ) -> Result<(String, Option<String>), Refusal> {
-    let Named { mut bucket, mut flow } = named;
+    let Named { mut bucket, flow } = named;
+    // A path may have the database's own name, which the rights below are not about.
+    let mut flow = flow.map(flow_or_database);
     if let Some(client) = caller {
         client.check_right(right)?;
         let own = client.bucket().unwrap_or(&defaults.bucket);
@@ -110,9 +112,13 @@ pub(super) fn target(
     }
     let bucket = bucket.unwrap_or_else(|| defaults.bucket.clone());
     let flow = flow.or_else(|| defaults.flow.clone());
-    FlowName::new(&bucket, flow.as_deref().unwrap_or("any"))
-        .map_err(|error| Refusal::bad_request(format!("bucket or flow is {error}")))?;
+    FlowName::new(&bucket, "any").map_err(|error| Refusal::bad_request(format!("bucket is {error}")))?;
     Ok((bucket, flow))
+}
+
+/// The flow that a name means: its own, or a database's.
+pub(super) fn flow_or_database(name: String) -> String {
+    FlowName::of_name("any", &name).map_or(name, |flow| flow.flow().to_owned())
 }
 
 /// The flow that a request which reads is about.
@@ -124,7 +130,7 @@ pub(super) fn readable(
 ) -> Result<FlowName, Refusal> {
     let (bucket, flow) = target(caller, right, named, defaults)?;
     let flow = flow.ok_or_else(|| Refusal::bad_request("name a flow"))?;
-    FlowName::new(&bucket, &flow).map_err(|error| Refusal::bad_request(format!("bucket or flow is {error}")))
+    FlowName::of_name(&bucket, &flow).map_err(|error| Refusal::bad_request(format!("bucket is {error}")))
 }
 
 /// What a batch says of itself is known only after it was read: this is asked then.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
+use super::access::flow_or_database;
 use super::answer::Refusal;
 use crate::config::{ConfigError, MAX_SECRET_BYTES};
 use crate::snapshot::{Digest, FlowName, SourceId};
@@ -181,8 +182,7 @@ impl Entry {
         if self.allow.is_empty() {
             return Err("allow is empty: give \"sync\", \"pull\", \"read\" or several".to_owned());
         }
-        FlowName::new(self.bucket.as_deref().unwrap_or("any"), self.flow.as_deref().unwrap_or("any"))
-            .map_err(|error| format!("bucket or flow is {error}"))?;
+        FlowName::new(self.bucket.as_deref().unwrap_or("any"), "any").map_err(|error| format!("bucket is {error}"))?;
         let patterns = |names: Option<Vec<String>>| names.unwrap_or_default().into_iter().map(Pattern).collect();
         Ok(Client {
             name: self.name,
@@ -190,7 +190,7 @@ impl Entry {
             source,
             sources: patterns(self.sources),
             bucket: self.bucket,
-            flow: self.flow,
+            flow: self.flow.map(flow_or_database),
             flows: patterns(self.flows),
             allow: self.allow,
         })

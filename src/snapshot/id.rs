@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::indexeddb::dom_string::DomString;
+
 /// A BLAKE3 digest, shown as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -178,6 +180,25 @@ impl FlowName {
         } else {
             Err(IdError("a name for a bucket or flow (1 to 200 of A-Z a-z 0-9 . _ % -, no leading dot)"))
         }
+    }
+
+    /// Returns the flow that `name` means: the name of a flow, or that of a database, which need not be legal as the
+    /// name of a flow and is percent-encoded then, as a database without a flow of its own is stored.
+    ///
+    /// # Errors
+    ///
+    /// The bucket's name is not legal.
+    pub fn of_name(bucket: &str, name: &str) -> Result<Self, IdError> {
+        Self::new(bucket, name).or_else(|_| Self::of_database(bucket, name))
+    }
+
+    /// Returns the flow that a database is stored as where no flow is named.
+    ///
+    /// # Errors
+    ///
+    /// The bucket's name is not legal.
+    pub fn of_database(bucket: &str, database: &str) -> Result<Self, IdError> {
+        Self::new(bucket, &DomString::from(database).to_file_name())
     }
 
     /// The bucket's name.

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::filter::FilterArgs;
 use crate::cli::output::stdout;
-use crate::cli::store_url::StoreArgs;
+use crate::cli::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, At};
@@ -20,7 +20,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb conflicts list --store git:snapshots
 #[command(after_help = EXAMPLE)]
 pub(super) struct List {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoredFlowArgs,
 
     /// The version: its number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]

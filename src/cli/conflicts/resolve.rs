@@ -14,7 +14,7 @@ use super::read_id;
 use crate::cli::hash_key::HashKeyArgs;
 use crate::cli::output::stdout;
 use crate::cli::policy;
-use crate::cli::store_url::StoreArgs;
+use crate::cli::stored_flow::StoredFlowArgs;
 use crate::cli::sync::now_ms;
 use crate::decode::DEFAULT_MAX_LINE_BYTES;
 use crate::exit_status::ExitStatus;
@@ -32,7 +32,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb conflicts resolve --store git:snapsh
 #[command(after_help = EXAMPLE)]
 pub(super) struct Resolve {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoredFlowArgs,
 
     /// Ids of conflicts, as conflicts list shows them
     #[arg(value_name = "ID", required_unless_present = "all_matching", conflicts_with = "all_matching")]
@@ -122,7 +122,7 @@ impl Resolve {
             even_if_changed: self.even_if_changed,
             confirm: self.confirm.clone(),
             dry_run: self.dry_run,
-            deadline: self.store.deadline_at(start),
+            deadline: self.store.store.deadline_at(start),
             temp_folder: self.temp_dir.clone(),
             ..ResolveOptions::new(selection, choice, self.received_at.unwrap_or_else(now_ms))
         })

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::read_id;
 use crate::cli::output::print;
-use crate::cli::store_url::StoreArgs;
+use crate::cli::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, At};
@@ -18,7 +18,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb conflicts show --store git:snapshots
 #[command(after_help = EXAMPLE)]
 pub(super) struct Show {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoredFlowArgs,
 
     /// The version: its number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]
