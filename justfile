@@ -13,6 +13,10 @@ test:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
+# 50,000 random histories against a second implementation of the merge rules: tests/it/model.
+model:
+    NIFI_IDB_MODEL=50000 cargo test --test it model:: -- --nocapture
+
 # Needs cargo-deny.
 deny:
     cargo deny check

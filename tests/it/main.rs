@@ -18,6 +18,7 @@ mod flowfiles;
 mod format_compat;
 mod git_store;
 mod imports;
+mod model;
 mod names;
 mod packages;
 mod pipeline;
