@@ -7,4 +7,5 @@ pub mod key_path;
 pub mod number;
 pub mod schema;
 pub mod text;
+pub mod unique_index;
 pub mod value;

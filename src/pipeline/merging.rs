@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::base::BaseReader;
 use super::error::SyncError;
 use super::rules::Rules;
-use super::unique::{Collisions, Outcomes};
+use super::unique::{Collisions, Outcomes, UniqueStores, Wanted};
 use super::walk::{BatchFacts, Counts, MergeSink, Refusal, Walk};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Changes, RangeChange};
@@ -26,7 +26,7 @@ pub(super) struct Merging<'a> {
 }
 
 impl<'a> Merging<'a> {
-    /// Also finds what unique indexes do not allow, if the policy asks for that.
+    /// Also finds what unique indexes do not allow.
     pub(super) fn new(
         head: &'a Manifest,
         changes: &'a Changes,
@@ -37,13 +37,19 @@ impl<'a> Merging<'a> {
         base: &'a BaseReader<'a>,
     ) -> Result<Self, SyncError> {
         let mut merging = Self { head, changes, names, skip, facts, rules, base, collisions: BTreeMap::new() };
-        if rules.keeps_unique()
-            && let Some(mut outcomes) = Outcomes::new(head)
-        {
-            merging.run(&mut head.clone(), &mut outcomes)?;
-            let policy = |name: &DomString| rules.of(name).0;
-            let found = outcomes.collisions(head, base, &policy, facts.received_at)?;
-            merging.collisions = found.map_err(refused)?;
+        let unique = UniqueStores::of(head, names);
+        if rules.keeps_unique() && !unique.is_empty() {
+            let mut wanted = Wanted::new(&unique, base);
+            merging.run_in(Some(&unique), &mut head.clone(), &mut wanted)?;
+            let contested = wanted.contested(head)?;
+            if !contested.is_empty() {
+                let unique = unique.only(&contested);
+                let mut outcomes = Outcomes::new(&unique, base);
+                merging.run_in(Some(&unique), &mut head.clone(), &mut outcomes)?;
+                let policy = |name: &DomString| rules.of(name).0;
+                let found = outcomes.collisions(head, &policy, facts.received_at)?;
+                merging.collisions = found.map_err(refused)?;
+            }
         }
         Ok(merging)
     }
@@ -59,6 +65,16 @@ impl<'a> Merging<'a> {
         manifest: &mut Manifest,
         sink: &mut dyn MergeSink,
     ) -> Result<(Counts, Vec<DomString>), SyncError> {
+        self.run_in(None, manifest, sink)
+    }
+
+    /// As [`Self::run`], but only in these object stores.
+    fn run_in(
+        &self,
+        only: Option<&UniqueStores<'_>>,
+        manifest: &mut Manifest,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(Counts, Vec<DomString>), SyncError> {
         let mut total = Counts::default();
         let mut touched = Vec::new();
         let mut folds = self.changes.folds(self.skip)?;
@@ -68,6 +84,12 @@ impl<'a> Merging<'a> {
             let ranges: Vec<&RangeChange> =
                 all.filter(|range| range.store == place && range.index >= self.skip).collect();
             let here = next.as_ref().is_some_and(|change| change.store == place);
+            if only.is_some_and(|only| !only.contains(name)) {
+                while next.take_if(|change| change.store == place).is_some() {
+                    next = folds.next()?;
+                }
+                continue;
+            }
             let nothing = !here && ranges.is_empty() && self.rules.forget.is_none();
             let Some(mut walk) = self.walk(name, ranges).filter(|_| !nothing) else { continue };
             while let Some(change) = next.take_if(|change| change.store == place) {
@@ -80,7 +102,7 @@ impl<'a> Merging<'a> {
             }
             total.add(&counts);
         }
-        if self.rules.forget.is_some() {
+        if self.rules.forget.is_some() && only.is_none() {
             for store in self.head.stores.iter().filter(|store| !self.names.contains(&store.schema.name)) {
                 if let Some(walk) = self.walk(&store.schema.name, Vec::new()) {
                     total.add(&finish(walk, &store.schema.name, manifest, sink)?);

@@ -82,8 +82,10 @@ pub(super) trait MergeSink: ChunkSink {
     fn deleted(&mut self, store: &DomString, key: &SortableKey);
     /// Takes a conflict, in the order of object store and key.
     fn conflict(&mut self, conflict: Conflict) -> Result<(), StoreError>;
-    /// Hears of a line that is put, or of a tombstone that is made.
-    fn applied(&mut self, _store: &DomString, _line: &Line) {}
+    /// Hears of a line that is put, or of a tombstone that is made, and of the line that was there.
+    fn applied(&mut self, _store: &DomString, _head: Option<&Line>, _line: &Line) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Hears of an outcome that is not what the source sent.
     fn differs(&mut self, store: &DomString, line: &Line) -> Result<(), StoreError>;
 }
@@ -457,7 +459,7 @@ impl<'a> Walk<'a> {
 
     fn apply(&mut self, head: Option<&Line>, line: Line, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
         self.forget_to(Some(&line.key), sink)?;
-        sink.applied(&self.name, &line);
+        sink.applied(&self.name, head, &line)?;
         let was_live = head.is_some_and(|head| head.state != LineState::Delete);
         let was_dead = head.is_some_and(|head| head.state == LineState::Delete);
         if line.state == LineState::Delete {

@@ -182,7 +182,9 @@ fn others(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) {
         }
     }
     for conflict in [T::UniqueIndex, T::SchemaNewer, T::SchemaOlder] {
-        if let Some(found) = kind(conflict).filter(|found| *found != ResolverKind::Accept) {
+        // That the second of two records with one index key waits holds everywhere: the page says what follows.
+        let known = if conflict == T::UniqueIndex { ResolverKind::Park } else { ResolverKind::Accept };
+        if let Some(found) = kind(conflict).filter(|found| *found != known) {
             let why = format!(
                 "{} decides {}: which batch meets the other depends on what came first",
                 found.name(),

@@ -148,7 +148,9 @@ impl StorePolicy {
                 T::UpdateDelete | T::DeleteUpdate | T::UpdateRecentlyDeleted | T::OutOfOrder => {
                     Some(Resolver::LastWriteWins)
                 }
-                T::UpdateMissing | T::DeleteMissing | T::UniqueIndex | T::SchemaNewer | T::SchemaOlder => None,
+                // A page cannot hold two records with one key in a unique index.
+                T::UniqueIndex => Some(Resolver::Park),
+                T::UpdateMissing | T::DeleteMissing | T::SchemaNewer | T::SchemaOlder => None,
             }),
             fields: Vec::new(),
             unresolved: Unresolved::default(),

@@ -1,4 +1,4 @@
-//! No record gets a key in a unique index that another one has, if the policy looks for that.
+//! No record gets a key in a unique index that another one has.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,18 +8,13 @@ use super::pick::Chosen;
 use crate::chunk::{ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::unique_index::UniqueIndexes;
 use crate::pipeline::error::SyncError;
-use crate::pipeline::unique::{Entry, entries};
-use crate::policy::ConflictType;
 use crate::snapshot::List;
 use crate::spool::Spool;
 
 /// Looks at the unique indexes of each object store that gets a value: reads all of its records.
 pub(super) fn check(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Result<(), SyncError> {
-    let policy = facts.options.policy.as_ref();
-    if policy.is_none_or(|policy| policy.default.resolver(ConflictType::UniqueIndex).is_none()) {
-        return Ok(());
-    }
     for records in records.chunk_by(|a, b| a.store == b.store) {
         check_store(facts, records, spool)?;
     }
@@ -30,15 +25,25 @@ pub(super) fn check(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) ->
 fn check_store(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Result<(), SyncError> {
     let Some(store) = records.first().and_then(|first| facts.head.manifest.store(&first.store)) else { return Ok(()) };
     let name = &store.schema.name;
-    let indexes: Vec<_> = store.schema.indexes.iter().filter(|index| index.unique).cloned().collect();
-    let mut taken: HashMap<Entry, &SortableKey> = HashMap::new();
-    for record in records.iter().filter(|_| !indexes.is_empty()) {
+    let Some(indexes) = UniqueIndexes::of(&store.schema) else { return Ok(()) };
+    // What a record has already it does not take from anybody.
+    let (mut taken, mut kept) = (HashMap::new(), HashMap::new());
+    for record in records {
         let Some(Chosen::Put(place, _)) = record.change else { continue };
-        for entry in entries(&indexes, &spool.read(place)?) {
-            if let Some(other) = taken.insert(entry, &record.key) {
+        let had = match record.standing.as_ref().and_then(|standing| standing.value) {
+            Some(value) => indexes.entries(&spool.read(value)?),
+            None => Vec::new(),
+        };
+        for entry in indexes.entries(&spool.read(place)?) {
+            if had.binary_search(&entry).is_ok() {
+                kept.insert(entry, &record.key);
+            } else if let Some(other) = taken.insert(entry, &record.key) {
                 return Err(collision(name, &record.key, other));
             }
         }
+    }
+    if let Some((other, key)) = kept.iter().find_map(|(entry, other)| Some((*other, *taken.get(entry)?))) {
+        return Err(collision(name, key, other));
     }
     if taken.is_empty() {
         return Ok(());
@@ -51,7 +56,7 @@ fn check_store(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Resu
             let Some(value) = facts.base.whole_value(&line.state)?.filter(|_| !changes.contains(&line.key)) else {
                 continue;
             };
-            if let Some(key) = entries(&indexes, &value).iter().find_map(|entry| taken.get(entry)) {
+            if let Some(key) = indexes.entries(&value).iter().find_map(|entry| taken.get(entry).copied()) {
                 return Err(collision(name, key, &line.key));
             }
         }

@@ -84,7 +84,8 @@ fn keys(file: &PolicyFile, store: &ObjectStore, checked: &mut Checked) {
 }
 
 fn unique(file: &PolicyFile, store: &ObjectStore, checked: &mut Checked) {
-    if file.policy.default.resolver(ConflictType::UniqueIndex).is_some() {
+    let said = file.defaults.types.get(ConflictType::UniqueIndex as usize);
+    if said.is_some_and(Option::is_some) {
         return;
     }
     for index in store.indexes.iter().filter(|index| index.unique) {
@@ -92,7 +93,7 @@ fn unique(file: &PolicyFile, store: &ObjectStore, checked: &mut Checked) {
         let message = format!(
             "the index {index:?} of {name:?} is unique, and nothing says what happens when two records share its key"
         );
-        let help = "write unique-index = \"park\" in [defaults.types]; else both are stored";
+        let help = "the one that arrives second is parked; unique-index in [defaults.types] decides otherwise";
         checked.notes.push(Fault::new(file.defaults.place.clone(), message).help(help));
     }
 }

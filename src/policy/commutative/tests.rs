@@ -28,6 +28,7 @@ fn these_do_not_depend_on_it() {
             "{DELETES}groups = [{{ name = \"g\", fields = [\"a\", \"at\"], resolve = {{ use = \"max\", by = \"at\" }} }}]"
         ),
         &format!("{DELETES}fields = {{ a = {{ use = \"min\", by = \"at\" }}, at = \"min\" }}"),
+        "resolve = \"lww\"\ntypes.unique-index = \"park\"",
         &format!("{DELETES}types.update-missing = \"incoming-wins\"\non-unresolved = \"last-write-wins\""),
     ] {
         assert_eq!(reasons(scope), Vec::<String>::new(), "{scope}");
@@ -49,7 +50,7 @@ fn these_do() {
         ("resolve = \"first-write-wins\"", "only the latest clock of a record is kept"),
         ("resolve = \"lww\"\nfields.a = \"max\"", "a clock decides between a deletion and the record"),
         ("resolve = \"lww\"\ntypes.update-missing = \"park\"", "a change that overtakes the insert"),
-        ("resolve = \"lww\"\ntypes.unique-index = \"park\"", "park decides unique-index"),
+        ("resolve = \"lww\"\ntypes.unique-index = \"head-wins\"", "head-wins decides unique-index"),
         ("resolve = \"lww\"\non-unresolved = \"head-wins\"", "on-unresolved lets head win"),
         ("resolve = \"lww\"\nrules = [{ name = \"r\", when = \"true\", then = \"lww\" }]", "the rule \"defaults/r\""),
         (&format!("{DELETES}fields.a = \"immutable\""), "immutable decides \"a\""),

@@ -249,10 +249,16 @@ fn index_keys_that_move_are_no_collision_and_what_stays_behind_is_one() {
 }
 
 #[test]
-fn without_a_word_in_the_policy_indexes_are_not_looked_at() {
-    let lab = Lab::with(Policy { default: StorePolicy::unsaid(), ..Policy::default() });
-    lab.ok(&From { schema: 2, ..from("a") }, &[put(1, &mail("x"))]);
-    assert_eq!(lab.ok(&From { schema: 2, ..from("b") }, &[put(2, &mail("x"))]).conflicts, 0);
+fn without_a_word_in_the_policy_what_comes_second_waits() {
+    for (policy, rule) in [(StorePolicy::unsaid(), "defaults/park"), (StorePolicy::builtin(), "default/park")] {
+        let lab = Lab::with(Policy { default: policy, ..Policy::default() });
+        lab.ok(&From { schema: 2, ..from("a") }, &[put(1, &mail("x"))]);
+        assert_eq!(lab.ok(&From { schema: 2, ..from("b") }, &[put(2, &mail("x"))]).parked, 1);
+        let conflicts = lab.conflicts();
+        assert_eq!(conflicts[r#"[2,"data",2]"#]["rule"], rule);
+        // A page whose schema has no such index yet is held to head's.
+        assert_eq!(lab.ok(&from("c"), &[put(3, &mail("x"))]).parked, 1);
+    }
 }
 
 #[test]

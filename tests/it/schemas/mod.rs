@@ -1,3 +1,4 @@
 //! Keys and schemas as a browser has them: what it would refuse is refused here, and what it takes is taken.
 
 mod key_paths;
+mod unique;

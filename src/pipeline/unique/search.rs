@@ -1,79 +1,78 @@
-//! Unique indexes: IndexedDB refuses a second record with the same index key; two sources that do not see each other make
-//! one each. Looked for only where the policy says what is to happen, for it reads every record of the object store.
+//! The second step: decides which of two records gets an index key.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::base::BaseReader;
-use super::walk::{MergeSink, Refusal};
+use super::{UniqueStores, bare, entries_of};
 use crate::chunk::{ChunkSink, ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
-use crate::indexeddb::key::{SortableKey, sortable_string};
-use crate::indexeddb::key_path::KeyExtractor;
-use crate::indexeddb::schema::Index;
+use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
 use crate::merge::{Base, Conflict, Incoming, Resolution, Sides, Winner, resolve};
+use crate::pipeline::base::BaseReader;
+use crate::pipeline::walk::{MergeSink, Refusal};
 use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
 use crate::store::StoreError;
 
-/// A key in a unique index: a digest of the index and the key.
-pub(super) type Entry = [u8; 16];
-
 /// What of one object store does not go as its changes say.
 #[derive(Debug, Default)]
-pub(super) struct Collisions {
+pub(in crate::pipeline) struct Collisions {
     /// Changes that are not applied, because another record has their index key.
-    pub(super) refused: BTreeMap<SortableKey, Collision>,
+    pub(in crate::pipeline) refused: BTreeMap<SortableKey, Collision>,
     /// Records of head that give way.
-    pub(super) displaced: BTreeMap<SortableKey, Collision>,
+    pub(in crate::pipeline) displaced: BTreeMap<SortableKey, Collision>,
 }
 
 /// What is decided about two records with one index key, for that of them which does not get it.
 #[derive(Debug)]
-pub(super) struct Collision {
-    pub(super) resolution: Resolution,
+pub(in crate::pipeline) struct Collision {
+    pub(in crate::pipeline) resolution: Resolution,
     /// The other one.
-    pub(super) other: SortableKey,
+    pub(in crate::pipeline) other: SortableKey,
 }
 
-/// Hears what a merge would leave of object stores with unique indexes. Takes some 100 bytes for each change, as much for each record that
-/// changes or has an index key that a change takes.
-#[derive(Debug, Default)]
-pub(super) struct Outcomes {
-    indexes: BTreeMap<DomString, Vec<Index>>,
+/// Hears what a merge would leave of object stores with unique indexes. Takes some 200 bytes for each change that gives a record an
+/// index key or takes one from it.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Outcomes<'a> {
+    unique: &'a UniqueStores<'a>,
+    base: &'a BaseReader<'a>,
     /// The last line of each key that changes.
     lines: BTreeMap<DomString, BTreeMap<SortableKey, Outcome>>,
 }
 
+/// What becomes of a record.
 #[derive(Debug)]
 struct Outcome {
-    entries: Vec<Entry>,
-    /// Without its value.
+    /// Index keys that it gets new.
+    wants: Vec<IndexEntry>,
+    /// Index keys that it has before and after: it holds them whatever is decided.
+    keeps: Vec<IndexEntry>,
+    /// Index keys that it gives away, unless its change is refused.
+    frees: Vec<IndexEntry>,
+    /// Its line, without its value.
     line: Line,
+    /// Its line in head, without its value.
+    before: Option<Line>,
 }
 
-impl Outcomes {
-    /// Hears of object stores that have unique indexes; `None` if there is none.
-    pub(super) fn new(manifest: &Manifest) -> Option<Self> {
-        let unique = |store: &StoreManifest| {
-            let indexes: Vec<_> = store.schema.indexes.iter().filter(|index| index.unique).cloned().collect();
-            (!indexes.is_empty()).then(|| (store.schema.name.clone(), indexes))
-        };
-        let indexes: BTreeMap<_, _> = manifest.stores.iter().filter_map(unique).collect();
-        (!indexes.is_empty()).then(|| Self { indexes, lines: BTreeMap::new() })
+impl<'a> Outcomes<'a> {
+    /// Hears of nothing yet.
+    pub(in crate::pipeline) fn new(unique: &'a UniqueStores<'a>, base: &'a BaseReader<'a>) -> Self {
+        Self { unique, base, lines: BTreeMap::new() }
     }
 
     /// Finds collisions among the outcomes, and between them and head's other records, until there is none left.
-    pub(super) fn collisions<'p>(
+    pub(in crate::pipeline) fn collisions<'p>(
         &self,
         head: &Manifest,
-        base: &BaseReader<'_>,
         policy_of: &dyn Fn(&DomString) -> &'p StorePolicy,
         received_at: i64,
     ) -> Result<Result<BTreeMap<DomString, Collisions>, Refusal>, StoreError> {
         let mut all = BTreeMap::new();
         for (name, outcomes) in &self.lines {
-            let (Some(indexes), Some(store)) = (self.indexes.get(name), head.store(name)) else { continue };
+            let (Some(indexes), Some(store)) = (self.unique.get(name), head.store(name)) else { continue };
+            let base = self.base;
             let search = Search { name, indexes, outcomes, store, base, policy: policy_of(name), received_at };
             match search.run()? {
                 Ok(found) => all.insert(name.clone(), found),
@@ -86,7 +85,7 @@ impl Outcomes {
 
 struct Search<'a> {
     name: &'a DomString,
-    indexes: &'a [Index],
+    indexes: &'a UniqueIndexes,
     outcomes: &'a BTreeMap<SortableKey, Outcome>,
     store: &'a StoreManifest,
     base: &'a BaseReader<'a>,
@@ -94,38 +93,40 @@ struct Search<'a> {
     received_at: i64,
 }
 
-/// Who has an index key, beside the changes that take one.
-struct Holders {
-    /// Records of head that no change touches: those whose key some change takes.
-    untouched: HashMap<Entry, Line>,
-    /// What changes leave behind, as head has it: it holds again if the change is refused.
-    old: HashMap<SortableKey, (Vec<Entry>, Line)>,
-    /// Old lines of refused changes, by their keys.
-    again: HashMap<Entry, SortableKey>,
+/// Who has an index key, beside the changes that get one.
+struct Holders<'s> {
+    /// Records of head that no change touches: those whose key some change wants.
+    untouched: HashMap<IndexEntry, Line>,
+    /// Records that have the key before and after their change.
+    kept: HashMap<IndexEntry, &'s SortableKey>,
+    /// Records whose change is refused, by the keys that they therefore do not give away.
+    again: HashMap<IndexEntry, &'s SortableKey>,
 }
 
 impl Search<'_> {
-    /// Decides each change against all who have one of its keys. It takes a key from another record only if it gets all of them. A
-    /// change that is refused leaves its record as it was: who took what that has is decided again.
+    /// Decides each change against all who have one of the keys that it wants. It gets all of them or none. A change that is refused
+    /// leaves its record as it was: who got what that has is decided again.
     fn run(&self) -> Result<Result<Collisions, Refusal>, StoreError> {
         let mut holders = self.holders()?;
         let mut found = Collisions::default();
-        let mut taken: HashMap<Entry, &SortableKey> = HashMap::new();
+        let mut taken: HashMap<IndexEntry, &SortableKey> = HashMap::new();
         let mut takers: HashMap<SortableKey, Vec<SortableKey>> = HashMap::new();
-        let mut waiting: BTreeMap<&SortableKey, ()> = self.outcomes.keys().map(|key| (key, ())).collect();
-        while let Some((key, ())) = waiting.pop_first() {
+        let wanting = self.outcomes.iter().filter(|(_, outcome)| !outcome.wants.is_empty());
+        let mut waiting: BTreeSet<&SortableKey> = wanting.map(|(key, _)| key).collect();
+        while let Some(key) = waiting.pop_first() {
             let Some(outcome) = self.outcomes.get(key).filter(|_| !found.refused.contains_key(key)) else { continue };
             let mut displaces = Vec::new();
             let mut refused = None;
-            for entry in &outcome.entries {
-                if let Some(other) = taken.get(entry).filter(|other| **other != key) {
-                    // Both came with this batch: the first one stays.
+            for entry in &outcome.wants {
+                let in_batch = holders.kept.get(entry).or_else(|| taken.get(entry));
+                if let Some(other) = in_batch.filter(|other| **other != key) {
+                    // Both are in this batch: the first one, or the one that had it before, stays.
                     let line = self.outcomes.get(*other).map(|other| &other.line);
                     let resolution = given_way(self.ask(key, outcome, line));
                     refused = Some(Collision { resolution, other: (*other).clone() });
                     break;
                 }
-                let again = holders.again.get(entry).and_then(|old| holders.old.get(old)).map(|(_, line)| line);
+                let again = holders.again.get(entry).and_then(|key| self.outcomes.get(*key)?.before.as_ref());
                 let holder = holders.untouched.get(entry).or(again).filter(|line| line.key != *key);
                 let Some(holder) = holder.filter(|line| !found.displaced.contains_key(&line.key)) else { continue };
                 let resolution = self.ask(key, outcome, Some(holder));
@@ -140,7 +141,7 @@ impl Search<'_> {
                 }
             }
             let Some(refused) = refused else {
-                taken.extend(outcome.entries.iter().map(|entry| (*entry, key)));
+                taken.extend(outcome.wants.iter().map(|entry| (*entry, key)));
                 takers.entry(key.clone()).or_default().extend(displaces.iter().map(|(key, _)| key.clone()));
                 found.displaced.extend(displaces);
                 continue;
@@ -152,12 +153,12 @@ impl Search<'_> {
             give_up(&mut taken, key, outcome);
             takers.remove(key).into_iter().flatten().for_each(|other| drop(found.displaced.remove(&other)));
             // Its record stays as it was.
-            for entry in holders.old.get(key).map(|(entries, _)| entries.clone()).unwrap_or_default() {
-                holders.again.insert(entry, key.clone());
-                if let Some(taker) = taken.get(&entry).copied() {
+            for entry in &outcome.frees {
+                holders.again.insert(*entry, key);
+                if let Some(taker) = taken.get(entry).copied() {
                     self.outcomes.get(taker).into_iter().for_each(|outcome| give_up(&mut taken, taker, outcome));
                     takers.remove(taker).into_iter().flatten().for_each(|other| drop(found.displaced.remove(&other)));
-                    waiting.insert(taker, ());
+                    waiting.insert(taker);
                 }
             }
         }
@@ -165,22 +166,18 @@ impl Search<'_> {
     }
 
     /// Reads head once.
-    fn holders(&self) -> Result<Holders, StoreError> {
-        let wanted: HashSet<&Entry> = self.outcomes.values().flat_map(|outcome| &outcome.entries).collect();
-        let mut holders = Holders { untouched: HashMap::new(), old: HashMap::new(), again: HashMap::new() };
-        for chunk in &self.store.records {
+    fn holders(&self) -> Result<Holders<'_>, StoreError> {
+        let wanted: HashSet<&IndexEntry> = self.outcomes.values().flat_map(|outcome| &outcome.wants).collect();
+        let kept = self.outcomes.iter().flat_map(|(key, outcome)| outcome.keeps.iter().map(move |entry| (*entry, key)));
+        let mut holders = Holders { untouched: HashMap::new(), kept: kept.collect(), again: HashMap::new() };
+        for chunk in self.store.records.iter().filter(|_| !wanted.is_empty()) {
             for line in self.lines(chunk)? {
-                let touched = self.outcomes.contains_key(&line.key);
-                let Some(value) = self.base.whole_value(&line.state)? else { continue };
-                let found = entries(self.indexes, &value);
-                // Values are large, and clock and source decide.
-                let line = Line { state: LineState::Put(Box::default()), ..line };
-                if touched {
-                    holders.old.insert(line.key.clone(), (found, line));
-                } else {
-                    let held: Vec<Entry> = found.into_iter().filter(|entry| wanted.contains(entry)).collect();
-                    holders.untouched.extend(held.into_iter().map(|entry| (entry, line.clone())));
+                if self.outcomes.contains_key(&line.key) {
+                    continue;
                 }
+                let held = entries_of(self.indexes, Some(&line), self.base)?;
+                let held = held.into_iter().filter(|entry| wanted.contains(entry));
+                holders.untouched.extend(held.map(|entry| (entry, bare(&line))));
             }
         }
         Ok(holders)
@@ -214,8 +211,8 @@ impl Search<'_> {
 }
 
 /// Takes its index keys from a change that is refused, or decided again.
-fn give_up(taken: &mut HashMap<Entry, &SortableKey>, key: &SortableKey, outcome: &Outcome) {
-    for entry in &outcome.entries {
+fn give_up(taken: &mut HashMap<IndexEntry, &SortableKey>, key: &SortableKey, outcome: &Outcome) {
+    for entry in &outcome.wants {
         if taken.get(entry).is_some_and(|taker| *taker == key) {
             taken.remove(entry);
         }
@@ -228,35 +225,13 @@ fn given_way(resolution: Resolution) -> Resolution {
     Resolution { winner, head_lost: false, incoming_lost: true, ..resolution }
 }
 
-/// The sortable key of what stands in the place of a redacted value.
-static REDACTED: LazyLock<Vec<u8>> = LazyLock::new(|| sortable_string("[redacted]").as_bytes().to_vec());
-
-/// The keys that a record has in unique indexes. As IndexedDB does: what is no key is in no index.
-pub(super) fn entries(indexes: &[Index], value: &[u8]) -> Vec<Entry> {
-    let mut found = Vec::new();
-    for (place, index) in (0_u64..).zip(indexes) {
-        let mut add = |sortable: &[u8]| {
-            // What is hidden is the same text in every record, and the key of none.
-            if *sortable == *REDACTED {
-                return;
-            }
-            let digest = blake3::Hasher::new().update(&place.to_le_bytes()).update(sortable).finalize();
-            found.extend(digest.as_bytes().first_chunk::<16>().copied());
-        };
-        KeyExtractor::from(&index.key_path).index_keys(value, index.multi_entry, &mut add);
-    }
-    found.sort_unstable();
-    found.dedup();
-    found
-}
-
-impl ChunkSink for Outcomes {
+impl ChunkSink for Outcomes<'_> {
     fn write_chunk(&mut self, _list: &List, _chunk: &ChunkRef, _text: Vec<u8>) -> Result<(), StoreError> {
         Ok(())
     }
 }
 
-impl MergeSink for Outcomes {
+impl MergeSink for Outcomes<'_> {
     fn spill(&mut self, state: LineState) -> Result<LineState, StoreError> {
         Ok(state)
     }
@@ -271,13 +246,19 @@ impl MergeSink for Outcomes {
         Ok(())
     }
 
-    fn applied(&mut self, store: &DomString, line: &Line) {
-        let Some(indexes) = self.indexes.get(store) else { return };
-        let (entries, state) = match &line.state {
-            LineState::Put(value) => (entries(indexes, value), LineState::Put(Box::default())),
-            state => (Vec::new(), state.clone()),
-        };
-        let line = Line { state, key: line.key.clone(), meta: line.meta.clone() };
-        self.lines.entry(store.clone()).or_default().insert(line.key.clone(), Outcome { entries, line });
+    fn applied(&mut self, store: &DomString, head: Option<&Line>, line: &Line) -> Result<(), StoreError> {
+        let Some(indexes) = self.unique.get(store) else { return Ok(()) };
+        let (before, after) = (entries_of(indexes, head, self.base)?, entries_of(indexes, Some(line), self.base)?);
+        if before.is_empty() && after.is_empty() {
+            return Ok(());
+        }
+        let frees = before.iter().copied().filter(|entry| after.binary_search(entry).is_err()).collect();
+        let (keeps, wants) = after.into_iter().partition(|entry| before.binary_search(entry).is_ok());
+        let outcome = Outcome { wants, keeps, frees, line: bare(line), before: head.map(bare) };
+        if !self.lines.contains_key(store) {
+            self.lines.insert(store.clone(), BTreeMap::new());
+        }
+        self.lines.get_mut(store).map(|lines| lines.insert(line.key.clone(), outcome));
+        Ok(())
     }
 }

@@ -1,0 +1,71 @@
+//! The keys that a record has in the unique indexes of its object store.
+
+use std::sync::LazyLock;
+
+use super::dom_string::DomString;
+use super::key::sortable_string;
+use super::key_path::KeyExtractor;
+use super::schema::ObjectStore;
+
+/// A key in a unique index: a digest of the index's place and the key.
+pub type IndexEntry = [u8; 16];
+
+/// The unique indexes of an object store.
+#[derive(Clone, Debug)]
+pub struct UniqueIndexes {
+    indexes: Vec<UniqueIndex>,
+}
+
+#[derive(Clone, Debug)]
+struct UniqueIndex {
+    name: DomString,
+    extractor: KeyExtractor,
+    multi_entry: bool,
+}
+
+/// The sortable key of what stands in the place of a redacted value.
+static REDACTED: LazyLock<Vec<u8>> = LazyLock::new(|| sortable_string("[redacted]").as_bytes().to_vec());
+
+impl UniqueIndexes {
+    /// Returns those of an object store; `None` if it has no unique index.
+    pub fn of(store: &ObjectStore) -> Option<Self> {
+        let unique = store.indexes.iter().filter(|index| index.unique);
+        let prepared = unique.map(|index| UniqueIndex {
+            name: index.name.clone(),
+            extractor: KeyExtractor::from(&index.key_path),
+            multi_entry: index.multi_entry,
+        });
+        let indexes: Vec<_> = prepared.collect();
+        (!indexes.is_empty()).then_some(Self { indexes })
+    }
+
+    /// Returns the names, in the order in which [`Self::each`] counts the indexes.
+    pub fn names(&self) -> impl Iterator<Item = &DomString> {
+        self.indexes.iter().map(|index| &index.name)
+    }
+
+    /// Gives each key of a canonical value: the place of its index, its entry, and its sortable form. As IndexedDB does: what is
+    /// no key is in no index. What is redacted is the same text in every record, and the key of none. A key may be given twice.
+    pub fn each(&self, value: &[u8], found: &mut dyn FnMut(usize, IndexEntry, &[u8])) {
+        for (place, index) in self.indexes.iter().enumerate() {
+            index.extractor.index_keys(value, index.multi_entry, &mut |sortable| {
+                if *sortable == **REDACTED {
+                    return;
+                }
+                let digest = blake3::Hasher::new().update(&(place as u64).to_le_bytes()).update(sortable).finalize();
+                if let Some(entry) = digest.as_bytes().first_chunk() {
+                    found(place, *entry, sortable);
+                }
+            });
+        }
+    }
+
+    /// Returns the entries of a canonical value, sorted, each once.
+    pub fn entries(&self, value: &[u8]) -> Vec<IndexEntry> {
+        let mut entries = Vec::new();
+        self.each(value, &mut |_, entry, _| entries.push(entry));
+        entries.sort_unstable();
+        entries.dedup();
+        entries
+    }
+}

@@ -1,0 +1,70 @@
+//! Two records of one object store with one key in a unique index: a page cannot have both.
+//!
+//! Looked for in two steps. [`wanted`] hears of all that changes and keeps 16 bytes for each index key that a record gets new;
+//! where no other record has or gets one of them, that is all. Else [`search`] decides, with what it needs to know of each change.
+
+mod search;
+mod wanted;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use search::{Collision, Collisions, Outcomes};
+pub(super) use wanted::Wanted;
+
+use super::base::BaseReader;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
+use crate::snapshot::{Line, LineState, Manifest};
+use crate::store::StoreError;
+
+/// The object stores that have unique indexes, by name.
+#[derive(Debug, Default)]
+pub(super) struct UniqueStores<'a> {
+    stores: BTreeMap<&'a DomString, UniqueIndexes>,
+}
+
+impl<'a> UniqueStores<'a> {
+    /// Finds those among the object stores of these names.
+    pub(super) fn of(manifest: &'a Manifest, names: &[DomString]) -> Self {
+        let named = manifest.stores.iter().filter(|store| names.contains(&store.schema.name));
+        let found = named.filter_map(|store| Some((&store.schema.name, UniqueIndexes::of(&store.schema)?)));
+        Self { stores: found.collect() }
+    }
+
+    /// Leaves only these.
+    pub(super) fn only(mut self, names: &BTreeSet<DomString>) -> Self {
+        self.stores.retain(|name, _| names.contains(*name));
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.stores.is_empty()
+    }
+
+    pub(super) fn contains(&self, name: &DomString) -> bool {
+        self.stores.contains_key(name)
+    }
+
+    fn get(&self, name: &DomString) -> Option<&UniqueIndexes> {
+        self.stores.get(name)
+    }
+}
+
+/// The entries of a line's value; none of a deletion. Spilled values are read.
+fn entries_of(
+    indexes: &UniqueIndexes,
+    line: Option<&Line>,
+    base: &BaseReader<'_>,
+) -> Result<Vec<IndexEntry>, StoreError> {
+    match line.map(|line| &line.state) {
+        None | Some(LineState::Delete) => Ok(Vec::new()),
+        Some(LineState::Put(value)) => Ok(indexes.entries(value)),
+        Some(state) => Ok(base.whole_value(state)?.map(|value| indexes.entries(&value)).unwrap_or_default()),
+    }
+}
+
+/// A line without its value: values are large, and clock and source decide.
+fn bare(line: &Line) -> Line {
+    let state = if line.state == LineState::Delete { LineState::Delete } else { LineState::Put(Box::default()) };
+    Line { state, key: line.key.clone(), meta: line.meta.clone() }
+}
