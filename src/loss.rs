@@ -85,11 +85,15 @@ pub mod what {
     pub const SPECIAL_NUMBER: &str = "special-number";
     /// A member that did not change and was not sent.
     pub const UNSENT_MEMBER: &str = "unsent-member";
+    /// A record that a page cannot hold beside another one with the same key in a unique index.
+    pub const UNIQUE_INDEX: &str = "unique-index";
     /// A member of the file that this release does not know.
     pub const UNKNOWN_MEMBER: &str = "unknown-member";
+    /// An object store or index that no browser can make.
+    pub const UNMAKEABLE_SCHEMA: &str = "unmakeable-schema";
 
     /// Every kind there is.
-    pub const ALL: [&str; 39] = [
+    pub const ALL: [&str; 41] = [
         ARRAY_MEMBERS,
         BIGINT,
         BLOB,
@@ -127,8 +131,10 @@ pub mod what {
         SET,
         SHARING,
         SPECIAL_NUMBER,
+        UNIQUE_INDEX,
         UNKNOWN_MEMBER,
         UNSENT_MEMBER,
+        UNMAKEABLE_SCHEMA,
     ];
 }
 

@@ -12,6 +12,9 @@ use crate::failure::Failure;
 use crate::history::{self, At};
 use crate::store::SnapshotStore;
 
+/// Unique indexes are looked at in object stores of this many records at most: it takes reading all of them.
+const LOOKED_AT_RECORDS: u64 = 100_000;
+
 /// Conflicts are counted in this many flows: each costs the list of conflicts of its newest version.
 const COUNTED_FLOWS: usize = 20;
 
@@ -54,7 +57,7 @@ impl Doctor {
         Ok(ExitStatus::Done)
     }
 
-    /// Adds how many conflicts of each flow wait for a person; nothing of one where none does.
+    /// Adds how many conflicts of each flow wait for a person, and what of it no page can make; nothing of one without either.
     fn waiting(&self, store: &dyn SnapshotStore, text: &mut String) -> Result<(), Failure> {
         let StoreArgs { bucket, flow, .. } = &self.store;
         let fits = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
@@ -69,10 +72,14 @@ impl Doctor {
                     *text += &format!("  {flow}: {count} conflicts wait for a person; conflicts list names them\n")
                 }
             }
+            let found = history::unmakeable(store, flow, &version, None, LOOKED_AT_RECORDS)?;
+            found.lines().for_each(|line| *text += &format!("  {flow}: {line}\n"));
         }
         if flows.len() > COUNTED_FLOWS {
             let more = flows.len() - COUNTED_FLOWS;
-            *text += &format!("  conflicts of {more} more flows are not counted: name one with --flow\n");
+            *text += &format!(
+                "  {more} more flows are not looked at for conflicts and what no page can make: name one with --flow\n"
+            );
         }
         Ok(())
     }

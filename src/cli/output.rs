@@ -47,6 +47,20 @@ pub fn write_failure(failure: &Failure) {
     let _ = io::stderr().lock().write_all(failure_text(failure).as_bytes());
 }
 
+/// Writes lines for people to standard error, beside an output that is whole. They are bounded as a failure is.
+pub fn write_notes(notes: impl Iterator<Item = String>) {
+    let mut text = String::new();
+    for note in notes {
+        let left = MAX_ERROR_BYTES.saturating_sub(text.len());
+        if left < 2 * MAX_LINE_BYTES {
+            text += "nifi-idb: and more; see verify\n";
+            break;
+        }
+        push_line(&mut text, &format!("nifi-idb: {note}"), MAX_LINE_BYTES);
+    }
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// The text of a failure: printable, bounded by [`MAX_ERROR_BYTES`].
 fn failure_text(failure: &Failure) -> String {
     let mut text = "nifi-idb: ".to_owned();

@@ -7,11 +7,11 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use super::input::private_file;
-use super::output::stdout;
+use super::output::{stdout, write_notes};
 use super::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::history::{self, At, ExportFormat, ExportOptions, RestoreFormat, RestoreOptions};
+use crate::history::{self, At, ExportFormat, ExportOptions, Exported, RestoreFormat, RestoreOptions};
 use crate::snapshot::FlowName;
 use crate::store::{SnapshotStore, StoredVersion};
 
@@ -91,12 +91,15 @@ impl Restore {
             FormatArg::FlowFileV3 => {
                 let folder = self.temp_dir.as_deref();
                 history::restore_flowfiles(&*store, &flow, &version, only.as_ref(), folder, &mut stdout()?)?;
+                write_notes(history::unmakeable(&*store, &flow, &version, only.as_ref(), u64::MAX)?.lines());
                 return Ok(ExitStatus::Done);
             }
         };
         let mut out = stdout()?;
-        history::restore(&*store, &flow, &version, &RestoreOptions { format, object_store: only }, &mut out)?;
+        let options = RestoreOptions { format, object_store: only };
+        history::restore(&*store, &flow, &version, &options, &mut out)?;
         out.flush().map_err(|error: io::Error| Failure::output(&error))?;
+        write_notes(history::unmakeable(&*store, &flow, &version, options.object_store.as_ref(), u64::MAX)?.lines());
         Ok(ExitStatus::Done)
     }
 
@@ -110,8 +113,9 @@ impl Restore {
         let mut told = self.losses.as_deref().map(|path| private_file(path, "--losses")).transpose()?;
         let options = ExportOptions { format, object_store: self.object_store.as_deref().map(Into::into) };
         let mut out = stdout()?;
-        let losses = history::export(store, flow, version, &options, &mut out)?.losses;
+        let Exported { losses, unmakeable, .. } = history::export(store, flow, version, &options, &mut out)?;
         out.flush().map_err(|error: io::Error| Failure::output(&error))?;
+        write_notes(unmakeable.lines());
         if let (Some(file), Some(path)) = (&mut told, &self.losses) {
             let mut text = String::new();
             losses.lines().for_each(|line| text.extend([line.as_str(), "\n"]));

@@ -46,6 +46,8 @@ impl Verify {
             version.state,
         );
         print(&text)?;
+        let found = history::unmakeable(&*store, &flow, &version, None, u64::MAX)?;
+        print(&found.lines().map(|line| line + "\n").collect::<String>())?;
         Ok(ExitStatus::Done)
     }
 }

@@ -15,6 +15,7 @@ mod show;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod unmakeable;
 mod utc;
 mod verify;
 
@@ -28,6 +29,7 @@ pub use log::{LogEntry, log};
 pub use restore::{RestoreFormat, RestoreOptions, Restored, restore};
 pub use show::{RecordState, RecordVersion, ShownRecord, history_of_record, show_record};
 pub use sources::{SourceCheckpoint, sources};
+pub use unmakeable::{IndexClash, Unmakeable, unmakeable};
 pub use verify::{Verified, verify};
 
 use crate::snapshot::id::IdError;

@@ -97,6 +97,14 @@ pub enum SyncError {
     /// The batch does not fit what the flow holds.
     #[error("{0}")]
     Mismatch(String),
+    /// The batch's schema is one that no browser can make.
+    #[error("{what}")]
+    Unmakeable {
+        /// What is wrong, and what to do.
+        what: String,
+        /// Options describe the object store, not the input.
+        by_options: bool,
+    },
     /// Every attempt lost its race, or the deadline passed.
     #[error("not committed after {attempts} attempts: {last}; try again")]
     Exhausted {
@@ -126,7 +134,8 @@ impl SyncError {
             | Self::Diverged { .. }
             | Self::Changed { .. }
             | Self::Policy { .. } => ExitStatus::Guard,
-            Self::Mismatch(_) => ExitStatus::Usage,
+            Self::Mismatch(_) | Self::Unmakeable { by_options: true, .. } => ExitStatus::Usage,
+            Self::Unmakeable { by_options: false, .. } => ExitStatus::Input,
         }
     }
 
@@ -144,6 +153,7 @@ impl SyncError {
             | Self::Diverged { .. }
             | Self::Policy { .. }
             | Self::Changed { .. }
+            | Self::Unmakeable { .. }
             | Self::Mismatch(_) => Outcome::Refused,
             Self::Store(error) if error.kind == StoreErrorKind::Refused => Outcome::Refused,
             _ => Outcome::Failed,

@@ -8,7 +8,10 @@ use crate::snapshot::{Manifest, StoreManifest};
 /// Gives head's manifest with the schema that the batch brings: the newer database version describes an object store,
 /// no object store is lost, and none changes where its keys come from.
 pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<Manifest, SyncError> {
-    let Some(head) = head else { return Ok(Manifest::empty(&header.schema)) };
+    let Some(head) = head else {
+        check_makeable(None, header)?;
+        return Ok(Manifest::empty(&header.schema));
+    };
     if head.database != header.schema.name {
         return Err(SyncError::Mismatch(format!(
             "the flow holds database {}, the batch is of database {}: give another --flow, or the right --database",
@@ -16,6 +19,7 @@ pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<Ma
             header.schema.name.to_canonical()
         )));
     }
+    check_makeable(Some(head), header)?;
     // Bare records know nothing of the schema but the key path; what does not know the names of indexes describes object
     // stores anew only with a newer version.
     let newer = header.schema.version > head.database_version;
@@ -32,6 +36,20 @@ pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<Ma
         }
     }
     Ok(manifest)
+}
+
+/// Refuses an object store that no browser can make. One that head holds already is taken as it is: else nothing could be
+/// brought to that flow any more.
+fn check_makeable(head: Option<&Manifest>, header: &BatchHeader) -> Result<(), SyncError> {
+    for store in &header.schema.stores {
+        let known =
+            head.and_then(|head| head.store(&store.name)).map(|known| known.schema.faults()).unwrap_or_default();
+        if let Some(fault) = store.faults().into_iter().find(|fault| !known.contains(fault)) {
+            let by_options = !header.dialect.has_schema();
+            return Err(SyncError::Unmakeable { what: fault.explain(&store.name), by_options });
+        }
+    }
+    Ok(())
 }
 
 fn unite(known: &mut StoreManifest, store: &ObjectStore, describes: bool) -> Result<(), SyncError> {

@@ -14,6 +14,7 @@ use std::io::Write;
 use super::HistoryError;
 use super::reader::VersionReader;
 use super::restore::{Output, Part, Restored, chosen, each_part};
+use super::{Unmakeable, unmakeable};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::value::tree::{Tree, escape};
 use crate::loss::{Losses, path, what};
@@ -53,6 +54,8 @@ pub struct Exported {
     pub written: Restored,
     /// What the format cannot say.
     pub losses: Losses,
+    /// What of the version no page can make. Playwright and Dexie make a page's database, so it is among their losses.
+    pub unmakeable: Unmakeable,
 }
 
 /// Writes a version to `out`, in order of object store and key, and tells what the format cannot say.
@@ -123,7 +126,16 @@ pub fn export(
     writer.close(&mut text);
     output.write(&text)?;
     output.out.flush()?;
-    Ok(Exported { written: output.written, losses })
+    let unmakeable = unmakeable(store, flow, version, options.object_store.as_ref(), u64::MAX)?;
+    if options.format != ExportFormat::Json {
+        for (name, _) in &unmakeable.schemas {
+            losses.add(&path(name, &[]), what::UNMAKEABLE_SCHEMA, 1);
+        }
+        for clash in &unmakeable.clashes {
+            losses.add(&path(&clash.store, &[]), what::UNIQUE_INDEX, clash.records);
+        }
+    }
+    Ok(Exported { written: output.written, losses, unmakeable })
 }
 
 /// The key that a generator gives behind this one: 2^53 at most.

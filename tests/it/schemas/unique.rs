@@ -206,4 +206,32 @@ fn what_an_index_that_came_later_keeps_out_is_named_and_blocks_nothing() {
     // A change that leaves the key as it is takes nothing from anybody.
     let (summary, _) = desk.send_with("two", r#","databaseVersion":2"#, &[r#"{"id":"b","mail":"x","n":1}"#]);
     assert_eq!((&summary["put"], &summary["conflicts"]), (&1.into(), &0.into()));
+
+    let says = "object store \"data\": 1 record has a key in unique index \"mail\" that an earlier record has, too";
+    let verified = on(&desk.repo(), "verify", &["--flow", "d"], b"");
+    assert!(verified.code() == Some(0) && String::from_utf8_lossy(&verified.out).contains(says), "{verified:?}");
+    let doctor = String::from_utf8(on(&desk.repo(), "doctor", &[], b"").done()).unwrap();
+    assert!(doctor.contains(&format!("  indexeddb/d: {says}")), "{doctor}");
+    for format in ["changes", "records", "playwright", "dexie", "json", "flowfile-v3"] {
+        let arguments = ["--flow", "d", "--format", format, "--origin", "https://a.example"];
+        let restored = on(&desk.repo(), "restore", &arguments, b"");
+        assert!(restored.code() == Some(0) && restored.err.contains(says), "{format}: {restored:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&restored.out).matches("\"mail\"").count() >= 3,
+            true,
+            "{format}: all is there"
+        );
+    }
+    for format in ["playwright", "dexie"] {
+        let losses = desk.folder.path().join(format);
+        let path = losses.to_str().unwrap();
+        let arguments = ["--flow", "d", "--format", format, "--origin", "https://a.example", "--losses", path];
+        assert_eq!(on(&desk.repo(), "restore", &arguments, b"").code(), Some(0));
+        let told = std::fs::read_to_string(&losses).unwrap();
+        assert!(told.contains(r#"{"count":1,"path":"data","type":"loss","what":"unique-index"}"#), "{format}: {told}");
+    }
+    // It is mended by changing one of the two.
+    desk.send_with("two", r#","databaseVersion":2"#, &[r#"{"id":"b","mail":"w"}"#]);
+    assert!(!String::from_utf8_lossy(&on(&desk.repo(), "verify", &["--flow", "d"], b"").done()).contains("unique"));
+    assert_eq!(on(&desk.repo(), "restore", &["--flow", "d"], b"").err, "");
 }

@@ -1,0 +1,148 @@
+//! What of a version no page can make: schemas that browsers refuse, and records that a unique index keeps out.
+//!
+//! Versions that were made by earlier releases, or before a newer schema brought an index, may hold such things. They stay
+//! readable, and are named.
+
+use std::collections::BTreeSet;
+
+use super::HistoryError;
+use super::reader::{CheckedChunk, VersionReader};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
+use crate::snapshot::{FlowName, Line, List, StoreManifest};
+use crate::store::{SnapshotStore, StoreError, StoredVersion};
+
+/// What of a version no page can make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unmakeable {
+    /// Object stores whose schema browsers refuse, each with a sentence for people.
+    pub schemas: Vec<(DomString, String)>,
+    /// Unique indexes that keep records out.
+    pub clashes: Vec<IndexClash>,
+    /// Object stores that were not looked at, because they have more records than was asked for.
+    pub skipped: Vec<DomString>,
+}
+
+/// Records of which each has a key in a unique index that a record before it has, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexClash {
+    /// The object store.
+    pub store: DomString,
+    /// The index.
+    pub index: DomString,
+    /// How many records.
+    pub records: u64,
+    /// The first of them.
+    pub first: SortableKey,
+}
+
+impl Unmakeable {
+    /// Says each in a line for people, without line ends. Keys and values are not in them.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let clash = |clash: &IndexClash| {
+            let (store, index) = (clash.store.to_canonical(), clash.index.to_canonical());
+            let (records, have, keep) = match clash.records {
+                1 => ("1 record".to_owned(), "has", "it"),
+                many => (format!("{many} records"), "have", "them"),
+            };
+            format!(
+                "object store {store}: {records} {have} a key in unique index {index} that an earlier record has, too: a page \
+                 cannot hold {keep}; change or delete one of each"
+            )
+        };
+        let skipped = |store: &DomString| {
+            format!("object store {}: too many records to look for such here; verify does", store.to_canonical())
+        };
+        let schemas = self.schemas.iter().map(|(_, what)| format!("no browser can make this: {what}"));
+        schemas.chain(self.clashes.iter().map(clash)).chain(self.skipped.iter().map(skipped))
+    }
+}
+
+/// Finds what of a version, or of one object store of it, no page can make. Reads all records of object stores with unique indexes
+/// that have at most `most` records; takes 16 bytes for each key in such an index.
+///
+/// # Errors
+///
+/// Fails if the version cannot be read, or is damaged.
+pub fn unmakeable(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    only: Option<&DomString>,
+    most: u64,
+) -> Result<Unmakeable, HistoryError> {
+    let reader = VersionReader { store, flow, version };
+    let mut found = Unmakeable::default();
+    let wanted = |store: &&StoreManifest| only.is_none_or(|only| store.schema.name == *only);
+    for store in version.manifest.stores.iter().filter(wanted) {
+        let name = &store.schema.name;
+        found.schemas.extend(store.schema.faults().iter().map(|fault| (name.clone(), fault.explain(name))));
+        let Some(indexes) = UniqueIndexes::of(&store.schema) else { continue };
+        if store.record_count() > most {
+            found.skipped.push(name.clone());
+        } else {
+            found.clashes.extend(clashes(&reader, store, &indexes)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads an object store once, and again if a key is there twice.
+fn clashes(
+    reader: &VersionReader<'_>,
+    store: &StoreManifest,
+    indexes: &UniqueIndexes,
+) -> Result<Vec<IndexClash>, HistoryError> {
+    let mut all: Vec<IndexEntry> = Vec::new();
+    each_record(reader, store, |_, value| all.append(&mut indexes.entries(value)))?;
+    all.sort_unstable();
+    let twice: BTreeSet<IndexEntry> = all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    drop(all);
+    if twice.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut held = BTreeSet::new();
+    let mut found: Vec<Option<(u64, SortableKey)>> = vec![None; indexes.names().count()];
+    each_record(reader, store, |line, value| {
+        let mut places = BTreeSet::new();
+        let mut own = Vec::new();
+        indexes.each(value, &mut |place, entry, _| {
+            if held.contains(&entry) {
+                places.insert(place);
+            } else if twice.contains(&entry) {
+                own.push(entry);
+            }
+        });
+        // A page would not have this record, so it keeps nobody out.
+        if places.is_empty() {
+            held.extend(own);
+        }
+        for place in places {
+            if let Some(clash) = found.get_mut(place) {
+                clash.get_or_insert_with(|| (0, line.key.clone())).0 += 1;
+            }
+        }
+    })?;
+    let named = found.into_iter().zip(indexes.names()).filter_map(|(clash, index)| {
+        let (records, first) = clash?;
+        Some(IndexClash { store: store.schema.name.clone(), index: index.clone(), records, first })
+    });
+    Ok(named.collect())
+}
+
+fn each_record(
+    reader: &VersionReader<'_>,
+    store: &StoreManifest,
+    mut each: impl FnMut(&Line, &[u8]),
+) -> Result<(), StoreError> {
+    let mut list = reader.list(List::Records(store.schema.name.clone()), &store.records);
+    while let Some(CheckedChunk { lines, .. }) = list.advance()? {
+        for line in &lines {
+            if let Some(value) = reader.whole(&line.state)? {
+                each(line, &value);
+            }
+        }
+    }
+    Ok(())
+}
