@@ -44,6 +44,7 @@
 //! | [`policy::adversaries`] (`ADVERSARIES.md`) | what others' users complain about, hostile documents and sources: the answer, and the test that proves it |
 //! | [`policy::coming_from`] (`COMING_FROM.md`) | what the words of GoldenGate, PGD, SQL Server, SymmetricDS, CouchDB, RxDB, Dexie, WatermelonDB, Dolt are here |
 //! | [`snapshot`] (`FORMAT.md`) | what a version holds, byte for byte; digests; chunk boundaries |
+//! | [`store::git`] (`GIT.md`) | the git store beside git, people and damage: what is safe, what is refused, the way back |
 //! | [`report`] | what goes out |
 //! | [`exit_status`] | the public table of exit status |
 //! | `server` (`HTTP.md`, `GRPC.md`, `CLIENTS.md`) | routes, services, who may do what |

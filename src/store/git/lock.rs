@@ -1,17 +1,19 @@
 //! Moving `main`: our own lock among ourselves, git's lock towards git.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gix::ObjectId;
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::io_error;
+use super::placing::Placing;
 use super::repo::{BRANCH, LOCK_FILE, Repo};
+use super::small_file::{MAX_REFERENCE_BYTES, open_plain, read_small};
 use super::temp::{Linked, TempFile, ToSync, sync};
 use crate::store::fault::step;
 use crate::store::{AppendError, StoreError, StoreErrorKind};
@@ -22,17 +24,61 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// How long a writer waits for git, or for a person, to release `main`.
 pub const REF_LOCK_WAIT: Duration = Duration::from_secs(10);
 
+/// As git leaves its files, before the umask.
+const LOCK_MODE: u32 = 0o666;
+
 /// Between two looks: it doubles up to the second number.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
 /// The lock of a repository. The system releases it when the process ends, however it ends.
 ///
-/// The file stays, and while a commit is being made visible it holds that commit's id, so that a `main.lock` that a killed
-/// writer of ours left can be told from anybody else's.
+/// The file stays, and holds a [`LockRecord`].
 #[derive(Debug)]
 pub(super) struct StoreLock {
     file: File,
     path: PathBuf,
+}
+
+/// What the lock file holds.
+///
+/// ```text
+/// 5f0c…              the commit that main is about to be moved to; only while that is being done
+/// main 81aa…         the commit that a writer of ours last found main at, or moved it to
+/// ```
+///
+/// The first line tells a `main.lock` that a killed writer of ours left from anybody else's. The second one tells a
+/// repository that has lost its `main` from a new one, and what it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LockRecord {
+    /// The content of the `main.lock` that a writer of ours made, or is about to make.
+    intent: Option<String>,
+    /// The commit that `main` was last at.
+    pub(super) main: Option<ObjectId>,
+}
+
+impl LockRecord {
+    fn parse(text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        let mut record = Self::default();
+        for line in text.split_inclusive('\n') {
+            match line.strip_prefix("main ") {
+                Some(id) => record.main = id.trim_end().parse().ok(),
+                None => record.intent = Some(line.to_owned()),
+            }
+        }
+        record
+    }
+
+    fn to_text(&self) -> String {
+        let main = self.main.map(|id| format!("main {id}\n"));
+        self.intent.iter().cloned().chain(main).collect()
+    }
+}
+
+/// Reads what the lock file of a repository holds, without taking the lock; `None` if there is no such file.
+pub(super) fn record(repository: &Path) -> Result<Option<LockRecord>, StoreError> {
+    let text = read_small(&repository.join(LOCK_FILE), MAX_REFERENCE_BYTES)?;
+    Ok(text.map(|text| LockRecord::parse(&text)))
 }
 
 struct Pauses {
@@ -60,8 +106,11 @@ impl StoreLock {
         let path = repository.join(LOCK_FILE);
         let mut pauses = Pauses::new(LOCK_WAIT);
         loop {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-            let file = file.map_err(|error| io_error("open the lock", &path, error))?;
+            let file = open_plain(&path, OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(LOCK_MODE))?;
+            let Some(file) = file else {
+                let gone = io::Error::from(io::ErrorKind::NotFound);
+                return Err(io_error("open the lock", &path, gone));
+            };
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 // Somebody may have removed the file by hand since; then it locks nobody out.
                 Ok(()) if is_at(&file, &path) => return Ok(Self { file, path }),
@@ -79,19 +128,21 @@ impl StoreLock {
         }
     }
 
-    fn intent(&self) -> Result<Vec<u8>, StoreError> {
-        let mut buffer = vec![0; 64];
+    fn intent(&self) -> Result<Option<String>, StoreError> {
+        let mut buffer = vec![0; 256];
         let read = self.file.read_at(&mut buffer, 0).map_err(|error| io_error("read", &self.path, error))?;
         buffer.truncate(read);
-        Ok(buffer)
+        Ok(LockRecord::parse(&buffer).intent)
     }
 
-    fn set_intent(&self, text: &[u8]) -> Result<(), StoreError> {
-        let set = self.file.set_len(0).and_then(|()| self.file.write_all_at(text, 0));
+    fn set(&self, record: &LockRecord) -> Result<(), StoreError> {
+        let text = record.to_text();
+        // The text is written before the rest of an older one is cut off, so that no reader finds the file empty.
+        let set = self.file.write_all_at(text.as_bytes(), 0).and_then(|()| self.file.set_len(text.len() as u64));
         set.map_err(|error| io_error("write", &self.path, error))
     }
 
-    /// Makes objects durable by syncing `dirs`, then moves `main` from `old` to `new`.
+    /// Makes objects durable, then moves `main` from `old` to `new`.
     ///
     /// Returns false, with nothing changed, if `main` is not at `old`. From the first attempt to move it on, a failure
     /// is ambiguous.
@@ -100,7 +151,7 @@ impl StoreLock {
         repo: &Repo,
         old: Option<ObjectId>,
         new: ObjectId,
-        dirs: &[PathBuf],
+        objects: &mut Placing,
     ) -> Result<bool, AppendError> {
         let main = repo.path().join(BRANCH);
         let heads = main.parent().unwrap_or(repo.path());
@@ -112,20 +163,20 @@ impl StoreLock {
         let text = format!("{new}\n");
         let value = TempFile::reference(repo.path())?;
         value.write_at(text.as_bytes(), 0)?;
-        self.set_intent(text.as_bytes())?;
-        let mut to_sync: Vec<_> = dirs.iter().map(|dir| ToSync::Dir(dir)).collect();
-        to_sync.push(ToSync::File(&value));
-        to_sync.push(ToSync::Open(&self.file, &self.path));
-        sync(&to_sync)?;
+        self.set(&LockRecord { intent: Some(text), main: old })?;
+        objects.sync_with(&[ToSync::File(&value), ToSync::Open(&self.file, &self.path)])?;
         step("git:before-ref-lock");
 
         take_git_lock(&value, &git_lock)?;
         step("git:ref-locked");
-        let now = repo.main();
-        if !matches!(&now, Ok(now) if *now == old) {
+        // From here on nobody else moves `main`. A `git prune` that began before may have taken objects away again.
+        let ready = repo.main().and_then(|now| match now == old {
+            true => objects.restore_missing().map(|()| true),
+            false => Ok(false),
+        });
+        if !matches!(ready, Ok(true)) {
             fs::remove_file(&git_lock).map_err(|error| io_error("remove the lock", &git_lock, error))?;
-            now?;
-            return Ok(false);
+            return Ok(ready?);
         }
         if let Err(error) = fs::rename(&git_lock, &main) {
             // The lock must not stay; that the file cannot be removed either is the smaller news.
@@ -134,9 +185,10 @@ impl StoreLock {
         }
         step("git:after-rename");
         sync(&[ToSync::Dir(heads)]).map_err(AppendError::Ambiguous)?;
+        objects.restore_missing().map_err(AppendError::Ambiguous)?;
         // The next writer must not take a lock of somebody who sets the same value for ours. If this fails, all is as
         // it would be after a kill.
-        let _ = self.set_intent(b"");
+        let _ = self.set(&LockRecord { intent: None, main: Some(new) });
         step("git:done");
         Ok(true)
     }
@@ -144,9 +196,8 @@ impl StoreLock {
     /// Removes the `main.lock` of a killed writer of ours: we hold the lock that it held, and it says what that one
     /// meant to set.
     fn remove_stale(&self, git_lock: &Path) -> Result<(), StoreError> {
-        let intent = self.intent()?;
-        let stale = !intent.is_empty() && fs::read(git_lock).is_ok_and(|content| content == intent);
-        if stale {
+        let Some(intent) = self.intent()? else { return Ok(()) };
+        if read_small(git_lock, MAX_REFERENCE_BYTES)?.as_deref() == Some(intent.as_bytes()) {
             fs::remove_file(git_lock).map_err(|error| io_error("remove the stale lock", git_lock, error))?;
         }
         Ok(())
@@ -154,7 +205,7 @@ impl StoreLock {
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
         _ => false,
     }
@@ -177,5 +228,23 @@ fn take_git_lock(value: &TempFile, git_lock: &Path) -> Result<(), StoreError> {
             );
             return Err(StoreError::new(StoreErrorKind::Transient, message));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_as_they_were() {
+        let id = ObjectId::from_bytes_or_panic(&[7; 20]);
+        for intent in [None, Some(format!("{id}\n"))] {
+            for main in [None, Some(id)] {
+                let record = LockRecord { intent: intent.clone(), main };
+                assert_eq!(LockRecord::parse(record.to_text().as_bytes()), record);
+            }
+        }
+        // As releases before this one left it.
+        assert_eq!(LockRecord::parse(b""), LockRecord::default());
     }
 }

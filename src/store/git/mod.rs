@@ -3,21 +3,25 @@
 //! One branch holds all flows, one commit a version; `layout.rs` says where things lie. gix reads objects; we write them:
 //! compressed beside the merge, on disk before `main` moves, and guarded by a lock that dies with its process.
 //!
-//! Small versions leave loose objects, which gather until somebody runs `git gc`; that may be done at any time, but not with
-//! `--prune=now` while a version is being written.
+//! Small versions leave loose objects, which gather until somebody runs `git gc`; that may be done at any time.
+#![doc = include_str!("GIT.md")]
 
 mod error;
 mod flow_trees;
+mod gc;
 mod history;
 mod layout;
 mod lock;
+mod lost;
 mod message;
 mod object;
 mod pack;
 mod pipe;
+mod placing;
 mod reader;
 mod repo;
 mod sink;
+mod small_file;
 mod temp;
 mod top;
 mod tree;
@@ -172,8 +176,9 @@ impl SnapshotStore for GitStore {
             tempfile::tempfile_in(&dir).map_err(|error| io_error("make a file in", &dir, error))?;
         }
         let mut lines = vec![format!("bare git repository {}, writable", self.path.display())];
-        for flow in reader::flows(&repo)? {
-            lines.push(format!("{flow}: {} versions", reader::log(&repo, &flow)?.len()));
+        lines.extend(repo.head_elsewhere()?);
+        for (flow, version) in reader::newest(&repo)? {
+            lines.push(format!("{flow}: {version} versions"));
         }
         Ok(lines)
     }

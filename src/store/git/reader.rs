@@ -126,6 +126,19 @@ pub(super) fn version(repo: &Repo, flow: &FlowName, version: FlowVersion) -> Res
     }
 }
 
+/// Lists flows and the numbers of their newest versions, sorted by flow.
+pub(super) fn newest(repo: &Repo) -> Result<Vec<(FlowName, FlowVersion)>, StoreError> {
+    let Some(main) = repo.main()? else { return Ok(Vec::new()) };
+    let tip = repo.commit(main)?;
+    let mut newest = Vec::new();
+    for flow in flows(repo)? {
+        if let Some(version) = head_version(repo, &tip, &flow)? {
+            newest.push((flow, version));
+        }
+    }
+    Ok(newest)
+}
+
 /// The number of the newest version, from the first line of its manifest.
 fn head_version(repo: &Repo, tip: &Commit, flow: &FlowName) -> Result<Option<FlowVersion>, StoreError> {
     let Some(text) = manifest_text(repo, tip, flow)? else { return Ok(None) };

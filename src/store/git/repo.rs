@@ -7,15 +7,18 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gix::ObjectId;
 use gix::object::Kind;
-use gix::prelude::Find as _;
+use gix::prelude::{Find as _, HeaderExt as _};
 
 use super::error::{damaged, io_error};
+use super::lost;
 use super::message::Commit;
 use super::object::id_of;
+use super::small_file::{MAX_CONFIG_BYTES, MAX_PACKED_REFERENCES_BYTES, MAX_REFERENCE_BYTES, read_small};
 use super::temp::{TempFile, ToSync, sync};
 use super::tree::{Entry, Tree};
 use crate::store::fault::step;
@@ -121,13 +124,15 @@ pub(super) fn make(path: &Path) -> Result<(), StoreError> {
 pub(super) fn open(path: &Path) -> Result<Repo, StoreError> {
     check_config(path)?;
     let odb = open_objects(path)?;
-    Ok(Repo { path: path.to_owned(), odb: Mutex::new(odb), trees: Mutex::default() })
+    let never_had_main = AtomicBool::new(false);
+    Ok(Repo { path: path.to_owned(), odb: Mutex::new(odb), trees: Mutex::default(), never_had_main })
 }
 
 fn check_config(path: &Path) -> Result<(), StoreError> {
     let shown = path.display();
     let file = path.join("config");
-    let bytes = fs::read(&file).map_err(|error| io_error("read", &file, error))?;
+    let missing = || configuration(format!("{shown} has no file config: is it a git repository?"));
+    let bytes = read_small(&file, MAX_CONFIG_BYTES)?.ok_or_else(missing)?;
     let config = gix::config::File::from_bytes_no_includes(
         &bytes,
         gix::config::file::Metadata::from(gix::config::Source::Local),
@@ -178,6 +183,8 @@ pub(super) struct Repo {
     odb: Mutex<Arc<gix::odb::Store>>,
     /// Trees that were read, newest first: all chunks of a list are found by the same ones.
     trees: Mutex<VecDeque<(ObjectId, Arc<Tree>)>>,
+    /// All commits were looked at once, and none shows that there was a `main`.
+    never_had_main: AtomicBool,
 }
 
 impl fmt::Debug for Repo {
@@ -273,42 +280,98 @@ impl Repo {
 
     /// The commit that `main` is at; `None` before the first one.
     ///
+    /// # Errors
+    ///
+    /// *Damaged*: there is no `main`, but there was one.
+    pub(super) fn main(&self) -> Result<Option<ObjectId>, StoreError> {
+        if let Some(id) = self.reference(BRANCH)? {
+            return Ok(Some(id));
+        }
+        if !lost::is_lost(self)? {
+            return Ok(None);
+        }
+        // Another writer may have made its first version since the first look.
+        self.reference(BRANCH)?.map(Some).ok_or_else(|| lost::lost(self))
+    }
+
+    /// A line for people if `HEAD` leads to another branch than `main`: then a clone checks nothing out.
+    pub(super) fn head_elsewhere(&self) -> Result<Option<String>, StoreError> {
+        let text = read_small(&self.path.join("HEAD"), MAX_REFERENCE_BYTES)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let Some(branch) = text.trim_end().strip_prefix("ref: ").filter(|branch| *branch != BRANCH) else {
+            return Ok(None);
+        };
+        let shown = self.path.display();
+        let branch: String = branch.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        Ok(Some(format!(
+            "HEAD points to {branch}, and versions are on main, so a clone checks nothing out: git -C {shown} symbolic-ref \
+             HEAD {BRANCH} mends it"
+        )))
+    }
+
+    /// The object that a reference is at, by its full name; `None` if there is no such reference.
+    ///
     /// Read here and not by gix, which keeps `packed-refs` while its time stays the same: another process may have packed
     /// references, and then moved `main`, within one tick of that clock.
-    pub(super) fn main(&self) -> Result<Option<ObjectId>, StoreError> {
-        let file = self.path.join(BRANCH);
+    pub(super) fn reference(&self, name: &str) -> Result<Option<ObjectId>, StoreError> {
+        let file = self.path.join(name);
         // `git pack-refs` may move it from one place to the other between two looks.
         for _ in 0..2 {
-            match fs::read_to_string(&file) {
-                Ok(text) => return parse_ref(&text, &file).map(Some),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io_error("read", &file, error)),
+            if let Some(text) = read_small(&file, MAX_REFERENCE_BYTES)? {
+                return parse_ref(&text, &file).map(Some);
             }
-            if let Some(id) = self.packed_main()? {
+            if let Some(id) = self.packed_reference(name)? {
                 return Ok(Some(id));
             }
         }
         Ok(None)
     }
 
-    fn packed_main(&self) -> Result<Option<ObjectId>, StoreError> {
+    fn packed_reference(&self, name: &str) -> Result<Option<ObjectId>, StoreError> {
         let file = self.path.join("packed-refs");
-        let text = match fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io_error("read", &file, error)),
-        };
-        let line = text.lines().find_map(|line| line.strip_suffix(BRANCH)?.strip_suffix(' '));
+        let Some(bytes) = read_small(&file, MAX_PACKED_REFERENCES_BYTES)? else { return Ok(None) };
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let line = lines.find_map(|line| line.strip_suffix(name.as_bytes())?.strip_suffix(b" "));
         line.map(|id| parse_ref(id, &file)).transpose()
+    }
+
+    /// True if all commits were looked at before, and none shows that there was a `main`.
+    pub(super) fn never_had_main(&self) -> bool {
+        self.never_had_main.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that no commit shows that there was a `main`.
+    pub(super) fn set_never_had_main(&self) {
+        self.never_had_main.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks at all commits, named by a reference or not, until `found` says that it has seen enough; returns whether it
+    /// did. Commits that cannot be read are passed over.
+    pub(super) fn each_commit(&self, found: &mut dyn FnMut(ObjectId, &Commit) -> bool) -> Result<bool, StoreError> {
+        let odb = open_objects(&self.path)?;
+        let all = odb.iter().map_err(|error| damaged("the objects cannot be listed").because(error.to_string()))?;
+        let handle = odb.to_cache_arc();
+        for id in all.filter_map(Result::ok) {
+            let is_commit = handle.header(id).is_ok_and(|header| header.kind() == Kind::Commit);
+            if !is_commit {
+                continue;
+            }
+            if let Ok(commit) = self.commit(id)
+                && found(id, &commit)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
-fn parse_ref(text: &str, file: &Path) -> Result<ObjectId, StoreError> {
-    let text = text.trim_end();
-    if text.starts_with("ref:") {
+fn parse_ref(text: &[u8], file: &Path) -> Result<ObjectId, StoreError> {
+    let text = text.trim_ascii_end();
+    if text.starts_with(b"ref:") {
         return Err(configuration(format!("{} is a symbolic reference: main has to be a branch", file.display())));
     }
-    text.parse().map_err(|_| damaged(format!("{} holds no commit id", file.display())))
+    ObjectId::from_hex(text).map_err(|_| damaged(format!("{} holds no commit id", file.display())))
 }
 
 fn read(odb: &Arc<gix::odb::Store>, id: ObjectId, kind: Kind) -> Result<Option<Vec<u8>>, StoreError> {

@@ -1,12 +1,19 @@
 //! Files that have no name until they are complete and on disk.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
 
 use super::error::io_error;
-use crate::store::StoreError;
+use super::small_file::open_plain;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Files are compared in pieces of this many bytes.
+const COMPARED_BYTES: usize = 256 * 1024;
 
 /// Read-only for all, as git leaves objects.
 const OBJECT_MODE: u32 = 0o444;
@@ -93,6 +100,40 @@ impl TempFile {
         Ok(filled)
     }
 
+    /// True if the file at `path` is older than this one by more than `age`. Both times are the file system's, so no clock
+    /// of ours counts.
+    pub(super) fn is_newer_by(&self, path: &Path, age: Duration) -> bool {
+        let modified = |metadata: io::Result<fs::Metadata>| metadata.and_then(|metadata| metadata.modified());
+        match (modified(self.file.metadata()), modified(fs::symlink_metadata(path))) {
+            (Ok(own), Ok(other)) => own.duration_since(other).is_ok_and(|older| older > age),
+            _ => false,
+        }
+    }
+
+    /// True if the file at `path` has the same bytes.
+    pub(super) fn is_same_as(&self, path: &Path) -> io::Result<bool> {
+        let Some(mut other) = open_plain(path, OFlags::RDONLY, Mode::empty()).map_err(io::Error::other)? else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        if other.metadata()?.len() != self.file.metadata()?.len() {
+            return Ok(false);
+        }
+        let (mut left, mut right) = (vec![0; COMPARED_BYTES], vec![0; COMPARED_BYTES]);
+        let mut offset = 0;
+        loop {
+            let count = self.read_at(&mut left, offset).map_err(io::Error::other)?;
+            if count == 0 {
+                return Ok(true);
+            }
+            match other.read_exact(&mut right[..count]) {
+                Ok(()) if left[..count] == right[..count] => offset += count as u64,
+                Ok(()) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Gives the file its name, unless that is taken. The file keeps its first name, if it has one, until it is dropped.
     pub(super) fn link(&self, path: &Path) -> io::Result<Linked> {
         let linked = match &self.named {
@@ -119,7 +160,6 @@ impl Drop for TempFile {
 /// Opens a file without a name; `None` where the system or the file system has no such thing.
 #[cfg(target_os = "linux")]
 fn unnamed(dir: &Path, mode: u32) -> io::Result<Option<File>> {
-    use rustix::fs::{Mode, OFlags};
     use rustix::io::Errno;
     // It gets its name by way of /proc: a plain linkat on the descriptor wants a capability.
     if !Path::new("/proc/self/fd").exists() {
@@ -167,9 +207,14 @@ impl ToSync<'_> {
         match self {
             Self::File(temp) => temp.file.sync_all().map_err(|error| io_error("sync a file in", &temp.dir, error)),
             Self::Open(file, path) => file.sync_all().map_err(|error| io_error("sync", path, error)),
-            Self::Dir(dir) => File::open(dir)
-                .and_then(|file| file.sync_all())
-                .map_err(|error| io_error("sync the directory", dir, error)),
+            Self::Dir(dir) => File::open(dir).and_then(|file| file.sync_all()).map_err(|error| match error.kind() {
+                // git removes a folder of objects when it is empty: whoever put an object there does so again.
+                io::ErrorKind::NotFound => {
+                    let message = format!("{} was removed by somebody else", dir.display());
+                    StoreError::new(StoreErrorKind::Transient, message)
+                }
+                _ => io_error("sync the directory", dir, error),
+            }),
         }
     }
 }

@@ -1,16 +1,14 @@
 //! The trees above a flow, and the commit: what depends on where `main` is.
 
-use std::path::PathBuf;
-
 use gix::ObjectId;
 use gix::object::Kind;
 
 use super::layout;
 use super::message::Commit;
 use super::object::{Deflater, id_of};
+use super::placing::PendingObjects;
 use super::repo::Repo;
 use super::sink::Sink;
-use super::temp::sync;
 use super::tree::{DIRECTORY, FILE, Tree};
 use crate::snapshot::FlowName;
 use crate::store::{StoreError, StoreErrorKind};
@@ -72,12 +70,10 @@ fn taken(path: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Refused, message)
 }
 
-/// Writes a few objects, syncs and links them; returns the directories to sync.
-pub(super) fn write_now(repo: &Repo, objects: &[Object]) -> Result<Vec<PathBuf>, StoreError> {
+/// Writes a few objects to files without names.
+pub(super) fn write_now(repo: &Repo, objects: &[Object]) -> Result<PendingObjects, StoreError> {
     let mut sink = Sink::new(repo.path().join("objects"));
     let mut deflater = Deflater::new();
     objects.iter().try_for_each(|(kind, bytes)| sink.add(deflater.deflate(*kind, bytes)))?;
-    let pending = sink.finish()?;
-    sync(&pending.files())?;
-    pending.link()
+    sink.finish()
 }

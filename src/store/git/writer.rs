@@ -1,7 +1,6 @@
 //! Writing one version: chunks as they come, then trees, the commit, and `main`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use gix::ObjectId;
@@ -12,6 +11,7 @@ use super::lock::StoreLock;
 use super::message;
 use super::object::id_of;
 use super::pipe::Pipe;
+use super::placing::Placing;
 use super::reader;
 use super::repo::Repo;
 use super::temp::sync;
@@ -213,13 +213,13 @@ impl VersionWriter for GitWriter<'_> {
         }
         let pending = pipe.close()?.finish()?;
         step("git:before-sync");
-        sync(&pending.files())?;
+        sync(&pending.to_sync())?;
         step("git:before-lock");
 
         let lock = StoreLock::take(repo.path())?;
         step("git:before-link");
-        let mut dirs: Vec<PathBuf> = Vec::new();
-        let mut linked = false;
+        let mut pending = Some(pending);
+        let mut placing = Placing::start(&repo)?;
         for _ in 0..MOVE_TRIES {
             let now = repo.main()?;
             if now != main {
@@ -229,14 +229,15 @@ impl VersionWriter for GitWriter<'_> {
                 main = now;
                 let (objects, id) = version.on_top_of(main)?;
                 commit = id;
-                dirs.extend(write_now(&repo, &objects)?);
+                let objects = write_now(&repo, &objects)?;
+                sync(&objects.to_sync())?;
+                placing.place(objects)?;
             }
-            if !linked {
-                dirs.extend(pending.link()?);
-                linked = true;
+            if let Some(pending) = pending.take() {
+                placing.place(pending)?;
             }
             step("git:after-link");
-            if lock.move_main(&repo, main, commit, &dirs)? {
+            if lock.move_main(&repo, main, commit, &mut placing)? {
                 return Ok(CommittedVersion { version: manifest.version, root, state });
             }
         }
