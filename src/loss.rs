@@ -11,6 +11,8 @@ use crate::indexeddb::text;
 pub mod what {
     /// Named members of arrays.
     pub const ARRAY_MEMBERS: &str = "array-members";
+    /// Attachments of documents.
+    pub const ATTACHMENTS: &str = "attachments";
     /// A BigInt.
     pub const BIGINT: &str = "bigint";
     /// A Blob or File.
@@ -33,6 +35,8 @@ pub mod what {
     pub const EMPTIED_OBJECT: &str = "emptied-object";
     /// A member without a name, in a format that cannot tell it from what holds it.
     pub const EMPTY_NAME: &str = "empty-name";
+    /// Fields that are encrypted in the file.
+    pub const ENCRYPTED: &str = "encrypted";
     /// An Error.
     pub const ERROR: &str = "error";
     /// An Error's cause.
@@ -61,6 +65,8 @@ pub mod what {
     pub const UNDEFINED: &str = "undefined";
     /// −0.
     pub const NEGATIVE_ZERO: &str = "negative-zero";
+    /// Files of an origin's private file system.
+    pub const OPFS: &str = "opfs";
     /// What nobody can carry: keys of cryptography, handles of files.
     pub const OPAQUE: &str = "opaque";
     /// Keys that are not in their values.
@@ -71,6 +77,8 @@ pub mod what {
     pub const REGEXP: &str = "regexp";
     /// Some flags of a RegExp.
     pub const REGEXP_FLAGS: &str = "regexp-flags";
+    /// Revisions of a document that do not count.
+    pub const REVISIONS: &str = "revisions";
     /// Everything that plain JSON has not.
     pub const RICH_TYPES: &str = "rich-types";
     /// Fewer rows than the file says.
@@ -79,6 +87,8 @@ pub mod what {
     pub const SCHEMA: &str = "schema";
     /// A Set.
     pub const SET: &str = "set";
+    /// Records of an object store that the options leave out.
+    pub const SKIPPED_STORE: &str = "skipped-store";
     /// That two places hold the same object.
     pub const SHARING: &str = "sharing";
     /// NaN or an infinity.
@@ -93,8 +103,9 @@ pub mod what {
     pub const UNMAKEABLE_SCHEMA: &str = "unmakeable-schema";
 
     /// Every kind there is.
-    pub const ALL: [&str; 41] = [
+    pub const ALL: [&str; 46] = [
         ARRAY_MEMBERS,
+        ATTACHMENTS,
         BIGINT,
         BLOB,
         BOXED,
@@ -106,6 +117,7 @@ pub mod what {
         DOM,
         EMPTIED_OBJECT,
         EMPTY_NAME,
+        ENCRYPTED,
         ERROR,
         ERROR_CAUSE,
         ERROR_NAME,
@@ -121,15 +133,18 @@ pub mod what {
         UNDEFINED,
         NEGATIVE_ZERO,
         OPAQUE,
+        OPFS,
         OUT_OF_LINE_KEYS,
         OWN_PROTO,
         REGEXP,
         REGEXP_FLAGS,
+        REVISIONS,
         RICH_TYPES,
         ROWS,
         SCHEMA,
         SET,
         SHARING,
+        SKIPPED_STORE,
         SPECIAL_NUMBER,
         UNIQUE_INDEX,
         UNKNOWN_MEMBER,

@@ -11,7 +11,7 @@ use super::header::{self, BatchHeader, MAX_HEADER_BYTES, Mode};
 use super::import::{self, Built, Import};
 use super::options::{DecodeOptions, Dialect, Input};
 use super::pull::Mark;
-use super::{dexie, plain, playwright, records, sniff};
+use super::{dexie, dumps, plain, playwright, records, sniff};
 use crate::loss::Losses;
 use crate::rejection::{Rejection, code};
 
@@ -52,14 +52,20 @@ impl<R: Read> Decoder<R> {
     fn open_lines(mut lines: Lines<R>, options: &DecodeOptions) -> Result<Self, DecodeError> {
         sniff::first_bytes(&mut lines)?;
         let mut input = options.input;
-        if input == Input::Auto {
-            input = sniff::document(&mut lines, options.object_store.is_some())?.unwrap_or(Input::Auto);
+        if matches!(input, Input::Auto | Input::PlainJson) {
+            let found = sniff::document(&mut lines, options.object_store.is_some())?;
+            // Neither is plain JSON, whose members are arrays.
+            let is_dump = matches!(found, Some(Input::Rxdb | Input::DexieCloud));
+            input = found.filter(|_| input == Input::Auto || is_dump).unwrap_or(input);
         }
         let mut losses = Losses::default();
         let document = match input {
             Input::Playwright => Some(playwright::open(&mut lines, options, &mut losses)?),
             Input::Dexie => Some(dexie::open(&mut lines, options)?),
-            Input::PlainJson => Some(plain::open(&mut lines, options)?),
+            Input::PlainJson => Some(plain::open(&mut lines, options, &mut losses)?),
+            Input::Rxdb | Input::DexieCloud | Input::Couchdb | Input::PouchdbDump | Input::Mongoexport => {
+                Some(dumps::open(input, &mut lines, options, &mut losses)?)
+            }
             Input::Auto | Input::Records | Input::Changes | Input::Debezium | Input::CaptureChangeMysql => None,
         };
         if let Some((header, import)) = document {
@@ -170,27 +176,38 @@ impl<R: Read> Decoder<R> {
 
     /// The next record of a document.
     fn imported(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
-        let Some(import) = &mut self.import else { return Ok(None) };
-        let Some(found) = import.next(&mut self.lines, &mut self.scratch)? else {
-            import.missing(&mut self.losses);
-            self.end_of_records();
-            return Ok(None);
+        let (found, built) = loop {
+            let Some(import) = &mut self.import else { return Ok(None) };
+            let Some(found) = import.next(&mut self.lines, &mut self.scratch)? else {
+                import.missing(&self.header, &mut self.losses);
+                self.end_of_records();
+                return Ok(None);
+            };
+            let schema = found.store.and_then(|place| Some((place, self.header.schema.stores.get(place)?)));
+            let built = match (schema, &self.import) {
+                _ if found.too_long => Err(TOO_LONG),
+                (Some((place, store)), Some(import)) => {
+                    import.build(&self.scratch, store, &mut self.built).map(|()| place)
+                }
+                _ => Err((code::UNKNOWN_STORE, "the document describes no object store of this name")),
+            };
+            // What a full batch does not hold is gone anyway.
+            if built.is_err() || !self.built.is_deleted || self.header.mode == Mode::Delta {
+                break (found, built);
+            }
         };
         let index = self.count()?;
-        let schema = found.store.and_then(|place| Some((place, self.header.schema.stores.get(place)?)));
-        let built = match (schema, &self.import) {
-            _ if found.too_long => Err(TOO_LONG),
-            (Some((place, store)), Some(import)) => import.build(&self.scratch, store, &mut self.built).map(|()| place),
-            _ => Err((code::UNKNOWN_STORE, "the document describes no object store of this name")),
-        };
         let store = match built {
             Ok(store) => store,
             Err(reject) => return Ok(Some(self.reject_at(found.mark, found.store, reject))),
         };
         self.changes += 1;
         self.losses.append(&mut self.built.losses);
-        let Built { key, keyed, value, .. } = &self.built;
-        let op = Op::Put { key: keyed.then_some(&key[..]), value, at: None, base: Base::None };
+        let Built { key, keyed, value, is_deleted, .. } = &self.built;
+        let op = match is_deleted {
+            true => Op::Delete { key, at: None, base: Base::None },
+            false => Op::Put { key: keyed.then_some(&key[..]), value, at: None, base: Base::None },
+        };
         let Mark { line, offset } = found.mark;
         let notes = EventNotes::default();
         Ok(Some(Item::Change(Change { line, offset, index, store, op, notes })))

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::dexie;
+use super::dumps::Dump;
 use super::error::DecodeError;
 use super::framing::Lines;
 use super::header::BatchHeader;
@@ -22,6 +23,8 @@ pub(crate) struct Built {
     pub(crate) key: Vec<u8>,
     pub(crate) keyed: bool,
     pub(crate) value: Vec<u8>,
+    /// The file says that the record is gone.
+    pub(crate) is_deleted: bool,
     pub(crate) losses: Losses,
 }
 
@@ -29,7 +32,7 @@ impl Built {
     fn clear(&mut self) {
         self.key.clear();
         self.value.clear();
-        (self.keyed, self.losses) = (false, Losses::default());
+        (self.keyed, self.is_deleted, self.losses) = (false, false, Losses::default());
     }
 }
 
@@ -44,6 +47,7 @@ pub(crate) enum Document {
     Dexie(dexie::Rows),
     Playwright(Staged),
     PlainJson(Staged, Option<String>),
+    Dump(Dump),
 }
 
 impl Import {
@@ -66,15 +70,20 @@ impl Import {
         let found = match &mut self.document {
             Document::Dexie(rows) => rows.next(lines, raw)?,
             Document::Playwright(staged) | Document::PlainJson(staged, _) => staged.next(raw)?,
+            Document::Dump(dump) => dump.next(lines, raw)?,
         };
         let place = |store: usize| self.places.get(store).copied().filter(|&place| place != usize::MAX);
         Ok(found.map(|found| RawRecord { store: found.store.and_then(place), ..found }))
     }
 
     /// What the document says of records that it does not hold.
-    pub(crate) fn missing(&self, losses: &mut Losses) {
-        if let Document::Dexie(rows) = &self.document {
-            rows.missing(losses);
+    pub(crate) fn missing(&self, header: &BatchHeader, losses: &mut Losses) {
+        match &self.document {
+            Document::Dexie(rows) => rows.missing(losses),
+            Document::Dump(dump) => {
+                header.schema.stores.iter().take(1).for_each(|store| dump.missing(&store.name, losses))
+            }
+            Document::Playwright(_) | Document::PlainJson(..) => {}
         }
     }
 
@@ -85,6 +94,7 @@ impl Import {
             Document::Dexie(rows) => dexie::record(raw, store, rows.in_line(), out),
             Document::Playwright(_) => playwright::record(raw, store, out),
             Document::PlainJson(_, key_field) => plain::record(raw, store, key_field.as_deref(), out),
+            Document::Dump(dump) => dump.build(raw, store, out),
         }
     }
 }
@@ -108,6 +118,10 @@ pub(crate) fn notes(header: &BatchHeader, records: u64) -> Losses {
         Dialect::Playwright => &[what::ARRAY_MEMBERS, what::NEGATIVE_ZERO, what::OWN_PROTO, what::SHARING],
         Dialect::Dexie => &[what::BUFFER_MAX, what::NEGATIVE_ZERO, what::OWN_PROTO],
         Dialect::PlainJson => &[what::RICH_TYPES, what::SCHEMA],
+        Dialect::Rxdb => &[what::ATTACHMENTS, what::RICH_TYPES, what::SCHEMA],
+        Dialect::DexieCloud => &[what::SCHEMA],
+        Dialect::Couchdb | Dialect::PouchdbDump => &[what::REVISIONS, what::RICH_TYPES, what::SCHEMA],
+        Dialect::Mongoexport => &[what::DATABASE_TYPES, what::SCHEMA],
         Dialect::Debezium | Dialect::CaptureChangeMysql => &[what::DATABASE_TYPES, what::SCHEMA],
         Dialect::Records | Dialect::Changes => &[],
     };

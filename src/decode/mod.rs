@@ -6,6 +6,7 @@ mod change;
 mod changes;
 mod decoder;
 mod dexie;
+mod dumps;
 mod error;
 mod events;
 mod extended_json;

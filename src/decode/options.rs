@@ -36,11 +36,21 @@ pub enum Input {
     Debezium,
     /// Events of NiFi's CaptureChangeMySQL.
     CaptureChangeMysql,
+    /// What RxDB's `exportJSON` writes.
+    Rxdb,
+    /// What `dexie-cloud export` writes.
+    DexieCloud,
+    /// An answer of CouchDB's `_all_docs` or `_changes`.
+    Couchdb,
+    /// What pouchdb-dump writes.
+    PouchdbDump,
+    /// What mongoexport writes.
+    Mongoexport,
 }
 
 impl Input {
     /// What options and attributes call it.
-    pub const NAMES: [(&'static str, Self); 7] = [
+    pub const NAMES: [(&'static str, Self); 13] = [
         ("records", Self::Records),
         ("changes", Self::Changes),
         ("playwright", Self::Playwright),
@@ -48,6 +58,13 @@ impl Input {
         ("plain-json", Self::PlainJson),
         ("debezium", Self::Debezium),
         ("capture-change-mysql", Self::CaptureChangeMysql),
+        ("rxdb", Self::Rxdb),
+        ("dexie-cloud", Self::DexieCloud),
+        ("couchdb", Self::Couchdb),
+        ("pouchdb-dump", Self::PouchdbDump),
+        ("mongoexport", Self::Mongoexport),
+        // The same shape.
+        ("indexeddb-export-import", Self::PlainJson),
     ];
 }
 
@@ -68,6 +85,16 @@ pub enum Dialect {
     Debezium,
     /// Events of NiFi's CaptureChangeMySQL.
     CaptureChangeMysql,
+    /// What RxDB's `exportJSON` writes.
+    Rxdb,
+    /// What `dexie-cloud export` writes.
+    DexieCloud,
+    /// An answer of CouchDB's `_all_docs` or `_changes`.
+    Couchdb,
+    /// What pouchdb-dump writes.
+    PouchdbDump,
+    /// What mongoexport writes.
+    Mongoexport,
 }
 
 /// How decimals of databases are written.
@@ -102,7 +129,13 @@ impl Dialect {
         match self {
             Self::Records | Self::Changes => values,
             Self::PlainJson => value::Options { plain: true, ..values },
-            Self::Debezium | Self::CaptureChangeMysql => value::Options { plain: false, ..values },
+            Self::Debezium
+            | Self::CaptureChangeMysql
+            | Self::Rxdb
+            | Self::DexieCloud
+            | Self::Couchdb
+            | Self::PouchdbDump
+            | Self::Mongoexport => value::Options { plain: false, ..values },
             Self::Playwright | Self::Dexie => value::Options::default(),
         }
     }
@@ -131,6 +164,8 @@ pub struct DecodeOptions {
     pub mode: Option<Mode>,
     /// Playwright: the origin whose database is meant.
     pub origin: Option<String>,
+    /// Plain JSON and dumps: object stores that are left out.
+    pub skip_stores: Vec<DomString>,
     /// Events: how decimals are written.
     pub decimals: Decimals,
     /// Events: an integer in a key that a double cannot hold is written as text, for a key cannot be a BigInt.
@@ -156,6 +191,7 @@ impl Default for DecodeOptions {
             source: None,
             mode: None,
             origin: None,
+            skip_stores: Vec::new(),
             decimals: Decimals::Number,
             big_integers: false,
             temp_folder: None,
@@ -225,8 +261,8 @@ impl DecodeOptions {
         version: u64,
         stores: Vec<ObjectStore>,
     ) -> Result<BatchHeader, DecodeError> {
-        let whole =
-            matches!(dialect, Dialect::Playwright | Dialect::Dexie | Dialect::PlainJson) && self.source.is_some();
+        let whole = matches!(dialect, Dialect::Playwright | Dialect::Dexie | Dialect::PlainJson | Dialect::Rxdb)
+            && self.source.is_some();
         let mode = self.mode.unwrap_or(if whole { Mode::Full } else { Mode::Delta });
         if mode == Mode::Full && self.source.is_none() {
             return Err(usage("a full batch needs a source: give --source"));

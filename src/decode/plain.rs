@@ -13,6 +13,7 @@ use super::records::{self, Reject};
 use super::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
+use crate::loss::{Losses, what};
 
 /// A document may have this many object stores.
 const MAX_STORES: usize = 10_000;
@@ -21,10 +22,12 @@ const MAX_STORES: usize = 10_000;
 pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
+    losses: &mut Losses,
 ) -> Result<(BatchHeader, Import), DecodeError> {
     let mut pull = Pull(lines);
     let mut stage = Stage::new(options.temp_folder.as_deref());
-    let mut names: Vec<DomString> = Vec::new();
+    // Each object store, and how many records it has.
+    let mut names: Vec<(DomString, u64)> = Vec::new();
     let mut seen = BTreeSet::new();
     let mut raw = Vec::new();
     let mut first = pull.open(b'{', "plain JSON")?;
@@ -34,38 +37,63 @@ pub(crate) fn open<R: Read>(
             return Err(pull.framing("an object store is there twice, or there are more than 10000"));
         }
         let mut first = pull.open(b'[', "each member of plain JSON is an object store, and")?;
+        let (skipped, mut count) = (options.skip_stores.contains(&name), 0);
         while pull.item(&mut first)? {
             pull.peek()?;
             let mark = pull.mark();
             let whole = pull.copy(&mut raw, options.max_line_bytes)?;
-            stage.push(names.len(), mark, whole.then_some(&raw[..]))?;
+            count += 1;
+            if !skipped {
+                stage.push(names.len(), mark, whole.then_some(&raw[..]))?;
+            }
         }
-        names.push(name);
+        if skipped {
+            losses.add(&crate::loss::path(&name, &[]), what::SKIPPED_STORE, count);
+        }
+        names.push((name, count));
     }
     pull.finish()?;
-    let stores = names.iter().map(|name| store(name, options)).collect::<Result<_, _>>()?;
-    if let Some((name, _)) = options.key_paths.iter().find(|(name, _)| !seen.contains(name)) {
-        let what = format!("--key-path names the object store {}, which the input does not have", name.to_canonical());
-        return Err(DecodeError::Usage(what));
+    names_are_known(options, &seen)?;
+    let mut stores = Vec::new();
+    for (name, count) in names.iter().filter(|(name, _)| !options.skip_stores.contains(name)) {
+        stores.extend(store(name, *count, options)?);
     }
     let database = options.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
     let version = options.database_version.unwrap_or(1);
     let header = options.import_header(Dialect::PlainJson, database, version, stores)?;
     let document = Document::PlainJson(stage.finish()?, options.key_field.clone());
-    let import = Import::new(document, &names, &header);
+    let import = Import::new(document, names.iter().map(|(name, _)| name), &header);
     Ok((header, import))
 }
 
-fn store(name: &DomString, options: &DecodeOptions) -> Result<ObjectStore, DecodeError> {
+/// Refuses options that name an object store which the input does not have.
+pub(crate) fn names_are_known(options: &DecodeOptions, known: &BTreeSet<DomString>) -> Result<(), DecodeError> {
+    let of_paths = options.key_paths.iter().map(|(name, _)| ("--key-path", name));
+    let named = of_paths.chain(options.skip_stores.iter().map(|name| ("--skip-store", name)));
+    match named.into_iter().find(|(_, name)| !known.contains(name)) {
+        Some((option, name)) => {
+            let name = name.to_canonical();
+            Err(DecodeError::Usage(format!("{option} names the object store {name}, which the input does not have")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The object store; none if nothing says where its keys are, and it has no record to lose.
+fn store(name: &DomString, records: u64, options: &DecodeOptions) -> Result<Option<ObjectStore>, DecodeError> {
     let path = options.key_paths.iter().find(|(own, _)| own == name).map(|(_, path)| path.clone());
     if path.is_none() && options.key_field.is_none() {
+        if records == 0 {
+            return Ok(None);
+        }
         let what = format!(
-            "nothing says where the keys of object store {} are: give --key-path STORE=PATH, or --key-field",
+            "nothing says where the keys of object store {} are: give --key-path STORE=PATH, or --key-field; or leave \
+             it out with --skip-store",
             name.to_canonical()
         );
         return Err(DecodeError::Usage(what));
     }
-    Ok(ObjectStore::new(name.clone(), path))
+    Ok(Some(ObjectStore::new(name.clone(), path)))
 }
 
 /// Builds a record: its value, from which the key field is taken out if its keys are not in line.

@@ -2,6 +2,8 @@
 
 use super::scan::{Members, ScanError};
 use super::{framing::Span, scan};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::KeyPath;
 use crate::rejection::code;
 
 /// Why a line is rejected: a reason and a sentence.
@@ -43,6 +45,35 @@ pub(crate) fn broken(error: ScanError) -> Reject {
         ScanError::Syntax => (code::SYNTAX, "not a JSON object in one line"),
         ScanError::Depth => (code::DEPTH, "brackets are nested too deep"),
     }
+}
+
+/// Returns the key of a row at an object store's key path, in objects only.
+pub(crate) fn key_at(row: &[u8], path: &KeyPath) -> Result<Vec<u8>, Reject> {
+    match path {
+        KeyPath::Path(path) => at_path(row, path).map(<[u8]>::to_vec),
+        KeyPath::Paths(paths) => {
+            let keys = paths.iter().map(|path| at_path(row, path)).collect::<Result<Vec<_>, _>>()?;
+            Ok([b"[", &keys.join(&b","[..])[..], b"]"].concat())
+        }
+    }
+}
+
+/// Returns the raw text of what a key path names, in objects only.
+fn at_path<'a>(row: &'a [u8], path: &DomString) -> Result<&'a [u8], Reject> {
+    const NONE: Reject = (code::NO_KEY, "the row has no key at the object store's key path");
+    let path = path.to_string();
+    let mut value = row;
+    for name in path.split('.').filter(|_| !path.is_empty()) {
+        let mut found: Option<Span> = None;
+        let mut members = Members::of(value).map_err(|_| NONE)?;
+        while let Some(member) = members.next().map_err(broken)? {
+            if named(member.name.of(value), name) && found.replace(member.value).is_some() {
+                return Err((code::DUPLICATE_MEMBER, "the key is there twice"));
+            }
+        }
+        value = found.ok_or(NONE)?.of(value);
+    }
+    Ok(value)
 }
 
 /// Returns what stands between the quotes of a JSON string.

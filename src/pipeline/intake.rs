@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::admission::Admission;
 use super::error::SyncError;
 use super::{SyncOptions, sync};
-use crate::decode::{BatchHeader, DecodeError, DecodeOptions, Decoder, Input, Mode};
+use crate::decode::{BatchHeader, Decimals, DecodeError, DecodeOptions, Decoder, Input, Mode};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::flowfile::Attributes;
@@ -200,6 +200,18 @@ impl IntakeOptions {
         }
         if let Some(text) = attributes.get("indexeddb.key.paths") {
             decode.key_paths = key_paths(text)?;
+        }
+        if let Some(text) = attributes.get("indexeddb.skip.stores") {
+            let names: Result<Vec<String>, _> = serde_json::from_str(text);
+            let names = names.map_err(|_| wrong("indexeddb.skip.stores", "a JSON array of object stores"))?;
+            decode.skip_stores = names.iter().map(|name| name.as_str().into()).collect();
+        }
+        if let Some(text) = attributes.get("indexeddb.decimals") {
+            decode.decimals = match text {
+                "number" => Decimals::Number,
+                "text" => Decimals::Text,
+                _ => return Err(wrong("indexeddb.decimals", "number or text")),
+            };
         }
         if let Some(text) = attributes.get("indexeddb.origin") {
             decode.origin = Some(text.to_owned());

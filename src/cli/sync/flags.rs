@@ -47,6 +47,10 @@ pub struct Sync {
     #[arg(long, value_name = "MEMBER")]
     key_field: Option<String>,
 
+    /// Plain JSON and dumps: leave this object store out; several times for several
+    #[arg(long, value_name = "STORE")]
+    skip_store: Vec<String>,
+
     /// Playwright: the origin whose database is meant, if there are several
     #[arg(long, value_name = "URL", env = "NIFI_IDB_ORIGIN", hide_env_values = true)]
     origin: Option<String>,
@@ -171,6 +175,18 @@ pub(super) enum InputArg {
     /// Events of NiFi's CaptureChangeMySQL; needs what Debezium's events need
     #[value(name = "capture-change-mysql")]
     CaptureChangeMysql,
+    /// What RxDB's exportJSON writes; needs --key-path if the keys are not in the member id
+    Rxdb,
+    /// What dexie-cloud export writes; needs --key-path if it has no schema and the keys are not in the member id
+    DexieCloud,
+    /// An answer of CouchDB's _all_docs or _changes with include_docs=true
+    Couchdb,
+    /// What pouchdb-dump writes
+    PouchdbDump,
+    /// What mongoexport writes; needs --object-store
+    Mongoexport,
+    /// What indexeddb-export-import writes: as plain-json
+    IndexeddbExportImport,
     /// FlowFiles with attributes, as PackageFlowFile and MergeContent write them
     #[value(name = "flowfile-v3")]
     FlowFileV3,
@@ -223,6 +239,12 @@ impl Sync {
                 InputArg::PlainJson => Input::PlainJson,
                 InputArg::Debezium => Input::Debezium,
                 InputArg::CaptureChangeMysql => Input::CaptureChangeMysql,
+                InputArg::Rxdb => Input::Rxdb,
+                InputArg::DexieCloud => Input::DexieCloud,
+                InputArg::Couchdb => Input::Couchdb,
+                InputArg::PouchdbDump => Input::PouchdbDump,
+                InputArg::Mongoexport => Input::Mongoexport,
+                InputArg::IndexeddbExportImport => Input::PlainJson,
             },
             object_store: self.object_store.as_deref().map(Into::into),
             key_path,
@@ -236,6 +258,7 @@ impl Sync {
                 ModeArg::Full => Mode::Full,
             }),
             origin: self.origin.clone(),
+            skip_stores: self.skip_store.iter().map(|name| name.as_str().into()).collect(),
             decimals: match self.decimals {
                 DecimalsArg::Number => Decimals::Number,
                 DecimalsArg::Text => Decimals::Text,

@@ -3,12 +3,9 @@
 use std::collections::HashMap;
 
 use super::{KeyColumns, decimal, unsent};
-use crate::decode::framing::Span;
 use crate::decode::import::tree;
 use crate::decode::options::Decimals;
-use crate::decode::records::{self, Reject, broken};
-use crate::decode::scan::Members;
-use crate::indexeddb::dom_string::DomString;
+use crate::decode::records::{self, Reject};
 use crate::indexeddb::number;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value::tree::{Tree, write_name, write_plain};
@@ -84,12 +81,7 @@ impl Row {
     /// Returns the key, and takes it out of the row if it is not part of it.
     pub(super) fn key(&mut self, path: Option<&KeyPath>, field: Option<&str>) -> Result<Vec<u8>, Reject> {
         match (path, field) {
-            (Some(KeyPath::Path(path)), _) => at_path(&self.text(), path).map(<[u8]>::to_vec),
-            (Some(KeyPath::Paths(paths)), _) => {
-                let text = self.text();
-                let keys = paths.iter().map(|path| at_path(&text, path)).collect::<Result<Vec<_>, _>>()?;
-                Ok([b"[", &keys.join(&b","[..])[..], b"]"].concat())
-            }
+            (Some(path), _) => records::key_at(&self.text(), path),
             (None, Some(field)) => {
                 let (text, mut rest) = (self.text(), Vec::new());
                 let key = records::take_key(&text, field, &mut rest)?.of(&text).to_vec();
@@ -152,22 +144,4 @@ fn write_column(value: &Tree<'_>, scale: Option<i64>, is_key: bool, keys: &KeyCo
 fn write_digits(digits: &[u8], as_text: bool, out: &mut Vec<u8>) {
     let quote: &[u8] = if as_text { b"\"" } else { b"" };
     out.extend_from_slice(&[quote, digits, quote].concat());
-}
-
-/// Returns the raw text of what a key path names, in objects only.
-fn at_path<'a>(row: &'a [u8], path: &DomString) -> Result<&'a [u8], Reject> {
-    const NONE: Reject = (code::NO_KEY, "the row has no key at the object store's key path");
-    let path = path.to_string();
-    let mut value = row;
-    for name in path.split('.').filter(|_| !path.is_empty()) {
-        let mut found: Option<Span> = None;
-        let mut members = Members::of(value).map_err(|_| NONE)?;
-        while let Some(member) = members.next().map_err(broken)? {
-            if records::named(member.name.of(value), name) && found.replace(member.value).is_some() {
-                return Err((code::DUPLICATE_MEMBER, "the key is there twice"));
-            }
-        }
-        value = found.ok_or(NONE)?.of(value);
-    }
-    Ok(value)
 }

@@ -24,6 +24,9 @@ use crate::loss::{Losses, what};
 /// Messages name this many databases.
 const MAX_NAMED: usize = 20;
 
+/// An empty file system of an origin is not longer.
+const OPFS_BYTES: usize = 16;
+
 /// A document may describe this many object stores.
 const MAX_STORES: usize = 10_000;
 
@@ -40,6 +43,8 @@ struct Reader<'a, R> {
     options: &'a DecodeOptions,
     stage: Stage,
     chosen: Option<Found>,
+    /// Some origin was saved with its databases.
+    has_databases: bool,
     /// All databases, for messages.
     there: Vec<String>,
     matching: usize,
@@ -57,16 +62,22 @@ pub(crate) fn open<R: Read>(
         options,
         stage: Stage::new(options.temp_folder.as_deref()),
         chosen: None,
+        has_databases: false,
         there: Vec::new(),
         matching: 0,
         losses: Losses::default(),
     };
     reader.document()?;
-    let Reader { stage, chosen, there, matching, losses: mut found_losses, .. } = reader;
+    let Reader { stage, chosen, has_databases, there, matching, losses: mut found_losses, .. } = reader;
     losses.append(&mut found_losses);
     let list = || if there.is_empty() { "none".to_owned() } else { there.join(", ") };
     let found = match (chosen, matching) {
         (Some(found), 1) => found,
+        (_, 0) if !has_databases => {
+            let what = "the storage state was saved without IndexedDB: save it with storageState({ indexedDB: true }), \
+                        which Playwright 1.51 or newer has";
+            return Err(DecodeError::Usage(what.to_owned()));
+        }
         (_, 0) => {
             let what = format!("the input has no such database (--origin, --database); it has {}", list());
             return Err(DecodeError::Usage(what));
@@ -115,14 +126,28 @@ impl<R: Read> Reader<'_, R> {
                         return Err(self.pull.framing("an origin's name must stand before its databases"));
                     };
                     let mut first = self.pull.open(b'[', "indexedDB")?;
+                    self.has_databases = true;
                     while self.pull.item(&mut first)? {
                         self.database(origin)?;
                     }
+                }
+                "opfs" => {
+                    let mut files = Vec::new();
+                    let whole = self.pull.copy(&mut files, OPFS_BYTES)?;
+                    let is_empty = matches!(files.as_slice(), b"[]" | b"{}" | b"null");
+                    let meant = origin.as_ref().is_none_or(|origin| self.is_meant(origin));
+                    self.losses.add("opfs", what::OPFS, u64::from(meant && !(whole && is_empty)));
                 }
                 _ => self.pull.skip()?,
             }
         }
         Ok(())
+    }
+
+    /// True if the options name this origin, or none. A slash at the end means nothing.
+    fn is_meant(&self, origin: &str) -> bool {
+        let bare = |origin: &str| origin.strip_suffix('/').unwrap_or(origin).to_owned();
+        self.options.origin.as_ref().is_none_or(|wanted| bare(wanted) == bare(origin))
     }
 
     fn database(&mut self, origin: &str) -> Result<(), DecodeError> {
@@ -135,8 +160,7 @@ impl<R: Read> Reader<'_, R> {
                     let name = DomString::from_json(&self.pull.value("a database's name")?);
                     let name = name.ok_or_else(|| self.pull.framing("a database's name must be a string"))?;
                     let is = |wanted: &Option<DomString>| wanted.as_ref().is_none_or(|wanted| *wanted == name);
-                    meant = is(&self.options.database)
-                        && self.options.origin.as_ref().is_none_or(|wanted| wanted == origin);
+                    meant = is(&self.options.database) && self.is_meant(origin);
                     if self.there.len() < MAX_NAMED {
                         self.there.push(format!("{} of {origin}", name.to_canonical()));
                     }

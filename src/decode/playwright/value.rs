@@ -34,7 +34,11 @@ pub(crate) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
             return Err((code::DUPLICATE_MEMBER, "the record has two keys or two values"));
         }
     }
-    let value = value.ok_or((code::MISSING_MEMBER, "the record has no value"))?;
+    let value = value.ok_or((
+        code::MISSING_MEMBER,
+        "the record has no value: older Playwright leaves out values that are false, 0, \"\", null or NaN; save the \
+         state with a newer one",
+    ))?;
     if key.is_none() && store.key_path.is_none() {
         return Err((code::NO_KEY, "the object store has no key path, so the record needs a key"));
     }
@@ -53,12 +57,33 @@ fn write<'t>(
     losses: &mut Losses,
 ) -> Result<(), Reject> {
     if !encoded {
+        find_nulls(tree, trail, losses);
         write_plain(tree, out);
         return Ok(());
     }
     let mut referred = HashSet::new();
     find_references(tree, &mut referred);
     Encoder { trail, out, losses, referred, depth: 0 }.value(tree)
+}
+
+/// Notes each `null` of a value that is plain JSON: older Playwright writes one for NaN and the infinities, too.
+fn find_nulls<'t>(tree: &'t Tree<'t>, trail: &mut Trail<'t>, losses: &mut Losses) {
+    match tree {
+        Tree::Null => trail.lose(what::SPECIAL_NUMBER, losses),
+        Tree::List(items) => {
+            trail.steps.push(Step::Elements);
+            items.iter().for_each(|item| find_nulls(item, trail, losses));
+            trail.steps.pop();
+        }
+        Tree::Object(members) => {
+            for (name, value) in members {
+                trail.steps.push(Step::member(name));
+                find_nulls(value, trail, losses);
+                trail.steps.pop();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// All ids that something refers to, and perhaps more.

@@ -17,9 +17,11 @@ use serde_json::Value;
 
 mod capture_mysql;
 mod databases;
+mod dumps;
 mod events;
 mod files;
 mod json;
+mod older_playwright;
 mod program;
 
 fn fixture(name: &str) -> String {

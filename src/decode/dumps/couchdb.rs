@@ -1,0 +1,225 @@
+//! Answers of CouchDB's `_all_docs` and `_changes` with `include_docs=true`, and what pouchdb-dump writes.
+
+use std::io::Read;
+
+use serde_json::Value;
+
+use super::rxdb::has_stubs;
+use super::{Dump, DumpFormat, NO_OBJECT, Revisions, Source, store, write_deletion, write_members};
+use crate::decode::error::DecodeError;
+use crate::decode::framing::Lines;
+use crate::decode::header::{BatchHeader, Mode};
+use crate::decode::import::{Built, Document, Import, tree};
+use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions, Dialect};
+use crate::decode::pull::Pull;
+use crate::decode::records::Reject;
+use crate::decode::staged::Stage;
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::{KeyPath, ObjectStore};
+use crate::indexeddb::value::tree::{Tree, write_string};
+use crate::loss::{Step, what};
+use crate::rejection::code;
+
+/// The object store of documents, unless the options name another.
+const OBJECT_STORE: &str = "docs";
+
+/// Where documents have their key.
+const KEY_PATH: &str = "_id";
+
+struct Reader<'a, R> {
+    pull: Pull<'a, R>,
+    options: &'a DecodeOptions,
+    stage: Stage,
+    rows: u64,
+}
+
+impl<'a, R: Read> Reader<'a, R> {
+    fn new(lines: &'a mut Lines<R>, options: &'a DecodeOptions) -> Self {
+        let stage = Stage::new(options.temp_folder.as_deref());
+        Self { pull: Pull(lines), options, stage, rows: 0 }
+    }
+
+    /// Stages one row, and returns it.
+    fn row(&mut self, raw: &mut Vec<u8>) -> Result<bool, DecodeError> {
+        self.pull.peek()?;
+        let mark = self.pull.mark();
+        let whole = self.pull.copy(raw, self.options.max_line_bytes)?;
+        self.rows += 1;
+        self.stage.push(0, mark, whole.then_some(&raw[..]))?;
+        Ok(whole)
+    }
+
+    fn rows(&mut self, what: &str) -> Result<(), DecodeError> {
+        let mut raw = Vec::new();
+        let mut first = self.pull.open(b'[', what)?;
+        while self.pull.item(&mut first)? {
+            self.row(&mut raw)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a whole answer.
+pub(super) fn open<R: Read>(
+    lines: &mut Lines<R>,
+    options: &DecodeOptions,
+) -> Result<(BatchHeader, Import), DecodeError> {
+    if is_continuous(lines)? {
+        return continuous(lines, options);
+    }
+    let mut reader = Reader::new(lines, options);
+    let mut first = reader.pull.open(b'{', "an answer of CouchDB")?;
+    let mut format = None;
+    let mut total = None;
+    while let Some(member) = reader.pull.member(&mut first)? {
+        match member.as_str() {
+            "rows" if format.is_none() => {
+                format = Some(DumpFormat::AllDocs);
+                reader.rows("rows")?;
+            }
+            "results" if format.is_none() => {
+                format = Some(DumpFormat::Changes);
+                reader.rows("results")?;
+            }
+            "total_rows" => total = reader.pull.value("total_rows")?.as_u64(),
+            "error" => return Err(reader.pull.framing("the answer of CouchDB is an error: ask again")),
+            _ => reader.pull.skip()?,
+        }
+    }
+    let format =
+        format.ok_or_else(|| reader.pull.framing("this is no answer of CouchDB: it has no rows or results"))?;
+    reader.pull.finish()?;
+    let is_whole = format == DumpFormat::AllDocs && total == Some(reader.rows);
+    finish(reader.stage, format, Revisions::default(), is_whole, None, options)
+}
+
+/// True if each line is one change: `feed=continuous`.
+fn is_continuous<R: Read>(lines: &mut Lines<R>) -> Result<bool, DecodeError> {
+    Ok(lines.peek(64)?.trim_ascii_start().starts_with(b"{\"seq\""))
+}
+
+fn continuous<R: Read>(lines: &mut Lines<R>, options: &DecodeOptions) -> Result<(BatchHeader, Import), DecodeError> {
+    let mut reader = Reader::new(lines, options);
+    let mut raw = Vec::new();
+    while reader.pull.peek_or_end()?.is_some() {
+        let mark = reader.pull.mark();
+        let whole = reader.pull.copy(&mut raw, options.max_line_bytes)?;
+        // The last line says where to go on.
+        if !whole || !raw.starts_with(b"{\"last_seq\"") {
+            reader.stage.push(0, mark, whole.then_some(&raw[..]))?;
+        }
+    }
+    finish(reader.stage, DumpFormat::Changes, Revisions::default(), false, None, options)
+}
+
+/// Reads a whole dump of PouchDB: a header, then objects with `docs` or `seq`.
+pub(super) fn open_dump<R: Read>(
+    lines: &mut Lines<R>,
+    options: &DecodeOptions,
+) -> Result<(BatchHeader, Import), DecodeError> {
+    let mut reader = Reader::new(lines, options);
+    let mut revisions = Revisions::default();
+    let mut info = Value::Null;
+    let mut raw = Vec::new();
+    while reader.pull.peek_or_end()?.is_some() {
+        let mut first = reader.pull.open(b'{', "each line of a dump of PouchDB")?;
+        while let Some(member) = reader.pull.member(&mut first)? {
+            match member.as_str() {
+                "docs" => {
+                    let mut first = reader.pull.open(b'[', "docs")?;
+                    while reader.pull.item(&mut first)? {
+                        if reader.row(&mut raw)? {
+                            revisions.hear(&raw);
+                        }
+                    }
+                }
+                "db_info" => info = reader.pull.value("db_info")?,
+                _ => reader.pull.skip()?,
+            }
+        }
+    }
+    let is_whole = info["doc_count"].as_u64() == Some(revisions.documents());
+    let name = info["db_name"].as_str().map(DomString::from);
+    finish(reader.stage, DumpFormat::PouchdbDump, revisions, is_whole, name, options)
+}
+
+fn finish(
+    stage: Stage,
+    format: DumpFormat,
+    revisions: Revisions,
+    is_whole: bool,
+    database: Option<DomString>,
+    options: &DecodeOptions,
+) -> Result<(BatchHeader, Import), DecodeError> {
+    if options.mode == Some(Mode::Full) && !is_whole {
+        let what = "the input does not hold all documents of its database, as its own numbers have it, or it holds changes: \
+                    it cannot be a full batch";
+        return Err(DecodeError::Usage(what.to_owned()));
+    }
+    let full = (is_whole && options.source.is_some()).then_some(Mode::Full);
+    let options = DecodeOptions { mode: options.mode.or(full).or(Some(Mode::Delta)), ..options.clone() };
+    let name = options.object_store.clone().unwrap_or_else(|| OBJECT_STORE.into());
+    let stores = vec![store(&name, &options, KEY_PATH)];
+    let dialect = if format == DumpFormat::PouchdbDump { Dialect::PouchdbDump } else { Dialect::Couchdb };
+    let database = options.database.clone().or(database).unwrap_or_else(|| DEFAULT_DATABASE.into());
+    let header = options.import_header(dialect, database, options.database_version.unwrap_or(1), stores)?;
+    let source = Source::Staged(stage.finish()?);
+    let dump = Dump { revisions, ..Dump::new(format, source, &options) };
+    let import = Import::new(Document::Dump(dump), [&name], &header);
+    Ok((header, import))
+}
+
+/// Builds a row: `{"id","key","value":{"rev"},"doc"}` of `_all_docs`, `{"seq","id","changes","deleted","doc"}` of `_changes`.
+pub(super) fn row(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
+    let row = tree(raw)?;
+    row.members().ok_or((code::SYNTAX, "the row is not an object"))?;
+    let is_true = |member: Option<&Tree<'_>>| member == Some(&Tree::Bool(true));
+    if is_true(row.get("deleted")) || is_true(row.get("value").and_then(|value| value.get("deleted"))) {
+        let Some(Tree::String(id)) = row.get("id") else { return Err((code::NO_KEY, "the row has no id")) };
+        return deletion(id, store, out);
+    }
+    match row.get("doc") {
+        Some(document @ Tree::Object(_)) => write_document(document, store, out),
+        _ => Err((code::MISSING_MEMBER, "the row has no document: ask for it with include_docs=true")),
+    }
+}
+
+/// Builds a document of a dump.
+pub(super) fn document(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
+    write_document(&tree(raw)?, store, out)
+}
+
+fn write_document(document: &Tree<'_>, store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
+    let members = document.members().ok_or(NO_OBJECT)?;
+    if document.get("_deleted") == Some(&Tree::Bool(true)) {
+        let Some(Tree::String(id)) = document.get("_id") else { return Err((code::NO_KEY, "the document has no _id")) };
+        return deletion(id, store, out);
+    }
+    let mut lose = |name: &'static [u8], what| out.losses.at(&store.name, &[Step::member(name)], what);
+    if document.get("_attachments").is_some_and(has_stubs) {
+        lose(b"_attachments", what::ATTACHMENTS);
+    }
+    if document.get("_conflicts").and_then(Tree::items).is_some_and(|others| !others.is_empty()) {
+        lose(b"_conflicts", what::REVISIONS);
+    }
+    // What CouchDB tells of a document, and what is not part of it.
+    let is_told = |name: &[u8], _: &Tree<'_>| {
+        matches!(
+            name,
+            b"_revisions" | b"_revs_info" | b"_conflicts" | b"_deleted_conflicts" | b"_local_seq" | b"_deleted"
+        )
+    };
+    write_members(members, is_told, &mut out.value);
+    Ok(())
+}
+
+fn deletion(id: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
+    let is_id = |path: &KeyPath| matches!(path, KeyPath::Path(path) if path.to_string() == KEY_PATH);
+    if !store.key_path.as_ref().is_none_or(is_id) {
+        return Err((code::NO_KEY, "a deletion names its document by _id, which is not the object store's key path"));
+    }
+    let mut key = Vec::new();
+    write_string(id, &mut key);
+    write_deletion(&key, out);
+    Ok(())
+}

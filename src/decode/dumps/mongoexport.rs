@@ -1,0 +1,95 @@
+//! What mongoexport writes: a document of extended JSON a line, or, with `--jsonArray`, an array of them.
+
+use std::io::Read;
+
+use super::{Dump, DumpFormat, NO_OBJECT, Source, store};
+use crate::decode::error::DecodeError;
+use crate::decode::extended_json;
+use crate::decode::framing::Lines;
+use crate::decode::header::BatchHeader;
+use crate::decode::import::{Built, Document, Import, tree};
+use crate::decode::options::{DEFAULT_DATABASE, Decimals, DecodeOptions, Dialect};
+use crate::decode::pull::{First, Pull};
+use crate::decode::records::Reject;
+use crate::decode::staged::RawRecord;
+
+/// Where documents have their key.
+const KEY_PATH: &str = "_id";
+
+/// Where the reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Start,
+    Array(First),
+    Values,
+    End,
+}
+
+/// The documents of a file, one at a time.
+pub(super) struct Documents {
+    at: At,
+    max_line_bytes: usize,
+}
+
+/// Makes the header; nothing is read yet.
+pub(super) fn open(options: &DecodeOptions) -> Result<(BatchHeader, Import), DecodeError> {
+    let Some(name) = &options.object_store else {
+        let what = "a file of mongoexport holds one collection and does not name it: give --object-store";
+        return Err(DecodeError::Usage(what.to_owned()));
+    };
+    let stores = vec![store(name, options, KEY_PATH)];
+    let database = options.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
+    let version = options.database_version.unwrap_or(1);
+    let header = options.import_header(Dialect::Mongoexport, database, version, stores)?;
+    let source = Source::Stream(Documents { at: At::Start, max_line_bytes: options.max_line_bytes });
+    let dump = Dump::new(DumpFormat::Mongoexport, source, options);
+    let import = Import::new(Document::Dump(dump), [name], &header);
+    Ok((header, import))
+}
+
+impl Documents {
+    /// Finds the next document and copies it to `raw`.
+    pub(super) fn next<R: Read>(
+        &mut self,
+        lines: &mut Lines<R>,
+        raw: &mut Vec<u8>,
+    ) -> Result<Option<RawRecord>, DecodeError> {
+        let mut pull = Pull(lines);
+        loop {
+            let found = match &mut self.at {
+                At::Start => {
+                    self.at = if pull.peek_or_end()? == Some(b'[') {
+                        At::Array(pull.open(b'[', "the array")?)
+                    } else {
+                        At::Values
+                    };
+                    continue;
+                }
+                At::Array(first) => {
+                    let found = pull.item(first)?;
+                    if !found {
+                        pull.finish()?;
+                    }
+                    found
+                }
+                At::Values => pull.peek_or_end()?.is_some(),
+                At::End => return Ok(None),
+            };
+            if !found {
+                self.at = At::End;
+                return Ok(None);
+            }
+            pull.peek()?;
+            let mark = pull.mark();
+            let whole = pull.copy(raw, self.max_line_bytes)?;
+            return Ok(Some(RawRecord { store: Some(0), mark, too_long: !whole }));
+        }
+    }
+}
+
+/// Builds a document.
+pub(super) fn record(raw: &[u8], decimals: Decimals, out: &mut Built) -> Result<(), Reject> {
+    let document = tree(raw)?;
+    document.members().ok_or(NO_OBJECT)?;
+    extended_json::write(&document, decimals, &mut out.value)
+}
