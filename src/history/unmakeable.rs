@@ -13,6 +13,9 @@ use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
 use crate::snapshot::{FlowName, Line, List, StoreManifest};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 
+/// So many characters of a record's key are shown.
+const MAX_KEY_CHARS: usize = 80;
+
 /// What of a version no page can make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unmakeable {
@@ -38,7 +41,7 @@ pub struct IndexClash {
 }
 
 impl Unmakeable {
-    /// Says each in a line for people, without line ends. Keys and values are not in them.
+    /// Says each in a line for people, without line ends. Of records the first one's key is in them, no value.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let clash = |clash: &IndexClash| {
             let (store, index) = (clash.store.to_canonical(), clash.index.to_canonical());
@@ -46,9 +49,14 @@ impl Unmakeable {
                 1 => ("1 record".to_owned(), "has", "it"),
                 many => (format!("{many} records"), "have", "them"),
             };
+            let mut first: String = clash.first.to_canonical().chars().take(MAX_KEY_CHARS + 1).collect();
+            if first.len() > MAX_KEY_CHARS {
+                first.truncate(MAX_KEY_CHARS);
+                first.push_str("...");
+            }
             format!(
                 "object store {store}: {records} {have} a key in unique index {index} that an earlier record has, too: a page \
-                 cannot hold {keep}; change or delete one of each"
+                 cannot hold {keep} (the first is record {first}); change or delete one of each"
             )
         };
         let skipped = |store: &DomString| {

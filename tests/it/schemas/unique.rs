@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nifi_idb::flowfile::{Attributes, write_head};
 use serde_json::Value;
 
 use crate::program::{Ran, on};
@@ -23,8 +24,8 @@ impl Desk {
         self.folder.path().join("s.git")
     }
 
-    /// Sends lines from a source; `more` are members of the header, each with a comma before it.
-    fn send_with(&self, source: &str, more: &str, lines: &[&str]) -> (Value, Vec<Value>) {
+    /// A batch of a source; `more` are members of the header, each with a comma before it.
+    fn batch(&self, source: &str, more: &str, lines: &[&str]) -> Vec<u8> {
         let indexes = self.indexes;
         let store = format!(r#"{{"name":"data","keyPath":"id","indexes":{indexes}}}"#);
         let mut text = format!(
@@ -34,7 +35,12 @@ impl Desk {
             text += &if line.contains("\"op\"") { format!("{line}\n") } else { put(line) };
         }
         text += &format!("{{\"op\":\"end\",\"count\":{}}}\n", lines.len());
-        report(on(&self.repo(), "sync", &[], text.as_bytes()))
+        text.into_bytes()
+    }
+
+    /// Sends a batch; gives its summary and its report.
+    fn send_with(&self, source: &str, more: &str, lines: &[&str]) -> (Value, Vec<Value>) {
+        report(on(&self.repo(), "sync", &[], &self.batch(source, more, lines)))
     }
 
     /// Sends what has no conflict.
@@ -207,7 +213,8 @@ fn what_an_index_that_came_later_keeps_out_is_named_and_blocks_nothing() {
     let (summary, _) = desk.send_with("two", r#","databaseVersion":2"#, &[r#"{"id":"b","mail":"x","n":1}"#]);
     assert_eq!((&summary["put"], &summary["conflicts"]), (&1.into(), &0.into()));
 
-    let says = "object store \"data\": 1 record has a key in unique index \"mail\" that an earlier record has, too";
+    let says = "object store \"data\": 1 record has a key in unique index \"mail\" that an earlier record has, too: a page cannot \
+                hold it (the first is record \"b\")";
     let verified = on(&desk.repo(), "verify", &["--flow", "d"], b"");
     assert!(verified.code() == Some(0) && String::from_utf8_lossy(&verified.out).contains(says), "{verified:?}");
     let doctor = String::from_utf8(on(&desk.repo(), "doctor", &[], b"").done()).unwrap();
@@ -234,4 +241,35 @@ fn what_an_index_that_came_later_keeps_out_is_named_and_blocks_nothing() {
     desk.send_with("two", r#","databaseVersion":2"#, &[r#"{"id":"b","mail":"w"}"#]);
     assert!(!String::from_utf8_lossy(&on(&desk.repo(), "verify", &["--flow", "d"], b"").done()).contains("unique"));
     assert_eq!(on(&desk.repo(), "restore", &["--flow", "d"], b"").err, "");
+}
+
+#[test]
+fn flowfiles_of_one_package_and_numbered_batches_are_looked_at_alike() {
+    let desk = Desk::new(MAIL);
+    let mut package = Vec::new();
+    for batch in [desk.batch("one", "", &[A]), desk.batch("two", "", &[B])] {
+        let attributes: Attributes = [("filename".to_owned(), "batch".to_owned())].into_iter().collect();
+        write_head(&attributes, batch.len() as u64, &mut package).unwrap();
+        package.extend_from_slice(&batch);
+    }
+    assert_eq!(on(&desk.repo(), "sync", &[], &package).code(), Some(0));
+    assert_eq!(desk.records(), [A], "the second FlowFile meets what the first one made");
+    // What is parked is acknowledged: its source is not held up.
+    let (summary, report) =
+        desk.send_with("three", r#","epoch":"e","first":1,"last":1"#, &[r#"{"id":"c","mail":"x"}"#]);
+    assert_eq!(summary["parked"], 1);
+    assert!(report.iter().any(|line| line["type"] == "ack" && line["checkpoint"] == 1), "{report:?}");
+}
+
+#[test]
+fn a_version_that_is_restored_into_an_empty_flow_is_looked_at_too() {
+    let desk = Desk::new("[]");
+    desk.send("one", &[A, B]);
+    let desk = Desk { indexes: MAIL, ..desk };
+    desk.send_with("one", r#","databaseVersion":2"#, &[r#"{"id":"n","mail":"o"}"#]);
+    let version = on(&desk.repo(), "restore", &["--flow", "d"], b"").out;
+    let other = Desk::new(MAIL);
+    let (summary, _) = report(on(&other.repo(), "sync", &[], &version));
+    assert_eq!((&summary["put"], &summary["parked"]), (&2.into(), &1.into()));
+    assert_eq!(other.records(), [A, r#"{"id":"n","mail":"o"}"#]);
 }
