@@ -12,8 +12,15 @@ export const finish = (header, lines) => [`{${header}}\n`, ...lines, end(lines.l
 /** The object stores of the list that the database has. */
 export const present = (db, stores) => stores.filter((name) => db.objectStoreNames.contains(name))
 
-/** What a record is based on, where that is not the batch's base. */
-export const knownBase = ({ stale, ahead }, name) => (name in stale ? stale[name] : ahead[name])
+/**
+ * The base of a record, where it is not the batch's. What lay in an object store before that was listed has none: the batch's
+ * base says nothing of it.
+ */
+export function knownBase({ stale, ahead, joining }, name) {
+  const known = name in stale ? stale[name] : ahead[name]
+  if (known !== undefined || !joining) return known
+  return joining.some((store) => name.startsWith(recordName(store, ''))) ? null : undefined
+}
 
 /** The next automatic keys, as far as operations tell: a record that is gone used its key up. */
 export function generated(ops, known) {
@@ -50,15 +57,17 @@ export async function textOf(value, options, failed) {
 /**
  * The next operations, as a delta. Without any: an empty batch without numbers, which only asks what changed.
  *
+ * With `fromStart` it is an empty batch without a base, which asks for everything.
+ *
  * Gives `{ text, ops, first, last, values, epoch }`; `values` are the texts by record, for what is made on top of them. `undefined`
  * if the row is not `state` any more.
  */
 export async function deltaBatch(app, home, state, options, failed) {
-  const { maxBatchOps, maxBatchBytes } = options
+  const { maxBatchOps, maxBatchBytes, fromStart } = options
   const after = IDBKeyRange.lowerBound(state.lastKey, true)
   let [keys, ops] = await transaction(home, OPS, 'readonly', (tx) => {
     const store = tx.objectStore(OPS)
-    return Promise.all([result(store.getAllKeys(after, maxBatchOps)), result(store.getAll(after, maxBatchOps))])
+    return fromStart ? [[], []] : Promise.all([result(store.getAllKeys(after, maxBatchOps)), result(store.getAll(after, maxBatchOps))])
   })
   // Only a lost store of ours could leave a hole; numbers go on without one.
   const hole = keys.findIndex((key, at) => key !== keys[0] + at)
@@ -89,7 +98,7 @@ export async function deltaBatch(app, home, state, options, failed) {
   const { source, epoch } = state
   const first = state.lastKey + 1 - state.offset
   const last = first + lines.length - 1
-  const origin = { source, base: state.base, mode: 'delta', ...(lines.length ? { epoch, first, last } : {}) }
+  const origin = { source, base: fromStart ? 0 : state.base, mode: 'delta', ...(lines.length ? { epoch, first, last } : {}) }
   const text = finish(header + originText(origin), lines)
   return { text, epoch, values, first, last, count: lines.length, ops: ops.slice(0, lines.length) }
 }

@@ -261,6 +261,9 @@ export class NifiClient extends EventTarget {
     this.clock.see(this.state.clock)
     // What an upgrade wrote was not captured.
     let upgraded = mode !== 'scan' && this.app.version > this.state.databaseVersion && this.state.databaseVersion
+    // Nor what was written to an object store before it was listed.
+    if (await this.#join(present(this.app, stores))) upgraded ||= mode !== 'scan'
+    let fromStart = false
     // At the beginning of a life there is nothing to compare with.
     if (mode === 'scan' && !(this.state.full && this.state.fresh)) {
       const confirmed = this.confirmed?.reason === 'scan'
@@ -274,12 +277,18 @@ export class NifiClient extends EventTarget {
     // A page that never stops writing gets its turns too: what comes meanwhile is for the next one.
     let goal = await this.#greatest()
     for (let asked = false; !this.stopped; ) {
-      const options = { ...this.options, maxBatchOps, digest: this.scanning?.digest }
+      const options = { ...this.options, maxBatchOps, fromStart, digest: this.scanning?.digest }
       const build = this.state.full ? (await import('./full.js')).fullBatch : deltaBatch
       const batch = await build(this.app, this.home, this.state, options, this.#skip, this)
       if (!batch) return this.#failed('offline', ANOTHER)
-      if (!batch.full && (batch.count ? asked && batch.last - batch.count >= goal : asked || !twoWay)) {
-        if (!upgraded) break
+      if (!fromStart && !batch.full && (batch.count ? asked && batch.last - batch.count >= goal : asked || !twoWay)) {
+        if (!upgraded) {
+          // What others wrote to it came while it was not listed, and was passed over.
+          fromStart = twoWay && this.state.joining !== undefined
+          if (fromStart) continue
+          await this.#change((state) => delete state.joining)
+          break
+        }
         // All of it goes after what waits: whether that is in already, only its own numbers tell.
         upgraded = false
         await this.#change((state) => Object.assign(state, { full: true, databaseVersion: this.app.version }))
@@ -299,6 +308,10 @@ export class NifiClient extends EventTarget {
         // It was taken: somebody said so, perhaps in another tab.
         if (this.held?.reason !== 'scan') this.held = undefined
         if (!(await this.#settle(batch, answer.report))) return this.#failed('offline', ANOTHER)
+        if (fromStart && !answer.report.custody) {
+          fromStart = false
+          await this.#change((state) => delete state.joining)
+        }
         // An acknowledgement alone does not say what others did.
         asked ||= !twoWay || !answer.report.custody
         // Deletions follow a full batch.
@@ -306,6 +319,19 @@ export class NifiClient extends EventTarget {
       }
     }
     return this.#stand(this.held ? 'held' : 'idle', doubt)
+  }
+
+  /**
+   * Notes the object stores that this page has now. True if one came to them: it is sent whole, and read from the beginning, for
+   * changes of others that came meanwhile were passed over.
+   */
+  async #join(stores) {
+    const { stores: before, joining: waiting = [] } = this.state
+    const joined = before ? stores.filter((name) => !before.includes(name)) : []
+    if (before?.length === stores.length && !joined.length) return false
+    const joining = [...new Set([...waiting, ...joined])]
+    await this.#change((state) => Object.assign(state, { stores }, joining.length && { joining }))
+    return joined.length > 0
   }
 
   async #known() {

@@ -157,7 +157,7 @@ export interface RestoreOptions extends Addresses {
   versionsUrl?: string
   /** Cancels it, as a failure would. */
   signal?: AbortSignal
-  onProgress?: (progress: { phase: 'read' | 'write' | 'verify'; records: number; of?: number }) => void
+  onProgress?: (progress: { phase: 'read' | 'try' | 'write' | 'verify'; records: number; of?: number }) => void
   env?: Environment
 }
 

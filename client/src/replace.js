@@ -7,6 +7,7 @@ import { digest } from './digest.js'
 import { encode } from './encode.js'
 import { changeState, newLife, rebirth } from './home.js'
 import { META, OPS, SEEN, nifiStores, openOwn, result, transaction } from './idb.js'
+import { makeStores } from './schema.js'
 
 /** Records that are written in one transaction. */
 const PAGE = 500
@@ -19,7 +20,7 @@ const plain = { maxBlobBytes: Infinity, stacks: false }
 export const proof = async (value) => digest(await encode(value, plain))
 
 /** Deletes a database once all others closed it; false if `patience` milliseconds were not enough, then it goes later. */
-function remove(factory, name, { signal, patience }) {
+export function remove(factory, name, { signal, patience }) {
   return new Promise((resolve, reject) => {
     const request = factory.deleteDatabase(name)
     request.onsuccess = () => resolve(true)
@@ -34,10 +35,7 @@ function build(factory, name, { databaseVersion, stores }, mark) {
   const request = factory.open(name, databaseVersion)
   let made, failed
   const make = (db) => {
-    for (const { name, keyPath, autoIncrement, indexes } of stores) {
-      const store = db.createObjectStore(name, { keyPath, autoIncrement })
-      for (const { name, keyPath, unique, multiEntry } of indexes) store.createIndex(name, keyPath, { unique, multiEntry })
-    }
+    makeStores(db, stores)
     if (!mark) return
     nifiStores(db)
     mark(request.transaction.objectStore(META))

@@ -5,6 +5,7 @@ import { digest } from './digest.js'
 import { encode, encodeKey } from './encode.js'
 import { environment } from './env.js'
 import { newLife, recordName } from './home.js'
+import { rehearse } from './rehearse.js'
 import { proof, replace } from './replace.js'
 import { addresses } from './send.js'
 
@@ -101,9 +102,16 @@ export async function restore(options) {
     else wanted.push(Object.assign(record, { proof: await proof(record.value) }))
     if (!record.header) onProgress({ phase: 'read', records: expect.count })
   }
-  const changes = number < newest ? await differences(await get(`/${newest}`), wanted, skipped, env.now()) : []
+  // What cannot be made here is known before anything is deleted.
+  const refused = new Set()
+  for (const { store, key, name, error } of await rehearse(env.indexedDB, database, header, wanted, { signal, onProgress })) {
+    refused.add(name)
+    skipped.push({ store, key, name, error })
+  }
+  const made = wanted.filter(({ name }) => !refused.has(name))
+  const changes = number < newest ? await differences(await get(`/${newest}`), made, skipped, env.now()) : []
   const rows = []
-  if (mode === 'scan') for (const { store, key, value } of wanted) rows.push([{ hash: digest(await encode(value, options)) }, [store, key]])
+  if (mode === 'scan') for (const { store, key, value } of made) rows.push([{ hash: digest(await encode(value, options)) }, [store, key]])
   const begin = (life) => {
     const state = { ...newLife({ ...life, full: false, base: newest }), databaseVersion: header.databaseVersion }
     for (const { name } of skipped) state.stale[name] = newest
@@ -112,9 +120,9 @@ export async function restore(options) {
   // No tab sends meanwhile.
   await env.lock(`nifi-idb:${database}`, async () => {
     signal?.throwIfAborted()
-    await replace(env, { ...options, mode, onProgress }, { header, wanted, changes, rows, begin })
+    await replace(env, { ...options, mode, onProgress }, { header, wanted: made, changes, rows, begin })
   })
-  return { version: number, head: newest, records: wanted.length, skipped, changes: changes.length }
+  return { version: number, head: newest, records: made.length, skipped, changes: changes.length }
 }
 
 /** What makes of the newest version the one that was restored. */

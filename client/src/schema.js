@@ -39,3 +39,11 @@ export function originText({ source, epoch, first, last, base, mode }) {
   if (base) text += `,"base":${base}`
   return text
 }
+
+/** Makes object stores with their indexes, inside an upgrade. Throws where this browser does not take one. */
+export function makeStores(db, stores) {
+  for (const { name, keyPath, autoIncrement, indexes } of stores) {
+    const store = db.createObjectStore(name, { keyPath, autoIncrement })
+    for (const { name, keyPath, unique, multiEntry } of indexes) store.createIndex(name, keyPath, { unique, multiEntry })
+  }
+}

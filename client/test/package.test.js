@@ -33,7 +33,7 @@ test('what a page loads is under 12 KB, minified and gzipped', async () => {
   const [page, everything] = [text, whole].map(gzipped)
   console.log(`${page} bytes a page loads; ${everything} with all that it may load later; ${gzipped(await bundle('values.js'))} of values alone`)
   assert.ok(page < 12 * 1024, `${page} bytes`)
-  assert.ok(everything < 20 * 1024, `${everything} bytes`)
+  assert.ok(everything < 21 * 1024, `${everything} bytes`)
   // Reading values is for pages to which something comes.
   assert.deepEqual([whole, text].map((it) => it.includes('dangling-reference')), [true, false])
   assert.doesNotMatch(text, /(from|import)\s*"\.\//, 'what is for later is loaded at once')

@@ -74,7 +74,7 @@ function watched(factory, { opened = () => {}, deleted = () => {} } = {}) {
   }
   const it = {
     open: (...name) => (it.dead ? {} : watch(factory.open(...name), opened)),
-    deleteDatabase: (name) => (it.dead ? {} : watch(factory.deleteDatabase(name), deleted)),
+    deleteDatabase: (name) => (it.dead ? {} : watch(factory.deleteDatabase(name), () => name === 'shop' && deleted())),
     die() {
       it.dead = true
       for (const db of connections) db.close()

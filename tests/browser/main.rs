@@ -34,6 +34,8 @@ fn in_node() {
         "room",
         "custody-histories",
         "restore",
+        "rehearse",
+        "joining",
         "scan",
         "beside",
         "rxdb",
