@@ -4,6 +4,11 @@ from canvas import NOTE_STYLE, Definition
 from parts import *
 
 
+def counted(name):
+    """A count in the answer; 0 if it has none of that name."""
+    return f"invokegrpc.response.body:replaceEmpty('{{}}'):jsonPath('$.{name}'):replaceEmpty('0'):toNumber()"
+
+
 def definition():
     it = Definition("grpc-sync", "NiFi 1.x only: batches arrive over HTTP, are kept by NiFi, and are sent to nifi-idb serve over gRPC.")
     it.parameter("serve.host", "127.0.0.1", "Host of nifi-idb serve")
@@ -40,7 +45,6 @@ def definition():
             "Always Output Response": "false",
         },
         penaltyDuration="10 sec", retryCount=4, retriedRelationships=["Retry", "Failure"], maxBackoffPeriod="5 mins",
-        autoTerminatedRelationships=["Original"],
         comments="Max Message Size is of the answer. The size of a request is bounded by serve.",
     )
     it.label("3 The outcome. SUCCESS: Response. ERROR: No Retry. RETRY and no connection: again after 10, 20, 40, 80 s, then from the start.", -1, 5)
@@ -52,6 +56,20 @@ def definition():
             ":plus(${invokegrpc.response.body:replaceEmpty('{}'):jsonPath('$.parked'):replaceEmpty('0')}):gt(0)}",
         },
         comments="The answer has the summary only, not the lines that were rejected.",
+    )
+    it.processor(
+        "Were lines rejected", "RouteOnAttribute", 3, 4,
+        {
+            "Routing Strategy": "Route to Property name",
+            # A package's line counts FlowFiles instead.
+            "rejects": f"${{{counted('rejected')}:plus(${{{counted('failed')}}}):plus(${{{counted('refused')}}}):gt(0)}}",
+        },
+        autoTerminatedRelationships=["unmatched"],
+        comments="unmatched is dropped: all of the batch is stored, or its other branch keeps it.",
+    )
+    dead_letter(
+        it, "Rejects: keep the batch", 3, 5, "some lines of the batch are not stored: ${invokegrpc.response.body}", "rejects",
+        "rejects", "An answer over gRPC has no room for what was rejected, so the batch is kept whole.",
     )
     it.processor(
         "Has it waited too long", "RouteOnAttribute", 2, 4,
@@ -72,6 +90,8 @@ def definition():
     connect("Is it too large", "unmatched", "Send to nifi-idb serve",
             backPressureObjectThreshold=100000, backPressureDataSizeThreshold="10 GB")
     connect("Send to nifi-idb serve", "Response", "What became of it")
+    connect("Send to nifi-idb serve", "Original", "Were lines rejected")
+    connect("Were lines rejected", "rejects", "Rejects: keep the batch")
     connect("Send to nifi-idb serve", "No Retry", "Dead letter: a FlowFile")
     connect("Send to nifi-idb serve", ["Retry", "Failure"], "Has it waited too long")
     connect("Has it waited too long", "too long", "Dead letter: a FlowFile")

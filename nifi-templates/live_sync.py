@@ -74,7 +74,7 @@ def definition():
         "Sync", "ExecuteStreamCommand", 0, 5,
         command(
             {"Ignore STDIN": "false", "Output MIME Type": "application/x-ndjson"},
-            "sync", "--report", "lines", "--pull", "--expect-bytes", "${fileSize}",
+            "sync", "--report", "lines", "--rejected-text", "--pull", "--expect-bytes", "${fileSize}",
             "--source=${http.request.uri:substringAfterLast('/')}",
             "--batch-id", "${request.delivery:replaceEmpty(${uuid})}", "--received-at", "${entryDate:toNumber()}",
             *STORE_ARGUMENTS, *RULES_ARGUMENTS,

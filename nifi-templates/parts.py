@@ -230,7 +230,7 @@ def rejects(it, column, row):
         comments="The rest of the batch is stored. A file name from outside never becomes a path.",
     )
     put_file(it, "Rejects: write the report", column, row + 1, "#{output.folder}/rejects",
-             "What was not stored and why, a line each.")
+             "What was not stored and why, a line each. To send it again: nifi-idb rejects FILE, mend what it prints.")
     it.connect("Rejects: name the report", "success", "Rejects: write the report")
     return "Rejects: name the report"
 
@@ -288,6 +288,7 @@ def listen(it, column, row, after):
             "idempotency-key": "${intake.type:contains('flowfile'):or(${intake.key:isEmpty()}):ifElse(${uuid},${intake.key})}",
             "mime.type": "${mime.type:replaceEmpty('application/x-ndjson')}",
             **{f"indexeddb.{name}": f"${{indexeddb.{name}:replaceEmpty(${{intake.{name}}})}}" for name in READ},
+            "indexeddb.rejects": "text",
             "Delete Attributes Expression": rf"intake[.].*|{LEFTOVERS}",
         },
         comments="The time of receipt is ours, whatever the client says. It is stamped here because packaging makes a new "

@@ -17,7 +17,7 @@ pub enum ExitStatus {
     Review = 3,
     /// Unreachable, lost every race, deadline, a gap in the sequence: try again.
     Transient = 4,
-    /// Input truncated, idle or framing broken; nothing written.
+    /// Input truncated, idle, framing broken, no input at all, or every line rejected; nothing written.
     Input = 5,
     /// A person is asked: would delete too much, the source's history changed, or the policy says so; nothing written.
     Guard = 6,

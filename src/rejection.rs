@@ -1,7 +1,13 @@
 //! One refused line and why. Data, not an error: the batch goes on. The reasons are listed in `decode/CHANGES.md`.
 
+mod text;
+
+use std::io::{self, Write};
+
 use crate::indexeddb::dom_string::DomString;
-use crate::indexeddb::text;
+use crate::indexeddb::text::canonical_text;
+
+pub use text::{ReadSeek, RejectedText};
 
 /// Reasons: stable, kebab-case. `decode/CHANGES.md` says what each means.
 pub mod code {
@@ -97,14 +103,29 @@ pub struct Rejection {
 
 impl Rejection {
     /// Its line of the report, without the line's end: canonical JSON with the members `line`, `message`, `offset`,
-    /// `reason`, `store` (where it is known), `type`.
+    /// `reason`, `store` (where it is known), `type`; see [`Self::write_with_text`].
     pub fn to_json(&self) -> String {
         let Self { line, offset, code, .. } = self;
-        let message = text::canonical_text(&self.message);
+        let message = canonical_text(&self.message);
         let store = self.store.as_ref().map(|name| format!("\"store\":{},", name.to_canonical())).unwrap_or_default();
         format!(
             "{{\"line\":{line},\"message\":{message},\"offset\":{offset},\"reason\":\"{code}\",{store}\"type\":\"rejected\"}}"
         )
+    }
+
+    /// Writes its line with the member `text` or `textBase64`, and the line's end.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`, and of the temporary file that holds the text.
+    pub fn write_with_text(&self, text: &mut RejectedText<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let line = self.to_json();
+        // In a canonical line the member stands between `store` and `type`.
+        let (before, after) = line.split_at(line.len() - ",\"type\":\"rejected\"}".len());
+        out.write_all(before.as_bytes())?;
+        text.write_member(out)?;
+        out.write_all(after.as_bytes())?;
+        out.write_all(b"\n")
     }
 }
 

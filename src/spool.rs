@@ -64,6 +64,21 @@ impl Spool {
         Ok(place)
     }
 
+    /// Appends once more what lies at a place. Memory does not grow with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::append`] and [`Self::read`].
+    pub fn repeat(&mut self, place: Place) -> io::Result<Place> {
+        let mut copied = Place { offset: self.bytes, bytes: 0 };
+        while copied.bytes < place.bytes {
+            let bytes = (place.bytes - copied.bytes).min(COPY_BYTES as u64);
+            let piece = self.read(Place { offset: place.offset + copied.bytes, bytes })?;
+            copied.bytes += self.append(&piece)?.bytes;
+        }
+        Ok(copied)
+    }
+
     /// Reads some bytes whole.
     ///
     /// # Errors
@@ -140,6 +155,8 @@ mod tests {
         assert_eq!((spool.read(places[0]).unwrap(), spool.read(places[3]).unwrap()), (b"ab".to_vec(), b"c".to_vec()));
         assert!(spool.read(places[1]).unwrap().is_empty());
         assert_eq!(spool.read(written).unwrap(), b"xyz");
+        let again = spool.repeat(places[2]).unwrap();
+        assert_eq!((again.bytes, spool.read(again).unwrap() == big), (big.len() as u64, true));
         spool.clear().unwrap();
         assert_eq!(spool.append(b"new").unwrap(), Place { offset: 0, bytes: 3 });
     }

@@ -109,7 +109,7 @@ export interface ClientEvents {
   applied: CustomEvent<{ changes: Change[]; elsewhere: boolean }>
   conflict: CustomEvent<Conflict>
   resolved: CustomEvent<{ type: 'resolved'; id: unknown; use: unknown; line: unknown }>
-  rejected: CustomEvent<{ line: number; reason: string; message: string; store?: string }>
+  rejected: CustomEvent<{ line: number; reason: string; message: string; store?: string; text?: string; textBase64?: string }>
   /** One record could not be sent or applied; the others went their way. */
   skipped: CustomEvent<Record & { error?: Error }>
 }

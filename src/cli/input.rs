@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::stdin::StdinReader;
 use crate::failure::Failure;
 use crate::pipeline::{Rejects, disk_status};
-use crate::rejection::Rejection;
+use crate::rejection::{RejectedText, Rejection};
 
 /// After a wrong command line, standard input is drained until it has been silent for this long.
 const USAGE_IDLE: Duration = Duration::from_secs(5);
@@ -68,9 +68,14 @@ impl RejectsFile {
 }
 
 impl Rejects for Option<RejectsFile> {
-    fn hear(&mut self, rejection: &Rejection) -> io::Result<()> {
+    fn header(&mut self, line: &str) -> io::Result<()> {
         let Some(file) = self else { return Ok(()) };
-        writeln!(file.out, "{}", rejection.to_json()).map_err(|error| file.failed(error))
+        writeln!(file.out, "{line}").map_err(|error| file.failed(error))
+    }
+
+    fn hear(&mut self, rejection: &Rejection, text: &mut RejectedText<'_>) -> io::Result<()> {
+        let Some(file) = self else { return Ok(()) };
+        rejection.write_with_text(text, &mut file.out).map_err(|error| file.failed(error))
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -10,6 +10,7 @@ mod man;
 pub mod output;
 mod policy;
 mod progress;
+mod rejects;
 mod restore;
 #[cfg(feature = "serve")]
 mod serve;
@@ -62,6 +63,11 @@ pub enum Command {
     /// Standard input holds records or changes. Standard output gets a report, an object a line; its last line is the
     /// summary. Nothing on standard error means success. No byte is written to the store before the input is whole.
     Sync(Box<sync::Sync>),
+    /// Print the rejected lines of a report, to be mended and sent again
+    ///
+    /// Takes the file of sync --rejects, or a report with texts. Lines of indexeddb-changes/1 come out as a batch without
+    /// sequence numbers. Exits with 5 if a line has no text.
+    Rejects(rejects::PrintRejects),
     /// Write a version's records to standard output
     ///
     /// Every chunk is checked against its digests before it is written. If the exit status is not 0, what came out is not
@@ -156,6 +162,7 @@ impl Command {
     fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         match self {
             Self::Sync(sync) => sync.run(start),
+            Self::Rejects(rejects) => rejects.run(),
             Self::Restore(restore) => restore.run(start),
             Self::Log(log) => log.run(start),
             Self::Show(show) => show.run(start),

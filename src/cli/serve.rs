@@ -185,6 +185,7 @@ impl Serve {
             },
             sync: SyncOptions { policy, ..SyncOptions::default() },
             review: Review::default(),
+            rejected_text: false,
             admission: None,
             // Each request says whether its client may set it.
             trusts_received_at: false,

@@ -11,9 +11,10 @@ use super::header::{self, BatchHeader, MAX_HEADER_BYTES, Mode};
 use super::import::{self, Built, Import};
 use super::options::{DecodeOptions, Dialect, Input};
 use super::pull::Mark;
+use super::values::ValueStream;
 use super::{dexie, dumps, plain, playwright, records, sniff};
 use crate::loss::Losses;
-use crate::rejection::{Rejection, code};
+use crate::rejection::{RejectedText, Rejection, code};
 
 /// Reads one batch from a stream. Memory: a buffer of 256 KiB, or of up to twice the longest line; for documents of other
 /// programs, some times the largest record.
@@ -22,6 +23,8 @@ pub struct Decoder<R> {
     header: BatchHeader,
     options: DecodeOptions,
     key_field: Option<String>,
+    /// Records, however they are joined.
+    values: Option<ValueStream>,
     /// A document that is no lines.
     import: Option<Import>,
     built: Built,
@@ -30,12 +33,24 @@ pub struct Decoder<R> {
     /// A line that was read to find out the dialect and is still to be given out.
     waiting: Option<Line>,
     last_store: LastStore,
+    /// What was given out last.
+    last: Given,
+    /// The header's line, as it came.
+    header_text: Option<String>,
     /// A record without its key field.
     scratch: Vec<u8>,
     max_changes: u64,
     changes: u64,
     rejected: u64,
     done: bool,
+}
+
+/// Where the text of the item is that was given out last.
+#[derive(Clone, Copy)]
+enum Given {
+    Nothing,
+    Line(Line),
+    Record,
 }
 
 enum Outcome {
@@ -46,7 +61,8 @@ enum Outcome {
 impl<R: Read> Decoder<R> {
     /// Reads the header, or as much as shows that there is none. After an error, drain the reader.
     pub fn open(reader: R, options: DecodeOptions) -> Result<Self, DecodeError> {
-        Self::open_lines(Lines::new(reader, options.max_line_bytes), &options)
+        let lines = Lines::new(reader, options.max_line_bytes).keep_overlong_in(options.temp_folder.as_deref());
+        Self::open_lines(lines, &options)
     }
 
     fn open_lines(mut lines: Lines<R>, options: &DecodeOptions) -> Result<Self, DecodeError> {
@@ -71,7 +87,9 @@ impl<R: Read> Decoder<R> {
         if let Some((header, import)) = document {
             return Ok(Self { losses, import: Some(import), ..Self::new(lines, header, options) });
         }
-        if input == Input::Auto {
+        // Before events are looked for, which reads the first line whole: an array may be one line.
+        let values = input == Input::Records || (input == Input::Auto && sniff::is_values(&mut lines)?);
+        if input == Input::Auto && !values {
             input = events::first_event(&mut lines, options)?.unwrap_or(Input::Auto);
         }
         let events = match input {
@@ -83,7 +101,7 @@ impl<R: Read> Decoder<R> {
             let header = options.events_header(dialect)?;
             return Ok(Self::new(lines, header, options));
         }
-        let first = if input == Input::Records { None } else { next_line(&mut lines)? };
+        let first = if values { None } else { next_line(&mut lines)? };
         let line = |line: Line| records::trim(lines.bytes(&line));
         let begins = first.is_some_and(|first| sniff::is_header(line(first)));
         let changes = match input {
@@ -95,15 +113,23 @@ impl<R: Read> Decoder<R> {
             Some(line) if changes => open_changes(&lines, &line, begins, options)?,
             None if changes => return Err(DecodeError::Truncated { line: 0, what: "it is empty" }),
             _ if options.object_store.is_some() || options.input == Input::Records => options.records_header()?,
-            None => return Err(DecodeError::Truncated { line: 0, what: "it is empty" }),
-            Some(_) => {
+            None if !values => return Err(DecodeError::Truncated { line: 0, what: "it is empty" }),
+            _ => {
                 let what = "the input does not begin with a header of indexeddb-changes/1; for plain records give \
                             --object-store, and --key-path or --key-field";
                 return Err(DecodeError::Usage(what.to_owned()));
             }
         };
-        let (waiting, key_field) = (first.filter(|_| !changes), options.key_field.clone().filter(|_| !changes));
-        Ok(Self { waiting, key_field, ..Self::new(lines, header, options) })
+        if changes {
+            let text = first.map(|first| String::from_utf8_lossy(line(first)).into_owned());
+            return Ok(Self { header_text: text, ..Self::new(lines, header, options) });
+        }
+        let waiting = first.filter(|first| first.too_long);
+        if let Some(first) = first.filter(|first| !first.too_long) {
+            lines.put_back(&first);
+        }
+        let (values, key_field) = (Some(ValueStream::default()), options.key_field.clone());
+        Ok(Self { values, waiting, key_field, ..Self::new(lines, header, options) })
     }
 
     fn new(lines: Lines<R>, header: BatchHeader, options: &DecodeOptions) -> Self {
@@ -112,12 +138,15 @@ impl<R: Read> Decoder<R> {
             header,
             options: options.clone(),
             key_field: None,
+            values: None,
             import: None,
             built: Built::default(),
             events: Events::default(),
             losses: Losses::default(),
             waiting: None,
             last_store: LastStore::default(),
+            last: Given::Nothing,
+            header_text: None,
             scratch: Vec::new(),
             max_changes: options.max_changes,
             changes: 0,
@@ -138,8 +167,23 @@ impl<R: Read> Decoder<R> {
 
     /// What the stream held so far; after `None` of [`Self::next`], what it held.
     pub fn counts(&self) -> Counts {
-        let (lines, bytes) = (self.lines.number(), self.lines.offset());
+        let (lines, bytes) = (self.lines.count(), self.lines.offset());
         Counts { lines, bytes, changes: self.changes, rejected: self.rejected }
+    }
+
+    /// Returns the header's line as it came; records and documents have none.
+    pub fn header_text(&self) -> Option<&str> {
+        self.header_text.as_deref()
+    }
+
+    /// Returns the text of the item that [`Self::next`] gave last, without a line's end.
+    pub fn text(&mut self) -> RejectedText<'_> {
+        match self.last {
+            Given::Line(line) if line.too_long => RejectedText::File(self.lines.overlong()),
+            Given::Line(line) => RejectedText::Bytes(records::trim(self.lines.bytes(&line))),
+            Given::Record => RejectedText::Bytes(&self.scratch),
+            Given::Nothing => RejectedText::Missing,
+        }
     }
 
     /// The reader, to drain it after an error or to ask how much it gave.
@@ -159,18 +203,20 @@ impl<R: Read> Decoder<R> {
         if self.header.dialect.has_events() {
             return self.event();
         }
-        let line = match self.waiting.take() {
-            Some(line) => Some(line),
-            None => next_line(&mut self.lines)?,
-        };
-        match (line, self.header.dialect) {
-            (Some(line), Dialect::Changes) => self.change(&line),
-            (None, Dialect::Changes) => Err(self.truncated()),
-            (Some(line), _) => self.record(&line).map(Some),
-            (None, _) => {
+        if let Some(values) = &mut self.values {
+            let next = match self.waiting.take() {
+                Some(line) => Some(line),
+                None => values.next(&mut self.lines)?,
+            };
+            let Some(line) = next else {
                 self.done = true;
-                Ok(None)
-            }
+                return Ok(None);
+            };
+            return self.record(&line).map(Some);
+        }
+        match next_line(&mut self.lines)? {
+            Some(line) => self.change(&line),
+            None => Err(self.truncated()),
         }
     }
 
@@ -196,6 +242,7 @@ impl<R: Read> Decoder<R> {
                 break (found, built);
             }
         };
+        self.last = if found.too_long { Given::Nothing } else { Given::Record };
         let index = self.count()?;
         let store = match built {
             Ok(store) => store,
@@ -229,6 +276,7 @@ impl<R: Read> Decoder<R> {
                 None => {}
             }
         };
+        self.last = Given::Line(line);
         let index = self.count()?;
         match parsed {
             Ok(store) => {
@@ -252,9 +300,13 @@ impl<R: Read> Decoder<R> {
     }
 
     fn record(&mut self, line: &Line) -> Result<Item<'_>, DecodeError> {
+        self.last = Given::Line(*line);
         let index = self.count()?;
         if line.too_long {
             return Ok(self.reject(line, Some(0), TOO_LONG));
+        }
+        if line.broken {
+            return Ok(self.reject(line, Some(0), (code::SYNTAX, "part of a value that is not JSON")));
         }
         let text = records::trim(self.lines.bytes(line));
         let key = self.key_field.as_ref().map(|field| records::take_key(text, field, &mut self.scratch)).transpose();
@@ -272,6 +324,7 @@ impl<R: Read> Decoder<R> {
     }
 
     fn change(&mut self, line: &Line) -> Result<Option<Item<'_>>, DecodeError> {
+        self.last = Given::Line(*line);
         let outcome = if line.too_long {
             Outcome::Rejected(None, TOO_LONG)
         } else {

@@ -15,6 +15,14 @@ pub enum DecodeError {
         /// What is missing.
         what: &'static str,
     },
+    /// The stream ends inside something that spans lines.
+    #[error("the input ends inside {what} that begins in line {line}; send it again, whole")]
+    Unclosed {
+        /// The line in which it begins.
+        line: u64,
+        /// What it is.
+        what: &'static str,
+    },
     /// The stream is not what a batch looks like.
     #[error("line {line} (byte {offset}): {what}")]
     Framing {

@@ -1,12 +1,28 @@
 //! Cuts a stream into lines, in one buffer, without allocating for a line; counts lines and bytes.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use tempfile::SpooledTempFile;
+
+use super::error::DecodeError;
+use super::pull::Mark;
 
 /// A line may have this many bytes, its end not counted, unless an option says otherwise.
 pub const DEFAULT_MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes the buffer begins with: a few reads of a pipe, and still in the cache when they are looked at.
 const BUFFER_BYTES: usize = 256 * 1024;
+
+/// A text that is too long is kept in memory up to this many bytes, then in a temporary file.
+const OVERLONG_MEMORY_BYTES: usize = 1024 * 1024;
+
+fn overlong_file(folder: Option<&Path>) -> SpooledTempFile {
+    match folder {
+        Some(folder) => tempfile::spooled_tempfile_in(OVERLONG_MEMORY_BYTES, folder),
+        None => tempfile::spooled_tempfile(OVERLONG_MEMORY_BYTES),
+    }
+}
 
 /// A place in some bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +54,8 @@ pub(crate) struct Line {
     pub(crate) ended: bool,
     /// Longer than the limit: its bytes were passed over.
     pub(crate) too_long: bool,
+    /// Part of a value that is broken, whatever it looks like.
+    pub(crate) broken: bool,
 }
 
 /// The lines of a stream.
@@ -52,6 +70,10 @@ pub(crate) struct Lines<R> {
     /// Offset of `filled.start` in the stream.
     offset: u64,
     at_end: bool,
+    /// A line was passed in part.
+    in_line: bool,
+    /// The text that was given out last, if it was too long.
+    overlong: SpooledTempFile,
     max_line_bytes: usize,
 }
 
@@ -60,26 +82,93 @@ impl<R: Read> Lines<R> {
     pub(crate) fn new(reader: R, max_line_bytes: usize) -> Self {
         let buffer = vec![0; BUFFER_BYTES];
         let filled = Span::default();
-        Self { reader, buffer, filled, searched: 0, number: 0, offset: 0, at_end: false, max_line_bytes }
+        Self {
+            reader,
+            buffer,
+            filled,
+            searched: 0,
+            number: 0,
+            offset: 0,
+            at_end: false,
+            in_line: false,
+            overlong: overlong_file(None),
+            max_line_bytes,
+        }
+    }
+
+    /// Keeps texts that are too long in this folder.
+    pub(crate) fn keep_overlong_in(mut self, folder: Option<&Path>) -> Self {
+        self.overlong = overlong_file(folder);
+        self
     }
 
     /// The next line, or `None` at the end of the stream. An empty piece after the last LF is no line.
-    pub(crate) fn advance(&mut self) -> io::Result<Option<Line>> {
+    pub(crate) fn advance(&mut self) -> Result<Option<Line>, DecodeError> {
         loop {
             let unsearched = Span { start: self.searched, end: self.filled.end };
             if let Some(found) = memchr::memchr(b'\n', unsearched.of(&self.buffer)) {
-                return Ok(Some(self.take(self.searched + found, true)));
+                return self.take(self.searched + found, true).map(Some);
             }
             self.searched = self.filled.end;
             let length = self.filled.end - self.filled.start;
             if self.at_end {
-                return Ok(if length == 0 { None } else { Some(self.take(self.filled.end, false)) });
+                return if length == 0 { Ok(None) } else { self.take(self.filled.end, false).map(Some) };
             }
             if length > self.max_line_bytes {
                 return self.pass_over().map(Some);
             }
             self.fill()?;
         }
+    }
+
+    /// Puts the line back that was given out last.
+    pub(crate) fn put_back(&mut self, line: &Line) {
+        self.filled.start = line.span.start;
+        self.searched = self.filled.start;
+        self.number -= 1;
+        self.offset = line.offset;
+    }
+
+    /// Gives out the next `length` available bytes, which begin at `mark`.
+    pub(crate) fn cut(&mut self, mark: Mark, length: usize) -> Line {
+        let span = Span { start: self.filled.start, end: self.filled.start + length };
+        self.pass(length);
+        Line { span, number: mark.line, offset: mark.offset, ended: true, too_long: false, broken: false }
+    }
+
+    /// Gives out a text that begins at `mark` and is longer than the limit: nobody sees it, and
+    /// [`Self::pass_overlong`] keeps it.
+    pub(crate) fn begin_overlong(&mut self, mark: Mark) -> Result<Line, DecodeError> {
+        self.clear_overlong()?;
+        Ok(Line {
+            span: Span::default(),
+            number: mark.line,
+            offset: mark.offset,
+            ended: true,
+            too_long: true,
+            broken: false,
+        })
+    }
+
+    /// Passes over `count` available bytes of a text that is too long, and keeps them.
+    pub(crate) fn pass_overlong(&mut self, count: usize) -> Result<(), DecodeError> {
+        self.keep(Span { start: self.filled.start, end: self.filled.start + count })?;
+        self.pass(count);
+        Ok(())
+    }
+
+    /// The text that was given out last, if it was too long.
+    pub(crate) fn overlong(&mut self) -> &mut SpooledTempFile {
+        &mut self.overlong
+    }
+
+    fn clear_overlong(&mut self) -> Result<(), DecodeError> {
+        let clear = self.overlong.rewind().and_then(|()| self.overlong.set_len(0));
+        clear.map_err(DecodeError::Temporary)
+    }
+
+    fn keep(&mut self, span: Span) -> Result<(), DecodeError> {
+        self.overlong.write_all(span.of(&self.buffer)).map_err(DecodeError::Temporary)
     }
 
     /// The bytes of the line that was given out last.
@@ -96,7 +185,7 @@ impl<R: Read> Lines<R> {
         Ok(Span { start: self.filled.start, end }.of(&self.buffer))
     }
 
-    /// Passes over `count` bytes that were peeked at.
+    /// Passes over `count` bytes that are available.
     pub(crate) fn skip(&mut self, count: usize) {
         self.filled.start += count;
         self.searched = self.filled.start;
@@ -119,13 +208,25 @@ impl<R: Read> Lines<R> {
     /// Passes over `count` available bytes of a text that is not read line by line, and counts its lines.
     pub(crate) fn pass(&mut self, count: usize) {
         let passed = Span { start: self.filled.start, end: self.filled.start + count };
-        self.number += memchr::memchr_iter(b'\n', passed.of(&self.buffer)).count() as u64;
+        let passed = passed.of(&self.buffer);
+        self.number += memchr::memchr_iter(b'\n', passed).count() as u64;
+        self.in_line = passed.last().map_or(self.in_line, |&byte| byte != b'\n');
         self.skip(count);
     }
 
-    /// Lines given out so far.
+    /// Whole lines given out or passed so far.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// As [`Self::number`], and the line that was passed in part.
+    pub(crate) fn count(&self) -> u64 {
+        self.number + u64::from(self.in_line)
+    }
+
+    /// Longest line, its end not counted.
+    pub(crate) fn max_line_bytes(&self) -> usize {
+        self.max_line_bytes
     }
 
     /// Bytes given out so far, line ends included.
@@ -138,27 +239,40 @@ impl<R: Read> Lines<R> {
         &mut self.reader
     }
 
-    fn take(&mut self, end: usize, ended: bool) -> Line {
+    fn take(&mut self, end: usize, ended: bool) -> Result<Line, DecodeError> {
         let start = self.filled.start;
         let too_long = end - start > self.max_line_bytes;
+        if too_long {
+            self.clear_overlong()?;
+            self.keep(Span { start, end })?;
+        }
         // Nobody sees a line that is too long, also where all of it lies in the buffer by chance.
         let span = if too_long { Span::default() } else { Span { start, end } };
         self.number += 1;
-        let line = Line { span, number: self.number, offset: self.offset, ended, too_long };
+        let line = Line { span, number: self.number, offset: self.offset, ended, too_long, broken: false };
         self.skip(end - start + usize::from(ended));
-        line
+        Ok(line)
     }
 
-    /// Passes over the rest of a line that is too long, keeping none of it.
-    fn pass_over(&mut self) -> io::Result<Line> {
+    /// Passes over a line that is too long.
+    fn pass_over(&mut self) -> Result<Line, DecodeError> {
+        self.clear_overlong()?;
         self.number += 1;
         let (number, offset) = (self.number, self.offset);
         loop {
             let found = memchr::memchr(b'\n', self.filled.of(&self.buffer));
-            let length = found.map_or(self.filled.end - self.filled.start, |place| place + 1);
-            self.skip(length);
+            let end = found.map_or(self.filled.end, |place| self.filled.start + place);
+            self.keep(Span { start: self.filled.start, end })?;
+            self.skip(end - self.filled.start + usize::from(found.is_some()));
             if found.is_some() || (self.at_end && self.filled.start == self.filled.end) {
-                return Ok(Line { span: Span::default(), number, offset, ended: found.is_some(), too_long: true });
+                return Ok(Line {
+                    span: Span::default(),
+                    number,
+                    offset,
+                    ended: found.is_some(),
+                    too_long: true,
+                    broken: false,
+                });
             }
             self.fill()?;
         }

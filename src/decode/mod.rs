@@ -11,9 +11,11 @@ mod error;
 mod events;
 mod extended_json;
 mod framing;
+mod growing;
 mod header;
 mod import;
 mod options;
+mod own_lines;
 mod plain;
 mod playwright;
 mod pull;
@@ -21,8 +23,10 @@ mod records;
 mod scan;
 mod sniff;
 mod staged;
+mod structure;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use change::{Base, Bound, Change, Counts, EventNotes, Item, Op};
 pub use decoder::Decoder;

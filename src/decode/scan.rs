@@ -143,30 +143,66 @@ fn value_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
     }
 }
 
-/// The place behind the brackets that open at `place`. Looks at 64 bytes a step, a bit for each, nearly without branches.
-fn brackets_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
-    let mut depth = 1;
-    let mut strings = Strings::default();
-    place += 1;
-    loop {
-        let rest = bytes.get(place..).unwrap_or_default();
-        let found = match rest.first_chunk::<64>() {
-            Some(block) => block_end(block, &mut strings, &mut depth)?,
-            None => {
+/// The place behind the brackets that open at `place`.
+fn brackets_end(bytes: &[u8], place: usize) -> Result<usize, ScanError> {
+    let rest = bytes.get(place..).unwrap_or_default();
+    let end = BracketScan::new(MAX_DEPTH).end(rest)?;
+    end.map(|end| place + end).ok_or(ScanError::Syntax)
+}
+
+/// Follows the brackets of one value whose text grows. Looks at 64 bytes a step, a bit for each, nearly without branches.
+/// Brackets of both kinds count alike.
+pub(crate) struct BracketScan {
+    /// Everything before this byte was followed.
+    place: usize,
+    depth: usize,
+    max_depth: usize,
+    strings: Strings,
+}
+
+impl BracketScan {
+    /// Begins behind the first bracket of a value.
+    pub(crate) fn new(max_depth: usize) -> Self {
+        Self { place: 1, depth: 1, max_depth, strings: Strings::default() }
+    }
+
+    /// Returns the place behind the value, if its end is in `text`: what was given before, and more.
+    pub(crate) fn end(&mut self, text: &[u8]) -> Result<Option<usize>, ScanError> {
+        loop {
+            let rest = text.get(self.place..).unwrap_or_default();
+            let Some(block) = rest.first_chunk::<64>() else {
                 let mut block = [b' '; 64];
                 block[..rest.len()].copy_from_slice(rest);
-                return block_end(&block, &mut strings, &mut depth)?.map(|end| place + end).ok_or(ScanError::Syntax);
+                // What follows these bytes is not known yet, so this look leaves no trace.
+                let (mut strings, mut depth) = (self.strings, self.depth);
+                let end = block_end(&block, &mut strings, &mut depth, self.max_depth)?;
+                return Ok(end.map(|end| self.place + end));
+            };
+            match block_end(block, &mut self.strings, &mut self.depth, self.max_depth)? {
+                Some(end) => return Ok(Some(self.place + end)),
+                None => self.place += 64,
             }
-        };
-        match found {
-            Some(end) => return Ok(place + end),
-            None => place += 64,
         }
+    }
+
+    /// Notes that the first `count` bytes of the text are not given again.
+    pub(crate) fn forget(&mut self, count: usize) {
+        self.place -= count;
+    }
+
+    /// How many bytes were followed for good.
+    pub(crate) fn followed(&self) -> usize {
+        self.place
     }
 }
 
 /// Follows brackets through a block; the place behind the one that brings `depth` to 0, if it is here.
-fn block_end(block: &[u8; 64], strings: &mut Strings, depth: &mut usize) -> Result<Option<usize>, ScanError> {
+fn block_end(
+    block: &[u8; 64],
+    strings: &mut Strings,
+    depth: &mut usize,
+    max_depth: usize,
+) -> Result<Option<usize>, ScanError> {
     // `[` and `{`, `]` and `}` differ in this bit alone.
     let folded = block.map(|byte| byte | 0x20);
     let (mut opens, mut closes) = (bits(&folded, b'{'), bits(&folded, b'}'));
@@ -174,7 +210,7 @@ fn block_end(block: &[u8; 64], strings: &mut Strings, depth: &mut usize) -> Resu
     opens &= outside;
     closes &= outside;
     let (up, down) = (opens.count_ones() as usize, closes.count_ones() as usize);
-    if down < *depth && *depth + up <= MAX_DEPTH {
+    if down < *depth && *depth + up <= max_depth {
         *depth = *depth + up - down;
         return Ok(None);
     }
@@ -186,7 +222,7 @@ fn block_end(block: &[u8; 64], strings: &mut Strings, depth: &mut usize) -> Resu
             if *depth == 0 {
                 return Ok(Some(place as usize + 1));
             }
-        } else if *depth == MAX_DEPTH {
+        } else if *depth == max_depth {
             return Err(ScanError::Depth);
         } else {
             *depth += 1;
@@ -210,7 +246,7 @@ fn bits(block: &[u8; 64], byte: u8) -> u64 {
 }
 
 /// What a block must know of the block before.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Strings {
     /// All ones if a string is open.
     open: u64,

@@ -5,22 +5,96 @@ use std::io::Read;
 use super::error::DecodeError;
 use super::framing::Lines;
 use super::options::Input;
-use super::scan::Members;
+use super::own_lines;
+use super::scan::{Members, is_space};
+use super::structure::RECORD_SEPARATOR;
 
-/// Passes over a byte order mark; refuses what is plainly no UTF-8 text.
+/// Beginnings of files that are no text, and what to do about them.
+const BINARY: [(&[u8], &str); 12] = [
+    (b"\xff\xfe", "this is UTF-16; convert it to UTF-8"),
+    (b"\xfe\xff", "this is UTF-16; convert it to UTF-8"),
+    (b"{\0", "this is UTF-16 or UTF-32; convert it to UTF-8"),
+    (b"[\0", "this is UTF-16 or UTF-32; convert it to UTF-8"),
+    (b"\x1f\x8b", "this is gzip; decompress it before (CompressContent)"),
+    (b"\x28\xb5\x2f\xfd", "this is zstd; decompress it before (CompressContent)"),
+    (b"BZh", "this is bzip2; decompress it before (CompressContent)"),
+    (b"\xfd7zXZ", "this is xz; decompress it before (CompressContent)"),
+    (b"PK\x03\x04", "this is a ZIP file; unpack it before (UnpackContent)"),
+    (b"Obj\x01", "this is Avro; convert it before (ConvertRecord with JsonRecordSetWriter)"),
+    (b"PAR1", "this is Parquet; convert it before (ConvertRecord with JsonRecordSetWriter)"),
+    (b"SQLite format 3\0", "this is an SQLite database; export its tables as JSON before"),
+];
+
+/// Beginnings of pages, in small letters.
+const PAGES: [(&[u8], &str); 6] = [
+    (b"<!doctype", HTML),
+    (b"<html", HTML),
+    (b"<head", HTML),
+    (b"<body", HTML),
+    (b"<!--", HTML),
+    (b"<?xml", "this is XML, not JSON; if it is data, convert it before (ConvertRecord with JsonRecordSetWriter)"),
+];
+
+const HTML: &str = "this is an HTML page, perhaps the error page of a proxy, not records; look at what was downloaded";
+
+/// Passes over a byte order mark; refuses what is plainly neither records nor changes nor a document of another program.
+/// Reads no more than it needs.
 pub(crate) fn first_bytes<R: Read>(lines: &mut Lines<R>) -> Result<(), DecodeError> {
-    let first = lines.peek(4)?;
-    let what = match first {
-        [0xef, 0xbb, 0xbf, ..] => {
-            lines.skip(3);
-            return Ok(());
+    let refused = |what: &str| Err(DecodeError::Framing { line: 1, offset: 0, what: what.to_owned() });
+    const MARK: [(&[u8], &str); 1] = [(b"\xef\xbb\xbf", "")];
+    if beginning(lines, &MARK, false)?.is_some() {
+        lines.skip(3);
+    } else if let Some(what) = beginning(lines, &BINARY, false)? {
+        return refused(what);
+    }
+    if let Some(what) = beginning(lines, &PAGES, true)? {
+        return refused(what);
+    }
+    if own_lines::begins(first_line(lines)?) {
+        return refused(own_lines::REFUSED);
+    }
+    Ok(())
+}
+
+/// Finds the entry of a table that the stream begins with; `in_text`: white space before it and capital letters are
+/// passed over.
+fn beginning<R: Read>(
+    lines: &mut Lines<R>,
+    table: &[(&[u8], &'static str)],
+    in_text: bool,
+) -> Result<Option<&'static str>, DecodeError> {
+    loop {
+        let text = lines.available();
+        let start = if in_text { text.iter().take_while(|&&byte| is_space(byte)).count() } else { 0 };
+        let rest = &text[start..];
+        let same = |begin: &[u8]| {
+            let pairs = begin.iter().zip(rest);
+            pairs.clone().all(|(a, b)| *a == if in_text { b.to_ascii_lowercase() } else { *b })
+        };
+        if let Some((_, what)) = table.iter().find(|(begin, _)| rest.len() >= begin.len() && same(begin)) {
+            return Ok(Some(what));
         }
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "this is UTF-16; convert it to UTF-8",
-        [0x1f, 0x8b, ..] => "this is gzip; decompress it before (CompressContent)",
-        [0x28, 0xb5, 0x2f, 0xfd] => "this is zstd; decompress it before (CompressContent)",
-        _ => return Ok(()),
-    };
-    Err(DecodeError::Framing { line: 1, offset: 0, what: what.to_owned() })
+        if start > SPACE_BYTES || !table.iter().any(|(begin, _)| same(begin)) || !lines.more()? {
+            return Ok(None);
+        }
+    }
+}
+
+/// The first line that is not blank, as far as [`own_lines`] looks at it, if it may be an object.
+fn first_line<R: Read>(lines: &mut Lines<R>) -> Result<&[u8], DecodeError> {
+    loop {
+        let text = lines.available();
+        let start = text.iter().take_while(|&&byte| is_space(byte)).count();
+        let rest = &text[start..];
+        let more = rest.first().is_none_or(|&byte| byte == b'{')
+            && start <= SPACE_BYTES
+            && rest.len() < own_lines::BEGIN_BYTES
+            && memchr::memchr(b'\n', rest).is_none();
+        if !more || !lines.more()? {
+            let text = lines.available().get(start..).unwrap_or_default();
+            return Ok(&text[..text.len().min(own_lines::BEGIN_BYTES)]);
+        }
+    }
 }
 
 /// White space in front of a document's first member may take up this many bytes.
@@ -72,6 +146,35 @@ pub(crate) fn document<R: Read>(lines: &mut Lines<R>, records: bool) -> Result<O
         }
         if !open || text.len() > SPACE_BYTES || !lines.more()? {
             return Ok(None);
+        }
+    }
+}
+
+/// True if a stream is JSON values that are not to be taken line by line: its first value is an array, or it is a JSON
+/// text sequence, or its first line is longer than the limit. Passes over nothing.
+pub(crate) fn is_values<R: Read>(lines: &mut Lines<R>) -> Result<bool, DecodeError> {
+    let mut searched = 0;
+    loop {
+        let text = lines.available();
+        let start = text.iter().position(|&byte| !is_space(byte));
+        match start.map(|start| (start, text[start])) {
+            Some((_, b'[' | RECORD_SEPARATOR)) => return Ok(true),
+            Some((start, _)) => {
+                let from = searched.max(start);
+                let line_end = memchr::memchr(b'\n', &text[from..]).map(|found| from + found);
+                searched = line_end.unwrap_or(text.len());
+                if searched - start > lines.max_line_bytes() {
+                    return Ok(true);
+                }
+                if line_end.is_some() {
+                    return Ok(false);
+                }
+            }
+            None if text.len() > SPACE_BYTES => return Ok(false),
+            None => {}
+        }
+        if !lines.more()? {
+            return Ok(false);
         }
     }
 }

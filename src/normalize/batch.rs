@@ -13,9 +13,11 @@ use crate::decode::{self, BatchHeader, Change, DecodeError, Decoder, Item, Op};
 use crate::indexeddb::key::{KeyError, SortableKey};
 use crate::indexeddb::key_path::{ExtractError, KeyExtractor};
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
-use crate::indexeddb::value::{Canonicalizer, Options, ValueError, at_members, member_name, sortable_key_of};
+use crate::indexeddb::value::{
+    Canonicalizer, Options, ValueError, ValueErrorReason, at_members, member_name, sortable_key_of,
+};
 use crate::policy::{FieldPath, HashKey, Policy, Step};
-use crate::rejection::{Rejection, code};
+use crate::rejection::{RejectedText, Rejection, code};
 
 /// A claimed clock may be this far ahead of the time of receipt, in milliseconds; one beyond is set back to that.
 pub const DEFAULT_SKEW_MS: i64 = 5 * 60 * 1000;
@@ -112,6 +114,22 @@ pub fn normalize<R: Read>(
     options: &NormalizeOptions,
     reject: &mut dyn FnMut(&Rejection) -> io::Result<()>,
 ) -> Result<Batch, NormalizeError> {
+    normalize_keeping(decoder, options, &mut |rejection, _| reject(rejection))
+}
+
+/// Takes a rejection with the text that was rejected.
+pub type RejectionSink<'a> = dyn FnMut(&Rejection, RejectedText<'_>) -> io::Result<()> + 'a;
+
+/// As [`normalize`]; `reject` also gets the text of what is refused.
+///
+/// # Errors
+///
+/// As [`normalize`].
+pub fn normalize_keeping<R: Read>(
+    decoder: &mut Decoder<R>,
+    options: &NormalizeOptions,
+    reject: &mut RejectionSink<'_>,
+) -> Result<Batch, NormalizeError> {
     if options.hash_key.is_none() && options.policy.as_ref().is_some_and(|policy| policy.needs_hash_key()) {
         return Err(NormalizeError::NoHashKey);
     }
@@ -132,7 +150,7 @@ pub fn normalize<R: Read>(
         };
         if let Some(rejection) = rejection {
             refused += 1;
-            reject(&rejection).map_err(NormalizeError::Temporary)?;
+            reject(&rejection, decoder.text()).map_err(NormalizeError::Temporary)?;
         }
     }
     let counts = decoder.counts();
@@ -290,7 +308,7 @@ impl<'a> Normalizer<'a> {
         base: decode::Base<'_>,
     ) -> Result<(), Refusal> {
         self.value.clear();
-        self.canonicalizer.value(value, &mut self.value)?;
+        self.canonicalizer.value(value, &mut self.value).map_err(|error| unreadable(value, error))?;
         self.key.clear();
         let finder = self.finders.get(change.store).unwrap_or(&KeyFinder::OutOfLine);
         match finder {
@@ -346,7 +364,7 @@ impl<'a> Normalizer<'a> {
     fn explicit_key(&mut self, key: &[u8]) -> Result<(), Refusal> {
         self.key_text.clear();
         self.key.clear();
-        self.canonicalizer.key(key, &mut self.key_text)?;
+        self.canonicalizer.key(key, &mut self.key_text).map_err(|error| unreadable(key, error))?;
         Ok(sortable_key_of(&self.key_text, &mut self.key)?)
     }
 
@@ -390,7 +408,7 @@ impl<'a> Normalizer<'a> {
         let at = at.or_else(|| clock_at(&self.value, clock?));
         self.base.clear();
         if let decode::Base::Value(value) = base {
-            self.canonicalizer.value(value, &mut self.base)?;
+            self.canonicalizer.value(value, &mut self.base).map_err(|error| unreadable(value, error))?;
         }
         if let Some(private) = self.rules.get(change.store).and_then(|rules| rules.private.as_ref()) {
             // Both, so that a merge compares like with like.
@@ -425,6 +443,24 @@ impl<'a> Normalizer<'a> {
         };
         self.changes.deletes += u64::from(op == OP_DELETE);
         Ok(self.changes.runs.push(&record)?)
+    }
+}
+
+/// Why a text is no value; names the words that programs write for numbers that JSON does not have.
+fn unreadable(text: &[u8], error: ValueError) -> Refusal {
+    const WORDS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+    let rest = text.get(error.offset..).unwrap_or_default();
+    let word = WORDS.iter().find(|word| rest.starts_with(word.as_bytes()));
+    match word.filter(|_| error.reason == ValueErrorReason::Syntax) {
+        None => error.into(),
+        Some(word) => Refusal::Reject(
+            error.code(),
+            format!(
+                "{word} is not JSON, at byte {} of the value; write {{\"~number\":\"{word}\"}} or null (in Python, \
+                 json.dumps with allow_nan=False finds it before it is sent)",
+                error.offset
+            ),
+        ),
     }
 }
 

@@ -4,7 +4,10 @@
 use std::io::{self, Read};
 
 use super::admission::Admission;
+use serde_json::json;
+
 use super::error::SyncError;
+use super::likely_cause::{FirstRejection, HEAD_BYTES};
 use super::{SyncOptions, sync};
 use crate::decode::{BatchHeader, Decimals, DecodeError, DecodeOptions, Decoder, Input, Mode};
 use crate::exit_status::ExitStatus;
@@ -12,11 +15,12 @@ use crate::failure::Failure;
 use crate::flowfile::Attributes;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
-use crate::normalize::{Batch, Hidden, NormalizeError, NormalizeOptions, normalize};
-use crate::rejection::Rejection;
+use crate::normalize::{Batch, Hidden, NormalizeError, NormalizeOptions, normalize_keeping};
+use crate::rejection::{RejectedText, Rejection};
 use crate::report::{Outcome, ReportLines, Summary, privacy_line};
 use crate::snapshot::FlowName;
 use crate::snapshot::SourceId;
+use crate::snapshot::manifest::canonical_json;
 
 /// `sync.error` has at most this many characters.
 const MAX_ERROR_CHARS: usize = 1_000;
@@ -48,6 +52,8 @@ pub struct IntakeOptions {
     pub sync: SyncOptions,
     /// When to end with 3.
     pub review: Review,
+    /// The report has the text of what was rejected; that of a sequenced batch has it always.
+    pub rejected_text: bool,
     /// Whether a batch may go where it wants to; `None`: it may.
     pub admission: Option<Admission>,
     /// Whether the attribute `indexeddb.received.at` counts. It is never later than what the options say.
@@ -83,12 +89,19 @@ pub struct Delivered {
 
 /// Hears of rejected lines while they are found, beside the report.
 pub trait Rejects {
-    /// Hears of one.
+    /// Hears of the header, as it came, before the first rejected line of `indexeddb-changes/1`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::hear`].
+    fn header(&mut self, line: &str) -> io::Result<()>;
+
+    /// Hears of one, with its text.
     ///
     /// # Errors
     ///
     /// One that it cannot keep: the batch fails, nothing is written.
-    fn hear(&mut self, rejection: &Rejection) -> io::Result<()>;
+    fn hear(&mut self, rejection: &Rejection, text: &mut RejectedText<'_>) -> io::Result<()>;
 
     /// There are no more; called before anything is written.
     ///
@@ -99,13 +112,31 @@ pub trait Rejects {
 }
 
 impl Rejects for () {
-    fn hear(&mut self, _rejection: &Rejection) -> io::Result<()> {
+    fn header(&mut self, _line: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn hear(&mut self, _rejection: &Rejection, _text: &mut RejectedText<'_>) -> io::Result<()> {
         Ok(())
     }
 
     fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A content that was read whole, or as far as it could be.
+pub(super) struct ReadBatch {
+    /// It is there if it could be read, however the rest went.
+    pub(super) header: Option<BatchHeader>,
+    pub(super) batch: Result<Batch, Failure>,
+    /// How many change lines came, and how many of them were rejected, if all were read.
+    pub(super) lines: (u64, u64),
+}
+
+/// The line that says under which header rejected lines came.
+fn header_line(header: &str) -> String {
+    canonical_json(&json!({ "type": "header", "value": header }))
 }
 
 /// Takes one batch that is not packaged. What it gives says all: it never fails otherwise.
@@ -132,10 +163,13 @@ pub fn deliver_hearing<R: Read>(
     let verdict = match &settled {
         Err(failure) => Verdict::failed(None, None, options.review, failure.clone()),
         Ok(options) => {
-            let (header, batch) = options.read(content, &mut report, rejects);
+            let ReadBatch { header, batch, lines: counts } = options.read(content, &mut report, rejects);
             let flow = options.flow_of(header.as_ref());
             match (batch, flow) {
-                (Err(failure), flow) => Verdict::failed(header.as_ref(), flow.ok(), options.review, failure),
+                (Err(failure), flow) => {
+                    let failed = Verdict::failed(header.as_ref(), flow.ok(), options.review, failure);
+                    failed.with_lines(counts)
+                }
                 (Ok(_), Err(failure)) => Verdict::failed(header.as_ref(), None, options.review, failure),
                 (Ok(batch), Ok(flow)) => {
                     privacy = privacy_line_of(&batch);
@@ -213,6 +247,13 @@ impl IntakeOptions {
                 _ => return Err(wrong("indexeddb.decimals", "number or text")),
             };
         }
+        if let Some(text) = attributes.get("indexeddb.rejects") {
+            match text {
+                "text" => settled.rejected_text = true,
+                "place" => {}
+                _ => return Err(wrong("indexeddb.rejects", "text or place")),
+            }
+        }
         if let Some(text) = attributes.get("indexeddb.origin") {
             decode.origin = Some(text.to_owned());
         }
@@ -242,29 +283,53 @@ impl IntakeOptions {
         Ok(settled)
     }
 
-    /// Reads and normalizes a content whole. The header is there if it could be read, however the rest went.
-    pub(super) fn read<R: Read>(
-        &self,
-        content: R,
-        report: &mut ReportLines,
-        rejects: &mut dyn Rejects,
-    ) -> (Option<BatchHeader>, Result<Batch, Failure>) {
+    /// Reads and normalizes a content whole.
+    pub(super) fn read<R: Read>(&self, content: R, report: &mut ReportLines, rejects: &mut dyn Rejects) -> ReadBatch {
         let mut decoder = match Decoder::open(content, self.decode.clone()) {
             Ok(decoder) => decoder,
-            Err(error) => return (None, Err(self.refused(error))),
+            Err(error) => return ReadBatch { header: None, batch: Err(self.refused(error)), lines: (0, 0) },
         };
         let header = decoder.header().clone();
-        let mut hear = |rejection: &Rejection| {
-            report.push(&rejection.to_json())?;
-            rejects.hear(rejection)
+        // A sequenced batch is acknowledged with its rejects, and its source then forgets them.
+        let with_text = self.rejected_text || header.sequence.is_some();
+        // It is written before the first rejection, and only if there is one.
+        let mut header_line = decoder.header_text().map(header_line);
+        let mut first = None;
+        let mut hear = |rejection: &Rejection, mut text: RejectedText<'_>| {
+            if first.is_none() {
+                first = Some(FirstRejection { rejection: rejection.clone(), head: text.head(HEAD_BYTES)? });
+            }
+            if let Some(line) = header_line.take() {
+                rejects.header(&line)?;
+                if with_text {
+                    report.push(&line)?;
+                }
+            }
+            rejects.hear(rejection, &mut text)?;
+            if with_text {
+                report.push_with(|out| rejection.write_with_text(&mut text, out))
+            } else {
+                report.push(&rejection.to_json())
+            }
         };
-        let batch = normalize(&mut decoder, &self.normalize, &mut hear).and_then(|batch| {
+        let batch = normalize_keeping(&mut decoder, &self.normalize, &mut hear).and_then(|batch| {
             rejects.finish().map_err(NormalizeError::Temporary)?;
             let mut losses = decoder.losses().lines();
             losses.try_for_each(|line| report.push(&line)).map_err(NormalizeError::Temporary)?;
             Ok(batch)
         });
-        (Some(header), batch.map_err(|error| explain(&error)))
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return ReadBatch { header: Some(header), batch: Err(explain(&error)), lines: (0, 0) },
+        };
+        let lines = (batch.received, batch.rejected);
+        // A sequenced batch is acknowledged all the same: one bad change would block its source for ever.
+        let nothing_left = batch.rejected == batch.received && header.sequence.is_none();
+        let batch = match first.filter(|_| nothing_left) {
+            Some(first) => Err(first.failure(&header, batch.rejected)),
+            None => Ok(batch),
+        };
+        ReadBatch { header: Some(header), batch, lines }
     }
 
     /// Why a batch cannot be begun.
@@ -346,6 +411,12 @@ impl Verdict {
         failure: Failure,
     ) -> Self {
         Self::new(header, Summary::new(Outcome::Failed, flow), review, Some(failure))
+    }
+
+    /// With how many change lines came, and how many of them were rejected.
+    pub(super) fn with_lines(mut self, (received, rejected): (u64, u64)) -> Self {
+        (self.summary.received, self.summary.rejected) = (received, rejected);
+        self
     }
 
     /// It was merged, or refused; `lines` are how many change lines came, and how many of them were rejected.

@@ -17,6 +17,7 @@ mod error;
 mod group;
 mod guard;
 mod intake;
+mod likely_cause;
 mod lookup;
 mod merging;
 mod notices;

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use serde_json::json;
 
 use super::group::{Batches, sync_group};
-use super::intake::{IntakeOptions, Verdict, delivery, disk_status, privacy_line_of};
+use super::intake::{IntakeOptions, ReadBatch, Verdict, delivery, disk_status, privacy_line_of};
 use crate::decode::{BatchHeader, Decoder};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -58,6 +58,8 @@ pub fn deliver_package<R: Read>(
     options: &IntakeOptions,
     input: R,
 ) -> Result<Package, Failure> {
+    // The answer takes the place of the content, so it has the text of what was rejected.
+    let options = &IntakeOptions { rejected_text: true, ..options.clone() };
     let folder = options.normalize.temp_folder.as_deref();
     let mut package = Package { entries: Vec::new(), contents: Spool::new(folder), reports: Spool::new(folder) };
     package.take_in(input)?;
@@ -171,13 +173,21 @@ impl Package {
                 Some(Err(error)) => (Err(error), Place::default()),
             };
             let verdict = Verdict::of(header, flow, options.review, result, entry.lines);
-            let text = lines.read(report).map_err(|error| temporary(&error))?;
-            let rejects = self.reports.read(entry.rejects).map_err(|error| temporary(&error))?;
             let last = verdict.summary.to_json();
-            let privacy =
-                entry.privacy.take().filter(|_| verdict.is_done()).map(|line| line + "\n").unwrap_or_default();
-            let whole = [rejects.as_slice(), privacy.as_bytes(), &text, last.as_bytes(), b"\n"].concat();
-            entry.report = self.reports.append(&whole).map_err(|error| temporary(&error))?;
+            let privacy = entry.privacy.take().filter(|_| verdict.is_done());
+            let reports = &mut self.reports;
+            let mut write = || {
+                // One after the other, so that they are one piece.
+                let Place { offset, mut bytes } = reports.repeat(entry.rejects)?;
+                let rest = reports.append_with(|out| {
+                    privacy.as_ref().map_or(Ok(()), |line| writeln!(out, "{line}"))?;
+                    lines.copy_to(report, out)?;
+                    writeln!(out, "{last}")
+                })?;
+                bytes += rest.bytes;
+                Ok(Place { offset, bytes })
+            };
+            entry.report = write().map_err(|error| temporary(&error))?;
             entry.ended = Some(verdict);
         }
         Ok(())
@@ -287,11 +297,13 @@ impl Batches for Members<'_> {
         let Package { entries, contents, reports } = &mut *self.package;
         let entry = entries.get_mut(*place)?;
         let mut rejects = ReportLines::default();
-        let result = match contents.reader(entry.content) {
-            Ok(reader) => options.read(reader, &mut rejects, &mut ()).1,
-            Err(error) => Err(temporary(&error)),
+        let read = match contents.reader(entry.content) {
+            Ok(reader) => options.read(reader, &mut rejects, &mut ()),
+            Err(error) => ReadBatch { header: None, batch: Err(temporary(&error)), lines: (0, 0) },
         };
+        let (result, lines) = (read.batch, read.lines);
         let kept = reports.append_with(|mut out| rejects.copy_to(&mut out));
+        entry.rejects = kept.as_ref().map_or(Place::default(), |kept| *kept);
         match result.and_then(|batch| kept.map(|kept| (batch, kept)).map_err(|error| temporary(&error))) {
             Ok((batch, kept)) => {
                 (entry.rejects, entry.lines, entry.ended) = (kept, (batch.received, batch.rejected), None);
@@ -300,7 +312,8 @@ impl Batches for Members<'_> {
             }
             Err(failure) => {
                 let flow = options.flow_of(Some(header)).ok();
-                entry.ended = Some(Verdict::failed(Some(header), flow, options.review, failure));
+                // What was rejected is in its content, which it keeps.
+                entry.ended = Some(Verdict::failed(Some(header), flow, options.review, failure).with_lines(lines));
                 None
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! | `type` | members | when |
 //! | --- | --- | --- |
-//! | `rejected` | `line`, `message`, `offset`, `reason`, `store` | a line was refused |
+//! | `header` | `value` | before the first `rejected` line with its text: the header of `indexeddb-changes/1` that it came under |
+//! | `rejected` | `line`, `message`, `offset`, `reason`, `store`; `text` or `textBase64` where it was asked for | a line was refused |
 //! | `loss` | `count`, `path`, `what` | what a file of another program cannot say, or leaves open, there: see `decode/IMPORTS.md`. `path` is object store and members, `""` the whole file |
 //! | `losses` | `count`, `left_out` | behind these lines: all of them, and those that no line lists |
 //! | `privacy` | `excluded`, `hashed`, `redacted` | private fields were hidden in values that came: how many |
@@ -166,6 +167,11 @@ impl ReportLines {
     pub fn push(&mut self, line: &str) -> io::Result<()> {
         self.spool.write_all(line.as_bytes())?;
         self.spool.write_all(b"\n")
+    }
+
+    /// Adds what `write` writes: lines with their ends.
+    pub fn push_with(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        write(&mut self.spool)
     }
 
     /// Forgets all lines: a lost race starts over.

@@ -14,8 +14,8 @@ use crate::config::ConfigError;
 /// What a page may send, beside what every page may.
 const ALLOWED: &str = "authorization, content-type, idempotency-key, uuid, indexeddb.database, \
     indexeddb.database.version, indexeddb.decimals, indexeddb.input, indexeddb.key.field, indexeddb.key.path, \
-    indexeddb.key.paths, indexeddb.mode, indexeddb.origin, indexeddb.object.store, indexeddb.skip.stores, \
-    indexeddb.source";
+    indexeddb.key.paths, indexeddb.mode, indexeddb.origin, indexeddb.object.store, indexeddb.rejects, \
+    indexeddb.skip.stores, indexeddb.source";
 
 /// What a page may read of an answer.
 const EXPOSED: &str = "indexeddb.database, indexeddb.object.store, indexeddb.source, registry.bucket, registry.flow, \

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::part::Group;
-use super::{attributes, commands, fields, parameters, processors, properties, wiring};
+use super::{attributes, commands, fields, parameters, processors, properties, report_loops, wiring};
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +54,7 @@ pub fn check(text: &str, accepts: &dyn Fn(&[String]) -> Result<(), String>) -> R
     for group in &groups {
         wiring::check(group, &known, &mut faults);
         let parameters = contexts.of(group);
+        report_loops::check(group, &parameters, &mut faults);
         for part in group.processors.iter().chain(&group.services) {
             if !known.contains_key(part.text("type")) {
                 unknown.insert(part.text("type").to_owned());

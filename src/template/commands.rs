@@ -15,11 +15,10 @@ pub(super) fn check(
     accepts: &dyn Fn(&[String]) -> Result<(), String>,
     faults: &mut Faults,
 ) {
-    let property = |name: &str| processor.properties().find(|(known, _)| *known == name).map(|(_, value)| value);
-    let path = property("Command Path").map(|path| filled(path, parameters)).unwrap_or_default();
-    if processor.text("type") != CHILD || path.rsplit('/').next() != Some(PROGRAM) {
+    if !runs_program(processor, parameters) {
         return;
     }
+    let property = |name: &str| property(processor, name);
     let strategy = property("argumentsStrategy").or_else(|| property("Command Arguments Strategy"));
     if strategy != Some("Dynamic Property Arguments") {
         let message =
@@ -35,6 +34,16 @@ pub(super) fn check(
     if let Err(message) = accepts(&words) {
         faults.add(processor.place(), format!("nifi-idb does not take its arguments: {message}"));
     }
+}
+
+/// True if a processor runs `nifi-idb`.
+pub(super) fn runs_program(processor: Part<'_>, parameters: &Parameters) -> bool {
+    let path = property(processor, "Command Path").map(|path| filled(path, parameters)).unwrap_or_default();
+    processor.text("type") == CHILD && path.rsplit('/').next() == Some(PROGRAM)
+}
+
+fn property<'a>(processor: Part<'a>, name: &str) -> Option<&'a str> {
+    processor.properties().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
 /// A property's text as it may be in a run: parameters by their values, expressions by a sample.

@@ -14,6 +14,7 @@ mod parameters;
 mod part;
 mod processors;
 mod properties;
+mod report_loops;
 mod shipped;
 #[cfg(test)]
 mod tests;

@@ -51,6 +51,7 @@ fn through(decode: DecodeOptions, name: &str, format: ExportFormat, to: &Path) {
         normalize: NormalizeOptions::received_at(1_700_000_000_000),
         sync: SyncOptions::default(),
         review: Review::default(),
+        rejected_text: false,
         admission: None,
         trusts_received_at: true,
     };

@@ -157,7 +157,8 @@ fn every_flowfile_has_its_own_outcome_and_a_flow_one_version() {
     assert!(!done.contains_key("sync.error") && done["sync.root"].len() == 64);
     let types: Vec<_> =
         report.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].clone()).collect();
-    assert_eq!(types, ["rejected", "summary"]);
+    assert_eq!(types, ["header", "rejected", "summary"]);
+    assert!(report.contains("\"text\":\"no json\""), "{report}");
 
     // What is not done comes back as it was, with the reason.
     let (failed, content) = &answer[1];
@@ -337,7 +338,7 @@ fn other_reports_of_a_package() {
     let lines = String::from_utf8(place.sync(&["--report", "lines", "--dry-run"], &all).done()).unwrap();
     let types: Vec<_> =
         lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].clone()).collect();
-    assert_eq!(types, ["rejected", "summary", "summary", "package"]);
+    assert_eq!(types, ["header", "rejected", "summary", "summary", "package"]);
     assert!(!place.repo().exists(), "a dry run writes nothing");
     let summary = place.sync(&["--report", "summary"], &all).summary();
     assert_eq!(

@@ -19,6 +19,7 @@ mod format_compat;
 mod git_gc;
 mod git_store;
 mod imports;
+mod json_records;
 mod lost_main;
 mod model;
 mod names;
@@ -30,6 +31,7 @@ mod program;
 mod registry_contract;
 mod registry_double;
 mod registry_store;
+mod rejected_input;
 mod rules;
 mod schemas;
 #[cfg(feature = "serve")]

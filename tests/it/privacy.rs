@@ -45,6 +45,7 @@ fn options(received_at: i64) -> IntakeOptions {
         },
         sync: SyncOptions { policy: Some(policy), pull: true, ..SyncOptions::default() },
         review: Review::default(),
+        rejected_text: false,
         admission: None,
         trusts_received_at: true,
     }

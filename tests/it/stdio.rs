@@ -400,7 +400,10 @@ fn rejects_are_reported_and_the_batch_goes_on() {
     assert_eq!(ran.summary()["rejected"], 2);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let rejected: Vec<_> = ran.out.lines().filter(|line| line.contains(r#""type":"rejected""#)).collect();
-    assert_eq!(fs::read_to_string(file).unwrap().lines().collect::<Vec<_>>(), rejected);
+    // The file has the same lines, each with its text.
+    let kept = fs::read_to_string(file).unwrap().replace(r#","text":"not json""#, "");
+    let kept = kept.replace(r#","text":"{\"id\":true}""#, "");
+    assert_eq!(kept.lines().collect::<Vec<_>>(), rejected);
     assert!(rejected[0].starts_with(r#"{"line":2,"#) && rejected[1].contains("invalid-key"), "{rejected:?}");
     for (fail_on, status) in [("rejects", 3), ("any", 3), ("conflicts", 0)] {
         let args = [&RECORDS[..], &["--fail-on", fail_on, "--report", "summary"]].concat();

@@ -211,6 +211,7 @@ fn reject(lab: &Lab, flow: &Scheduled) {
     let report = String::from_utf8(report).unwrap();
     let first: Value = serde_json::from_str(report.lines().next().unwrap()).unwrap();
     assert_eq!((&first["type"], &first["line"]), (&"rejected".into(), &2.into()), "{name}: {report}");
+    assert_eq!(first["text"], "{\"no id\":1}", "{name}: {report}");
     assert!(lab.ids("shop").contains(&20));
 }
 

@@ -119,9 +119,13 @@ pub struct Sync {
     #[command(flatten)]
     pub(super) hash_key: HashKeyArgs,
 
-    /// Also write each rejected line's number, place and reason to this file (mode 0600)
+    /// Write each rejected line, with its place and reason, to this file (mode 0600); see nifi-idb rejects
     #[arg(long, value_name = "FILE")]
     pub(super) rejects: Option<PathBuf>,
+
+    /// Also put the text of each rejected line into the report, as in the file of --rejects
+    #[arg(long)]
+    rejected_text: bool,
 
     /// Where large inputs are sorted [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
@@ -301,6 +305,7 @@ impl Sync {
             normalize,
             sync,
             review,
+            rejected_text: self.rejected_text,
             admission: None,
             trusts_received_at: true,
         })

@@ -68,7 +68,10 @@ fn where_every_flow_file_ends() {
             "unexpected argument",
         ),
         case("5 MB after another format", five_megabytes(), &["--input", "changes"], 5, 0, ""),
-        case("5 MB, too long", five_megabytes(), &["--max-line-bytes", "1"], 0, 1, ""),
+        case("5 MB, too long", five_megabytes(), &["--max-line-bytes", "1"], 5, 0, "all 150000 lines were rejected"),
+        case("an array", format!("[{}]", records(0, 3).trim_end().replace('\n', ",")), &[], 0, 1, ""),
+        case("a page", "<html></html>".to_owned(), &[], 5, 0, "line 1 (byte 0): this is an HTML page"),
+        case("nothing but rejects", "no JSON\n".to_owned(), &[], 5, 0, "the only line was rejected"),
         case("5 MB", five_megabytes(), &[], 0, 1, ""),
     ];
     for Case { what, content, arguments, status, versions, error } in cases {

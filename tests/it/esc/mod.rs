@@ -11,6 +11,7 @@ mod deaths;
 mod flow_file;
 mod lab;
 mod processor;
+mod recipe;
 mod rules;
 mod shipped;
 mod surroundings;

@@ -73,6 +73,7 @@ fn take_with(store: &MemoryStore, decode: DecodeOptions, normalize: NormalizeOpt
         normalize,
         sync: SyncOptions::default(),
         review: Review::default(),
+        rejected_text: false,
         admission: None,
         trusts_received_at: true,
     };

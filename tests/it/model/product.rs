@@ -82,6 +82,7 @@ impl Product {
             normalize: NormalizeOptions { policy: policy.clone(), ..NormalizeOptions::received_at(batch.received_at) },
             sync: SyncOptions { pull: batch.pull, new_epoch, confirm, policy, ..SyncOptions::default() },
             review: Review::default(),
+            rejected_text: false,
             admission: None,
             trusts_received_at: true,
         }

@@ -9,6 +9,7 @@ mod limits;
 mod load;
 mod parity;
 mod registry;
+mod rejects;
 mod rights;
 mod stop;
 mod trust;

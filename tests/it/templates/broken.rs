@@ -41,7 +41,7 @@ fn argument(definition: &mut Value, from: &str, to: &str) {
 }
 
 /// What is broken, the place of the fault, and a part of what is said about it.
-const CASES: [(Break, &str, &str); 39] = [
+const CASES: [(Break, &str, &str); 41] = [
     (|it| remove(it, "parameterContexts"), "definition", "parameterContexts is missing"),
     (|it| remove(it, "flowEncodingVersion"), "definition", "flowEncodingVersion is missing"),
     (|it| remove(&mut it["flowContents"], "position"), "group", "position is missing"),
@@ -160,6 +160,24 @@ const CASES: [(Break, &str, &str); 39] = [
         |it| processor(it, "Checkpoint: answer")["properties"]["HTTP Context Map"] = json!("gone"),
         "processor \"Checkpoint: answer\", property \"HTTP Context Map\"",
         "there is no controller service \"gone\"",
+    ),
+    (
+        |it| {
+            let mut again = connection(it, "Sync", "nonzero status").clone();
+            again["identifier"] = json!("11111111-1111-1111-1111-111111111111");
+            again["destination"] = again["source"].clone();
+            it["flowContents"]["connections"].as_array_mut().unwrap().push(again);
+        },
+        "processor \"Sync\"",
+        "relationship \"nonzero status\" leads to \"Sync\"",
+    ),
+    (
+        |it| {
+            let sync = connection(it, "Sync", "nonzero status")["source"].clone();
+            connection(it, "Has the run answered", "answered")["destination"] = sync;
+        },
+        "processor \"Sync\"",
+        "it carries the report, not the FlowFile",
     ),
     (|it| parameter(it, "store")["sensitive"] = json!(true), "parameter \"store\"", "name a file instead"),
     (|it| parameter(it, "store")["description"] = json!(""), "parameter \"store\"", "no description"),
