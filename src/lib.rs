@@ -104,6 +104,8 @@
 //! - A source that wrote head's entry itself follows it, whatever base its change names: its own queue of changes, sent
 //!   before the first answer came back, must not be in conflict with itself. Merged entries therefore name no source.
 //! - Deleting what is not there leaves a tombstone, so that a put that comes late meets it.
+//! - A version is one that a page can make: a schema that no browser takes is refused, and of two records with one key in a
+//!   unique index the second is parked. Only where a flow has such a thing already does it stay, is named, and blocks nobody.
 //! - A sequenced full batch that changes nothing still commits its checkpoint, else a `resync` could never be acknowledged.
 //!   An unsequenced one advances nothing.
 //! - A delivery that changes nothing is remembered too, else it would put its old values back when
