@@ -23,9 +23,11 @@ use std::sync::{Arc, Mutex};
 
 use self::http::Http;
 use self::place::{Place, Token};
-use self::types::{About, Access, Flow, Frame, Metadata, read};
+use self::types::{About, Access, Flow, Frame, Metadata, read, segment};
 use super::envelope::{Contents, placeholder_identifiers};
-use super::{SnapshotStore, StoreError, StoreErrorKind, StoredInner, StoredVersion, VersionInfo, VersionWriter};
+use super::{
+    SnapshotStore, StoreError, StoreErrorKind, StoredInner, StoredPlaces, StoredVersion, VersionInfo, VersionWriter,
+};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, StateId};
 
 /// A NiFi Registry as a snapshot store.
@@ -67,7 +69,7 @@ impl RegistryStore {
     }
 
     fn snapshot_of(&self, id: &str, which: &str) -> Result<Option<Snapshot>, StoreError> {
-        let path = format!("/flows/{id}/versions/{which}");
+        let path = format!("/flows/{}/versions/{which}", segment(id));
         let Some(body) = self.http.get(&path)? else { return Ok(None) };
         let frame = read(&format!("GET {path}"), &body)?;
         Ok(Some(Snapshot { frame, body }))
@@ -140,7 +142,7 @@ impl RegistryStore {
         if name.bucket().ends_with(place::CHUNKS) {
             return Ok(false);
         }
-        let path = format!("/flows/{}/versions/latest/metadata", flow.identifier);
+        let path = format!("/flows/{}/versions/latest/metadata", segment(&flow.identifier));
         let Some(body) = self.http.get(&path)? else { return Ok(false) };
         Ok(read::<Metadata>(&format!("GET {path}"), &body)?.state().is_some())
     }
@@ -177,7 +179,8 @@ impl SnapshotStore for RegistryStore {
     }
 
     fn is_head(&self, _flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
-        let path = format!("/flows/{}/versions/latest/metadata", Token::parse(&version.inner.token).place.flow);
+        let path =
+            format!("/flows/{}/versions/latest/metadata", segment(&Token::parse(&version.inner.token).place.flow));
         let Some(body) = self.http.get(&path)? else { return Ok(Some(false)) };
         let newest: Metadata = read(&format!("GET {path}"), &body)?;
         let is_same = newest.version == u64::from(version.manifest.version.get());
@@ -194,6 +197,17 @@ impl SnapshotStore for RegistryStore {
         let mut versions = self.versions(&place)?;
         versions.sort_by_key(|metadata| std::cmp::Reverse(metadata.version));
         versions.into_iter().map(Metadata::info).collect()
+    }
+
+    fn places(&self, _flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+        let StoredInner { texts, token, chunks } = &version.inner;
+        let token = Token::parse(token);
+        let elsewhere = |chunk: &ChunkRef| {
+            let is_elsewhere = !texts.contains_key(&chunk.full);
+            is_elsewhere.then(|| token.coordinates(chunks, &chunk.full).flow)
+        };
+        let chunks = version.manifest.chunks().map(|(_, chunk)| elsewhere(chunk)).collect();
+        Ok(Some(StoredPlaces { chunks, ..StoredPlaces::default() }))
     }
 
     fn flows(&self) -> Result<Vec<FlowName>, StoreError> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::RegistryStore;
 use super::failure::Failure;
 use super::http::Answer;
-use super::types::{Bucket, Flow, Metadata, read};
+use super::types::{Bucket, Flow, Metadata, read, read_list, segment};
 use crate::snapshot::{Digest, FlowName};
 use crate::store::envelope::{Coordinates, identifier};
 use crate::store::{StoreError, StoreErrorKind};
@@ -127,7 +127,7 @@ impl RegistryStore {
 
     pub(super) fn buckets(&self) -> Result<Vec<Bucket>, StoreError> {
         match self.http.get("/buckets")? {
-            Some(body) => read("GET /buckets", &body),
+            Some(body) => read_list("GET /buckets", &body),
             None => {
                 let message = format!("no NiFi Registry there: {}: 404", self.http.place("GET", "/buckets"));
                 Err(StoreError::new(StoreErrorKind::Configuration, message))
@@ -141,15 +141,15 @@ impl RegistryStore {
     }
 
     pub(super) fn flows_in(&self, bucket: &str) -> Result<Vec<Flow>, StoreError> {
-        let path = format!("/buckets/{bucket}/flows");
+        let path = format!("/buckets/{}/flows", segment(bucket));
         let body = self.http.get(&path)?;
-        body.map_or(Ok(Vec::new()), |body| read(&format!("GET {path}"), &body))
+        body.map_or(Ok(Vec::new()), |body| read_list(&format!("GET {path}"), &body))
     }
 
     pub(super) fn versions(&self, place: &Place) -> Result<Vec<Metadata>, StoreError> {
-        let path = format!("/flows/{}/versions", place.flow);
+        let path = format!("/flows/{}/versions", segment(&place.flow));
         let body = self.http.get(&path)?;
-        body.map_or(Ok(Vec::new()), |body| read(&format!("GET {path}"), &body))
+        body.map_or(Ok(Vec::new()), |body| read_list(&format!("GET {path}"), &body))
     }
 
     /// Finds a flow by its derived id, else by name.
@@ -168,7 +168,7 @@ impl RegistryStore {
     }
 
     pub(super) fn flow_by_id(&self, id: &str) -> Result<Option<Flow>, StoreError> {
-        let path = format!("/flows/{id}");
+        let path = format!("/flows/{}", segment(id));
         self.http.get(&path)?.map(|body| read(&format!("GET {path}"), &body)).transpose()
     }
 
@@ -189,7 +189,7 @@ impl RegistryStore {
             return Ok(place);
         }
         let bucket = self.find_or_create_bucket(flow.bucket(), "IndexedDB databases, written by nifi-idb")?;
-        let path = format!("/buckets/{bucket}/flows");
+        let path = format!("/buckets/{}/flows", segment(&bucket));
         let without_id = json!({"description": FLOW_DESCRIPTION, "name": flow.flow(), "type": "Flow"});
         let mut with_id = without_id.clone();
         with_id["identifier"] = flow_id(flow).into();

@@ -1,8 +1,11 @@
 //! Registry's JSON, as far as we read it. Source: nifi-registry-data-model 0.8 to 2.11. Fields that are absent in some
 //! of them have defaults; fields that we do not know are passed over.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::snapshot::{FlowVersion, StateId};
 use crate::store::{StoreError, StoreErrorKind, VersionInfo};
@@ -110,6 +113,60 @@ pub(super) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, St
     })
 }
 
+/// The most elements of a list that are read. A Registry gives some hundred bytes for each, and an answer is bounded, so no
+/// list of a real one is longer; `[{},{},…]` would take fifty times its length in memory.
+pub(super) const MAX_LISTED: usize = 1 << 18;
+
+/// A list of at most [`MAX_LISTED`] elements.
+struct BoundedList<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for BoundedList<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {MAX_LISTED} elements")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+                let mut list = Vec::new();
+                while let Some(element) = elements.next_element()? {
+                    if list.len() == MAX_LISTED {
+                        return Err(serde::de::Error::invalid_length(MAX_LISTED + 1, &self));
+                    }
+                    list.push(element);
+                }
+                Ok(list)
+            }
+        }
+        deserializer.deserialize_seq(Elements(PhantomData)).map(Self)
+    }
+}
+
+/// Reads an answer that is a list, of a bounded length.
+pub(super) fn read_list<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<Vec<T>, StoreError> {
+    read::<BoundedList<T>>(what, body).map(|list| list.0)
+}
+
+/// An id as a segment of a path. Ids come from the Registry: what has a meaning in a URL is escaped.
+pub(super) fn segment(id: &str) -> String {
+    if ["", ".", ".."].contains(&id) {
+        // No escape keeps these from being resolved away. No flow and no bucket has this id.
+        return "no-id".to_owned();
+    }
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
+    let mut out = String::with_capacity(id.len());
+    for byte in id.as_bytes() {
+        match plain(byte) {
+            true => out.push(char::from(*byte)),
+            false => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +187,21 @@ mod tests {
         let error = read::<Frame>("GET /x", b"{\"secret\"").unwrap_err();
         assert!(!error.message.contains("secret") && error.message.contains("GET /x"), "{error}");
         assert!(Metadata::default().number().is_err());
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let list = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
+        assert_eq!(read_list::<Bucket>("x", list(MAX_LISTED).as_bytes()).unwrap().len(), MAX_LISTED);
+        read_list::<Bucket>("x", list(MAX_LISTED + 1).as_bytes()).unwrap_err();
+    }
+
+    #[test]
+    fn an_id_stays_one_segment_of_a_path() {
+        assert_eq!(segment("9f5b1a6e-8f9a-4c66-9a44-0d3b6a3b1d10"), "9f5b1a6e-8f9a-4c66-9a44-0d3b6a3b1d10");
+        assert_eq!(segment("../../admin?x=#\r\n ü%"), "..%2F..%2Fadmin%3Fx%3D%23%0D%0A%20%C3%BC%25");
+        for id in ["", ".", ".."] {
+            assert_eq!(segment(id), "no-id");
+        }
     }
 }

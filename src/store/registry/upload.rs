@@ -11,6 +11,7 @@ use super::RegistryStore;
 use super::failure::Failure;
 use super::http::Answer;
 use super::place::{chunk_id, part_id};
+use super::types::segment;
 use crate::snapshot::{ChunkRef, Digest, List};
 use crate::store::envelope::{Contents, Coordinates, chunk_contents, part_contents, snapshot};
 use crate::store::{StoreError, StoreErrorKind};
@@ -165,7 +166,7 @@ impl RegistryStore {
     }
 
     fn attempt(&self, bucket: &str, flow: &str, name: &str, upload: &Upload) -> Result<Attempt, StoreError> {
-        let path = format!("/buckets/{bucket}/flows");
+        let path = format!("/buckets/{}/flows", segment(bucket));
         let body = json!({"description": upload.description(), "identifier": flow, "name": name, "type": "Flow"});
         if open(self.http.post(&path, body.to_string().as_bytes()), &path)?.is_some() {
             // It is there, or its id is taken.
@@ -173,7 +174,7 @@ impl RegistryStore {
                 return Ok(found);
             }
         }
-        let path = format!("/buckets/{bucket}/flows/{flow}/versions");
+        let path = format!("/buckets/{}/flows/{}/versions", segment(bucket), segment(flow));
         let version = upload.version(bucket, flow)?;
         let mut repetition = 0;
         loop {

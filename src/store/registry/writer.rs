@@ -14,7 +14,7 @@ use super::RegistryStore;
 use super::failure::Failure;
 use super::http::Answer;
 use super::place::{Place, Token};
-use super::types::{Frame, Metadata, read};
+use super::types::{Frame, Metadata, read, segment};
 use super::upload::Upload;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, StateId};
 use crate::store::envelope::{
@@ -169,7 +169,7 @@ impl<'a> RegistryWriter<'a> {
             "version": version.get(),
         });
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        let path = format!("/buckets/{}/flows/{}/versions", place.bucket, place.flow);
+        let path = format!("/buckets/{}/flows/{}/versions", segment(&place.bucket), segment(&place.flow));
         let committed = CommittedVersion { version, root: draft.manifest.root(), state };
         for repetition in 0.. {
             let outcome = match self.store.http.post(&path, &body) {
@@ -221,7 +221,7 @@ impl<'a> RegistryWriter<'a> {
 
     /// Looks who has a version number.
     fn look(&self, place: &Place, version: FlowVersion, state: StateId) -> Result<Look, StoreError> {
-        let path = format!("/flows/{}/versions/latest/metadata", place.flow);
+        let path = format!("/flows/{}/versions/latest/metadata", segment(&place.flow));
         let Some(body) = self.store.http.get(&path)? else { return Ok(Look::Absent) };
         let latest: Metadata = read(&format!("GET {path}"), &body)?;
         let wanted = u64::from(version.get());
