@@ -23,7 +23,7 @@ pub struct Verify {
     #[arg(long, value_name = "VERSION", default_value = "latest")]
     at: At,
 
-    /// Every version before it, too
+    /// Every version before it, too: each chunk and value is read once
     #[arg(long)]
     chain: bool,
 }
@@ -37,8 +37,7 @@ impl Verify {
         let verified = history::verify(&*store, &flow, &version, self.chain)?;
         let Verified { chunks, records, bytes, spilled, versions } = verified;
         let number = version.manifest.version;
-        let before =
-            if self.chain { format!(" and the states of {versions} versions before it") } else { String::new() };
+        let before = if self.chain { format!(" and the {versions} versions before it") } else { String::new() };
         let text = format!(
             "version {number} of {flow}{before}: whole; {records} records in {chunks} chunks, {spilled} spilled values, \
              {bytes} bytes\nroot={} state={}\n",

@@ -34,7 +34,7 @@ pub struct LogEntry {
 ///
 /// [`HistoryError::NoFlow`] if there is none; [`HistoryError::Store`] if they cannot be read.
 pub fn log(store: &dyn SnapshotStore, flow: &FlowName, limit: usize) -> Result<Vec<LogEntry>, HistoryError> {
-    let versions = store.log(flow)?;
+    let versions = store.log_newest(flow, limit.max(1))?;
     if versions.is_empty() {
         return Err(HistoryError::NoFlow { flow: flow.clone(), store: store.describe() });
     }

@@ -4,6 +4,7 @@
 #![doc = include_str!("ERASURE.md")]
 #![doc = include_str!("EXPORTS.md")]
 
+mod chain;
 mod conflicts;
 mod error;
 mod export;

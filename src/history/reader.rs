@@ -141,6 +141,11 @@ impl ListReader<'_> {
         Ok(Some(read))
     }
 
+    /// The list.
+    pub(super) fn list(&self) -> &List {
+        &self.list
+    }
+
     /// Whether the chunk that was read last is the last of the list.
     pub(super) fn at_end(&self) -> bool {
         self.chunks.len() == 0

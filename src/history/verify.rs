@@ -1,14 +1,15 @@
 //! Reads everything that a version names, and makes every digest again.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use super::HistoryError;
+use super::chain::{VerifiedContent, check_chain};
 use super::log::ids_of;
 use super::reader::{CheckedChunk, ListReader, VersionReader};
 use crate::chunk::{Boundary, weight};
 use crate::indexeddb::key::SortableKey;
 use crate::pipeline::sources::Sources;
-use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, LineState, List, StoreManifest};
+use crate::snapshot::{ChunkRef, Digest, FlowName, LineState, List, StoreManifest};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 
 /// What was read and found whole.
@@ -22,14 +23,14 @@ pub struct Verified {
     pub bytes: u64,
     /// Spilled values, each counted once.
     pub spilled: u64,
-    /// Versions before this one whose states were followed; 0 without `chain`.
+    /// Versions before this one that were checked, too; 0 without `chain`.
     pub versions: u64,
 }
 
 /// Checks a version: the state of its manifest, and that its comment names it; of every chunk of every list its text,
 /// keys, values and place; every part of every spilled value; that no key is both live and deleted; that chunks end where
-/// the format says; that the views that `~sources` names are there. With `chain` also that each version names the state
-/// of the one before, down to version 1.
+/// the format says; that the views that `~sources` names are there. With `chain` also, for every version down to version 1, that
+/// the next one names its state, and that all chunks and spilled values that it names are there and whole.
 ///
 /// # Errors
 ///
@@ -42,19 +43,20 @@ pub fn verify(
 ) -> Result<Verified, HistoryError> {
     let reader = VersionReader { store, flow, version };
     check_names(&reader)?;
-    let mut check = Check { reader, verified: Verified::default(), spilled: HashSet::new() };
+    let mut check = Check { reader, verified: Verified::default(), content: VerifiedContent::default(), chain };
     for object_store in &version.manifest.stores {
         check.object_store(object_store)?;
     }
     check.system_lists()?;
     if chain {
-        check.verified.versions = check_chain(&reader)?;
+        check.content.know_places(&reader)?;
+        check.verified.versions = check_chain(&reader, &mut check.content)?;
     }
     Ok(check.verified)
 }
 
 /// Checks that manifest, state and comment agree.
-fn check_names(reader: &VersionReader<'_>) -> Result<(), StoreError> {
+pub(super) fn check_names(reader: &VersionReader<'_>) -> Result<(), StoreError> {
     reader.check_manifest()?;
     let StoredVersion { manifest, state, comment, .. } = reader.version;
     match ids_of(comment) {
@@ -68,8 +70,9 @@ fn check_names(reader: &VersionReader<'_>) -> Result<(), StoreError> {
 struct Check<'a> {
     reader: VersionReader<'a>,
     verified: Verified,
-    /// Spilled values that were read: digest, length and content as lines name them.
-    spilled: HashSet<(Digest, u64, Digest)>,
+    /// What was read.
+    content: VerifiedContent,
+    chain: bool,
 }
 
 impl<'a> Check<'a> {
@@ -105,7 +108,7 @@ impl<'a> Check<'a> {
         {
             let mut walk = self.reader.list(list.clone(), chunks);
             while let Some(chunk) = walk.advance()? {
-                self.chunk(&chunk)?;
+                self.chunk(&list, &chunk)?;
                 if list == List::Sources {
                     sources.extend(chunk.lines);
                 }
@@ -121,12 +124,15 @@ impl<'a> Check<'a> {
     }
 
     /// Counts a chunk and reads the spilled values that no chunk before named alike.
-    fn chunk(&mut self, chunk: &CheckedChunk) -> Result<(), StoreError> {
+    fn chunk(&mut self, list: &List, chunk: &CheckedChunk) -> Result<(), StoreError> {
+        if self.chain {
+            self.content.know(list, chunk);
+        }
         self.verified.chunks += 1;
         self.verified.bytes += chunk.seen.bytes;
         for line in &chunk.lines {
             let LineState::Spilled(spilled) = &line.state else { continue };
-            if self.spilled.insert((spilled.digest, spilled.bytes, spilled.content)) {
+            if self.content.spilled.insert((spilled.digest, spilled.bytes, spilled.content)) {
                 self.reader.whole(&line.state)?;
                 self.verified.spilled += 1;
                 self.verified.bytes += spilled.bytes;
@@ -151,7 +157,7 @@ impl<'a> Keys<'a> {
     fn next_key(&mut self, check: &mut Check<'_>) -> Result<Option<SortableKey>, StoreError> {
         if self.keys.is_empty() {
             let Some(chunk) = self.list.advance()? else { return Ok(None) };
-            check.chunk(&chunk)?;
+            check.chunk(self.list.list(), &chunk)?;
             if !self.ends_where_it_should(&chunk) {
                 let what = format!("chunk {} does not end where the format says", chunk.seen.full);
                 return Err(check.reader.damaged(&what));
@@ -169,28 +175,5 @@ impl<'a> Keys<'a> {
             let ends = self.boundary.ends_after(key, weight(key.len(), line.state.value_bytes()));
             ends == (number == last) || (number == last && self.list.at_end())
         })
-    }
-}
-
-/// Follows the states down to version 1; gives the number of versions that it passed.
-fn check_chain(reader: &VersionReader<'_>) -> Result<u64, StoreError> {
-    let mut passed = 0;
-    let mut newer = reader.version.clone();
-    loop {
-        let number = newer.manifest.version;
-        let before = FlowVersion::new(u64::from(number.get()) - 1);
-        let (before, previous) = match (before, newer.manifest.previous) {
-            (None, None) => return Ok(passed),
-            (Some(before), Some(previous)) => (before, previous),
-            _ => return Err(reader.damaged(&format!("version {number} does not say which version was before it"))),
-        };
-        let stored = reader.store.version(reader.flow, before)?;
-        let older = stored.ok_or_else(|| reader.damaged(&format!("version {before}, which it follows, is missing")))?;
-        if older.state != previous || older.manifest.version != before {
-            return Err(reader.damaged(&format!("version {before} is not the one that version {number} follows")));
-        }
-        check_names(&VersionReader { version: &older, ..*reader })?;
-        passed += 1;
-        newer = older;
     }
 }

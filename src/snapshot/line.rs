@@ -15,6 +15,11 @@ pub const SPILL_BYTES: usize = 64 * 1024;
 /// A spilled value lies in parts of this many bytes; the last one may be shorter.
 pub const PART_BYTES: usize = 4 * 1024 * 1024;
 
+/// The number of parts of a spilled value of this many bytes; more than 2^32 were never stored.
+pub fn part_count(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(PART_BYTES as u64)).unwrap_or(u32::MAX)
+}
+
 /// When, by whom and in which version a record was last changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredPlaces, StoredVersion, VersionDraft, VersionInfo,
+    VersionWriter,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
@@ -192,6 +193,18 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
 
     fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
         self.inner.log(flow)
+    }
+
+    fn log_newest(&self, flow: &FlowName, limit: usize) -> Result<Vec<VersionInfo>, StoreError> {
+        self.inner.log_newest(flow, limit)
+    }
+
+    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+        self.inner.previous(flow, newer)
+    }
+
+    fn places(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+        self.inner.places(flow, version)
     }
 
     fn flows(&self) -> Result<Vec<FlowName>, StoreError> {

@@ -122,6 +122,17 @@ pub struct VersionDraft {
     pub timestamp_ms: i64,
 }
 
+/// Where a store keeps what a version names, by names of its own. Equal names mean the same bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredPlaces {
+    /// One for each chunk, in the manifest's order; `None` if the chunk is kept with this version alone, or is missing.
+    pub chunks: Vec<Option<String>>,
+    /// Parts of spilled values.
+    pub parts: std::collections::BTreeMap<(Digest, u32), String>,
+    /// True if `parts` names every part that is there.
+    pub parts_are_known: bool,
+}
+
 /// What was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedVersion {
@@ -167,6 +178,26 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
 
     /// Lists versions, newest first; empty if there is no such flow.
     fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError>;
+
+    /// Lists at most `limit` versions, newest first.
+    fn log_newest(&self, flow: &FlowName, limit: usize) -> Result<Vec<VersionInfo>, StoreError> {
+        let mut versions = self.log(flow)?;
+        versions.truncate(limit);
+        Ok(versions)
+    }
+
+    /// Reads the version that `newer`, which was read from here, names as the one before it; `None` if it is not there.
+    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+        match FlowVersion::new(u64::from(newer.manifest.version.get()) - 1) {
+            Some(number) => self.version(flow, number),
+            None => Ok(None),
+        }
+    }
+
+    /// Tells where the store keeps what `version` names, so that what versions share is read once. `None`: it cannot tell.
+    fn places(&self, _flow: &FlowName, _version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+        Ok(None)
+    }
 
     /// Lists all flows of all buckets, sorted.
     fn flows(&self) -> Result<Vec<FlowName>, StoreError>;
@@ -224,6 +255,18 @@ impl<S: SnapshotStore + ?Sized> SnapshotStore for Box<S> {
 
     fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
         self.as_ref().log(flow)
+    }
+
+    fn log_newest(&self, flow: &FlowName, limit: usize) -> Result<Vec<VersionInfo>, StoreError> {
+        self.as_ref().log_newest(flow, limit)
+    }
+
+    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+        self.as_ref().previous(flow, newer)
+    }
+
+    fn places(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+        self.as_ref().places(flow, version)
     }
 
     fn flows(&self) -> Result<Vec<FlowName>, StoreError> {

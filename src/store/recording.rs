@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredPlaces, StoredVersion, VersionDraft, VersionInfo,
+    VersionWriter,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
@@ -86,6 +87,20 @@ impl<S: SnapshotStore> SnapshotStore for RecordingStore<S> {
     fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
         record(&self.calls, Call::Log);
         self.inner.log(flow)
+    }
+
+    fn log_newest(&self, flow: &FlowName, limit: usize) -> Result<Vec<VersionInfo>, StoreError> {
+        record(&self.calls, Call::Log);
+        self.inner.log_newest(flow, limit)
+    }
+
+    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+        record(&self.calls, Call::Version(newer.manifest.version));
+        self.inner.previous(flow, newer)
+    }
+
+    fn places(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+        self.inner.places(flow, version)
     }
 
     fn flows(&self) -> Result<Vec<FlowName>, StoreError> {

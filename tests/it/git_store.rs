@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nifi_idb::snapshot::{FlowName, FlowVersion, List};
+use nifi_idb::snapshot::{FlowName, List};
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::{AppendError, SnapshotStore, StoreErrorKind};
 
@@ -231,17 +231,21 @@ fn edits_and_merges_by_people_are_passed_by() {
     assert_whole(&fixture.store, 3);
     assert_eq!(fixture.git(&["show", "main:README"]), "again\n");
 
-    // Going back to version 1 by a revert: history goes on from there.
+    // Going back to version 1 by hand: its number would be used twice.
     git(&work, &["pull", "-q"]);
     git(&work, &["rm", "-rq", "bucket"]);
     git(&work, &["checkout", "HEAD~4", "--", "bucket"]);
     git(&work, &["commit", "-q", "-m", "Back to the first version"]);
     git(&work, &["push", "-q", "origin", "main"]);
-    let head = fixture.store.head(&flow()).unwrap().unwrap();
-    assert_eq!(head.manifest.version, FlowVersion::FIRST);
-    assert_whole(&fixture.store, 1);
-    fixture.append("b", "other second\n");
-    assert_whole(&fixture.store, 2);
+    let error = fixture.store.head(&flow()).unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Damaged, "{error}");
+    assert!(error.message.contains("was put back to version 1 by hand"), "{error}");
+    assert_whole(&fixture.store, 3);
+    git(&work, &["checkout", "HEAD~1", "--", "bucket"]);
+    git(&work, &["commit", "-q", "-m", "Forward again"]);
+    git(&work, &["push", "-q", "origin", "main"]);
+    fixture.append("b", "fourth\n");
+    assert_whole(&fixture.store, 4);
 }
 
 #[test]

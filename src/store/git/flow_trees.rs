@@ -1,13 +1,13 @@
 //! The tree of a flow, and all trees below it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use gix::ObjectId;
 use gix::object::Kind;
 
 use super::layout;
 use super::object::id_of;
+use super::places::chunk_ids;
 use super::tree::{DIRECTORY, Entry, FILE, Tree};
 use super::writer::{GitWriter, unknown};
 use crate::snapshot::{Digest, List, Manifest};
@@ -18,19 +18,9 @@ impl GitWriter<'_> {
     fn head_chunks(&self) -> Result<HashMap<Digest, ObjectId>, StoreError> {
         let mut ids = HashMap::new();
         let Some(head) = &self.head else { return Ok(ids) };
-        let mut current: Option<(List, Option<Arc<Tree>>)> = None;
-        for (list, chunk) in head.version.manifest.chunks() {
-            let (_, tree) = match &mut current {
-                Some(known) if known.0 == list => known,
-                other => {
-                    let tree = self.repo.subtree(&head.tree, &layout::list_dirs(&list))?;
-                    other.insert((list.clone(), tree))
-                }
-            };
-            let entry = tree.as_ref().and_then(|tree| tree.get(layout::chunk_file(&list, chunk).as_bytes()));
-            if let Some(entry) = entry {
-                ids.insert(chunk.full, entry.id);
-            }
+        let chunks = head.version.manifest.chunks();
+        for ((_, chunk), id) in chunks.zip(chunk_ids(&self.repo, &head.tree, &head.version.manifest)?) {
+            ids.extend(id.map(|id| (chunk.full, id)));
         }
         Ok(ids)
     }

@@ -16,8 +16,6 @@ pub(super) struct Step {
     pub(super) id: ObjectId,
     pub(super) commit: Commit,
     pub(super) trailer: Trailer,
-    /// No other commit is waiting to be looked at: what comes now lies before this one.
-    pub(super) alone: bool,
 }
 
 /// The commits that made versions of one flow, from a commit on backwards, children before parents along each line.
@@ -29,31 +27,43 @@ pub(super) struct Walk<'a> {
     waiting: BinaryHeap<(i64, ObjectId)>,
     seen: HashSet<ObjectId>,
     start: Option<ObjectId>,
+    plain: bool,
 }
 
 impl<'a> Walk<'a> {
     /// Starts at `start`.
     pub(super) fn new(repo: &'a Repo, flow: &FlowName, start: ObjectId) -> Self {
-        Self { repo, flow: flow.to_string(), waiting: BinaryHeap::new(), seen: HashSet::new(), start: Some(start) }
+        Self {
+            repo,
+            flow: flow.to_string(),
+            waiting: BinaryHeap::new(),
+            seen: HashSet::new(),
+            start: Some(start),
+            plain: true,
+        }
+    }
+
+    /// True while every commit that was passed is one of ours with at most one parent: then nobody else has touched a
+    /// flow, and its versions come one after the other.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// The next commit of the flow.
     pub(super) fn next(&mut self) -> Result<Option<Step>, StoreError> {
         while let Some(id) = self.start.take().or_else(|| self.waiting.pop().map(|(_, id)| id)) {
-            let Some(bytes) = self.repo.try_object(id, gix::object::Kind::Commit)? else {
+            let Some(commit) = self.repo.try_commit(id)? else {
                 if self.repo.is_shallow() {
                     continue;
                 }
                 return Err(damaged(format!("git commit {id} is missing in {}", self.repo.path().display())));
             };
-            let commit = Commit::parse(&bytes).ok_or_else(|| damaged(format!("git commit {id} cannot be read")))?;
-            let alone = self.waiting.is_empty();
             self.follow(&commit)?;
+            self.plain &= commit.parents.len() <= 1;
             match trailer(&commit.message) {
-                Some(trailer) if trailer.flow == self.flow => {
-                    return Ok(Some(Step { id, commit, trailer, alone }));
-                }
-                _ => {}
+                Some(trailer) if trailer.flow == self.flow => return Ok(Some(Step { id, commit, trailer })),
+                Some(_) => {}
+                None => self.plain = false,
             }
         }
         Ok(None)
@@ -67,8 +77,7 @@ impl<'a> Walk<'a> {
         }
         for parent in &commit.parents {
             if self.seen.insert(*parent) {
-                let bytes = self.repo.try_object(*parent, gix::object::Kind::Commit)?;
-                let time = bytes.as_deref().and_then(Commit::parse).map_or(i64::MIN, |commit| commit.committer_seconds);
+                let time = self.repo.try_commit(*parent)?.map_or(i64::MIN, |commit| commit.committer_seconds);
                 self.waiting.push((time, *parent));
             }
         }

@@ -11,12 +11,14 @@ mod flow_trees;
 mod gc;
 mod history;
 mod layout;
+mod lineage;
 mod lock;
 mod lost;
 mod message;
 mod object;
 mod pack;
 mod pipe;
+mod places;
 mod placing;
 mod reader;
 mod repo;
@@ -34,7 +36,7 @@ pub use lock::{LOCK_WAIT, REF_LOCK_WAIT};
 
 use self::error::io_error;
 use self::repo::{Found, Repo};
-use super::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionInfo, VersionWriter};
+use super::{SnapshotStore, StoreError, StoreErrorKind, StoredPlaces, StoredVersion, VersionInfo, VersionWriter};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
 /// Author and committer of versions, unless another one is named.
@@ -124,7 +126,19 @@ impl SnapshotStore for GitStore {
     }
 
     fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
-        self.opened()?.map_or(Ok(Vec::new()), |repo| reader::log(&repo, flow))
+        self.log_newest(flow, usize::MAX)
+    }
+
+    fn log_newest(&self, flow: &FlowName, limit: usize) -> Result<Vec<VersionInfo>, StoreError> {
+        self.opened()?.map_or(Ok(Vec::new()), |repo| reader::log(&repo, flow, limit))
+    }
+
+    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+        reader::previous(&*self.holding(newer)?, flow, newer)
+    }
+
+    fn places(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+        places::places(&*self.holding(version)?, flow, version).map(Some)
     }
 
     fn flows(&self) -> Result<Vec<FlowName>, StoreError> {

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
@@ -17,7 +18,7 @@ use super::object::{Deflated, is_loose_object};
 use super::repo::Repo;
 use super::sink::pack_of;
 use super::small_file::{MAX_REFERENCE_BYTES, read_small};
-use super::temp::{Linked, TempFile, ToSync, sync};
+use super::temp::{Linked, TempFile, ToSync, is_shared, sync};
 use crate::store::fault::step;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -193,7 +194,13 @@ impl Drop for Placing {
 /// Removes `.keep` files that killed writers of ours left: they keep packs out of `git gc` for ever.
 fn remove_stale_keeps(packs: &Path) -> Result<(), StoreError> {
     let failed = |error| io_error("read the directory", packs, error);
-    for entry in fs::read_dir(packs).map_err(failed)? {
+    let entries = match fs::read_dir(packs) {
+        Ok(entries) => entries,
+        // Without packs there is nothing to keep.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    for entry in entries {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|extension| extension == "keep")
             && read_small(&path, MAX_REFERENCE_BYTES).is_ok_and(|text| text.as_deref() == Some(KEEP))
@@ -219,13 +226,23 @@ fn link_file(pending: &PendingFile, dir: &Path) -> io::Result<bool> {
         match result {
             // `git gc` removes empty directories, and old objects, at any time.
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => match fs::create_dir(dir) {
-                Ok(()) => made = true,
+                Ok(()) => {
+                    made = true;
+                    share_like_parent(dir)?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             },
             result => return result.map(|()| made),
         }
     }
+}
+
+/// Gives a new directory the rights of the one above where that is shared by a group, as `core.sharedRepository` has it.
+fn share_like_parent(dir: &Path) -> io::Result<()> {
+    let Some(parent) = dir.parent() else { return Ok(()) };
+    let permissions = fs::metadata(parent)?.permissions();
+    if is_shared(permissions.mode()) { fs::set_permissions(dir, permissions) } else { Ok(()) }
 }
 
 /// True if what has the name already is what was to get it. A killed writer may have left it, and a disk may have damaged

@@ -1,13 +1,12 @@
 //! Reading versions, without any lock: what a commit names never changes.
 
-use std::collections::BTreeMap;
-
 use gix::ObjectId;
 use gix::object::Kind;
 
 use super::error::damaged;
 use super::history::{Step, Walk};
 use super::layout;
+use super::lineage;
 use super::message::Commit;
 use super::repo::Repo;
 use super::tree::Tree;
@@ -15,9 +14,9 @@ use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, S
 use crate::store::{StoreError, StoredInner, StoredVersion, VersionInfo};
 
 /// A manifest as it was read.
-struct Read {
-    manifest: Manifest,
-    state: StateId,
+pub(super) struct Read {
+    pub(super) manifest: Manifest,
+    pub(super) state: StateId,
 }
 
 /// Where a flow lies in a commit.
@@ -29,6 +28,12 @@ pub(super) fn flow_tree(
     repo.subtree(&*repo.tree(commit.tree)?, &[flow.bucket(), &layout::flow_dir(flow)])
 }
 
+/// The id of that tree.
+pub(super) fn flow_tree_id(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option<ObjectId>, StoreError> {
+    let entry = repo.entry(&*repo.tree(commit.tree)?, &[flow.bucket(), &layout::flow_dir(flow)])?;
+    Ok(entry.filter(|entry| entry.is_directory()).map(|entry| entry.id))
+}
+
 fn manifest_text(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option<String>, StoreError> {
     let Some(tree) = flow_tree(repo, commit, flow)? else { return Ok(None) };
     let Some(entry) = tree.get(layout::MANIFEST.as_bytes()) else { return Ok(None) };
@@ -36,7 +41,8 @@ fn manifest_text(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option
     text.map(Some).map_err(|_| damaged(format!("the manifest of {flow} is not ASCII")))
 }
 
-fn manifest(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option<Read>, StoreError> {
+/// Reads the manifest of a flow in a commit.
+pub(super) fn manifest(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option<Read>, StoreError> {
     let Some(text) = manifest_text(repo, commit, flow)? else { return Ok(None) };
     let manifest = Manifest::parse(&text).map_err(|error| damaged(format!("{flow} in git")).because(error))?;
     Ok(Some(Read { manifest, state: StateId(Digest::of(text.as_bytes())) }))
@@ -54,26 +60,26 @@ fn stored(read: Read, step: Step) -> StoredVersion {
 }
 
 /// Reads the newest version.
+///
+/// # Errors
+///
+/// *Damaged*: what the flow's directory holds at `main` is not what a writer of ours put there last.
 pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
     let Some(main) = repo.main()? else { return Ok(None) };
     let tip = repo.commit(main)?;
     let Some(read) = manifest(repo, &tip, flow)? else { return Ok(None) };
-    let version = read.manifest.version;
+    let mut passed = Vec::new();
     let mut walk = Walk::new(repo, flow, main);
-    let mut other = None;
     while let Some(step) = walk.next()? {
-        if step.trailer.version == version && step.trailer.state == read.state {
+        if step.trailer.version == read.manifest.version && step.trailer.state == read.state {
+            lineage::check_untouched(repo, flow, main, &tip, &step)?;
+            lineage::check_not_reverted(repo, flow, main, &step, &passed)?;
             return Ok(Some(stored(read, step)));
         }
-        if step.trailer.version == version {
-            other.get_or_insert(step.id);
-        }
+        passed.push(step);
     }
-    if let Some(other) = other {
-        return Err(damaged(format!(
-            "the manifest of {flow} at main is not the one that commit {other} made version {version} with: \
-             somebody has changed it"
-        )));
+    if let Some(last) = passed.first() {
+        return Err(lineage::touched(flow, main, "its manifest", last));
     }
     // Somebody has brought the files without their history; they prove themselves.
     Ok(Some(StoredVersion {
@@ -86,44 +92,63 @@ pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>
     }))
 }
 
-/// Whether `main` still holds the manifest that `version` was read from.
+/// Whether `main` still holds the files that `version` was read from.
 pub(super) fn is_head(repo: &Repo, flow: &FlowName, version: &StoredVersion) -> Result<bool, StoreError> {
     let (Some(main), Ok(then)) = (repo.main()?, version.inner.token.parse::<ObjectId>()) else { return Ok(false) };
     if main == then {
         return Ok(true);
     }
-    let manifest = |commit| -> Result<Option<ObjectId>, StoreError> {
-        let tree = flow_tree(repo, &repo.commit(commit)?, flow)?;
-        Ok(tree.and_then(|tree| tree.get(layout::MANIFEST.as_bytes()).map(|entry| entry.id)))
-    };
-    let now = manifest(main)?;
-    Ok(now.is_some() && now == manifest(then)?)
+    let now = flow_tree_id(repo, &repo.commit(main)?, flow)?;
+    Ok(now.is_some() && now == flow_tree_id(repo, &repo.commit(then)?, flow)?)
 }
 
 /// Reads one version.
 pub(super) fn version(repo: &Repo, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
     let Some(main) = repo.main()? else { return Ok(None) };
-    let Some(newest) = head_version(repo, &repo.commit(main)?, flow)? else { return Ok(None) };
-    if version > newest {
+    let steps = lineage::down_to(repo, flow, main, version, usize::MAX)?;
+    let Some(step) = steps.into_iter().next_back().filter(|step| step.trailer.version == version) else {
         return Ok(None);
-    }
-    let mut walk = Walk::new(repo, flow, main);
-    let mut other = None;
+    };
+    read_step(repo, flow, step).map(Some)
+}
+
+/// Reads the version before one that was read.
+pub(super) fn previous(
+    repo: &Repo,
+    flow: &FlowName,
+    newer: &StoredVersion,
+) -> Result<Option<StoredVersion>, StoreError> {
+    let number = FlowVersion::new(u64::from(newer.manifest.version.get()) - 1);
+    let (Some(number), Ok(commit)) = (number, newer.inner.token.parse::<ObjectId>()) else { return Ok(None) };
+    let mut walk = Walk::new(repo, flow, commit);
     while let Some(step) = walk.next()? {
-        if step.trailer.version != version {
-            continue;
-        }
-        match manifest(repo, &step.commit, flow)? {
-            Some(read) if read.manifest.version == version && read.state == step.trailer.state => {
-                return Ok(Some(stored(read, step)));
-            }
-            _ => other = other.or(Some(step.id)),
+        if step.trailer.version == number && Some(step.trailer.state) == newer.manifest.previous {
+            return read_step(repo, flow, step).map(Some);
         }
     }
-    match other {
-        Some(id) => Err(damaged(format!("commit {id} does not hold version {version} of {flow} as it says"))),
-        None => Ok(None),
+    Ok(None)
+}
+
+/// Reads the version that a commit says it made.
+fn read_step(repo: &Repo, flow: &FlowName, step: Step) -> Result<StoredVersion, StoreError> {
+    let (version, state) = (step.trailer.version, step.trailer.state);
+    match manifest(repo, &step.commit, flow)? {
+        Some(read) if read.manifest.version == version && read.state == state => Ok(stored(read, step)),
+        _ => Err(damaged(format!("commit {} does not hold version {version} of {flow} as it says", step.id))),
     }
+}
+
+/// Lists at most `limit` versions, newest first, by what the commits say.
+pub(super) fn log(repo: &Repo, flow: &FlowName, limit: usize) -> Result<Vec<VersionInfo>, StoreError> {
+    let Some(main) = repo.main()? else { return Ok(Vec::new()) };
+    let steps = lineage::down_to(repo, flow, main, FlowVersion::FIRST, limit)?;
+    let info = |step: Step| VersionInfo {
+        version: step.trailer.version,
+        comment: step.trailer.comment,
+        author: step.commit.author,
+        timestamp_ms: step.commit.author_seconds.saturating_mul(1000),
+    };
+    Ok(steps.into_iter().map(info).collect())
 }
 
 /// Lists flows and the numbers of their newest versions, sorted by flow.
@@ -140,36 +165,12 @@ pub(super) fn newest(repo: &Repo) -> Result<Vec<(FlowName, FlowVersion)>, StoreE
 }
 
 /// The number of the newest version, from the first line of its manifest.
-fn head_version(repo: &Repo, tip: &Commit, flow: &FlowName) -> Result<Option<FlowVersion>, StoreError> {
+pub(super) fn head_version(repo: &Repo, tip: &Commit, flow: &FlowName) -> Result<Option<FlowVersion>, StoreError> {
     let Some(text) = manifest_text(repo, tip, flow)? else { return Ok(None) };
     let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap_or_default())
         .map_err(|error| damaged(format!("the manifest of {flow} at main cannot be read")).because(error))?;
     let version = first["version"].as_u64().and_then(FlowVersion::new);
     version.map(Some).ok_or_else(|| damaged(format!("the manifest of {flow} at main has no flow version")))
-}
-
-/// Lists versions, newest first, by what the commits say.
-pub(super) fn log(repo: &Repo, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
-    let Some(main) = repo.main()? else { return Ok(Vec::new()) };
-    let Some(newest) = head_version(repo, &repo.commit(main)?, flow)? else { return Ok(Vec::new()) };
-    let mut walk = Walk::new(repo, flow, main);
-    let mut versions = BTreeMap::new();
-    while let Some(step) = walk.next()? {
-        let version = step.trailer.version;
-        if version <= newest {
-            // Of two with one number the nearer counts: somebody went back, and history went on from there.
-            versions.entry(version).or_insert_with(|| VersionInfo {
-                version,
-                comment: step.trailer.comment,
-                author: step.commit.author,
-                timestamp_ms: step.commit.author_seconds.saturating_mul(1000),
-            });
-        }
-        if version == FlowVersion::FIRST && step.alone {
-            break;
-        }
-    }
-    Ok(versions.into_values().rev().collect())
 }
 
 /// Lists flows, sorted.
@@ -197,11 +198,16 @@ pub(super) fn tree_of(
     flow: &FlowName,
     version: &StoredVersion,
 ) -> Result<std::sync::Arc<Tree>, StoreError> {
+    repo.tree(tree_id_of(repo, flow, version)?)
+}
+
+/// The id of that tree.
+pub(super) fn tree_id_of(repo: &Repo, flow: &FlowName, version: &StoredVersion) -> Result<ObjectId, StoreError> {
     let token = &version.inner.token;
     let missing =
         || damaged(format!("version {} of {flow} was not read from this repository", version.manifest.version));
     let id: ObjectId = token.parse().map_err(|_| missing())?;
-    flow_tree(repo, &repo.commit(id)?, flow)?.ok_or_else(missing)
+    flow_tree_id(repo, &repo.commit(id)?, flow)?.ok_or_else(missing)
 }
 
 /// Reads a chunk below the tree of its flow.

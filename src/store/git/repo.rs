@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,6 +42,13 @@ pub(super) const LOCK_FILE: &str = "nifi-idb.lock";
 
 /// Entries of trees that are kept in memory, about 8 MiB.
 const KEPT_TREE_ENTRIES: usize = 64 * 1024;
+
+/// The longest object that is read. Chunks have about 1 MiB, parts of values 4 MiB; a manifest or a tree of this length
+/// names some hundred million records.
+const MAX_OBJECT_BYTES: usize = 128 * 1024 * 1024;
+
+/// The mode of a new repository's folder: the data of a person is in it. People change it, or `core.sharedRepository`.
+const PRIVATE_MODE: u32 = 0o700;
 
 /// Extensions of the repository format that change nothing for us.
 const HARMLESS_EXTENSIONS: [&str; 5] = ["noop", "noop-v1", "preciousobjects", "partialclone", "worktreeconfig"];
@@ -104,6 +112,15 @@ pub(super) fn make(path: &Path) -> Result<(), StoreError> {
     dirs.extend(dirs.last().and_then(|dir| dir.parent()).map(Path::to_owned));
     dirs.push(path.to_owned());
     dirs.extend(DIRS.iter().map(|dir| path.join(dir)));
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|error| io_error("make the directory", parent, error))?;
+    }
+    match fs::DirBuilder::new().mode(PRIVATE_MODE).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(io_error("make the directory", path, error));
+        }
+        _ => {}
+    }
     for dir in &dirs {
         fs::create_dir_all(dir).map_err(|error| io_error("make the directory", dir, error))?;
     }
@@ -172,7 +189,11 @@ fn check_config(path: &Path) -> Result<(), StoreError> {
 fn open_objects(path: &Path) -> Result<Arc<gix::odb::Store>, StoreError> {
     let dir = path.join("objects");
     // Without this, gix asks for the current directory, which may be gone; all our paths are absolute.
-    let options = gix::odb::store::init::Options { current_dir: Some(PathBuf::from("/")), ..Default::default() };
+    let options = gix::odb::store::init::Options {
+        current_dir: Some(PathBuf::from("/")),
+        alloc_limit_bytes: Some(MAX_OBJECT_BYTES),
+        ..Default::default()
+    };
     let odb = gix::odb::Store::at_opts(dir.clone(), gix::hash::Kind::Sha1, &mut std::iter::empty(), options);
     odb.map(Arc::new).map_err(|error| io_error("open the git objects in", &dir, error))
 }
@@ -225,6 +246,16 @@ impl Repo {
         } else {
             Err(damaged(format!("git {kind} {id} is damaged, it holds something else: see git fsck")))
         }
+    }
+
+    /// Reads a commit; `None` if it is not there.
+    pub(super) fn try_commit(&self, id: ObjectId) -> Result<Option<Commit>, StoreError> {
+        let Some(bytes) = self.try_object(id, Kind::Commit)? else { return Ok(None) };
+        if id_of(Kind::Commit, &bytes) != id {
+            return Err(damaged(format!("git commit {id} is damaged, it holds something else: see git fsck")));
+        }
+        let unreadable = || damaged(format!("git commit {id} cannot be read"));
+        Commit::parse(&bytes).map(Some).ok_or_else(unreadable)
     }
 
     /// Reads a commit that has to be there.

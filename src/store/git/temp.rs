@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,10 +65,24 @@ impl TempFile {
     }
 
     fn create(dir: &Path, prefix: &str, mode: u32) -> Result<Self, StoreError> {
-        if let Some(file) = unnamed(dir, mode).map_err(|error| io_error("make a file in", dir, error))? {
-            return Ok(Self { file, named: None, dir: dir.to_owned() });
+        let file = match unnamed(dir, mode).map_err(|error| io_error("make a file in", dir, error))? {
+            Some(file) => Self { file, named: None, dir: dir.to_owned() },
+            None => Self::create_named(dir, prefix, mode)?,
+        };
+        file.share_like(dir, mode).map_err(|error| io_error("set the mode of a file in", dir, error))?;
+        Ok(file)
+    }
+
+    /// Lets a group use the file where its directory is shared with one, as `core.sharedRepository` has it; the umask of
+    /// one writer must not keep out the others.
+    fn share_like(&self, dir: &Path, mode: u32) -> io::Result<()> {
+        let folder = fs::metadata(dir)?.permissions().mode();
+        if is_shared(folder) {
+            let for_group = 0o660 | (folder & 0o006);
+            let writable = if mode & 0o200 == 0 { 0o444 } else { 0o666 };
+            self.file.set_permissions(fs::Permissions::from_mode(for_group & writable))?;
         }
-        Self::create_named(dir, prefix, mode)
+        Ok(())
     }
 
     fn create_named(dir: &Path, prefix: &str, mode: u32) -> Result<Self, StoreError> {
@@ -155,6 +169,11 @@ impl Drop for TempFile {
             let _ = fs::remove_file(named);
         }
     }
+}
+
+/// True if the mode of a directory shows that a group shares the repository: git sets these bits for that.
+pub(super) fn is_shared(mode: u32) -> bool {
+    mode & 0o2020 == 0o2020
 }
 
 /// Opens a file without a name; `None` where the system or the file system has no such thing.

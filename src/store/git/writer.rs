@@ -53,7 +53,7 @@ impl Texts {
 pub(super) struct Head {
     pub(super) version: StoredVersion,
     pub(super) tree: Arc<Tree>,
-    manifest: ObjectId,
+    tree_id: ObjectId,
 }
 
 /// Writes the version that follows `head`.
@@ -81,9 +81,8 @@ impl<'a> GitWriter<'a> {
     ) -> Result<Self, StoreError> {
         let head = head.map(|version| -> Result<Head, StoreError> {
             let tree = reader::tree_of(&repo, flow, version)?;
-            let manifest = tree.get(layout::MANIFEST.as_bytes()).map(|entry| entry.id);
-            let manifest = manifest.ok_or_else(|| super::error::damaged(format!("{flow} has lost its manifest")))?;
-            Ok(Head { version: version.clone(), tree, manifest })
+            let tree_id = reader::tree_id_of(&repo, flow, version)?;
+            Ok(Head { version: version.clone(), tree, tree_id })
         });
         let pipe = Pipe::start(repo.path().join("objects"))?;
         Ok(Self {
@@ -128,14 +127,18 @@ impl<'a> GitWriter<'a> {
     }
 }
 
-/// Whether the flow at `main` is the one that the writer read.
+/// Whether the flow at `main` is, file by file, the one that the writer read. Without head it has to have no manifest.
 fn is_at(repo: &Repo, main: Option<ObjectId>, flow: &FlowName, head: Option<&Head>) -> Result<bool, StoreError> {
-    let tree = match main {
-        Some(main) => reader::flow_tree(repo, &repo.commit(main)?, flow)?,
-        None => None,
-    };
-    let manifest = tree.and_then(|tree| tree.get(layout::MANIFEST.as_bytes()).map(|entry| entry.id));
-    Ok(manifest == head.map(|head| head.manifest))
+    let commit = main.map(|main| repo.commit(main)).transpose()?;
+    match (head, commit) {
+        (Some(head), Some(commit)) => Ok(reader::flow_tree_id(repo, &commit, flow)? == Some(head.tree_id)),
+        (Some(_), None) => Ok(false),
+        (None, None) => Ok(true),
+        (None, Some(commit)) => {
+            let tree = reader::flow_tree(repo, &commit, flow)?;
+            Ok(tree.is_none_or(|tree| tree.get(layout::MANIFEST.as_bytes()).is_none()))
+        }
+    }
 }
 
 /// The caller broke its promise.

@@ -1,0 +1,160 @@
+//! Which commits made the versions of a flow, from head backwards.
+//!
+//! As long as only writers of ours commit, the versions of a flow come one after the other. People merge clones, revert
+//! commits and edit files, too. Then several commits may say that they made version 7, and the manifest of version 8
+//! decides: its `previous` names the state of the version that it follows. Times of commits decide nothing.
+
+use std::collections::BTreeMap;
+
+use gix::ObjectId;
+
+use super::error::damaged;
+use super::history::{Step, Walk};
+use super::layout;
+use super::message::Commit;
+use super::reader::{flow_tree_id, head_version, manifest};
+use super::repo::Repo;
+use crate::snapshot::{FlowName, FlowVersion};
+use crate::store::StoreError;
+
+/// The commits that made the newest versions of a flow, newest first: at most `limit` of them, and none below `lowest`.
+///
+/// Only as many commits are read as that takes, unless people have merged or edited.
+pub(super) fn down_to(
+    repo: &Repo,
+    flow: &FlowName,
+    main: ObjectId,
+    lowest: FlowVersion,
+    limit: usize,
+) -> Result<Vec<Step>, StoreError> {
+    if flow_tree_id(repo, &repo.commit(main)?, flow)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut walk = Walk::new(repo, flow, main);
+    let mut steps = Vec::new();
+    while let Some(step) = walk.next()? {
+        let version = step.trailer.version;
+        let done = walk.is_plain() && (version <= lowest || steps.len() + 1 >= limit);
+        steps.push(step);
+        if done {
+            steps.retain(|step| step.trailer.version >= lowest);
+            return Ok(steps);
+        }
+    }
+    if walk.is_plain() { Ok(steps) } else { chosen(repo, flow, main, steps, lowest, limit) }
+}
+
+/// Chooses from all commits of a flow those that head follows.
+fn chosen(
+    repo: &Repo,
+    flow: &FlowName,
+    main: ObjectId,
+    steps: Vec<Step>,
+    lowest: FlowVersion,
+    limit: usize,
+) -> Result<Vec<Step>, StoreError> {
+    // What main holds may be what somebody edited, or went back to; the versions before are still there.
+    let at_main = head_version(repo, &repo.commit(main)?, flow).ok().flatten();
+    let state = manifest(repo, &repo.commit(main)?, flow).ok().flatten().map(|read| read.state);
+    let is_head = |step: &Step| Some(step.trailer.version) == at_main && Some(step.trailer.state) == state;
+    let start = steps.iter().position(is_head);
+    let start = match start {
+        Some(start) if follower(repo, flow, &steps[start], &steps[..start])?.is_none() => start,
+        _ => 0,
+    };
+    let Some(head) = steps.get(start).cloned() else { return Ok(Vec::new()) };
+    let mut by_version: BTreeMap<FlowVersion, Vec<Step>> = BTreeMap::new();
+    for step in steps {
+        let same = by_version.entry(step.trailer.version).or_default();
+        if same.iter().all(|known| known.trailer.state != step.trailer.state) {
+            same.push(step);
+        }
+    }
+    let mut chain = vec![head];
+    for (version, mut same) in by_version.into_iter().rev() {
+        let Some(newer) = chain.last() else { break };
+        if version >= newer.trailer.version {
+            continue;
+        }
+        if version < lowest || chain.len() >= limit {
+            break;
+        }
+        let place = match same.len() {
+            1 => 0,
+            _ => {
+                let previous = manifest(repo, &newer.commit, flow)?.and_then(|read| read.manifest.previous);
+                let wanted = same.iter().position(|step| Some(step.trailer.state) == previous);
+                wanted.ok_or_else(|| {
+                    let (newer, id) = (newer.trailer.version, newer.id);
+                    damaged(format!(
+                        "version {version} of {flow}, which version {newer} in commit {id} follows, is missing"
+                    ))
+                })?
+            }
+        };
+        chain.push(same.swap_remove(place));
+    }
+    Ok(chain)
+}
+
+/// Of commits that come after one, the one that made the next version on top of it.
+fn follower<'a>(repo: &Repo, flow: &FlowName, step: &Step, later: &'a [Step]) -> Result<Option<&'a Step>, StoreError> {
+    let next = FlowVersion::after(Some(step.trailer.version));
+    for candidate in later.iter().filter(|later| later.trailer.version == next) {
+        let previous = manifest(repo, &candidate.commit, flow)?.and_then(|read| read.manifest.previous);
+        if previous == Some(step.trailer.state) {
+            return Ok(Some(candidate));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a flow whose files at `main` are not those of the commit that made its newest version.
+pub(super) fn check_untouched(
+    repo: &Repo,
+    flow: &FlowName,
+    main: ObjectId,
+    tip: &Commit,
+    step: &Step,
+) -> Result<(), StoreError> {
+    if main == step.id || flow_tree_id(repo, tip, flow)? == flow_tree_id(repo, &step.commit, flow)? {
+        return Ok(());
+    }
+    Err(touched(flow, main, "a file of it", step))
+}
+
+/// The error for a flow whose files somebody has changed by hand since `step`.
+pub(super) fn touched(flow: &FlowName, main: ObjectId, what: &str, step: &Step) -> StoreError {
+    let version = step.trailer.version;
+    damaged(format!(
+        "{flow} at main (commit {main}): {what} is not as version {version} left it: somebody has changed it by hand, and \
+         nifi-idb does not take that over. Put the files back with a commit ({}), and send the change as a batch instead. \
+         Older versions can still be read",
+        back(flow, step.id)
+    ))
+}
+
+/// Refuses a flow that was put back to an older version by hand: numbers that clients know would be used again.
+pub(super) fn check_not_reverted(
+    repo: &Repo,
+    flow: &FlowName,
+    main: ObjectId,
+    step: &Step,
+    later: &[Step],
+) -> Result<(), StoreError> {
+    let Some(next) = follower(repo, flow, step, later)? else { return Ok(()) };
+    let newest = later.iter().max_by_key(|step| step.trailer.version).unwrap_or(next);
+    let (version, newer) = (step.trailer.version, newest.trailer.version);
+    Err(damaged(format!(
+        "{flow} at main (commit {main}) was put back to version {version} by hand, but version {newer} is there: its \
+         number would be used twice. Put the newest files back with a commit ({}). To go back to older data, restore that \
+         version and sync it as a full batch",
+        back(flow, newest.id)
+    )))
+}
+
+/// The git command that puts the files of a flow back.
+fn back(flow: &FlowName, commit: ObjectId) -> String {
+    let (bucket, dir, rendering) = (flow.bucket(), layout::flow_dir(flow), layout::rendering(flow));
+    format!("git checkout {commit} -- '{bucket}/{dir}' '{bucket}/{rendering}'")
+}
