@@ -26,9 +26,10 @@ pub const MAX_KEY_DEPTH: usize = 64;
 pub const MAX_KEY_BYTES: usize = 64 * 1024;
 
 /// Arrays in keys of system lists may nest this deep: `["notice",SOURCE,[VERSION,STORE,KEY]]` holds a record's key two
-/// arrays down. Their length has no limit of its own: a key that has one, a source's name that has one, and a name that stands
+/// arrays down, and a record's key may have one array more than the limit in what earlier releases stored, if the innermost is
+/// empty. Their length has no limit of its own: a key that has one, a source's name that has one, and a name that stands
 /// in every manifest anyway. So nothing that can be stored is too large to be in conflict.
-pub const MAX_LIST_KEY_DEPTH: usize = MAX_KEY_DEPTH + 2;
+pub const MAX_LIST_KEY_DEPTH: usize = MAX_KEY_DEPTH + 3;
 
 /// A valid IndexedDB key.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,8 +82,8 @@ impl Key {
             Value::Number(number) => number.as_f64().map(Self::Number).ok_or(KeyError::Invalid),
             Value::String(text) => Ok(Self::String(text.as_str().into())),
             Value::Array(items) => {
-                let depth = depth.checked_sub(1);
-                let item = |item| Self::from_json_within(item, depth.ok_or(KeyError::Depth)?);
+                let depth = depth.checked_sub(1).ok_or(KeyError::Depth)?;
+                let item = |item| Self::from_json_within(item, depth);
                 items.iter().map(item).collect::<Result<_, _>>().map(Self::Array)
             }
             Value::Object(members) if members.len() == 1 => {
@@ -256,9 +257,10 @@ fn read_sortable(rest: &mut &[u8], depth: usize) -> Result<Key, KeyError> {
         TYPE_STRING => read_sortable_string(rest).map(Key::String),
         TYPE_BINARY => read_sortable_binary(rest).map(Key::Binary),
         TYPE_ARRAY => {
+            let depth = depth.checked_sub(1).ok_or(KeyError::Depth)?;
             let mut items = Vec::new();
             while *rest.first().ok_or(KeyError::Invalid)? != 0 {
-                items.push(read_sortable(rest, depth.checked_sub(1).ok_or(KeyError::Depth)?)?);
+                items.push(read_sortable(rest, depth)?);
             }
             take_byte(rest)?;
             Ok(Key::Array(items))
@@ -425,6 +427,23 @@ mod tests {
         assert_eq!(Key::Number(f64::NAN).to_sortable(), Err(KeyError::Invalid));
         assert_eq!(Key::from_sortable(b"\x30\x80\x01\x00"), Err(KeyError::Invalid));
         assert_eq!(Key::from_sortable(b"\x40\x09\x01\0\0\0\0\0\0\x01\x01"), Err(KeyError::Invalid));
+    }
+
+    #[test]
+    fn arrays_count_as_deep_as_they_nest_also_if_the_innermost_is_empty() {
+        let nested = |arrays: usize| (1..arrays).fold(Key::Array(vec![]), |key, _| Key::Array(vec![key]));
+        for (arrays, expected) in [(MAX_KEY_DEPTH, Ok(())), (MAX_KEY_DEPTH + 1, Err(KeyError::Depth))] {
+            let key = nested(arrays);
+            let json: serde_json::Value = serde_json::from_str(&key.to_canonical()).unwrap();
+            assert_eq!(key.to_sortable().map(|_| ()), expected, "{arrays}");
+            assert_eq!(Key::from_json(&json).map(|_| ()), expected, "{arrays}");
+            // What an earlier release has stored is still read, and may be in conflict.
+            let stored = key.to_list_key().unwrap();
+            assert_eq!(Key::from_sortable(stored.as_bytes()), Ok(key.clone()));
+            let conflict = Key::Array(vec![Key::Number(1.0), Key::String("s".into()), key]);
+            let notice = Key::Array(vec![Key::String("notice".into()), Key::String("a".into()), conflict]);
+            assert!(notice.to_list_key().is_ok(), "{arrays}");
+        }
     }
 
     #[test]

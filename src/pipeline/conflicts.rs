@@ -139,7 +139,7 @@ pub fn record_of(id: &SortableKey) -> Option<(FlowVersion, DomString, SortableKe
     let Ok(Key::Array(parts)) = Key::from_sortable(id.as_bytes()) else { return None };
     let (version, store, key) = match parts.as_slice() {
         [Key::Number(version), Key::String(store), key] | [Key::Number(version), Key::String(store), key, _] => {
-            (*version, store.clone(), key.to_sortable().ok()?)
+            (*version, store.clone(), key.to_list_key().ok()?)
         }
         _ => return None,
     };

@@ -95,9 +95,10 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
     }
 
     fn array(&mut self, items: impl Iterator<Item = &'a [u8]>, depth: usize) -> Result<(), KeyError> {
+        let depth = depth.checked_sub(1).ok_or(KeyError::Depth)?;
         self.out.push(TYPE_ARRAY);
         for item in items {
-            self.write(item, depth.checked_sub(1).ok_or(KeyError::Depth)?)?;
+            self.write(item, depth)?;
         }
         self.out.push(0);
         Ok(())
