@@ -44,6 +44,11 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// Whether one side has not got it, and nothing was there before.
+    fn is_new_on_one_side(&self) -> bool {
+        self.base == Base::Absent && (self.head.is_none() || self.incoming.is_none())
+    }
+
     /// The side that alone changed the value, where the base says so.
     pub(super) fn only_changed(&self) -> Option<Winner> {
         let base = self.base()?;
@@ -61,6 +66,7 @@ impl Asked<'_> {
         match resolver {
             Resolver::Park => Outcome::Park,
             Resolver::Fail => Outcome::Fail,
+            Resolver::Delta if !field.is_empty() && values.is_new_on_one_side() => present(values),
             Resolver::Delta => sum(values),
             Resolver::Max { by } => self.greatest(values, by.as_ref(), Ordering::Greater),
             Resolver::Min { by } => self.greatest(values, by.as_ref(), Ordering::Less),

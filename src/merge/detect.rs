@@ -128,12 +128,11 @@ fn follows_base(head: &Line, claim: &Claim) -> bool {
     }
 }
 
-/// Whether the source's own later change is stored already.
+/// Whether the source's own later change is stored already. Batches without a source are all of one nameless source.
 fn out_of_order(policy: &StorePolicy, head: &Line, incoming: &Incoming, standing: &Standing) -> bool {
     !policy.commutative
         && policy.resolver(ConflictType::OutOfOrder).is_some()
         && !standing.sequenced
-        && incoming.by.is_some()
         && head.meta.by == incoming.by
         && incoming.clock.is_some_and(|clock| clock < head.meta.at)
 }

@@ -255,7 +255,15 @@ impl<'a> Asked<'a> {
                     let rule = if contested { format!("{rule}-contested").into() } else { rule };
                     return self.merged(merged, rule);
                 }
-                Err(Stop::NotMergeable) => {}
+                Err(Stop::NotMergeable) => {
+                    // Values without members: one side may have gone back to what they started from.
+                    if let (Base::Value(_), Some(head), Some(incoming)) = (values.base, values.head, values.incoming)
+                        && let Some(alone) = values.only_changed()
+                    {
+                        let taken = if alone == Winner::Incoming { incoming } else { head };
+                        return self.value(taken.to_vec(), false, rule);
+                    }
+                }
                 Err(Stop::Park(reason)) => return parked(reason, rule),
                 Err(Stop::Fail) => return Resolution { refused: true, ..parked("the policy refuses it", rule) },
             }

@@ -242,8 +242,12 @@ impl<'m> Merger<'m, '_> {
     fn value(&mut self, values: Values<'_>, rules: &[Ruled<'m>]) -> Result<Option<Vec<u8>>, Stop> {
         let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
         // The same change on both sides is two changes to a sum, and one to everything else.
-        let twice = matches!(values.base, Base::Value(base) if values.head != Some(base))
-            && rules.iter().any(|rule| rule.rule.resolver == Resolver::Delta);
+        let changed = match values.base {
+            Base::Value(base) => values.head != Some(base),
+            Base::Absent => values.head.is_some(),
+            Base::Unknown => false,
+        };
+        let twice = changed && rules.iter().any(|rule| rule.rule.resolver == Resolver::Delta);
         if values.head == values.incoming && !twice {
             return Ok(owned(values.head));
         }

@@ -2,6 +2,7 @@
 
 mod adversaries;
 mod commutative;
+mod concurrent_inserts;
 mod examples;
 mod forgetting;
 mod histories;
