@@ -1,7 +1,7 @@
 //! What decoding gives: changes whose keys and values are raw JSON, not looked at yet.
 
 use crate::rejection::Rejection;
-use crate::snapshot::id::FlowVersion;
+use crate::snapshot::id::{FlowVersion, StateId};
 
 /// One line's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,8 @@ pub enum Base<'a> {
     None,
     /// The record as of this flow version.
     Version(FlowVersion),
+    /// The record as of this flow version, which has this state.
+    State(FlowVersion, StateId),
     /// This value, raw JSON.
     Value(&'a [u8]),
     /// There was no record.

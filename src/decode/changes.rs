@@ -7,7 +7,7 @@ use super::records::{Reject, broken};
 use super::scan::{Member, Members};
 use crate::indexeddb::dom_string::DomString;
 use crate::rejection::code;
-use crate::snapshot::id::{FlowVersion, SourceId};
+use crate::snapshot::id::{FlowVersion, SourceId, StateId};
 
 /// How many members lines may have in all. Each has a place; a line's members are a set of bits.
 const MEMBERS: usize = 14;
@@ -87,6 +87,7 @@ pub(crate) struct Found {
 enum FoundBase {
     None,
     Version(FlowVersion),
+    State(FlowVersion, StateId),
     Value(Span),
     Absent,
 }
@@ -97,6 +98,7 @@ impl Found {
         let base = match self.base {
             FoundBase::None => Base::None,
             FoundBase::Version(version) => Base::Version(version),
+            FoundBase::State(version, state) => Base::State(version, state),
             FoundBase::Value(span) => Base::Value(span.of(line)),
             FoundBase::Absent => Base::Absent,
         };
@@ -278,8 +280,10 @@ impl Envelope {
     }
 
     fn base(&self, line: &[u8]) -> Result<FoundBase, Reject> {
-        const EXPECTED: Reject =
-            (code::INVALID_MEMBER, "base must be a flow version, {\"value\":…} or {\"absent\":true}");
+        const EXPECTED: Reject = (
+            code::INVALID_MEMBER,
+            "base must be a flow version, {\"version\":…,\"state\":\"…\"}, {\"value\":…} or {\"absent\":true}",
+        );
         let Some(span) = self.span(BASE) else { return Ok(FoundBase::None) };
         let raw = span.of(line);
         if raw.first() != Some(&b'{') {
@@ -287,8 +291,16 @@ impl Envelope {
         }
         let mut members = Members::of(raw).map_err(broken)?;
         let first = members.next().map_err(broken)?.ok_or(EXPECTED)?;
-        if members.next().map_err(broken)?.is_some() {
-            return Err(EXPECTED);
+        if let Some(second) = members.next().map_err(broken)? {
+            let (version_of, state_of) = match (first.name.of(raw), second.name.of(raw)) {
+                (b"version", b"state") => (first.value, second.value),
+                (b"state", b"version") => (second.value, first.value),
+                _ => return Err(EXPECTED),
+            };
+            let state = serde_json::from_slice::<&str>(state_of.of(raw)).ok().and_then(|state| state.parse().ok());
+            let named = version(version_of.of(raw)).zip(state);
+            let (version, state) = named.filter(|_| matches!(members.next(), Ok(None))).ok_or(EXPECTED)?;
+            return Ok(FoundBase::State(version, state));
         }
         match (first.name.of(raw), first.value.of(raw)) {
             (b"value", _) => {

@@ -10,7 +10,7 @@ use super::options::{DecodeOptions, Dialect};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{Database, ObjectStore, SchemaError};
 use crate::indexeddb::text;
-use crate::snapshot::id::{FlowVersion, SourceId};
+use crate::snapshot::id::{FlowVersion, SourceId, StateId};
 
 /// A header may have this many bytes. It is the one line that is read whole as a tree.
 pub const MAX_HEADER_BYTES: usize = 1024 * 1024;
@@ -33,6 +33,8 @@ pub struct BatchHeader {
     pub sequence: Option<Sequence>,
     /// The flow version up to which the source says that it has applied everything.
     pub base: Option<FlowVersion>,
+    /// That version's state, if the source says it.
+    pub base_state: Option<StateId>,
     /// Full (never without a source) or delta.
     pub mode: Mode,
 }
@@ -56,6 +58,16 @@ pub struct Sequence {
     pub first: u64,
     /// Number of the last change, not below `first`, at most 2^53 − 1.
     pub last: u64,
+}
+
+impl Mode {
+    /// Its name in a header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delta => "delta",
+            Self::Full => "full",
+        }
+    }
 }
 
 impl Sequence {
@@ -109,14 +121,9 @@ fn read(text: &[u8], options: &DecodeOptions) -> Result<BatchHeader, Wrong> {
         return Err(wrong("source", "is needed, because the batch is sequenced"));
     }
     let (schema, key_generators) = schema(members, options)?;
-    let base = match members.get("base") {
-        None => None,
-        Some(value) => {
-            let version = value.as_u64().and_then(FlowVersion::new);
-            Some(version.ok_or_else(|| wrong("base", "must be a flow version (a number from 1)"))?)
-        }
-    };
-    Ok(BatchHeader { dialect: Dialect::Changes, schema, key_generators, source, sequence, base, mode })
+    let (base, base_state) = base(members)?;
+    let dialect = Dialect::Changes;
+    Ok(BatchHeader { dialect, schema, key_generators, source, sequence, base, base_state, mode })
 }
 
 fn agrees(header: &BatchHeader, options: &DecodeOptions) -> Result<(), DecodeError> {
@@ -134,6 +141,17 @@ fn source(members: &Map<String, Value>) -> Result<Option<SourceId>, Wrong> {
     let Some(value) = members.get("source") else { return Ok(None) };
     let source = value.as_str().and_then(|text| text.parse().ok());
     source.map(Some).ok_or_else(|| wrong("source", "must be 1 to 64 of A-Z a-z 0-9 . _ : -"))
+}
+
+/// A flow version, with its state or without.
+fn base(members: &Map<String, Value>) -> Result<(Option<FlowVersion>, Option<StateId>), Wrong> {
+    let Some(value) = members.get("base") else { return Ok((None, None)) };
+    let version = |value: &Value| value.as_u64().and_then(FlowVersion::new);
+    let expected = || wrong("base", "must be a flow version (a number from 1), or {\"version\":…,\"state\":\"…\"}");
+    let Some(named) = value.as_object() else { return Ok((Some(version(value).ok_or_else(expected)?), None)) };
+    let state = named.get("state").and_then(Value::as_str).and_then(|state| state.parse().ok());
+    let base = named.get("version").and_then(version).zip(state).filter(|_| named.len() == 2);
+    base.map(|(version, state)| (Some(version), Some(state))).ok_or_else(expected)
 }
 
 fn mode(members: &Map<String, Value>) -> Result<Option<Mode>, Wrong> {

@@ -278,6 +278,7 @@ impl DecodeOptions {
             source: self.source.clone(),
             sequence: None,
             base: None,
+            base_state: None,
             mode,
         })
     }

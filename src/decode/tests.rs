@@ -67,6 +67,7 @@ fn show(change: &Change<'_>) -> String {
         Base::None => "-".to_owned(),
         Base::Version(version) => format!("v{version}"),
         Base::Value(value) => text(value),
+        Base::State(version, state) => format!("{version} {state}"),
         Base::Absent => "absent".to_owned(),
     };
     let at = |at: Option<i64>| at.map_or("-".to_owned(), |at| at.to_string());

@@ -115,7 +115,7 @@ impl<'a> Check<'a> {
             }
         }
         let there: BTreeSet<Digest> = manifest.views.iter().map(|chunk| chunk.full).collect();
-        match Sources::from_lines(sources).view_chunks().difference(&there).next() {
+        match Sources::from_lines(sources).view_chunks().keys().find(|chunk| !there.contains(chunk)) {
             Some(missing) => {
                 Err(self.reader.damaged(&format!("the view of a source names chunk {missing}, which it has not")))
             }

@@ -1,5 +1,6 @@
 //! Decoded changes to a normalized batch: each key sortable, each value canonical, each clock clamped.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::indexeddb::value::{
 };
 use crate::policy::{FieldPath, HashKey, Policy, Step};
 use crate::rejection::{RejectedText, Rejection, code};
+use crate::snapshot::{Digest, FlowVersion, StateId};
 
 /// A claimed clock may be this far ahead of the time of receipt, in milliseconds; one beyond is set back to that.
 pub const DEFAULT_SKEW_MS: i64 = 5 * 60 * 1000;
@@ -27,6 +29,9 @@ pub const MAX_TIME_MS: i64 = 8_640_000_000_000_000;
 
 /// A batch may hold this many `clear` and `delete-range` lines: they are kept in memory.
 pub const MAX_RANGES: usize = 10_000;
+
+/// The lines of a batch may name this many different versions with their states as base: they are kept in memory.
+pub const MAX_BASE_STATES: usize = 10_000;
 
 /// How a batch is normalized.
 #[derive(Clone, Debug)]
@@ -69,6 +74,10 @@ pub struct Batch {
     pub header: BatchHeader,
     /// Its changes.
     pub changes: Changes,
+    /// Digest of the bytes that it was read from, where somebody asked for that.
+    pub content: Option<Digest>,
+    /// Versions that its lines name as base, with the states that they should have.
+    pub states: BTreeSet<(FlowVersion, StateId)>,
     /// When it was received, in milliseconds since 1970.
     pub received_at: i64,
     /// Change lines that came, rejected ones among them.
@@ -90,6 +99,11 @@ pub enum NormalizeError {
     /// Sorted runs could not be written or read back.
     #[error("temporary file for sorting (see --temp-dir): {0}")]
     Temporary(io::Error),
+    /// More versions are named with their states than are kept in memory.
+    #[error(
+        "the lines name more than {MAX_BASE_STATES} different versions with their states as base; send the batch in parts"
+    )]
+    States,
     /// The policy hashes, and there is no key. Nothing was read.
     #[error("the policy hashes private fields, which needs a key: give --hash-key-file or NIFI_IDB_HASH_KEY")]
     NoHashKey,
@@ -145,6 +159,7 @@ pub fn normalize_keeping<R: Read>(
                     let store = header.schema.stores.get(change.store).map(|store| store.name.clone());
                     Some(Rejection { line: change.line, offset: change.offset, code, store, message })
                 }
+                Err(Refusal::States) => return Err(NormalizeError::States),
                 Err(Refusal::Io(error)) => return Err(NormalizeError::Temporary(error)),
             },
         };
@@ -157,6 +172,8 @@ pub fn normalize_keeping<R: Read>(
     normalizer.changes.runs.seal();
     Ok(Batch {
         changes: normalizer.changes,
+        content: None,
+        states: normalizer.states,
         received_at: options.received_at,
         received: counts.changes + counts.rejected,
         rejected: refused,
@@ -168,6 +185,7 @@ pub fn normalize_keeping<R: Read>(
 
 enum Refusal {
     Reject(&'static str, String),
+    States,
     Io(io::Error),
 }
 
@@ -234,6 +252,7 @@ struct Normalizer<'a> {
     latest: i64,
     canonicalizer: Canonicalizer,
     changes: Changes,
+    states: BTreeSet<(FlowVersion, StateId)>,
     clamped: u64,
     value: Vec<u8>,
     base: Vec<u8>,
@@ -274,6 +293,7 @@ impl<'a> Normalizer<'a> {
                 ranges: Vec::new(),
                 deletes: 0,
             },
+            states: BTreeSet::new(),
             clamped: 0,
             value: Vec::new(),
             base: Vec::new(),
@@ -420,11 +440,19 @@ impl<'a> Normalizer<'a> {
                 self.hidden.add(hidden);
             }
         }
+        let known = |named| self.states.len() < MAX_BASE_STATES || self.states.contains(&named);
+        if matches!(base, decode::Base::State(version, state) if !known((version, state))) {
+            return Err(Refusal::States);
+        }
         let at = self.clamp(at);
         let base = match base {
             decode::Base::None => BaseBytes::None,
             decode::Base::Absent => BaseBytes::Absent,
             decode::Base::Version(version) => BaseBytes::Version(version),
+            decode::Base::State(version, state) => {
+                self.states.insert((version, state));
+                BaseBytes::Version(version)
+            }
             decode::Base::Value(_) => BaseBytes::Value(&self.base),
         };
         self.unsent.clear();

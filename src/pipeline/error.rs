@@ -57,6 +57,26 @@ pub enum SyncError {
         /// What there is.
         head: String,
     },
+    /// A base names a version with a state that it has not got.
+    #[error(
+        "version {base} of {flow} has not the state that the batch names as its base: the source knows another history, \
+         as after a restored backup; check bucket and flow, or send a full batch without a base"
+    )]
+    OtherState {
+        /// The version that is named.
+        base: FlowVersion,
+        /// The flow.
+        flow: FlowName,
+    },
+    /// A delivery id came again with other content.
+    #[error(
+        "delivery id {id:?} was used before for other content, so this batch is not a replay, and nothing of it was \
+         stored; give every delivery an id of its own"
+    )]
+    OtherContent {
+        /// The id.
+        id: String,
+    },
     /// The plan deletes too much.
     #[error(
         "guard: this batch would delete {what}; plan={plan} (run again with --confirm {plan} to let exactly this through)"
@@ -132,9 +152,12 @@ impl SyncError {
             Self::Epoch { .. }
             | Self::Guard { .. }
             | Self::Diverged { .. }
+            | Self::OtherState { .. }
             | Self::Changed { .. }
             | Self::Policy { .. } => ExitStatus::Guard,
-            Self::Mismatch(_) | Self::Unmakeable { by_options: true, .. } => ExitStatus::Usage,
+            Self::Mismatch(_) | Self::OtherContent { .. } | Self::Unmakeable { by_options: true, .. } => {
+                ExitStatus::Usage
+            }
             Self::Unmakeable { by_options: false, .. } => ExitStatus::Input,
         }
     }
@@ -151,9 +174,11 @@ impl SyncError {
             | Self::Epoch { .. }
             | Self::Guard { .. }
             | Self::Diverged { .. }
+            | Self::OtherState { .. }
             | Self::Policy { .. }
             | Self::Changed { .. }
             | Self::Unmakeable { .. }
+            | Self::OtherContent { .. }
             | Self::Mismatch(_) => Outcome::Refused,
             Self::Store(error) if error.kind == StoreErrorKind::Refused => Outcome::Refused,
             _ => Outcome::Failed,

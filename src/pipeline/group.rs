@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
+use super::conflict_log::ConflictLog;
 use super::error::SyncError;
 use super::notices::{self, ForSource};
 use super::single::{finish, summary};
@@ -98,6 +99,7 @@ struct Group<'a> {
 struct Growing {
     head: Option<StoredVersion>,
     known: Sources,
+    logged: ConflictLog,
     total: Counts,
     touched: BTreeSet<DomString>,
     sources: BTreeSet<Option<SourceId>>,
@@ -162,15 +164,18 @@ impl Group<'_> {
             last,
         };
         let mut lines = ReportLines::default();
-        let planned = match attempt.run(&mut growing.known, Some(&mut StagingWriter(staging)), &mut lines) {
+        let Growing { known, logged, .. } = growing;
+        let planned = match attempt.run(known, logged, Some(&mut StagingWriter(staging)), &mut lines) {
             Ok(planned) => planned,
             Err(error) if error.concerns_all() => return Err(error),
             Err(error) => {
                 growing.head = grown;
+                // It may have remembered conflicts that are not logged now.
+                growing.logged = ConflictLog::default();
                 return Ok(Err(error));
             }
         };
-        let Planned { manifest, counts, touched, ack } = planned;
+        let Planned { manifest, counts, touched, ack, is_known } = planned;
         let makes = manifest.as_ref().map(|_| FlowVersion::after(committed));
         let notices = notices::of_batch(&mut growing.known, batch, makes);
         let summary = summary(self.flow, batch, &counts, manifest.is_some());
@@ -179,7 +184,7 @@ impl Group<'_> {
             growing.take(manifest, head, batch, &counts, touched);
         }
         let lines = self.spool.append_with(|mut out| lines.copy_to(&mut out))?;
-        Ok(Ok(Merged { summary, header: batch.header.clone(), said: ForSource { ack, notices }, lines }))
+        Ok(Ok(Merged { summary, header: batch.header.clone(), said: ForSource { ack, notices, is_known }, lines }))
     }
 }
 

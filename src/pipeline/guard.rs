@@ -51,8 +51,8 @@ impl MergeSink for Deletes {
         }
     }
 
-    fn conflict(&mut self, _conflict: Conflict) -> Result<(), StoreError> {
-        Ok(())
+    fn conflict(&mut self, _conflict: Conflict) -> Result<bool, StoreError> {
+        Ok(true)
     }
 
     fn differs(&mut self, _store: &DomString, _line: &Line) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::error::SyncError;
 use super::likely_cause::{FirstRejection, HEAD_BYTES};
+use super::sources::MAX_DELIVERY_BYTES;
 use super::{SyncOptions, sync};
 use crate::decode::{BatchHeader, Decimals, DecodeError, DecodeOptions, Decoder, Input, Mode};
 use crate::exit_status::ExitStatus;
@@ -18,9 +19,8 @@ use crate::indexeddb::schema::KeyPath;
 use crate::normalize::{Batch, Hidden, NormalizeError, NormalizeOptions, normalize_keeping};
 use crate::rejection::{RejectedText, Rejection};
 use crate::report::{Outcome, ReportLines, Summary, privacy_line};
-use crate::snapshot::FlowName;
-use crate::snapshot::SourceId;
 use crate::snapshot::manifest::canonical_json;
+use crate::snapshot::{Digest, FlowName, SourceId};
 
 /// `sync.error` has at most this many characters.
 const MAX_ERROR_CHARS: usize = 1_000;
@@ -280,12 +280,16 @@ impl IntakeOptions {
         if let Some(id) = delivery(attributes) {
             settled.sync.delivery = Some(id.to_owned());
         }
+        if settled.sync.delivery.as_ref().is_some_and(|id| id.len() > MAX_DELIVERY_BYTES) {
+            return Err(Failure::usage(format!("the delivery id is longer than {MAX_DELIVERY_BYTES} bytes")));
+        }
         Ok(settled)
     }
 
     /// Reads and normalizes a content whole.
     pub(super) fn read<R: Read>(&self, content: R, report: &mut ReportLines, rejects: &mut dyn Rejects) -> ReadBatch {
-        let mut decoder = match Decoder::open(content, self.decode.clone()) {
+        let mut content = Digested { content, hasher: self.sync.delivery.as_ref().map(|_| blake3::Hasher::new()) };
+        let mut decoder = match Decoder::open(&mut content, self.decode.clone()) {
             Ok(decoder) => decoder,
             Err(error) => return ReadBatch { header: None, batch: Err(self.refused(error)), lines: (0, 0) },
         };
@@ -322,6 +326,8 @@ impl IntakeOptions {
             Ok(batch) => batch,
             Err(error) => return ReadBatch { header: Some(header), batch: Err(explain(&error)), lines: (0, 0) },
         };
+        drop(decoder);
+        let batch = Batch { content: content.digest(), ..batch };
         let lines = (batch.received, batch.rejected);
         // A sequenced batch is acknowledged all the same: one bad change would block its source for ever.
         let nothing_left = batch.rejected == batch.received && header.sequence.is_none();
@@ -349,6 +355,31 @@ impl IntakeOptions {
             admission.check(&flow, header.source.as_ref())?;
         }
         Ok(flow)
+    }
+}
+
+/// Content on its way to the decoder, and its digest where one is asked for.
+struct Digested<R> {
+    content: R,
+    hasher: Option<blake3::Hasher>,
+}
+
+impl<R: Read> Digested<R> {
+    /// The digest of all bytes, also of those that the decoder had no need of.
+    fn digest(mut self) -> Option<Digest> {
+        self.hasher.as_ref()?;
+        io::copy(&mut self, &mut io::sink()).ok()?;
+        self.hasher.map(|hasher| hasher.finalize().into())
+    }
+}
+
+impl<R: Read> Read for Digested<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(buffer)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..read]);
+        }
+        Ok(read)
     }
 }
 
@@ -391,6 +422,7 @@ fn explain(error: &NormalizeError) -> Failure {
         NormalizeError::Decode(error) => error.exit_status(),
         NormalizeError::Temporary(error) => disk_status(error),
         NormalizeError::NoHashKey => ExitStatus::Usage,
+        NormalizeError::States => ExitStatus::Input,
     };
     let failure = Failure::new(status, error.to_string());
     if status == ExitStatus::Input { failure.hint("nothing was written") } else { failure }

@@ -12,7 +12,9 @@ use std::time::Instant;
 mod admission;
 mod base;
 mod commit;
+mod conflict_log;
 pub mod conflicts;
+mod deliveries;
 mod error;
 mod group;
 mod guard;
@@ -62,6 +64,8 @@ pub enum NewEpoch {
 pub struct SyncOptions {
     /// Names the delivery of an unnumbered batch, so that a second one is a replay.
     pub delivery: Option<String>,
+    /// Who delivers, where that was proved: names of deliveries count for each client apart.
+    pub client: Option<String>,
     /// The plan that the guard may let through.
     pub confirm: Option<String>,
     /// What a new epoch of a known source means.

@@ -16,6 +16,8 @@ pub(super) struct ForSource {
     pub(super) ack: Option<Ack>,
     /// What people decided.
     pub(super) notices: Vec<Notice>,
+    /// It may have what a source that is new cannot have.
+    pub(super) is_known: bool,
 }
 
 /// The notices for the source of a batch; those that go with the version that it makes, if it does, leave `sources`.

@@ -11,13 +11,15 @@ use crate::report::{ReportLines, change_line};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List};
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
 
-/// Adds a line `change` for every record and tombstone of `version` that is newer than the batch's base; all of them if the
-/// batch has none, or its base is not kept any more. Reads only chunks that the base has not got.
+/// Adds a line `change` for every record and tombstone of `version` that is newer than the batch's base; without a base for all
+/// records, and for all tombstones if the source `is_known` from before. A line `reset` comes first if the source may have what
+/// was deleted and is not remembered any more. Reads only chunks that the base has not got.
 pub(super) fn pull(
     store: &dyn SnapshotStore,
     flow: &FlowName,
     version: FlowVersion,
     header: &BatchHeader,
+    is_known: bool,
     lines: &mut ReportLines,
 ) -> Result<(), SyncError> {
     if header.base == Some(version) {
@@ -26,20 +28,24 @@ pub(super) fn pull(
     let missing = || StoreError::new(StoreErrorKind::Damaged, format!("version {version} of {flow} is missing"));
     let now = store.version(flow, version)?.ok_or_else(missing)?;
     let then = header.base.map(|base| store.version(flow, base)).transpose()?.flatten();
-    let had: HashSet<Digest> =
-        then.iter().flat_map(|then| then.manifest.chunks()).map(|(_, chunk)| chunk.full).collect();
-    let mut since = then.as_ref().map(|then| then.manifest.version);
-    let forgotten = if since.is_some() { read_sources(store, flow, Some(&now))?.retention().forgotten } else { None };
-    if since.is_some_and(|since| forgotten.is_some_and(|forgotten| since < forgotten)) {
+    let may_lack = header.base.is_some() || is_known;
+    let forgotten = if may_lack { read_sources(store, flow, Some(&now))?.retention().forgotten } else { None };
+    let begins_anew = match header.base {
+        Some(base) => then.is_none() || forgotten.is_some_and(|forgotten| base < forgotten),
+        None => forgotten.is_some(),
+    };
+    if begins_anew {
         // Deletions that it never heard of are remembered no more: only what is there now can be trusted.
         lines.push("{\"type\":\"reset\"}")?;
-        since = None;
     }
-    let had: HashSet<Digest> = if since.is_some() { had } else { HashSet::new() };
+    let since = header.base.filter(|_| !begins_anew);
+    let then = then.filter(|_| since.is_some());
+    let had: HashSet<Digest> =
+        then.iter().flat_map(|then| then.manifest.chunks()).map(|(_, chunk)| chunk.full).collect();
     for (list, chunk) in now.manifest.chunks() {
         let (List::Records(name) | List::Tombstones(name)) = &list else { continue };
         // A source that begins has nothing to delete.
-        let nothing = since.is_none() && matches!(list, List::Tombstones(_));
+        let nothing = (begins_anew || !may_lack) && matches!(list, List::Tombstones(_));
         if nothing || had.contains(&chunk.full) {
             continue;
         }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::base::BaseReader;
+use super::conflict_log::ConflictLog;
 use super::walk::MergeSink;
 use crate::chunk::{ChunkBuilder, ChunkSink, ListEditor, store_name};
 use crate::indexeddb::dom_string::DomString;
@@ -90,22 +91,28 @@ impl ChunkSink for Output<'_, '_> {
 pub(super) struct Recorder<'a, 'w, 's> {
     output: &'a mut Output<'w, 's>,
     conflicts: ListEditor<'a>,
+    /// The list as it was.
+    before: &'a [ChunkRef],
+    logged: &'a mut ConflictLog,
+    base: &'a BaseReader<'a>,
     lines: &'a mut ReportLines,
     version: FlowVersion,
-    report_changes: bool,
+    /// Whether lines `change` are made.
+    pub(super) report_changes: bool,
 }
 
 impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
-    /// Records into `output` and `lines`; `conflicts` are head's. Lines `change` are made only if asked for.
+    /// Records into `output` and `lines`; `before` are head's conflicts.
     pub(super) fn new(
         output: &'a mut Output<'w, 's>,
-        conflicts: &'a [ChunkRef],
+        before: &'a [ChunkRef],
+        logged: &'a mut ConflictLog,
         base: &'a BaseReader<'a>,
         lines: &'a mut ReportLines,
         version: FlowVersion,
-        report_changes: bool,
     ) -> Self {
-        Self { output, conflicts: ListEditor::new(List::Conflicts, conflicts, base), lines, version, report_changes }
+        let conflicts = ListEditor::new(List::Conflicts, before, base);
+        Self { output, conflicts, before, logged, base, lines, version, report_changes: true }
     }
 
     /// Gives the new list of conflicts.
@@ -132,19 +139,24 @@ impl MergeSink for Recorder<'_, '_, '_> {
 
     fn deleted(&mut self, _store: &DomString, _key: &SortableKey) {}
 
-    fn conflict(&mut self, conflict: Conflict) -> Result<(), StoreError> {
+    fn conflict(&mut self, conflict: Conflict) -> Result<bool, StoreError> {
+        if self.logged.is_repeated(&conflict, self.version, self.before, self.base)? {
+            self.report(&conflict_line(&conflict))?;
+            return Ok(false);
+        }
         let refused = |error| StoreError::new(StoreErrorKind::Refused, "key of a conflict").because(error);
         // Several batches of one version may be in conflict about one record: no losing side is written over.
-        let mut number = 1;
-        let mut key = conflict.list_key(self.version, number).map_err(refused)?;
+        let mut key = conflict.list_key(self.version, 1).map_err(refused)?;
+        let first = key.clone();
         while self.conflicts.get(&key, self.output)?.is_some() {
-            number += 1;
+            let number = self.logged.next_number(&first);
             key = conflict.list_key(self.version, number).map_err(refused)?;
         }
         let state = self.output.spill(LineState::Put(conflict.to_value().into()))?;
         let meta = Meta { at: conflict.incoming.at, by: conflict.incoming.by.clone(), rev: self.version };
         self.conflicts.put(&Line { key, meta, state }, self.output)?;
-        self.report(&conflict_line(&conflict))
+        self.report(&conflict_line(&conflict))?;
+        Ok(true)
     }
 
     fn differs(&mut self, store: &DomString, line: &Line) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
+use super::conflict_log::ConflictLog;
 use super::error::SyncError;
 use super::notices::{self, ForSource};
 use super::pull::pull;
@@ -66,10 +67,10 @@ impl Round for Single<'_> {
         let committed = head.map(|head| head.manifest.version);
         let attempt = Attempt { store, flow, batch, options, head, committed, last: true };
         let mut sources = read_sources(store, flow, head)?;
-        let Planned { manifest, counts, touched, ack } =
-            attempt.run(&mut sources, writer.as_deref_mut(), self.lines)?;
+        let Planned { manifest, counts, touched, ack, is_known } =
+            attempt.run(&mut sources, &mut ConflictLog::default(), writer.as_deref_mut(), self.lines)?;
         let notices = notices::of_batch(&mut sources, batch, manifest.as_ref().map(|_| FlowVersion::after(committed)));
-        (self.counts, self.said, self.differs) = (counts, ForSource { ack, notices }, manifest.is_some());
+        (self.counts, self.said, self.differs) = (counts, ForSource { ack, notices, is_known }, manifest.is_some());
         let Some(manifest) = manifest else { return Ok(None) };
         let Counts { inserted, updated, deleted, .. } = counts;
         let summary = comment_summary(inserted, updated, deleted, &touched, batch.header.source.as_ref());
@@ -107,7 +108,7 @@ pub(super) fn finish(
         // A version that was only planned cannot be read.
         if let (false, Some(flow)) = (options.dry_run, &summary.flow) {
             if options.pull && !options.withholds_values {
-                pull(store, flow, version, header, lines)?;
+                pull(store, flow, version, header, said.is_known, lines)?;
             }
             if options.withholds_values {
                 notices::tell_without_values(&said.notices, lines)?;

@@ -1,22 +1,18 @@
 //! The list `~sources`: what each source has sent, and which deliveries were seen. Replays are recognised here.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::conflicts::Choice;
+use super::deliveries::DeliveryQueue;
+pub use super::deliveries::{DELIVERIES, Delivery, MAX_DELIVERY_BYTES, Recognition};
 use super::retention::Retention;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::schema::name_to_json;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta, SourceId};
-
-/// How many delivery ids are kept, the newest; more if the oldest version among them made more.
-pub const DELIVERIES: usize = 1024;
-
-/// A delivery id may be this long, in bytes.
-pub const MAX_DELIVERY_BYTES: usize = 256;
 
 /// How many notices are kept, the newest; those of one version in the order of their conflicts.
 pub const NOTICES: usize = 1024;
@@ -59,14 +55,9 @@ pub struct Notice {
 pub struct Sources {
     lines: BTreeMap<SortableKey, Line>,
     /// Deliveries in the order in which they came, read when the first is added.
-    deliveries: Option<VecDeque<Delivery>>,
-}
-
-#[derive(Clone, Debug)]
-struct Delivery {
-    order: u64,
-    key: SortableKey,
-    version: FlowVersion,
+    pub(super) deliveries: Option<DeliveryQueue>,
+    /// Chunks that views name and how often, counted when that is first asked.
+    viewed: Option<BTreeMap<Digest, usize>>,
 }
 
 /// How a numbered batch stands to what was committed.
@@ -105,7 +96,7 @@ fn source_key(id: &SourceId) -> SortableKey {
     list_key("source", id.as_str())
 }
 
-fn list_key(kind: &str, id: &str) -> SortableKey {
+pub(super) fn list_key(kind: &str, id: &str) -> SortableKey {
     let mut out = Vec::new();
     Key::Array(vec![Key::String(kind.into()), Key::String(id.into())]).write_sortable(&mut out);
     SortableKey::trusted(&out)
@@ -132,7 +123,7 @@ impl Notice {
 impl Sources {
     /// Takes the lines of the list.
     pub fn from_lines(lines: impl IntoIterator<Item = Line>) -> Self {
-        Self { lines: lines.into_iter().map(|line| (line.key.clone(), line)).collect(), deliveries: None }
+        Self { lines: lines.into_iter().map(|line| (line.key.clone(), line)).collect(), ..Self::default() }
     }
 
     /// The lines, in key order.
@@ -140,7 +131,15 @@ impl Sources {
         self.lines.values()
     }
 
-    fn value(&self, key: &SortableKey) -> Option<Value> {
+    pub(super) fn has(&self, key: &SortableKey) -> bool {
+        self.lines.contains_key(key)
+    }
+
+    pub(super) fn remove(&mut self, key: &SortableKey) {
+        self.lines.remove(key);
+    }
+
+    pub(super) fn value(&self, key: &SortableKey) -> Option<Value> {
         match &self.lines.get(key)?.state {
             LineState::Put(value) => serde_json::from_slice(value).ok(),
             _ => None,
@@ -163,13 +162,14 @@ impl Sources {
         self.of_kind("source").map(|(_, line)| line).filter_map(source).collect()
     }
 
-    /// Whether a delivery id was seen.
-    pub fn delivered(&self, id: &str) -> bool {
-        self.lines.contains_key(&list_key("delivery", id))
-    }
-
     /// Sets a source's state; false if it had it already.
     pub fn set_source(&mut self, id: &SourceId, state: &SourceState, meta: &Meta) -> bool {
+        if let Some(mut viewed) = self.viewed.take() {
+            let before = self.source(id).unwrap_or_default();
+            before.view_chunks().for_each(|chunk| count(&mut viewed, chunk, false));
+            state.view_chunks().for_each(|chunk| count(&mut viewed, chunk, true));
+            self.viewed = Some(viewed);
+        }
         self.set(source_key(id), canonical_json(&state.to_json()), meta)
     }
 
@@ -201,34 +201,6 @@ impl Sources {
             None => LineState::Put(b"{}".as_slice().into()),
         };
         self.lines.insert(key.clone(), Line { key, meta: meta.clone(), state });
-    }
-
-    /// Adds a delivery id and drops the oldest beyond [`DELIVERIES`], a whole version's at once: of a package that comes
-    /// again either all FlowFiles are replays or none is, else an old one could undo a newer one.
-    pub fn add_delivery(&mut self, id: &str, meta: &Meta) {
-        let mut deliveries = self.deliveries.take().unwrap_or_else(|| self.read_deliveries());
-        let order = deliveries.back().map_or(1, |last| last.order + 1);
-        let key = list_key("delivery", id);
-        self.set(key.clone(), canonical_json(&json!({ "order": order })), meta);
-        deliveries.push_back(Delivery { order, key, version: meta.rev });
-        while let Some(oldest) = deliveries.front().map(|first| first.version) {
-            let surplus = deliveries.iter().take_while(|delivery| delivery.version == oldest).count();
-            if deliveries.len() - surplus < DELIVERIES {
-                break;
-            }
-            deliveries.drain(..surplus).for_each(|delivery| drop(self.lines.remove(&delivery.key)));
-        }
-        self.deliveries = Some(deliveries);
-    }
-
-    fn read_deliveries(&self) -> VecDeque<Delivery> {
-        let delivery = |(key, line): (&SortableKey, &Line)| {
-            let order = self.value(key).and_then(|value| value["order"].as_u64()).unwrap_or(0);
-            Delivery { order, key: key.clone(), version: line.meta.rev }
-        };
-        let mut all: Vec<_> = self.of_kind("delivery").map(delivery).collect();
-        all.sort_by(|a, b| (a.order, &a.key).cmp(&(b.order, &b.key)));
-        all.into()
     }
 
     /// Adds a notice for a source, about a conflict that the version of `meta` resolves.
@@ -298,7 +270,7 @@ impl Sources {
         })
     }
 
-    fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&SortableKey, &Line)> {
+    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&SortableKey, &Line)> + use<'_> {
         let prefix = list_key(kind, "");
         // Keys of one kind begin with the same bytes up to the end of the first string.
         let kind = prefix.as_bytes()[..prefix.as_bytes().len() - 3].to_vec();
@@ -306,7 +278,7 @@ impl Sources {
         self.lines.range(from..).take_while(move |(key, _)| key.as_bytes().starts_with(&kind))
     }
 
-    fn set(&mut self, key: SortableKey, value: String, meta: &Meta) -> bool {
+    pub(super) fn set(&mut self, key: SortableKey, value: String, meta: &Meta) -> bool {
         let state = LineState::Put(value.into_bytes().into());
         if self.lines.get(&key).is_some_and(|line| line.state == state) {
             return false;
@@ -315,17 +287,34 @@ impl Sources {
         true
     }
 
-    /// Full digests of all chunks that views name.
-    pub fn view_chunks(&self) -> BTreeSet<Digest> {
-        let digests = |(_, state): (SourceId, SourceState)| match state.view {
-            Some(View::Chunks(stores)) => stores.into_iter().flat_map(|(_, chunks)| chunks).collect(),
-            _ => Vec::new(),
-        };
-        self.all().into_iter().flat_map(digests).collect()
+    /// Full digests of all chunks that views name, each with how many name it.
+    pub fn view_chunks(&mut self) -> &BTreeMap<Digest, usize> {
+        let viewed = self.viewed.take().unwrap_or_else(|| {
+            let mut viewed = BTreeMap::new();
+            for (_, state) in self.all() {
+                state.view_chunks().for_each(|chunk| count(&mut viewed, chunk, true));
+            }
+            viewed
+        });
+        self.viewed.insert(viewed)
+    }
+}
+
+/// Counts one more that names a chunk, or one less.
+fn count(viewed: &mut BTreeMap<Digest, usize>, chunk: Digest, more: bool) {
+    let number = viewed.entry(chunk).or_default();
+    *number = if more { *number + 1 } else { number.saturating_sub(1) };
+    if *number == 0 {
+        viewed.remove(&chunk);
     }
 }
 
 impl SourceState {
+    fn view_chunks(&self) -> impl Iterator<Item = Digest> + '_ {
+        let stores = if let Some(View::Chunks(stores)) = &self.view { stores.as_slice() } else { &[] };
+        stores.iter().flat_map(|(_, chunks)| chunks.iter().copied())
+    }
+
     fn from_json(value: &Value) -> Self {
         Self {
             epoch: value["epoch"].as_str().map(str::to_owned),
@@ -399,32 +388,6 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_deliveries_are_kept() {
-        let in_version = |number: u64| Meta { rev: FlowVersion::new(number).unwrap(), ..meta() };
-        let mut sources = Sources::default();
-        for number in 1..DELIVERIES as u64 + 10 {
-            // Read back, as for a next version.
-            sources = Sources::from_lines(sources.lines().cloned());
-            sources.add_delivery(&format!("id-{number}"), &in_version(number));
-        }
-        assert!(!sources.delivered("id-9") && sources.delivered("id-10"));
-        assert_eq!(sources.lines().count(), DELIVERIES);
-    }
-
-    #[test]
-    fn deliveries_of_one_version_go_together() {
-        let in_version = |number: u64| Meta { rev: FlowVersion::new(number).unwrap(), ..meta() };
-        let mut sources = Sources::default();
-        (0..3 * DELIVERIES).for_each(|number| sources.add_delivery(&format!("a-{number}"), &in_version(1)));
-        assert_eq!(sources.lines().count(), 3 * DELIVERIES);
-        (1..DELIVERIES).for_each(|number| sources.add_delivery(&format!("b-{number}"), &in_version(1 + number as u64)));
-        assert!(sources.delivered("a-0"));
-        sources.add_delivery("c", &in_version(5_000));
-        assert!(!sources.delivered("a-0") && !sources.delivered("a-3000") && sources.delivered("b-1"));
-        assert_eq!(sources.lines().count(), DELIVERIES);
-    }
-
-    #[test]
     fn a_source_is_read_as_it_was_written() {
         let mut sources = Sources::default();
         let id: SourceId = "kiosk-7".parse().unwrap();
@@ -432,9 +395,27 @@ mod tests {
         let state = SourceState { epoch: Some("a".into()), checkpoint: 7, view: Some(view) };
         assert!(sources.set_source(&id, &state, &meta()));
         assert!(!sources.set_source(&id, &state, &meta()), "nothing new");
-        sources.add_delivery("d", &meta());
-        assert_eq!(sources.all(), [(id, state)]);
+        assert_eq!(sources.all(), [(id.clone(), state)]);
         assert_eq!(sources.view_chunks().len(), 1);
+    }
+
+    #[test]
+    fn chunks_of_views_are_counted_as_views_come_and_go() {
+        let mut sources = Sources::default();
+        let view = |chunks: &[&str]| {
+            let chunks = chunks.iter().map(|chunk| Digest::of(chunk.as_bytes())).collect();
+            SourceState { view: Some(View::Chunks(vec![("data".into(), chunks)])), ..SourceState::default() }
+        };
+        let ids: [SourceId; 2] = ["a", "b"].map(|id| id.parse().unwrap());
+        sources.set_source(&ids[0], &view(&["x", "y"]), &meta());
+        sources.set_source(&ids[1], &view(&["y"]), &meta());
+        assert_eq!(sources.view_chunks().values().copied().sum::<usize>(), 3);
+        for (id, chunks, left) in [(0, &["z"][..], 2), (1, &["z"], 1), (0, &[], 1), (1, &[], 0)] {
+            sources.set_source(&ids[id], &view(chunks), &meta());
+            assert_eq!(sources.view_chunks().len(), left);
+            let mut anew = Sources::from_lines(sources.lines().cloned());
+            assert_eq!(anew.view_chunks(), sources.view_chunks());
+        }
     }
 
     fn conflict(number: u64) -> SortableKey {
@@ -481,7 +462,8 @@ mod tests {
     fn the_newest_notices_are_kept() {
         let mut sources = Sources::default();
         let id: SourceId = "a".parse().unwrap();
-        sources.add_delivery("d", &meta());
+        let state = SourceState { epoch: Some("e".into()), ..SourceState::default() };
+        sources.set_source(&id, &state, &meta());
         for number in 1..=NOTICES as u64 {
             sources.add_notice(&id, &conflict(number), Choice::Head, &of_version(2));
         }

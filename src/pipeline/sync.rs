@@ -1,23 +1,23 @@
 //! One attempt: from a batch and head to a draft, and all that is new in the store's writer.
 
-use std::collections::BTreeSet;
-
 use super::base::{BaseReader, read_whole};
+use super::conflict_log::ConflictLog;
 use super::error::SyncError;
 use super::guard::{Deletes, MAX_DELETES};
+use super::lookup::Lookup;
 use super::merging::Merging;
 use super::recorder::{Output, Recorder};
 use super::rules::Rules;
 use super::schema::united;
-use super::sources::{Replay, SourceState, Sources, View, replay};
+use super::sources::{Delivery, Recognition, Replay, SourceState, Sources, View, replay};
 use super::view::{self, Compared, ViewChunks, ViewSource};
 use super::walk::{BatchFacts, Counts};
 use super::{NewEpoch, SyncOptions};
 use crate::chunk::{ChunkSource, lines_of, parse_chunk};
-use crate::decode::{Mode, Sequence};
+use crate::decode::{BatchHeader, Mode, Sequence};
 use crate::indexeddb::dom_string::DomString;
-use crate::normalize::Batch;
-use crate::report::{Ack, ReportLines};
+use crate::normalize::{Batch, Folds};
+use crate::report::{Ack, ReportLines, change_line};
 use crate::snapshot::{
     ChunkRef, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SourceId, StoreManifest,
 };
@@ -47,12 +47,8 @@ pub(super) struct Planned {
     pub(super) touched: Vec<DomString>,
     /// What is acknowledged once it is durable.
     pub(super) ack: Option<Ack>,
-}
-
-impl Planned {
-    fn unchanged(counts: Counts, ack: Option<Ack>) -> Self {
-        Self { manifest: None, counts, touched: Vec::new(), ack }
-    }
+    /// The source was heard of before, or its batch is a replay: it may have what a new source cannot have.
+    pub(super) is_known: bool,
 }
 
 /// How a batch stands to its source's history.
@@ -65,10 +61,11 @@ struct Standing {
 
 impl Attempt<'_> {
     /// Merges, guards, and gives `writer` what is new; without a writer it only plans. `sources` changes only if the
-    /// version does.
+    /// version does. `logged` is what is known of the log of conflicts, one for all batches of a version.
     pub(super) fn run(
         &self,
         sources: &mut Sources,
+        logged: &mut ConflictLog,
         writer: Option<&mut (dyn VersionWriter + '_)>,
         lines: &mut ReportLines,
     ) -> Result<Planned, SyncError> {
@@ -80,11 +77,22 @@ impl Attempt<'_> {
             let head = known.map_or("no version yet".to_owned(), |known| format!("versions up to {known}"));
             return Err(SyncError::Diverged { base: claimed, flow: self.flow.clone(), head });
         }
+        self.check_states(known)?;
         let all_unchanged = Counts { unchanged: self.batch.received, ..Counts::default() };
-        let standing = match self.standing(sources)? {
+        let delivery = self.delivery();
+        let unchanged = |counts, ack, is_known| Planned { manifest: None, counts, touched: Vec::new(), ack, is_known };
+        let standing = match self.standing(sources, delivery.as_ref())? {
             Ok(standing) => standing,
-            Err(ack) => return Ok(Planned::unchanged(all_unchanged, ack)),
+            Err(ack) => {
+                self.tell_replayed(None, lines)?;
+                return Ok(unchanged(all_unchanged, ack, true));
+            }
         };
+        let heard = header.source.as_ref().is_some_and(|id| sources.last_seen(id).is_some());
+        let is_known = heard || standing.skip > 0;
+        if standing.skip > 0 {
+            self.tell_replayed(Some(standing.skip), lines)?;
+        }
         let mut manifest = united(before, header)?;
         let started = manifest.clone();
         let compared = match (header.mode, &header.source) {
@@ -96,8 +104,9 @@ impl Attempt<'_> {
             && standing.state.view.is_some()
             && header.sequence.is_none()
             && header.base.is_none()
+            && delivery.is_none()
         {
-            return Ok(Planned::unchanged(all_unchanged, None));
+            return Ok(unchanged(all_unchanged, None, is_known));
         }
         let (changes, names, skip) = match &compared {
             Some(compared) => (&compared.changes, compared.names.clone(), 0),
@@ -131,9 +140,9 @@ impl Attempt<'_> {
             })?;
         }
         let mut output = Output::new(writer, before);
-        // Whoever pulls is told of every change, also of these.
-        let report_changes = !self.options.pull && !self.options.withholds_values;
-        let mut recorder = Recorder::new(&mut output, &started.conflicts, &base, lines, facts.version, report_changes);
+        let log = &started.conflicts;
+        let mut recorder = Recorder::new(&mut output, log, logged, &base, lines, facts.version);
+        recorder.report_changes = !self.options.withholds_values;
         let (counts, touched) = merging.run(&mut manifest, &mut recorder)?;
         manifest.conflicts = recorder.finish()?;
         manifest.stores.retain(|store| !(vanishing.contains(&store.schema.name) && store.records.is_empty()));
@@ -151,11 +160,12 @@ impl Attempt<'_> {
             sources.seen_at(id).is_none_or(|at| self.batch.received_at.saturating_sub(at) > policy.keep_ms / 4)
         });
         let differs = unheard
+            || delivery.is_some()
             || counts.changes_something()
             || recorded
             || before.is_none_or(|head| schema_differs(head, &manifest));
         if !differs {
-            return Ok(Planned::unchanged(counts, self.ack()));
+            return Ok(unchanged(counts, self.ack(), is_known));
         }
         if let Some(policy) = policy.tombstones {
             let mut retention = retention;
@@ -163,20 +173,74 @@ impl Attempt<'_> {
             sources.set_retention(&retention, &meta);
             header.source.iter().for_each(|id| sources.set_seen(id, &meta));
         }
-        if let (Some(id), None) = (&self.options.delivery, &header.sequence) {
-            sources.add_delivery(id, &meta);
+        if let Some(delivery) = &delivery {
+            sources.add_delivery(delivery, &meta);
         }
         self.keep_views(sources, before, &mut manifest);
-        Ok(Planned { manifest: Some(manifest), counts, touched, ack: self.ack() })
+        Ok(Planned { manifest: Some(manifest), counts, touched, ack: self.ack(), is_known })
+    }
+
+    /// Checks that every version that a base names with its state has that state.
+    fn check_states(&self, committed: Option<FlowVersion>) -> Result<(), SyncError> {
+        let header = &self.batch.header;
+        let named = header.base.zip(header.base_state).into_iter().chain(self.batch.states.iter().copied());
+        for (base, state) in named {
+            let stored = match self.head.filter(|head| committed == Some(base) && head.manifest.version == base) {
+                Some(head) => Some(head.state),
+                None if committed.is_some_and(|committed| base <= committed) => {
+                    self.store.version(self.flow, base)?.map(|stored| stored.state)
+                }
+                None => None,
+            };
+            if stored != Some(state) {
+                return Err(SyncError::OtherState { base, flow: self.flow.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells a source that pulls what became of its changes that are not judged again: of all, or of those numbered below `skip`.
+    /// What others wrote after its base it gets anyway.
+    fn tell_replayed(&self, skip: Option<u64>, lines: &mut ReportLines) -> Result<(), SyncError> {
+        let BatchHeader { schema, source, base, .. } = &self.batch.header;
+        let pulls = self.options.pull && !self.options.withholds_values;
+        let (Some(base), Some(head), true) = (base, self.head, pulls) else { return Ok(()) };
+        let mut lookup = Lookup::new(self.store, self.flow, head);
+        let mut judged = skip.map(|skip| self.batch.changes.folds(skip)).transpose()?;
+        let mut next = judged.as_mut().map_or(Ok(None), Folds::next)?;
+        let mut folds = self.batch.changes.folds(0)?;
+        while let Some(change) = folds.next()? {
+            let place = (change.store, &change.key);
+            while next.as_ref().is_some_and(|next| (next.store, &next.key) < place) {
+                next = judged.as_mut().map_or(Ok(None), Folds::next)?;
+            }
+            let is_judged = next.as_ref().is_some_and(|next| (next.store, &next.key) == place);
+            let Some(name) = schema.stores.get(change.store).map(|store| &store.name).filter(|_| !is_judged) else {
+                continue;
+            };
+            let Some(line) = lookup.find(name, &change.key)? else { continue };
+            let own = line.meta.by.is_some() && line.meta.by == *source;
+            if (line.meta.rev <= *base || own) && !line.state.same(&change.state) {
+                lines.push(&change_line(&lookup.text(name, &line)?))?;
+            }
+        }
+        Ok(())
     }
 
     /// The inner error: all of it is committed already, up to here.
-    fn standing(&self, sources: &Sources) -> Result<Result<Standing, Option<Ack>>, SyncError> {
+    fn standing(
+        &self,
+        sources: &Sources,
+        delivery: Option<&Delivery>,
+    ) -> Result<Result<Standing, Option<Ack>>, SyncError> {
         let header = &self.batch.header;
         let Some(sequence) = &header.sequence else {
-            let seen = self.options.delivery.as_ref().is_some_and(|id| sources.delivered(id));
             let state = header.source.as_ref().and_then(|id| sources.source(id)).unwrap_or_default();
-            return Ok(if seen { Err(None) } else { Ok(Standing { skip: 0, state }) });
+            return match delivery.map(|delivery| (sources.recognize(delivery), delivery.id())) {
+                Some((Recognition::Replay, _)) => Ok(Err(None)),
+                Some((Recognition::OtherContent, id)) => Err(SyncError::OtherContent { id: id.to_owned() }),
+                Some((Recognition::New, _)) | None => Ok(Ok(Standing { skip: 0, state })),
+            };
         };
         let Some(id) = &header.source else { return Ok(Ok(Standing { skip: 0, state: SourceState::default() })) };
         let mut state = sources.source(id).unwrap_or_default();
@@ -204,6 +268,13 @@ impl Attempt<'_> {
                 Ok(Err(Some(Ack { source: id.clone(), epoch: epoch.clone(), checkpoint: state.checkpoint })))
             }
         }
+    }
+
+    /// The batch's delivery, if it is named and has no sequence.
+    fn delivery(&self) -> Option<Delivery> {
+        let SyncOptions { client, delivery, .. } = self.options;
+        let id = delivery.as_ref().filter(|_| self.batch.header.sequence.is_none())?;
+        Some(Delivery::new(client.as_deref(), id, self.batch))
     }
 
     fn ack(&self) -> Option<Ack> {
@@ -303,10 +374,10 @@ impl Attempt<'_> {
     }
 
     /// Keeps in `~views` what some source's view names, once, sorted by digest.
-    fn keep_views(&self, sources: &Sources, before: Option<&Manifest>, manifest: &mut Manifest) {
-        let named: BTreeSet<_> = sources.view_chunks();
+    fn keep_views(&self, sources: &mut Sources, before: Option<&Manifest>, manifest: &mut Manifest) {
+        let named = sources.view_chunks();
         manifest.views.extend(before.into_iter().flat_map(|before| before.views.iter().cloned()));
-        manifest.views.retain(|chunk| named.contains(&chunk.full));
+        manifest.views.retain(|chunk| named.contains_key(&chunk.full));
         manifest.views.sort_by_key(|chunk| chunk.full);
         manifest.views.dedup_by_key(|chunk| chunk.full);
     }

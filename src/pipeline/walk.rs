@@ -43,6 +43,8 @@ pub struct Counts {
     pub conflicts: u64,
     /// Conflicts that nobody decided.
     pub parked: u64,
+    /// Conflicts that were logged already.
+    pub repeated: u64,
     /// Tombstones that came without a record going, or were forgotten.
     pub tombstones: u64,
 }
@@ -56,13 +58,14 @@ impl Counts {
         self.unchanged += other.unchanged;
         self.conflicts += other.conflicts;
         self.parked += other.parked;
+        self.repeated += other.repeated;
         self.tombstones += other.tombstones;
     }
 
     /// Whether any record, tombstone or conflict differs from head.
     pub fn changes_something(&self) -> bool {
-        let Self { inserted, updated, deleted, conflicts, tombstones, unchanged: _, parked: _ } = *self;
-        inserted + updated + deleted + conflicts + tombstones > 0
+        let Self { inserted, updated, deleted, conflicts, repeated, tombstones, unchanged: _, parked: _ } = *self;
+        inserted + updated + deleted + tombstones > 0 || conflicts > repeated
     }
 }
 
@@ -80,8 +83,8 @@ pub(super) trait MergeSink: ChunkSink {
     fn spill(&mut self, state: LineState) -> Result<LineState, StoreError>;
     /// Hears of a record that goes.
     fn deleted(&mut self, store: &DomString, key: &SortableKey);
-    /// Takes a conflict, in the order of object store and key.
-    fn conflict(&mut self, conflict: Conflict) -> Result<(), StoreError>;
+    /// Takes a conflict, in the order of object store and key; false if it was logged before.
+    fn conflict(&mut self, conflict: Conflict) -> Result<bool, StoreError>;
     /// Hears of a line that is put, or of a tombstone that is made, and of the line that was there.
     fn applied(&mut self, _store: &DomString, _head: Option<&Line>, _line: &Line) -> Result<(), StoreError> {
         Ok(())
@@ -256,6 +259,27 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    fn log(&mut self, conflict: Conflict, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        self.counts.conflicts += 1;
+        self.counts.parked += u64::from(conflict.winner == Winner::Nobody);
+        self.counts.repeated += u64::from(!sink.conflict(conflict)?);
+        Ok(())
+    }
+
+    /// Tells that head is as it was, though the source sent something else; nothing at all counts as deleted.
+    fn kept(&self, key: &SortableKey, head: Option<&Line>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        if let Some(head) = head {
+            return sink.differs(&self.name, head);
+        }
+        // What waits for its schema comes in later.
+        if self.standing.schema.is_some() {
+            return Ok(());
+        }
+        let before = FlowVersion::new(u64::from(self.facts.version.get()) - 1).unwrap_or(FlowVersion::FIRST);
+        let meta = Meta { at: self.facts.received_at, by: None, rev: before };
+        sink.differs(&self.name, &Line { key: key.clone(), meta, state: LineState::Delete })
+    }
+
     fn meta(&self, incoming: &Incoming) -> Meta {
         Meta { at: incoming.clock.unwrap_or(self.facts.received_at), by: incoming.by.clone(), rev: self.facts.version }
     }
@@ -312,6 +336,14 @@ impl<'a> Walk<'a> {
         };
         let (kind, follows) = match merge::judge(self.policy, &sides, claim, &self.standing, follows) {
             Judgement::FastForward => return self.fast_forward(key, head.as_ref(), incoming, sink),
+            // A merge that gives one side back is that side.
+            Judgement::Merged(value) if head_value.as_deref() == Some(&*value) => {
+                self.counts.unchanged += 1;
+                return self.kept(&key, head.as_ref(), sink);
+            }
+            Judgement::Merged(value) if incoming.state == LineState::Put(value.as_slice().into()) => {
+                return self.fast_forward(key, head.as_ref(), incoming, sink);
+            }
             Judgement::Merged(value) => return self.merged(&key, head.as_ref(), &incoming, value, sink),
             Judgement::Conflict { kind, follows } => (kind, follows),
         };
@@ -323,9 +355,7 @@ impl<'a> Walk<'a> {
         }
         // The change had seen head, and stands as it came: there is nothing to tell.
         if !(follows && resolution.winner == Winner::Incoming) {
-            self.counts.conflicts += 1;
-            self.counts.parked += u64::from(resolution.winner == Winner::Nobody);
-            sink.conflict(self.conflict(&sides, &resolution))?;
+            self.log(self.conflict(&sides, &resolution), sink)?;
         }
         // Of two values that are joined the later clock stays, whichever of them the result looks like.
         let joined = self.policy.commutative && kind.has_both_values();
@@ -339,8 +369,10 @@ impl<'a> Walk<'a> {
             }
             (winner, _) => {
                 self.counts.unchanged += 1;
+                if head.is_some() || incoming.state != LineState::Delete {
+                    self.kept(&key, head.as_ref(), sink)?;
+                }
                 let Some(head) = head else { return Ok(()) };
-                sink.differs(&self.name, &head)?;
                 if winner == Winner::Head && joined && at > head.meta.at {
                     let line = Line { meta: Meta { at, rev: meta.rev, ..head.meta.clone() }, ..head.clone() };
                     return self.apply(Some(&head), line, sink);
@@ -362,12 +394,10 @@ impl<'a> Walk<'a> {
         let name = self.name.clone();
         let sides = self.index_sides(&name, &key, head.as_ref(), None, incoming);
         let resolution = Resolution { head_lost: false, ..collision.resolution.clone() };
-        self.counts.conflicts += 1;
-        self.counts.parked += u64::from(resolution.winner == Winner::Nobody);
         self.counts.unchanged += 1;
         let other = Some(collision.other.clone());
-        sink.conflict(Conflict { other, ..self.conflict(&sides, &resolution) })?;
-        head.map_or(Ok(()), |head| sink.differs(&name, &head))
+        self.log(Conflict { other, ..self.conflict(&sides, &resolution) }, sink)?;
+        self.kept(&key, head.as_ref(), sink)
     }
 
     /// Deletes records of head whose index key a change has taken, up to but not including `until`.
@@ -385,8 +415,7 @@ impl<'a> Walk<'a> {
             let incoming = Incoming { state: LineState::Delete, clock: None, by: self.facts.by.clone() };
             let name = self.name.clone();
             let sides = self.index_sides(&name, key, Some(&head), value.as_deref(), &incoming);
-            self.counts.conflicts += 1;
-            sink.conflict(Conflict { other: Some(other.clone()), ..self.conflict(&sides, resolution) })?;
+            self.log(Conflict { other: Some(other.clone()), ..self.conflict(&sides, resolution) }, sink)?;
             let line = Line { key: key.clone(), meta: self.meta(&incoming), state: LineState::Delete };
             sink.differs(&name, &line)?;
             self.apply(Some(&head), line, sink)?;

@@ -67,6 +67,7 @@ impl Job {
         options.sync.delivery = delivery(&attributes).map(str::to_owned);
         options.admission = admission(caller, defaults.flow.as_deref());
         if let Some(client) = caller {
+            options.sync.client = Some(client.name().to_owned());
             let named = attributes.get("indexeddb.source").map(str::parse).transpose();
             let named = named.map_err(|error| Refusal::bad_request(format!("indexeddb.source is {error}")))?;
             client.check_source(named.as_ref())?;

@@ -25,8 +25,12 @@ use serde_json::{Value, json};
 
 use crate::program::{files, fsck, git, has_git, noise, on, program, run, store_of};
 
-/// Every format that there ever was: its folder, and the digest of all that is in it, so that it is never edited.
-const FORMATS: [(&str, &str); 1] = [("v1", "00ac0125cbf5c951fa0f73228c69f3ed4c6a4be6e69e3161c3de160dab29a1cc")];
+/// Every format that there ever was, and every way to write one: its folder, and the digest of all that is in it, so that it
+/// is never edited.
+const FORMATS: [(&str, &str); 2] = [
+    ("v1", "00ac0125cbf5c951fa0f73228c69f3ed4c6a4be6e69e3161c3de160dab29a1cc"),
+    ("v1-deliveries", "63e554454e28db686626a431b8fb8294258f043f52323d1bc5e6171513bf6bb2"),
+];
 
 /// What a fixture's folder holds.
 const PARTS: [&str; 8] =
@@ -249,7 +253,8 @@ fn every_fixture_is_tested_and_none_was_edited() {
     let there: BTreeSet<_> =
         fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(there, FORMATS.iter().map(|(name, _)| (*name).to_owned()).collect());
-    assert_eq!(FORMAT, format!("nifi-idb-snapshot/{}", FORMATS.len()), "a new format needs a fixture");
+    let newest = FORMATS[FORMATS.len() - 1].0.trim_start_matches('v').split('-').next().unwrap();
+    assert_eq!(FORMAT, format!("nifi-idb-snapshot/{newest}"), "a new format needs a fixture");
     for (name, digest) in FORMATS {
         let fixture = folder().join(name);
         let parts: BTreeSet<_> =
@@ -299,10 +304,12 @@ fn fixtures_hold_what_the_format_has() {
             "\"checkpoint\":",
             "\"view\":{\"version\":",
             "\"view\":{\"stores\":",
-            "[\"delivery\",",
         ] {
             assert!(all.contains(part), "nothing in {name} has {part}");
         }
+        // The first release wrote ids, those after it digests.
+        let delivery = if name == "v1" { "[\"delivery\",\"r-1\"]" } else { "[\"delivered\",\"" };
+        assert!(all.contains(delivery), "nothing in {name} has {delivery}");
     }
 }
 
@@ -376,6 +383,22 @@ fn todays_texts_are_those_of_the_fixture() {
             let message: Vec<_> = message.iter().map(String::as_str).collect();
             assert_eq!(git(&repo, &message), git(&old, &message));
         }
+    }
+}
+
+#[test]
+fn all_but_the_list_of_sources_is_written_as_the_first_release_wrote_it() {
+    let fixture = folder().join(FORMATS[0].0);
+    let dir = tempfile::tempdir().unwrap();
+    let repo = dir.path().join("repo");
+    sync_batches(&fixture, &repo);
+    let store = GitStore::new(&repo).unwrap();
+    for said in versions(&fixture) {
+        let version = store.version(&flow(), said.number.to_string().parse().unwrap()).unwrap().unwrap();
+        let then = Manifest::parse(&said.manifest).unwrap();
+        let without = |manifest: &Manifest| Manifest { sources: Vec::new(), previous: None, ..manifest.clone() };
+        assert_eq!(without(&version.manifest).to_text().0, without(&then).to_text().0, "version {}", said.number);
+        assert_eq!(restored(&store, &version), said.restored);
     }
 }
 

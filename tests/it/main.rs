@@ -12,6 +12,7 @@ mod concurrency;
 mod conflicts;
 mod crash;
 mod damage;
+mod deliveries;
 mod erasure;
 mod esc;
 mod flowfiles;

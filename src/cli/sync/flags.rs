@@ -96,7 +96,7 @@ pub struct Sync {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_LINE_BYTES)]
     max_line_bytes: usize,
 
-    /// Names this delivery: the same id again changes nothing
+    /// Names this delivery: the same id again changes nothing, and is refused with other content
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(super) batch_id: Option<String>,
 
@@ -282,6 +282,7 @@ impl Sync {
         };
         let sync = SyncOptions {
             delivery: self.batch_id.clone(),
+            client: None,
             confirm: self.confirm.clone(),
             new_epoch: self.new_epoch.map(|answer| match answer {
                 NewEpochArg::Keep => NewEpoch::Keep,

@@ -84,8 +84,14 @@ fn valid(schema: &Value, root: &Value, value: &Value) -> bool {
                 || needed.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some())
         }),
         "pattern" => {
-            assert_eq!(rule, "^[A-Za-z0-9._:-]{1,64}$");
-            value.as_str().is_none_or(|text| text.parse::<crate::snapshot::id::SourceId>().is_ok())
+            let text = value.as_str();
+            match rule.as_str().unwrap() {
+                "^[A-Za-z0-9._:-]{1,64}$" => {
+                    text.is_none_or(|text| text.parse::<crate::snapshot::id::SourceId>().is_ok())
+                }
+                "^[0-9a-f]{64}$" => text.is_none_or(|text| text.parse::<crate::snapshot::id::StateId>().is_ok()),
+                other => panic!("pattern {other}"),
+            }
         }
         "properties" => rule
             .as_object()

@@ -132,8 +132,8 @@ impl MergeSink for Wanted<'_> {
 
     fn deleted(&mut self, _store: &DomString, _key: &SortableKey) {}
 
-    fn conflict(&mut self, _conflict: Conflict) -> Result<(), StoreError> {
-        Ok(())
+    fn conflict(&mut self, _conflict: Conflict) -> Result<bool, StoreError> {
+        Ok(true)
     }
 
     fn differs(&mut self, _store: &DomString, _line: &Line) -> Result<(), StoreError> {

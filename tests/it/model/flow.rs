@@ -347,10 +347,10 @@ pub(super) fn live(records: &Records, store: &str) -> Vec<Key> {
 const GUARD: bool = false;
 
 /// A delivery that changes nothing is remembered, too.
-pub(super) const DELIVERIES: bool = false;
+pub(super) const DELIVERIES: bool = true;
 
 /// A conflict that leaves head as it is is logged once.
-const LOGGED_ONCE: bool = false;
+const LOGGED_ONCE: bool = true;
 
 /// Returns true if two lines of the log say the same of one record.
 fn says(logged: &Value, other: &Value) -> bool {

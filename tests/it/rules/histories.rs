@@ -212,7 +212,18 @@ impl History {
             let name = key.to_string();
             let (was, is) = (before.get(&name), after.get(&name));
             let wanted = value.clone().unwrap_or_else(|| "-".to_owned());
-            let conflict = conflicts.get(&format!(r#"[{version},"data",{key}]"#));
+            // The same conflict again, with head as it was, is not logged anew.
+            let again = || {
+                let of_key = |id: &str| id.ends_with(&format!(r#","data",{key}]"#));
+                let digest = |value: &str| Digest::of(value.as_bytes()).to_string();
+                let side = |side: &Value, state: Option<&String>| match state.filter(|state| *state != "-") {
+                    Some(value) => side["digest"] == digest(value).as_str(),
+                    None => side["digest"].is_null(),
+                };
+                let is_same = |line: &Value| side(&line["incoming"], Some(&wanted)) && side(&line["head"], was);
+                conflicts.iter().find(|(id, line)| of_key(id) && was == is && is_same(line)).map(|(_, line)| line)
+            };
+            let conflict = conflicts.get(&format!(r#"[{version},"data",{key}]"#)).or_else(again);
             if is != Some(&wanted) {
                 let kept = conflict.map(|line| &line["incoming"]);
                 self.traced(kept, &wanted, is, (base, *key), &format!("what s{who} sent of {key}"));

@@ -3,9 +3,12 @@
 mod adversaries;
 mod commutative;
 mod concurrent_inserts;
+mod convergence;
 mod examples;
 mod forgetting;
 mod histories;
+mod pulling;
+mod repeated;
 mod types;
 
 use std::collections::BTreeMap;

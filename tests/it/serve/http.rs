@@ -37,7 +37,7 @@ fn attributes_are_headers_both_ways() {
     assert_eq!(answer.header("sync.root"), answer.summary()["root"].as_str());
     // The same delivery again is a replay; by its other name too, and as parameters.
     let query = "/v1/sync?indexeddb.database=shop&indexeddb.object.store=data&indexeddb.key.path=id";
-    let again = server.post(query, &[("idempotency-key", "u1")], b"{\"id\":3}\n").expect(200);
+    let again = server.post(query, &[("idempotency-key", "u1")], RECORDS.as_bytes()).expect(200);
     assert_eq!((again.header("sync.outcome"), again.summary()["version"].as_u64()), (Some("unchanged"), Some(1)));
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod browser;
+mod deliveries;
 mod grpc;
 mod hosts;
 mod http;

@@ -1,0 +1,195 @@
+//! Conflicts that are logged already. One that leaves head as it is comes again each time its batch is sent again: it is told
+//! then, but not logged anew, else a source that repeats itself would make a version and a line each time.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use serde::Deserialize;
+
+use super::base::BaseReader;
+use super::conflicts::record_of;
+use crate::chunk::{ChunkSource, lines_of};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::{Key, SortableKey};
+use crate::merge::{Conflict, Winner};
+use crate::snapshot::{ChunkRef, Digest, FlowVersion, Line, LineState, List};
+use crate::store::StoreError;
+
+/// So many of the newest conflicts are looked through for the same one.
+pub(super) const REPEATS: usize = 1024;
+
+/// What is known of the log while one version is made.
+#[derive(Debug, Default)]
+pub(super) struct ConflictLog {
+    /// Whether head's log was read.
+    is_read: bool,
+    /// The newest of head.
+    of_head: HashSet<Digest>,
+    /// Those of head that are read only if their record is asked about: their values are large.
+    large: HashMap<(DomString, SortableKey), Vec<Line>>,
+    /// The newest of the version that is being made, in the order in which they came.
+    ours: VecDeque<Digest>,
+    /// How many conflicts of one record the version that is being made has, where it has several.
+    numbers: HashMap<SortableKey, u32>,
+}
+
+/// As much of a logged conflict as tells whether another one is the same.
+#[derive(Deserialize)]
+struct ConflictDigests {
+    #[serde(rename = "type")]
+    kind: String,
+    winner: String,
+    head: Option<SideDigest>,
+    incoming: SideDigest,
+    other: Option<serde_json::Value>,
+    resolved: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct SideDigest {
+    by: Option<String>,
+    digest: Option<String>,
+}
+
+impl ConflictLog {
+    /// Whether the log has this conflict, with head as it still is; remembers it if not. `conflicts` is the log so far, `version`
+    /// the one that is being made.
+    pub(super) fn is_repeated(
+        &mut self,
+        conflict: &Conflict,
+        version: FlowVersion,
+        conflicts: &[ChunkRef],
+        base: &BaseReader<'_>,
+    ) -> Result<bool, StoreError> {
+        if !matches!(conflict.winner, Winner::Head | Winner::Nobody) {
+            return Ok(false);
+        }
+        if !self.is_read {
+            self.read(version, conflicts, base)?;
+        }
+        let identity = identity_of(conflict);
+        let large = self.large.get(&(conflict.store.clone(), conflict.key.clone()));
+        for line in large.into_iter().flatten() {
+            let value = base.whole_value(&line.state)?;
+            let found = value.and_then(|value| logged_identity(&conflict.store, &conflict.key, &value));
+            if found == Some(identity) {
+                return Ok(true);
+            }
+        }
+        if self.of_head.contains(&identity) || self.ours.contains(&identity) {
+            return Ok(true);
+        }
+        self.ours.push_back(identity);
+        if self.ours.len() > REPEATS {
+            self.ours.pop_front();
+        }
+        Ok(false)
+    }
+
+    /// The number of the next conflict of a record, where the version that is being made has `first` already.
+    pub(super) fn next_number(&mut self, first: &SortableKey) -> u32 {
+        let number = self.numbers.entry(first.clone()).or_insert(1);
+        *number += 1;
+        *number
+    }
+
+    fn read(&mut self, version: FlowVersion, conflicts: &[ChunkRef], base: &BaseReader<'_>) -> Result<(), StoreError> {
+        self.is_read = true;
+        let mut left = REPEATS;
+        for chunk in conflicts.iter().rev() {
+            let lines = lines_of(&List::Conflicts, chunk, &base.read_chunk(&List::Conflicts, chunk)?)?;
+            for line in lines.into_iter().rev() {
+                let Some((of, store, key)) = record_of(&line.key) else { continue };
+                // Those of the version that is being made are known from when they came.
+                if of >= version {
+                    continue;
+                }
+                match &line.state {
+                    LineState::Put(value) => self.of_head.extend(logged_identity(&store, &key, value)),
+                    LineState::Spilled(_) => self.large.entry((store, key)).or_default().push(line),
+                    LineState::Delete => {}
+                }
+                left -= 1;
+                if left == 0 {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What makes two conflicts of a log the same.
+struct Identity<'a> {
+    store: &'a DomString,
+    key: &'a SortableKey,
+    kind: &'a str,
+    winner: &'a str,
+    by: Option<&'a str>,
+    other: Option<&'a str>,
+    /// Inside: no record, but a tombstone.
+    head: Option<Option<&'a str>>,
+    incoming: Option<&'a str>,
+}
+
+impl Identity<'_> {
+    fn digest(&self) -> Digest {
+        let store = self.store.to_canonical();
+        let parts = [
+            Some(store.as_bytes()),
+            Some(self.key.as_bytes()),
+            Some(self.kind.as_bytes()),
+            Some(self.winner.as_bytes()),
+            self.by.map(str::as_bytes),
+            self.other.map(str::as_bytes),
+            self.head.map(|head| head.unwrap_or("deleted").as_bytes()),
+            self.incoming.map(str::as_bytes),
+        ];
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+            hasher.update(part.unwrap_or_default());
+        }
+        hasher.finalize().into()
+    }
+}
+
+fn identity_of(conflict: &Conflict) -> Digest {
+    let text = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
+    let other = conflict.other.as_ref().map(SortableKey::to_canonical);
+    let head = conflict.head.as_ref().map(|head| text(&head.digest));
+    let incoming = text(&conflict.incoming.digest);
+    Identity {
+        store: &conflict.store,
+        key: &conflict.key,
+        kind: conflict.kind.name(),
+        winner: conflict.winner.name(),
+        by: conflict.incoming.by.as_ref().map(|by| by.as_str()),
+        other: other.as_deref(),
+        head: head.as_ref().map(Option::as_deref),
+        incoming: incoming.as_deref(),
+    }
+    .digest()
+}
+
+/// Of a logged conflict; `None` if it cannot be read, or if a person has decided it against head: then it is over.
+fn logged_identity(store: &DomString, key: &SortableKey, value: &[u8]) -> Option<Digest> {
+    let logged: ConflictDigests = serde_json::from_slice(value).ok()?;
+    if logged.resolved.is_some_and(|resolved| resolved["use"] != "head") {
+        return None;
+    }
+    let other = match &logged.other {
+        Some(other) => Some(Key::from_json(other).ok()?.to_canonical()),
+        None => None,
+    };
+    let identity = Identity {
+        store,
+        key,
+        kind: &logged.kind,
+        winner: &logged.winner,
+        by: logged.incoming.by.as_deref(),
+        other: other.as_deref(),
+        head: logged.head.as_ref().map(|head| head.digest.as_deref()),
+        incoming: logged.incoming.digest.as_deref(),
+    };
+    Some(identity.digest())
+}
