@@ -183,7 +183,7 @@ impl Serve {
                 policy: policy.clone(),
                 ..NormalizeOptions::received_at(0)
             },
-            sync: SyncOptions { policy, ..SyncOptions::default() },
+            sync: SyncOptions { policy, temp_folder: self.temp_dir.clone(), ..SyncOptions::default() },
             review: Review::default(),
             rejected_text: false,
             admission: None,

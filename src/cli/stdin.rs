@@ -28,6 +28,12 @@ pub enum StdinError {
         /// What came before.
         bytes: u64,
     },
+    /// The time for the whole run was over before the input was ([`io::ErrorKind::TimedOut`]).
+    #[error("the deadline passed while standard input was read, after {bytes} bytes")]
+    Deadline {
+        /// The bytes that came before.
+        bytes: u64,
+    },
     /// Another number of bytes than announced ([`io::ErrorKind::UnexpectedEof`] for fewer, else
     /// [`io::ErrorKind::InvalidData`]).
     #[error("{found} bytes came, but {expected} were announced")]
@@ -44,6 +50,7 @@ pub enum StdinError {
 pub struct StdinReader<F = Stdin> {
     input: F,
     idle: Option<Duration>,
+    deadline: Option<Instant>,
     expected: Option<u64>,
     bytes: u64,
     at_end: bool,
@@ -60,13 +67,20 @@ impl StdinReader {
 impl<F: AsFd> StdinReader<F> {
     /// Any input, with [`DEFAULT_IDLE`] and no announced length.
     pub fn new(input: F) -> Self {
-        Self { input, idle: Some(DEFAULT_IDLE), expected: None, bytes: 0, at_end: false, error: None }
+        Self { input, idle: Some(DEFAULT_IDLE), deadline: None, expected: None, bytes: 0, at_end: false, error: None }
     }
 
     /// Sets how long the input may be silent while it is being read; zero: for ever.
     #[must_use]
     pub fn idle(mut self, limit: Duration) -> Self {
         self.idle = Some(limit).filter(|limit| !limit.is_zero());
+        self
+    }
+
+    /// Sets when reading ends, however fast the input comes; `None`: never.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
         self
     }
 
@@ -123,23 +137,25 @@ impl<F: AsFd> StdinReader<F> {
 
     /// Waits until there is something to read, or the end.
     fn wait(&mut self) -> io::Result<()> {
-        // The edge is where a clock may be read; only waiting counts, not what is done between reads.
-        let deadline = self.idle.map(|limit| (limit, Instant::now().checked_add(limit)));
+        // The edge is where a clock may be read; for silence only waiting counts, not what is done between reads.
+        let silent = self.idle.and_then(|limit| Instant::now().checked_add(limit));
         loop {
-            let left = match deadline {
-                Some((_, Some(deadline))) => {
-                    Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok()
-                }
-                // No limit, or one beyond the end of time.
-                _ => None,
-            };
+            let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| deadline <= now) {
+                return Err(self.fail(io::ErrorKind::TimedOut, StdinError::Deadline { bytes: self.bytes }));
+            }
+            // Without a limit, or with one beyond the end of time, for ever.
+            let first = [silent, self.deadline].into_iter().flatten().min();
+            let left = first.and_then(|first| Timespec::try_from(first.saturating_duration_since(now)).ok());
             match poll(&mut [PollFd::new(&self.input, PollFlags::IN)], left.as_ref()) {
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
-                Ok(0) => {
+                Ok(0) if first == silent => {
                     let limit = self.idle.unwrap_or_default();
                     return Err(self.fail(io::ErrorKind::TimedOut, StdinError::Idle { limit, bytes: self.bytes }));
                 }
+                // The deadline: the next turn says so.
+                Ok(0) => {}
                 // Readable, at its end, or broken: reading tells which.
                 Ok(_) => return Ok(()),
             }

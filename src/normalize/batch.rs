@@ -28,7 +28,7 @@ pub const DEFAULT_SKEW_MS: i64 = 5 * 60 * 1000;
 pub const MAX_TIME_MS: i64 = 8_640_000_000_000_000;
 
 /// A batch may hold this many `clear` and `delete-range` lines: they are kept in memory.
-pub const MAX_RANGES: usize = 10_000;
+pub const MAX_RANGES: usize = 1_000_000;
 
 /// The lines of a batch may name this many different versions with their states as base: they are kept in memory.
 pub const MAX_BASE_STATES: usize = 10_000;
@@ -107,6 +107,9 @@ pub enum NormalizeError {
     /// The policy hashes, and there is no key. Nothing was read.
     #[error("the policy hashes private fields, which needs a key: give --hash-key-file or NIFI_IDB_HASH_KEY")]
     NoHashKey,
+    /// More than [`MAX_RANGES`] lines that delete ranges.
+    #[error("more than {MAX_RANGES} clear and delete-range lines in one batch: send them in several")]
+    TooManyRanges,
 }
 
 impl From<DecodeError> for NormalizeError {
@@ -161,6 +164,7 @@ pub fn normalize_keeping<R: Read>(
                 }
                 Err(Refusal::States) => return Err(NormalizeError::States),
                 Err(Refusal::Io(error)) => return Err(NormalizeError::Temporary(error)),
+                Err(Refusal::TooManyRanges) => return Err(NormalizeError::TooManyRanges),
             },
         };
         if let Some(rejection) = rejection {
@@ -170,6 +174,7 @@ pub fn normalize_keeping<R: Read>(
     }
     let counts = decoder.counts();
     normalizer.changes.runs.seal();
+    normalizer.changes.ranges.sort_by_key(|range| range.store);
     Ok(Batch {
         changes: normalizer.changes,
         content: None,
@@ -187,6 +192,8 @@ enum Refusal {
     Reject(&'static str, String),
     States,
     Io(io::Error),
+    /// Of the batch: a line that is left out here would be acknowledged.
+    TooManyRanges,
 }
 
 impl From<ValueError> for Refusal {
@@ -408,9 +415,7 @@ impl<'a> Normalizer<'a> {
             return Err(Refusal::Reject(code::INVALID_RANGE, "no key can be between these bounds".to_owned()));
         }
         if self.changes.ranges.len() >= MAX_RANGES {
-            let message =
-                format!("more than {MAX_RANGES} clear and delete-range lines in one batch: send them in several");
-            return Err(Refusal::Reject(code::INVALID_RANGE, message));
+            return Err(Refusal::TooManyRanges);
         }
         let clock = self.clamp(at);
         self.changes.ranges.push(RangeChange { store: change.store, index: change.index, lower, upper, clock });

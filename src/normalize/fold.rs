@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::range_sweep::RangeSweep;
 use super::record::{BaseBytes, OP_PUT, Record};
 use super::runs::{Merged, Runs};
 use super::unsent::Unsent;
@@ -47,26 +48,11 @@ pub struct RangeChange {
 }
 
 impl RangeChange {
-    /// Whether the range begins at or before `key`.
-    pub fn begins_by(&self, key: &SortableKey) -> bool {
-        self.lower.as_ref().is_none_or(|lower| if lower.open { lower.key < *key } else { lower.key <= *key })
-    }
-
-    /// Whether the range ends before `key`.
-    pub fn ends_before(&self, key: &SortableKey) -> bool {
-        self.upper.as_ref().is_some_and(|upper| if upper.open { upper.key <= *key } else { upper.key < *key })
-    }
-
-    /// The first place at or after `from` that it may cover.
-    pub fn first_from(&self, from: &SortableKey) -> SortableKey {
-        let first =
-            self.lower.as_ref().map(|lower| if lower.open { lower.key.just_after() } else { lower.key.clone() });
-        first.map_or_else(|| from.clone(), |first| first.max(from.clone()))
-    }
-
-    /// Whether it covers `key`.
+    /// Returns true if it covers `key`. For many keys see [`RangeSweep`].
     pub fn covers(&self, key: &SortableKey) -> bool {
-        self.begins_by(key) && !self.ends_before(key)
+        let begins = |lower: &Bound| if lower.open { lower.key < *key } else { lower.key <= *key };
+        let ends = |upper: &Bound| if upper.open { upper.key <= *key } else { upper.key < *key };
+        self.lower.as_ref().is_none_or(begins) && !self.upper.as_ref().is_some_and(ends)
     }
 }
 
@@ -92,7 +78,7 @@ pub struct Folded {
 pub struct Changes {
     /// Changes of single keys.
     pub runs: Runs,
-    /// Changes of ranges, in line order.
+    /// Changes of ranges, by object store, then in line order.
     pub ranges: Vec<RangeChange>,
     /// How many of the changes delete a single key.
     pub deletes: u64,
@@ -104,19 +90,33 @@ pub struct Folds<'a> {
     merged: Merged<'a>,
     ranges: &'a [RangeChange],
     skip: u64,
+    /// The ranges of the object store that is being folded, by its place.
+    sweep: Option<(usize, RangeSweep<'a>)>,
     next: Option<(u64, Folded)>,
 }
 
 impl Changes {
+    /// The ranges of an object store, in line order, without those numbered below `skip`.
+    pub fn ranges_of(&self, store: usize, skip: u64) -> &[RangeChange] {
+        ranges_of(&self.ranges, store, skip)
+    }
+
     /// Folds; changes numbered below `skip` are left out, for they are committed already.
     pub fn folds(&self, skip: u64) -> io::Result<Folds<'_>> {
-        let mut folds = Folds { merged: self.runs.iter()?, ranges: &self.ranges, skip, next: None };
+        let mut folds = Folds { merged: self.runs.iter()?, ranges: &self.ranges, skip, sweep: None, next: None };
         folds.next = folds.read()?;
         Ok(folds)
     }
 }
 
-impl Folds<'_> {
+fn ranges_of(all: &[RangeChange], store: usize, skip: u64) -> &[RangeChange] {
+    let begin = all.partition_point(|range| (range.store, range.index) < (store, skip));
+    let rest = all.get(begin..).unwrap_or_default();
+    let end = rest.partition_point(|range| range.store == store);
+    rest.get(..end).unwrap_or_default()
+}
+
+impl<'a> Folds<'a> {
     fn read(&mut self) -> io::Result<Option<(u64, Folded)>> {
         while let Some(bytes) = self.merged.next()? {
             let (_, record) = Record::decode(bytes)?;
@@ -125,6 +125,14 @@ impl Folds<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Goes on to a key with the ranges of its object store.
+    fn sweep_to(&mut self, store: usize, key: &SortableKey) -> &RangeSweep<'a> {
+        let sweep = self.sweep.take().filter(|(place, _)| *place == store).map(|(_, sweep)| sweep);
+        let mut sweep = sweep.unwrap_or_else(|| RangeSweep::new(ranges_of(self.ranges, store, self.skip)));
+        sweep.advance(key);
+        &self.sweep.insert((store, sweep)).1
     }
 
     /// The next key's outcome.
@@ -144,15 +152,12 @@ impl Folds<'_> {
                 }
             }
         }
-        let skip = self.skip;
-        let covering =
-            |range: &&RangeChange| range.store == result.store && range.index >= skip && range.covers(&result.key);
-        let ranges: Vec<_> = self.ranges.iter().filter(covering).collect();
-        if ranges.iter().any(|range| range.index < first_index) {
+        let sweep = self.sweep_to(result.store, &result.key);
+        if sweep.first().is_some_and(|range| range.index < first_index) {
             // The first change of this key is the range's deletion, which names no base of its own.
             result.claim = Claim::None;
         }
-        if let Some(range) = ranges.iter().rev().find(|range| range.index > last_index) {
+        if let Some(range) = sweep.last().filter(|range| range.index > last_index) {
             (result.state, result.clock, result.unsent.state) = (LineState::Delete, range.clock, Box::default());
         }
         Ok(Some(result))

@@ -4,6 +4,7 @@
 mod batch;
 mod fold;
 mod private;
+mod range_sweep;
 mod record;
 mod runs;
 #[cfg(test)]
@@ -16,5 +17,6 @@ pub use batch::{
 };
 pub use fold::{Bound, Changes, Claim, Folded, Folds, RangeChange, push_folded};
 pub use private::{Hidden, hide};
+pub use range_sweep::RangeSweep;
 pub use runs::{DEFAULT_MEMORY_BYTES, Runs};
 pub use unsent::Unsent;

@@ -66,7 +66,7 @@ fn end(
         Ok(merged) => merged,
         Err(error) => return Ok(Err(error)),
     };
-    let mut report = ReportLines::default();
+    let mut report = ReportLines::new(options.temp_folder.as_deref());
     report.push_all(&spool.read(lines)?)?;
     finish(store, &mut summary, &header, options, stand, said, &mut report)?;
     let report = spool.append_with(|mut out| report.copy_to(&mut out))?;
@@ -163,7 +163,7 @@ impl Group<'_> {
             committed,
             last,
         };
-        let mut lines = ReportLines::default();
+        let mut lines = ReportLines::new(options.temp_folder.as_deref());
         let Growing { known, logged, .. } = growing;
         let planned = match attempt.run(known, logged, Some(&mut StagingWriter(staging)), &mut lines) {
             Ok(planned) => planned,

@@ -157,7 +157,9 @@ pub fn deliver_hearing<R: Read>(
     content: R,
     rejects: &mut dyn Rejects,
 ) -> Delivered {
-    let (mut report, mut lines) = (ReportLines::default(), ReportLines::default());
+    let folder = options.sync.temp_folder.as_deref();
+    let mut report = ReportLines::new(folder);
+    let mut lines = ReportLines::new(folder);
     let settled = options.settled(attributes);
     let mut privacy = None;
     let verdict = match &settled {
@@ -423,6 +425,7 @@ fn explain(error: &NormalizeError) -> Failure {
         NormalizeError::Temporary(error) => disk_status(error),
         NormalizeError::NoHashKey => ExitStatus::Usage,
         NormalizeError::States => ExitStatus::Input,
+        NormalizeError::TooManyRanges => ExitStatus::Input,
     };
     let failure = Failure::new(status, error.to_string());
     if status == ExitStatus::Input { failure.hint("nothing was written") } else { failure }

@@ -80,9 +80,7 @@ impl<'a> Merging<'a> {
         let mut folds = self.changes.folds(self.skip)?;
         let mut next = folds.next()?;
         for (place, name) in self.names.iter().enumerate() {
-            let all = self.changes.ranges.iter();
-            let ranges: Vec<&RangeChange> =
-                all.filter(|range| range.store == place && range.index >= self.skip).collect();
+            let ranges = self.changes.ranges_of(place, self.skip);
             let here = next.as_ref().is_some_and(|change| change.store == place);
             if only.is_some_and(|only| !only.contains(name)) {
                 while next.take_if(|change| change.store == place).is_some() {
@@ -104,7 +102,7 @@ impl<'a> Merging<'a> {
         }
         if self.rules.forget.is_some() && only.is_none() {
             for store in self.head.stores.iter().filter(|store| !self.names.contains(&store.schema.name)) {
-                if let Some(walk) = self.walk(&store.schema.name, Vec::new()) {
+                if let Some(walk) = self.walk(&store.schema.name, &[]) {
                     total.add(&finish(walk, &store.schema.name, manifest, sink)?);
                 }
             }
@@ -112,7 +110,7 @@ impl<'a> Merging<'a> {
         Ok((total, touched))
     }
 
-    fn walk(&self, name: &DomString, ranges: Vec<&'a RangeChange>) -> Option<Walk<'_>> {
+    fn walk(&self, name: &DomString, ranges: &'a [RangeChange]) -> Option<Walk<'_>> {
         let (policy, standing) = self.rules.of(name);
         let walk = Walk::new(self.head.store(name)?, ranges, self.facts, self.base, policy, standing);
         Some(walk.forgetting(self.rules.forget).unique(self.collisions.get(name)))

@@ -6,6 +6,7 @@
 //! [`sync`](crate::pipeline::sync()) reads head, merges what the batch touches, gives new chunks to the store's writer and appends. Only
 //! `commit.rs` goes back: after a failed append it reads head again, and accepts, merges again or gives up.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -76,8 +77,10 @@ pub struct SyncOptions {
     pub pull: bool,
     /// Name no value that another source wrote: no lines `change`, and lines `resolved` without their record.
     pub withholds_values: bool,
-    /// No attempt begins after this.
+    /// No attempt begins after this, and one that is under way ends.
     pub deadline: Option<Instant>,
+    /// Folder for reports and batches that do not fit in memory; `None`: the system's.
+    pub temp_folder: Option<PathBuf>,
     /// What decides conflicts; `None`: the built-in default.
     pub policy: Option<Arc<Policy>>,
 }

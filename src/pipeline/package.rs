@@ -296,7 +296,7 @@ impl Batches for Members<'_> {
         let Peeked { place, options, header } = self.members.get(place)?;
         let Package { entries, contents, reports } = &mut *self.package;
         let entry = entries.get_mut(*place)?;
-        let mut rejects = ReportLines::default();
+        let mut rejects = ReportLines::new(options.sync.temp_folder.as_deref());
         let read = match contents.reader(entry.content) {
             Ok(reader) => options.read(reader, &mut rejects, &mut ()),
             Err(error) => ReadBatch { header: None, batch: Err(temporary(&error)), lines: (0, 0) },

@@ -122,6 +122,7 @@ impl Attempt<'_> {
             base: header.base,
             is_full: header.mode == Mode::Full,
             received_at: self.batch.received_at,
+            deadline: self.options.deadline,
         };
         let policy = self.options.rules();
         let retention = sources.retention();

@@ -1,6 +1,7 @@
 //! Merges sorted changes into one object store of head: decisions come from `merge`, chunks from `chunk`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::base::BaseReader;
 use super::unique::{Collision, Collisions};
@@ -8,10 +9,10 @@ use crate::chunk::{ChunkSink, ListEditor};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::merge::{self, Base, Conflict, Detection, Incoming, Judgement, Resolution, Side, Sides, Standing, Winner};
-use crate::normalize::{Claim, Folded, RangeChange};
+use crate::normalize::{Claim, Folded, RangeChange, RangeSweep};
 use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{Digest, FlowVersion, Line, LineState, List, Meta, SourceId, StoreManifest};
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind};
 
 /// What is the same for every change of a batch.
 #[derive(Clone, Debug)]
@@ -26,7 +27,12 @@ pub(super) struct BatchFacts {
     pub is_full: bool,
     /// When it was received, in milliseconds since 1970.
     pub received_at: i64,
+    /// When merging ends, done or not.
+    pub deadline: Option<Instant>,
 }
+
+/// After this many keys a walk looks at the clock.
+const KEYS_BETWEEN_LOOKS: u32 = 1024;
 
 /// How many keys came out how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,10 +118,12 @@ pub(super) struct Walk<'a> {
     /// Where forgetting is.
     kept: SortableKey,
     /// Ranges of this object store.
-    ranges: Vec<&'a RangeChange>,
+    ranges: RangeSweep<'a>,
     /// Where the ranges were swept to.
     swept: Option<SortableKey>,
     highest_number: f64,
+    /// Keys since the last look at the clock.
+    keys: u32,
     counts: Counts,
     refusal: Option<Refusal>,
 }
@@ -124,7 +132,7 @@ impl<'a> Walk<'a> {
     /// Starts before the first key of `head`'s object store.
     pub(super) fn new(
         head: &'a StoreManifest,
-        ranges: Vec<&'a RangeChange>,
+        ranges: &'a [RangeChange],
         facts: &'a BatchFacts,
         base: &'a BaseReader<'a>,
         policy: &'a StorePolicy,
@@ -143,9 +151,10 @@ impl<'a> Walk<'a> {
             records: ListEditor::new(List::Records(name.clone()), &head.records, base),
             tombstones: ListEditor::new(List::Tombstones(name.clone()), &head.tombstones, base),
             name,
-            ranges,
+            ranges: RangeSweep::new(ranges),
             swept: None,
             highest_number: 0.0,
+            keys: 0,
             counts: Counts::default(),
             refusal: None,
         }
@@ -161,8 +170,25 @@ impl<'a> Walk<'a> {
         Self { unique, ..self }
     }
 
+    /// Counts a key, and fails once the deadline has passed.
+    fn look_at_clock(&mut self) -> Result<(), StoreError> {
+        self.keys += 1;
+        if self.keys < KEYS_BETWEEN_LOOKS {
+            return Ok(());
+        }
+        self.keys = 0;
+        match self.facts.deadline {
+            Some(deadline) if Instant::now() >= deadline => {
+                let message = "the deadline passed while the batch was merged; nothing was written";
+                Err(StoreError::new(StoreErrorKind::Transient, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Merges the next change; keys ascend from call to call.
     pub(super) fn change(&mut self, change: Folded, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+        self.look_at_clock()?;
         self.give_way(Some(&change.key), sink)?;
         self.sweep(Some(&change.key), sink)?;
         let change = self.with_unsent(change, sink)?;
@@ -515,19 +541,20 @@ impl<'a> Walk<'a> {
 
     /// Deletes what ranges cover, up to but not including `until`, whose own change has folded the ranges in.
     fn sweep(&mut self, until: Option<&SortableKey>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
-        if self.ranges.is_empty() {
+        if self.ranges.is_over() {
             return Ok(());
         }
         let mut from = self.swept.take().unwrap_or_else(SortableKey::before_all);
         loop {
-            let starts =
-                self.ranges.iter().filter(|range| !range.ends_before(&from)).map(|range| range.first_from(&from));
-            let start = starts.min().filter(|start| until.is_none_or(|until| start < until));
+            self.ranges.advance(&from);
+            let start = self.ranges.next_place(&from).filter(|start| until.is_none_or(|until| start < until));
             let Some(start) = start else { break };
             let next = self.records.at_or_after(&start, sink)?.map(|line| line.key.clone());
             let next = next.filter(|key| until.is_none_or(|until| key < until));
             let Some(key) = next else { break };
-            if let Some(range) = self.ranges.iter().rev().find(|range| range.covers(&key)).copied() {
+            self.look_at_clock()?;
+            self.ranges.advance(&key);
+            if let Some(range) = self.ranges.last() {
                 self.delete_in_range(key.clone(), range, sink)?;
             }
             from = key.just_after();

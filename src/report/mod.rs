@@ -19,6 +19,7 @@
 //! No line holds our clock, so the same run gives the same bytes.
 
 use std::io::{self, Seek, Write};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::SpooledTempFile;
@@ -158,11 +159,20 @@ pub struct ReportLines {
 
 impl Default for ReportLines {
     fn default() -> Self {
-        Self { spool: SpooledTempFile::new(MEMORY_BYTES) }
+        Self::new(None)
     }
 }
 
 impl ReportLines {
+    /// Begins; what does not fit in memory lies in `folder`, or in the system's folder for temporary files.
+    pub fn new(folder: Option<&Path>) -> Self {
+        let spool = match folder {
+            Some(folder) => tempfile::spooled_tempfile_in(MEMORY_BYTES, folder),
+            None => SpooledTempFile::new(MEMORY_BYTES),
+        };
+        Self { spool }
+    }
+
     /// Adds one line.
     pub fn push(&mut self, line: &str) -> io::Result<()> {
         self.spool.write_all(line.as_bytes())?;

@@ -8,6 +8,7 @@ mod batches;
 #[path = "../shared/conformance.rs"]
 mod conformance;
 
+mod bounds;
 mod concurrency;
 mod conflicts;
 mod crash;

@@ -95,7 +95,7 @@ impl Resolve {
         let options = self.options(start)?;
         let store = self.store.open(start)?;
         let flow = self.store.existing_flow(&*store)?;
-        let mut lines = ReportLines::default();
+        let mut lines = ReportLines::new(options.temp_folder.as_deref());
         let summary = resolve(&*store, &flow, &options, &mut lines)?;
         self.write(&mut lines, &summary)?;
         Ok(ExitStatus::Done)

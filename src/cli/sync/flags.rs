@@ -292,6 +292,7 @@ impl Sync {
             pull: self.pull,
             withholds_values: false,
             deadline: self.store.deadline_at(start),
+            temp_folder: self.temp_dir.clone(),
             policy: self.loaded.clone(),
         };
         let review = Review {

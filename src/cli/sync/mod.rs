@@ -26,7 +26,7 @@ impl Sync {
     /// Runs the command.
     pub(super) fn run(mut self, start: Instant) -> Result<ExitStatus, Failure> {
         let (store, rejects) = self.open(start).inspect_err(|_| drain_stdin())?;
-        let mut input = StdinReader::stdin().idle(self.idle);
+        let mut input = StdinReader::stdin().idle(self.idle).deadline(self.store.deadline_at(start));
         if let Some(bytes) = self.expect_bytes {
             input = input.expect_bytes(bytes);
         }
@@ -37,6 +37,10 @@ impl Sync {
         let failure = match input.error() {
             Some(StdinError::Idle { .. }) => {
                 return Err(failed.hint("the sender may hang; --idle sets how long silence is borne"));
+            }
+            Some(StdinError::Deadline { .. }) => {
+                let failure = Failure { status: ExitStatus::Transient, ..failed };
+                return Err(failure.hint("--deadline sets how long the whole run may take"));
             }
             Some(StdinError::Count { .. }) => {
                 failed.hint("send the input again, whole; --expect-bytes announced its size")

@@ -1,0 +1,119 @@
+//! Work and time that a batch may take: many ranges, a deadline, a folder for temporary files.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use crate::program::{Running, program, run, store_of};
+
+/// A delta of `data` with these lines.
+fn batch(header: &str, lines: &[String]) -> Vec<u8> {
+    let mut text = format!(
+        "{{\"format\":\"indexeddb-changes/1\",\"database\":\"d\",\"stores\":[{{\"name\":\"data\",\"keyPath\":\"id\"}}]{header}}}\n"
+    );
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    writeln!(text, "{{\"op\":\"end\",\"count\":{}}}", lines.len()).unwrap();
+    text.into_bytes()
+}
+
+fn put(id: usize) -> String {
+    format!("{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":{id}}}}}")
+}
+
+fn range(lower: usize, upper: usize) -> String {
+    format!("{{\"op\":\"delete-range\",\"store\":\"data\",\"lower\":{lower},\"upper\":{upper}}}")
+}
+
+#[test]
+fn ten_thousand_ranges_and_as_many_puts_are_merged_in_one_pass() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_of(dir.path());
+    let lines: Vec<_> = (0..10_000).map(put).chain((0..10_000).map(|at| range(at, at + 5_000))).collect();
+    let all: Vec<_> = lines.iter().cloned().chain([put(7)]).collect();
+    let started = Instant::now();
+    // One comparison of each range with each put would be a hundred million, several times over.
+    let ran = run(program(["sync", "--store", &store, "--deadline", "60s"]), &batch("", &all));
+    ran.done();
+    assert!(started.elapsed() < Duration::from_secs(60));
+    let left = run(program(["restore", "--store", &store, "--format", "records"]), b"").done();
+    assert_eq!(String::from_utf8(left).unwrap(), "{\"id\":7}\n");
+}
+
+#[test]
+fn more_than_ten_thousand_ranges_are_taken_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_of(dir.path());
+    let records: Vec<_> = (0..12_001).map(put).collect();
+    run(program(["sync", "--store", &store]), &batch("", &records)).done();
+    let ranges: Vec<_> = (0..12_001).map(|at| range(at, at)).collect();
+    let header = ",\"source\":\"a\",\"epoch\":\"e\",\"first\":1,\"last\":12001";
+    let ran = run(program(["sync", "--store", &store]), &batch(header, &ranges));
+    if ran.code() == Some(6) {
+        // The guard asks about so many deletions; the plan it names lets them through.
+        let plan = ran.err.split("--confirm ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        run(program(["sync", "--store", &store, "--confirm", &plan]), &batch(header, &ranges)).done();
+    }
+    let left = run(program(["restore", "--store", &store, "--format", "records"]), b"").done();
+    assert!(left.is_empty(), "{} bytes are left", left.len());
+}
+
+#[test]
+fn a_batch_of_too_many_ranges_is_refused_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_of(dir.path());
+    let clear = "{\"op\":\"clear\",\"store\":\"data\"}".to_owned();
+    let lines = vec![clear; 1_000_001];
+    let ran = run(program(["sync", "--store", &store]), &batch("", &lines));
+    assert_eq!(ran.code(), Some(5), "{}", ran.err);
+    assert!(ran.err.contains("more than 1000000 clear and delete-range lines"), "{}", ran.err);
+}
+
+#[test]
+fn a_deadline_ends_standard_input_that_drips() {
+    let dir = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let words =
+        ["sync", "--store", &store_of(dir.path()), "--deadline", "1s", "--object-store", "s", "--key-path", "id"];
+    let mut child = program(words).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // A line each tenth of a second is never silent.
+    let dripping = std::thread::spawn(move || {
+        for id in 0..600 {
+            if writeln!(input, "{{\"id\":{id}}}").is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let out = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(4), "{said}");
+    assert!(said.contains("the deadline passed while standard input was read"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
+    dripping.join().unwrap();
+}
+
+#[test]
+fn reports_lie_in_the_folder_for_temporary_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let (usual, named) = (dir.path().join("usual"), dir.path().join("named"));
+    for folder in [&usual, &named] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    // Nobody can write into the usual one; root can, where there is no such folder it cannot either.
+    std::fs::set_permissions(&usual, PermissionsExt::from_mode(0o500)).unwrap();
+    let missing = usual.join("missing");
+    let store = store_of(&dir.path().join("s.git"));
+    let mut command = program(["sync", "--store", &store, "--object-store", "s", "--key-path", "id", "--temp-dir"]);
+    command.arg(&named).env("TMPDIR", &missing);
+    // Some five megabytes of rejected lines, and one record that is good.
+    let mut input = "{\"no\":1}\n".repeat(60_000);
+    input.push_str("{\"id\":1}\n");
+    let ran = Running::start(command, input.into_bytes()).wait();
+    assert_eq!(ran.code(), Some(0), "{}", ran.err);
+    assert_eq!(ran.summary()["rejected"], 60_000);
+}
