@@ -33,8 +33,8 @@ pub struct Change<'a> {
 /// What a change event of a database says beside its row; nothing for other input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventNotes<'a> {
-    /// A raw JSON object of the members that did not change and were not sent: the stored ones are kept. Empty if the
-    /// event has them all.
+    /// A raw JSON object of the members that did not change and were not sent: the stored ones are kept. Or an array of
+    /// one object, of the members that are gone, where all others were not sent. Empty if the event has them all.
     pub unsent: &'a [u8],
     /// The key that the record had before, raw JSON, where it may be another one.
     pub old_key: Option<&'a [u8]>,

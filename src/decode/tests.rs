@@ -10,6 +10,7 @@ use crate::indexeddb::schema::KeyPath;
 use crate::rejection::{Rejection, code};
 use crate::snapshot::id::FlowVersion;
 
+mod dumps;
 mod imports;
 mod odd;
 mod page;

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::fold::{Claim, Folded};
-use crate::indexeddb::value::{all_members, compare_names, has_references, tagged};
+use crate::indexeddb::value::{NameValue, all_members, compare_names, has_references, tagged};
 use crate::snapshot::LineState;
 
-/// Canonical objects whose members are those that were not sent; empty if all were.
+/// Canonical objects whose members are those that were not sent, or a list of one of those that are gone, where all others
+/// were not sent; empty if all were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unsent {
     /// Not in the last state.
@@ -66,23 +67,51 @@ impl Folded {
     }
 }
 
+/// Which members were not sent.
+enum UnsentMembers<'u> {
+    /// These.
+    Named(Vec<NameValue<'u>>),
+    /// All but those that were, and but these, which are gone.
+    Rest(Vec<NameValue<'u>>),
+}
+
+impl<'u> UnsentMembers<'u> {
+    /// Reads an object of names, or a list that holds an object of what is gone.
+    fn read(text: &'u [u8]) -> Option<Self> {
+        match text.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
+            Some(gone) => all_members(gone).map(Self::Rest),
+            None => all_members(text).map(Self::Named),
+        }
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        let is_in = |names: &[NameValue<'_>]| names.iter().any(|(known, _)| *known == name);
+        match self {
+            Self::Named(names) => is_in(names),
+            Self::Rest(gone) => !is_in(gone),
+        }
+    }
+}
+
 /// The value with those of the unsent members that it lacks and the stored value has.
 fn filled<'v>(value: &'v [u8], unsent: &[u8], stored: &[u8]) -> Cow<'v, [u8]> {
-    let plain = |text: &'_ [u8]| tagged(text).is_none();
-    let lists = (all_members(value), all_members(unsent), all_members(stored));
-    let (Some(own), Some(unsent), Some(stored)) = lists else { return Cow::Borrowed(value) };
-    if !plain(value) {
+    let lists = (all_members(value), UnsentMembers::read(unsent), all_members(stored));
+    let (Some(own), Some(unsent), Some(stored_members)) = lists else { return Cow::Borrowed(value) };
+    if tagged(value).is_some() || tagged(stored).is_some() {
         return Cow::Borrowed(value);
     }
     let lacks = |name: &[u8]| !own.iter().any(|(known, _)| *known == name);
-    let is_unsent = |name: &[u8]| unsent.iter().any(|(known, _)| *known == name);
     // A member that shares an object with another one means nothing on its own.
-    let kept = stored.iter().filter(|(name, text)| is_unsent(name) && lacks(name) && !shares(text));
+    let kept = stored_members.iter().filter(|(name, text)| unsent.has(name) && lacks(name) && !shares(text));
     let mut members: Vec<_> = own.iter().chain(kept).copied().collect();
     if members.len() == own.len() {
         return Cow::Borrowed(value);
     }
     members.sort_by(|(a, _), (b, _)| compare_names(a, b));
+    Cow::Owned(write_object(&members))
+}
+
+fn write_object(members: &[NameValue<'_>]) -> Vec<u8> {
     let mut out = vec![b'{'];
     for (name, text) in members {
         out.extend_from_slice(if out.len() > 1 { b",\"" } else { b"\"" });
@@ -91,19 +120,29 @@ fn filled<'v>(value: &'v [u8], unsent: &[u8], stored: &[u8]) -> Cow<'v, [u8]> {
         out.extend_from_slice(text);
     }
     out.push(b'}');
-    Cow::Owned(out)
+    out
 }
 
 fn shares(text: &[u8]) -> bool {
     has_references(text) || memchr::memmem::find(text, b"{\"~id\":").is_some()
 }
 
-/// The members that two objects of unsent members have both.
+/// What neither of two changes sent.
 fn in_both(a: &[u8], b: &[u8]) -> Vec<u8> {
-    let (Some(a), Some(b)) = (all_members(a), all_members(b)) else { return Vec::new() };
-    let both = a.iter().filter(|(name, _)| b.iter().any(|(known, _)| known == name));
-    let names: Vec<Vec<u8>> = both.map(|(name, text)| [b"\"", *name, b"\":", *text].concat()).collect();
-    if names.is_empty() { Vec::new() } else { [b"{", &names.join(&b","[..])[..], b"}"].concat() }
+    let (Some(a), Some(b)) = (UnsentMembers::read(a), UnsentMembers::read(b)) else { return Vec::new() };
+    let mut names = match (&a, &b) {
+        (UnsentMembers::Rest(gone), UnsentMembers::Rest(others)) => {
+            let mut gone = [&gone[..], &others[..]].concat();
+            gone.sort_by(|(a, _), (b, _)| compare_names(a, b));
+            gone.dedup_by(|(a, _), (b, _)| a == b);
+            return [b"[", &write_object(&gone)[..], b"]"].concat();
+        }
+        (UnsentMembers::Named(names), other) | (other, UnsentMembers::Named(names)) => {
+            names.iter().filter(|(name, _)| other.has(name)).copied().collect::<Vec<_>>()
+        }
+    };
+    names.sort_by(|(a, _), (b, _)| compare_names(a, b));
+    if names.is_empty() { Vec::new() } else { write_object(&names) }
 }
 
 #[cfg(test)]
@@ -134,6 +173,9 @@ mod tests {
         assert_eq!(state(&change), r#"{"bin":"AQI=","doc":{"a":[1]},"id":1,"q":2}"#);
         assert_eq!(change.claim, Claim::Value(state(&change).as_bytes().into()));
         assert!(change.unsent.is_empty());
+        let mut rest = folded(r#"{"q":2}"#, r#"[{"gone":null}]"#);
+        rest.fill_from(Some(br#"{"gone":1,"id":1,"q":1}"#));
+        assert_eq!(state(&rest), r#"{"id":1,"q":2}"#);
         let mut alone = folded(r#"{"id":1}"#, r#"{"doc":null}"#);
         alone.fill_from(None);
         assert_eq!(state(&alone), r#"{"id":1}"#);
@@ -147,6 +189,11 @@ mod tests {
         let mut change = folded(r#"{"a":1,"id":1}"#, r#"{"b":null}"#);
         change.follow(folded(r#"{"id":1}"#, r#"{"a":null,"b":null}"#));
         assert_eq!((state(&change), &*change.unsent.state), (r#"{"a":1,"id":1}"#, &br#"{"b":null}"#[..]));
+        let mut rest = folded(r#"{"a":1}"#, r#"[{"x":null}]"#);
+        rest.follow(folded(r#"{"b":1}"#, r#"[{"a":null,"y":null}]"#));
+        assert_eq!((state(&rest), &*rest.unsent.state), (r#"{"b":1}"#, &br#"[{"a":null,"x":null,"y":null}]"#[..]));
+        rest.follow(folded(r#"{"c":1}"#, r#"{"n":null,"y":null}"#));
+        assert_eq!(&*rest.unsent.state, br#"{"n":null}"#);
         change.follow(Folded { state: LineState::Delete, unsent: Unsent::default(), ..folded("{}", "") });
         change.follow(folded(r#"{"id":1}"#, r#"{"a":null}"#));
         assert_eq!((state(&change), change.unsent.state.len()), (r#"{"id":1}"#, 0));

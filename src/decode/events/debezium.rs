@@ -240,7 +240,7 @@ impl Envelope<'_> {
         let mut after = row(self.after, |schema| &schema.after)?;
         let partial = |raw: Option<&[u8]>| raw.is_some_and(|raw| raw != b"null");
         if kind == Kind::Put && after.is_none() && (partial(self.patch) || partial(self.update)) {
-            after = Some(documents::replacement(self.patch, self.filter, keys)?);
+            after = Some(documents::patched(self.patch, self.filter, keys)?);
         }
         if kind == Kind::Delete && before.is_none() && partial(self.filter) {
             before = documents::key_only(self.filter, keys)?;

@@ -22,27 +22,41 @@ pub(super) fn read(raw: &[u8], keys: &KeyColumns<'_>) -> Result<Row, Reject> {
     Ok(Row::document(out))
 }
 
-/// Returns the whole document of an older event's `patch`, with the key that its `filter` names. Operators that change
-/// members of a document that is not sent are no document.
-pub(super) fn replacement(patch: Option<&[u8]>, filter: Option<&[u8]>, keys: &KeyColumns<'_>) -> Result<Row, Reject> {
+/// Returns the document of an older event's `patch`, with the key that its `filter` names: the whole document, or those
+/// members of it that `$set` and `$unset` name.
+pub(super) fn patched(patch: Option<&[u8]>, filter: Option<&[u8]>, keys: &KeyColumns<'_>) -> Result<Row, Reject> {
     const PARTIAL: Reject = (
         code::MISSING_MEMBER,
-        "the event holds a partial update and not the document: set capture.mode to change_streams_update_full",
+        "the event holds a partial update that does not name its document, or changes it inside a member: set \
+         capture.mode to change_streams_update_full",
     );
-    let text = inner(patch.filter(|patch| patch.first() == Some(&b'"')).ok_or(PARTIAL)?)?;
-    let document = tree(&text)?;
-    let members = document.members().ok_or(PARTIAL)?;
-    if members.iter().any(|(name, _)| name.first() == Some(&b'$')) {
-        return Err(PARTIAL);
-    }
-    let filter = filter.map(inner).transpose()?.unwrap_or_else(|| b"{}".to_vec());
+    let patch = inner(patch.filter(|patch| patch.first() == Some(&b'"')).ok_or(PARTIAL)?)?;
+    let patch = tree(&patch)?;
+    let filter = inner(filter.filter(|filter| filter.first() == Some(&b'"')).ok_or(PARTIAL)?)?;
     let filter = tree(&filter)?;
-    let known = |name: &[u8]| members.iter().any(|(own, _)| *own == name);
-    let key = filter.members().unwrap_or_default().iter().filter(|(name, _)| !known(name)).cloned();
-    let whole = Tree::Object(key.chain(members.iter().cloned()).collect());
+    let (members, key) = (patch.members().ok_or(PARTIAL)?, filter.members().ok_or(PARTIAL)?);
+    let is_partial = members.iter().any(|(name, _)| name.first() == Some(&b'$'));
+    let (mut set, mut gone): (Vec<(&[u8], Tree<'_>)>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
+    if is_partial {
+        for (operator, content) in members {
+            match (*operator, content.members()) {
+                (b"$v", _) => {}
+                (b"$set", Some(members)) => set.extend(members.iter().cloned()),
+                (b"$unset", Some(members)) => gone.extend(members.iter().map(|(name, _)| name.to_vec())),
+                _ => return Err(PARTIAL),
+            }
+        }
+        if set.iter().map(|(name, _)| *name).chain(gone.iter().map(Vec::as_slice)).any(|name| name.contains(&b'.')) {
+            return Err(PARTIAL);
+        }
+    } else {
+        set.extend(members.iter().cloned());
+    }
+    let key: Vec<_> = key.iter().filter(|(name, _)| !set.iter().any(|(own, _)| own == name)).cloned().collect();
+    let document = Tree::Object(key.into_iter().chain(set).collect());
     let mut out = Vec::new();
-    extended_json::write(&whole, keys.options.decimals, &mut out)?;
-    Ok(Row::document(out))
+    extended_json::write(&document, keys.options.decimals, &mut out)?;
+    Ok(if is_partial { Row::part_of_document(out, gone) } else { Row::document(out) })
 }
 
 /// Returns the key of a deleted document, which is all that an older event's `filter` holds.

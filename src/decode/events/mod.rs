@@ -198,13 +198,22 @@ impl EventParts {
             self.losses.add(&path(&store.name, &[Step::member(name)]), what::UNSENT_MEMBER, 1);
         }
         if !unsent.is_empty() {
-            let names: Vec<Vec<u8>> = unsent.iter().map(|name| [b"\"", &name[..], b"\":null"].concat()).collect();
-            self.unsent = [b"{", &names.join(&b","[..])[..], b"}"].concat();
+            self.unsent = names_object(unsent);
+        }
+        if let Some(gone) = after.as_ref().and_then(|row| row.gone.as_ref()) {
+            self.losses.add(&path(&store.name, &[]), what::UNSENT_MEMBER, 1);
+            self.unsent = [b"[", &names_object(gone)[..], b"]"].concat();
         }
         self.before = before.map(|row| row.base()).unwrap_or_default();
         self.after = after.map(|row| row.text()).unwrap_or_default();
         Ok(())
     }
+}
+
+/// Writes a JSON object with these members.
+fn names_object<'n>(names: impl IntoIterator<Item = &'n Vec<u8>>) -> Vec<u8> {
+    let names: Vec<Vec<u8>> = names.into_iter().map(|name| [b"\"", &name[..], b"\":null"].concat()).collect();
+    [b"{", &names.join(&b","[..])[..], b"}"].concat()
 }
 
 /// Reads a clock: integer milliseconds since 1970, or nothing.

@@ -23,6 +23,8 @@ pub(super) struct Row {
     pub(super) unsent: Vec<Vec<u8>>,
     /// The row in our own form as one text, where it is no list of columns.
     whole: Option<Vec<u8>>,
+    /// Where only what changed was sent: the names of the columns that are gone.
+    pub(super) gone: Option<Vec<Vec<u8>>>,
     /// Only its key can be trusted.
     is_key_only: bool,
 }
@@ -47,6 +49,11 @@ impl Row {
     /// Returns a row that is a document in our own form already.
     pub(super) fn document(text: Vec<u8>) -> Self {
         Self { whole: Some(text), ..Self::default() }
+    }
+
+    /// Returns a part of a document: what changed in it, and what is gone from it.
+    pub(super) fn part_of_document(text: Vec<u8>, gone: Vec<Vec<u8>>) -> Self {
+        Self { whole: Some(text), gone: Some(gone), ..Self::default() }
     }
 
     /// Returns the same row, of which only the key can be trusted.

@@ -74,8 +74,8 @@ pub(crate) fn open<R: Read>(
     let found = match (chosen, matching) {
         (Some(found), 1) => found,
         (_, 0) if !has_databases => {
-            let what = "the storage state was saved without IndexedDB: save it with storageState({ indexedDB: true }), \
-                        which Playwright 1.51 or newer has";
+            let what = "the input has no such database; it has none: save the storage state with \
+                        storageState({ indexedDB: true }), which Playwright 1.51 or newer has";
             return Err(DecodeError::Usage(what.to_owned()));
         }
         (_, 0) => {

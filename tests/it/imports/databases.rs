@@ -285,17 +285,29 @@ fn documents_of_mongodb_are_extended_json_in_a_string() {
         of("u", &format!(r#""before":null,"after":{two},"updateDescription":{{"updatedFields":"{{}}"}}"#)),
         // Only what changed, and nothing that names the document.
         of("u", r#""before":null,"after":null,"updateDescription":{"removedFields":null,"updatedFields":"{\"x\":1}"}"#),
-        of("u", &format!(r#""after":null,"patch":{},"filter":{filter}"#, document(r#"{"$set":{"name":"x"}}"#))),
-        of("u", &format!(r#""after":null,"patch":{},"filter":{filter}"#, document(r#"{"name":"Marie"}"#))),
+        of(
+            "u",
+            &format!(r#""after":null,"patch":{},"filter":{filter}"#, document(r#"{"$v":2,"diff":{"u":{"name":"x"}}}"#)),
+        ),
+        of("u", &format!(r#""after":null,"patch":{},"filter":{filter}"#, document(r#"{"name":"Marie","old":1}"#))),
+        of(
+            "u",
+            &format!(
+                r#""after":null,"patch":{},"filter":{filter}"#,
+                document(r#"{"$set":{"n":{"$numberInt":"5"}},"$unset":{"old":true}}"#)
+            ),
+        ),
+        of("u", &format!(r#""after":null,"patch":{},"filter":{filter}"#, document(r#"{"$set":{"a.b":1}}"#))),
         of("d", r#""before":null,"after":null"#),
     ];
     let options = || DecodeOptions { key_path: Some(path("_id")), ..to_rows() };
     let (taken, found) = stored(options(), &lines);
-    assert_eq!((taken.received, taken.reasons()), (7, vec!["missing-member"; 3]));
+    assert_eq!((taken.received, taken.reasons()), (9, vec!["missing-member"; 4]));
     assert_eq!(
         found,
-        r#"{"rows":[{"_id":1004,"name":"Marie"},{"_id":"5d505646cf6d4fe581014ab2","at":"2019-08-11T17:47:44.000Z","n":7}]}"#
+        r#"{"rows":[{"_id":1004,"n":5,"name":"Marie"},{"_id":"5d505646cf6d4fe581014ab2","at":"2019-08-11T17:47:44.000Z","n":7}]}"#
     );
+    assert!(taken.losses().contains(&("rows".to_owned(), "unsent-member".to_owned())));
     let gone = [lines[1].clone(), of("d", &format!(r#""before":null,"filter":{filter}"#)), lines[0].clone()];
     assert!(!stored(options(), &gone).1.contains("1004"));
 }
