@@ -87,9 +87,7 @@ impl<R: Read> Decoder<R> {
         if let Some((header, import)) = document {
             return Ok(Self { losses, import: Some(import), ..Self::new(lines, header, options) });
         }
-        // Before events are looked for, which reads the first line whole: an array may be one line.
-        let values = input == Input::Records || (input == Input::Auto && sniff::is_values(&mut lines)?);
-        if input == Input::Auto && !values {
+        if input == Input::Auto {
             input = events::first_event(&mut lines, options)?.unwrap_or(Input::Auto);
         }
         let events = match input {
@@ -98,9 +96,10 @@ impl<R: Read> Decoder<R> {
             _ => None,
         };
         if let Some(dialect) = events {
-            let header = options.events_header(dialect)?;
-            return Ok(Self::new(lines, header, options));
+            let (header, values) = (options.events_header(dialect)?, Some(ValueStream::default()));
+            return Ok(Self { values, ..Self::new(lines, header, options) });
         }
+        let values = input == Input::Records || (input == Input::Auto && sniff::is_values(&mut lines)?);
         let first = if values { None } else { next_line(&mut lines)? };
         let line = |line: Line| records::trim(lines.bytes(&line));
         let begins = first.is_some_and(|first| sniff::is_header(line(first)));
@@ -263,12 +262,16 @@ impl<R: Read> Decoder<R> {
     /// The next event that changes a row.
     fn event(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
         let (line, parsed) = loop {
-            let Some(line) = next_line(&mut self.lines)? else {
+            let next = match &mut self.values {
+                Some(values) => values.next(&mut self.lines)?,
+                None => None,
+            };
+            let Some(line) = next else {
                 self.end_of_records();
                 return Ok(None);
             };
-            if line.too_long {
-                break (line, Err((None, TOO_LONG)));
+            if line.too_long || line.broken {
+                break (line, Err((None, if line.too_long { TOO_LONG } else { BROKEN })));
             }
             let text = records::trim(self.lines.bytes(&line));
             match self.events.parse(text, &self.header, &self.options).transpose() {
@@ -306,7 +309,7 @@ impl<R: Read> Decoder<R> {
             return Ok(self.reject(line, Some(0), TOO_LONG));
         }
         if line.broken {
-            return Ok(self.reject(line, Some(0), (code::SYNTAX, "part of a value that is not JSON")));
+            return Ok(self.reject(line, Some(0), BROKEN));
         }
         let text = records::trim(self.lines.bytes(line));
         let key = self.key_field.as_ref().map(|field| records::take_key(text, field, &mut self.scratch)).transpose();
@@ -388,6 +391,8 @@ impl<R: Read> Decoder<R> {
         Ok(())
     }
 }
+
+const BROKEN: records::Reject = (code::SYNTAX, "part of a value that is not JSON");
 
 const TOO_LONG: records::Reject = (code::LINE_TOO_LONG, "the line is longer than the limit");
 

@@ -49,13 +49,22 @@ impl FirstRejection {
                         "this looks like lines of indexeddb-changes/1 without their header; send it with them",
                     );
                 }
-                if has("\"before\":") && has("\"after\":") {
+                let is_flat = has("\"__deleted\":") || has("\"__op\":");
+                if has("\"binlog_") && has("\"columns\":") {
+                    return Some(
+                        "this looks like events of CaptureChangeMySQL; did you mean --input capture-change-mysql?",
+                    );
+                }
+                if is_flat || (has("\"before\":") && has("\"after\":")) {
                     return Some("this looks like change events of Debezium; did you mean --input debezium?");
                 }
                 if has("\"cookies\":") && has("\"origins\":") {
                     return Some("this looks like a storage state of Playwright; did you mean --input playwright?");
                 }
                 self.cause_of_records(head)
+            }
+            code::INVALID_KEY if has("{\"$") => {
+                Some("this looks like extended JSON of MongoDB; did you mean --input mongoexport?")
             }
             _ => None,
         }
@@ -120,6 +129,9 @@ mod tests {
             (code::NO_KEY, "{\"data\":[{\"id\":1}]}", "plain-json"),
             (code::NO_KEY, "{\"op\":\"put\",\"store\":\"data\",\"value\":{}}", "without their header"),
             (code::NO_KEY, "{\"before\":null,\"after\":{},\"op\":\"c\"}", "debezium"),
+            (code::NO_KEY, "{\"ID\":1,\"__deleted\":\"false\"}", "debezium"),
+            (code::NO_KEY, "{\"type\":\"insert\",\"binlog_filename\":\"m\",\"columns\":[]}", "capture-change-mysql"),
+            (code::INVALID_KEY, "{\"_id\":{\"$oid\":\"aa\"}}", "mongoexport"),
             (code::NO_KEY, "{\"cookies\":[],\"origins\":[]}", "playwright"),
             (code::NO_KEY, "{\"ID\":1}", "another key path"),
             (code::LINE_TOO_LONG, "{\"id\":1", "--max-line-bytes"),

@@ -1,49 +1,92 @@
-//! Finds out whether a stream holds change events: the first line that is a change of a row decides.
+//! Finds out whether a stream holds change events: the first value that is a change of a row decides, whether values stand in
+//! lines of their own, span lines, or are the elements of an array.
 
 use std::io::Read;
 
 use super::{capture_mysql, debezium};
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
+use crate::decode::growing::{GrowingScan, InLine, Seen};
 use crate::decode::options::{DecodeOptions, Input};
-use crate::decode::records;
+use crate::decode::scan::{BracketScan, MAX_DEPTH, is_space};
+use crate::decode::structure::{RECORD_SEPARATOR, StructureScan};
 
-/// Lines that change no row are looked behind up to this many bytes.
+/// Values that change no row are looked behind up to this many bytes.
 const PASSED_BYTES: usize = 1024 * 1024;
 
-/// Returns the dialect of a stream of change events, from its first line that changes a row, or from lines before it that
+/// Returns the dialect of a stream of change events, from its first value that changes a row, or from values before it that
 /// only such streams have. Takes nothing from the stream.
 pub(crate) fn first_event<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
 ) -> Result<Option<Input>, DecodeError> {
-    let mut start = 0;
+    let (mut start, mut in_array) = (0, false);
     let mut passed = None;
     loop {
         let text = lines.available().get(start..).unwrap_or_default();
-        let end = memchr::memchr(b'\n', text);
-        if end.is_none() && text.len() <= options.max_line_bytes && lines.more()? {
-            continue;
-        }
-        let text = lines.available().get(start..).unwrap_or_default();
-        let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
-        if text.is_empty() {
+        let separates = |byte: u8| is_space(byte) || matches!(byte, b',' | RECORD_SEPARATOR);
+        let Some(gap) = text.iter().position(|&byte| !separates(byte)) else {
+            start += text.len();
+            if lines.more()? {
+                continue;
+            }
             return Ok(passed);
-        }
-        let line = records::trim(&text[..end]);
-        match look(line, options) {
-            _ if line.is_empty() => {}
+        };
+        start += gap;
+        let length = match text.get(gap) {
+            Some(b'[') if !in_array => {
+                (start, in_array) = (start + 1, true);
+                continue;
+            }
+            Some(b']') if in_array => return Ok(passed),
+            Some(b'{') => object_length(lines, start, in_array)?,
+            Some(b'n') => starts_with(lines, start, b"null")?.then_some(4),
+            _ => None,
+        };
+        let value = length.and_then(|length| lines.available().get(start..start + length));
+        match value.and_then(|value| look(value, options)) {
             Some((input, true)) => return Ok(Some(input)),
             Some((input, false)) if start < PASSED_BYTES => passed = passed.or(Some(input)),
             Some((input, false)) => return Ok(Some(input)),
             None => return Ok(None),
         }
-        start += end + 1;
+        start += length.unwrap_or_default();
     }
 }
 
-/// The dialect that a line may belong to, and whether it changes a row.
-fn look(line: &[u8], options: &DecodeOptions) -> Option<(Input, bool)> {
-    let of_debezium = debezium::look(line, options).map(|is_change| (Input::Debezium, is_change));
-    of_debezium.or_else(|| capture_mysql::look(line).map(|is_change| (Input::CaptureChangeMysql, is_change)))
+/// Returns the length of the object that begins there; `None` if it is broken, or longer than a line may be.
+fn object_length<R: Read>(lines: &mut Lines<R>, start: usize, in_array: bool) -> Result<Option<usize>, DecodeError> {
+    if in_array {
+        return length(lines, start, &mut BracketScan::new(MAX_DEPTH));
+    }
+    match length(lines, start, &mut InLine::default())? {
+        Some(length) => Ok(Some(length)),
+        None => length(lines, start, &mut StructureScan::default()),
+    }
+}
+
+fn length<R: Read>(
+    lines: &mut Lines<R>,
+    start: usize,
+    scan: &mut dyn GrowingScan,
+) -> Result<Option<usize>, DecodeError> {
+    loop {
+        let text = lines.available().get(start..).unwrap_or_default();
+        match scan.see(text) {
+            Seen::End(end) => return Ok(Some(end)),
+            Seen::Open if text.len() <= lines.max_line_bytes() && lines.more()? => {}
+            Seen::Open | Seen::Stop(_) => return Ok(None),
+        }
+    }
+}
+
+fn starts_with<R: Read>(lines: &mut Lines<R>, start: usize, word: &[u8]) -> Result<bool, DecodeError> {
+    while lines.available().len() < start + word.len() && lines.more()? {}
+    Ok(lines.available().get(start..).is_some_and(|text| text.starts_with(word)))
+}
+
+/// The dialect that a value may belong to, and whether it changes a row.
+fn look(value: &[u8], options: &DecodeOptions) -> Option<(Input, bool)> {
+    let of_debezium = debezium::look(value, options).map(|is_change| (Input::Debezium, is_change));
+    of_debezium.or_else(|| capture_mysql::look(value).map(|is_change| (Input::CaptureChangeMysql, is_change)))
 }

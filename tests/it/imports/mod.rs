@@ -18,6 +18,7 @@ use serde_json::Value;
 mod capture_mysql;
 mod databases;
 mod dumps;
+mod event_arrays;
 mod events;
 mod files;
 mod json;
