@@ -108,7 +108,7 @@ export async function store(tx, { store, key, value, gone }) {
 /** Sets the base: up to where everything was applied. What waits is asked for again. */
 export function advance(state, report, deferred, isPull, changes, free = []) {
   const touched = new Set(changes.map(({ name }) => name))
-  const { version } = report.summary
+  const { version, state: id } = report.summary
   state.version = version ?? state.version
   if (!isPull || report.custody || version == null) return
   // Of what was only acknowledged until now, this report would have said if it did not stand.
@@ -121,6 +121,8 @@ export function advance(state, report, deferred, isPull, changes, free = []) {
   }
   const upTo = deferred === Infinity ? version : deferred - 1
   if (upTo > state.base) Object.assign(state, { base: upTo, basis: 0 })
+  // The state of a version in between is not known: its number alone is sent.
+  if (id && state.base === version) state.named = { version, state: id }
   for (const name in state.ahead) if (state.ahead[name] <= state.base) delete state.ahead[name]
 }
 

@@ -3,7 +3,7 @@
 import { encode, encodeKey } from './encode.js'
 import { changeState, recordName } from './home.js'
 import { OPS, result, transaction } from './idb.js'
-import { originText, schemaText } from './schema.js'
+import { originText, schemaText, versionText } from './schema.js'
 import { string } from './text.js'
 
 const end = (count) => `{"op":"end","count":${count}}\n`
@@ -29,10 +29,10 @@ export function generated(ops, known) {
   return next
 }
 
-/** The base of a change, as a member; empty if the batch's own holds. */
-export function baseMember(base) {
+/** The base of a change, as a member; empty if the batch's own holds. With `named` a version has its state. */
+export function baseMember(base, named) {
   if (base === undefined) return ''
-  return `,"base":${base === null ? '{"absent":true}' : typeof base === 'number' ? base : `{"value":${base}}`}`
+  return `,"base":${base === null ? '{"absent":true}' : typeof base === 'number' ? versionText(base, named) : `{"value":${base}}`}`
 }
 
 /**
@@ -95,10 +95,10 @@ export async function deltaBatch(app, home, state, options, failed) {
   }
   const stores = present(app, options.stores)
   const header = await transaction(app, stores, 'readonly', (tx) => schemaText(tx, stores, generated(ops, state.generators)))
-  const { source, epoch } = state
+  const { source, epoch, named } = state
   const first = state.lastKey + 1 - state.offset
   const last = first + lines.length - 1
-  const origin = { source, base: fromStart ? 0 : state.base, mode: 'delta', ...(lines.length ? { epoch, first, last } : {}) }
+  const origin = { source, named, base: fromStart ? 0 : state.base, mode: 'delta', ...(lines.length ? { epoch, first, last } : {}) }
   const text = finish(header + originText(origin), lines)
   return { text, epoch, values, first, last, count: lines.length, ops: ops.slice(0, lines.length) }
 }

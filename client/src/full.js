@@ -48,6 +48,8 @@ export async function fullBatch(app, home, state, options, failed, client) {
   // One like this was sent, and its answer was lost. If it is in, it is what these records are based on: the sidecar knows that, if
   // it is told versions, but not if it is told values.
   const isInDoubt = state.inDoubt && state.base > 0
+  // The state of a version is said once: if it is another there, the whole batch is refused.
+  let { named } = state
   const lines = []
   const digests = new Map()
   for (const record of records) {
@@ -61,7 +63,8 @@ export async function fullBatch(app, home, state, options, failed, client) {
     let { at, base } = clocks.get(name) ?? {}
     if (base === undefined || (isInDoubt && typeof base !== 'number')) base = lineBase(state, name)
     const clock = at === undefined ? '' : `,"at":${at}`
-    lines.push(`{"op":"put","store":${string(store)},"key":${keyText},"value":${record.text}${clock}${baseMember(base)}}\n`)
+    lines.push(`{"op":"put","store":${string(store)},"key":${keyText},"value":${record.text}${clock}${baseMember(base, named)}}\n`)
+    if (base === named?.version) named = undefined
   }
   const number = upTo - state.offset + 1
   // Meanwhile there may have been no room: then what was read is too old.
@@ -69,7 +72,8 @@ export async function fullBatch(app, home, state, options, failed, client) {
   if (!now) return undefined
   Object.assign(state, now)
   const { source, base } = state
-  const text = finish(header + originText({ source, epoch, first: number, last: number, base, mode: 'full' }), lines)
+  const origin = { source, epoch, first: number, last: number, base, named: state.named, mode: 'full' }
+  const text = finish(header + originText(origin), lines)
   const databaseVersion = app.version
   return { text, epoch, full: true, last: number, upTo, count: lines.length, ops, records, digests, databaseVersion, acknowledge }
 }

@@ -7,7 +7,7 @@ import { META, OPS, SEEN, result, transaction } from './idb.js'
  * A new life of a source. With `full` it first sends everything that it has, as number 1; else it is said to have
  * applied `base`, and begins with its first change.
  */
-export function newLife({ source, random, lastKey = 0, full = true, base = 0, conflicts = [] }) {
+export function newLife({ source, random, lastKey = 0, full = true, base = 0, named, conflicts = [] }) {
   return {
     // A source of its own for each life, unless the application names one: then the epoch tells the lives apart.
     source: source ?? random(),
@@ -20,6 +20,9 @@ export function newLife({ source, random, lastKey = 0, full = true, base = 0, co
     base,
     // Up to where an earlier life had applied everything, until this one has a `base`: its records are based on that.
     basis: 0,
+    // The state of one version, `{ version, state }`: a base that is this version is sent with it, because a history that was
+    // replaced uses the same numbers again. Rows of earlier releases have none.
+    named,
     full,
     version: base,
     databaseVersion: 0,
@@ -100,8 +103,8 @@ export function rebirth(db, options, known) {
     const { lastKey, dropped } = await drop(tx, old)
     const state = newLife({ ...options, lastKey })
     if (options.goesOn && old) {
-      const { stale, ahead, base, basis } = old
-      Object.assign(state, { stale, ahead, dropped, basis: base || basis })
+      const { stale, ahead, base, basis, named } = old
+      Object.assign(state, { stale, ahead, dropped, named, basis: base || basis })
     }
     tx.objectStore(SEEN).clear()
     meta.put(state, 'state')

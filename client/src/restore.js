@@ -88,7 +88,7 @@ export async function restore(options) {
     if (!response.ok) throw new Error(response.headers.get('sync.error') ?? `HTTP ${response.status}`)
     return response
   }
-  const newest = JSON.parse((await (await get('?limit=1')).text()).split('\n')[0]).version
+  const { version: newest, state: id } = JSON.parse((await (await get('?limit=1')).text()).split('\n')[0])
   const number = version === 'latest' ? newest : Number(version)
 
   // All that is needed is read before anything is deleted: a version that does not come whole changes nothing.
@@ -113,7 +113,8 @@ export async function restore(options) {
   const rows = []
   if (mode === 'scan') for (const { store, key, value } of made) rows.push([{ hash: digest(await encode(value, options)) }, [store, key]])
   const begin = (life) => {
-    const state = { ...newLife({ ...life, full: false, base: newest }), databaseVersion: header.databaseVersion }
+    const named = id ? { version: newest, state: id } : undefined
+    const state = { ...newLife({ ...life, full: false, base: newest, named }), databaseVersion: header.databaseVersion }
     for (const { name } of skipped) state.stale[name] = newest
     return state
   }

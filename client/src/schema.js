@@ -32,11 +32,15 @@ async function nextKey(store, known = 1) {
   return Math.min(Math.max(greatest, known, 1), 2 ** 53)
 }
 
+/** A version in a batch, with its state if that is known. */
+export const versionText = (version, named) =>
+  named?.version === version ? `{"version":${version},"state":${quote(named.state)}}` : `${version}`
+
 /** The members of a header that say whose changes these are. */
-export function originText({ source, epoch, first, last, base, mode }) {
+export function originText({ source, epoch, first, last, base, named, mode }) {
   let text = `,"source":${quote(source)},"mode":"${mode}"`
   if (epoch) text += `,"epoch":${quote(epoch)},"first":${first},"last":${last}`
-  if (base) text += `,"base":${base}`
+  if (base) text += `,"base":${versionText(base, named)}`
   return text
 }
 

@@ -283,7 +283,10 @@ test('a new life: its records say what they are based on, so that an old copy is
     const [{ mode, base }, ...lines] = posted[0]
     return [mode, base, Object.fromEntries(lines.map(({ key, base }) => [key, base]))]
   }
-  const based = { old: version, own: { value: JSON.parse(own) }, same: version }
+  // The state of a version is said once.
+  const { named } = b.client.state
+  assert.equal(named.version, version)
+  const based = { old: named, own: { value: JSON.parse(own) }, same: version }
   assert.deepEqual(await bases(() => b.client.restart()), ['full', undefined, based])
   assert.ok((await all(b.db)).length === 3 && (await b.client.status()).base > version)
   // Somebody else goes on under its name; and it is for the next one to say so.
@@ -294,7 +297,9 @@ test('a new life: its records say what they are based on, so that an old copy is
   await bases(() => b.client.sync())
   const [header, ...lines] = posted[1]
   assert.deepEqual([header.mode, header.source === source, header.base], ['full', false, undefined])
-  assert.deepEqual(lines.map(({ key, base }) => [key, base]), [['old', base], ['own', base], ['same', base]])
+  const { state } = lines[0].base
+  assert.equal(state.length, 64)
+  assert.deepEqual(lines.map(({ key, base }) => [key, base]), [['old', { version: base, state }], ['own', base], ['same', base]])
   // Another store's versions say nothing.
   b.client.held = { reason: 'history' }
   assert.deepEqual(await bases(() => b.client.restart()), ['full', undefined, { old: undefined, own: undefined, same: undefined }])

@@ -28,6 +28,7 @@ fn in_node() {
     let _turn = turn();
     let names = [
         "client",
+        "history",
         "turns",
         "custody",
         "taken",
