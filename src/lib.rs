@@ -132,6 +132,9 @@ pub mod failure;
 /// Bytes in memory while they are few, then in an unlinked file.
 pub mod spool;
 
+/// A budget of memory that requests share.
+pub mod memory;
+
 /// A password or token, which is never shown.
 pub mod secret;
 

@@ -21,8 +21,8 @@ use crate::normalize::{DEFAULT_SKEW_MS, NormalizeError, NormalizeOptions};
 use crate::pipeline::{IntakeOptions, Review, SyncOptions};
 
 use crate::server::{
-    self, Access, Clients, DEFAULT_DEADLINE, DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_REQUESTS,
-    Limits, Origins, ServeOptions, TlsFiles,
+    self, Access, Clients, DEFAULT_DEADLINE, DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_MEMORY, DEFAULT_MAX_MESSAGE_BYTES,
+    DEFAULT_MAX_REQUESTS, Limits, Origins, ServeOptions, TlsFiles,
 };
 use crate::store::cached::{CachedStore, DEFAULT_CACHE_BYTES};
 
@@ -30,7 +30,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb serve --store git:snapshots.git\n  c
     'content-type: application/x-ndjson' \\\n    \
     'http://127.0.0.1:8765/v1/sync?indexeddb.database=myDatabase&indexeddb.object.store=data&indexeddb.key.path=id'\n\n\
     SIGTERM and SIGINT stop it: what is under way is finished, new requests are told to try again. Exit status: 143 or 130.\n\
-    --deadline counts for each request; without it a request may take 10m.";
+    --deadline counts for each request and its answer; without it a request may take 10m. SIGHUP is ignored.";
 
 /// The flags of `serve`.
 #[derive(Args, Debug)]
@@ -80,10 +80,14 @@ pub struct Serve {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_MESSAGE_BYTES, help_heading = "Limits")]
     max_message_bytes: usize,
 
-    /// Most requests that are worked on at once; one more is told to try again
+    /// Most requests that are worked on at once; one more waits for its turn until the deadline
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_REQUESTS, help_heading = "Limits")]
     #[arg(value_parser = positive)]
     max_requests: usize,
+
+    /// Most bytes of memory that all requests may claim together; beyond it a request is told to try again
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_MEMORY, help_heading = "Limits")]
+    max_memory: u64,
 
     /// How long a request's body, or its reader, may stand still; 0: for ever
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = IDLE_TEXT, help_heading = "Limits")]
@@ -132,6 +136,7 @@ impl Serve {
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let options = self.options(start)?;
         let scheme = if options.tls.is_some() { "https" } else { "http" };
+        signals::survive();
         let (stop, stopped) = mpsc::channel();
         let (ended, how) = mpsc::channel();
         signals::take_over(Box::new(move |status| {
@@ -206,6 +211,7 @@ impl Serve {
                 max_body_bytes: self.max_body_bytes,
                 max_message_bytes: self.max_message_bytes,
                 max_requests: self.max_requests,
+                max_memory: self.max_memory,
                 deadline: self.store.deadline.unwrap_or(DEFAULT_DEADLINE).min(LONGEST),
                 idle: if self.idle.is_zero() { LONGEST } else { self.idle.min(LONGEST) },
                 drain: self.drain.min(LONGEST),

@@ -61,7 +61,9 @@ enum Outcome {
 impl<R: Read> Decoder<R> {
     /// Reads the header, or as much as shows that there is none. After an error, drain the reader.
     pub fn open(reader: R, options: DecodeOptions) -> Result<Self, DecodeError> {
-        let lines = Lines::new(reader, options.max_line_bytes).keep_overlong_in(options.temp_folder.as_deref());
+        let lines = Lines::new(reader, options.max_line_bytes)
+            .keep_overlong_in(options.temp_folder.as_deref())
+            .with_memory(options.memory.clone());
         Self::open_lines(lines, &options)
     }
 

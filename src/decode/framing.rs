@@ -7,6 +7,7 @@ use tempfile::SpooledTempFile;
 
 use super::error::DecodeError;
 use super::pull::Mark;
+use crate::memory::{MemoryClaim, MemoryUse, text_cost};
 
 /// A line may have this many bytes, its end not counted, unless an option says otherwise.
 pub const DEFAULT_MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
@@ -75,6 +76,7 @@ pub(crate) struct Lines<R> {
     /// The text that was given out last, if it was too long.
     overlong: SpooledTempFile,
     max_line_bytes: usize,
+    memory: MemoryClaim,
 }
 
 impl<R: Read> Lines<R> {
@@ -93,6 +95,7 @@ impl<R: Read> Lines<R> {
             in_line: false,
             overlong: overlong_file(None),
             max_line_bytes,
+            memory: MemoryClaim::default(),
         }
     }
 
@@ -100,6 +103,11 @@ impl<R: Read> Lines<R> {
     pub(crate) fn keep_overlong_in(mut self, folder: Option<&Path>) -> Self {
         self.overlong = overlong_file(folder);
         self
+    }
+
+    /// Claims memory before a line is held that is larger than the buffer.
+    pub(crate) fn with_memory(self, memory: MemoryClaim) -> Self {
+        Self { memory, ..self }
     }
 
     /// The next line, or `None` at the end of the stream. An empty piece after the last LF is no line.
@@ -286,6 +294,8 @@ impl<R: Read> Lines<R> {
             if self.filled.start > 0 {
                 self.move_to_front();
             } else {
+                // As much again may come.
+                self.memory.need(MemoryUse::Text, text_cost(&self.buffer).saturating_mul(2))?;
                 self.buffer.resize(self.buffer.len() * 2, 0);
             }
         }

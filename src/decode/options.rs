@@ -8,6 +8,7 @@ use super::header::{BatchHeader, Mode};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{Database, KeyPath, ObjectStore};
 use crate::indexeddb::value;
+use crate::memory::MemoryClaim;
 use crate::snapshot::id::SourceId;
 
 /// Name of the database if nothing names it.
@@ -176,6 +177,8 @@ pub struct DecodeOptions {
     pub max_line_bytes: usize,
     /// Most change lines.
     pub max_changes: u64,
+    /// Where memory for large lines is claimed.
+    pub memory: MemoryClaim,
 }
 
 impl Default for DecodeOptions {
@@ -197,6 +200,7 @@ impl Default for DecodeOptions {
             temp_folder: None,
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
             max_changes: DEFAULT_MAX_CHANGES,
+            memory: MemoryClaim::default(),
         }
     }
 }

@@ -45,6 +45,39 @@ pub enum PackageError {
     Io(#[from] io::Error),
 }
 
+/// Attributes that did not come in a package, and are beyond the limits of one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the FlowFile has {what}")]
+pub struct AttributeLimitError {
+    what: String,
+}
+
+/// Holds attributes that came another way to the limits of a package.
+///
+/// # Errors
+///
+/// Names the limit; no name and no value.
+pub fn check_attributes(attributes: &Attributes) -> Result<(), AttributeLimitError> {
+    let wrong = |what: String| Err(AttributeLimitError { what });
+    if attributes.len() > MAX_ATTRIBUTES as usize {
+        return wrong(format!("more than {MAX_ATTRIBUTES} attributes"));
+    }
+    let mut bytes = 0;
+    for (name, value) in attributes.iter() {
+        if name.len() > MAX_NAME_BYTES as usize {
+            return wrong(format!("an attribute whose name has more than {MAX_NAME_BYTES} bytes"));
+        }
+        if value.len() > MAX_VALUE_BYTES as usize {
+            return wrong(format!("an attribute whose value has more than {MAX_VALUE_BYTES} bytes"));
+        }
+        bytes += name.len() as u64 + value.len() as u64;
+    }
+    if bytes > MAX_HEAD_BYTES {
+        return wrong(format!("attributes of more than {MAX_HEAD_BYTES} bytes"));
+    }
+    Ok(())
+}
+
 /// What stands before a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {

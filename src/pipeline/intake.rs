@@ -22,6 +22,26 @@ use crate::report::{Outcome, ReportLines, Summary, privacy_line};
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowName, SourceId};
 
+/// The attributes that are read, as `FLOWFILE.md` lists them. An edge that takes them by name refuses other names that look
+/// like these.
+pub const READ_ATTRIBUTES: [&str; 15] = [
+    "idempotency-key",
+    "indexeddb.database",
+    "indexeddb.database.version",
+    "indexeddb.decimals",
+    "indexeddb.input",
+    "indexeddb.key.field",
+    "indexeddb.key.path",
+    "indexeddb.key.paths",
+    "indexeddb.mode",
+    "indexeddb.object.store",
+    "indexeddb.origin",
+    "indexeddb.received.at",
+    "indexeddb.skip.stores",
+    "indexeddb.source",
+    "uuid",
+];
+
 /// `sync.error` has at most this many characters.
 const MAX_ERROR_CHARS: usize = 1_000;
 
@@ -531,4 +551,20 @@ impl Verdict {
 
 fn ascii(text: &str) -> String {
     text.chars().map(|char| if matches!(char, ' '..='~') { char } else { '?' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_lists_the_attributes_that_are_read() {
+        let page = include_str!("../flowfile/FLOWFILE.md");
+        let (_, table) = page.split_once("## Attributes that are read").unwrap();
+        let (table, _) = table.split_once("\n## ").unwrap();
+        let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let mut listed: Vec<_> = cells.flat_map(|cell| cell.trim_matches('`').split("`, else `")).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, READ_ATTRIBUTES);
+    }
 }

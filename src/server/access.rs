@@ -29,6 +29,8 @@ pub struct Access {
 pub(super) struct Peer {
     /// The client's certificate (DER), which TLS has proved.
     pub(super) certificate: Option<Vec<u8>>,
+    /// Whether the connection is above the limit, and may ask for the server's health only.
+    pub(super) is_reserved: bool,
 }
 
 /// Who asks; `None`: anybody, because nobody has to say.
@@ -68,6 +70,11 @@ impl Access {
             Some(client) => Ok(Some(Arc::clone(client))),
             None => Err(Refusal::forbidden("the client certificate is in no entry of the clients file")),
         }
+    }
+
+    /// Whether a request may be told about the machine: it comes from a client of the file, or from a certificate that was asked for.
+    pub(super) fn has_proved(&self, headers: &HeaderMap, peer: &Peer) -> bool {
+        self.is_authenticated() && self.caller(headers, peer).is_ok()
     }
 
     /// Without authentication the loopback interface is the only wall, and a page whose name is made to point at it would

@@ -10,6 +10,7 @@ use hyper::{Response, StatusCode};
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::body::{Body, PieceWriter, StreamSender, stream, whole};
 use crate::exit_status::ExitStatus;
@@ -98,12 +99,19 @@ pub(super) fn header_value(text: &str) -> Option<HeaderValue> {
 pub(super) struct Reply {
     handle: Handle,
     idle: Duration,
+    deadline: Instant,
     head: Option<oneshot::Sender<Response<Body>>>,
 }
 
 impl Reply {
-    pub(super) fn new(handle: Handle, idle: Duration, head: oneshot::Sender<Response<Body>>) -> Self {
-        Self { handle, idle, head: Some(head) }
+    /// A reader may stand still for `idle`, and has to have read all by `deadline`.
+    pub(super) fn new(
+        handle: Handle,
+        idle: Duration,
+        deadline: Instant,
+        head: oneshot::Sender<Response<Body>>,
+    ) -> Self {
+        Self { handle, idle, deadline, head: Some(head) }
     }
 
     /// Sends an answer that is there already. Whoever asked may be gone: nothing is to be done about it.
@@ -123,10 +131,10 @@ impl Reply {
         let (parts, _) = response.into_parts();
         let mut parts = Some(parts);
         let mut sender: Option<StreamSender> = None;
-        let (head, handle, idle) = (&mut self.head, &self.handle, self.idle);
+        let (head, handle, idle, deadline) = (&mut self.head, &self.handle, self.idle, self.deadline);
         let mut writer = PieceWriter::new(|bytes| {
             if let (Some(head), Some(parts)) = (head.take(), parts.take()) {
-                let (sending, body) = stream(idle);
+                let (sending, body) = stream(idle, deadline);
                 sender = Some(sending);
                 head.send(Response::from_parts(parts, body)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
             }

@@ -12,7 +12,10 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
+
+use super::limits::CONTENT_MEMORY;
+use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
 
 /// What every answer's body is.
 pub(super) type Body = tonic::body::Body;
@@ -42,13 +45,40 @@ pub(super) enum BodyError {
     /// The connection or stream broke.
     #[error("the body was cut off")]
     Cut,
+    /// A gRPC message has more bytes than the limit.
+    #[error("a message is larger than --max-message-bytes")]
+    LargeMessage,
+    /// No memory is left for it, or it needs more than there may be.
+    #[error("{0}")]
+    Memory(MemoryError),
+    /// A gRPC message does not belong where it came.
+    #[error("after start there is content only")]
+    Unexpected,
+}
+
+impl From<hyper::Error> for BodyError {
+    fn from(_: hyper::Error) -> Self {
+        Self::Cut
+    }
+}
+
+impl From<tonic::Status> for BodyError {
+    fn from(status: tonic::Status) -> Self {
+        match status.code() {
+            tonic::Code::ResourceExhausted => Self::LargeMessage,
+            tonic::Code::Unavailable => Self::Memory(MemoryError::Busy),
+            tonic::Code::InvalidArgument => Self::Unexpected,
+            _ => Self::Cut,
+        }
+    }
 }
 
 impl From<BodyError> for io::Error {
     fn from(error: BodyError) -> Self {
         let kind = match error {
-            BodyError::TooLarge(_) => io::ErrorKind::InvalidData,
+            BodyError::TooLarge(_) | BodyError::LargeMessage | BodyError::Unexpected => io::ErrorKind::InvalidData,
             BodyError::Idle(_) | BodyError::Deadline => io::ErrorKind::TimedOut,
+            BodyError::Memory(_) => io::ErrorKind::OutOfMemory,
             BodyError::Cut => io::ErrorKind::UnexpectedEof,
         };
         Self::new(kind, error)
@@ -75,6 +105,8 @@ pub(super) struct BodyReader {
     current: Bytes,
     at_end: bool,
     failed: Option<BodyError>,
+    bytes: u64,
+    memory: MemoryClaim,
 }
 
 impl BodyReader {
@@ -91,7 +123,14 @@ impl Read for BodyReader {
                 return Err(failed.into());
             }
             match self.pieces.blocking_recv() {
-                Some(Piece::Data(bytes)) => self.current = bytes,
+                Some(Piece::Data(bytes)) => {
+                    self.bytes += bytes.len() as u64;
+                    if let Err(error) = self.memory.need(MemoryUse::Content, self.bytes.min(CONTENT_MEMORY)) {
+                        self.failed = Some(BodyError::Memory(error));
+                        continue;
+                    }
+                    self.current = bytes;
+                }
                 Some(Piece::End) => self.at_end = true,
                 Some(Piece::Failed(error)) => self.failed = Some(error),
                 // The task that feeds us is gone, so the server is.
@@ -105,18 +144,18 @@ impl Read for BodyReader {
 }
 
 /// Feeds a body to a thread. `received` counts its bytes.
-pub(super) fn reader<B>(body: B, limits: BodyLimits, received: &Arc<AtomicU64>) -> BodyReader
+pub(super) fn reader<B>(body: B, limits: BodyLimits, received: &Arc<AtomicU64>, memory: MemoryClaim) -> BodyReader
 where
-    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
 {
     let (sender, pieces) = mpsc::channel(PIECES);
     tokio::spawn(feed(body, limits, sender, Arc::clone(received)));
-    BodyReader { pieces, current: Bytes::new(), at_end: false, failed: None }
+    BodyReader { pieces, current: Bytes::new(), at_end: false, failed: None, bytes: 0, memory }
 }
 
 async fn feed<B>(mut body: B, limits: BodyLimits, sender: mpsc::Sender<Piece>, received: Arc<AtomicU64>)
 where
-    B: HttpBody<Data = Bytes> + Send + Unpin,
+    B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + Unpin,
 {
     let mut left = limits.max_bytes;
     loop {
@@ -143,7 +182,7 @@ where
 
 async fn next<B>(body: &mut B, idle: Duration, deadline: Instant) -> Result<Option<Bytes>, BodyError>
 where
-    B: HttpBody<Data = Bytes> + Unpin,
+    B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
     loop {
         let silent = Instant::now() + idle;
@@ -152,7 +191,7 @@ where
             Err(_) if deadline < silent => return Err(BodyError::Deadline),
             Err(_) => return Err(BodyError::Idle(idle)),
             Ok(None) => return Ok(None),
-            Ok(Some(Err(_))) => return Err(BodyError::Cut),
+            Ok(Some(Err(error))) => return Err(error.into()),
             // Trailers say nothing to us.
             Ok(Some(Ok(frame))) => {
                 if let Ok(bytes) = frame.into_data() {
@@ -166,7 +205,7 @@ where
 /// Throws the rest of a body away, within bounds.
 pub(super) async fn discard<B>(mut body: B, max_bytes: u64, idle: Duration)
 where
-    B: HttpBody<Data = Bytes> + Unpin,
+    B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
     let deadline = Instant::now() + DISCARD;
     let mut left = max_bytes;
@@ -217,9 +256,15 @@ impl<F: FnMut(Bytes) -> io::Result<()>> Write for PieceWriter<F> {
     }
 }
 
-/// Sends from a thread; gives up when the other side takes nothing for `idle`.
-pub(super) fn send_blocking<T>(handle: &Handle, sender: &mpsc::Sender<T>, piece: T, idle: Duration) -> io::Result<()> {
-    match handle.block_on(timeout(idle, sender.send(piece))) {
+/// Sends from a thread; gives up when the other side takes nothing for `idle`, or at `deadline`.
+pub(super) fn send_blocking<T>(
+    handle: &Handle,
+    sender: &mpsc::Sender<T>,
+    piece: T,
+    idle: Duration,
+    deadline: Instant,
+) -> io::Result<()> {
+    match handle.block_on(timeout_at(deadline.min(Instant::now() + idle), sender.send(piece))) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
@@ -230,16 +275,17 @@ pub(super) fn send_blocking<T>(handle: &Handle, sender: &mpsc::Sender<T>, piece:
 pub(super) struct StreamSender {
     sender: mpsc::Sender<Piece>,
     idle: Duration,
+    deadline: Instant,
 }
 
 impl StreamSender {
     pub(super) fn send(&self, handle: &Handle, bytes: Bytes) -> io::Result<()> {
-        send_blocking(handle, &self.sender, Piece::Data(bytes), self.idle)
+        send_blocking(handle, &self.sender, Piece::Data(bytes), self.idle, self.deadline)
     }
 
     /// Says that all was sent: without it the other side sees a body that was cut off.
     pub(super) fn end(&self, handle: &Handle) -> io::Result<()> {
-        send_blocking(handle, &self.sender, Piece::End, self.idle)
+        send_blocking(handle, &self.sender, Piece::End, self.idle, self.deadline)
     }
 }
 
@@ -250,9 +296,9 @@ struct StreamBody {
 }
 
 /// Makes a body and its writing end.
-pub(super) fn stream(idle: Duration) -> (StreamSender, Body) {
+pub(super) fn stream(idle: Duration, deadline: Instant) -> (StreamSender, Body) {
     let (sender, pieces) = mpsc::channel(PIECES);
-    (StreamSender { sender, idle }, Body::new(StreamBody { pieces, at_end: false }))
+    (StreamSender { sender, idle, deadline }, Body::new(StreamBody { pieces, at_end: false }))
 }
 
 impl HttpBody for StreamBody {

@@ -1,6 +1,7 @@
 //! NiFi's own gRPC service: one FlowFile a call, and where InvokeGRPC is to send it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::StatusCode;
 use serde_json::json;
@@ -9,12 +10,14 @@ use tonic::{Request, Response, Status};
 use super::access::Named;
 use super::answer::Refusal;
 use super::grpc::{ReplyCode, status};
+use super::limits::CONTENT_MEMORY;
 use super::proto::nifi::flow_file_reply::ResponseCode;
 use super::proto::nifi::flow_file_service_server::FlowFileService;
 use super::proto::nifi::{FlowFileReply, FlowFileRequest};
-use super::service::{Server, Ticket};
-use super::work::{Done, Job};
+use super::service::{LATE, Server, Ticket};
+use super::work::{Done, Job, out_of_memory};
 use crate::exit_status::ExitStatus;
+use crate::memory::MemoryUse;
 use crate::snapshot::manifest::canonical_json;
 
 /// A body has at most this many characters of a cause: it becomes an attribute, which NiFi keeps in its heap.
@@ -26,7 +29,7 @@ pub(super) struct FlowFiles(pub(super) Arc<Server>);
 #[tonic::async_trait]
 impl FlowFileService for FlowFiles {
     async fn send(&self, request: Request<FlowFileRequest>) -> Result<Response<FlowFileReply>, Status> {
-        let ticket = ticket(&request)?;
+        let ticket = self.0.admit_call(ticket(&request)?).await?;
         let FlowFileRequest { attributes, content, .. } = request.into_inner();
         let server = Arc::clone(&self.0);
         let received = u64::try_from(content.len()).unwrap_or(u64::MAX);
@@ -36,12 +39,18 @@ impl FlowFileService for FlowFiles {
         let done = match job {
             Ok(job) => {
                 let worker = Arc::clone(&server);
+                let claimed = ticket.memory.need_now(MemoryUse::Content, received.min(CONTENT_MEMORY));
+                claimed.map_err(|error| status(&out_of_memory(error)))?;
                 let work = move || job.run_on(&*worker.store, content.as_ref(), &worker.metrics);
                 server.run(&ticket, work).await?
             }
             Err(refusal) => Err(refusal),
         };
         let reply = match done {
+            // The work was given up at the deadline, if it was begun at all.
+            Ok(done) if done.status() == ExitStatus::Transient && Instant::now() >= ticket.deadline => {
+                return Err(Status::deadline_exceeded(LATE));
+            }
             Ok(done) => reply_of(&done),
             // Who may not is told so by the call's own status; what is wrong with a FlowFile is said of the FlowFile.
             Err(refusal) if refusal.status == StatusCode::FORBIDDEN => return Err(status(&refusal)),

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use tonic::codegen::Service;
 use tonic::{Code, Status};
@@ -31,7 +30,7 @@ const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
 const REFLECTION_ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
 
 type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
-type Handler = Arc<dyn Fn(Request<Incoming>) -> Answering + Send + Sync>;
+type Handler = Arc<dyn Fn(Request<Body>) -> Answering + Send + Sync>;
 
 /// All services.
 #[derive(Clone)]
@@ -67,7 +66,7 @@ impl Grpc {
     }
 
     /// Answers a request.
-    pub(super) async fn call(&self, path: &str, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn call(&self, path: &str, request: Request<Body>) -> Response<Body> {
         let service = service(path);
         match self.services.iter().find(|(name, _)| *name == service) {
             Some((_, handler)) => handler(request).await,
@@ -127,7 +126,7 @@ fn service(path: &str) -> &str {
 
 fn handler<S>(service: S) -> Handler
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
     Arc::new(move |request| {

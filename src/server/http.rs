@@ -11,6 +11,7 @@ use super::access::{Named, readable};
 use super::answer::{FLOWFILE_V3, NDJSON, Refusal, Reply, answer, http_status, refuse};
 use super::body::{Body, BodyLimits, reader};
 use super::client::Right;
+use super::metered::MeteredStore;
 use super::request::{Query, Route, attributes, content};
 use super::service::{Server, Ticket, set_header, turned_away};
 use super::work::{Done, Job, read_key};
@@ -20,7 +21,7 @@ use crate::pipeline::NewEpoch;
 use crate::snapshot::{FlowName, SourceId};
 use crate::store::SnapshotStore;
 
-/// Answers a request that has a slot.
+/// Answers a request that needs a slot.
 pub(super) async fn handle(
     server: &Arc<Server>,
     ticket: Ticket,
@@ -30,12 +31,15 @@ pub(super) async fn handle(
     let named = match route {
         Route::Sync(named) => named,
         route => {
-            let read = read(server, &ticket, route, request.uri().query()).await;
-            return read.unwrap_or_else(|refusal| refuse(&refusal));
+            let read = read(server, ticket, route, request.uri().query()).await;
+            return read.unwrap_or_else(|refusal| turned_away(server, &refusal, request));
         }
     };
     match prepare(server, &ticket, named, &request) {
-        Ok(job) => sync(server, &ticket, job, request).await,
+        Ok(job) => match server.admit(ticket).await {
+            Ok(ticket) => sync(server, &ticket, job, request).await,
+            Err(refusal) => turned_away(server, &refusal, request),
+        },
         Err(refusal) => turned_away(server, &refusal, request),
     }
 }
@@ -71,7 +75,7 @@ async fn sync(server: &Arc<Server>, ticket: &Ticket, job: Job, request: Request<
         idle: server.limits.idle,
         deadline: ticket.deadline.into(),
     };
-    let body = reader(request.into_body(), limits, &server.metrics.received_bytes);
+    let body = reader(request.into_body(), limits, &server.metrics.received_bytes, ticket.memory.clone());
     let worker = Arc::clone(server);
     let work = move |reply: Reply| match job.run(&*worker.store, body, &worker.metrics) {
         Ok(done) => send(reply, done),
@@ -99,7 +103,7 @@ fn send(reply: Reply, mut done: Done) {
 
 async fn read(
     server: &Arc<Server>,
-    ticket: &Ticket,
+    ticket: Ticket,
     route: Route,
     query: Option<&str>,
 ) -> Result<Response<Body>, Refusal> {
@@ -108,7 +112,7 @@ async fn read(
     type Work = Box<dyn FnOnce(&dyn SnapshotStore, &mut dyn Write) -> Result<(), Refusal> + Send>;
     let work: Work = match route {
         Route::Sources(named, Some(source)) => {
-            let flow = own_source(server, ticket, named, &source)?;
+            let flow = own_source(server, &ticket, named, &source)?;
             Box::new(move |store, out| sources(store, &flow, Some(&source), out))
         }
         Route::Sources(named, None) => {
@@ -150,9 +154,15 @@ async fn read(
         }
     };
     query.finish()?;
+    let ticket = server.admit(ticket).await?;
     let worker = Arc::clone(server);
     let head = answer(StatusCode::OK, NDJSON, "");
-    Ok(server.reply(ticket, move |reply| reply.send_written(head, |out| work(&*worker.store, out))).await)
+    let memory = ticket.memory.clone();
+    let work = move |reply: Reply| {
+        let store = MeteredStore::new(&*worker.store, memory);
+        reply.send_written(head, |out| work(&store, out));
+    };
+    Ok(server.reply(&ticket, work).await)
 }
 
 /// Who may only write may still ask how far its own source is.

@@ -4,13 +4,25 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
+use super::limits::Slots;
 use crate::report::Summary;
 use crate::store::cached::CacheCounts;
 
 /// What the text is.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
+
+/// Above this many unread pages a page may be a little old.
+const MANY_UNREAD: usize = 16;
+
+/// Above this many no new one is made.
+const MAX_UNREAD: usize = 256;
+
+/// How old.
+const STALE: Duration = Duration::from_secs(1);
 
 /// Upper bounds of the histogram, in milliseconds.
 const BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000, 300_000];
@@ -21,6 +33,19 @@ pub(super) struct Metrics {
     kept: Mutex<Kept>,
     /// Bytes of bodies that came.
     pub(super) received_bytes: Arc<AtomicU64>,
+    /// The page that was made last.
+    last: Mutex<Option<(Instant, Bytes)>>,
+    /// Counts pages that are in memory.
+    unread: Arc<()>,
+}
+
+/// A page in memory, up to its last reader.
+struct UnreadPage(String, #[expect(dead_code, reason = "it is counted, not looked at")] Arc<()>);
+
+impl AsRef<[u8]> for UnreadPage {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -73,8 +98,23 @@ impl Metrics {
         kept.conflicts += summary.conflicts;
     }
 
-    /// All of it.
-    pub(super) fn to_text(&self, in_flight: usize, cache: &CacheCounts) -> String {
+    /// All of it, as the body of an answer. Pages that nobody has read yet are kept in memory: where there are many, one is
+    /// given again.
+    pub(super) fn to_page(&self, slots: &Slots, claimed: u64, cache: &CacheCounts) -> Bytes {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let unread = Arc::strong_count(&self.unread) - 1;
+        if let Some((at, page)) = &*last
+            && (unread > MAX_UNREAD || (unread > MANY_UNREAD && at.elapsed() < STALE))
+        {
+            return page.clone();
+        }
+        let text = self.to_text((slots.taken(), slots.waiting()), claimed, cache);
+        let page = Bytes::from_owner(UnreadPage(text, Arc::clone(&self.unread)));
+        *last = Some((Instant::now(), page.clone()));
+        page
+    }
+
+    fn to_text(&self, (in_flight, waiting): (usize, usize), claimed: u64, cache: &CacheCounts) -> String {
         let kept = self.kept();
         let mut page = Page::default();
         page.head("requests_total", "counter", "Requests that were answered, by edge, route and status.");
@@ -107,6 +147,8 @@ impl Metrics {
         let received = self.received_bytes.load(Ordering::Relaxed);
         page.single("received_bytes_total", "counter", "Bytes of content that came.", received);
         page.single("requests_in_flight", "gauge", "Requests that are worked on.", in_flight as u64);
+        page.single("requests_waiting", "gauge", "Requests that wait for a slot.", waiting as u64);
+        page.single("memory_claimed_bytes", "gauge", "Memory that requests have claimed, of --max-memory.", claimed);
         for (name, help, hits, misses) in [
             ("head", "Heads of flows that were still the newest version.", cache.head_hits, cache.head_misses),
             ("text", "Texts that were in memory.", cache.text_hits, cache.text_misses),
@@ -154,7 +196,7 @@ mod tests {
             metrics.request("http", "/v1/sync", "200", Duration::from_millis(milliseconds));
         }
         metrics.flowfile(&Summary { put: 7, conflicts: 2, ..Summary::new(Outcome::Committed, None) });
-        let text = metrics.to_text(3, &CacheCounts::default());
+        let text = metrics.to_text((3, 0), 0, &CacheCounts::default());
         let bucket = |bound: &str| {
             let line =
                 format!("nifi_idb_request_duration_seconds_bucket{{edge=\"http\",route=\"/v1/sync\",le=\"{bound}\"}} ");
@@ -175,5 +217,14 @@ mod tests {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(typed.iter().any(|name| line.starts_with(name)), "{line}");
         }
+    }
+
+    #[test]
+    fn pages_that_nobody_reads_are_few() {
+        let (metrics, slots) = (Metrics::default(), Slots::new(1));
+        let unread: Vec<_> = (0..10_000).map(|_| metrics.to_page(&slots, 0, &CacheCounts::default())).collect();
+        assert!(Arc::strong_count(&metrics.unread) <= MAX_UNREAD + 2);
+        drop(unread);
+        assert_eq!(Arc::strong_count(&metrics.unread), 2, "the last page and the count itself");
     }
 }

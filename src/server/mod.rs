@@ -13,21 +13,27 @@
 mod access;
 mod answer;
 mod body;
+mod call_body;
 pub mod client;
+mod connections;
 mod cors;
+mod either;
 mod flowfile_service;
 pub mod grpc;
 mod host;
 pub mod http;
 mod limits;
 mod listen;
+mod metered;
 mod metrics;
+mod preface;
 mod proto;
 mod ready;
 mod request;
 mod service;
 mod sidecar;
 mod tls;
+mod tracked;
 mod work;
 
 use std::fmt;
@@ -40,12 +46,13 @@ pub use access::Access;
 pub use client::Clients;
 pub use cors::Origins;
 pub use limits::{
-    DEFAULT_DEADLINE, DEFAULT_DRAIN, DEFAULT_IDLE, DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_MESSAGE_BYTES,
-    DEFAULT_MAX_REQUESTS, Limits,
+    DEFAULT_DEADLINE, DEFAULT_DRAIN, DEFAULT_IDLE, DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_MEMORY,
+    DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_REQUESTS, Limits,
 };
 pub use tls::TlsFiles;
 
 use crate::failure::Failure;
+use crate::memory::MemoryBudget;
 use crate::pipeline::IntakeOptions;
 use crate::store::SnapshotStore;
 use crate::store::cached::CachedStore;
@@ -93,9 +100,10 @@ pub fn run(options: ServeOptions, stop: Stop, started: impl FnOnce(SocketAddr)) 
         let health = HealthReporter::new();
         grpc::set_health(&health, true).await;
         let slots = limits::Slots::new(limits.max_requests);
+        let memory = Arc::new(MemoryBudget::new(limits.max_memory));
         let (metrics, readiness) = (metrics::Metrics::default(), ready::Readiness::default());
         let store = Arc::new(store);
-        let server = Arc::new(service::Server { store, intake, access, limits, slots, metrics, readiness });
+        let server = Arc::new(service::Server { store, intake, access, limits, slots, memory, metrics, readiness });
         let grpc = grpc::Grpc::new(&server, health.clone()).map_err(|error| bug(&error))?;
         let (told, hears) = tokio::sync::oneshot::channel::<()>();
         std::thread::spawn(move || {

@@ -1,11 +1,12 @@
 //! What an HTTP request says: its route, and the attributes of a FlowFile in headers and query.
 
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 
 use super::access::Named;
 use super::answer::{FLOWFILE_V3, Refusal};
 use crate::flowfile::Attributes;
+use crate::pipeline::READ_ATTRIBUTES;
 use crate::snapshot::SourceId;
 
 /// What a request asks for.
@@ -71,9 +72,9 @@ impl Route {
         }
     }
 
-    /// The one method that it has.
-    pub(super) fn method(&self) -> Method {
-        if matches!(self, Self::Sync(_)) { Method::POST } else { Method::GET }
+    /// The methods that it takes, as `Allow` lists them.
+    pub(super) fn allowed(&self) -> &'static str {
+        if matches!(self, Self::Sync(_)) { "POST" } else { "GET, HEAD" }
     }
 }
 
@@ -135,7 +136,7 @@ impl Query {
 }
 
 fn is_attribute(name: &str) -> bool {
-    name.starts_with("indexeddb.") || name == "idempotency-key" || name == "uuid"
+    READ_ATTRIBUTES.contains(&name)
 }
 
 /// The attributes that headers and query give; the query stands over a header.
@@ -162,8 +163,13 @@ pub(super) fn attributes(headers: &HeaderMap, query: &mut Query) -> Result<Attri
 /// Whether the body is said to be a package; `None` if its first bytes have to tell.
 pub(super) fn content(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
     let unsupported = |what: String| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what);
-    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-        return Err(unsupported(format!("content-encoding {encoding:?} is not read: send the content as it is")));
+    for (name, known) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
+        for value in headers.get_all(&name) {
+            let mut all = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            if all.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(known.as_bytes())) {
+                return Err(unsupported(format!("{name} {value:?} is not read: send the content as it is")));
+            }
+        }
     }
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
@@ -222,6 +228,9 @@ mod tests {
         query.finish().unwrap();
         assert!(Query::parse(Some("a=1&a=1")).is_err() && Query::parse(Some("a=%")).is_err());
         assert!(Query::parse(Some("pul=true")).unwrap().finish().is_err());
+        let mut misspelt = Query::parse(Some("indexeddb.databse=shop&indexeddb.database=shop")).unwrap();
+        assert_eq!(super::attributes(&HeaderMap::new(), &mut misspelt).unwrap().len(), 1);
+        assert!(misspelt.finish().unwrap_err().message.contains("\"indexeddb.databse\""));
     }
 
     #[test]
@@ -232,6 +241,18 @@ mod tests {
         for media in ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"] {
             assert_eq!(of(media).unwrap_err().status, 415);
         }
-        assert!(content(&[(CONTENT_ENCODING, "gzip".parse().unwrap())].into_iter().collect()).is_err());
+        let coded = |name: hyper::header::HeaderName, values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(&name, value.parse().unwrap());
+            }
+            content(&headers).map_err(|refusal| refusal.status.as_u16())
+        };
+        assert_eq!(coded(CONTENT_ENCODING, &["identity", "Identity, identity"]), Ok(None));
+        assert_eq!(coded(TRANSFER_ENCODING, &["chunked"]), Ok(None));
+        for values in [&["gzip"][..], &["identity", "gzip"], &["identity, gzip"], &["gzip, identity"]] {
+            assert_eq!(coded(CONTENT_ENCODING, values), Err(415), "{values:?}");
+        }
+        assert_eq!(coded(TRANSFER_ENCODING, &["gzip, chunked"]), Err(415));
     }
 }

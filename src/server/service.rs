@@ -4,29 +4,41 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderValue, ORIGIN, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE,
+};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::access::{Access, Caller, Peer};
 use super::answer::{NDJSON, Refusal, Reply, answer, header_value, refuse};
-use super::body::{Body, discard};
+use super::body::{Body, discard, whole};
+use super::call_body::{CallBody, CallLimits};
 use super::cors;
 use super::grpc::Grpc;
 use super::host::HostNames;
 use super::http;
-use super::limits::{Busy, Limits, Slot, Slots};
+use super::limits::{Busy, Limits, MAX_WAITING, Slot, Slots};
 use super::metrics::{CONTENT_TYPE as METRICS, Metrics};
 use super::ready::Readiness;
 use super::request::Route;
+use super::tracked::AnswerDeadline;
+use crate::memory::{MemoryBudget, MemoryClaim};
 use crate::pipeline::IntakeOptions;
 use crate::store::SnapshotStore;
 use crate::store::cached::CachedStore;
 
 /// When a client that was turned away may ask again, in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
+
+/// An answer that needed no slot is to be read within this time.
+const BRIEF: Duration = Duration::from_secs(30);
+
+/// The end of an answer may be under way for this long after the end of its request's time.
+const LAST_PIECE: Duration = Duration::from_secs(2);
 
 /// What all requests share.
 pub(super) struct Server {
@@ -35,6 +47,7 @@ pub(super) struct Server {
     pub(super) access: Access,
     pub(super) limits: Limits,
     pub(super) slots: Slots,
+    pub(super) memory: Arc<MemoryBudget>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
 }
@@ -46,45 +59,81 @@ pub(super) struct Ticket {
     /// Whether a page in a browser asks.
     pub(super) is_page: bool,
     pub(super) deadline: Instant,
-    /// Held by whatever works for the request.
-    pub(super) slot: Slot,
+    /// Held by whatever works for the request; `None`: it was not asked for yet.
+    pub(super) slot: Option<Slot>,
+    /// Memory that the request has claimed.
+    pub(super) memory: MemoryClaim,
 }
 
 impl Server {
     /// Runs `work` on a thread of its own, and gives what it replies. When the request's time is over, whoever asked is told
-    /// so; the thread goes on to its end.
+    /// so; the thread goes on to its end. A panic of `work` is this request's alone.
     pub(super) async fn reply(&self, ticket: &Ticket, work: impl FnOnce(Reply) + Send + 'static) -> Response<Body> {
         let (head, answered) = oneshot::channel();
-        let reply = Reply::new(Handle::current(), self.limits.idle, head);
+        let reply = Reply::new(Handle::current(), self.limits.idle, ticket.deadline.into(), head);
         let slot = ticket.slot.clone();
         tokio::task::spawn_blocking(move || {
             work(reply);
             drop(slot);
         });
-        match timeout(ticket.deadline.saturating_duration_since(Instant::now()), answered).await {
+        let answered = timeout(ticket.deadline.saturating_duration_since(Instant::now()), answered).await;
+        let mut response = match answered {
             Ok(Ok(response)) => response,
-            Ok(Err(_)) => refuse(&Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error: a bug in nifi-idb")),
+            Ok(Err(_)) => refuse(&Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, BUG)),
             Err(_) => refuse(&Refusal::new(StatusCode::SERVICE_UNAVAILABLE, LATE)),
-        }
+        };
+        response.extensions_mut().insert(AnswerDeadline((ticket.deadline + LAST_PIECE).into()));
+        response
     }
 
     fn busy(&self, busy: Busy) -> Refusal {
+        let slots = self.limits.max_requests;
         let what = match busy {
-            Busy::Full => format!("{} requests are under way, as many as may be: try again", self.limits.max_requests),
+            Busy::Full => {
+                format!("{slots} requests are under way, as many as may be, and {MAX_WAITING} wait: try again")
+            }
+            Busy::Late => format!("{slots} requests are under way, as many as may be, until the deadline: try again"),
             Busy::Draining => "the server is being stopped: try again".to_owned(),
         };
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, what)
     }
 
     fn ticket(&self, caller: Caller, is_page: bool, limit: Option<Duration>) -> Result<Ticket, Refusal> {
-        let slot = self.slots.take().map_err(|busy| self.busy(busy))?;
+        if self.slots.is_draining() {
+            return Err(self.busy(Busy::Draining));
+        }
         let limit = limit.map_or(self.limits.deadline, |limit| limit.min(self.limits.deadline));
-        Ok(Ticket { caller, is_page, deadline: Instant::now() + limit, slot })
+        let (deadline, memory) = (Instant::now() + limit, self.memory.claim());
+        Ok(Ticket { caller, is_page, deadline, slot: None, memory })
+    }
+
+    /// Waits for a slot, at most as long as the request may take.
+    pub(super) async fn admit(&self, ticket: Ticket) -> Result<Ticket, Refusal> {
+        let slot = self.slots.take(ticket.deadline.into()).await.map_err(|busy| self.busy(busy))?;
+        Ok(Ticket { slot: Some(slot), ..ticket })
+    }
+
+    /// As [`Self::admit`], for a gRPC call whose message is there.
+    pub(super) async fn admit_call(&self, ticket: Ticket) -> Result<Ticket, tonic::Status> {
+        let slot = self.slots.take(ticket.deadline.into()).await.map_err(|busy| {
+            let refusal = self.busy(busy);
+            match busy {
+                Busy::Late => tonic::Status::deadline_exceeded(refusal.message),
+                Busy::Full | Busy::Draining => super::grpc::status(&refusal),
+            }
+        })?;
+        Ok(Ticket { slot: Some(slot), ..ticket })
     }
 }
 
 /// The request's time was over before its answer was there.
 pub(super) const LATE: &str = "the deadline passed; the batch may be written all the same: sent again with its sequence or delivery id it changes nothing";
+
+/// A thread ended in the middle of a request.
+pub(super) const BUG: &str = "internal error: a bug in nifi-idb";
+
+/// Why a connection above the limit gets no work done.
+const CROWDED: &str = "too many connections are open: try again";
 
 /// Answers one request.
 pub(super) async fn serve(
@@ -99,7 +148,7 @@ pub(super) async fn serve(
     if is_grpc {
         return serve_grpc(&server, grpc, &peer, request, start).await;
     }
-    let version = request.version();
+    let (version, is_head) = (request.version(), request.method() == Method::HEAD);
     let origin = server.access.origins.check(request.headers());
     let (name, mut response) = match (HostNames::of(&request), &origin) {
         (Err(refusal), _) => ("other", turned_away(&server, &refusal, request)),
@@ -109,11 +158,27 @@ pub(super) async fn serve(
     if let Ok(Some(origin)) = origin {
         cors::allow(origin, &mut response);
     }
-    if server.slots.is_draining() && version < Version::HTTP_2 {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("origin"));
+    let is_closing = server.slots.is_draining() || peer.is_reserved;
+    if is_closing && version < Version::HTTP_2 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if response.extensions().get::<AnswerDeadline>().is_none() {
+        response.extensions_mut().insert(AnswerDeadline((Instant::now() + BRIEF).into()));
     }
     server.metrics.request("http", name, response.status().as_str(), start.elapsed());
-    response
+    if is_head { without_body(response) } else { response }
+}
+
+/// The answer to HEAD: what GET would have said, without its body.
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    use hyper::body::Body as _;
+    if let Some(bytes) = response.body().size_hint().exact() {
+        response.headers_mut().insert(CONTENT_LENGTH, bytes.into());
+    }
+    response.map(|_| whole(""))
 }
 
 async fn serve_http(
@@ -129,12 +194,15 @@ async fn serve_http(
         Ok(route) => route,
         Err(refusal) => return ("other", turned_away(server, &refusal, request)),
     };
-    let name = route.name();
-    let response = match admitted(server, peer, hosts, &route, &request) {
+    let (name, allowed) = (route.name(), route.allowed());
+    let mut response = match admitted(server, peer, hosts, &route, &request) {
         Err(refusal) => turned_away(server, &refusal, request),
-        Ok(None) => open_route(server, &route).await,
+        Ok(None) => open_route(server, &route, server.access.has_proved(request.headers(), peer)).await,
         Ok(Some(ticket)) => http::handle(server, ticket, route, request).await,
     };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    }
     (name, response)
 }
 
@@ -146,13 +214,15 @@ fn admitted(
     route: &Route,
     request: &Request<Incoming>,
 ) -> Result<Option<Ticket>, Refusal> {
-    let method = route.method();
-    if *request.method() != method {
-        let what = format!("this path takes {method} only");
+    if !route.allowed().split(", ").any(|method| request.method() == method) {
+        let what = format!("this path takes {} only", route.allowed());
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, what));
     }
     if matches!(route, Route::Live | Route::Ready) {
         return Ok(None);
+    }
+    if peer.is_reserved {
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, CROWDED));
     }
     server.access.check_host(hosts)?;
     let caller = server.access.caller(request.headers(), peer)?;
@@ -162,15 +232,15 @@ fn admitted(
     server.ticket(caller, request.headers().contains_key(ORIGIN), None).map(Some)
 }
 
-async fn open_route(server: &Arc<Server>, route: &Route) -> Response<Body> {
+async fn open_route(server: &Arc<Server>, route: &Route, has_proved: bool) -> Response<Body> {
     match route {
         Route::Metrics => {
-            let text = server.metrics.to_text(server.slots.taken(), &server.store.counts());
+            let text = server.metrics.to_page(&server.slots, server.memory.claimed(), &server.store.counts());
             answer(StatusCode::OK, METRICS, text)
         }
         Route::Ready => match server.readiness.check(server).await {
             Ok(()) => answer(StatusCode::OK, NDJSON, "{\"ready\":true}\n"),
-            Err(message) => refuse(&Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)),
+            Err(unready) => refuse(&Refusal::new(StatusCode::SERVICE_UNAVAILABLE, unready.message_for(has_proved))),
         },
         _ => answer(StatusCode::OK, NDJSON, "{\"live\":true}\n"),
     }
@@ -203,19 +273,29 @@ async fn serve_grpc(
 ) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let name = Grpc::name(&path);
-    let response = match grpc_ticket(server, peer, &path, &request) {
+    let mut deadline = Instant::now() + server.limits.deadline;
+    let mut response = match grpc_ticket(server, peer, &path, &request) {
         Err(status) => {
             // As with HTTP: who sends all before it listens must not meet a reset.
             tokio::spawn(discard(request.into_body(), server.limits.max_body_bytes, server.limits.idle));
             status.into_http()
         }
         Ok(ticket) => {
+            let mut memory = server.memory.claim();
             if let Some(ticket) = ticket {
+                (deadline, memory) = (ticket.deadline, ticket.memory.clone());
                 request.extensions_mut().insert(ticket);
             }
-            grpc.call(&path, request).await
+            let limits = CallLimits {
+                max_message_bytes: server.limits.max_message_bytes,
+                idle: server.limits.idle,
+                deadline: deadline.into(),
+                memory,
+            };
+            grpc.call(&path, request.map(|body| Body::new(CallBody::new(body, limits)))).await
         }
     };
+    response.extensions_mut().insert(AnswerDeadline((deadline + LAST_PIECE).into()));
     let status = Grpc::outcome(&response);
     server.metrics.request("grpc", name, &status, start.elapsed());
     response
@@ -227,21 +307,24 @@ fn grpc_ticket(
     path: &str,
     request: &Request<Incoming>,
 ) -> Result<Option<Ticket>, tonic::Status> {
-    let hosts = HostNames::of(request).map_err(|refusal| super::grpc::status(&refusal))?;
+    let status = |refusal: Refusal| super::grpc::status(&refusal);
+    let hosts = HostNames::of(request).map_err(status)?;
     // A page cannot make this content type without asking first, and is not told that it may.
-    server.access.origins.check(request.headers()).map_err(|refusal| super::grpc::status(&refusal))?;
+    server.access.origins.check(request.headers()).map_err(status)?;
     if Grpc::is_health(path) {
         return Ok(None);
     }
-    let checked = server.access.check_host(&hosts);
-    let caller = checked.and_then(|()| server.access.caller(request.headers(), peer));
-    let caller = caller.map_err(|refusal| super::grpc::status(&refusal))?;
+    if peer.is_reserved {
+        return Err(tonic::Status::unavailable(CROWDED));
+    }
+    server.access.check_host(&hosts).map_err(status)?;
+    let caller = server.access.caller(request.headers(), peer).map_err(status)?;
     if !Grpc::is_work(path) {
         return Ok(None);
     }
     let limit = request.headers().get("grpc-timeout").and_then(|value| super::grpc::timeout(value.to_str().ok()?));
     let is_page = request.headers().contains_key(ORIGIN);
-    server.ticket(caller, is_page, limit).map(Some).map_err(|refusal| super::grpc::status(&refusal))
+    server.ticket(caller, is_page, limit).map(Some).map_err(status)
 }
 
 /// Sets a header where its value can be one.

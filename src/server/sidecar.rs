@@ -21,6 +21,7 @@ use super::client::Right;
 use super::flowfile_service::ticket;
 use super::grpc::status;
 use super::http::{own_source, refused};
+use super::metered::MeteredStore;
 use super::proto::sidecar::restore_request::Format;
 use super::proto::sidecar::sync_reply::Part as ReplyPart;
 use super::proto::sidecar::sync_request::Part;
@@ -28,7 +29,7 @@ use super::proto::sidecar::{
     Flow, LogReply, LogRequest, RestoreReply, RestoreRequest, ShowReply, ShowRequest, Source, SourcesReply,
     SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart, Version, sidecar_server,
 };
-use super::service::{LATE, Server, Ticket};
+use super::service::{BUG, LATE, Server, Ticket};
 use super::work::{Done, Job, read_key};
 use crate::history::{self, At, RestoreFormat, RestoreOptions};
 use crate::snapshot::{FlowName, FlowVersion};
@@ -58,10 +59,11 @@ impl sidecar_server::Sidecar for Sidecar {
         let server = Arc::clone(&self.0);
         let job = Job::new(&server.intake, &ticket, named(flow), attributes, pull);
         let job = job.map_err(|refusal| status(&refusal))?;
+        let ticket = server.admit_call(ticket).await?;
         let limits = &server.limits;
         let limits =
             BodyLimits { max_bytes: limits.max_body_bytes, idle: limits.idle, deadline: ticket.deadline.into() };
-        let body = reader(Contents(messages), limits, &server.metrics.received_bytes);
+        let body = reader(Contents(messages), limits, &server.metrics.received_bytes, ticket.memory.clone());
         let worker = Arc::clone(&server);
         Ok(server.stream(&ticket, move |out| {
             let mut done = job.run(&*worker.store, body, &worker.metrics)?;
@@ -72,7 +74,7 @@ impl sidecar_server::Sidecar for Sidecar {
     }
 
     async fn sources(&self, request: Request<SourcesRequest>) -> Result<Response<SourcesReply>, Status> {
-        let ticket = ticket(&request)?;
+        let ticket = self.0.admit_call(ticket(&request)?).await?;
         let SourcesRequest { flow, source } = request.into_inner();
         let source = Some(source).filter(|source| !source.is_empty()).map(|source| source.parse()).transpose();
         let source = source.map_err(|error| Status::invalid_argument(format!("source is {error}")))?;
@@ -94,7 +96,7 @@ impl sidecar_server::Sidecar for Sidecar {
     }
 
     async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogReply>, Status> {
-        let ticket = ticket(&request)?;
+        let ticket = self.0.admit_call(ticket(&request)?).await?;
         let LogRequest { flow, limit } = request.into_inner();
         let flow = self.flow(&ticket, flow)?;
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
@@ -113,7 +115,7 @@ impl sidecar_server::Sidecar for Sidecar {
     }
 
     async fn show(&self, request: Request<ShowRequest>) -> Result<Response<ShowReply>, Status> {
-        let ticket = ticket(&request)?;
+        let ticket = self.0.admit_call(ticket(&request)?).await?;
         let ShowRequest { flow, version, object_store, key } = request.into_inner();
         let (flow, at) = (self.flow(&ticket, flow)?, at(version)?);
         let key = if key.is_empty() && object_store.is_empty() {
@@ -121,11 +123,12 @@ impl sidecar_server::Sidecar for Sidecar {
         } else {
             Some(read_key(&key).map_err(|refusal| status(&refusal))?)
         };
-        let store = Arc::clone(&self.0.store);
+        let (worker, memory) = (Arc::clone(&self.0.store), ticket.memory.clone());
         let show = move || -> Result<String, Refusal> {
-            let found = history::open_version(&*store, &flow, at).map_err(refused)?;
+            let store = MeteredStore::new(&*worker, memory);
+            let found = history::open_version(&store, &flow, at).map_err(refused)?;
             let Some(key) = key else { return Ok(found.manifest.to_text().0) };
-            let shown = history::show_record(&*store, &flow, &found, &object_store.as_str().into(), &key);
+            let shown = history::show_record(&store, &flow, &found, &object_store.as_str().into(), &key);
             let none = || Refusal::new(StatusCode::NOT_FOUND, "there is no record with this key");
             Ok(shown.map_err(refused)?.ok_or_else(none)?.line)
         };
@@ -134,7 +137,7 @@ impl sidecar_server::Sidecar for Sidecar {
     }
 
     async fn restore(&self, request: Request<RestoreRequest>) -> Result<Response<Self::RestoreStream>, Status> {
-        let ticket = ticket(&request)?;
+        let ticket = self.0.admit_call(ticket(&request)?).await?;
         let message = request.into_inner();
         let format = match message.format() {
             Format::Changes => RestoreFormat::Changes,
@@ -143,11 +146,12 @@ impl sidecar_server::Sidecar for Sidecar {
         let RestoreRequest { flow, version, object_store, .. } = message;
         let (flow, at) = (self.flow(&ticket, flow)?, at(version)?);
         let options = RestoreOptions { format, object_store: object_store.as_deref().map(Into::into) };
-        let store = Arc::clone(&self.0.store);
+        let (worker, memory) = (Arc::clone(&self.0.store), ticket.memory.clone());
         Ok(self.0.stream(&ticket, move |out| {
-            let found = history::open_version(&*store, &flow, at).map_err(refused)?;
+            let store = MeteredStore::new(&*worker, memory);
+            let found = history::open_version(&store, &flow, at).map_err(refused)?;
             let mut pieces = PieceWriter::new(|content| out.send(RestoreReply { content }));
-            history::restore(&*store, &flow, &found, &options, &mut pieces).map_err(refused)?;
+            history::restore(&store, &flow, &found, &options, &mut pieces).map_err(refused)?;
             pieces.finish().map_err(broken)
         }))
     }
@@ -208,11 +212,12 @@ pub(super) struct Out<T> {
     handle: Handle,
     sender: mpsc::Sender<Result<T, Status>>,
     idle: std::time::Duration,
+    deadline: tokio::time::Instant,
 }
 
 impl<T> Out<T> {
     fn send(&self, message: T) -> io::Result<()> {
-        send_blocking(&self.handle, &self.sender, Ok(message), self.idle)
+        send_blocking(&self.handle, &self.sender, Ok(message), self.idle, self.deadline)
     }
 }
 
@@ -231,7 +236,7 @@ impl Server {
         });
         match tokio::time::timeout_at(ticket.deadline.into(), working).await {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(_)) => Err(Status::internal("internal error: a bug in nifi-idb")),
+            Ok(Err(_)) => Err(Status::internal(BUG)),
             Err(_) => Err(Status::deadline_exceeded(LATE)),
         }
     }
@@ -244,20 +249,25 @@ impl Server {
     ) -> Response<Messages<T>> {
         let (sender, receiver) = mpsc::channel(MESSAGES);
         let (ended, end) = oneshot::channel::<()>();
-        let out = Out { handle: Handle::current(), sender: sender.clone(), idle: self.limits.idle };
+        let deadline = ticket.deadline.into();
+        let out = Out { handle: Handle::current(), sender: sender.clone(), idle: self.limits.idle, deadline };
         let slot = ticket.slot.clone();
         tokio::task::spawn_blocking(move || {
             if let Err(refusal) = work(&out) {
                 // Whoever asked may be gone.
-                let _ = send_blocking(&out.handle, &out.sender, Err(status(&refusal)), out.idle);
+                let _ = send_blocking(&out.handle, &out.sender, Err(status(&refusal)), out.idle, out.deadline);
             }
-            drop((ended, slot));
+            // Nobody may be waiting for it.
+            let _ = ended.send(());
+            drop(slot);
         });
-        let deadline = ticket.deadline.into();
         tokio::spawn(async move {
-            if tokio::time::timeout_at(deadline, end).await.is_err() {
-                let _ = sender.send(Err(Status::deadline_exceeded(LATE))).await;
-            }
+            let status = match tokio::time::timeout_at(deadline, end).await {
+                Ok(Ok(())) => return,
+                Ok(Err(_)) => Status::internal(BUG),
+                Err(_) => Status::deadline_exceeded(LATE),
+            };
+            let _ = sender.send(Err(status)).await;
         });
         Response::new(ReceiverStream::new(receiver))
     }

@@ -9,15 +9,18 @@ use super::access::{Named, admission, target};
 use super::answer::Refusal;
 use super::body::{BodyError, BodyReader};
 use super::client::Right;
+use super::metered::MeteredStore;
 use super::metrics::Metrics;
 use super::service::Ticket;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::flowfile::Attributes;
+use crate::flowfile::{Attributes, check_attributes};
 use crate::indexeddb::key::{Key, SortableKey};
+use crate::memory::MemoryError;
 use crate::normalize::MAX_TIME_MS;
 use crate::pipeline::{Delivered, IntakeOptions, Package, deliver, deliver_package, delivery};
 use crate::store::SnapshotStore;
+use crate::store::fault::step;
 
 /// What a package begins with.
 const MAGIC: &[u8] = b"NiFiFF3";
@@ -47,6 +50,7 @@ impl Job {
         attributes: Attributes,
         pull: bool,
     ) -> Result<Self, Refusal> {
+        check_attributes(&attributes).map_err(|error| Refusal::bad_request(error.to_string()))?;
         let caller = &ticket.caller;
         let (bucket, flow) = target(caller, Right::Sync, named, defaults)?;
         let mut options = IntakeOptions { bucket, flow, ..defaults.clone() };
@@ -56,6 +60,7 @@ impl Job {
             None => !ticket.is_page,
         };
         options.sync.deadline = Some(ticket.deadline);
+        options.decode.memory = ticket.memory.clone();
         (options.sync.pull, options.sync.withholds_values) = (pull, false);
         if let Some(client) = caller {
             if pull {
@@ -89,7 +94,11 @@ impl Job {
     ) -> Result<Done, Refusal> {
         let result = self.run_on(store, &mut body, metrics);
         match body.failed() {
-            Some(error @ BodyError::TooLarge(_)) => Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())),
+            Some(error @ (BodyError::TooLarge(_) | BodyError::LargeMessage)) => {
+                Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()))
+            }
+            Some(BodyError::Memory(error)) => Err(out_of_memory(error)),
+            Some(error @ BodyError::Unexpected) => Err(Refusal::bad_request(error.to_string())),
             Some(error @ BodyError::Deadline) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
             Some(BodyError::Idle(_) | BodyError::Cut) | None => result,
         }
@@ -99,9 +108,16 @@ impl Job {
     pub(super) fn run_on(
         self,
         store: &dyn SnapshotStore,
-        mut content: impl Read,
+        content: impl Read,
         metrics: &Metrics,
     ) -> Result<Done, Refusal> {
+        step("serve:work");
+        let memory = self.options.decode.memory.clone();
+        let result = self.deliver(&MeteredStore::new(store, memory.clone()), content, metrics);
+        memory.refused().map_or(result, |error| Err(out_of_memory(error)))
+    }
+
+    fn deliver(self, store: &dyn SnapshotStore, mut content: impl Read, metrics: &Metrics) -> Result<Done, Refusal> {
         let mut first = Vec::with_capacity(MAGIC.len());
         let begun = (&mut content).take(MAGIC.len() as u64).read_to_end(&mut first);
         let is_package = self.is_package.unwrap_or(first == MAGIC);
@@ -109,16 +125,37 @@ impl Job {
         if is_package {
             let package = deliver_package(store, &self.options, input)?;
             package.iter().for_each(|(_, verdict)| metrics.flowfile(&verdict.summary));
+            if package.iter().any(|(_, verdict)| verdict.status == ExitStatus::Usage) {
+                check_store(store)?;
+            }
             return Ok(Done::Package(package));
         }
         let delivered = deliver(store, &self.options, &self.attributes, input);
         metrics.flowfile(&delivered.verdict.summary);
+        if delivered.verdict.status == ExitStatus::Usage {
+            check_store(store)?;
+        }
         if self.options.admission.is_some_and(|admission| admission.has_denied()) {
             let message = delivered.verdict.failure.map_or_else(String::new, |failure| failure.message);
             return Err(Refusal::forbidden(message));
         }
         Ok(Done::Batch(Box::new(delivered)))
     }
+}
+
+/// What needs more memory than there may be is too large for good; where others have it, it will be free again.
+pub(super) fn out_of_memory(error: MemoryError) -> Refusal {
+    let status = match error {
+        MemoryError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        MemoryError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+    };
+    Refusal::new(status, format!("{error} (--max-memory)"))
+}
+
+/// A store that was there when the server began, and is not now, is not the batch's fault: it may come back.
+fn check_store(store: &dyn SnapshotStore) -> Result<(), Refusal> {
+    let gone = |_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the store is not there, or cannot be written to");
+    store.check_reachable().map_err(gone)
 }
 
 /// Gives the error that the first bytes ended with, then nothing.

@@ -1,7 +1,8 @@
-//! A test hook: kills the process at a named step, as a power cut or an `OutOfMemory` killer would.
+//! A test hook: kills the process at a named step, as a power cut or an `OutOfMemory` killer would, or panics there, as a bug
+//! would.
 //!
 //! `NIFI_IDB_FAULT="git:before-link=abort"` aborts at the first time that the step is reached,
-//! `git:before-link=abort@3` at the third. It is compiled into every build, so that what is tested is what is shipped;
+//! `git:before-link=abort@3` at the third; `serve:work=panic` panics there. It is compiled into every build, so that what is tested is what is shipped;
 //! unset, a step costs one load. The steps, in the order of a commit:
 //!
 //! | step | what is done, and what is not |
@@ -16,6 +17,7 @@
 //! | `git:ref-locked` | `main.lock` exists; `main` is as before |
 //! | `git:after-rename` | `main` has moved: the version is visible; its directory is not synced |
 //! | `git:done` | durable; the lock is still held |
+//! | `serve:work` | a request has its slot; its content is not read |
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,18 +28,22 @@ pub const FAULT_VARIABLE: &str = "NIFI_IDB_FAULT";
 #[derive(Debug)]
 struct Fault {
     step: String,
+    is_panic: bool,
     countdown: AtomicU32,
 }
 
 static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
 
-/// Says that `name` is reached, and aborts the process if `NIFI_IDB_FAULT` asks for that.
+/// Says that `name` is reached, and aborts the process or panics if `NIFI_IDB_FAULT` asks for that.
 pub fn step(name: &str) {
     let fault = FAULT.get_or_init(|| std::env::var(FAULT_VARIABLE).ok().and_then(|text| parse(&text)));
     if let Some(fault) = fault
         && fault.step == name
         && fault.countdown.fetch_sub(1, Ordering::Relaxed) == 1
     {
+        if fault.is_panic {
+            std::panic::panic_any("asked for by NIFI_IDB_FAULT");
+        }
         std::process::abort();
     }
 }
@@ -46,7 +52,12 @@ fn parse(text: &str) -> Option<Fault> {
     let (step, action) = text.split_once('=')?;
     let (action, count) = action.split_once('@').unwrap_or((action, "1"));
     let countdown = count.parse().ok().filter(|count| *count > 0)?;
-    (action == "abort").then(|| Fault { step: step.to_owned(), countdown: AtomicU32::new(countdown) })
+    let is_panic = match action {
+        "abort" => false,
+        "panic" => true,
+        _ => return None,
+    };
+    Some(Fault { step: step.to_owned(), is_panic, countdown: AtomicU32::new(countdown) })
 }
 
 #[cfg(test)]
@@ -55,11 +66,12 @@ mod tests {
 
     #[test]
     fn reads_a_step_and_a_count() {
-        let shown = |text: &str| parse(text).map(|fault| (fault.step, fault.countdown.into_inner()));
-        assert_eq!(shown("git:link=abort"), Some(("git:link".to_owned(), 1)));
-        assert_eq!(shown("git:link=abort@3"), Some(("git:link".to_owned(), 3)));
+        let shown = |text: &str| parse(text).map(|fault| (fault.step, fault.is_panic, fault.countdown.into_inner()));
+        assert_eq!(shown("git:link=abort"), Some(("git:link".to_owned(), false, 1)));
+        assert_eq!(shown("git:link=abort@3"), Some(("git:link".to_owned(), false, 3)));
+        assert_eq!(shown("serve:work=panic"), Some(("serve:work".to_owned(), true, 1)));
         assert_eq!(shown("git:link=abort@0"), None);
         assert_eq!(shown("git:link"), None);
-        assert_eq!(shown("git:link=panic"), None);
+        assert_eq!(shown("git:link=wait"), None);
     }
 }

@@ -12,7 +12,7 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 26] = [
+const MAY_USE: [(&str, &[&str]); 27] = [
     ("indexeddb", &[]),
     ("flowfile", &["exit_status"]),
     ("policy", &["indexeddb", "similar"]),
@@ -22,13 +22,14 @@ const MAY_USE: [(&str, &[&str]); 26] = [
     ("spool", &[]),
     ("rejection", &["indexeddb"]),
     ("loss", &["indexeddb"]),
+    ("memory", &[]),
     ("snapshot", &["indexeddb"]),
     ("secret", &[]),
     ("certificate_trust", &[]),
     ("http_client", &["certificate_trust"]),
     ("nifi", &["exit_status", "http_client", "secret"]),
     ("store", &["exit_status", "http_client", "indexeddb", "secret", "snapshot"]),
-    ("decode", &["exit_status", "indexeddb", "loss", "rejection", "snapshot::id"]),
+    ("decode", &["exit_status", "indexeddb", "loss", "memory", "rejection", "snapshot::id"]),
     ("normalize", &["decode", "indexeddb", "policy", "rejection", "snapshot"]),
     ("merge", &["indexeddb", "normalize", "policy", "snapshot"]),
     ("chunk", &["indexeddb", "snapshot", "store"]),
@@ -68,6 +69,7 @@ const MAY_USE: [(&str, &[&str]); 26] = [
             "flowfile",
             "history",
             "indexeddb",
+            "memory",
             "normalize",
             "pipeline",
             "policy",

@@ -176,7 +176,10 @@ impl SnapshotStore for GitStore {
     }
 
     fn check_reachable(&self) -> Result<(), StoreError> {
-        self.opened()?.map_or(Ok(()), |repo| repo.main().map(drop))
+        match self.opened()? {
+            Some(repo) => repo.check_reachable(),
+            None => Ok(()),
+        }
     }
 
     fn check(&self) -> Result<Vec<String>, StoreError> {

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +49,9 @@ const MAX_OBJECT_BYTES: usize = 128 * 1024 * 1024;
 
 /// The mode of a new repository's folder: the data of a person is in it. People change it, or `core.sharedRepository`.
 const PRIVATE_MODE: u32 = 0o700;
+
+/// What a small version takes on the disk.
+const ROOM: [u8; 64 * 1024] = [1; 64 * 1024];
 
 /// Extensions of the repository format that change nothing for us.
 const HARMLESS_EXTENSIONS: [&str; 5] = ["noop", "noop-v1", "preciousobjects", "partialclone", "worktreeconfig"];
@@ -218,6 +221,18 @@ impl Repo {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the repository is still there, can be read, and has room for a small version.
+    pub(super) fn check_reachable(&self) -> Result<(), StoreError> {
+        if !is_repository(&self.path) {
+            let message = format!("{} is no git repository any more: was it moved or unmounted?", self.path.display());
+            return Err(configuration(message));
+        }
+        self.main()?;
+        let objects = self.path.join("objects");
+        let written = tempfile::tempfile_in(&objects).and_then(|mut file| file.write_all(&ROOM));
+        written.map_err(|error| io_error("write to", &objects, error))
     }
 
     /// Reads an object; `None` if it is not there.

@@ -15,13 +15,13 @@ use super::{Answer, RECORDS, Serve, TO, connect, request};
 use crate::program::{program, run, store_of};
 
 /// Files with certificates of one authority.
-struct Authority {
+pub(super) struct Authority {
     dir: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -32,7 +32,7 @@ impl Authority {
     }
 
     /// Writes `NAME.pem` and `NAME.key`; gives the certificate's fingerprint.
-    fn issue(&self, name: &str) -> String {
+    pub(super) fn issue(&self, name: &str) -> String {
         let key = KeyPair::generate().unwrap();
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
@@ -45,12 +45,12 @@ impl Authority {
         self.dir.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
     /// A connection as `client`, or as nobody; gives the protocol that was agreed upon too.
-    fn connect(&self, address: &str, client: Option<&str>, protocols: &[&str]) -> std::io::Result<Tls> {
+    pub(super) fn connect(&self, address: &str, client: Option<&str>, protocols: &[&str]) -> std::io::Result<Tls> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.path("ca.pem")).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -74,7 +74,7 @@ impl Authority {
     }
 }
 
-type Tls = StreamOwned<ClientConnection, TcpStream>;
+pub(super) type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// A GET whose connection may be refused.
 fn try_get(stream: std::io::Result<Tls>, path: &str) -> Option<u16> {

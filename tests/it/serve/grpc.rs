@@ -105,6 +105,40 @@ impl Client {
         })
     }
 
+    /// A batch in two parts, each in messages of `size` bytes.
+    fn sync_in(&self, size: usize, first: &str, second: &str) -> Result<(), Status> {
+        let start = SyncStart { flow: None, attributes: owned(&super::TO), pull: false };
+        let mut parts = vec![sync_request::Part::Start(start)];
+        let pieces = first.as_bytes().chunks(size).chain(second.as_bytes().chunks(size));
+        parts.extend(pieces.map(|piece| sync_request::Part::Content(piece.to_vec().into())));
+        let messages: Vec<_> = parts.into_iter().map(|part| SyncRequest { part: Some(part) }).collect();
+        let mut client = SidecarClient::new(self.channel.clone());
+        self.runtime.block_on(async {
+            let mut replies = client.sync(tokio_stream::iter(messages)).await?.into_inner();
+            while replies.message().await?.is_some() {}
+            Ok(())
+        })
+    }
+
+    /// Calls that send their head and no message; they end when the client is dropped.
+    pub(super) fn send_nothing(&self, calls: usize) {
+        use tonic::codegen::http::uri::PathAndQuery;
+        for _ in 0..calls {
+            let channel = self.channel.clone();
+            self.runtime.spawn(async move {
+                let mut grpc = tonic::client::Grpc::new(channel);
+                grpc.ready().await.unwrap();
+                let path = PathAndQuery::from_static("/org.apache.nifi.processors.grpc.FlowFileService/Send");
+                let codec = tonic_prost::ProstCodec::<FlowFileRequest, FlowFileReply>::default();
+                let nothing = tonic::Request::new(tokio_stream::pending::<FlowFileRequest>());
+                let _ = grpc.client_streaming(nothing, path, codec).await;
+            });
+            let mut client = SidecarClient::new(self.channel.clone());
+            self.runtime.spawn(async move { client.sync(tokio_stream::pending::<SyncRequest>()).await.map(drop) });
+        }
+        self.runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(300)).await });
+    }
+
     fn sidecar<T>(&self, call: impl AsyncFnOnce(SidecarClient<Channel>) -> Result<T, Status>) -> Result<T, Status> {
         let client = SidecarClient::new(self.channel.clone()).max_decoding_message_size(64 << 20);
         self.runtime.block_on(call(client))
@@ -159,8 +193,12 @@ fn a_message_may_be_large_up_to_a_limit() {
     let done = client.send(&super::TO, many(50_000).as_bytes()).unwrap();
     assert_eq!(done.response_code(), ResponseCode::Success, "{}", done.body);
     let refused = client.send(&super::TO, many(90_000).as_bytes()).unwrap_err();
-    // tonic says it this way.
-    assert!([Code::OutOfRange, Code::ResourceExhausted].contains(&refused.code()), "{refused:?}");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    // The same for one message of a stream, wherever it comes.
+    for before in [0, 3] {
+        let refused = client.sync_in(8_500_000, &many(10 * before), &many(90_000)).unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    }
 }
 
 #[test]
@@ -207,7 +245,7 @@ fn our_own_service_does_what_the_commands_do() {
 }
 
 #[test]
-fn over_the_limit_and_while_stopping_it_is_unavailable() {
+fn who_waits_while_it_stops_and_who_comes_then_hears_unavailable() {
     use std::io::Write;
     let dir = tempfile::tempdir().unwrap();
     let server = Serve::start(dir.path(), &["--max-requests", "1"]);
@@ -217,10 +255,14 @@ fn over_the_limit_and_while_stopping_it_is_unavailable() {
     while server.metric("nifi_idb_requests_in_flight") != Some(1.0) {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let full = client.send(&super::TO, b"{\"id\":1}\n").unwrap_err();
-    assert_eq!(full.code(), Code::Unavailable);
-    assert!(full.message().starts_with("1 requests are under way"), "{full:?}");
+    let waiting = std::thread::spawn(move || client.send(&super::TO, b"{\"id\":1}\n"));
+    while server.metric("nifi_idb_requests_waiting") != Some(1.0) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let client = Client::new(&server);
     server.signal(rustix::process::Signal::TERM);
+    let waited = waiting.join().unwrap().unwrap_err();
+    assert_eq!((waited.code(), waited.message()), (Code::Unavailable, "the server is being stopped: try again"));
     while server.get("/readyz").status != 503 {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
@@ -259,4 +301,40 @@ fn health_and_reflection_answer() {
     for name in ["org.apache.nifi.processors.grpc.FlowFileService", "nifi_idb.v1.Sidecar", "grpc.health.v1.Health"] {
         assert!(names.contains(&name), "{names:?}");
     }
+}
+
+#[test]
+fn a_call_without_its_message_holds_no_slot() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &["--max-requests", "2", "--idle", "2s", "--deadline", "20s"]);
+    let client = Client::new(&server);
+    client.send_nothing(4);
+    assert_eq!(server.metric("nifi_idb_requests_in_flight"), Some(0.0));
+    let start = std::time::Instant::now();
+    server.post("/v1/sync", &super::TO, many(10).as_bytes()).expect(200);
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+    // They are given up when nothing comes.
+    let late = "nifi_idb_requests_total{edge=\"grpc\",route=\"FlowFileService/Send\",status=\"DeadlineExceeded\"}";
+    while server.metric(late) != Some(4.0) {
+        assert!(start.elapsed() < std::time::Duration::from_secs(18), "{:?}", server.metric(late));
+        client.runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(100)).await });
+    }
+}
+
+#[test]
+fn a_flowfile_has_no_more_attributes_than_in_a_package() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &[]);
+    let client = Client::new(&server);
+    let names: Vec<_> = (0..60_000).map(|number| format!("n{number}")).collect();
+    let mut attributes: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    attributes.extend(super::TO);
+    let refused = client.send(&attributes, many(1).as_bytes()).unwrap();
+    assert_eq!(refused.response_code(), ResponseCode::Error);
+    assert!(refused.body.contains("more than 1024 attributes"), "{}", refused.body);
+    let value = "v".repeat(1024 * 1024 + 1);
+    let refused = client.send(&[("long", &value)], many(1).as_bytes()).unwrap();
+    assert!(refused.body.contains("an attribute whose value"), "{}", refused.body);
+    let status = client.sync(shop(), &attributes, many(1).as_bytes()).unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
 }

@@ -6,19 +6,23 @@ mod deliveries;
 mod grpc;
 mod hosts;
 mod http;
+mod lasting;
 mod limits;
 mod load;
+mod memory;
 mod parity;
+mod protocol;
 mod registry;
 mod rejects;
 mod rights;
+mod silent;
 mod stop;
 mod trust;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -50,13 +54,27 @@ impl Serve {
 
     /// Starts it on any store.
     fn on(store: &str, arguments: &[&str]) -> Self {
+        Self::of(|all| program(all), store, arguments)
+    }
+
+    /// Starts it with a fault.
+    fn with_fault(repo: &Path, fault: &str, arguments: &[&str]) -> Self {
+        let command = |all: Vec<&str>| {
+            let mut command = program(all);
+            command.env("NIFI_IDB_FAULT", fault);
+            command
+        };
+        Self::of(command, &store_of(repo), arguments)
+    }
+
+    /// Starts what `command` makes of the arguments.
+    fn of(command: impl FnOnce(Vec<&str>) -> Command, store: &str, arguments: &[&str]) -> Self {
         let mut all = vec!["serve", "--store", store];
         if !arguments.contains(&"--listen") {
             all.extend(["--listen", "127.0.0.1:0"]);
         }
         all.extend(arguments);
-        let mut command = program(all);
-        let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+        let mut child = command(all).stdin(Stdio::null()).spawn().unwrap();
         let mut err = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         err.read_line(&mut line).unwrap();

@@ -1,0 +1,156 @@
+//! The body of a gRPC call as it comes: it must not stand still, and a message in it has a largest size.
+//!
+//! tonic reads a message whole before it calls us, without any limit of time.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tonic::Status;
+
+use super::service::LATE;
+use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
+
+/// Bytes before each message: whether it is compressed, and its length.
+const PREFIX_BYTES: usize = 5;
+
+/// A message is copied as it grows.
+const COPIES: u64 = 2;
+
+/// What a call's body is held to.
+#[derive(Clone, Debug)]
+pub(super) struct CallLimits {
+    pub(super) max_message_bytes: usize,
+    pub(super) idle: Duration,
+    pub(super) deadline: Instant,
+    pub(super) memory: MemoryClaim,
+}
+
+/// A call's body.
+pub(super) struct CallBody {
+    body: Incoming,
+    limits: CallLimits,
+    lengths: MessageLengths,
+    silent: Pin<Box<Sleep>>,
+    /// Whether `silent` runs: nothing has come since it was set.
+    is_waiting: bool,
+    late: Pin<Box<Sleep>>,
+}
+
+impl CallBody {
+    pub(super) fn new(body: Incoming, limits: CallLimits) -> Self {
+        let at = |deadline| Box::pin(sleep_until(deadline));
+        let (silent, late) = (at(limits.deadline), at(limits.deadline));
+        Self { body, limits, lengths: MessageLengths::default(), silent, is_waiting: false, late }
+    }
+}
+
+impl CallBody {
+    fn take(&mut self, data: &[u8]) -> Result<(), Status> {
+        self.lengths.take(data, self.limits.max_message_bytes)?;
+        let bytes = self.lengths.arrived as u64;
+        self.limits.memory.need_now(MemoryUse::Message, bytes.saturating_mul(COPIES)).map_err(|error| match error {
+            MemoryError::Busy => Status::unavailable(error.to_string()),
+            MemoryError::TooLarge { .. } => Status::resource_exhausted(format!("{error} (--max-memory)")),
+        })
+    }
+}
+
+impl HttpBody for CallBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.is_waiting = false;
+                let checked = frame.data_ref().map_or(Ok(()), |data| this.take(data));
+                return Poll::Ready(Some(checked.map(|()| frame)));
+            }
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(Status::from_error(error.into())))),
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => {}
+        }
+        if this.late.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err(Status::deadline_exceeded(LATE))));
+        }
+        if !this.is_waiting {
+            this.is_waiting = true;
+            this.silent.as_mut().reset(Instant::now() + this.limits.idle);
+        }
+        if this.silent.as_mut().poll(context).is_ready() {
+            let what = format!("nothing came for {} s, and the message is not whole", this.limits.idle.as_secs_f64());
+            return Poll::Ready(Some(Err(Status::deadline_exceeded(what))));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Follows where messages begin.
+#[derive(Debug, Default)]
+struct MessageLengths {
+    prefix: Vec<u8>,
+    /// Bytes of the message that are still to come.
+    left: usize,
+    /// Bytes of it that are there.
+    arrived: usize,
+}
+
+impl MessageLengths {
+    fn take(&mut self, mut data: &[u8], max_bytes: usize) -> Result<(), Status> {
+        while !data.is_empty() {
+            let message = self.left.min(data.len());
+            (self.left, data) = (self.left - message, &data[message..]);
+            self.arrived += message;
+            if self.left > 0 || data.is_empty() {
+                continue;
+            }
+            let count = (PREFIX_BYTES - self.prefix.len()).min(data.len());
+            self.prefix.extend_from_slice(&data[..count]);
+            data = &data[count..];
+            if let [_, length @ ..] = self.prefix.as_slice()
+                && let Ok(length) = <[u8; 4]>::try_from(length)
+            {
+                self.left = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+                self.prefix.clear();
+                self.arrived = 0;
+                if self.left > max_bytes {
+                    let what = format!("a message has more than {max_bytes} bytes (--max-message-bytes)");
+                    return Err(Status::resource_exhausted(what));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_found_wherever_it_is_cut() {
+        let message = |length: u32, bytes: usize| [&[0][..], &length.to_be_bytes(), &vec![7; bytes]].concat();
+        let two = [message(3, 3), message(0, 0), message(10, 10)].concat();
+        for size in 1..=two.len() {
+            let mut lengths = MessageLengths::default();
+            assert!(two.chunks(size).all(|piece| lengths.take(piece, 10).is_ok()), "{size}");
+            assert!(lengths.left == 0 && lengths.prefix.is_empty());
+            let mut lengths = MessageLengths::default();
+            let error = two.chunks(size).find_map(|piece| lengths.take(piece, 9).err()).unwrap();
+            assert_eq!(error.code(), tonic::Code::ResourceExhausted);
+        }
+    }
+}
