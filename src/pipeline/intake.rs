@@ -24,7 +24,7 @@ use crate::snapshot::{Digest, FlowName, SourceId};
 
 /// The attributes that are read, as `FLOWFILE.md` lists them. An edge that takes them by name refuses other names that look
 /// like these.
-pub const READ_ATTRIBUTES: [&str; 15] = [
+pub const READ_ATTRIBUTES: [&str; 16] = [
     "idempotency-key",
     "indexeddb.database",
     "indexeddb.database.version",
@@ -37,6 +37,7 @@ pub const READ_ATTRIBUTES: [&str; 15] = [
     "indexeddb.object.store",
     "indexeddb.origin",
     "indexeddb.received.at",
+    "indexeddb.rejects",
     "indexeddb.skip.stores",
     "indexeddb.source",
     "uuid",

@@ -210,7 +210,7 @@ fn our_own_service_does_what_the_commands_do() {
     assert_eq!((result.status, result.error.as_str()), (0, ""));
     assert_eq!(result.attributes["sync.put"], "3000");
     assert_eq!(String::from_utf8(report).unwrap().lines().last(), Some(result.summary.as_str()));
-    let (report, result) = client.sync(shop(), &super::TO, b"[]\n{\"id\":\"x\"}\n").unwrap();
+    let (report, result) = client.sync(shop(), &super::TO, b"7\n{\"id\":\"x\"}\n").unwrap();
     let report = String::from_utf8(report).unwrap();
     assert!(report.starts_with("{") && report.contains("\"type\":\"rejected\"") && result.status == 0, "{report}");
 
