@@ -46,7 +46,7 @@ impl From<StoreError> for Unready {
             StoreErrorKind::Denied => "the store does not let the server in",
             StoreErrorKind::Configuration => "the store is not there, or not configured",
             StoreErrorKind::Damaged => "the store is damaged",
-            StoreErrorKind::Refused => "the store refuses",
+            StoreErrorKind::Refused => "the store has no room, or refuses",
         };
         Self { summary, detail: error.to_string() }
     }

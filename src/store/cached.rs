@@ -3,7 +3,7 @@
 //! A chunk never changes. Head does: the store is asked every time whether it is still the one that is known, and read only
 //! where it is not, or cannot say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -245,7 +245,8 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
         head: Option<&StoredVersion>,
     ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
         let inner = self.inner.writer(flow, head)?;
-        Ok(Box::new(CachedWriter { inner, kept: Arc::clone(&self.kept), new: Vec::new() }))
+        let old = head.into_iter().flat_map(|head| head.manifest.chunks()).map(|(_, chunk)| chunk.full).collect();
+        Ok(Box::new(CachedWriter { inner, kept: Arc::clone(&self.kept), new: Vec::new(), old }))
     }
 
     fn check(&self) -> Result<Vec<String>, StoreError> {
@@ -257,11 +258,14 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
     }
 }
 
-/// Keeps the system chunks that it was given once they are committed: the next batch reads them.
+/// Keeps the system chunks that it was given once they are committed, for the next batch reads them; and forgets those that the
+/// new head has no more: a text for every version would fill the memory with what nobody reads.
 struct CachedWriter<'a> {
     inner: Box<dyn VersionWriter + 'a>,
     kept: Arc<Kept>,
     new: Vec<(Digest, Vec<u8>)>,
+    /// The chunks of the version before.
+    old: Vec<Digest>,
 }
 
 impl VersionWriter for CachedWriter<'_> {
@@ -278,6 +282,10 @@ impl VersionWriter for CachedWriter<'_> {
 
     fn commit(self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError> {
         let committed = self.inner.commit(draft)?;
+        let now: HashSet<Digest> = draft.manifest.chunks().map(|(_, chunk)| chunk.full).collect();
+        let mut texts = lock(&self.kept.texts);
+        self.old.iter().filter(|digest| !now.contains(*digest)).for_each(|digest| texts.remove(digest));
+        drop(texts);
         for (digest, text) in &self.new {
             self.kept.keep_text(*digest, text);
         }

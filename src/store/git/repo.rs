@@ -40,6 +40,9 @@ const DESCRIPTION: &str = "Unnamed repository; edit this file 'description' to n
 /// The file that writers of ours lock.
 pub(super) const LOCK_FILE: &str = "nifi-idb.lock";
 
+/// Most trees that are kept in memory: a batch needs a few, and every version has new ones.
+const KEPT_TREES: usize = 512;
+
 /// Entries of trees that are kept in memory, about 8 MiB.
 const KEPT_TREE_ENTRIES: usize = 64 * 1024;
 
@@ -290,6 +293,7 @@ impl Repo {
         let tree = Arc::new(tree.ok_or_else(|| damaged(format!("git tree {id} cannot be read")))?);
         trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         trees.push_front((id, Arc::clone(&tree)));
+        trees.truncate(KEPT_TREES);
         let mut entries = 0;
         trees.retain(|(_, tree)| {
             // The newest one stays, whatever its length.

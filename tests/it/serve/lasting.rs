@@ -51,17 +51,30 @@ fn a_closed_terminal_does_not_end_it() {
     assert_eq!(server.wait().0, Some(143));
 }
 
+/// The program under a limit on the size of its files, in blocks.
+fn limited(all: Vec<&str>, blocks: u32) -> Command {
+    let program = program(all);
+    let mut limited = Command::new("sh");
+    limited.arg("-c").arg(format!("ulimit -f {blocks}; exec \"$0\" \"$@\"")).arg(program.get_program());
+    limited.args(program.get_args()).stderr(std::process::Stdio::piped());
+    limited
+}
+
+#[test]
+fn a_store_without_room_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = dir.path().join("s.git");
+    let server = Serve::of(|all| limited(all, 50), &store_of(&repo), &[]);
+    server.post("/v1/sync", &TO, RECORDS.as_bytes()).expect(200);
+    let unready = server.get("/readyz").expect(503);
+    assert!(unready.text().contains("no room") && !unready.text().contains("s.git"), "{unready:?}");
+    server.get("/healthz").expect(200);
+}
+
 #[test]
 fn a_limit_of_a_files_size_does_not_end_it() {
     let dir = tempfile::tempdir().unwrap();
-    let command = |all: Vec<&str>| {
-        let program = program(all);
-        let mut limited = Command::new("sh");
-        limited.args(["-c", "ulimit -f 400; exec \"$0\" \"$@\""]).arg(program.get_program());
-        limited.args(program.get_args()).stderr(std::process::Stdio::piped());
-        limited
-    };
-    let server = Serve::of(command, &store_of(&dir.path().join("s.git")), &[]);
+    let server = Serve::of(|all| limited(all, 400), &store_of(&dir.path().join("s.git")), &[]);
     server.post("/v1/sync", &TO, RECORDS.as_bytes()).expect(200);
     let refused = server.post("/v1/sync", &TO, many(20_000).as_bytes());
     assert!([424, 503, 507].contains(&refused.status), "{refused:?}");
@@ -77,9 +90,7 @@ fn a_limit_of_a_files_size_is_an_error_of_a_run() {
     let (repo, input) = (store_of(&dir.path().join("s.git")), dir.path().join("input.ndjson"));
     std::fs::write(&input, many(20_000)).unwrap();
     let flags = ["--database", "shop", "--object-store", "data", "--key-path", "id"];
-    let program = program([&["sync", "--store", &repo][..], &flags].concat());
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -f 400; exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
+    let mut limited = limited([&["sync", "--store", &repo][..], &flags].concat(), 400);
     let ran = limited.stdin(std::fs::File::open(&input).unwrap()).output().unwrap();
     let said = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.code().is_some_and(|code| [4, 7].contains(&code)), "{:?} {said}", ran.status);

@@ -94,3 +94,20 @@ fn many_large_lines_at_once_stay_under_the_budget() {
     assert!(statuses.iter().all(|status| [200, 503].contains(status)) && statuses.contains(&200), "{statuses:?}");
     assert!(peak < 120 * 1024, "{peak} KiB");
 }
+
+/// Every version has a new list of deliveries. Those of old versions are of no use to anybody.
+#[test]
+fn the_cache_holds_the_newest_version_and_not_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &[]);
+    let send = |number: u32| {
+        let name = format!("{number}-{}", "x".repeat(100));
+        let headers = [&TO[..], &[("uuid", name.as_str())]].concat();
+        server.post("/v1/sync", &headers, format!("{{\"id\":1,\"n\":{number}}}\n").as_bytes()).expect(200);
+    };
+    (0..20).for_each(send);
+    let early = server.metric("nifi_idb_cache_bytes").unwrap();
+    (20..60).for_each(send);
+    let late = server.metric("nifi_idb_cache_bytes").unwrap();
+    assert!(early > 0.0 && late < early * 4.0, "{early} bytes, then {late}");
+}
