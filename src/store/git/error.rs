@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Says what failed on which file, and why.
@@ -10,7 +12,7 @@ use crate::store::{StoreError, StoreErrorKind};
 /// - No right to it (`EACCES`, `EPERM`): *denied*.
 /// - A full or read-only disk, a quota, a file size limit: *refused*. None of these goes away by itself, and trying again
 ///   at once would only hide the alarm.
-/// - A path that is not there or is no directory: *configuration*.
+/// - A path that is not there, is no directory, is too long, or goes round in links: *configuration*.
 /// - The disk cannot read or write its own sectors (`EIO`): *damaged*.
 /// - Everything else (no memory, too many open files, a stale network handle): *transient*.
 pub(super) fn io_error(what: &str, path: &Path, error: io::Error) -> StoreError {
@@ -19,10 +21,17 @@ pub(super) fn io_error(what: &str, path: &Path, error: io::Error) -> StoreError 
         Io::PermissionDenied => StoreErrorKind::Denied,
         Io::StorageFull | Io::ReadOnlyFilesystem | Io::QuotaExceeded | Io::FileTooLarge => StoreErrorKind::Refused,
         Io::NotFound | Io::NotADirectory | Io::IsADirectory => StoreErrorKind::Configuration,
-        _ if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => StoreErrorKind::Damaged,
+        _ if is(&error, Errno::IO) => StoreErrorKind::Damaged,
+        _ if [Errno::LOOP, Errno::NAMETOOLONG, Errno::INVAL].iter().any(|errno| is(&error, *errno)) => {
+            StoreErrorKind::Configuration
+        }
         _ => StoreErrorKind::Transient,
     };
     StoreError::new(kind, format!("cannot {what} {}", path.display())).because(error)
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
 }
 
 /// Something stored is missing or not what it should be.
@@ -32,8 +41,6 @@ pub(super) fn damaged(message: impl Into<String>) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use rustix::io::Errno;
-
     use super::*;
 
     #[test]
@@ -47,6 +54,8 @@ mod tests {
             (Errno::PERM, StoreErrorKind::Denied),
             (Errno::NOENT, StoreErrorKind::Configuration),
             (Errno::IO, StoreErrorKind::Damaged),
+            (Errno::LOOP, StoreErrorKind::Configuration),
+            (Errno::NAMETOOLONG, StoreErrorKind::Configuration),
             (Errno::MFILE, StoreErrorKind::Transient),
         ] {
             let error = io_error("write", Path::new("/x/y"), errno.into());

@@ -50,6 +50,9 @@ const KEPT_TREE_ENTRIES: usize = 64 * 1024;
 /// names some hundred million records.
 const MAX_OBJECT_BYTES: usize = 128 * 1024 * 1024;
 
+/// How often packs are listed again for an object that is not found.
+const READ_TRIES: u32 = 3;
+
 /// The mode of a new repository's folder: the data of a person is in it. People change it, or `core.sharedRepository`.
 const PRIVATE_MODE: u32 = 0o700;
 
@@ -201,7 +204,11 @@ fn open_objects(path: &Path) -> Result<Arc<gix::odb::Store>, StoreError> {
         ..Default::default()
     };
     let odb = gix::odb::Store::at_opts(dir.clone(), gix::hash::Kind::Sha1, &mut std::iter::empty(), options);
-    odb.map(Arc::new).map_err(|error| io_error("open the git objects in", &dir, error))
+    odb.map(Arc::new).map_err(|error| match error.raw_os_error() {
+        Some(_) => io_error("open the git objects in", &dir, error),
+        // Not the system's: alternates that lead nowhere, or in a circle.
+        None => damaged(format!("cannot open the git objects in {}", dir.display())).because(error),
+    })
 }
 
 /// An open repository.
@@ -244,10 +251,19 @@ impl Repo {
         if let Ok(Some(bytes)) = read(&odb, id, kind) {
             return Ok(Some(bytes));
         }
-        // `git gc` may have put the object into another pack, or there are more packs than there was room for.
-        let odb = open_objects(&self.path)?;
-        *self.odb.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&odb);
-        read(&odb, id, kind)
+        // `git gc` may have put the object into another pack, or there are more packs than there was room for. A second
+        // `git gc` may replace that pack, too, before it is opened.
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let odb = open_objects(&self.path)?;
+            *self.odb.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&odb);
+            match read(&odb, id, kind) {
+                Ok(Some(bytes)) => return Ok(Some(bytes)),
+                result if tries >= READ_TRIES => return result,
+                _ => {}
+            }
+        }
     }
 
     /// Reads an object that has to be there.
