@@ -5,6 +5,7 @@ mod text;
 use std::io::{self, Write};
 
 use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::text::canonical_text;
 
 pub use text::{ReadSeek, RejectedText};
@@ -99,6 +100,8 @@ pub struct Rejection {
     pub store: Option<DomString>,
     /// What is wrong and what to do, for people; nothing of what the line holds.
     pub message: String,
+    /// Keys of the records that the line of a full batch may be about; none if that cannot be told. Not in the report.
+    pub keys: Vec<SortableKey>,
 }
 
 impl Rejection {
@@ -141,6 +144,7 @@ mod tests {
             code: code::UNKNOWN_OP,
             store: Some(DomString::from_units([0xd800])),
             message: "say “put”".into(),
+            keys: Vec::new(),
         };
         let store = r#""store":{"~utf16":"ANg="},"#;
         let message = r#"say \u201cput\u201d"#;

@@ -128,7 +128,7 @@ pub(crate) type LineReject = (Option<usize>, Reject);
 pub(crate) fn parse(line: &[u8], header: &BatchHeader, last: &mut LastStore) -> Result<Parsed, LineReject> {
     let mut envelope = Envelope { spans: [Span::default(); MEMBERS], seen: 0, unknown: false };
     envelope.fill(line).map_err(|reject| (None, reject))?;
-    let kind = envelope.kind(line).map_err(|reject| (None, reject))?;
+    let kind = envelope.kind(line).map_err(|reject| (envelope.store(line, header, last).ok(), reject))?;
     if kind == Kind::End {
         // A stray member must not make a batch endless: it is the count that counts.
         let count = envelope.get(COUNT, line).and_then(integer).and_then(|count| u64::try_from(count).ok());

@@ -12,7 +12,9 @@ use super::import::{self, Built, Import};
 use super::options::{DecodeOptions, Dialect, Input};
 use super::pull::Mark;
 use super::values::ValueStream;
-use super::{dexie, dumps, plain, playwright, records, sniff};
+use super::{dexie, dumps, plain, playwright, records, rejected, sniff};
+use crate::indexeddb::key::SortableKey;
+use crate::indexeddb::value::{self, Canonicalizer};
 use crate::loss::Losses;
 use crate::rejection::{RejectedText, Rejection, code};
 
@@ -247,7 +249,13 @@ impl<R: Read> Decoder<R> {
         let index = self.count()?;
         let store = match built {
             Ok(store) => store,
-            Err(reject) => return Ok(Some(self.reject_at(found.mark, found.store, reject))),
+            Err(reject) => {
+                let (place, import) = (found.store.filter(|_| !found.too_long), self.import.as_ref());
+                let store = place.and_then(|place| self.header.schema.stores.get(place));
+                let keys =
+                    store.zip(import).map(|(store, import)| import.rejected_keys(&self.scratch, store, &self.built));
+                return Ok(Some(self.reject_at(found.mark, found.store, reject, keys.unwrap_or_default())));
+            }
         };
         self.changes += 1;
         self.losses.append(&mut self.built.losses);
@@ -345,7 +353,7 @@ impl<R: Read> Decoder<R> {
         }
         let index = self.count()?;
         match outcome {
-            Outcome::Rejected(store, reject) => Ok(Some(self.reject(line, store, reject))),
+            Outcome::Rejected(store, reject) => Ok(Some(self.reject_change(line, store, reject))),
             Outcome::Change(store, found) => {
                 self.changes += 1;
                 let op = found.op(self.lines.bytes(line));
@@ -361,15 +369,39 @@ impl<R: Read> Decoder<R> {
         if index < self.max_changes { Ok(index) } else { Err(DecodeError::TooMany { limit: self.max_changes }) }
     }
 
-    fn reject(&mut self, line: &Line, store: Option<usize>, reject: records::Reject) -> Item<'static> {
-        self.reject_at(Mark { line: line.number, offset: line.offset }, store, reject)
+    /// The object stores whose records the input does not hold all, by what it says itself; whole after `None` of
+    /// [`Self::next`].
+    pub fn incomplete(&self) -> Vec<(usize, import::Incomplete)> {
+        self.import.as_ref().map(Import::incomplete).unwrap_or_default()
     }
 
-    fn reject_at(&mut self, mark: Mark, store: Option<usize>, (code, message): records::Reject) -> Item<'static> {
+    fn reject(&mut self, line: &Line, store: Option<usize>, reject: records::Reject) -> Item<'static> {
+        self.reject_at(Mark { line: line.number, offset: line.offset }, store, reject, Vec::new())
+    }
+
+    /// As [`Self::reject`], for a line of changes that may say which record it is about.
+    fn reject_change(&mut self, line: &Line, store: Option<usize>, reject: records::Reject) -> Item<'static> {
+        let full = self.header.mode == Mode::Full && !line.too_long;
+        let schema = store.filter(|_| full).and_then(|place| self.header.schema.stores.get(place));
+        let keys = schema.map(|schema| {
+            let mut canonicalizer = Canonicalizer::new(self.header.dialect.values(value::Options::default()));
+            rejected::keys_of_line(self.lines.bytes(line), schema, &mut canonicalizer)
+        });
+        let mark = Mark { line: line.number, offset: line.offset };
+        self.reject_at(mark, store, reject, keys.unwrap_or_default())
+    }
+
+    fn reject_at(
+        &mut self,
+        mark: Mark,
+        store: Option<usize>,
+        (code, message): records::Reject,
+        keys: Vec<SortableKey>,
+    ) -> Item<'static> {
         self.rejected += 1;
         let store = store.and_then(|place| self.header.schema.stores.get(place)).map(|store| store.name.clone());
         let Mark { line, offset } = mark;
-        Item::Rejected(Rejection { line, offset, code, store, message: message.to_owned() })
+        Item::Rejected(Rejection { line, offset, code, store, message: message.to_owned(), keys })
     }
 
     fn end(&mut self, line: &Line, count: Option<u64>) -> Result<(), DecodeError> {

@@ -9,11 +9,13 @@ use super::framing::Lines;
 use super::header::BatchHeader;
 use super::options::Dialect;
 use super::records::Reject;
+use super::rejected::{at, rejected_keys};
 use super::staged::{RawRecord, Staged};
 use super::{plain, playwright};
+use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::schema::ObjectStore;
-use crate::indexeddb::value::MAX_DEPTH;
 use crate::indexeddb::value::tree::{Tree, TreeError};
+use crate::indexeddb::value::{Canonicalizer, MAX_DEPTH, Options};
 use crate::loss::{Losses, what};
 use crate::rejection::code;
 
@@ -34,6 +36,15 @@ impl Built {
         self.value.clear();
         (self.keyed, self.is_deleted, self.losses) = (false, false, Losses::default());
     }
+}
+
+/// Why a document does not hold all records of an object store, by what it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incomplete {
+    /// It describes the object store, and has no list of its records.
+    LeftOut,
+    /// It has fewer records than it says that there are.
+    Filtered,
 }
 
 /// A document that is being read.
@@ -85,6 +96,26 @@ impl Import {
             }
             Document::Playwright(_) | Document::PlainJson(..) => {}
         }
+    }
+
+    /// The places of object stores that the document does not hold whole.
+    pub(crate) fn incomplete(&self) -> Vec<(usize, Incomplete)> {
+        let Document::Dexie(rows) = &self.document else { return Vec::new() };
+        let all = self.places.iter().zip(rows.incomplete());
+        all.filter_map(|(place, incomplete)| Some((*place, incomplete?))).collect()
+    }
+
+    /// The keys that a record may have that could not be built; none if that cannot be told.
+    pub(crate) fn rejected_keys(&self, raw: &[u8], store: &ObjectStore, built: &Built) -> Vec<SortableKey> {
+        let mut canonicalizer = Canonicalizer::new(Options::default());
+        let key = built.keyed.then_some(&built.key[..]);
+        let value = match &self.document {
+            Document::Dexie(_) => store.key_path.as_ref().and_then(|path| dexie::plain_value(raw, path)),
+            Document::Playwright(_) => at(raw, "value"),
+            Document::PlainJson(..) => Some(raw),
+            Document::Dump(_) => return Vec::new(),
+        };
+        rejected_keys(key, value, store, &mut canonicalizer)
     }
 
     /// Builds a record of this object store.

@@ -10,7 +10,8 @@ use super::fold::{Bound, Changes, RangeChange};
 use super::private::{Hidden, Hider, Private, Unhideable};
 use super::record::{BaseBytes, OP_DELETE, OP_PUT, Record};
 use super::runs::{DEFAULT_MEMORY_BYTES, Runs};
-use crate::decode::{self, BatchHeader, Change, DecodeError, Decoder, Item, Op};
+use super::withheld::Withheld;
+use crate::decode::{self, BatchHeader, Change, DecodeError, Decoder, Item, Mode, Op, rejected_keys};
 use crate::indexeddb::key::{KeyError, SortableKey};
 use crate::indexeddb::key_path::{ExtractError, KeyExtractor};
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
@@ -88,6 +89,8 @@ pub struct Batch {
     pub clamped: u64,
     /// Private fields that were hidden in the values that came; those of bases are not counted.
     pub hidden: Hidden,
+    /// Records that a full batch does not hold, and that it does not say are gone.
+    pub withheld: Withheld,
 }
 
 /// Why there is no batch.
@@ -153,26 +156,37 @@ pub fn normalize_keeping<R: Read>(
     let header = decoder.header().clone();
     let mut normalizer = Normalizer::new(&header, options);
     let mut refused = 0;
+    let is_full = header.mode == Mode::Full;
+    let mut withheld = Withheld::new(header.schema.stores.len());
     while let Some(item) = decoder.next()? {
         let rejection = match item {
             Item::Rejected(rejection) => Some(rejection),
             Item::Change(change) => match normalizer.take(&change) {
                 Ok(()) => None,
                 Err(Refusal::Reject(code, message)) => {
-                    let store = header.schema.stores.get(change.store).map(|store| store.name.clone());
-                    Some(Rejection { line: change.line, offset: change.offset, code, store, message })
+                    let schema = header.schema.stores.get(change.store);
+                    let keys = schema.filter(|_| is_full).map(|schema| normalizer.rejected_keys(&change.op, schema));
+                    let (keys, store) = (keys.unwrap_or_default(), schema.map(|store| store.name.clone()));
+                    Some(Rejection { line: change.line, offset: change.offset, code, store, message, keys })
                 }
                 Err(Refusal::States) => return Err(NormalizeError::States),
                 Err(Refusal::Io(error)) => return Err(NormalizeError::Temporary(error)),
                 Err(Refusal::TooManyRanges) => return Err(NormalizeError::TooManyRanges),
             },
         };
-        if let Some(rejection) = rejection {
+        if let Some(mut rejection) = rejection {
             refused += 1;
             reject(&rejection, decoder.text()).map_err(NormalizeError::Temporary)?;
+            if is_full {
+                let place = rejection.store.as_ref().and_then(|name| header.schema.store(name));
+                withheld.reject(place.map(|(place, _)| place), std::mem::take(&mut rejection.keys));
+            }
         }
     }
     let counts = decoder.counts();
+    if is_full {
+        decoder.incomplete().into_iter().for_each(|(place, incomplete)| withheld.incomplete(place, incomplete));
+    }
     normalizer.changes.runs.seal();
     normalizer.changes.ranges.sort_by_key(|range| range.store);
     Ok(Batch {
@@ -184,6 +198,7 @@ pub fn normalize_keeping<R: Read>(
         rejected: refused,
         clamped: normalizer.clamped,
         hidden: normalizer.hidden,
+        withheld,
         header,
     })
 }
@@ -386,6 +401,14 @@ impl<'a> Normalizer<'a> {
         self.key = old;
         self.value.clear();
         self.push(change, OP_DELETE, at, base)
+    }
+
+    /// The keys that a record may have that was refused.
+    fn rejected_keys(&mut self, op: &Op<'_>, store: &ObjectStore) -> Vec<SortableKey> {
+        match *op {
+            Op::Put { key, value, .. } => rejected_keys(key, Some(value), store, &mut self.canonicalizer),
+            Op::Delete { .. } | Op::DeleteRange { .. } | Op::Clear { .. } => Vec::new(),
+        }
     }
 
     fn explicit_key(&mut self, key: &[u8]) -> Result<(), Refusal> {

@@ -10,6 +10,7 @@ mod runs;
 #[cfg(test)]
 mod tests;
 mod unsent;
+mod withheld;
 
 pub use batch::{
     Batch, DEFAULT_SKEW_MS, MAX_BASE_STATES, MAX_RANGES, MAX_TIME_MS, NormalizeError, NormalizeOptions, RejectionSink,
@@ -20,3 +21,4 @@ pub use private::{Hidden, hide};
 pub use range_sweep::RangeSweep;
 pub use runs::{DEFAULT_MEMORY_BYTES, Runs};
 pub use unsent::Unsent;
+pub use withheld::{KeptReason, MAX_REJECTED_KEYS, Withheld, WithheldStore};

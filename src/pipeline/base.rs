@@ -61,7 +61,13 @@ impl<'a> BaseReader<'a> {
         let old = self.old.borrow();
         // A version that never was, or was pruned, says nothing.
         let Some((_, Some(old))) = old.as_ref() else { return Ok(None) };
-        let line = match old.manifest.store(store) {
+        let records = old.manifest.store(store);
+        let now = self.head.and_then(|head| head.manifest.store(store));
+        if records.zip(now).is_some_and(|(then, now)| then.schema.key_path != now.schema.key_path) {
+            // The object store was recreated since: its keys mean other records.
+            return Ok(None);
+        }
+        let line = match records {
             Some(records) => self.line(old, &List::Records(store.clone()), &records.records, key)?,
             None => None,
         };

@@ -1,8 +1,9 @@
-//! The guard: judges what a plan deletes, before anything is written.
+//! The guard: judges what a plan deletes, before anything is written. `merge/RULES.md`, "The guard".
 
 use std::collections::BTreeMap;
 
 use super::error::SyncError;
+use super::run::{Deletion, Deletions, Run};
 use super::walk::MergeSink;
 use crate::chunk::ChunkSink;
 use crate::indexeddb::dom_string::DomString;
@@ -11,7 +12,8 @@ use crate::merge::Conflict;
 use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest};
 use crate::store::StoreError;
 
-/// The guard asks if an object store would lose more records in bulk than this, in a run of batches …
+/// The guard asks if an object store would lose more records in bulk than this, in a run of batches; so many in one
+/// batch are neither judged nor counted …
 pub const MAX_BULK_DELETES: u64 = 2;
 
 /// … or more by single deletions than this …
@@ -29,8 +31,22 @@ pub const RUN_MS: i64 = 60 * 60 * 1000;
 /// Hears what a plan would delete, and writes nothing.
 #[derive(Debug, Default)]
 pub(super) struct Deletes {
-    counts: BTreeMap<DomString, u64>,
+    counts: BTreeMap<DomString, Deletions>,
     hasher: blake3::Hasher,
+}
+
+/// What a plan is compared with.
+pub(super) struct Measure<'a> {
+    /// What is stored.
+    pub(super) head: &'a Manifest,
+    /// Object stores that the batch's schema has not any more, or recreates.
+    pub(super) vanishing: &'a [DomString],
+    /// The batch is full and has no line at all.
+    pub(super) is_empty: bool,
+    /// What the source has deleted lately.
+    pub(super) run: &'a Run,
+    /// How many records the source has in an object store, or at least so many.
+    pub(super) had: &'a dyn Fn(&DomString, u64) -> Result<u64, StoreError>,
 }
 
 impl ChunkSink for Deletes {
@@ -44,11 +60,9 @@ impl MergeSink for Deletes {
         Ok(state)
     }
 
-    fn deleted(&mut self, store: &DomString, key: &SortableKey) {
-        *self.counts.entry(store.clone()).or_default() += 1;
-        for part in [store.to_canonical().as_bytes(), key.as_bytes()] {
-            self.hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
-        }
+    fn deleted(&mut self, store: &DomString, key: &SortableKey, deletion: Deletion) {
+        deletion.count(store, &mut self.counts);
+        self.name(&[store.to_canonical().as_bytes(), key.as_bytes()]);
     }
 
     fn conflict(&mut self, _conflict: Conflict) -> Result<bool, StoreError> {
@@ -60,17 +74,36 @@ impl MergeSink for Deletes {
     }
 }
 
+/// True if a part is more than the share that the guard lets through.
+fn is_much(part: u64, of: u64) -> bool {
+    part * 100 > of * MAX_DELETES_PERCENT
+}
+
 impl Deletes {
-    /// Says what of head would be lost beyond the limits; `vanishing` are object stores that the batch's schema has not.
-    pub(super) fn judge(&self, head: &Manifest, vanishing: &[DomString]) -> Option<String> {
-        let lost = |(name, count): (&DomString, &u64)| {
-            let of = head.store(name).map_or(0, |store| store.record_count());
-            let much = *count > MAX_DELETES && *count * 100 > of * MAX_DELETES_PERCENT;
-            let vanishes = *count >= of && vanishing.contains(name);
-            (much || vanishes).then(|| format!("{count} of {of} records of object store {}", name.to_canonical()))
-        };
-        let lost: Vec<_> = self.counts.iter().filter_map(lost).collect();
-        (!lost.is_empty()).then(|| lost.join(", "))
+    fn name(&mut self, parts: &[&[u8]]) {
+        for part in parts {
+            self.hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+    }
+
+    /// Adds the records of an object store that is recreated: all of them go.
+    pub(super) fn recreated(&mut self, store: &DomString, records: &[ChunkRef]) {
+        let count: u64 = records.iter().map(|chunk| chunk.count).sum();
+        let deletions = self.counts.entry(store.clone()).or_default();
+        *deletions = deletions.and(Deletions { bulk: count, own_bulk: count, ..Deletions::default() });
+        self.name(&[store.to_canonical().as_bytes()]);
+        records.iter().for_each(|chunk| self.name(&[chunk.content.as_bytes()]));
+    }
+
+    /// Says what of head would be lost beyond the limits.
+    fn judge(&self, measure: &Measure<'_>) -> Result<Option<String>, StoreError> {
+        let mut lost = Vec::new();
+        for (name, deletions) in &self.counts {
+            if let Some(why) = judge_store(name, *deletions, measure)? {
+                lost.push(why);
+            }
+        }
+        Ok((!lost.is_empty()).then(|| lost.join(", ")))
     }
 
     /// The plan's name: digest of source, batch and deletes.
@@ -81,16 +114,48 @@ impl Deletes {
         hasher.finalize().to_hex()[..32].to_owned()
     }
 
-    /// Lets the plan through, or says why not.
+    /// Lets the plan through, or says why not; true if it is only let through because it was confirmed.
     pub(super) fn check(
         &self,
-        head: &Manifest,
-        vanishing: &[DomString],
+        measure: &Measure<'_>,
         confirmed: Option<&str>,
         plan: impl FnOnce() -> Result<String, SyncError>,
-    ) -> Result<(), SyncError> {
-        let Some(what) = self.judge(head, vanishing) else { return Ok(()) };
+    ) -> Result<bool, SyncError> {
+        let Some(what) = self.judge(measure)? else { return Ok(false) };
         let plan = plan()?;
-        if confirmed == Some(plan.as_str()) { Ok(()) } else { Err(SyncError::Guard { what, plan }) }
+        if confirmed == Some(plan.as_str()) { Ok(true) } else { Err(SyncError::Guard { what, plan }) }
     }
+}
+
+/// Says what one object store would lose, if that is too much.
+fn judge_store(name: &DomString, now: Deletions, measure: &Measure<'_>) -> Result<Option<String>, StoreError> {
+    if now.total() == 0 {
+        return Ok(None);
+    }
+    let of = measure.head.store(name).map_or(0, |store| store.record_count());
+    let before = measure.run.of(name);
+    let counted = now.counted();
+    let run = before.and(counted);
+    let in_run = match before.total() {
+        0 => String::new(),
+        earlier => format!(" after {earlier} within the last hour"),
+    };
+    let lost = |count: u64| format!("{count} of {of} records of object store {}{in_run}", name.to_canonical());
+    let vanishes = measure.vanishing.contains(name);
+    let empties = now.bulk > 1 && now.bulk >= of;
+    let many = counted.total() > 0 && (run.bulk > MAX_BULK_DELETES || run.single > MAX_DELETES);
+    if vanishes || measure.is_empty || empties || (many && is_much(run.total(), of + before.total())) {
+        return Ok(Some(lost(now.total())));
+    }
+    // Of these, whatever there is beside them: all that the source has?
+    let enough = (run.own() * 100).div_ceil(MAX_DELETES_PERCENT) + 1;
+    let may_be_all = now.own_bulk > 1;
+    if !may_be_all && !(many && run.own() > 0) {
+        return Ok(None);
+    }
+    let had = (measure.had)(name, enough.max(now.own_bulk + 1))?;
+    if (may_be_all && now.own_bulk >= had) || (many && is_much(run.own(), had + before.own())) {
+        return Ok(Some(format!("{}, {} of the {had} that the source has there", lost(now.total()), now.own())));
+    }
+    Ok(None)
 }

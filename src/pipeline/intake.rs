@@ -521,7 +521,7 @@ impl Verdict {
         let number = |number: u64| Some(number.to_string());
         let done = |text: Option<String>| text.filter(|_| self.is_done());
         let error = failure.as_ref().map(|failure| ascii(&failure.message).chars().take(MAX_ERROR_CHARS).collect());
-        let all: [(&str, Option<String>); 23] = [
+        let all: [(&str, Option<String>); 24] = [
             ("indexeddb.database", self.database.as_ref().map(DomString::to_attribute)),
             ("indexeddb.object.store", self.object_store.as_ref().map(DomString::to_attribute)),
             ("indexeddb.source", self.source.as_ref().map(ToString::to_string)),
@@ -534,6 +534,7 @@ impl Verdict {
             ("sync.deleted", number(summary.deleted)),
             ("sync.epoch", summary.ack.as_ref().map(|ack| ack.epoch.clone())),
             ("sync.error", error),
+            ("sync.kept", (summary.kept > 0).then(|| summary.kept.to_string())),
             ("sync.outcome", Some(summary.outcome.name().to_owned())),
             ("sync.parked", number(summary.parked)),
             ("sync.plan", self.plan.clone()),

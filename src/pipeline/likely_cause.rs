@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn cause(code: &'static str, head: &str) -> Option<&'static str> {
-        let rejection = Rejection { line: 1, offset: 0, code, store: None, message: String::new() };
+        let rejection = Rejection { line: 1, offset: 0, code, store: None, message: String::new(), keys: Vec::new() };
         FirstRejection { rejection, head: head.as_bytes().to_vec() }.cause(Dialect::Records)
     }
 

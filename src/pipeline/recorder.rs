@@ -1,9 +1,10 @@
 //! What a merge makes goes to the store's writer and to the report.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::base::BaseReader;
 use super::conflict_log::ConflictLog;
+use super::run::{Deletion, Deletions};
 use super::walk::MergeSink;
 use crate::chunk::{ChunkBuilder, ChunkSink, ListEditor, store_name};
 use crate::indexeddb::dom_string::DomString;
@@ -99,6 +100,7 @@ pub(super) struct Recorder<'a, 'w, 's> {
     version: FlowVersion,
     /// Whether lines `change` are made.
     pub(super) report_changes: bool,
+    deletions: BTreeMap<DomString, Deletions>,
 }
 
 impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
@@ -112,12 +114,13 @@ impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
         version: FlowVersion,
     ) -> Self {
         let conflicts = ListEditor::new(List::Conflicts, before, base);
-        Self { output, conflicts, before, logged, base, lines, version, report_changes: true }
+        let deletions = BTreeMap::new();
+        Self { output, conflicts, before, logged, base, lines, version, report_changes: true, deletions }
     }
 
-    /// Gives the new list of conflicts.
-    pub(super) fn finish(self) -> Result<Vec<ChunkRef>, StoreError> {
-        self.conflicts.finish(self.output)
+    /// Gives the new list of conflicts, and what was deleted.
+    pub(super) fn finish(self) -> Result<(Vec<ChunkRef>, BTreeMap<DomString, Deletions>), StoreError> {
+        Ok((self.conflicts.finish(self.output)?, self.deletions))
     }
 
     fn report(&mut self, line: &str) -> Result<(), StoreError> {
@@ -137,7 +140,9 @@ impl MergeSink for Recorder<'_, '_, '_> {
         self.output.spill(state)
     }
 
-    fn deleted(&mut self, _store: &DomString, _key: &SortableKey) {}
+    fn deleted(&mut self, store: &DomString, _key: &SortableKey, deletion: Deletion) {
+        deletion.count(store, &mut self.deletions);
+    }
 
     fn conflict(&mut self, conflict: Conflict) -> Result<bool, StoreError> {
         if self.logged.is_repeated(&conflict, self.version, self.before, self.base)? {

@@ -2,15 +2,17 @@
 
 use super::error::SyncError;
 use crate::decode::BatchHeader;
+use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
 use crate::snapshot::{Manifest, StoreManifest};
 
 /// Gives head's manifest with the schema that the batch brings: the newer database version describes an object store,
-/// no object store is lost, and none changes where its keys come from.
-pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<Manifest, SyncError> {
+/// no object store is lost. Also names the object stores that a newer version has deleted and made again: only so can
+/// it be that their keys come from elsewhere now. Their old lines are still there.
+pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<(Manifest, Vec<DomString>), SyncError> {
     let Some(head) = head else {
         check_makeable(None, header)?;
-        return Ok(Manifest::empty(&header.schema));
+        return Ok((Manifest::empty(&header.schema), Vec::new()));
     };
     if head.database != header.schema.name {
         return Err(SyncError::Mismatch(format!(
@@ -29,13 +31,18 @@ pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<Ma
     if describes {
         manifest.database_version = header.schema.version;
     }
+    let mut recreated = Vec::new();
     for store in &header.schema.stores {
         match manifest.stores.binary_search_by(|known| known.schema.name.cmp(&store.name)) {
             Err(place) => manifest.stores.insert(place, StoreManifest::empty(store.clone())),
-            Ok(place) => unite(&mut manifest.stores[place], store, describes)?,
+            Ok(place) => {
+                if unite(&mut manifest.stores[place], store, describes, newer && header.dialect.has_schema())? {
+                    recreated.push(store.name.clone());
+                }
+            }
         }
     }
-    Ok(manifest)
+    Ok((manifest, recreated))
 }
 
 /// Refuses an object store that no browser can make. One that head holds already is taken as it is: else nothing could be
@@ -52,12 +59,15 @@ fn check_makeable(head: Option<&Manifest>, header: &BatchHeader) -> Result<(), S
     Ok(())
 }
 
-fn unite(known: &mut StoreManifest, store: &ObjectStore, describes: bool) -> Result<(), SyncError> {
+/// True if the object store was recreated.
+fn unite(known: &mut StoreManifest, store: &ObjectStore, describes: bool, upgrades: bool) -> Result<bool, SyncError> {
     let path =
         |store: &ObjectStore| store.key_path.as_ref().map_or("none".to_owned(), |path| path.to_json().to_string());
-    if known.schema.key_path != store.key_path && known.record_count() > 0 {
+    let other = known.schema.key_path != store.key_path;
+    if other && known.record_count() > 0 && !upgrades {
         return Err(SyncError::Mismatch(format!(
-            "object store {} has key path {}, the batch says {}: its keys would not be the same keys",
+            "object store {} has key path {}, the batch says {}: its keys would not be the same keys; only an upgrade \
+             can recreate an object store: give the newer database version, or another --flow",
             store.name.to_canonical(),
             path(&known.schema),
             path(store)
@@ -66,5 +76,5 @@ fn unite(known: &mut StoreManifest, store: &ObjectStore, describes: bool) -> Res
     if describes || known.schema.key_path != store.key_path {
         known.schema = store.clone();
     }
-    Ok(())
+    Ok(other)
 }

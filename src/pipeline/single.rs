@@ -89,6 +89,7 @@ pub(super) fn summary(flow: &FlowName, batch: &Batch, counts: &Counts, differs: 
         rejected: batch.rejected,
         conflicts: counts.conflicts,
         parked: counts.parked,
+        kept: counts.kept,
         ..Summary::new(outcome, Some(flow.clone()))
     }
 }

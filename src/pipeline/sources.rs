@@ -8,6 +8,7 @@ use super::conflicts::Choice;
 use super::deliveries::DeliveryQueue;
 pub use super::deliveries::{DELIVERIES, Delivery, MAX_DELIVERY_BYTES, Recognition};
 use super::retention::Retention;
+use super::run::Run;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::schema::name_to_json;
@@ -35,6 +36,10 @@ pub struct SourceState {
     pub checkpoint: u64,
     /// What it last sent in full, if it ever did.
     pub view: Option<View>,
+    /// The version that its last full batch made.
+    pub full: Option<FlowVersion>,
+    /// The version that its first delta batch made after that.
+    pub own: Option<FlowVersion>,
 }
 
 /// What a source is to be told: a person decided a conflict that it has a part in.
@@ -96,6 +101,10 @@ fn source_key(id: &SourceId) -> SortableKey {
     list_key("source", id.as_str())
 }
 
+fn run_key(source: Option<&SourceId>) -> SortableKey {
+    list_key("run", source.map_or("", SourceId::as_str))
+}
+
 pub(super) fn list_key(kind: &str, id: &str) -> SortableKey {
     let mut out = Vec::new();
     Key::Array(vec![Key::String(kind.into()), Key::String(id.into())]).write_sortable(&mut out);
@@ -148,7 +157,9 @@ impl Sources {
 
     /// What is kept of a source.
     pub fn source(&self, id: &SourceId) -> Option<SourceState> {
-        self.value(&source_key(id)).map(|value| SourceState::from_json(&value))
+        let key = source_key(id);
+        let rev = self.lines.get(&key)?.meta.rev;
+        self.value(&key).map(|value| SourceState::from_json(&value, rev))
     }
 
     /// All sources with what is kept of them.
@@ -157,20 +168,63 @@ impl Sources {
             let Ok(Key::Array(parts)) = Key::from_sortable(line.key.as_bytes()) else { return None };
             let [Key::String(kind), Key::String(id)] = parts.as_slice() else { return None };
             let id = id.to_text().filter(|_| *kind == "source".into())?.parse().ok()?;
-            self.value(&line.key).map(|value| (id, SourceState::from_json(&value)))
+            self.value(&line.key).map(|value| (id, SourceState::from_json(&value, line.meta.rev)))
         };
         self.of_kind("source").map(|(_, line)| line).filter_map(source).collect()
     }
 
     /// Sets a source's state; false if it had it already.
     pub fn set_source(&mut self, id: &SourceId, state: &SourceState, meta: &Meta) -> bool {
+        if self.source(id).as_ref() == Some(state) {
+            return false;
+        }
+        self.put_source(id, state, meta);
+        true
+    }
+
+    /// Sets a source's state, and which version did so, also if it had that state already.
+    pub fn put_source(&mut self, id: &SourceId, state: &SourceState, meta: &Meta) {
         if let Some(mut viewed) = self.viewed.take() {
             let before = self.source(id).unwrap_or_default();
             before.view_chunks().for_each(|chunk| count(&mut viewed, chunk, false));
             state.view_chunks().for_each(|chunk| count(&mut viewed, chunk, true));
             self.viewed = Some(viewed);
         }
-        self.set(source_key(id), canonical_json(&state.to_json()), meta)
+        let (key, text) = (source_key(id), canonical_json(&state.to_json(meta.rev)));
+        let state = LineState::Put(text.into_bytes().into());
+        self.lines.insert(key.clone(), Line { key, meta: meta.clone(), state });
+    }
+
+    /// Forgets what every source sent of an object store whose keys are other keys now.
+    pub fn forget_store(&mut self, name: &DomString, meta: &Meta) {
+        for (id, mut state) in self.all() {
+            if let Some(View::Chunks(stores)) = &mut state.view {
+                stores.retain(|(known, _)| known != name);
+                self.set_source(&id, &state, meta);
+            }
+        }
+    }
+
+    /// What a source has deleted lately, as the guard counts it.
+    pub fn run(&self, source: Option<&SourceId>, received_at: i64) -> Run {
+        let run = self.value(&run_key(source)).map(|value| Run::from_json(&value)).unwrap_or_default();
+        if run.holds(received_at) { run } else { Run::default() }
+    }
+
+    /// Sets what a source has deleted lately, and forgets what others did too long ago.
+    pub fn set_run(&mut self, source: Option<&SourceId>, run: &Run, meta: &Meta) {
+        let old = |(key, _): (&SortableKey, &Line)| {
+            let run = self.value(key).map(|value| Run::from_json(&value)).unwrap_or_default();
+            (!run.holds(meta.at)).then(|| key.clone())
+        };
+        let old: Vec<_> = self.of_kind("run").filter_map(old).collect();
+        old.iter().for_each(|key| drop(self.lines.remove(key)));
+        let key = run_key(source);
+        if run.stores.is_empty() {
+            self.lines.remove(&key);
+        } else {
+            self.set(key, canonical_json(&run.to_json()), meta);
+        }
     }
 
     /// What is kept of how long deletions are remembered.
@@ -315,15 +369,22 @@ impl SourceState {
         stores.iter().flat_map(|(_, chunks)| chunks.iter().copied())
     }
 
-    fn from_json(value: &Value) -> Self {
+    /// `rev` is the version of its line.
+    fn from_json(value: &Value, rev: FlowVersion) -> Self {
+        let version = |member: &str| value[member].as_u64().and_then(FlowVersion::new);
+        let view = View::from_json(&value["view"]);
+        let full = version("full").or_else(|| view.as_ref().map(|view| view.version().unwrap_or(rev)));
         Self {
             epoch: value["epoch"].as_str().map(str::to_owned),
             checkpoint: value["checkpoint"].as_u64().unwrap_or(0),
-            view: View::from_json(&value["view"]),
+            view,
+            full,
+            own: version("own"),
         }
     }
 
-    fn to_json(&self) -> Value {
+    /// For a line of the version `rev`.
+    fn to_json(&self, rev: FlowVersion) -> Value {
         let mut members = Map::new();
         if let Some(epoch) = &self.epoch {
             members.insert("checkpoint".into(), self.checkpoint.into());
@@ -331,6 +392,10 @@ impl SourceState {
         }
         if let Some(view) = &self.view {
             members.insert("view".into(), view.to_json());
+            let full = self.full.filter(|full| *full != view.version().unwrap_or(rev));
+            for (name, version) in [("full", full), ("own", self.own)] {
+                members.extend(version.map(|version| (name.to_owned(), Value::from(version.get()))));
+            }
         }
         Value::Object(members)
     }
@@ -346,6 +411,14 @@ impl View {
             Some((DomString::from_json(&store["name"])?, chunks.collect::<Option<Vec<_>>>()?))
         });
         stores.collect::<Option<Vec<_>>>().map(Self::Chunks)
+    }
+
+    /// The flow version that equals it, if one does.
+    fn version(&self) -> Option<FlowVersion> {
+        match self {
+            Self::Version(version) => Some(*version),
+            Self::Chunks(_) => None,
+        }
     }
 
     fn to_json(&self) -> Value {
@@ -372,7 +445,7 @@ mod tests {
 
     #[test]
     fn the_replay_rule_enumerated() {
-        let at = |checkpoint| SourceState { epoch: Some("a".into()), checkpoint, view: None };
+        let at = |checkpoint| SourceState { epoch: Some("a".into()), checkpoint, ..SourceState::default() };
         let c = |checkpoint, first, last| replay(Some(&at(checkpoint)), "a", first, last, false);
         assert_eq!(c(5, 1, 5), Replay::Whole);
         assert_eq!(c(5, 1, 4), Replay::Whole);
@@ -392,7 +465,8 @@ mod tests {
         let mut sources = Sources::default();
         let id: SourceId = "kiosk-7".parse().unwrap();
         let view = View::Chunks(vec![("data".into(), vec![Digest::of(b"x")])]);
-        let state = SourceState { epoch: Some("a".into()), checkpoint: 7, view: Some(view) };
+        let full = Some(FlowVersion::FIRST);
+        let state = SourceState { epoch: Some("a".into()), checkpoint: 7, view: Some(view), full, own: None };
         assert!(sources.set_source(&id, &state, &meta()));
         assert!(!sources.set_source(&id, &state, &meta()), "nothing new");
         assert_eq!(sources.all(), [(id.clone(), state)]);

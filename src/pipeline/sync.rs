@@ -3,21 +3,23 @@
 use super::base::{BaseReader, read_whole};
 use super::conflict_log::ConflictLog;
 use super::error::SyncError;
-use super::guard::{Deletes, MAX_DELETES};
+use super::guard::{Deletes, MAX_DELETES, MAX_DELETES_BY_HAND, Measure};
 use super::lookup::Lookup;
 use super::merging::Merging;
+use super::own::{OwnChanges, count_records};
 use super::recorder::{Output, Recorder};
 use super::rules::Rules;
+use super::run::Run;
 use super::schema::united;
 use super::sources::{Delivery, Recognition, Replay, SourceState, Sources, View, replay};
-use super::view::{self, Compared, ViewChunks, ViewSource};
+use super::view::{Compared, Comparison, Kept, SourceView, ViewChunks, ViewSource};
 use super::walk::{BatchFacts, Counts};
 use super::{NewEpoch, SyncOptions};
 use crate::chunk::{ChunkSource, lines_of, parse_chunk};
 use crate::decode::{BatchHeader, Mode, Sequence};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Batch, Folds};
-use crate::report::{Ack, ReportLines, change_line};
+use crate::report::{Ack, ReportLines, change_line, kept_line};
 use crate::snapshot::{
     ChunkRef, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SourceId, StoreManifest,
 };
@@ -93,20 +95,33 @@ impl Attempt<'_> {
         if standing.skip > 0 {
             self.tell_replayed(Some(standing.skip), lines)?;
         }
-        let mut manifest = united(before, header)?;
+        let (mut manifest, mut recreated) = united(before, header)?;
+        let policy = self.options.rules();
+        let retention = sources.retention();
+        let forget = policy.tombstones.and_then(|policy| retention.due(policy, self.batch.received_at));
+        let seen = header.source.as_ref().and_then(|id| sources.last_seen(id));
+        let rules = Rules::new(policy, before, header, &retention, seen, forget);
+        if !rules.accepts_schema() {
+            recreated.clear();
+        }
+        manifest.stores.iter_mut().filter(|store| recreated.contains(&store.schema.name)).for_each(begin_anew);
         let started = manifest.clone();
-        let compared = match (header.mode, &header.source) {
-            (Mode::Full, Some(_)) => Some(self.compare(&standing.state, before)?),
-            _ => None,
-        };
+        let old = OldView::read(self, &standing.state, &started, before)?;
+        let own = old.own_changes(&standing.state, header.source.as_ref(), &base, &started);
+        let comparison = old.comparison(&standing.state, own.as_ref());
+        let compared = comparison.as_ref().map(|comparison| comparison.compare(None)).transpose()?;
+        let kept = compared.as_ref().map(|compared| compared.kept.as_slice()).unwrap_or_default();
+        let kept_count = kept.iter().map(|kept| kept.count).sum();
         if let Some(compared) = &compared
             && compared.same
             && standing.state.view.is_some()
             && header.sequence.is_none()
-            && header.base.is_none()
             && delivery.is_none()
+            && recreated.is_empty()
         {
-            return Ok(unchanged(all_unchanged, None, is_known));
+            report_kept(kept, lines)?;
+            let counts = Counts { unchanged: compared.unchanged, kept: kept_count, ..Counts::default() };
+            return Ok(unchanged(counts, None, is_known));
         }
         let (changes, names, skip) = match &compared {
             Some(compared) => (&compared.changes, compared.names.clone(), 0),
@@ -124,19 +139,30 @@ impl Attempt<'_> {
             received_at: self.batch.received_at,
             deadline: self.options.deadline,
         };
-        let policy = self.options.rules();
-        let retention = sources.retention();
-        let forget = policy.tombstones.and_then(|policy| retention.due(policy, self.batch.received_at));
-        let seen = header.source.as_ref().and_then(|id| sources.last_seen(id));
-        let rules = Rules::new(policy, before, header, &retention, seen, forget);
         let vanishing = if rules.accepts_schema() { self.vanishing(before) } else { Vec::new() };
         let merging = Merging::new(&started, changes, &names, skip, &facts, &rules, &base)?;
-        let many = changes.deletes + merging.displaced() > MAX_DELETES;
-        if many || !changes.ranges.is_empty() || !vanishing.is_empty() {
+        let mut run = sources.run(header.source.as_ref(), self.batch.received_at);
+        let lost = [&vanishing[..], &recreated].concat();
+        let judged = self.may_delete_much(changes.deletes, &run)
+            || merging.displaced() > 0
+            || !changes.ranges.is_empty()
+            || !lost.is_empty();
+        let mut confirmed = false;
+        if judged {
             let mut deletes = Deletes::default();
             merging.run(&mut started.clone(), &mut deletes)?;
+            let stored = before.unwrap_or(&started);
+            let records =
+                |name: &DomString| stored.store(name).map(|store| store.records.as_slice()).unwrap_or_default();
+            recreated.iter().for_each(|name| deletes.recreated(name, records(name)));
+            let had = |name: &DomString, enough: u64| match &compared {
+                Some(compared) => Ok(compared.had_in(name)),
+                None => count_records(&base, stored, name, header.source.as_ref(), enough),
+            };
+            let is_empty = facts.is_full && self.batch.received == 0;
+            let measure = Measure { head: stored, vanishing: &lost, is_empty, run: &run, had: &had };
             let source = header.source.as_ref().map_or("", SourceId::as_str);
-            deletes.check(&started, &vanishing, self.options.confirm.as_deref(), || {
+            confirmed = deletes.check(&measure, self.options.confirm.as_deref(), || {
                 Ok(deletes.plan(source, &batch_digest(self.batch)?))
             })?;
         }
@@ -144,8 +170,20 @@ impl Attempt<'_> {
         let log = &started.conflicts;
         let mut recorder = Recorder::new(&mut output, log, logged, &base, lines, facts.version);
         recorder.report_changes = !self.options.withholds_values;
-        let (counts, touched) = merging.run(&mut manifest, &mut recorder)?;
-        manifest.conflicts = recorder.finish()?;
+        let (mut counts, mut touched) = merging.run(&mut manifest, &mut recorder)?;
+        let (conflicts, mut deletions) = recorder.finish()?;
+        manifest.conflicts = conflicts;
+        report_kept(kept, lines)?;
+        counts.kept = kept_count;
+        counts.unchanged += compared.as_ref().map_or(0, |compared| compared.unchanged);
+        for name in &recreated {
+            let gone = before.and_then(|before| before.store(name)).map_or(0, StoreManifest::record_count);
+            deletions.entry(name.clone()).or_default().bulk += gone;
+            counts.deleted += gone;
+            if gone > 0 && !touched.contains(name) {
+                touched.push(name.clone());
+            }
+        }
         manifest.stores.retain(|store| !(vanishing.contains(&store.schema.name) && store.records.is_empty()));
         for (place, generator) in header.key_generators.iter().enumerate() {
             let name = &header.schema.stores[place].name;
@@ -155,7 +193,8 @@ impl Attempt<'_> {
         }
         rules.keep_schema(before, &mut manifest);
         let meta = Meta { at: self.batch.received_at, by: header.source.clone(), rev: facts.version };
-        let recorded = self.record_source(sources, standing, compared.as_ref(), &mut manifest, &meta, &mut output)?;
+        let compared = comparison.as_ref().zip(compared.as_ref());
+        let (state, recorded) = self.record_source(sources, standing, compared, &mut manifest, &meta, &mut output)?;
         // A source that only says what is known is there all the same, and must not be taken for one that was away.
         let unheard = policy.tombstones.zip(header.source.as_ref()).is_some_and(|(policy, id)| {
             sources.seen_at(id).is_none_or(|at| self.batch.received_at.saturating_sub(at) > policy.keep_ms / 4)
@@ -168,6 +207,14 @@ impl Attempt<'_> {
         if !differs {
             return Ok(unchanged(counts, self.ack(), is_known));
         }
+        self.settle_source(sources, state, &meta);
+        recreated.iter().for_each(|name| sources.forget_store(name, &meta));
+        if confirmed {
+            run = Run::default();
+        } else {
+            run.add(self.batch.received_at, &deletions);
+        }
+        sources.set_run(header.source.as_ref(), &run, &meta);
         if let Some(policy) = policy.tombstones {
             let mut retention = retention;
             retention.advance(policy, facts.version, self.batch.received_at, forget);
@@ -256,7 +303,7 @@ impl Attempt<'_> {
                     let what = "--new-epoch mirror needs a full batch: only that says what is missing";
                     return Err(SyncError::Mismatch(what.to_owned()));
                 }
-                Some(NewEpoch::Keep) => state.view = None,
+                Some(NewEpoch::Keep) => (state.view, state.full, state.own) = (None, None, None),
                 Some(NewEpoch::Mirror) => {}
             }
             (state.epoch, state.checkpoint) = (Some(epoch.clone()), 0);
@@ -284,67 +331,65 @@ impl Attempt<'_> {
         Some(Ack { source, epoch: epoch.clone(), checkpoint: *last })
     }
 
-    fn compare(&self, state: &SourceState, before: Option<&Manifest>) -> Result<Compared, SyncError> {
-        let old = match &state.view {
-            Some(View::Version(version)) if before.map(|before| before.version) != Some(*version) => {
-                let missing = || {
-                    let what = format!("version {version} of {}, which is this source's view, is missing", self.flow);
-                    StoreError::new(StoreErrorKind::Damaged, what)
-                };
-                Some(self.store.version(self.flow, *version)?.ok_or_else(missing)?)
-            }
-            _ => None,
-        };
-        let version = old.as_ref().or(self.head);
-        let chunks: ViewChunks = match (&state.view, version) {
-            (Some(View::Version(_)), Some(version)) => {
-                version.manifest.stores.iter().map(|store| (store.schema.name.clone(), store.records.clone())).collect()
-            }
-            (Some(View::Chunks(stores)), Some(version)) => view_chunks(stores, &version.manifest.views)?,
-            _ => Vec::new(),
-        };
-        let in_views = matches!(state.view, Some(View::Chunks(_)));
-        let reader = Viewed { attempt: self, version, in_views };
-        view::compare(self.batch, &chunks, &reader, None)
+    /// True if so many deletions of single keys may be more than the guard lets through.
+    fn may_delete_much(&self, deletes: u64, run: &Run) -> bool {
+        if self.batch.header.mode == Mode::Full {
+            return deletes > 1 || (deletes == 1 && self.batch.received == 0);
+        }
+        deletes > MAX_DELETES || (deletes > MAX_DELETES_BY_HAND && !run.stores.is_empty())
     }
 
     /// Object stores that a full batch of a newer schema has not any more.
     fn vanishing(&self, before: Option<&Manifest>) -> Vec<DomString> {
         let header = &self.batch.header;
-        let newer =
-            before.filter(|before| header.mode == Mode::Full && header.schema.version > before.database_version);
+        let newer = before.filter(|before| header.mode == Mode::Full && upgrades(header, before));
         let stores = newer.map(|before| before.stores.as_slice()).unwrap_or_default();
         let gone = stores.iter().filter(|store| header.schema.store(&store.schema.name).is_none());
         gone.map(|store| store.schema.name.clone()).collect()
     }
 
-    /// Sets what is kept of the batch's source; true if that differs from what was.
+    /// Sets what is kept of the batch's source, and gives it; true if that differs from what was.
     fn record_source(
         &self,
         sources: &mut Sources,
         standing: Standing,
-        compared: Option<&Compared>,
+        compared: Option<(&Comparison<'_>, &Compared)>,
         manifest: &mut Manifest,
         meta: &Meta,
         output: &mut Output<'_, '_>,
-    ) -> Result<bool, SyncError> {
-        let Some(id) = &self.batch.header.source else { return Ok(false) };
+    ) -> Result<(SourceState, bool), SyncError> {
         let mut state = standing.state;
+        let Some(id) = &self.batch.header.source else { return Ok((state, false)) };
         if let Some(sequence) = &self.batch.header.sequence {
             (state.epoch, state.checkpoint) = (Some(sequence.epoch.clone()), sequence.last);
         }
         match compared {
-            Some(compared) if !compared.same || state.view.is_none() => {
-                state.view = Some(self.new_view(compared, manifest, meta, output)?);
+            Some((comparison, compared)) if !compared.alike || state.view.is_none() => {
+                state.view = Some(self.new_view(comparison, compared, manifest, meta, output)?);
+                state.full = Some(meta.rev);
             }
-            _ if state.epoch.is_none() && state.view.is_none() => return Ok(false),
+            _ if state.epoch.is_none() && state.view.is_none() => return Ok((state, false)),
             _ => {}
         }
-        Ok(sources.set_source(id, &state, meta))
+        let recorded = sources.set_source(id, &state, meta);
+        Ok((state, recorded))
+    }
+
+    /// Keeps, of a batch that makes a version, how it stands to its source's last full one.
+    fn settle_source(&self, sources: &mut Sources, mut state: SourceState, meta: &Meta) {
+        let Some(id) = self.batch.header.source.as_ref().filter(|_| state.view.is_some()) else { return };
+        if self.batch.header.mode == Mode::Full {
+            (state.full, state.own) = (Some(meta.rev), None);
+            sources.put_source(id, &state, meta);
+        } else if state.own.is_none() {
+            state.own = Some(meta.rev);
+            sources.set_source(id, &state, meta);
+        }
     }
 
     fn new_view(
         &self,
+        comparison: &Comparison<'_>,
         compared: &Compared,
         manifest: &mut Manifest,
         meta: &Meta,
@@ -367,7 +412,7 @@ impl Attempt<'_> {
             let chunks = of_store.map(|store| store.records.as_slice()).unwrap_or_default();
             chunks.iter().chain(&views).find(|chunk| content.is(chunk)).cloned()
         };
-        let view = view::store_view(self.batch, compared, &stored, meta, output)?;
+        let view = comparison.store_view(compared, &stored, meta, output)?;
         manifest.views.extend(view.iter().flat_map(|(_, chunks)| chunks.iter().cloned()));
         Ok(View::Chunks(
             view.into_iter().map(|(name, chunks)| (name, chunks.iter().map(|chunk| chunk.full).collect())).collect(),
@@ -436,16 +481,99 @@ fn view_chunks(
     stores.iter().map(store).collect()
 }
 
-/// Reads the chunks of a view.
-struct Viewed<'a> {
+/// What a source last sent in full, and where that lies. Empty for a delta batch.
+struct OldView<'a> {
     attempt: &'a Attempt<'a>,
-    version: Option<&'a StoredVersion>,
+    /// The version that has it, if that is not head.
+    version: Option<StoredVersion>,
+    /// `None`: the source never sent in full.
+    chunks: Option<ViewChunks>,
     in_views: bool,
+    /// The batch is of a newer schema than head.
+    upgrades: bool,
 }
 
-impl ViewSource for Viewed<'_> {
+impl<'a> OldView<'a> {
+    /// Finds it. Object stores that have another key path in `now` are left out: their keys are other keys.
+    fn read(
+        attempt: &'a Attempt<'a>,
+        state: &SourceState,
+        now: &Manifest,
+        before: Option<&Manifest>,
+    ) -> Result<Self, SyncError> {
+        let header = &attempt.batch.header;
+        let upgrades = before.is_some_and(|before| upgrades(header, before));
+        let mut old = Self { attempt, version: None, chunks: None, in_views: false, upgrades };
+        if header.mode != Mode::Full {
+            return Ok(old);
+        }
+        match &state.view {
+            None => {}
+            Some(View::Version(version)) => {
+                if before.map(|before| before.version) != Some(*version) {
+                    let missing = || {
+                        let flow = attempt.flow;
+                        let what = format!("version {version} of {flow}, which is this source's view, is missing");
+                        StoreError::new(StoreErrorKind::Damaged, what)
+                    };
+                    old.version = Some(attempt.store.version(attempt.flow, *version)?.ok_or_else(missing)?);
+                }
+                let stores = old.stored().map(|version| version.manifest.stores.as_slice()).unwrap_or_default();
+                let has_same_keys = |store: &&StoreManifest| {
+                    now.store(&store.schema.name).is_none_or(|now| now.schema.key_path == store.schema.key_path)
+                };
+                let chunks = |store: &StoreManifest| (store.schema.name.clone(), store.records.clone());
+                old.chunks = Some(stores.iter().filter(has_same_keys).map(chunks).collect());
+            }
+            Some(View::Chunks(stores)) => {
+                let views = before.map(|before| before.views.as_slice()).unwrap_or_default();
+                let mut chunks = view_chunks(stores, views)?;
+                let has_same_keys = |name: &DomString| {
+                    let then = before.and_then(|before| before.store(name));
+                    let pair = then.zip(now.store(name));
+                    pair.is_none_or(|(then, now)| then.schema.key_path == now.schema.key_path)
+                };
+                chunks.retain(|(name, _)| has_same_keys(name));
+                (old.chunks, old.in_views) = (Some(chunks), true);
+            }
+        }
+        Ok(old)
+    }
+
+    /// The version that has its chunks.
+    fn stored(&self) -> Option<&StoredVersion> {
+        self.version.as_ref().or(self.attempt.head)
+    }
+
+    /// What the source has changed itself since.
+    fn own_changes<'b>(
+        &self,
+        state: &SourceState,
+        by: Option<&'b SourceId>,
+        base: &'b BaseReader<'b>,
+        head: &'b Manifest,
+    ) -> Option<OwnChanges<'b>> {
+        let (since, by, _) = (state.own?, by?, self.chunks.as_ref()?);
+        let viewed = self.stored().filter(|_| !self.in_views);
+        let older = viewed.into_iter().flat_map(|version| version.manifest.chunks());
+        let older = older.map(|(_, chunk)| chunk.full).collect();
+        Some(OwnChanges { base, head, by, since, older })
+    }
+
+    /// The batch beside it; `None` for a delta batch.
+    fn comparison<'b>(&'b self, state: &SourceState, own: Option<&'b OwnChanges<'b>>) -> Option<Comparison<'b>> {
+        let header = &self.attempt.batch.header;
+        if header.mode != Mode::Full || header.source.is_none() {
+            return None;
+        }
+        let view = SourceView { chunks: self.chunks.as_ref(), full: state.full, own, source: self };
+        Some(Comparison::new(self.attempt.batch, view, self.upgrades))
+    }
+}
+
+impl ViewSource for OldView<'_> {
     fn lines(&self, store: &DomString, chunk: &ChunkRef) -> Result<Vec<Line>, StoreError> {
-        let Some(version) = self.version else { return Ok(Vec::new()) };
+        let Some(version) = self.stored() else { return Ok(Vec::new()) };
         let list = if self.in_views { List::Views } else { List::Records(store.clone()) };
         let text = self.attempt.store.read_chunk(self.attempt.flow, version, &list, chunk)?;
         parse_chunk(&text, store.to_canonical().as_bytes())
@@ -453,11 +581,31 @@ impl ViewSource for Viewed<'_> {
     }
 
     fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
-        match self.version {
+        match self.stored() {
             Some(version) => read_whole(self.attempt.store, self.attempt.flow, version, state),
             None => Ok(None),
         }
     }
+}
+
+/// True if the batch's schema may say that an object store was deleted, or deleted and made again: only an upgrade does
+/// that.
+fn upgrades(header: &BatchHeader, before: &Manifest) -> bool {
+    header.dialect.has_schema() && header.schema.version > before.database_version
+}
+
+/// Empties an object store that was recreated.
+fn begin_anew(store: &mut StoreManifest) {
+    store.records.clear();
+    store.tombstones.clear();
+    store.key_generator = None;
+}
+
+fn report_kept(kept: &[Kept], lines: &mut ReportLines) -> Result<(), SyncError> {
+    for Kept { store, reason, count } in kept {
+        lines.push(&kept_line(store, reason.name(), *count))?;
+    }
+    Ok(())
 }
 
 fn schema_differs(before: &Manifest, after: &Manifest) -> bool {

@@ -1,15 +1,18 @@
-//! A full batch becomes changes: compared with what its source itself last sent in full, never with head. Where it names a version
-//! up to which the source has applied everything, what is older than that in the view says nothing any more. What is newer, the
-//! source has sent and heard no answer to.
+//! A full batch becomes changes: compared with what its source itself last sent in full, never with head. What the source
+//! has changed by delta batches since is part of that. `merge/RULES.md`, "Full batches".
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use super::error::SyncError;
+use super::own::{OwnChanges, OwnLines};
 use super::recorder::Output;
 use crate::chunk::{ChunkBuilder, ChunkSink, ContentBuilder, ContentRef};
 use crate::indexeddb::dom_string::DomString;
-use crate::normalize::{Batch, Changes, Claim, DEFAULT_MEMORY_BYTES, Folded, Runs, Unsent, push_folded};
+use crate::indexeddb::key::SortableKey;
+use crate::normalize::{
+    Batch, Changes, Claim, DEFAULT_MEMORY_BYTES, Folded, KeptReason, Runs, Unsent, WithheldStore, push_folded,
+};
 use crate::snapshot::{ChunkRef, FlowVersion, Line, LineState, List, Meta};
 use crate::store::StoreError;
 
@@ -24,236 +27,475 @@ pub(super) trait ViewSource {
     fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError>;
 }
 
+/// What a source has sent before.
+pub(super) struct SourceView<'a> {
+    /// Its chunks; `None`: it never sent in full, or that was forgotten.
+    pub(super) chunks: Option<&'a ViewChunks>,
+    /// The version that its last full batch made.
+    pub(super) full: Option<FlowVersion>,
+    /// What it changed itself since.
+    pub(super) own: Option<&'a OwnChanges<'a>>,
+    /// Reads its chunks.
+    pub(super) source: &'a dyn ViewSource,
+}
+
 /// A full batch as changes.
 #[derive(Debug)]
 pub(super) struct Compared {
     /// Puts and deletes, with their base.
-    pub changes: Changes,
+    pub(super) changes: Changes,
     /// The object stores that `changes` count, sorted by name: the batch's and the view's.
-    pub names: Vec<DomString>,
-    /// What the source has now, per object store of `names`.
-    pub contents: Vec<Vec<ContentRef>>,
-    /// Whether that is what it had.
-    pub same: bool,
+    pub(super) names: Vec<DomString>,
+    /// What the source has now, per object store of `names`; with what was kept.
+    pub(super) contents: Vec<Vec<ContentRef>>,
+    /// True if that is what it last sent in full.
+    pub(super) alike: bool,
+    /// True if nothing else can differ either.
+    pub(super) same: bool,
+    /// How many records of the batch say what the view says.
+    pub(super) unchanged: u64,
+    /// What the batch does not hold and does not delete.
+    pub(super) kept: Vec<Kept>,
+    /// How many records the source had before, per object store of `names`.
+    pub(super) had: Vec<u64>,
 }
 
-/// Compares a full batch with a view. An unchanged one reads no chunk, unless it has a base.
-pub(super) fn compare(
-    batch: &Batch,
-    view: &ViewChunks,
-    source: &dyn ViewSource,
-    temp: Option<PathBuf>,
-) -> Result<Compared, SyncError> {
-    let mut names: Vec<_> = batch.header.schema.stores.iter().map(|store| store.name.clone()).collect();
-    names.extend(view.iter().map(|(name, _)| name.clone()));
-    names.sort();
-    names.dedup();
-    let place = |name: &DomString| names.binary_search(name).unwrap_or(0);
-    let places: Vec<_> = batch.header.schema.stores.iter().map(|store| place(&store.name)).collect();
-    let mut viewed: Vec<&[ChunkRef]> = vec![&[]; names.len()];
-    view.iter().for_each(|(name, chunks)| viewed[place(name)] = chunks);
-    let contents = contents(batch, &places, names.len())?;
-    let same = contents
-        .iter()
-        .zip(&viewed)
-        .all(|(now, then)| now.len() == then.len() && now.iter().zip(*then).all(|(a, b)| a.is(b)));
-    let mut changes = Changes { runs: Runs::new(DEFAULT_MEMORY_BYTES, temp), ranges: Vec::new(), deletes: 0 };
-    let base = batch.header.base;
-    if !same || base.is_some() {
-        let mut joins: Vec<_> = (0..names.len())
-            .map(|store| Join::new(store, &names[store], viewed[store], &contents[store], source, base))
-            .collect();
-        let mut folds = batch.changes.folds(0)?;
-        while let Some(mut put) = folds.next()? {
-            put.store = places[put.store];
-            joins[put.store].put(put, &mut changes)?;
-        }
-        joins.iter_mut().try_for_each(|join| join.finish(&mut changes))?;
+impl Compared {
+    /// How many records of an object store the source had.
+    pub(super) fn had_in(&self, name: &DomString) -> u64 {
+        let place = self.names.binary_search(name).ok();
+        place.and_then(|place| self.had.get(place)).copied().unwrap_or(0)
     }
-    changes.runs.seal();
-    Ok(Compared { changes, names, contents, same })
 }
 
-fn contents(batch: &Batch, places: &[usize], stores: usize) -> Result<Vec<Vec<ContentRef>>, SyncError> {
-    let mut contents: Vec<Vec<ContentRef>> = vec![Vec::new(); stores];
-    let mut builder = ContentBuilder::default();
-    let mut current = 0;
-    let mut folds = batch.changes.folds(0)?;
-    while let Some(put) = folds.next()? {
-        let store = places[put.store];
-        if store != current {
-            contents[current].extend(builder.cut());
-            current = store;
-        }
-        if builder.push(&put.key, &put.state) {
-            contents[current].extend(builder.cut());
-        }
+/// Records that stay, though a full batch does not hold them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) store: DomString,
+    pub(super) reason: KeptReason,
+    pub(super) count: u64,
+}
+
+/// An object store of the batch or of the view.
+struct StorePlan<'a> {
+    name: DomString,
+    viewed: &'a [ChunkRef],
+    /// Why none of its records is deleted.
+    keeps_all: Option<KeptReason>,
+    /// Single records that are not deleted.
+    withheld: Option<&'a WithheldStore>,
+    /// The batch cannot hold a record of it, and nothing else differs: its view goes on as it is.
+    carried: bool,
+}
+
+impl StorePlan<'_> {
+    fn kept(&self, key: &SortableKey) -> Option<KeptReason> {
+        let single = || self.withheld.filter(|withheld| withheld.holds(key)).map(|_| KeptReason::RejectedLine);
+        self.keeps_all.or_else(single)
     }
-    if let Some(last) = contents.get_mut(current) {
-        last.extend(builder.cut());
+
+    /// True if the view has to be read to know what is kept.
+    fn keeps(&self) -> bool {
+        !self.carried && (self.keeps_all.is_some() || self.withheld.is_some_and(WithheldStore::holds_any))
     }
-    Ok(contents)
 }
 
-/// Joins what is new with what was there, leaving out chunks that are in both.
-struct Join<'a> {
-    store: usize,
-    name: &'a DomString,
-    source: &'a dyn ViewSource,
-    /// Up to which version the source says that it has applied everything.
-    base: Option<FlowVersion>,
-    /// Chunks of the view that the batch has not; with a base, all.
-    then: VecDeque<&'a ChunkRef>,
-    lines: VecDeque<Line>,
-    /// The batch's chunks from the place of the walk on, and whether the view has them.
-    now: VecDeque<(&'a ContentRef, bool)>,
-    /// Entries that were taken of the first of them.
-    taken: u64,
-    pushed: u64,
+/// Compares a full batch with the view of its source.
+pub(super) struct Comparison<'a> {
+    batch: &'a Batch,
+    view: SourceView<'a>,
+    plans: Vec<StorePlan<'a>>,
+    /// For each object store of the batch, its place in `plans`.
+    places: Vec<usize>,
 }
 
-impl<'a> Join<'a> {
-    fn new(
-        store: usize,
-        name: &'a DomString,
-        then: &'a [ChunkRef],
-        now: &'a [ContentRef],
-        source: &'a dyn ViewSource,
-        base: Option<FlowVersion>,
-    ) -> Self {
-        let has = |content: &ContentRef| {
-            let place = then.partition_point(|chunk| chunk.first < content.first);
-            base.is_none() && then.get(place).is_some_and(|chunk| content.is(chunk))
+/// A record of the view.
+struct Known {
+    line: Line,
+    /// The source changed it itself since.
+    own: bool,
+}
+
+/// What is found on the way through the batch and the view, in the order of object stores and keys.
+enum Step {
+    /// A record of the batch, and what the view has there.
+    Put(Folded, Option<Known>),
+    /// A record that only the view has.
+    Missing(Known),
+}
+
+impl<'a> Comparison<'a> {
+    /// `gone` says of an object store that is not in the batch's schema if an upgrade has deleted it.
+    pub(super) fn new(batch: &'a Batch, view: SourceView<'a>, gone: bool) -> Self {
+        let schema = &batch.header.schema;
+        let chunks = view.chunks.map(Vec::as_slice).unwrap_or_default();
+        let mut names: Vec<_> = schema.stores.iter().map(|store| store.name.clone()).collect();
+        names.extend(chunks.iter().map(|(name, _)| name.clone()));
+        names.sort();
+        names.dedup();
+        let plan = |name: DomString| {
+            let viewed = chunks.iter().find(|(known, _)| *known == name).map(|(_, chunks)| chunks.as_slice());
+            let place = schema.store(&name).map(|(place, _)| place);
+            let left_out = (place.is_none() && !gone).then_some(KeptReason::StoreLeftOut);
+            let keeps_all = left_out.or_else(|| batch.withheld.keeps_all(place));
+            let carried = place.is_none() && keeps_all.is_some() && view.own.is_none();
+            let withheld = place.and_then(|place| batch.withheld.of_store(place));
+            StorePlan { name, viewed: viewed.unwrap_or_default(), keeps_all, withheld, carried }
         };
-        let lacks = |chunk: &&ChunkRef| {
-            let place = now.partition_point(|content| content.first < chunk.first);
-            base.is_some() || !now.get(place).is_some_and(|content| content.is(chunk))
+        let plans: Vec<_> = names.into_iter().map(plan).collect();
+        let place = |name: &DomString| plans.binary_search_by(|plan| plan.name.cmp(name)).unwrap_or(0);
+        let places = schema.stores.iter().map(|store| place(&store.name)).collect();
+        Self { batch, view, plans, places }
+    }
+
+    /// Gives what differs. A batch that says the same as before, without any base, reads no chunk.
+    pub(super) fn compare(&self, temp: Option<PathBuf>) -> Result<Compared, SyncError> {
+        let (now, kept) = self.contents()?;
+        let all: u64 = now.iter().flatten().map(|chunk| chunk.content.count).sum();
+        let mut unchanged = all - kept.iter().map(|kept| kept.count).sum::<u64>();
+        let is_viewed = |(now, plan): (&Vec<NowChunk>, &StorePlan<'_>)| {
+            now.len() == plan.viewed.len() && now.iter().zip(plan.viewed).all(|(a, b)| a.content.is(b))
         };
-        Self {
-            store,
-            name,
-            source,
-            base,
-            then: then.iter().filter(lacks).collect(),
-            lines: VecDeque::new(),
-            now: now.iter().map(|content| (content, has(content))).collect(),
-            taken: 0,
-            pushed: 0,
+        let alike = now.iter().zip(&self.plans).all(is_viewed);
+        let has_bases = self.batch.header.base.is_some() || now.iter().flatten().any(|chunk| chunk.has_claims);
+        let mut changes = Changes { runs: Runs::new(DEFAULT_MEMORY_BYTES, temp), ranges: Vec::new(), deletes: 0 };
+        let mut had: Vec<_> = self.plans.iter().map(|plan| plan.viewed.iter().map(|chunk| chunk.count).sum()).collect();
+        if !alike || has_bases || self.view.own.is_some() {
+            let (counted, puts) = self.changes(&now, &mut changes)?;
+            unchanged -= puts;
+            if self.view.own.is_some() {
+                had = counted;
+            }
         }
+        let same = alike && !has_bases && self.view.own.is_none();
+        changes.runs.seal();
+        let contents = now.into_iter().map(|chunks| chunks.into_iter().map(|chunk| chunk.content).collect()).collect();
+        let names = self.plans.iter().map(|plan| plan.name.clone()).collect();
+        Ok(Compared { changes, names, contents, alike, same, unchanged, kept, had })
     }
 
-    fn front(&mut self) -> Result<Option<&Line>, StoreError> {
-        while self.lines.is_empty() {
-            let Some(chunk) = self.then.pop_front() else { return Ok(None) };
-            self.lines = self.source.lines(self.name, chunk)?.into();
-        }
-        Ok(self.lines.front())
-    }
-
-    fn put(&mut self, mut put: Folded, changes: &mut Changes) -> Result<(), SyncError> {
-        let Some((content, has)) = self.now.front().copied() else { return Ok(()) };
-        self.taken += 1;
-        if self.taken == content.count {
-            self.taken = 0;
-            self.now.pop_front();
-        }
-        if has {
-            return Ok(());
-        }
-        while self.front()?.is_some_and(|line| line.key < put.key) {
-            self.delete(changes)?;
-        }
-        let is_known = self.front()?.is_some_and(|line| line.key == put.key);
-        let known = if is_known { self.lines.pop_front() } else { None };
-        let known = known.filter(|line| self.counts(line, &put.claim));
-        if known.as_ref().is_some_and(|line| line.state.same(&put.state)) {
-            return Ok(());
-        }
-        if known.is_some() || put.claim == Claim::None {
-            put.claim = self.claim(known.as_ref())?;
-        }
-        self.push(&put, changes)
-    }
-
-    /// Whether a line of the view says more of what the source had than the change itself, or the batch's base.
-    fn counts(&self, line: &Line, claim: &Claim) -> bool {
-        match (claim, self.base) {
-            (Claim::None, base) => base.is_none_or(|base| line.meta.rev > base),
-            (Claim::Version(version), Some(_)) => line.meta.rev > *version,
-            _ => false,
-        }
-    }
-
-    /// What a change of a record is based on: on what the view has of it, if that counts.
-    fn claim(&self, known: Option<&Line>) -> Result<Claim, StoreError> {
-        match known {
-            Some(line) => Ok(self.source.whole(&line.state)?.map_or(Claim::Absent, Claim::Value)),
-            // The batch's base.
-            None if self.base.is_some() => Ok(Claim::None),
-            None => Ok(Claim::Absent),
-        }
-    }
-
-    fn delete(&mut self, changes: &mut Changes) -> Result<(), SyncError> {
-        let Some(line) = self.lines.pop_front() else { return Ok(()) };
-        let claim = self.claim(Some(&line).filter(|line| self.counts(line, &Claim::None)))?;
-        changes.deletes += 1;
-        let (key, state, unsent) = (line.key, LineState::Delete, Unsent::default());
-        self.push(&Folded { store: self.store, key, state, clock: None, claim, unsent }, changes)
-    }
-
-    fn push(&mut self, change: &Folded, changes: &mut Changes) -> Result<(), SyncError> {
-        self.pushed += 1;
-        Ok(push_folded(&mut changes.runs, change, self.pushed)?)
-    }
-
-    fn finish(&mut self, changes: &mut Changes) -> Result<(), SyncError> {
-        while self.front()?.is_some() {
-            self.delete(changes)?;
+    /// Goes through the batch and, beside it, through what `views` gives for each object store.
+    fn walk(
+        &self,
+        views: &dyn Fn(usize) -> StoreView<'a>,
+        visit: &mut dyn FnMut(usize, Step) -> Result<(), SyncError>,
+    ) -> Result<(), SyncError> {
+        let mut folds = self.batch.changes.folds(0)?;
+        let mut next = folds.next()?;
+        for place in 0..self.plans.len() {
+            let mut view = views(place);
+            while let Some(put) = next.take_if(|put| self.places.get(put.store) == Some(&place)) {
+                while let Some(known) = view.take(|key| *key < put.key)? {
+                    visit(place, Step::Missing(known))?;
+                }
+                let known = view.take(|key| *key == put.key)?;
+                visit(place, Step::Put(put, known))?;
+                next = folds.next()?;
+            }
+            while let Some(known) = view.take(|_| true)? {
+                visit(place, Step::Missing(known))?;
+            }
         }
         Ok(())
     }
-}
 
-/// Gives a chunk for each content, from `stored` where it is, else written anew.
-pub(super) fn store_view(
-    batch: &Batch,
-    compared: &Compared,
-    stored: &dyn Fn(&DomString, &ContentRef) -> Option<ChunkRef>,
-    meta: &Meta,
-    output: &mut Output<'_, '_>,
-) -> Result<ViewChunks, SyncError> {
-    let find = |(name, contents): (&DomString, &Vec<ContentRef>)| {
-        let chunks: Vec<_> = contents.iter().map(|content| stored(name, content)).collect();
-        (name.clone(), chunks)
-    };
-    let mut view: Vec<(DomString, Vec<Option<ChunkRef>>)> =
-        compared.names.iter().zip(&compared.contents).map(find).collect();
-    let mut walk = vec![(0usize, 0u64); view.len()];
-    let mut builder: Option<ChunkBuilder> = None;
-    let mut folds = batch.changes.folds(0)?;
-    while let Some(put) = folds.next()? {
-        let Some(name) = batch.header.schema.stores.get(put.store).map(|store| &store.name) else { continue };
-        let store = compared.names.binary_search(name).unwrap_or(0);
-        let (chunk, taken) = &mut walk[store];
-        let count = compared.contents[store].get(*chunk).map_or(0, |content| content.count);
-        let slot = &mut view[store].1[*chunk];
-        *taken += 1;
-        let ends = *taken == count;
-        if slot.is_none() {
-            let builder = builder.get_or_insert_with(|| ChunkBuilder::new(name.to_canonical().into_bytes()));
-            let state = output.spill(put.state)?;
-            let meta = Meta { at: put.clock.unwrap_or(meta.at), ..meta.clone() };
-            let cut = builder.push(&Line { key: put.key, meta, state });
-            if let Some((written, text)) = if ends { cut.or_else(|| builder.cut()) } else { cut } {
-                output.write_chunk(&List::Views, &written, text)?;
-                *slot = Some(written);
-            }
-        }
-        if ends {
-            builder = None;
-            (*chunk, *taken) = (*chunk + 1, 0);
+    /// The view of one object store, without the chunks that `skips` names.
+    fn view_of(&self, place: usize, skips: &dyn Fn(&ChunkRef) -> bool) -> StoreView<'a> {
+        let plan = &self.plans[place];
+        StoreView {
+            name: plan.name.clone(),
+            source: self.view.source,
+            chunks: plan.viewed.iter().filter(|chunk| !skips(chunk)).collect(),
+            lines: VecDeque::new(),
+            // Without a view there is nothing that the source could have changed since.
+            own: self.view.own.filter(|_| self.view.chunks.is_some()).map(|own| own.of_store(&plan.name)),
+            own_line: None,
+            next: None,
         }
     }
-    Ok(view.into_iter().map(|(name, chunks)| (name, chunks.into_iter().flatten().collect())).collect())
+
+    fn no_view(&self, place: usize) -> StoreView<'a> {
+        let name = self.plans[place].name.clone();
+        let (source, chunks, lines) = (self.view.source, VecDeque::new(), VecDeque::new());
+        StoreView { name, source, chunks, lines, own: None, own_line: None, next: None }
+    }
+
+    /// What the source has now, in chunks; and what is kept of what the batch does not hold.
+    fn contents(&self) -> Result<(Vec<Vec<NowChunk>>, Vec<Kept>), SyncError> {
+        let mut now: Vec<NowChunks> = self.plans.iter().map(|_| NowChunks::default()).collect();
+        let mut counts = vec![0; self.plans.len()];
+        for (place, plan) in self.plans.iter().enumerate().filter(|(_, plan)| plan.carried) {
+            counts[place] = plan.viewed.iter().map(|chunk| chunk.count).sum();
+            now[place].chunks.extend(plan.viewed.iter().map(NowChunk::of));
+        }
+        let views = |place: usize| {
+            if self.plans[place].keeps() { self.view_of(place, &|_| false) } else { self.no_view(place) }
+        };
+        self.walk(&views, &mut |place, step| {
+            match step {
+                Step::Put(put, _) => now[place].push(&put.key, &put.state, put.claim != Claim::None),
+                Step::Missing(known) if self.plans[place].kept(&known.line.key).is_some() => {
+                    counts[place] += 1;
+                    now[place].push(&known.line.key, &known.line.state, false);
+                }
+                Step::Missing(_) => {}
+            }
+            Ok(())
+        })?;
+        let kept = self.plans.iter().zip(counts).filter(|(_, count)| *count > 0).map(|(plan, count)| Kept {
+            store: plan.name.clone(),
+            reason: plan.keeps_all.unwrap_or(KeptReason::RejectedLine),
+            count,
+        });
+        let kept = kept.collect();
+        Ok((now.into_iter().map(NowChunks::finish).collect(), kept))
+    }
+
+    /// Adds what differs from the view to `changes`; counts the view's records, as far as it reads them, and the puts.
+    fn changes(&self, now: &[Vec<NowChunk>], changes: &mut Changes) -> Result<(Vec<u64>, u64), SyncError> {
+        // Chunks are left out only where nothing but equal values can decide.
+        let skips =
+            |place: usize| self.batch.header.base.is_none() && self.view.own.is_none() && !self.plans[place].keeps();
+        let views = |place: usize| {
+            if self.plans[place].carried {
+                return self.no_view(place);
+            }
+            self.view_of(place, &|chunk: &ChunkRef| {
+                let found = now[place].partition_point(|now| now.content.first < chunk.first);
+                skips(place) && now[place].get(found).is_some_and(|now| !now.has_claims && now.content.is(chunk))
+            })
+        };
+        let mut skipped: Vec<Skipping<'_>> = (0..self.plans.len())
+            .map(|place| Skipping { now: &now[place], viewed: self.plans[place].viewed, taken: 0, on: skips(place) })
+            .collect();
+        let mut counts = vec![0; self.plans.len()];
+        let mut pushed = 0;
+        self.walk(&views, &mut |place, step| {
+            let change = match step {
+                Step::Put(put, known) => {
+                    counts[place] += u64::from(known.is_some());
+                    if skipped[place].skips_next() { None } else { self.put(put, known)? }
+                }
+                Step::Missing(known) => {
+                    counts[place] += 1;
+                    let kept = self.plans[place].kept(&known.line.key).is_some();
+                    if kept { None } else { Some(self.deletion(place, known)?) }
+                }
+            };
+            let Some(change) = change else { return Ok(()) };
+            changes.deletes += u64::from(change.state == LineState::Delete);
+            pushed += 1;
+            Ok(push_folded(&mut changes.runs, &change, pushed)?)
+        })?;
+        Ok((counts, pushed - changes.deletes))
+    }
+
+    /// A record of the batch as a change, unless it says what the view has.
+    fn put(&self, mut put: Folded, known: Option<Known>) -> Result<Option<Folded>, SyncError> {
+        put.store = self.places.get(put.store).copied().unwrap_or(0);
+        let known = known.filter(|known| self.counts(known, &put.claim));
+        if let Some(known) = known {
+            if known.line.state.same(&put.state) {
+                return Ok(None);
+            }
+            put.claim = self.claim(&known)?;
+        } else if put.claim == Claim::None && self.batch.header.base.is_none() && self.view.chunks.is_some() {
+            put.claim = Claim::Absent;
+        }
+        Ok(Some(put))
+    }
+
+    fn deletion(&self, place: usize, known: Known) -> Result<Folded, SyncError> {
+        let claim = if self.counts(&known, &Claim::None) { self.claim(&known)? } else { Claim::None };
+        let (key, state, unsent) = (known.line.key, LineState::Delete, Unsent::default());
+        Ok(Folded { store: place, key, state, clock: None, claim, unsent })
+    }
+
+    /// True if a record of the view says more of what the source had than the change itself, or the batch's base.
+    fn counts(&self, known: &Known, claim: &Claim) -> bool {
+        let later = |version: &FlowVersion| self.view.full.is_some_and(|full| full > *version);
+        known.own
+            || match (claim, &self.batch.header.base) {
+                (Claim::None, base) => base.as_ref().is_none_or(later),
+                (Claim::Version(version), Some(_)) => later(version),
+                _ => false,
+            }
+    }
+
+    fn claim(&self, known: &Known) -> Result<Claim, StoreError> {
+        Ok(self.whole(known)?.map_or(Claim::Absent, Claim::Value))
+    }
+
+    fn whole(&self, known: &Known) -> Result<Option<Box<[u8]>>, StoreError> {
+        match self.view.own.filter(|_| known.own) {
+            Some(own) => own.whole(&known.line.state),
+            None => self.view.source.whole(&known.line.state),
+        }
+    }
+
+    /// Gives a chunk for each content, from `stored` where it is, else written anew.
+    pub(super) fn store_view(
+        &self,
+        compared: &Compared,
+        stored: &dyn Fn(&DomString, &ContentRef) -> Option<ChunkRef>,
+        meta: &Meta,
+        output: &mut Output<'_, '_>,
+    ) -> Result<ViewChunks, SyncError> {
+        let find = |(name, contents): (&DomString, &Vec<ContentRef>)| {
+            contents.iter().map(|content| stored(name, content)).collect::<Vec<_>>()
+        };
+        let mut slots: Vec<Vec<Option<ChunkRef>>> = compared.names.iter().zip(&compared.contents).map(find).collect();
+        let lacks: Vec<bool> = slots.iter().map(|slots| slots.iter().any(Option::is_none)).collect();
+        let views = |place: usize| {
+            let plan = &self.plans[place];
+            let reads = plan.keeps() || (plan.carried && lacks[place]);
+            if reads { self.view_of(place, &|_| false) } else { self.no_view(place) }
+        };
+        let mut walk = vec![(0usize, 0u64); slots.len()];
+        let mut builder: Option<ChunkBuilder> = None;
+        self.walk(&views, &mut |place, step| {
+            let (key, state, at) = match step {
+                Step::Put(put, _) => (put.key, put.state, put.clock),
+                Step::Missing(known) => {
+                    if self.plans[place].kept(&known.line.key).is_none() {
+                        return Ok(());
+                    }
+                    // Its parts may be in an older version only.
+                    let value = self.whole(&known)?;
+                    let Line { key, meta, state } = known.line;
+                    (key, value.map_or(state, LineState::Put), Some(meta.at))
+                }
+            };
+            let (chunk, taken) = &mut walk[place];
+            let count = compared.contents[place].get(*chunk).map_or(0, |content| content.count);
+            *taken += 1;
+            let ends = *taken == count;
+            if let Some(slot) = slots[place].get_mut(*chunk).filter(|slot| slot.is_none()) {
+                let name = compared.names[place].to_canonical().into_bytes();
+                let builder = builder.get_or_insert_with(|| ChunkBuilder::new(name));
+                let state = output.spill(state)?;
+                let meta = Meta { at: at.unwrap_or(meta.at), ..meta.clone() };
+                let cut = builder.push(&Line { key, meta, state });
+                if let Some((written, text)) = if ends { cut.or_else(|| builder.cut()) } else { cut } {
+                    output.write_chunk(&List::Views, &written, text)?;
+                    *slot = Some(written);
+                }
+            }
+            if ends {
+                builder = None;
+                (*chunk, *taken) = (*chunk + 1, 0);
+            }
+            Ok(())
+        })?;
+        let chunks = slots.into_iter().map(|slots| slots.into_iter().flatten().collect());
+        Ok(compared.names.iter().cloned().zip(chunks).collect())
+    }
+}
+
+/// A chunk of what the source has now.
+#[derive(Debug)]
+struct NowChunk {
+    content: ContentRef,
+    /// A line in it names its base.
+    has_claims: bool,
+}
+
+impl NowChunk {
+    fn of(chunk: &ChunkRef) -> Self {
+        let (first, count, content) = (chunk.first.clone(), chunk.count, chunk.content);
+        Self { content: ContentRef { first, count, content }, has_claims: false }
+    }
+}
+
+#[derive(Debug, Default)]
+struct NowChunks {
+    chunks: Vec<NowChunk>,
+    builder: ContentBuilder,
+    has_claims: bool,
+}
+
+impl NowChunks {
+    fn push(&mut self, key: &SortableKey, state: &LineState, claims: bool) {
+        self.has_claims |= claims;
+        if self.builder.push(key, state) {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        let has_claims = std::mem::take(&mut self.has_claims);
+        self.chunks.extend(self.builder.cut().map(|content| NowChunk { content, has_claims }));
+    }
+
+    fn finish(mut self) -> Vec<NowChunk> {
+        self.cut();
+        self.chunks
+    }
+}
+
+/// Follows the batch through its chunks, to leave out those that the view has as well.
+struct Skipping<'a> {
+    now: &'a [NowChunk],
+    viewed: &'a [ChunkRef],
+    taken: u64,
+    on: bool,
+}
+
+impl Skipping<'_> {
+    /// True if the next record of the batch is in such a chunk.
+    fn skips_next(&mut self) -> bool {
+        let Some(first) = self.now.first().filter(|_| self.on) else { return false };
+        self.taken += 1;
+        if self.taken == first.content.count {
+            (self.taken, self.now) = (0, &self.now[1..]);
+        }
+        let place = self.viewed.partition_point(|chunk| chunk.first < first.content.first);
+        !first.has_claims && self.viewed.get(place).is_some_and(|chunk| first.content.is(chunk))
+    }
+}
+
+/// The view of one object store, with what its source changed since, in key order.
+struct StoreView<'a> {
+    name: DomString,
+    source: &'a dyn ViewSource,
+    chunks: VecDeque<&'a ChunkRef>,
+    lines: VecDeque<Line>,
+    own: Option<OwnLines<'a>>,
+    own_line: Option<Line>,
+    next: Option<Known>,
+}
+
+impl StoreView<'_> {
+    /// The next record, if its key is as asked for.
+    fn take(&mut self, is_wanted: impl Fn(&SortableKey) -> bool) -> Result<Option<Known>, StoreError> {
+        while self.next.is_none() {
+            while self.lines.is_empty() {
+                let Some(chunk) = self.chunks.pop_front() else { break };
+                self.lines = self.source.lines(&self.name, chunk)?.into();
+            }
+            if self.own_line.is_none()
+                && let Some(own) = &mut self.own
+            {
+                self.own_line = own.next()?;
+            }
+            let own = self.own_line.take_if(|own| self.lines.front().is_none_or(|line| own.key <= line.key));
+            self.next = match own {
+                Some(own) => {
+                    if self.lines.front().is_some_and(|line| line.key == own.key) {
+                        self.lines.pop_front();
+                    }
+                    // It deleted the record itself.
+                    if own.state == LineState::Delete {
+                        continue;
+                    }
+                    Some(Known { line: own, own: true })
+                }
+                None => self.lines.pop_front().map(|line| Known { line, own: false }),
+            };
+            if self.next.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(self.next.take_if(|known| is_wanted(&known.line.key)))
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::base::BaseReader;
+use super::run::Deletion;
 use super::unique::{Collision, Collisions};
 use crate::chunk::{ChunkSink, ListEditor};
 use crate::indexeddb::dom_string::DomString;
@@ -53,6 +54,8 @@ pub struct Counts {
     pub repeated: u64,
     /// Tombstones that came without a record going, or were forgotten.
     pub tombstones: u64,
+    /// Records that a full batch did not hold, and did not delete.
+    pub kept: u64,
 }
 
 impl Counts {
@@ -66,11 +69,13 @@ impl Counts {
         self.parked += other.parked;
         self.repeated += other.repeated;
         self.tombstones += other.tombstones;
+        self.kept += other.kept;
     }
 
     /// Whether any record, tombstone or conflict differs from head.
     pub fn changes_something(&self) -> bool {
-        let Self { inserted, updated, deleted, conflicts, repeated, tombstones, unchanged: _, parked: _ } = *self;
+        let Self { inserted, updated, deleted, conflicts, repeated, tombstones, unchanged: _, parked: _, kept: _ } =
+            *self;
         inserted + updated + deleted + tombstones > 0 || conflicts > repeated
     }
 }
@@ -88,7 +93,7 @@ pub(super) trait MergeSink: ChunkSink {
     /// Takes a value; gives the state that its line holds: the value itself, or its reference if it is spilled.
     fn spill(&mut self, state: LineState) -> Result<LineState, StoreError>;
     /// Hears of a record that goes.
-    fn deleted(&mut self, store: &DomString, key: &SortableKey);
+    fn deleted(&mut self, store: &DomString, key: &SortableKey, deletion: Deletion);
     /// Takes a conflict, in the order of object store and key; false if it was logged before.
     fn conflict(&mut self, conflict: Conflict) -> Result<bool, StoreError>;
     /// Hears of a line that is put, or of a tombstone that is made, and of the line that was there.
@@ -121,6 +126,8 @@ pub(super) struct Walk<'a> {
     ranges: RangeSweep<'a>,
     /// Where the ranges were swept to.
     swept: Option<SortableKey>,
+    /// What is deleted now has no line of its own.
+    in_bulk: bool,
     highest_number: f64,
     /// Keys since the last look at the clock.
     keys: u32,
@@ -153,6 +160,7 @@ impl<'a> Walk<'a> {
             name,
             ranges: RangeSweep::new(ranges),
             swept: None,
+            in_bulk: false,
             highest_number: 0.0,
             keys: 0,
             counts: Counts::default(),
@@ -191,6 +199,8 @@ impl<'a> Walk<'a> {
         self.look_at_clock()?;
         self.give_way(Some(&change.key), sink)?;
         self.sweep(Some(&change.key), sink)?;
+        self.ranges.advance(&change.key);
+        self.in_bulk = self.facts.is_full || self.ranges.last().is_some();
         let change = self.with_unsent(change, sink)?;
         let claim = match (&change.claim, self.facts.base) {
             (Claim::None, Some(version)) => Claim::Version(version),
@@ -254,10 +264,16 @@ impl<'a> Walk<'a> {
         }
         self.forget_to(Some(&key), sink)?;
         let head = self.head(&key, sink)?;
-        match merge::detect(self.policy, head.as_ref(), &incoming, claim, &self.standing) {
+        let detection = merge::detect(self.policy, head.as_ref(), &incoming, claim, &self.standing);
+        match detection {
             Detection::Equal => {
                 self.counts.unchanged += 1;
                 Ok(())
+            }
+            // What its source did not change is no change: what others did to it meanwhile stays, whatever clocks say.
+            Detection::FastForward if self.is_unchanged(head.as_ref(), &key, &incoming, claim)? => {
+                self.counts.unchanged += 1;
+                head.map_or(Ok(()), |head| sink.differs(&self.name, &head))
             }
             _ if self.unique.is_some_and(|unique| unique.refused.contains_key(&key)) => {
                 self.refused_by_index(key, head, &incoming, sink)
@@ -265,6 +281,24 @@ impl<'a> Walk<'a> {
             Detection::FastForward => self.fast_forward(key, head.as_ref(), incoming, sink),
             Detection::Suspect { follows } => self.suspect(key, head, incoming, claim, follows, sink),
         }
+    }
+
+    /// True if a record of a full batch is equal to its base, though the change would follow what others wrote.
+    fn is_unchanged(
+        &self,
+        head: Option<&Line>,
+        key: &SortableKey,
+        incoming: &Incoming,
+        claim: &Claim,
+    ) -> Result<bool, StoreError> {
+        let Some(head) = head.filter(|head| self.facts.is_full && head.meta.by != self.facts.by) else {
+            return Ok(false);
+        };
+        // Head is the base then, and differs.
+        if matches!(claim, Claim::Version(version) if head.meta.rev <= *version) {
+            return Ok(false);
+        }
+        Ok(is_base(&incoming.state, self.base.value(&self.name, key, claim)?.as_ref()))
     }
 
     /// Forgets old deletions up to and including `until`.
@@ -338,7 +372,8 @@ impl<'a> Walk<'a> {
             Some(Some(value)) => Base::Value(value),
         };
         // What its source did not change is no change: what others did to it meanwhile stands.
-        if self.facts.is_full && !follows && is_base(&incoming.state, base_value.as_ref()) {
+        let own = head.as_ref().is_some_and(|head| head.meta.by == incoming.by);
+        if self.facts.is_full && !own && is_base(&incoming.state, base_value.as_ref()) {
             self.counts.unchanged += 1;
             return match &head {
                 Some(head) => sink.differs(&self.name, head),
@@ -444,6 +479,7 @@ impl<'a> Walk<'a> {
             self.log(Conflict { other: Some(other.clone()), ..self.conflict(&sides, resolution) }, sink)?;
             let line = Line { key: key.clone(), meta: self.meta(&incoming), state: LineState::Delete };
             sink.differs(&name, &line)?;
+            self.in_bulk = true;
             self.apply(Some(&head), line, sink)?;
         }
         Ok(())
@@ -520,7 +556,8 @@ impl<'a> Walk<'a> {
         if line.state == LineState::Delete {
             if was_live {
                 self.records.remove(&line.key, sink)?;
-                sink.deleted(&self.name, &line.key);
+                let own = self.facts.is_full || head.is_some_and(|head| head.meta.by == self.facts.by);
+                sink.deleted(&self.name, &line.key, Deletion { bulk: self.in_bulk, own });
                 self.counts.deleted += 1;
             } else {
                 self.counts.tombstones += 1;
@@ -570,6 +607,7 @@ impl<'a> Walk<'a> {
         range: &RangeChange,
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
+        self.in_bulk = true;
         let incoming = Incoming { state: LineState::Delete, clock: range.clock, by: self.facts.by.clone() };
         if self.standing.schema.is_some() || (self.policy.commutative && self.facts.base.is_none()) {
             return self.merge(key, incoming, &self.facts.base.map_or(Claim::None, Claim::Version), sink);

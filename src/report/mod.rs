@@ -105,6 +105,8 @@ pub struct Summary {
     pub conflicts: u64,
     /// Conflicts that no rule decided.
     pub parked: u64,
+    /// Records that a full batch did not hold, and did not delete; lines of their own in the report.
+    pub kept: u64,
     /// What a numbered batch is acknowledged up to; a line of its own in the report.
     pub ack: Option<Ack>,
 }
@@ -125,6 +127,7 @@ impl Summary {
             rejected: 0,
             conflicts: 0,
             parked: 0,
+            kept: 0,
             ack: None,
         }
     }
@@ -218,6 +221,12 @@ pub fn privacy_line(excluded: u64, hashed: u64, redacted: u64) -> Option<String>
     any.then(|| {
         canonical_json(&json!({ "excluded": excluded, "hashed": hashed, "redacted": redacted, "type": "privacy" }))
     })
+}
+
+/// The line of records of an object store that a full batch does not hold and does not delete.
+pub fn kept_line(store: &DomString, reason: &str, count: u64) -> String {
+    let store = crate::indexeddb::schema::name_to_json(store);
+    canonical_json(&json!({ "count": count, "reason": reason, "store": store, "type": "kept" }))
 }
 
 /// The line of a conflict.

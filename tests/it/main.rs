@@ -18,6 +18,7 @@ mod erasure;
 mod esc;
 mod flowfiles;
 mod format_compat;
+mod full;
 mod git_gc;
 mod git_odd_files;
 mod git_people;

@@ -8,12 +8,12 @@ use std::io::Read;
 
 use serde_json::Value;
 
-pub(crate) use value::record;
+pub(crate) use value::{plain_value, record};
 
 use super::error::DecodeError;
 use super::framing::Lines;
 use super::header::BatchHeader;
-use super::import::{Document, Import};
+use super::import::{Document, Import, Incomplete};
 use super::options::{DecodeOptions, Dialect};
 use super::pull::{First, Pull};
 use super::staged::RawRecord;
@@ -49,8 +49,8 @@ enum At {
 pub(crate) struct Rows {
     at: At,
     names: Vec<DomString>,
-    /// How many rows each table has to have, and how many came.
-    counts: Vec<(Option<u64>, u64)>,
+    /// How many rows each table has to have, and how many came; `None`: there is no list of its rows.
+    counts: Vec<(Option<u64>, Option<u64>)>,
     /// The table that the rows are of.
     table: Option<usize>,
     in_line: bool,
@@ -108,7 +108,7 @@ pub(crate) fn open<R: Read>(
     };
     pull.open(b'[', "the list of rows")?;
     let names: Vec<_> = tables.iter().map(|table| table.store.name.clone()).collect();
-    let counts = tables.iter().map(|table| (table.rows, 0)).collect();
+    let counts = tables.iter().map(|table| (table.rows, None)).collect();
     let stores = tables.into_iter().map(|table| table.store).collect();
     let header = options.import_header(Dialect::Dexie, name, version, stores)?;
     let rows = Rows {
@@ -165,7 +165,7 @@ impl Rows {
                         let mark = pull.mark();
                         let whole = pull.copy(raw, self.max_line_bytes)?;
                         if let Some((_, count)) = self.table.and_then(|table| self.counts.get_mut(table)) {
-                            *count += 1;
+                            *count = Some(count.unwrap_or(0) + 1);
                         }
                         return Ok(Some(RawRecord { store: self.table, mark, too_long: !whole }));
                     }
@@ -199,14 +199,28 @@ impl Rows {
         self.table = self.names.iter().position(|known| *known == name);
         self.in_line = in_line;
         self.at = At::Rows(pull.open(b'[', "rows")?);
+        if let Some((_, count)) = self.table.and_then(|table| self.counts.get_mut(table)) {
+            count.get_or_insert(0);
+        }
         Ok(())
     }
 
     /// What the document says of rows that it does not hold.
     pub(crate) fn missing(&self, losses: &mut Losses) {
         for (name, (said, came)) in self.names.iter().zip(&self.counts) {
+            let came = &came.unwrap_or(0);
             losses.add(&path(name, &[]), what::ROWS, said.unwrap_or(*came).abs_diff(*came));
         }
+    }
+}
+
+impl Rows {
+    /// For each table, in the order of the document, if its rows are not all there.
+    pub(crate) fn incomplete(&self) -> impl Iterator<Item = Option<Incomplete>> {
+        self.counts.iter().map(|(said, came)| match came {
+            None => Some(Incomplete::LeftOut),
+            Some(came) => said.is_some_and(|said| said > *came).then_some(Incomplete::Filtered),
+        })
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::types::{PlaceId, ROOT, Typed};
 use crate::decode::import::{Built, tree};
 use crate::decode::records::Reject;
-use crate::indexeddb::schema::ObjectStore;
+use crate::decode::rejected::at;
+use crate::decode::scan::Members;
+use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::value::MAX_DEPTH;
 use crate::indexeddb::value::tree::{Tree, unescape, write_name, write_plain, write_string};
 use crate::loss::{Losses, Step, Trail, what};
@@ -32,11 +34,11 @@ pub(crate) fn record(raw: &[u8], store: &ObjectStore, in_line: bool, out: &mut B
         let Some([key, value]) = root.items() else {
             return Err((code::NO_KEY, "the row is no list of key and value"));
         };
-        out.keyed = true;
         builder.used += usize::from(builder.typed.kind(Some(ROOT)).is_some());
         builder.quiet = true;
         builder.within(&[u16::from(b'0')], None, |builder, out| builder.value(key, out), &mut out.key)?;
         builder.quiet = false;
+        out.keyed = true;
         builder.within(&[u16::from(b'1')], None, |builder, out| builder.value(value, out), &mut out.value)?;
     }
     if builder.used == count {
@@ -44,6 +46,25 @@ pub(crate) fn record(raw: &[u8], store: &ObjectStore, in_line: bool, out: &mut B
     } else {
         Err((code::INVALID_TAG, "the row's types name a place that it does not have"))
     }
+}
+
+/// The row itself, if it is a value whose types say nothing of its key path.
+pub(crate) fn plain_value<'r>(raw: &'r [u8], path: &KeyPath) -> Option<&'r [u8]> {
+    let Some(types) = at(raw, "$types") else { return Some(raw) };
+    let mut members = Members::of(types).ok()?;
+    let paths = match path {
+        KeyPath::Path(path) => std::slice::from_ref(path),
+        KeyPath::Paths(paths) => paths,
+    };
+    let first: Vec<_> = paths.iter().map(|path| path.to_string().split('.').next().map(str::to_owned)).collect();
+    while let Some(member) = members.next().ok()? {
+        let name: String = serde_json::from_slice(&[b"\"", member.name.of(types), b"\""].concat()).ok()?;
+        let step = name.split('.').next().map(str::to_owned);
+        if name.is_empty() || name.starts_with('$') || first.contains(&step) {
+            return None;
+        }
+    }
+    Some(raw)
 }
 
 struct Builder<'a, 't> {

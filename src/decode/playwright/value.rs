@@ -34,18 +34,18 @@ pub(crate) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
             return Err((code::DUPLICATE_MEMBER, "the record has two keys or two values"));
         }
     }
+    if key.is_none() && store.key_path.is_none() {
+        return Err((code::NO_KEY, "the object store has no key path, so the record needs a key"));
+    }
+    if let Some((key, encoded)) = key {
+        write(key, encoded, &mut Trail::new(&store.name), &mut out.key, &mut Losses::default())?;
+        out.keyed = true;
+    }
     let value = value.ok_or((
         code::MISSING_MEMBER,
         "the record has no value: older Playwright leaves out values that are false, 0, \"\", null or NaN; save the \
          state with a newer one",
     ))?;
-    if key.is_none() && store.key_path.is_none() {
-        return Err((code::NO_KEY, "the object store has no key path, so the record needs a key"));
-    }
-    if let Some((key, encoded)) = key {
-        out.keyed = true;
-        write(key, encoded, &mut Trail::new(&store.name), &mut out.key, &mut Losses::default())?;
-    }
     write(value.0, value.1, &mut Trail::new(&store.name), &mut out.value, &mut out.losses)
 }
 

@@ -154,7 +154,10 @@ fn a_rejection_names_line_byte_and_store_and_holds_no_data() {
     let expected = Rejection { message: String::new(), ..rejection.clone() };
     let (line, offset) = (2, HEADER.len() as u64 + 1);
     let store = Some(DomString::from("b"));
-    assert_eq!(expected, Rejection { line, offset, code: code::UNKNOWN_MEMBER, store, message: String::new() });
+    assert_eq!(
+        expected,
+        Rejection { line, offset, code: code::UNKNOWN_MEMBER, store, message: String::new(), keys: Vec::new() }
+    );
 }
 
 #[test]

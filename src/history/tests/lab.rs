@@ -179,7 +179,7 @@ pub(super) fn everything() -> (Lab, StoredVersion) {
     let view = chunk(&view, store_name(&list));
     let mut sources = Sources::default();
     let chunks = View::Chunks(vec![("data".into(), vec![view.0.full])]);
-    let state = SourceState { epoch: None, checkpoint: 0, view: Some(chunks) };
+    let state = SourceState { view: Some(chunks), ..SourceState::default() };
     sources.set_source(&"kiosk-7".parse().unwrap(), &state, &meta());
     let sources = chunk(&sources.lines().cloned().collect::<Vec<_>>(), store_name(&List::Sources));
     let conflicts = chunk(&[put(key("[1,\"data\",2]"), "{}")], store_name(&List::Conflicts));

@@ -9,6 +9,7 @@ use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
 use crate::merge::{Base, Conflict, Incoming, Resolution, Sides, Winner, resolve};
 use crate::pipeline::base::BaseReader;
+use crate::pipeline::run::Deletion;
 use crate::pipeline::walk::{MergeSink, Refusal};
 use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
@@ -236,7 +237,7 @@ impl MergeSink for Outcomes<'_> {
         Ok(state)
     }
 
-    fn deleted(&mut self, _store: &DomString, _key: &SortableKey) {}
+    fn deleted(&mut self, _store: &DomString, _key: &SortableKey, _deletion: Deletion) {}
 
     fn conflict(&mut self, _conflict: Conflict) -> Result<bool, StoreError> {
         Ok(true)

@@ -11,6 +11,7 @@ use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
 use crate::merge::Conflict;
 use crate::pipeline::base::BaseReader;
+use crate::pipeline::run::Deletion;
 use crate::pipeline::walk::MergeSink;
 use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
 use crate::store::StoreError;
@@ -130,7 +131,7 @@ impl MergeSink for Wanted<'_> {
         Ok(state)
     }
 
-    fn deleted(&mut self, _store: &DomString, _key: &SortableKey) {}
+    fn deleted(&mut self, _store: &DomString, _key: &SortableKey, _deletion: Deletion) {}
 
     fn conflict(&mut self, _conflict: Conflict) -> Result<bool, StoreError> {
         Ok(true)

@@ -51,8 +51,12 @@ fn events_are_found_out_and_applied_in_order() {
     assert!(taken.losses().contains(&(String::new(), "database-types".to_owned())));
     let (text, _) = written(&store, ExportFormat::Json);
     assert_eq!(text, "{\"data\":[{\"id\":2,\"n\":\"updated\"},{\"id\":3,\"n\":\"wrapped\"}]}\n");
-    let cleared = take(&store, to_data(), &event("t", "null", "null", 9000));
-    assert_eq!((cleared.outcome, cleared.deleted), (Outcome::Committed, 2), "{:?}", cleared.error);
+    // Truncating a table that has more than one record is asked about.
+    let truncated = event("t", "null", "null", 9000);
+    assert_eq!(take(&store, to_data(), &truncated).outcome, Outcome::Refused);
+    take(&store, to_data(), &event("d", r#"{"id":3}"#, "null", 8000));
+    let cleared = take(&store, to_data(), &truncated);
+    assert_eq!((cleared.outcome, cleared.deleted), (Outcome::Committed, 1), "{:?}", cleared.error);
 }
 
 #[test]

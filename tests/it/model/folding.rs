@@ -31,7 +31,7 @@ pub(super) struct Change {
     pub(super) stands: bool,
     /// It is of a full batch.
     pub(super) is_full: bool,
-    /// It is a deletion that no `delete` line names.
+    /// No line, or not only a line of its own, deletes it.
     pub(super) bulk: bool,
     /// A line that is no range names its key.
     pub(super) is_named: bool,
@@ -99,7 +99,8 @@ pub(super) fn fold_lines(flow: &Flow, draft: &Draft, batch: &Batch, lines: &[Lin
             if !bulk && change.base == Base::Head {
                 change.base = Base::None;
             }
-            (change.value, change.clock, change.bulk) = (value, clock, bulk);
+            (change.value, change.clock) = (value, clock);
+            change.bulk |= bulk;
         };
         // Where a range comes before a key's first change, its base is the batch's.
         let named = |key: &Key| {

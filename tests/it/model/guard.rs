@@ -41,8 +41,6 @@ pub(super) fn judge(
     run: Option<&Run>,
 ) -> Option<Option<Run>> {
     let mut run = run.filter(|run| batch.received_at - run.began <= RUN).cloned().unwrap_or_default();
-    let by_hand: usize = losses.values().map(|loss| loss.single.len()).sum();
-    let counts_single = by_hand > 5;
     if batch.lines.is_empty() && batch.full && losses.values().any(|loss| !loss.bulk.is_empty()) {
         return None;
     }
@@ -51,22 +49,25 @@ pub(super) fn judge(
         let there = before.iter().filter(|((of, _), entry)| of == store && entry.value.is_some());
         let own = there.clone().filter(|(_, entry)| entry.by == batch.source);
         let own: BTreeSet<Key> = own.map(|((_, key), _)| key.clone()).collect();
-        let (bulk, single) = (loss.bulk.len() as u64, if counts_single { loss.single.len() as u64 } else { 0 });
+        let there = there.count() as u64;
+        let bulk = loss.bulk.len() as u64;
+        let (has, own_bulk) = match view {
+            Some(view) => (view.get(store).copied().unwrap_or_default(), bulk),
+            None => (own.len() as u64, loss.bulk.intersection(&own).count() as u64),
+        };
+        if bulk >= 2 && (bulk == there || (own_bulk >= 2 && own_bulk == has)) {
+            return None;
+        }
+        // Work by hand.
+        let (bulk, own_bulk) = if bulk > 2 { (bulk, own_bulk) } else { (0, 0) };
+        let single = loss.single.len() as u64;
+        let (single, own_single) =
+            if single > 5 { (single, loss.single.intersection(&own).count() as u64) } else { (0, 0) };
         if bulk + single == 0 {
             continue;
         }
         counted = true;
-        let (has, lost) = match view {
-            Some(view) => (view.get(store).copied().unwrap_or_default(), bulk + single),
-            None => {
-                let lost = loss.bulk.iter().chain(loss.single.iter().filter(|_| counts_single));
-                (own.len() as u64, lost.filter(|key| own.contains(*key)).count() as u64)
-            }
-        };
-        let there = there.count() as u64;
-        if bulk >= 2 && (bulk == there || lost.min(bulk) == has) {
-            return None;
-        }
+        let lost = own_bulk + own_single;
         let gone = run.stores.entry(store.clone()).or_default();
         let (had, source_had) = (there + gone.bulk + gone.single, has + gone.own);
         gone.bulk += bulk;

@@ -31,7 +31,7 @@ const HISTORIES: u64 = 2_000;
 
 /// What histories have in them.
 const FEATURES: Features =
-    Features { full: false, deliveries: false, packages: false, rejected: true, pull: false, scalars: false };
+    Features { full: true, deliveries: false, packages: false, rejected: true, pull: false, scalars: false };
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

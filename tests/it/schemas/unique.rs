@@ -111,7 +111,8 @@ fn what_moves_within_one_batch_is_no_conflict() {
     // Handed on to a record before and to one behind, by a deletion and by a range.
     desk.send("one", &[DELETE_A, &mail("d", "1")]);
     desk.send("one", &[&mail("a", "2"), r#"{"op":"delete","store":"data","key":"c"}"#]);
-    desk.send("one", &[r#"{"op":"clear","store":"data"}"#, &mail("e", "1"), &mail("f", "2"), &mail("g", "3")]);
+    let range = r#"{"op":"delete-range","store":"data","lower":"b","upper":"d"}"#;
+    desk.send("one", &[DELETE_A, range, &mail("e", "1"), &mail("f", "2"), &mail("g", "3")]);
     assert_eq!(desk.records(), [mail("e", "1"), mail("f", "2"), mail("g", "3")]);
 }
 

@@ -1,0 +1,99 @@
+//! What head holds that one source wrote itself.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::base::BaseReader;
+use crate::chunk::{ChunkSource, lines_of};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::key::SortableKey;
+use crate::snapshot::{ChunkRef, Digest, FlowVersion, Line, LineState, List, Manifest, SourceId};
+use crate::store::StoreError;
+
+/// Counts the records of an object store that this source wrote last, or stops at `enough`.
+pub(super) fn count_records(
+    base: &BaseReader<'_>,
+    head: &Manifest,
+    store: &DomString,
+    by: Option<&SourceId>,
+    enough: u64,
+) -> Result<u64, StoreError> {
+    let list = List::Records(store.clone());
+    let mut count = 0;
+    for chunk in head.store(store).map(|store| store.records.as_slice()).unwrap_or_default() {
+        if count >= enough {
+            break;
+        }
+        let lines = lines_of(&list, chunk, &base.read_chunk(&list, chunk)?)?;
+        count += lines.iter().filter(|line| line.meta.by.as_ref() == by).count() as u64;
+    }
+    Ok(count)
+}
+
+/// Entries and tombstones of head that a source wrote itself, by delta batches since its last full one.
+pub(super) struct OwnChanges<'a> {
+    pub(super) base: &'a BaseReader<'a>,
+    pub(super) head: &'a Manifest,
+    pub(super) by: &'a SourceId,
+    /// The version that the first of these delta batches made.
+    pub(super) since: FlowVersion,
+    /// Chunks that are older, by full digest: they are not read.
+    pub(super) older: BTreeSet<Digest>,
+}
+
+impl<'a> OwnChanges<'a> {
+    /// Those of one object store, in key order.
+    pub(super) fn of_store(&'a self, name: &DomString) -> OwnLines<'a> {
+        let store = self.head.store(name);
+        let newer = |chunks: &'a [ChunkRef]| chunks.iter().filter(|chunk| !self.older.contains(&chunk.full)).collect();
+        let list = |list: List, chunks: &'a [ChunkRef]| OwnList { list, chunks: newer(chunks), lines: VecDeque::new() };
+        let (records, tombstones) = store.map_or((&[][..], &[][..]), |store| (&store.records, &store.tombstones));
+        OwnLines {
+            changes: self,
+            records: list(List::Records(name.clone()), records),
+            tombstones: list(List::Tombstones(name.clone()), tombstones),
+        }
+    }
+
+    /// The whole value of one of them.
+    pub(super) fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
+        self.base.whole_value(state)
+    }
+}
+
+/// Own changes of one object store, in key order.
+pub(super) struct OwnLines<'a> {
+    changes: &'a OwnChanges<'a>,
+    records: OwnList<'a>,
+    tombstones: OwnList<'a>,
+}
+
+struct OwnList<'a> {
+    list: List,
+    chunks: VecDeque<&'a ChunkRef>,
+    lines: VecDeque<Line>,
+}
+
+impl OwnList<'_> {
+    fn front(&mut self, changes: &OwnChanges<'_>) -> Result<Option<&SortableKey>, StoreError> {
+        while self.lines.is_empty() {
+            let Some(chunk) = self.chunks.pop_front() else { return Ok(None) };
+            let lines = lines_of(&self.list, chunk, &changes.base.read_chunk(&self.list, chunk)?)?;
+            let is_own = |line: &Line| line.meta.by.as_ref() == Some(changes.by) && line.meta.rev >= changes.since;
+            self.lines.extend(lines.into_iter().filter(is_own));
+        }
+        Ok(self.lines.front().map(|line| &line.key))
+    }
+}
+
+impl OwnLines<'_> {
+    /// The next one; a key is never in both lists.
+    pub(super) fn next(&mut self) -> Result<Option<Line>, StoreError> {
+        let record = self.records.front(self.changes)?;
+        let tombstone = self.tombstones.front(self.changes)?;
+        let first = match (record, tombstone) {
+            (Some(record), Some(tombstone)) => record < tombstone,
+            (record, _) => record.is_some(),
+        };
+        Ok(if first { self.records.lines.pop_front() } else { self.tombstones.lines.pop_front() })
+    }
+}

@@ -1,0 +1,169 @@
+//! What a source has deleted lately, for the guard: a run of batches is judged together.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::guard::{MAX_BULK_DELETES, MAX_DELETES_BY_HAND, RUN_MS};
+use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::name_to_json;
+
+/// Deletions of records in one object store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deletions {
+    /// Records that are missing from a full batch, or that a range, an index or a schema takes.
+    pub bulk: u64,
+    /// Those of them that the source had.
+    pub own_bulk: u64,
+    /// Records that lines of their own delete.
+    pub single: u64,
+    /// Those of them that the source had.
+    pub own_single: u64,
+}
+
+/// One record that a plan deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deletion {
+    /// No line of its own deletes it.
+    pub(super) bulk: bool,
+    /// It is one that the source had.
+    pub(super) own: bool,
+}
+
+impl Deletion {
+    /// Counts it.
+    pub(super) fn count(self, store: &DomString, counts: &mut BTreeMap<DomString, Deletions>) {
+        let deletions = counts.entry(store.clone()).or_default();
+        let (all, own) = match self.bulk {
+            true => (&mut deletions.bulk, &mut deletions.own_bulk),
+            false => (&mut deletions.single, &mut deletions.own_single),
+        };
+        *all += 1;
+        *own += u64::from(self.own);
+    }
+}
+
+impl Deletions {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.bulk + self.single
+    }
+
+    /// All that the source had.
+    pub fn own(&self) -> u64 {
+        self.own_bulk + self.own_single
+    }
+
+    /// Leaves out what is work by hand.
+    pub fn counted(self) -> Self {
+        let mut counted = self;
+        if self.bulk <= MAX_BULK_DELETES {
+            (counted.bulk, counted.own_bulk) = (0, 0);
+        }
+        if self.single <= MAX_DELETES_BY_HAND {
+            (counted.single, counted.own_single) = (0, 0);
+        }
+        counted
+    }
+
+    /// The sum of both.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            bulk: self.bulk + other.bulk,
+            own_bulk: self.own_bulk + other.own_bulk,
+            single: self.single + other.single,
+            own_single: self.own_single + other.own_single,
+        }
+    }
+}
+
+/// What a source has deleted since the run began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// When the first batch of the run was received, in milliseconds since 1970.
+    pub at: i64,
+    /// By object store; only what is counted.
+    pub stores: BTreeMap<DomString, Deletions>,
+}
+
+impl Run {
+    /// True if a batch that is received then belongs to it.
+    pub fn holds(&self, received_at: i64) -> bool {
+        !self.stores.is_empty() && received_at.abs_diff(self.at) <= RUN_MS.unsigned_abs()
+    }
+
+    /// What was deleted in an object store.
+    pub fn of(&self, store: &DomString) -> Deletions {
+        self.stores.get(store).copied().unwrap_or_default()
+    }
+
+    /// Adds what a batch deletes.
+    pub fn add(&mut self, received_at: i64, deletions: &BTreeMap<DomString, Deletions>) {
+        for (store, deletions) in deletions {
+            let counted = deletions.counted();
+            if counted.total() > 0 {
+                if self.stores.is_empty() {
+                    self.at = received_at;
+                }
+                let known = self.of(store);
+                self.stores.insert(store.clone(), known.and(counted));
+            }
+        }
+    }
+
+    pub(super) fn from_json(value: &Value) -> Self {
+        let stores = value["stores"].as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(|store| {
+            let number = |member: &str| store[member].as_u64().unwrap_or(0);
+            let deletions = Deletions {
+                bulk: number("bulk"),
+                own_bulk: number("ownBulk"),
+                single: number("single"),
+                own_single: number("ownSingle"),
+            };
+            Some((DomString::from_json(&store["name"])?, deletions))
+        });
+        Self { at: value["at"].as_i64().unwrap_or(0), stores: stores.collect() }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let store = |(name, deletions): (&DomString, &Deletions)| {
+            let Deletions { bulk, own_bulk, single, own_single } = *deletions;
+            let numbers = [("bulk", bulk), ("ownBulk", own_bulk), ("single", single), ("ownSingle", own_single)];
+            let mut members = Map::new();
+            members.insert("name".into(), name_to_json(name));
+            members
+                .extend(numbers.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), Value::from(n))));
+            Value::Object(members)
+        };
+        json!({ "at": self.at, "stores": self.stores.iter().map(store).collect::<Vec<_>>() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(bulk: u64) -> BTreeMap<DomString, Deletions> {
+        let deletions = Deletions { bulk, own_bulk: bulk, ..Deletions::default() };
+        [("data".into(), deletions)].into()
+    }
+
+    #[test]
+    fn a_run_begins_with_what_is_counted_and_ends_after_an_hour() {
+        let mut run = Run::default();
+        run.add(5, &bulk(MAX_BULK_DELETES));
+        assert!(run.stores.is_empty() && !run.holds(5));
+        run.add(7, &bulk(10));
+        run.add(9, &bulk(10));
+        assert_eq!((run.at, run.of(&"data".into()).bulk), (7, 20));
+        assert!(run.holds(7 + RUN_MS) && !run.holds(8 + RUN_MS) && run.holds(0));
+        assert_eq!(Run::from_json(&run.to_json()), run);
+    }
+
+    #[test]
+    fn single_deletions_by_hand_are_not_counted() {
+        let single = |single| Deletions { single, ..Deletions::default() };
+        assert_eq!(single(MAX_DELETES_BY_HAND).counted(), Deletions::default());
+        assert_eq!(single(MAX_DELETES_BY_HAND + 1).counted(), single(MAX_DELETES_BY_HAND + 1));
+    }
+}
