@@ -235,3 +235,14 @@ fn in_a_package_the_report_has_the_text_and_a_flowfile_of_rejects_keeps_its_cont
     let printed = shop.run(&["rejects"], &lines.stdout).stdout;
     assert_eq!(String::from_utf8(printed).unwrap(), all);
 }
+
+#[test]
+fn a_single_batch_that_is_answered_with_a_flowfile_has_the_text_in_it() {
+    // The report is the FlowFile's content, so what is not in it is gone.
+    let shop = Shop::new();
+    for (input, text) in [("{\"id\":1}\nbad\n", "bad"), ("worse\n", "worse")] {
+        let output = shop.records(&["--report", "flowfile-v3"], input);
+        let found = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(found.contains(&format!("\"text\":\"{text}\"")), "{found}");
+    }
+}

@@ -307,7 +307,8 @@ impl Sync {
             normalize,
             sync,
             review,
-            rejected_text: self.rejected_text,
+            // A FlowFile's report takes the place of its content.
+            rejected_text: self.rejected_text || self.report == Some(ReportArg::FlowFileV3),
             admission: None,
             trusts_received_at: true,
         })
