@@ -135,11 +135,16 @@ export async function replace(env, options, version) {
         mark(meta, await result(meta.get('state')))
       })
     }
-    await remove(indexedDB, database, { signal }).catch(async (error) => {
-      // A deletion that waits cannot be called back, so the mark stays. One that failed changed nothing.
-      if (own && !signal?.aborted) await changeState(own, (state) => delete state.restoring)
+    let asked
+    try {
+      signal?.throwIfAborted()
+      asked = true
+      await remove(indexedDB, database, { signal })
+    } catch (error) {
+      // A deletion that waits cannot be called back, so the mark stays. One that failed, or was not asked for, changed nothing.
+      if (own && !(asked && signal?.aborted)) await changeState(own, (state) => delete state.restoring)
       throw error
-    })
+    }
     await remake(env, options, version, own, mark)
   } finally {
     own?.close()

@@ -157,12 +157,31 @@ test('one that is cancelled while a connection holds the deletion up', async () 
     const holder = await setting.browser.open('shop', () => {})
     holder.onversionchange = null
     const control = new AbortController()
-    const done = setting.again({ signal: control.signal })
-    setTimeout(() => control.abort(), 200)
+    const { indexedDB } = setting.browser
+    const deleteDatabase = (name) => {
+      const request = indexedDB.deleteDatabase(name)
+      if (name === 'shop') request.addEventListener('blocked', () => control.abort())
+      return request
+    }
+    const factory = { open: (...name) => indexedDB.open(...name), deleteDatabase }
+    const done = setting.again({ signal: control.signal, env: { ...setting.browser.env(), indexedDB: factory } })
     await assert.rejects(done, { name: 'AbortError' })
     holder.close()
     await recovers(setting, mode === 'scan')
   }
+})
+
+test('scan: one that is cancelled just before the deletion does not ask for it', async () => {
+  const setting = await begin('just-before', 'scan')
+  const holder = await setting.browser.open('shop', () => {})
+  holder.onversionchange = null
+  const control = new AbortController()
+  const opened = ({ name }) => name === 'nifi-idb:shop' && control.abort()
+  const factory = watched(setting.browser.indexedDB, { opened })
+  const done = setting.again({ signal: control.signal, env: { ...setting.browser.env(), indexedDB: factory } })
+  await assert.rejects(done, { name: 'AbortError' })
+  holder.close()
+  await recovers(setting)
 })
 
 test('scan: a deletion that failed changed nothing', async () => {

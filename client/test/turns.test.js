@@ -16,6 +16,10 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const plain = (db) => db.createObjectStore('data', { keyPath: 'id' })
 const many = ({ db }) => write(db, (data) => Array.from({ length: 30 }, (_, id) => data.put({ id })))
 const put = ({ db }, id) => write(db, (data) => data.put({ id }))
+/** Waits until something is so, however busy the machine is. */
+async function until(done) {
+  for (let tries = 0; tries < 1000 && !done(); tries++) await pause(10)
+}
 const count = async (flow) => (await stored(server.url, flow)).length
 
 /** A network that counts, and keeps answers back while `wait` is set. */
@@ -49,7 +53,7 @@ test('what is held in two tabs and confirmed in one is held in neither, and held
   await write(one.db, (data) => data.clear())
   assert.equal((await two.client.sync()).held.reason, 'guard')
   net.calls = 0
-  await pause(200)
+  await until(() => net.calls > 2)
   assert.ok(net.calls > 2, `${net.calls} calls`)
   for (const { client } of [one, two]) client.close()
 })
@@ -60,12 +64,14 @@ test('a version change while an answer is awaited: it goes on with the new versi
   await client.sync()
   client.start()
   net.hold()
-  await pause(50)
+  net.calls = 0
+  client.wake(0)
+  await until(() => net.calls)
   const phases = []
   client.addEventListener('phase', ({ detail }) => phases.push(detail.phase))
   const next = await browser.open('shop', () => {}, 2)
   net.go()
-  await pause(300)
+  await until(() => phases.at(-1) === 'idle')
   assert.deepEqual([phases[0], phases.at(-1)], ['offline', 'idle'], phases.join())
   client.close()
   next.close()
@@ -235,8 +241,10 @@ test('a scan: what is changed while the answer comes is made on what was sent, n
   await set(b, { x: 1, y: 0 })
   for (const x of [2, 3]) {
     net.hold()
+    net.calls = 0
     const turn = b.client.sync()
-    await pause(50)
+    // What is sent is made, and the answer does not come yet.
+    await until(() => net.calls)
     await set(b, { x, y: 0 })
     net.go()
     await turn
