@@ -29,6 +29,8 @@ pub mod what {
     pub const DATABASE_TYPES: &str = "database-types";
     /// A Date.
     pub const DATE: &str = "date";
+    /// A deletion that does not name its record.
+    pub const DELETION: &str = "deletion";
     /// A geometry, image or list object of the DOM.
     pub const DOM: &str = "dom";
     /// An object without members, which may have been something else.
@@ -103,7 +105,7 @@ pub mod what {
     pub const UNMAKEABLE_SCHEMA: &str = "unmakeable-schema";
 
     /// Every kind there is.
-    pub const ALL: [&str; 46] = [
+    pub const ALL: [&str; 47] = [
         ARRAY_MEMBERS,
         ATTACHMENTS,
         BIGINT,
@@ -114,6 +116,7 @@ pub mod what {
         BYTES,
         DATABASE_TYPES,
         DATE,
+        DELETION,
         DOM,
         EMPTIED_OBJECT,
         EMPTY_NAME,

@@ -277,6 +277,7 @@ impl<R: Read> Decoder<R> {
                 None => None,
             };
             let Some(line) = next else {
+                self.events.missing(self.changes, &mut self.losses);
                 self.end_of_records();
                 return Ok(None);
             };

@@ -83,7 +83,8 @@ pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>) -> Result<Option<Event>, 
         Kind::Delete => (Some(rows("value")?), None),
         _ => (None, Some(rows("value")?)),
     };
-    Ok(Some(Event { kind, at: clock(found.timestamp)?, table: Some(table), before, after }))
+    let (at, table) = (clock(found.timestamp)?, Some(table));
+    Ok(Some(Event { kind, at, table, before, after, names_deletions: true }))
 }
 
 fn is_truncate(query: Option<&[u8]>) -> bool {

@@ -245,7 +245,8 @@ impl Envelope<'_> {
         if kind == Kind::Delete && before.is_none() && partial(self.filter) {
             before = documents::key_only(self.filter, keys)?;
         }
-        Ok(Event { kind, at: clock(self.ts_ms)?, table: table(self.source)?, before, after })
+        let (at, table) = (clock(self.ts_ms)?, table(self.source)?);
+        Ok(Event { kind, at, table, before, after, names_deletions: true })
     }
 }
 
@@ -270,8 +271,10 @@ impl Flat<'_> {
         let at = clock(self.ts_ms.or(self.source_ts_ms))?;
         Ok(match kind {
             // A row that was deleted may hold its key alone.
-            Kind::Delete => Event { kind, at, table, before: row.map(Row::key_only), after: None },
-            _ => Event { kind, at, table, before: None, after: row },
+            Kind::Delete => {
+                Event { kind, at, table, before: row.map(Row::key_only), after: None, names_deletions: true }
+            }
+            _ => Event { kind, at, table, before: None, after: row, names_deletions: self.deleted.is_some() },
         })
     }
 }

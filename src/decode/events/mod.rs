@@ -46,6 +46,8 @@ struct Event {
     before: Option<Row>,
     /// The row after, if the event holds one.
     after: Option<Row>,
+    /// Its stream names the rows that are deleted.
+    names_deletions: bool,
 }
 
 /// The event that was read last: keys and rows in our own form.
@@ -95,6 +97,10 @@ pub(crate) struct Events {
     tables: Tables,
     schemas: debezium::Schemas,
     parts: EventParts,
+    /// Lines that are `null`.
+    tombstones: u64,
+    /// Some event said that its row is deleted, or could have said so.
+    names_deletions: bool,
 }
 
 /// A rejected event: its object store, if that is known, and why.
@@ -111,6 +117,13 @@ impl Events {
         &mut self.parts.losses
     }
 
+    /// Notes deletions that the stream cannot name: a flattened row's is a `null` and nothing else, unless it is rewritten.
+    pub(crate) fn missing(&self, events: u64, losses: &mut Losses) {
+        if events > 0 && !self.names_deletions {
+            losses.add("", what::DELETION, self.tombstones);
+        }
+    }
+
     /// Reads a line and returns the place of its object store; `None` for a line that changes no row.
     pub(crate) fn parse(
         &mut self,
@@ -120,11 +133,13 @@ impl Events {
     ) -> Result<Option<usize>, EventReject> {
         self.parts = EventParts::default();
         let keys = KeyColumns { header, options };
+        self.tombstones += u64::from(line == b"null");
         let event = match header.dialect {
             Dialect::CaptureChangeMysql => capture_mysql::read(line, &keys),
             _ => debezium::read(line, &keys, &mut self.schemas),
         };
         let Some(event) = event.map_err(|reject| (None, reject))? else { return Ok(None) };
+        self.names_deletions |= event.names_deletions;
         let place = self.tables.place(event.table.as_ref(), header, options).map_err(|reject| (None, reject))?;
         self.parts.fill(event, header, place, options).map_err(|reject| (Some(place), reject))?;
         Ok(Some(place))
@@ -164,7 +179,7 @@ impl EventParts {
             "the event lacks the row: before of a deletion, after of the others; a partial update or a deletion \
              without the row before cannot be applied",
         );
-        let Event { kind, at, table: _, before, after } = event;
+        let Event { kind, at, before, after, .. } = event;
         (self.kind, self.at) = (kind, at);
         if kind == Kind::Clear {
             return Ok(());

@@ -214,6 +214,11 @@ fn flattened_rows_say_what_happened() {
     let mut reasons = taken.reasons();
     reasons.sort_unstable();
     assert_eq!((taken.received, reasons), (8, vec!["invalid-member", "missing-member"]));
+    assert!(taken.losses().iter().all(|(_, what)| what != "deletion"));
+    // Where deletions are not rewritten, they cannot be read.
+    let (taken, found) = stored(to_rows(), &[r#"{"id":1,"__op":"c"}"#.to_owned(), "null".to_owned()]);
+    assert_eq!(found, r#"{"rows":[{"id":1}]}"#);
+    assert!(taken.losses().contains(&(String::new(), "deletion".to_owned())));
     // A flattened update keeps what was not sent, too.
     let (_, found) = stored(
         to_rows(),
