@@ -1,7 +1,7 @@
 //! Conflicts that are logged already. One that leaves head as it is comes again each time its batch is sent again: it is told
 //! then, but not logged anew, else a source that repeats itself would make a version and a line each time.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use serde::Deserialize;
 
@@ -26,11 +26,23 @@ pub(super) struct ConflictLog {
     of_head: HashSet<Digest>,
     /// Those of head that are read only if their record is asked about: their values are large.
     large: HashMap<(DomString, SortableKey), Vec<Line>>,
-    /// The newest of the version that is being made, in the order in which they came.
-    ours: VecDeque<Digest>,
+    /// The newest of the version that is being made, and the order in which they came.
+    ours: HashSet<Digest>,
+    in_order: VecDeque<Digest>,
     /// How many conflicts of one record the version that is being made has, where it has several.
     numbers: HashMap<SortableKey, u32>,
+    /// Lines that wait for the end of a version of several batches, if there are several: each of them would write the end of the
+    /// list anew.
+    waiting: Option<BTreeMap<SortableKey, Line>>,
+    waiting_bytes: usize,
+    /// Whether lines of this version are in the list already.
+    is_written: bool,
+    /// What the batch at hand has added.
+    of_batch: Vec<(SortableKey, Digest)>,
 }
+
+/// So many bytes of lines wait in memory before they are written.
+const WAITING_BYTES: usize = 16 * 1024 * 1024;
 
 /// As much of a logged conflict as tells whether another one is the same.
 #[derive(Deserialize)]
@@ -51,6 +63,57 @@ struct SideDigest {
 }
 
 impl ConflictLog {
+    /// The log of a version that several batches make.
+    pub(super) fn of_several() -> Self {
+        Self { waiting: Some(BTreeMap::new()), ..Self::default() }
+    }
+
+    /// Begins another batch.
+    pub(super) fn begin(&mut self) {
+        self.of_batch.clear();
+    }
+
+    /// Forgets what the batch at hand has added: it is not in the version.
+    pub(super) fn undo(&mut self) {
+        for (key, identity) in std::mem::take(&mut self.of_batch) {
+            if let Some(waiting) = &mut self.waiting {
+                waiting.remove(&key);
+            }
+            self.ours.remove(&identity);
+            self.in_order.retain(|ours| *ours != identity);
+        }
+    }
+
+    /// Whether a line of this version has this key.
+    pub(super) fn has(&self, key: &SortableKey) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.contains_key(key))
+    }
+
+    /// Whether the list itself may have lines of this version.
+    pub(super) fn is_written(&self) -> bool {
+        self.is_written || self.waiting.is_none()
+    }
+
+    /// Takes a line that is to wait; gives it back if lines do not wait here.
+    pub(super) fn keep(&mut self, line: Line, identity: Digest) -> Option<Line> {
+        let Some(waiting) = &mut self.waiting else { return Some(line) };
+        let bytes = if let LineState::Put(value) = &line.state { value.len() } else { 0 };
+        self.waiting_bytes += line.key.as_bytes().len() + bytes;
+        self.of_batch.push((line.key.clone(), identity));
+        waiting.insert(line.key.clone(), line);
+        None
+    }
+
+    /// Takes out the lines that wait, at the end or if there are many; `None`: there is nothing to write yet.
+    pub(super) fn take_waiting(&mut self, at_end: bool) -> Option<BTreeMap<SortableKey, Line>> {
+        let waiting = self.waiting.as_mut().filter(|waiting| !waiting.is_empty())?;
+        if !at_end && self.waiting_bytes < WAITING_BYTES {
+            return None;
+        }
+        (self.waiting_bytes, self.is_written) = (0, true);
+        Some(std::mem::take(waiting))
+    }
+
     /// Whether the log has this conflict, with head as it still is; remembers it if not. `conflicts` is the log so far, `version`
     /// the one that is being made.
     pub(super) fn is_repeated(
@@ -78,9 +141,12 @@ impl ConflictLog {
         if self.of_head.contains(&identity) || self.ours.contains(&identity) {
             return Ok(true);
         }
-        self.ours.push_back(identity);
-        if self.ours.len() > REPEATS {
-            self.ours.pop_front();
+        self.ours.insert(identity);
+        self.in_order.push_back(identity);
+        if self.in_order.len() > REPEATS
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.ours.remove(&oldest);
         }
         Ok(false)
     }
@@ -153,7 +219,8 @@ impl Identity<'_> {
     }
 }
 
-fn identity_of(conflict: &Conflict) -> Digest {
+/// Digest of what makes a conflict the same as another one.
+pub(super) fn identity_of(conflict: &Conflict) -> Digest {
     let text = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
     let other = conflict.other.as_ref().map(SortableKey::to_canonical);
     let head = conflict.head.as_ref().map(|head| text(&head.digest));

@@ -5,20 +5,23 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::SyncOptions;
+use super::base::BaseReader;
 use super::commit::{Round, Stand, commit};
 use super::conflict_log::ConflictLog;
 use super::error::SyncError;
 use super::notices::{self, ForSource};
+use super::recorder::Output;
 use super::single::{finish, summary};
 use super::sources::Sources;
 use super::staging::{Staging, StagingWriter};
 use super::sync::{Attempt, Planned, read_sources, seal};
 use super::walk::Counts;
+use crate::chunk::ListEditor;
 use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::Batch;
 use crate::report::{ReportLines, Summary, comment_summary};
-use crate::snapshot::{Digest, FlowName, FlowVersion, Manifest, SourceId, StateId};
+use crate::snapshot::{Digest, FlowName, FlowVersion, List, Manifest, SourceId, StateId};
 use crate::spool::{Place, Spool};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
 
@@ -117,7 +120,8 @@ impl Round for Group<'_> {
         self.spool.clear()?;
         let staging = Staging::new(self.store, head, self.folder.as_deref());
         let known = read_sources(self.store, self.flow, head)?;
-        let mut growing = Growing { head: head.cloned(), known, ..Growing::default() };
+        let logged = ConflictLog::of_several();
+        let mut growing = Growing { head: head.cloned(), known, logged, ..Growing::default() };
         let count = self.batches.count();
         for place in 0..count {
             let member = match self.batches.read(place) {
@@ -128,6 +132,7 @@ impl Round for Group<'_> {
             };
             self.members.push(member);
         }
+        growing.write_conflicts(&staging, self.flow, true)?;
         let summary = growing.comment();
         let Growing { head: grown, known, received_at, differs, .. } = growing;
         let Some(manifest) = grown.filter(|_| differs).map(|grown| grown.manifest) else { return Ok(None) };
@@ -165,13 +170,13 @@ impl Group<'_> {
         };
         let mut lines = ReportLines::new(options.temp_folder.as_deref());
         let Growing { known, logged, .. } = growing;
+        logged.begin();
         let planned = match attempt.run(known, logged, Some(&mut StagingWriter(staging)), &mut lines) {
             Ok(planned) => planned,
             Err(error) if error.concerns_all() => return Err(error),
             Err(error) => {
                 growing.head = grown;
-                // It may have remembered conflicts that are not logged now.
-                growing.logged = ConflictLog::default();
+                growing.logged.undo();
                 return Ok(Err(error));
             }
         };
@@ -182,6 +187,7 @@ impl Group<'_> {
         growing.head = grown;
         if let Some(manifest) = manifest {
             growing.take(manifest, head, batch, &counts, touched);
+            growing.write_conflicts(staging, self.flow, false)?;
         }
         let lines = self.spool.append_with(|mut out| lines.copy_to(&mut out))?;
         Ok(Ok(Merged { summary, header: batch.header.clone(), said: ForSource { ack, notices, is_known }, lines }))
@@ -213,6 +219,23 @@ impl Growing {
         self.sources.insert(batch.header.source.clone());
         self.received_at = self.received_at.max(batch.received_at);
         self.differs = true;
+    }
+
+    /// Writes conflicts that wait, at the end or if there are many.
+    fn write_conflicts(&mut self, staging: &Staging<'_>, flow: &FlowName, at_end: bool) -> Result<(), SyncError> {
+        let Some(waiting) = self.logged.take_waiting(at_end) else { return Ok(()) };
+        let Some(mut grown) = self.head.take() else { return Ok(()) };
+        let base = BaseReader::new(staging, flow, Some(&grown));
+        let mut writer = StagingWriter(staging);
+        let mut output = Output::new(Some(&mut writer), Some(&grown.manifest));
+        let mut list = ListEditor::new(List::Conflicts, &grown.manifest.conflicts, &base);
+        for line in waiting.values() {
+            list.put(line, &mut output)?;
+        }
+        let conflicts = list.finish(&mut output)?;
+        grown.manifest.conflicts = conflicts;
+        self.head = Some(grown);
+        Ok(())
     }
 
     fn comment(&self) -> String {

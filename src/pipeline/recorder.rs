@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::base::BaseReader;
-use super::conflict_log::ConflictLog;
+use super::conflict_log::{ConflictLog, identity_of};
 use super::run::{Deletion, Deletions};
 use super::walk::MergeSink;
 use crate::chunk::{ChunkBuilder, ChunkSink, ListEditor, store_name};
@@ -153,13 +153,15 @@ impl MergeSink for Recorder<'_, '_, '_> {
         // Several batches of one version may be in conflict about one record: no losing side is written over.
         let mut key = conflict.list_key(self.version, 1).map_err(refused)?;
         let first = key.clone();
-        while self.conflicts.get(&key, self.output)?.is_some() {
+        while self.logged.has(&key) || (self.logged.is_written() && self.conflicts.get(&key, self.output)?.is_some()) {
             let number = self.logged.next_number(&first);
             key = conflict.list_key(self.version, number).map_err(refused)?;
         }
         let state = self.output.spill(LineState::Put(conflict.to_value().into()))?;
         let meta = Meta { at: conflict.incoming.at, by: conflict.incoming.by.clone(), rev: self.version };
-        self.conflicts.put(&Line { key, meta, state }, self.output)?;
+        if let Some(line) = self.logged.keep(Line { key, meta, state }, identity_of(&conflict)) {
+            self.conflicts.put(&line, self.output)?;
+        }
         self.report(&conflict_line(&conflict))?;
         Ok(true)
     }

@@ -28,6 +28,7 @@ mod json_records;
 mod lost_main;
 mod model;
 mod names;
+mod package_conflicts;
 mod packages;
 mod pipeline;
 mod policy;
