@@ -421,10 +421,12 @@ export class NifiClient extends EventTarget {
     const clock = this.clock.last
     // The name of a conflict begins with the version, the object store, the key.
     const over = (it) => resolved.some(({ id: [, store, key] }) => same({ store, key }, it))
+    // A conflict is told again whenever the same is sent again.
+    const again = (it) => parked.some((now) => same(now, it) && now.kind === it.kind)
     if (!parked.length && !resolved.length && clock === this.state.clock) return
     await this.#change((state) => {
       state.clock = clock
-      state.conflicts = [...state.conflicts.filter((it) => !over(it)), ...parked].slice(-MAX_CONFLICTS)
+      state.conflicts = [...state.conflicts.filter((it) => !over(it) && !again(it)), ...parked].slice(-MAX_CONFLICTS)
     })
   }
 

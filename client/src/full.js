@@ -56,14 +56,15 @@ export async function fullBatch(app, home, state, options, failed, client) {
     const { store, key } = record
     if (record.text === undefined) record.text = await textOf(record.value, options, (error) => failed(record, error))
     record.value = undefined
-    if (record.text === null) continue
     const keyText = encodeKey(key)
     const name = recordName(store, keyText)
-    if (!same) digests.set(name, (record.hash = options.digest(record.text)))
+    // One that cannot be written has a line without a value: the sidecar keeps what it had.
+    const isLost = record.text === null
+    if (!same && !isLost) digests.set(name, (record.hash = options.digest(record.text)))
     let { at, base } = clocks.get(name) ?? {}
     if (base === undefined || (isInDoubt && typeof base !== 'number')) base = lineBase(state, name)
     const clock = at === undefined ? '' : `,"at":${at}`
-    lines.push(`{"op":"put","store":${string(store)},"key":${keyText},"value":${record.text}${clock}${baseMember(base, named)}}\n`)
+    lines.push(`{"op":"put","store":${string(store)},"key":${keyText}${isLost ? '' : `,"value":${record.text}`}${clock}${baseMember(base, named)}}\n`)
     if (base === named?.version) named = undefined
   }
   const number = upTo - state.offset + 1

@@ -65,7 +65,7 @@ export interface Conflict extends Record {
   kind: string
   rule: string
   winner: 'head' | 'incoming' | 'merged' | 'none'
-  /** Of a unique index: the key of the record that has the index key. */
+  /** For `unique-index`: the key of the stored record that has the index key, in the form of the report. */
   other?: unknown
   reason?: string
 }
@@ -92,7 +92,7 @@ export interface Status {
   /** The flow version that the last answer named, and the one up to which everything is applied here. */
   version?: number
   base?: number
-  /** Conflicts that wait for a person. */
+  /** Conflicts that wait for a person; the newest one of each record and kind, at most 100. */
   conflicts: Conflict[]
 }
 
@@ -109,6 +109,7 @@ export interface ClientEvents {
   applied: CustomEvent<{ changes: Change[]; elsewhere: boolean }>
   conflict: CustomEvent<Conflict>
   resolved: CustomEvent<{ type: 'resolved'; id: unknown; use: unknown; line: unknown }>
+  /** A line that the sidecar could not take, as its report has it; `text` is the line that was sent. It is not sent again. */
   rejected: CustomEvent<{ line: number; reason: string; message: string; store?: string; text?: string; textBase64?: string }>
   /** One record could not be sent or applied; the others went their way. */
   skipped: CustomEvent<Record & { error?: Error }>

@@ -13,7 +13,7 @@ export function readReport(text) {
     } catch {
       return undefined
     }
-    switch (it.type) {
+    switch (it?.type) {
       case 'change':
         report.changes.push(it.line)
         break

@@ -29,6 +29,7 @@ fn in_node() {
     let names = [
         "client",
         "history",
+        "report",
         "turns",
         "custody",
         "taken",
