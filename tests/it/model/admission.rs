@@ -15,7 +15,7 @@ pub(super) enum Admitted {
 /// Judges a batch against the draft that it would be merged into.
 pub(super) fn admit(flow: &Flow, draft: &mut Draft, batch: &Batch) -> Admitted {
     let bad = batch.lines.iter().filter(|line| matches!(line.op, Op::Bad { .. })).count();
-    if bad > 0 && bad == batch.lines.len() && batch.sequence.is_none() && ALL_REJECTED {
+    if bad > 0 && bad == batch.lines.len() && batch.sequence.is_none() && super::ALL_REJECTED {
         return Admitted::Refused(Refusal::Unreadable);
     }
     if batch.base.is_some_and(|base| base > flow.version()) {
@@ -29,7 +29,7 @@ pub(super) fn admit(flow: &Flow, draft: &mut Draft, batch: &Batch) -> Admitted {
             if known.epoch.as_ref().is_some_and(|epoch| *epoch != sequence.epoch) {
                 match batch.new_epoch {
                     None => return Admitted::Refused(Refusal::Guard),
-                    Some(Answered::Keep | Answered::Mirror) => checkpoint = 0,
+                    Some(Answered::Keep) => checkpoint = 0,
                 }
             }
             if sequence.last <= checkpoint {
@@ -62,6 +62,3 @@ pub(super) fn admit(flow: &Flow, draft: &mut Draft, batch: &Batch) -> Admitted {
     }
     Admitted::From(skip)
 }
-
-/// A batch without sequence numbers that is rejected as a whole is refused.
-const ALL_REJECTED: bool = false;

@@ -41,8 +41,8 @@ impl Refusal {
 
     pub(super) fn outcome(self) -> &'static str {
         match self {
-            Self::Gap | Self::Guard => "refused",
-            Self::Mismatch | Self::Unreadable => "failed",
+            Self::Gap | Self::Guard | Self::Mismatch => "refused",
+            Self::Unreadable => "failed",
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::detection::Kind;
+use super::detection::Conflict;
 use super::flow::Entry;
 use super::folding::Change;
-use super::three_way::{Side, three_way};
+use super::rules::{Resolver, Rules};
+use super::three_way::{FieldDecision, Merge, Side, merge, rule_fields};
 use super::words::Batch;
 
 /// How a conflict ended.
@@ -23,7 +24,7 @@ pub(super) fn digest(value: Option<&Value>) -> Value {
 }
 
 /// Returns the side with the later clock; a change without a clock arrives later.
-fn later(head: &Entry, change: &Change, batch: &Batch) -> Side {
+pub(super) fn later(head: &Entry, change: &Change, batch: &Batch) -> Side {
     let Some(at) = change.clock else { return Side::Incoming };
     let order = |value: &Option<Value>| digest(value.as_ref()).as_str().unwrap_or_default().to_owned();
     let ours = (head.at, head.by.clone(), order(&head.value));
@@ -31,47 +32,102 @@ fn later(head: &Entry, change: &Change, batch: &Batch) -> Side {
     if theirs > ours { Side::Incoming } else { Side::Head }
 }
 
-/// Decides by the built-in default.
+/// What a resolver makes of the two sides.
+struct Outcome {
+    /// What stands; `Err`: the change waits for a person.
+    value: Result<Option<Value>, ()>,
+    rule: &'static str,
+    lost: (bool, bool),
+    fields: Vec<FieldDecision>,
+}
+
+fn side(side: Side, head: &Entry, change: &Change, rule: &'static str) -> Outcome {
+    match side {
+        Side::Head => Outcome { value: Ok(head.value.clone()), rule, lost: (false, true), fields: Vec::new() },
+        Side::Incoming => Outcome { value: Ok(change.value.clone()), rule, lost: (true, false), fields: Vec::new() },
+    }
+}
+
+/// Decides by one resolver about the whole record.
+fn resolve(
+    rules: &Rules,
+    resolver: Resolver,
+    known: Option<&Option<Value>>,
+    head: &Entry,
+    change: &Change,
+    batch: &Batch,
+) -> Outcome {
+    let later = later(head, change, batch);
+    let earlier = if later == Side::Head { Side::Incoming } else { Side::Head };
+    let name = match resolver {
+        Resolver::LastWriteWins if rules.is_builtin() => {
+            if change.clock.is_some() {
+                "newer"
+            } else {
+                "incoming"
+            }
+        }
+        _ => resolver.name(),
+    };
+    let whole = |to: Side| {
+        let mut whole = side(to, head, change, name);
+        if let (Some(ours), Some(theirs)) = (&head.value, &change.value)
+            && let Ok(Some(value)) = &whole.value
+        {
+            let ruled = rule_fields(rules, known, (ours, theirs), value.clone());
+            whole.lost = (whole.lost.0 || ruled.head_lost, whole.lost.1 || ruled.incoming_lost);
+            whole.value = ruled.value.map(Some).ok_or(());
+            whole.fields = ruled.fields;
+        }
+        whole
+    };
+    match resolver {
+        Resolver::LastWriteWins => whole(later),
+        Resolver::FirstWriteWins => whole(earlier),
+        Resolver::IncomingWins => whole(Side::Incoming),
+        Resolver::HeadWins | Resolver::Skip => whole(Side::Head),
+        Resolver::ThreeWay => {
+            if let (Some(ours), Some(theirs)) = (&head.value, &change.value)
+                && let Some(Merge { value, contested, head_lost, incoming_lost, fields, .. }) =
+                    merge(rules, known, ours, theirs, later)
+            {
+                let rule = if contested && value.is_some() { "three-way-contested" } else { "three-way" };
+                let value = value.ok_or(()).map(Some);
+                return Outcome { value, rule, lost: (head_lost, incoming_lost), fields };
+            }
+            resolve(rules, Resolver::LastWriteWins, known, head, change, batch)
+        }
+        _ => Outcome { value: Err(()), rule: name, lost: (false, true), fields: Vec::new() },
+    }
+}
+
+/// Decides a conflict.
 pub(super) fn decide(
-    kind: Kind,
-    base: Option<&Value>,
-    head: Option<&Entry>,
+    rules: &Rules,
+    conflict: &Conflict,
+    head: &Entry,
     change: &Change,
     batch: &Batch,
     version: u32,
 ) -> Decision {
-    let head = head.unwrap();
+    let Conflict { kind, known } = conflict;
     let at = change.clock.unwrap_or(batch.received_at);
     let incoming = Entry { value: change.value.clone(), at, by: batch.source.clone(), rev: version };
-    let later = later(head, change, batch);
-    let mut lost = (false, false);
-    let (rule, stands) = match (kind, base, &head.value, &change.value) {
-        (Kind::UpdateUpdate, Some(base), Some(ours), Some(theirs)) => {
-            let merge = three_way(base, ours, theirs, later);
-            lost = (merge.head_lost, merge.incoming_lost);
-            let rule = if lost == (false, false) { "default/three-way" } else { "default/three-way-contested" };
-            let merged = || Entry { value: Some(merge.value.clone()), at: head.at.max(at), by: None, rev: version };
-            let stands = match () {
-                () if merge.value == *ours => head.clone(),
-                () if merge.value == *theirs => incoming.clone(),
-                () => merged(),
-            };
-            (rule, stands)
-        }
-        _ => {
-            let rule = if change.clock.is_some() { "default/newer" } else { "default/incoming" };
-            match later {
-                Side::Head => lost.1 = true,
-                Side::Incoming => lost.0 = true,
-            }
-            (rule, if later == Side::Head { head.clone() } else { incoming.clone() })
-        }
+    let resolver = rules.resolver(*kind).unwrap();
+    let Outcome { value, rule, lost, fields } = resolve(rules, resolver, known.as_ref(), head, change, batch);
+    let stands = match &value {
+        Err(_) => head.clone(),
+        Ok(value) if *value == head.value => head.clone(),
+        Ok(value) if *value == incoming.value => incoming.clone(),
+        Ok(value) => Entry { value: value.clone(), at: head.at.max(at), by: None, rev: version },
     };
     let winner = match () {
+        () if value.is_err() => "none",
         () if stands == *head => "head",
         () if stands == incoming => "incoming",
         () => "merged",
     };
+    let rule = format!("{}/{rule}", if rules.is_builtin() { "default" } else { "defaults" });
     let side = |entry: &Entry, lost: bool| {
         let mut side = json!({"at": entry.at, "digest": digest(entry.value.as_ref())});
         if let Some(by) = &entry.by {
@@ -82,7 +138,40 @@ pub(super) fn decide(
         }
         side
     };
-    let logged = json!({"base": digest(base), "head": side(head, lost.0), "incoming": side(&incoming, lost.1),
+    let base = known.as_ref().and_then(Option::as_ref);
+    // What is parked is kept whole; head stays.
+    let lost = if value.is_err() { (false, true) } else { lost };
+    let mut logged = json!({"base": digest(base), "head": side(head, lost.0), "incoming": side(&incoming, lost.1),
         "rule": rule, "type": kind.name(), "winner": winner});
-    Decision { rule: rule.to_owned(), winner, stands, logged }
+    if let (Err(_), Some(base)) = (&value, base) {
+        logged["baseValue"] = base.clone();
+    }
+    if value.is_err() {
+        logged["reason"] = json!(true);
+    }
+    if !fields.is_empty() && !rules.is_builtin() && value.is_ok() {
+        let line = |(field, resolver, winner): FieldDecision| json!({"field": field, "resolver": resolver.name(), "winner": winner});
+        logged["fields"] = fields.into_iter().map(line).collect();
+    }
+    Decision { rule, winner, stands, logged }
+}
+
+/// Returns what both sides come to without a conflict, if no field is contested.
+pub(super) fn silently(
+    rules: &Rules,
+    known: Option<&Option<Value>>,
+    head: &Entry,
+    change: &Change,
+    batch: &Batch,
+    version: u32,
+) -> Option<Entry> {
+    let (Some(ours), Some(theirs)) = (&head.value, &change.value) else { return None };
+    let merge = merge(rules, known, ours, theirs, Side::Head).filter(|merge| !merge.contested && !merge.ruled)?;
+    let at = change.clock.unwrap_or(batch.received_at);
+    let value = merge.value?;
+    Some(match () {
+        () if value == *ours => head.clone(),
+        () if value == *theirs => Entry { value: Some(value), at, by: batch.source.clone(), rev: version },
+        () => Entry { value: Some(value), at: head.at.max(at), by: None, rev: version },
+    })
 }

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
+use super::decision::{later, silently};
 use super::flow::{Entry, Flow};
 use super::folding::{Base, Change};
+use super::rules::{Detect, Resolver, Rules};
+use super::three_way::Side;
 use super::words::Batch;
 
 /// A type of conflict.
@@ -14,6 +17,7 @@ pub(super) enum Kind {
     UpdateDelete,
     DeleteUpdate,
     UpdateRecentlyDeleted,
+    OutOfOrder,
 }
 
 impl Kind {
@@ -24,8 +28,15 @@ impl Kind {
             Self::UpdateDelete => "update-delete",
             Self::DeleteUpdate => "delete-update",
             Self::UpdateRecentlyDeleted => "update-recently-deleted",
+            Self::OutOfOrder => "out-of-order",
         }
     }
+}
+
+/// A conflict, and what the base knows: nothing, that there was no record, or the record.
+pub(super) struct Conflict {
+    pub(super) kind: Kind,
+    pub(super) known: Option<Option<Value>>,
 }
 
 /// How a change meets head's record.
@@ -36,23 +47,18 @@ pub(super) enum Finding {
     Stands,
     /// It is stored as it came.
     Follows,
-    /// Somebody changed the record meanwhile; the value is the base's.
-    Conflict(Kind, Option<Value>),
+    /// Both sides changed other fields.
+    Merged(Entry),
+    /// Somebody changed the record meanwhile.
+    Conflict(Conflict),
 }
 
-/// Compares a change with head by the table of `base-revision`.
-pub(super) fn detect(flow: &Flow, head: Option<&Entry>, change: &Change, batch: &Batch) -> Finding {
+/// Compares a change with head.
+pub(super) fn detect(flow: &Flow, rules: &Rules, head: Option<&Entry>, change: &Change, batch: &Batch) -> Finding {
     if change.stands {
         return Finding::Stands;
     }
     let Some(head) = head else { return Finding::Follows };
-    if head.value == change.value {
-        return Finding::Equal;
-    }
-    if head.by == batch.source {
-        return Finding::Follows;
-    }
-    // What the base knows: nothing, that there was no record, or the record.
     let (follows, known) = match &change.base {
         Base::Head => (true, None),
         Base::None => (false, None),
@@ -60,9 +66,28 @@ pub(super) fn detect(flow: &Flow, head: Option<&Entry>, change: &Change, batch: 
         Base::Value(value) => (head.value.as_ref() == Some(value), Some(Some(value.clone()))),
         Base::Version(version) => (head.rev <= *version, Some(flow.record_at(*version, &change.place).cloned())),
     };
+    let sums = rules.fields.iter().any(|(_, resolver)| *resolver == Resolver::Delta);
+    if head.value == change.value {
+        // Two that add the same have added it twice.
+        let twice = sums && head.by != batch.source && known.is_some() && !follows && head.value.is_some();
+        if !twice {
+            return Finding::Equal;
+        }
+    }
+    if head.by == batch.source {
+        let is_late = change.clock.is_some_and(|at| at < head.at) && change.base != Base::Head;
+        if is_late && batch.sequence.is_none() && rules.resolver(Kind::OutOfOrder).is_some() {
+            return Finding::Conflict(Conflict { kind: Kind::OutOfOrder, known });
+        }
+        return Finding::Follows;
+    }
     if change.is_full && change.value.is_some() && known.as_ref() == Some(&change.value) {
         return Finding::Stands;
     }
+    let follows = match (rules.detect, change.clock) {
+        (Detect::Clock, Some(_)) if change.base != Base::Head => later(head, change, batch) == Side::Incoming,
+        _ => follows,
+    };
     if follows {
         return Finding::Follows;
     }
@@ -73,5 +98,10 @@ pub(super) fn detect(flow: &Flow, head: Option<&Entry>, change: &Change, batch: 
         (None, _, None) => Kind::UpdateRecentlyDeleted,
         (None, _, Some(_)) => Kind::DeleteUpdate,
     };
-    Finding::Conflict(kind, known.flatten())
+    if rules.detect == Detect::ChangedFields
+        && let Some(merged) = silently(rules, known.as_ref(), head, change, batch, flow.version() + 1)
+    {
+        return Finding::Merged(merged);
+    }
+    Finding::Conflict(Conflict { kind, known })
 }

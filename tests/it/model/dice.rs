@@ -7,7 +7,9 @@ pub(super) struct Dice(u64);
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
         let mut dice = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D);
-        (0..3).for_each(|_| drop(dice.roll(2)));
+        for _ in 0..3 {
+            dice.roll(2);
+        }
         dice
     }
 

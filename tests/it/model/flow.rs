@@ -10,6 +10,7 @@ use super::decision::decide;
 use super::detection::{Finding, detect};
 use super::folding::{Change, Folded, fold};
 use super::guard::{Loss, Run, judge};
+use super::rules::Rules;
 use super::telling::pulled;
 use super::view::{Dump, View, dump};
 use super::words::{Batch, Key, Op, Place, STORES};
@@ -43,9 +44,13 @@ pub(super) struct Known {
 /// A delivery that is remembered: its source, its id, and what was delivered.
 pub(super) type Delivery = (Option<String>, String, String);
 
+/// When a conflict was logged, for which source, and the value of its line.
+pub(super) type Logged = (i64, Option<String>, Value);
+
 /// What the newest version holds, and what all before it held.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Flow {
+    rules: &'static Rules,
     pub(super) head: Draft,
     /// By version; 0 holds nothing.
     pub(super) versions: Vec<Records>,
@@ -56,7 +61,7 @@ pub(super) struct Flow {
 pub(super) struct Draft {
     pub(super) records: Records,
     /// By version, place and number.
-    pub(super) conflicts: BTreeMap<(u32, Place, u32), (i64, Option<String>, Value)>,
+    pub(super) conflicts: BTreeMap<(u32, Place, u32), Logged>,
     /// Object stores that a batch has named.
     pub(super) stores: BTreeSet<&'static str>,
     pub(super) sources: BTreeMap<String, Known>,
@@ -66,8 +71,8 @@ pub(super) struct Draft {
 }
 
 impl Flow {
-    pub(super) fn new() -> Self {
-        Self { head: Draft::default(), versions: vec![Records::new()] }
+    pub(super) fn new(rules: &'static Rules) -> Self {
+        Self { rules, head: Draft::default(), versions: vec![Records::new()] }
     }
 
     /// Returns the newest version's number; 0 if there is none.
@@ -141,7 +146,7 @@ impl Flow {
                 answer.outcome = "unchanged";
                 answer.counts.unchanged = answer.counts.received;
                 if batch.pull {
-                    answer.changes = pulled(self, draft, batch, batch.lines.len(), true);
+                    answer.changes = pulled(self, draft, batch, (batch.lines.len(), None), true);
                 }
                 acknowledge(draft, batch, &mut answer);
                 return answer;
@@ -167,7 +172,7 @@ impl Flow {
         answer.outcome = if *draft == before { "unchanged" } else { "committed" };
         answer.kept = dumped.map(|dumped| dumped.kept).unwrap_or_default();
         if batch.pull {
-            answer.changes.extend(pulled(self, draft, batch, skip, is_known));
+            answer.changes.extend(pulled(self, draft, batch, (skip, Some(&folded)), is_known));
         }
         acknowledge(draft, batch, &mut answer);
         answer
@@ -183,7 +188,7 @@ impl Flow {
         dumped: Option<&Dump>,
         confirmed: bool,
     ) -> bool {
-        if !GUARD {
+        if !super::GUARD {
             return true;
         }
         let mut losses: BTreeMap<String, Loss> = BTreeMap::new();
@@ -215,14 +220,14 @@ impl Flow {
             known.epoch = Some(sequence.epoch.clone());
             known.checkpoint = known.checkpoint.max(sequence.last);
         } else if let Some(delivery) = &batch.delivery
-            && (DELIVERIES || draft != before)
+            && (super::DELIVERIES || draft != before)
         {
             draft.deliveries.push((batch.source.clone(), delivery.clone(), batch.to_text()));
         }
         let Some(source) = &batch.source else { return };
         let viewless = draft.sources.get(source).is_none_or(|known| known.view.is_none());
         if let Some(dumped) = dumped
-            && (draft != before || viewless)
+            && (draft != before || viewless || dumped.differs)
         {
             let view = View { records: dumped.records.clone(), made: version, delta: None };
             draft.sources.entry(source.clone()).or_default().view = Some(view);
@@ -246,7 +251,7 @@ impl Flow {
             by: batch.source.clone(),
             rev: version,
         };
-        let stands = match detect(self, head.as_ref(), change, batch) {
+        let stands = match detect(self, self.rules, head.as_ref(), change, batch) {
             Finding::Equal => {
                 // What a range covers is no line of its own.
                 count.unchanged += u64::from(change.is_named);
@@ -254,33 +259,32 @@ impl Flow {
             }
             Finding::Stands => {
                 count.unchanged += 1;
-                // What is in the view is not looked for in head.
+                // What it says since its last full batch it is not told again.
                 if let Some(head) = head.filter(|head| !change.stands && head.value != change.value) {
                     answer.changes.push(head.line(&place));
                 }
                 return;
             }
             Finding::Follows => incoming.clone(),
-            Finding::Conflict(kind, base) => {
-                let decision = decide(kind, base.as_ref(), head.as_ref(), change, batch, version);
+            Finding::Merged(merged) => merged,
+            Finding::Conflict(conflict) => {
+                let decision = decide(self.rules, &conflict, head.as_ref().unwrap(), change, batch, version);
                 let number = draft.conflicts.keys().filter(|(of, at, _)| *of == version && *at == place).count();
                 let logged = (incoming.at, batch.source.clone(), decision.logged);
                 let stays = head.as_ref() == Some(&decision.stands);
-                if !(LOGGED_ONCE
-                    && stays
-                    && draft.conflicts.iter().any(|(id, line)| id.1 == place && says(&line.2, &logged.2)))
-                {
+                let known = |(id, line): (&(u32, Place, u32), &Logged)| id.1 == place && says(&line.2, &logged.2);
+                if !(super::LOGGED_ONCE && stays && draft.conflicts.iter().any(known)) {
                     draft.conflicts.insert((version, place.clone(), number as u32), logged);
                 }
                 let (store, key) = &place;
-                let line = json!({"key": key.to_json(), "kind": kind.name(), "rule": decision.rule, "store": store,
-                    "type": "conflict", "winner": decision.winner});
-                answer.conflicts.push(line);
+                let mut line = json!({"key": key.to_json(), "kind": conflict.kind.name(), "rule": decision.rule,
+                    "store": store, "type": "conflict", "winner": decision.winner});
                 if decision.winner == "none" {
-                    count.parked += 1;
-                } else {
-                    count.conflicts += 1;
+                    line["reason"] = json!(true);
                 }
+                answer.conflicts.push(line);
+                count.conflicts += 1;
+                count.parked += u64::from(decision.winner == "none");
                 decision.stands
             }
         };
@@ -343,15 +347,6 @@ pub(super) fn live(records: &Records, store: &str) -> Vec<Key> {
     let there = records.iter().filter(|((of, _), entry)| of == store && entry.value.is_some());
     there.map(|((_, key), _)| key.clone()).collect()
 }
-
-/// The guard counts as `RULES.md` says.
-const GUARD: bool = true;
-
-/// A delivery that changes nothing is remembered, too.
-pub(super) const DELIVERIES: bool = true;
-
-/// A conflict that leaves head as it is is logged once.
-const LOGGED_ONCE: bool = true;
 
 /// Returns true if two lines of the log say the same of one record.
 fn says(logged: &Value, other: &Value) -> bool {

@@ -31,7 +31,7 @@ pub(super) struct Change {
     pub(super) stands: bool,
     /// It is of a full batch.
     pub(super) is_full: bool,
-    /// No line, or not only a line of its own, deletes it.
+    /// A range covers it, or a full batch does not hold it.
     pub(super) bulk: bool,
     /// A line that is no range names its key.
     pub(super) is_named: bool,
@@ -53,6 +53,10 @@ fn within(key: &Key, lower: &Bound, upper: &Bound) -> bool {
     above && below
 }
 
+fn covers(ranges: &[(&str, Bound, Bound)], store: &str, key: &Key) -> bool {
+    ranges.iter().any(|(of, lower, upper)| *of == store && within(key, lower, upper))
+}
+
 /// Returns what a line names as its base, or the batch for it.
 pub(super) fn base_of(flow: &Flow, batch: &Batch, line: &Line) -> Base {
     match &line.base {
@@ -72,16 +76,17 @@ pub(super) fn clock_of(batch: &Batch, line: &Line) -> Option<i64> {
 
 /// Folds the lines of a delta batch from place `skip` on.
 pub(super) fn fold(flow: &Flow, draft: &Draft, batch: &Batch, skip: usize) -> Folded {
-    fold_lines(flow, draft, batch, &batch.lines[skip..], true)
+    fold_lines(flow, draft, batch, &batch.lines[skip..])
 }
 
-/// Folds some lines of a delta batch, with its ranges or without.
-pub(super) fn fold_lines(flow: &Flow, draft: &Draft, batch: &Batch, lines: &[Line], ranges: bool) -> Folded {
+/// Folds some lines of a delta batch.
+pub(super) fn fold_lines(flow: &Flow, draft: &Draft, batch: &Batch, lines: &[Line]) -> Folded {
     let mut folded = Folded { changes: BTreeMap::new(), without_effect: 0 };
     let mut covered: Vec<(&str, Bound, Bound)> = Vec::new();
     for line in lines {
         let clock = clock_of(batch, line);
         let mut set = |key: Key, value: Option<Value>, base: Base, bulk: bool| {
+            let is_covered = covers(&covered, &line.store, &key);
             let place = (line.store.clone(), key);
             let change = folded.changes.entry(place.clone());
             let change = change.or_insert_with(|| Change {
@@ -100,15 +105,12 @@ pub(super) fn fold_lines(flow: &Flow, draft: &Draft, batch: &Batch, lines: &[Lin
                 change.base = Base::None;
             }
             (change.value, change.clock) = (value, clock);
-            change.bulk |= bulk;
+            change.bulk |= bulk || is_covered;
         };
         // Where a range comes before a key's first change, its base is the batch's.
-        let named = |key: &Key| {
-            let mut covered = covered.iter().filter(|(store, ..)| *store == line.store);
-            match covered.any(|(_, lower, upper)| within(key, lower, upper)) {
-                true => batch.base.map_or(Base::None, Base::Version),
-                false => base_of(flow, batch, line),
-            }
+        let named = |key: &Key| match covers(&covered, &line.store, key) {
+            true => batch.base.map_or(Base::None, Base::Version),
+            false => base_of(flow, batch, line),
         };
         let (lower, upper) = match &line.op {
             Op::Put { key, value } => {
@@ -120,7 +122,6 @@ pub(super) fn fold_lines(flow: &Flow, draft: &Draft, batch: &Batch, lines: &[Lin
                 continue;
             }
             Op::Bad { .. } => continue,
-            Op::Range { .. } | Op::Clear if !ranges => continue,
             Op::Range { lower, upper } => (lower.clone(), upper.clone()),
             Op::Clear => (None, None),
         };

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::dice::Dice;
 use super::flow::Flow;
+use super::rules::Rules;
 use super::words::{Answered, Batch, Bound, Claim, DATA, ITEMS, Key, Line, Op, STORES, Sequence, Step};
 
 /// What histories may have in them.
@@ -44,15 +45,15 @@ struct Generator {
 }
 
 /// Returns the history of a seed.
-pub(super) fn generate(seed: u64, features: Features) -> Vec<Step> {
+pub(super) fn generate(seed: u64, rules: &'static Rules, features: Features) -> Vec<Step> {
     let mut dice = Dice::new(seed);
     let clients = 2 + dice.roll(5) as usize;
     let clients = (0..clients).map(|_| Client { numbered: dice.one_in(2), ..Client::default() }).collect();
-    let steps = 5 + dice.roll(10);
+    let steps = 4 + dice.roll(9);
     let mut generator = Generator {
         dice,
         features,
-        flow: Flow::new(),
+        flow: Flow::new(rules),
         clients,
         clock: 1_000_000,
         steps: Vec::new(),
@@ -74,6 +75,11 @@ impl Generator {
             3 | 4 if self.features.full => Step::Send(self.full()),
             _ => Step::Send(self.batch()),
         };
+        let mut step = step;
+        match &mut step {
+            Step::Send(batch) => self.tame(batch),
+            Step::Package(batches) => batches.iter_mut().for_each(|batch| self.tame(batch)),
+        }
         match &step {
             Step::Send(batch) => {
                 let answer = self.flow.send(batch, false);
@@ -90,6 +96,17 @@ impl Generator {
         self.steps.push(step);
     }
 
+    /// Leaves out no object store in which the source has changed something itself: whether that makes a version is open.
+    fn tame(&self, batch: &mut Batch) {
+        let own = |store: &str| {
+            let mut there = self.flow.head.records.iter().filter(|((of, _), _)| of == store);
+            there.any(|(_, entry)| entry.by == batch.source)
+        };
+        if batch.full && batch.without.is_some_and(own) {
+            batch.without = None;
+        }
+    }
+
     /// Returns a batch that was sent before, perhaps with more lines behind it.
     fn again(&mut self) -> Batch {
         let mut batch = self.dice.pick(&self.sent);
@@ -101,6 +118,8 @@ impl Generator {
                 let line = self.line();
                 batch.lines.push(line);
             }
+            // What is told of a key that an old line puts and a new range deletes is open.
+            batch.pull &= !batch.lines.iter().any(|line| matches!(line.op, Op::Range { .. } | Op::Clear));
             let last = batch.lines.len() as u64;
             if let Some(sequence) = &mut batch.sequence {
                 sequence.last = sequence.first + last - 1;

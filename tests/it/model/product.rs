@@ -54,14 +54,25 @@ fn answer(status: u8, summary: &Summary, report: &[u8]) -> Answer {
         let mut line: Value = serde_json::from_slice(line).unwrap();
         match line["type"].as_str().unwrap() {
             "rejected" => answer.rejected.push(json!([line["line"], line["reason"]])),
-            "conflict" => answer.conflicts.push(line),
+            "conflict" => {
+                hide_reason(&mut line);
+                answer.conflicts.push(line);
+            }
             "change" => answer.changes.push(line["line"].take()),
             "kept" => answer.kept.push(line),
-            "summary" => {}
+            // What a rejected line is sent again with.
+            "summary" | "header" => {}
             _ => answer.others.push(line),
         }
     }
     answer
+}
+
+/// Replaces the words of a reason, which are on no page.
+fn hide_reason(line: &mut Value) {
+    if let Some(reason) = line.get_mut("reason") {
+        *reason = json!(true);
+    }
 }
 
 impl Product {
@@ -72,7 +83,6 @@ impl Product {
     fn options(&self, batch: &Batch, confirm: Option<String>) -> IntakeOptions {
         let new_epoch = batch.new_epoch.map(|answered| match answered {
             Answered::Keep => NewEpoch::Keep,
-            Answered::Mirror => NewEpoch::Mirror,
         });
         let policy = self.policy.clone();
         IntakeOptions {
@@ -82,9 +92,9 @@ impl Product {
             normalize: NormalizeOptions { policy: policy.clone(), ..NormalizeOptions::received_at(batch.received_at) },
             sync: SyncOptions { pull: batch.pull, new_epoch, confirm, policy, ..SyncOptions::default() },
             review: Review::default(),
-            rejected_text: false,
             admission: None,
             trusts_received_at: true,
+            rejected_text: false,
         }
     }
 
@@ -137,10 +147,12 @@ impl Product {
     pub(super) fn stored(&self) -> Stored {
         let mut records = self.lines(|list| matches!(list, List::Records(_)));
         records.extend(self.lines(|list| matches!(list, List::Tombstones(_))));
+        let mut conflicts = self.lines(|list| matches!(list, List::Conflicts));
+        conflicts.iter_mut().for_each(|line| hide_reason(&mut line["value"]));
         let known = sources(&self.store, &self.flow, None).unwrap();
         Stored {
             records,
-            conflicts: self.lines(|list| matches!(list, List::Conflicts)),
+            conflicts,
             sources: known.into_iter().map(|it| (it.source.to_string(), it.epoch, it.checkpoint)).collect(),
         }
     }

@@ -1,20 +1,32 @@
 //! What a source is told that asks for everything it lacks.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::flow::{Draft, Flow};
-use super::folding::fold_lines;
-use super::words::{Batch, STORES};
+use super::flow::{Draft, Entry, Flow};
+use super::folding::{Folded, fold_lines};
+use super::words::{Batch, Line, STORES};
 
 /// Returns the `change` lines of `--pull`; `replayed` lines of the batch were known before.
-pub(super) fn pulled(flow: &Flow, draft: &Draft, batch: &Batch, replayed: usize, is_known: bool) -> Vec<Value> {
+pub(super) fn pulled(
+    flow: &Flow,
+    draft: &Draft,
+    batch: &Batch,
+    (replayed, judged): (usize, Option<&Folded>),
+    is_known: bool,
+) -> Vec<Value> {
+    // A batch without a source may be anybody's.
+    let is_own = |entry: &Entry| batch.source.is_some() && entry.by == batch.source;
     let mut lines = Vec::new();
     if let Some(base) = batch.base {
-        for change in fold_lines(flow, draft, batch, &batch.lines[..replayed], false).changes.values() {
+        let named: BTreeSet<_> = batch.lines[..replayed].iter().filter_map(Line::place).collect();
+        let said = fold_lines(flow, draft, batch, &batch.lines);
+        for change in said.changes.values().filter(|change| named.contains(&change.place)) {
             if let Some(entry) = draft.records.get(&change.place)
                 && entry.value != change.value
-                && entry.rev <= base
-                && entry.by != batch.source
+                && (entry.rev <= base || is_own(entry))
+                && judged.is_none_or(|judged| !judged.changes.contains_key(&change.place))
             {
                 lines.push(entry.line(&change.place));
             }
@@ -25,7 +37,7 @@ pub(super) fn pulled(flow: &Flow, draft: &Draft, batch: &Batch, replayed: usize,
         for alive in [true, false] {
             for (place, entry) in there().filter(|(_, entry)| entry.value.is_some() == alive) {
                 let is_told = match batch.base {
-                    Some(base) => entry.rev > base && entry.by != batch.source,
+                    Some(base) => entry.rev > base && !is_own(entry),
                     None => alive || is_known || replayed > 0,
                 };
                 if is_told {

@@ -102,6 +102,8 @@ pub(super) struct Dump {
     pub(super) records: BTreeMap<Place, Value>,
     /// Lines of the report.
     pub(super) kept: Vec<Value>,
+    /// The view is another one now.
+    pub(super) differs: bool,
     /// How many records the view had of each object store.
     pub(super) had: BTreeMap<String, u64>,
 }
@@ -113,6 +115,7 @@ pub(super) fn dump(flow: &Flow, draft: &Draft, batch: &Batch) -> Dump {
         folded: Folded { changes: BTreeMap::new(), without_effect: 0 },
         records: BTreeMap::new(),
         kept: Vec::new(),
+        differs: false,
         had: BTreeMap::new(),
     };
     let mut first: BTreeMap<Place, &Line> = BTreeMap::new();
@@ -170,6 +173,7 @@ pub(super) fn dump(flow: &Flow, draft: &Draft, batch: &Batch) -> Dump {
         dump.folded.changes.insert(place.clone(), change);
     }
     let line = |((store, reason), count): ((String, &str), u64)| json!({"count": count, "reason": reason, "store": store, "type": "kept"});
+    dump.differs = dump.records != seen.records;
     dump.kept = kept.into_iter().map(line).collect();
     dump
 }

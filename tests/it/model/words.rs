@@ -90,6 +90,14 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// Returns the record that a put or a delete names.
+    pub(super) fn place(&self) -> Option<Place> {
+        match &self.op {
+            Op::Put { key, .. } | Op::Delete { key } => Some((self.store.clone(), key.clone())),
+            _ => None,
+        }
+    }
+
     fn to_text(&self) -> String {
         let mut line = json!({ "store": self.store });
         let mut set = |name: &str, value: Value| line[name] = value;
@@ -137,7 +145,6 @@ pub(super) struct Sequence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answered {
     Keep,
-    Mirror,
 }
 
 /// A batch, and what its caller says beside it.
@@ -193,9 +200,10 @@ impl Batch {
 
     /// Returns what the caller says, for people.
     pub(super) fn caller(&self) -> String {
-        let Self { received_at, delivery, pull, new_epoch, confirms, .. } = self;
+        let Self { received_at, delivery, pull, new_epoch, confirms, without, .. } = self;
         format!(
-            "received_at={received_at} delivery={delivery:?} pull={pull} new_epoch={new_epoch:?} confirms={confirms}"
+            "received_at={received_at} delivery={delivery:?} pull={pull} new_epoch={new_epoch:?} \
+             confirms={confirms} without={without:?}"
         )
     }
 }
