@@ -458,6 +458,11 @@ impl<'a> Walk<'a> {
         self.counts.unchanged += 1;
         let other = Some(collision.other.clone());
         self.log(Conflict { other, ..self.conflict(&sides, &resolution) }, sink)?;
+        // Its source has the only copy in use of a new record that waits, so it is not told to delete it.
+        let is_new = head.as_ref().is_none_or(|head| head.state == LineState::Delete);
+        if is_new && resolution.winner == Winner::Nobody {
+            return Ok(());
+        }
         self.kept(&key, head.as_ref(), sink)
     }
 

@@ -31,6 +31,7 @@ fn in_node() {
         "history",
         "report",
         "turns",
+        "unique",
         "custody",
         "taken",
         "room",

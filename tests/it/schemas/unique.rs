@@ -102,6 +102,22 @@ fn two_sources_that_store_one_value_are_in_conflict_without_a_policy() {
 }
 
 #[test]
+fn a_source_is_not_told_to_delete_a_new_record_that_waits() {
+    let desk = Desk::new(MAIL);
+    desk.send("one", &[A]);
+    for more in [r#","mode":"full","epoch":"e","first":1,"last":1"#, r#","epoch":"e","first":2,"last":2"#] {
+        let (summary, report) = desk.send_with("two", more, &[B]);
+        assert_eq!(summary["parked"], 1, "{report:?}");
+        assert!(report.iter().all(|line| line["type"] != "change"), "{report:?}");
+    }
+    // Of a change of a record that is stored it hears what is stored.
+    desk.send("two", &[r#"{"id":"b","mail":"y"}"#]);
+    let (_, report) = desk.send_with("two", "", &[B]);
+    let change = report.iter().find(|line| line["type"] == "change").unwrap();
+    assert_eq!(change["line"]["value"]["mail"], "y");
+}
+
+#[test]
 fn what_moves_within_one_batch_is_no_conflict() {
     let desk = Desk::new(MAIL);
     let mail = |id: &str, mail: &str| format!(r#"{{"id":"{id}","mail":"{mail}"}}"#);
