@@ -81,6 +81,30 @@ pub(super) fn record(repository: &Path) -> Result<Option<LockRecord>, StoreError
     Ok(text.map(|text| LockRecord::parse(&text)))
 }
 
+/// Waits until no writer of ours holds the lock, and keeps writers out until the file is dropped. `None` if no writer
+/// of ours has ever been here. Needs no right to write.
+pub(super) fn without_writers(repository: &Path) -> Result<Option<File>, StoreError> {
+    let path = repository.join(LOCK_FILE);
+    let Some(file) = open_plain(&path, OFlags::RDONLY, Mode::empty())? else { return Ok(None) };
+    let mut pauses = Pauses::new(LOCK_WAIT);
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => return Ok(Some(file)),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {}
+            Err(error) => return Err(io_error("lock", &path, error.into())),
+        }
+        if !pauses.pause() {
+            return Err(locked_by_others(&path));
+        }
+    }
+}
+
+fn locked_by_others(path: &Path) -> StoreError {
+    let seconds = LOCK_WAIT.as_secs();
+    let message = format!("{} was locked by other nifi-idb processes for {seconds} s: try again", path.display());
+    StoreError::new(StoreErrorKind::Transient, message)
+}
+
 struct Pauses {
     until: Instant,
     next: Duration,
@@ -118,12 +142,7 @@ impl StoreLock {
                 Err(error) => return Err(io_error("lock", &path, error.into())),
             }
             if !pauses.pause() {
-                let message = format!(
-                    "{} was locked by other nifi-idb processes for {} s: try again",
-                    path.display(),
-                    LOCK_WAIT.as_secs()
-                );
-                return Err(StoreError::new(StoreErrorKind::Transient, message));
+                return Err(locked_by_others(&path));
             }
         }
     }
@@ -170,7 +189,7 @@ impl StoreLock {
         take_git_lock(&value, &git_lock)?;
         step("git:ref-locked");
         // From here on nobody else moves `main`. A `git prune` that began before may have taken objects away again.
-        let ready = repo.main().and_then(|now| match now == old {
+        let ready = repo.main_without_writers().and_then(|now| match now == old {
             true => objects.restore_missing().map(|()| true),
             false => Ok(false),
         });

@@ -16,7 +16,9 @@ use gix::object::Kind;
 use gix::prelude::{Find as _, HeaderExt as _};
 
 use super::error::{damaged, io_error};
+use super::lock;
 use super::lost;
+
 use super::message::Commit;
 use super::object::id_of;
 use super::small_file::{MAX_CONFIG_BYTES, MAX_PACKED_REFERENCES_BYTES, MAX_REFERENCE_BYTES, read_small};
@@ -356,8 +358,21 @@ impl Repo {
         if !lost::is_lost(self)? {
             return Ok(None);
         }
-        // Another writer may have made its first version since the first look.
-        self.reference(BRANCH)?.map(Some).ok_or_else(|| lost::lost(self))
+        // A writer that makes the first version at this moment has linked its commit and not moved `main` yet.
+        let _quiet = lock::without_writers(&self.path)?;
+        self.main_without_writers()
+    }
+
+    /// As [`Self::main`], for who holds the lock, or waited until nobody did.
+    pub(super) fn main_without_writers(&self) -> Result<Option<ObjectId>, StoreError> {
+        if let Some(id) = self.reference(BRANCH)? {
+            return Ok(Some(id));
+        }
+        if lost::is_lost(self)? {
+            // Somebody without our lock, such as git, may have made it since the first look.
+            return self.reference(BRANCH)?.map(Some).ok_or_else(|| lost::lost(self));
+        }
+        Ok(None)
     }
 
     /// A line for people if `HEAD` leads to another branch than `main`: then a clone checks nothing out.

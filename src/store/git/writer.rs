@@ -224,7 +224,7 @@ impl VersionWriter for GitWriter<'_> {
         let mut pending = Some(pending);
         let mut placing = Placing::start(&repo)?;
         for _ in 0..MOVE_TRIES {
-            let now = repo.main()?;
+            let now = repo.main_without_writers()?;
             if now != main {
                 if !is_at(&repo, now, &flow, head.as_ref())? {
                     return Err(AppendError::Lost);
