@@ -128,7 +128,7 @@ impl StoreArgs {
     pub fn flow_name(&self, flow: &str) -> Result<FlowName, Failure> {
         let bucket = self.bucket.as_deref().unwrap_or(DEFAULT_BUCKET);
         let flow = self.flow.as_deref().unwrap_or(flow);
-        FlowName::of_name(bucket, flow).map_err(|error| Failure::usage(format!("--bucket: {error}")))
+        FlowName::of_name(bucket, flow).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))
     }
 
     /// The flow that a command without input is about: the one that is named, or the only one there is.

@@ -74,7 +74,8 @@ pub(super) fn find_flow(
         return only_flow(store, flows);
     };
     let bucket = bucket.unwrap_or(DEFAULT_BUCKET);
-    let named = FlowName::of_name(bucket, name).map_err(|error| Failure::usage(format!("--bucket: {error}")))?;
+    let named =
+        FlowName::of_name(bucket, name).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))?;
     // A database may have a name that is legal for a flow and is written otherwise all the same: `a%20b`.
     let of_database = FlowName::of_database(bucket, name).ok();
     let mut candidates = [Some(&named), of_database.as_ref()].into_iter().flatten();

@@ -373,7 +373,7 @@ impl IntakeOptions {
         let name = self.flow.clone().or_else(|| database.map(DomString::to_file_name));
         let name = name.ok_or_else(|| Failure::usage("nothing says which flow: give --flow or --database"))?;
         let flow = FlowName::of_name(&self.bucket, &name);
-        let flow = flow.map_err(|error| Failure::usage(format!("--bucket: {error}")))?;
+        let flow = flow.map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))?;
         if let (Some(admission), Some(header)) = (&self.admission, header) {
             admission.check(&flow, header.source.as_ref())?;
         }

@@ -326,7 +326,7 @@ mod tests {
             (entry("certificate_sha256 = \"abc\""), "client \"a\": certificate_sha256 is not"),
             (entry("token_file = \"t\""), "client \"a\": token_file /nowhere/t: No such file"),
             (entry(&format!("token_blake3 = \"{TOKEN}\"\nsource = \"a b\"")), "client \"a\": source is not"),
-            (entry(&format!("token_blake3 = \"{TOKEN}\"\nflow = \"a/b\"")), "client \"a\": bucket or flow is not"),
+            (entry(&format!("token_blake3 = \"{TOKEN}\"\nbucket = \"a/b\"")), "client \"a\": bucket is not"),
             (entry(&format!("token_blake3 = \"{TOKEN}\"\n")).repeat(2), "client \"a\": a name must not be"),
         ] {
             let error = parse(&text).map(|_| ()).unwrap_err();

@@ -183,13 +183,15 @@ impl FlowName {
     }
 
     /// Returns the flow that `name` means: the name of a flow, or that of a database, which need not be legal as the
-    /// name of a flow and is percent-encoded then, as a database without a flow of its own is stored.
+    /// name of a flow and is percent-encoded then, as a database without a flow of its own is stored. An empty name is
+    /// more likely a variable that is not set than the database that has no name, whose flow is `%`.
     ///
     /// # Errors
     ///
-    /// The bucket's name is not legal.
+    /// The bucket's name is not legal, or `name` is empty.
     pub fn of_name(bucket: &str, name: &str) -> Result<Self, IdError> {
-        Self::new(bucket, name).or_else(|_| Self::of_database(bucket, name))
+        Self::new(bucket, name)
+            .or_else(|error| if name.is_empty() { Err(error) } else { Self::of_database(bucket, name) })
     }
 
     /// Returns the flow that a database is stored as where no flow is named.

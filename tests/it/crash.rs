@@ -12,11 +12,12 @@ use crate::program::{Ran, Running, files, fsck, git, has_git, noise, on, program
 /// The page that lists the steps: a step that is added there is tested here.
 const FAULTS: &str = include_str!("../../src/store/fault.rs");
 
-/// All named steps.
+/// All named steps of the git store; other rows are tested where they belong.
 fn steps() -> Vec<String> {
     let rows = FAULTS.lines().filter_map(|line| line.strip_prefix("//! | `"));
     let steps: Vec<_> = rows.filter_map(|row| row.split_once('`')).map(|(step, _)| step.to_owned()).collect();
-    assert!(steps.len() >= 10 && steps.iter().all(|step| step.starts_with("git:")), "{steps:?}");
+    let steps: Vec<_> = steps.into_iter().filter(|step| step.starts_with("git:")).collect();
+    assert!(steps.len() >= 10, "{steps:?}");
     steps
 }
 

@@ -205,7 +205,7 @@ fn usage_mistakes_are_one_line_and_nothing_on_stdout() {
     check(&[], "nifi-idb: no command given");
     check(
         &["sync", "--store", "memory:", "--bucket", "a b"],
-        "nifi-idb: --bucket: not a name for a bucket or flow (1 to 200 of A-Z a-z 0-9 . _ % -, no leading dot)",
+        "nifi-idb: --bucket or --flow: not a name for a bucket or flow (1 to 200 of A-Z a-z 0-9 . _ % -, no leading dot)",
     );
     let ran = place.sync(&[], EXAMPLE);
     ran.failed(2, "the input does not begin with a header of indexeddb-changes/1");
