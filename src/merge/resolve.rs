@@ -67,6 +67,17 @@ pub struct Tried {
 
 /// Decides a conflict. `tried` hears of each rule that is asked.
 pub fn resolve(policy: &StorePolicy, sides: &Sides<'_>, tried: &mut dyn FnMut(Tried)) -> Resolution {
+    let resolution = decided(policy, sides, tried);
+    let incoming = if let LineState::Put(value) = &sides.incoming.state { Some(&**value) } else { None };
+    let is_side = matches!(resolution.winner, Winner::Head | Winner::Incoming);
+    if is_side && !policy.commutative && incoming.is_some() && sides.head_value == incoming {
+        // Both say it: head stays as it is, and nothing is lost.
+        return Resolution { winner: Winner::Head, head_lost: false, incoming_lost: false, ..resolution };
+    }
+    resolution
+}
+
+fn decided(policy: &StorePolicy, sides: &Sides<'_>, tried: &mut dyn FnMut(Tried)) -> Resolution {
     let asked = Asked { policy, sides, head_value: sides.head_value };
     for rule in policy.rules.iter().filter(|rule| rule.types.contains(&sides.kind)) {
         let mut said = |said| tried(Tried { rule: rule.name.clone(), said });

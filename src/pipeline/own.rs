@@ -54,6 +54,17 @@ impl<'a> OwnChanges<'a> {
         }
     }
 
+    /// Object stores with any of them that are not in `known`.
+    pub(super) fn stores_beside(&self, known: &[DomString]) -> Result<Vec<DomString>, StoreError> {
+        let mut found = Vec::new();
+        for name in self.head.stores.iter().map(|store| &store.schema.name).filter(|name| !known.contains(name)) {
+            if self.of_store(name).next()?.is_some() {
+                found.push(name.clone());
+            }
+        }
+        Ok(found)
+    }
+
     /// The whole value of one of them.
     pub(super) fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
         self.base.whole_value(state)

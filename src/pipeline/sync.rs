@@ -18,7 +18,7 @@ use super::{NewEpoch, SyncOptions};
 use crate::chunk::{ChunkSource, lines_of, parse_chunk};
 use crate::decode::{BatchHeader, Mode, Sequence};
 use crate::indexeddb::dom_string::DomString;
-use crate::normalize::{Batch, Folds};
+use crate::normalize::{Batch, Folds, RangeSweep};
 use crate::report::{Ack, ReportLines, change_line, kept_line};
 use crate::snapshot::{
     ChunkRef, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SourceId, StoreManifest,
@@ -108,7 +108,7 @@ impl Attempt<'_> {
         let started = manifest.clone();
         let old = OldView::read(self, &standing.state, &started, before)?;
         let own = old.own_changes(&standing.state, header.source.as_ref(), &base, &started);
-        let comparison = old.comparison(&standing.state, own.as_ref());
+        let comparison = old.comparison(&standing.state, own.as_ref())?;
         let compared = comparison.as_ref().map(|comparison| comparison.compare(None)).transpose()?;
         let kept = compared.as_ref().map(|compared| compared.kept.as_slice()).unwrap_or_default();
         let kept_count = kept.iter().map(|kept| kept.count).sum();
@@ -256,13 +256,21 @@ impl Attempt<'_> {
         let mut lookup = Lookup::new(self.store, self.flow, head);
         let mut judged = skip.map(|skip| self.batch.changes.folds(skip)).transpose()?;
         let mut next = judged.as_mut().map_or(Ok(None), Folds::next)?;
+        // A range among the later changes judges what it covers, too.
+        let ranges_in = |store: usize| skip.map(|skip| self.batch.changes.ranges_of(store, skip)).unwrap_or_default();
+        let mut ranges = (0, RangeSweep::new(ranges_in(0)));
         let mut folds = self.batch.changes.folds(0)?;
         while let Some(change) = folds.next()? {
             let place = (change.store, &change.key);
+            if ranges.0 != change.store {
+                ranges = (change.store, RangeSweep::new(ranges_in(change.store)));
+            }
+            ranges.1.advance(&change.key);
             while next.as_ref().is_some_and(|next| (next.store, &next.key) < place) {
                 next = judged.as_mut().map_or(Ok(None), Folds::next)?;
             }
-            let is_judged = next.as_ref().is_some_and(|next| (next.store, &next.key) == place);
+            let is_named = next.as_ref().is_some_and(|next| (next.store, &next.key) == place);
+            let is_judged = is_named || ranges.1.last().is_some();
             let Some(name) = schema.stores.get(change.store).map(|store| &store.name).filter(|_| !is_judged) else {
                 continue;
             };
@@ -365,6 +373,7 @@ impl Attempt<'_> {
         }
         match compared {
             Some((comparison, compared)) if !compared.alike || state.view.is_none() => {
+                // Also if only its own changes since are new in it: another may change those in head before the next one.
                 state.view = Some(self.new_view(comparison, compared, manifest, meta, output)?);
                 state.full = Some(meta.rev);
             }
@@ -561,13 +570,17 @@ impl<'a> OldView<'a> {
     }
 
     /// The batch beside it; `None` for a delta batch.
-    fn comparison<'b>(&'b self, state: &SourceState, own: Option<&'b OwnChanges<'b>>) -> Option<Comparison<'b>> {
+    fn comparison<'b>(
+        &'b self,
+        state: &SourceState,
+        own: Option<&'b OwnChanges<'b>>,
+    ) -> Result<Option<Comparison<'b>>, StoreError> {
         let header = &self.attempt.batch.header;
         if header.mode != Mode::Full || header.source.is_none() {
-            return None;
+            return Ok(None);
         }
         let view = SourceView { chunks: self.chunks.as_ref(), full: state.full, own, source: self };
-        Some(Comparison::new(self.attempt.batch, view, self.upgrades))
+        Comparison::new(self.attempt.batch, view, self.upgrades).map(Some)
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) struct SourceView<'a> {
 pub(super) struct Compared {
     /// Puts and deletes, with their base.
     pub(super) changes: Changes,
-    /// The object stores that `changes` count, sorted by name: the batch's and the view's.
+    /// The object stores that `changes` count, sorted by name: the batch's, the view's, and those of own changes.
     pub(super) names: Vec<DomString>,
     /// What the source has now, per object store of `names`; with what was kept.
     pub(super) contents: Vec<Vec<ContentRef>>,
@@ -126,11 +126,14 @@ enum Step {
 
 impl<'a> Comparison<'a> {
     /// `gone` says of an object store that is not in the batch's schema if an upgrade has deleted it.
-    pub(super) fn new(batch: &'a Batch, view: SourceView<'a>, gone: bool) -> Self {
+    pub(super) fn new(batch: &'a Batch, view: SourceView<'a>, gone: bool) -> Result<Self, StoreError> {
         let schema = &batch.header.schema;
         let chunks = view.chunks.map(Vec::as_slice).unwrap_or_default();
         let mut names: Vec<_> = schema.stores.iter().map(|store| store.name.clone()).collect();
         names.extend(chunks.iter().map(|(name, _)| name.clone()));
+        if let Some(own) = view.own {
+            names.extend(own.stores_beside(&names)?);
+        }
         names.sort();
         names.dedup();
         let plan = |name: DomString| {
@@ -145,7 +148,7 @@ impl<'a> Comparison<'a> {
         let plans: Vec<_> = names.into_iter().map(plan).collect();
         let place = |name: &DomString| plans.binary_search_by(|plan| plan.name.cmp(name)).unwrap_or(0);
         let places = schema.stores.iter().map(|store| place(&store.name)).collect();
-        Self { batch, view, plans, places }
+        Ok(Self { batch, view, plans, places })
     }
 
     /// Gives what differs. A batch that says the same as before, without any base, reads no chunk.

@@ -44,7 +44,7 @@ pub struct Counts {
     pub updated: u64,
     /// Records that are gone.
     pub deleted: u64,
-    /// Changes that changed no record.
+    /// Changes that a put or a delete names and that changed no record.
     pub unchanged: u64,
     /// Conflicts, decided or parked.
     pub conflicts: u64,
@@ -128,6 +128,8 @@ pub(super) struct Walk<'a> {
     swept: Option<SortableKey>,
     /// What is deleted now has no line of its own.
     in_bulk: bool,
+    /// What is merged now has a line of its own.
+    is_named: bool,
     highest_number: f64,
     /// Keys since the last look at the clock.
     keys: u32,
@@ -161,6 +163,7 @@ impl<'a> Walk<'a> {
             ranges: RangeSweep::new(ranges),
             swept: None,
             in_bulk: false,
+            is_named: false,
             highest_number: 0.0,
             keys: 0,
             counts: Counts::default(),
@@ -201,6 +204,8 @@ impl<'a> Walk<'a> {
         self.sweep(Some(&change.key), sink)?;
         self.ranges.advance(&change.key);
         self.in_bulk = self.facts.is_full || self.ranges.last().is_some();
+        // What a full batch does not hold is deleted, but no line names it.
+        self.is_named = !self.facts.is_full || change.state != LineState::Delete;
         let change = self.with_unsent(change, sink)?;
         let claim = match (&change.claim, self.facts.base) {
             (Claim::None, Some(version)) => Claim::Version(version),
@@ -267,12 +272,12 @@ impl<'a> Walk<'a> {
         let detection = merge::detect(self.policy, head.as_ref(), &incoming, claim, &self.standing);
         match detection {
             Detection::Equal => {
-                self.counts.unchanged += 1;
+                self.counts.unchanged += u64::from(self.is_named);
                 Ok(())
             }
             // What its source did not change is no change: what others did to it meanwhile stays, whatever clocks say.
             Detection::FastForward if self.is_unchanged(head.as_ref(), &key, &incoming, claim)? => {
-                self.counts.unchanged += 1;
+                self.counts.unchanged += u64::from(self.is_named);
                 head.map_or(Ok(()), |head| sink.differs(&self.name, &head))
             }
             _ if self.unique.is_some_and(|unique| unique.refused.contains_key(&key)) => {
@@ -326,10 +331,16 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Tells that head is as it was, though the source sent something else; nothing at all counts as deleted.
-    fn kept(&self, key: &SortableKey, head: Option<&Line>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+    /// Tells that head is as it was, if the source sent something else; nothing at all counts as deleted.
+    fn kept(
+        &self,
+        key: &SortableKey,
+        head: Option<&Line>,
+        sent: &LineState,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
         if let Some(head) = head {
-            return sink.differs(&self.name, head);
+            return if head.state.same(sent) { Ok(()) } else { sink.differs(&self.name, head) };
         }
         // What waits for its schema comes in later.
         if self.standing.schema.is_some() {
@@ -374,11 +385,8 @@ impl<'a> Walk<'a> {
         // What its source did not change is no change: what others did to it meanwhile stands.
         let own = head.as_ref().is_some_and(|head| head.meta.by == incoming.by);
         if self.facts.is_full && !own && is_base(&incoming.state, base_value.as_ref()) {
-            self.counts.unchanged += 1;
-            return match &head {
-                Some(head) => sink.differs(&self.name, head),
-                None => Ok(()),
-            };
+            self.counts.unchanged += u64::from(self.is_named);
+            return head.map_or(Ok(()), |head| self.kept(&key, Some(&head), &incoming.state, sink));
         }
         let head_value = match &head {
             Some(head) => self.base.whole_value(&head.state)?,
@@ -399,8 +407,8 @@ impl<'a> Walk<'a> {
             Judgement::FastForward => return self.fast_forward(key, head.as_ref(), incoming, sink),
             // A merge that gives one side back is that side.
             Judgement::Merged(value) if head_value.as_deref() == Some(&*value) => {
-                self.counts.unchanged += 1;
-                return self.kept(&key, head.as_ref(), sink);
+                self.counts.unchanged += u64::from(self.is_named);
+                return self.kept(&key, head.as_ref(), &incoming.state, sink);
             }
             Judgement::Merged(value) if incoming.state == LineState::Put(value.as_slice().into()) => {
                 return self.fast_forward(key, head.as_ref(), incoming, sink);
@@ -429,9 +437,9 @@ impl<'a> Walk<'a> {
                 self.apply(head.as_ref(), Line { key, meta, state: incoming.state }, sink)
             }
             (winner, _) => {
-                self.counts.unchanged += 1;
+                self.counts.unchanged += u64::from(self.is_named);
                 if head.is_some() || incoming.state != LineState::Delete {
-                    self.kept(&key, head.as_ref(), sink)?;
+                    self.kept(&key, head.as_ref(), &incoming.state, sink)?;
                 }
                 let Some(head) = head else { return Ok(()) };
                 if winner == Winner::Head && joined && at > head.meta.at {
@@ -455,7 +463,7 @@ impl<'a> Walk<'a> {
         let name = self.name.clone();
         let sides = self.index_sides(&name, &key, head.as_ref(), None, incoming);
         let resolution = Resolution { head_lost: false, ..collision.resolution.clone() };
-        self.counts.unchanged += 1;
+        self.counts.unchanged += u64::from(self.is_named);
         let other = Some(collision.other.clone());
         self.log(Conflict { other, ..self.conflict(&sides, &resolution) }, sink)?;
         // Its source has the only copy in use of a new record that waits, so it is not told to delete it.
@@ -463,7 +471,7 @@ impl<'a> Walk<'a> {
         if is_new && resolution.winner == Winner::Nobody {
             return Ok(());
         }
-        self.kept(&key, head.as_ref(), sink)
+        self.kept(&key, head.as_ref(), &incoming.state, sink)
     }
 
     /// Deletes records of head whose index key a change has taken, up to but not including `until`.
@@ -612,7 +620,7 @@ impl<'a> Walk<'a> {
         range: &RangeChange,
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
-        self.in_bulk = true;
+        (self.in_bulk, self.is_named) = (true, false);
         let incoming = Incoming { state: LineState::Delete, clock: range.clock, by: self.facts.by.clone() };
         if self.standing.schema.is_some() || (self.policy.commutative && self.facts.base.is_none()) {
             return self.merge(key, incoming, &self.facts.base.map_or(Claim::None, Claim::Version), sink);

@@ -27,6 +27,7 @@ mod imports;
 mod json_records;
 mod lost_main;
 mod model;
+mod model_findings;
 mod names;
 mod package_conflicts;
 mod packages;
