@@ -139,8 +139,12 @@ pub(super) fn decide(
         side
     };
     let base = known.as_ref().and_then(Option::as_ref);
-    // What is parked is kept whole; head stays.
-    let lost = if value.is_err() { (false, true) } else { lost };
+    // What is parked is kept whole; head stays. Where both say the same, nothing is lost.
+    let lost = match () {
+        () if value.is_err() => (false, true),
+        () if winner == "head" && head.value == change.value => (false, false),
+        () => lost,
+    };
     let mut logged = json!({"base": digest(base), "head": side(head, lost.0), "incoming": side(&incoming, lost.1),
         "rule": rule, "type": kind.name(), "winner": winner});
     if let (Err(_), Some(base)) = (&value, base) {

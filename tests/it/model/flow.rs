@@ -292,7 +292,7 @@ impl Flow {
             answer.changes.push(stands.line(&place));
         }
         if head.as_ref() == Some(&stands) {
-            count.unchanged += 1;
+            count.unchanged += u64::from(change.is_named);
         } else {
             tally(count, head.as_ref(), &stands);
             draft.records.insert(place, stands);

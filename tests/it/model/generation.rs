@@ -75,11 +75,6 @@ impl Generator {
             3 | 4 if self.features.full => Step::Send(self.full()),
             _ => Step::Send(self.batch()),
         };
-        let mut step = step;
-        match &mut step {
-            Step::Send(batch) => self.tame(batch),
-            Step::Package(batches) => batches.iter_mut().for_each(|batch| self.tame(batch)),
-        }
         match &step {
             Step::Send(batch) => {
                 let answer = self.flow.send(batch, false);
@@ -96,17 +91,6 @@ impl Generator {
         self.steps.push(step);
     }
 
-    /// Leaves out no object store in which the source has changed something itself: whether that makes a version is open.
-    fn tame(&self, batch: &mut Batch) {
-        let own = |store: &str| {
-            let mut there = self.flow.head.records.iter().filter(|((of, _), _)| of == store);
-            there.any(|(_, entry)| entry.by == batch.source)
-        };
-        if batch.full && batch.without.is_some_and(own) {
-            batch.without = None;
-        }
-    }
-
     /// Returns a batch that was sent before, perhaps with more lines behind it.
     fn again(&mut self) -> Batch {
         let mut batch = self.dice.pick(&self.sent);
@@ -118,8 +102,6 @@ impl Generator {
                 let line = self.line();
                 batch.lines.push(line);
             }
-            // What is told of a key that an old line puts and a new range deletes is open.
-            batch.pull &= !batch.lines.iter().any(|line| matches!(line.op, Op::Range { .. } | Op::Clear));
             let last = batch.lines.len() as u64;
             if let Some(sequence) = &mut batch.sequence {
                 sequence.last = sequence.first + last - 1;

@@ -55,9 +55,7 @@ fn check(seed: u64) -> Result<Played, String> {
     // Half of all histories are played by the built-in default.
     let place = if place < POLICIES.len() { place } else { 0 };
     let rules = &POLICIES[place];
-    // Full batches by a policy are open: what they are told where another source wrote the same.
-    let features = Features { full: FEATURES.full && place == 0, ..FEATURES };
-    let steps = generate(seed, rules, features);
+    let steps = generate(seed, rules, FEATURES);
     try_play(rules, &steps).map_err(|error| {
         let (steps, error) = shrink(rules, steps, error);
         let alone = format!("NIFI_IDB_MODEL_SEED={seed} plays it alone");

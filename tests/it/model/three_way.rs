@@ -99,8 +99,8 @@ pub(super) fn rule_fields(
                 }
                 FieldOutcome::Value(value) => {
                     let whose = match () {
-                        () if value.as_ref() == head.get(name) => "head",
                         () if value.as_ref() == incoming.get(name) => "incoming",
+                        () if value.as_ref() == head.get(name) => "head",
                         () => "merged",
                     };
                     ruled.fields.push(((*name).to_owned(), *resolver, whose));

@@ -21,13 +21,16 @@ pub(super) struct View {
 /// A view with the source's own changes since.
 struct Seen {
     records: BTreeMap<Place, Value>,
+    /// The view without its own changes since.
+    full: BTreeMap<Place, Value>,
     own: BTreeSet<Place>,
     made: u32,
 }
 
 fn seen(draft: &Draft, batch: &Batch) -> Option<Seen> {
     let view = draft.sources.get(batch.source.as_ref()?)?.view.as_ref()?;
-    let mut seen = Seen { records: view.records.clone(), own: BTreeSet::new(), made: view.made };
+    let mut seen =
+        Seen { records: view.records.clone(), full: view.records.clone(), own: BTreeSet::new(), made: view.made };
     let Some(since) = view.delta else { return Some(seen) };
     let own = draft.records.iter().filter(|(_, entry)| entry.by == batch.source && entry.rev >= since);
     for (place, entry) in own {
@@ -173,7 +176,8 @@ pub(super) fn dump(flow: &Flow, draft: &Draft, batch: &Batch) -> Dump {
         dump.folded.changes.insert(place.clone(), change);
     }
     let line = |((store, reason), count): ((String, &str), u64)| json!({"count": count, "reason": reason, "store": store, "type": "kept"});
-    dump.differs = dump.records != seen.records;
+    // The source's own changes since are in no view yet.
+    dump.differs = dump.records != seen.full;
     dump.kept = kept.into_iter().map(line).collect();
     dump
 }
