@@ -135,7 +135,7 @@ impl StoreArgs {
     ///
     /// # Errors
     ///
-    /// As [`find_flow`].
+    /// No such flow, or several and no name; the store cannot be read.
     pub fn existing_flow(&self, store: &dyn SnapshotStore) -> Result<FlowName, Failure> {
         find_flow(store, self.bucket.as_deref(), self.flow.as_deref())
     }

@@ -285,9 +285,8 @@ impl<R: Read> Decoder<R> {
                 break (line, Err((None, if line.too_long { TOO_LONG } else { BROKEN })));
             }
             let text = records::trim(self.lines.bytes(&line));
-            match self.events.parse(text, &self.header, &self.options).transpose() {
-                Some(parsed) => break (line, parsed),
-                None => {}
+            if let Some(parsed) = self.events.parse(text, &self.header, &self.options).transpose() {
+                break (line, parsed);
             }
         };
         self.last = Given::Line(line);

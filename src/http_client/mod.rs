@@ -91,7 +91,7 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// The address that a redirect leads to, without query and credentials, which may be secret; at most
-/// [`SHOWN_ADDRESS_CHARS`] of it.
+/// 200 characters of it.
 pub fn destination(location: &HeaderValue, asked: &Url) -> Option<String> {
     let mut url = asked.join(location.to_str().ok()?).ok()?;
     url.set_query(None);

@@ -150,7 +150,7 @@ fn judge_store(name: &DomString, now: Deletions, measure: &Measure<'_>) -> Resul
     // Of these, whatever there is beside them: all that the source has?
     let enough = (run.own() * 100).div_ceil(MAX_DELETES_PERCENT) + 1;
     let may_be_all = now.own_bulk > 1;
-    if !may_be_all && !(many && run.own() > 0) {
+    if !(may_be_all || many && run.own() > 0) {
         return Ok(None);
     }
     let had = (measure.had)(name, enough.max(now.own_bulk + 1))?;

@@ -17,7 +17,7 @@ const FRESH: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes that the folder of temporary files must have room for.
-const ROOM: [u8; 64 * 1024] = [1; 64 * 1024];
+static ROOM: [u8; 64 * 1024] = [1; 64 * 1024];
 
 /// Why requests could not be done.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -231,7 +231,7 @@ fn in_a_package_the_report_has_the_text_and_a_flowfile_of_rejects_keeps_its_cont
     assert_eq!((answers[2].0.as_str(), answers[2].3.as_str()), ("5", "<html></html>"));
     assert_eq!(shop.stored(), "{\"id\":1}\n");
     // What a dead letter holds can be looked at without NiFi.
-    let lines = shop.run(&["sync", "--store", "git:s.git", "--dry-run", "--report", "lines"], &flowfile(all));
+    let lines = shop.run(&["sync", "--store", "git:s.git", "--dry-run", "--report", "lines"], flowfile(all));
     let printed = shop.run(&["rejects"], &lines.stdout).stdout;
     assert_eq!(String::from_utf8(printed).unwrap(), all);
 }

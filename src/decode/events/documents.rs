@@ -36,7 +36,8 @@ pub(super) fn patched(patch: Option<&[u8]>, filter: Option<&[u8]>, keys: &KeyCol
     let filter = tree(&filter)?;
     let (members, key) = (patch.members().ok_or(PARTIAL)?, filter.members().ok_or(PARTIAL)?);
     let is_partial = members.iter().any(|(name, _)| name.first() == Some(&b'$'));
-    let (mut set, mut gone): (Vec<(&[u8], Tree<'_>)>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
+    let mut set: Vec<(&[u8], Tree<'_>)> = Vec::new();
+    let mut gone: Vec<Vec<u8>> = Vec::new();
     if is_partial {
         for (operator, content) in members {
             match (*operator, content.members()) {

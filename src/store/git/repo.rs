@@ -59,7 +59,7 @@ const READ_TRIES: u32 = 3;
 const PRIVATE_MODE: u32 = 0o700;
 
 /// What a small version takes on the disk.
-const ROOM: [u8; 64 * 1024] = [1; 64 * 1024];
+static ROOM: [u8; 64 * 1024] = [1; 64 * 1024];
 
 /// Extensions of the repository format that change nothing for us.
 const HARMLESS_EXTENSIONS: [&str; 5] = ["noop", "noop-v1", "preciousobjects", "partialclone", "worktreeconfig"];

@@ -98,7 +98,7 @@ mod tests {
         assert!(refused("link", 5).contains("symbolic link"));
         std::os::unix::fs::symlink("/dev/zero", path("zero")).unwrap();
         refused("zero", 5);
-        rustix::fs::mknodat(rustix::fs::CWD, &path("fifo"), rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+        rustix::fs::mknodat(rustix::fs::CWD, path("fifo"), rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
             .unwrap();
         assert!(refused("fifo", 5).contains("special file"));
         assert!(refused(".", 5).contains("directory"));

@@ -243,7 +243,7 @@ fn flattened_rows_say_what_happened() {
 fn decimals_and_large_integers_are_keys() {
     let number = |scale: i64, base64: &str| format!(r#"{{"scale":{scale},"value":"{base64}"}}"#);
     let oracle = event("c", "null", &format!(r#"{{"id":{},"p":{}}}"#, number(0, "AQ=="), number(2, "MDk=")), 1);
-    assert_eq!(stored(to_rows(), &[oracle.clone()]).1, r#"{"rows":[{"id":1,"p":123.45}]}"#);
+    assert_eq!(stored(to_rows(), std::slice::from_ref(&oracle)).1, r#"{"rows":[{"id":1,"p":123.45}]}"#);
     let text = DecodeOptions { decimals: Decimals::Text, ..to_rows() };
     assert_eq!(stored(text.clone(), &[oracle]).1, r#"{"rows":[{"id":1,"p":"123.45"}]}"#);
     // 9007199254740993: no double.
@@ -268,7 +268,7 @@ fn decimals_and_large_integers_are_keys() {
     let wrapped = format!(r#"{{"schema":{schema},"payload":{}}}"#, event("c", "null", r#"{"id":1,"p":"MDk="}"#, 1));
     assert_eq!(stored(to_rows(), &[wrapped]).1, r#"{"rows":[{"id":1,"p":123.45}]}"#);
     let long = event("c", "null", r#"{"id":1,"p":12345678901234567890.12}"#, 1);
-    assert_eq!(stored(to_rows(), &[long.clone()]).0.reasons(), ["number-precision"]);
+    assert_eq!(stored(to_rows(), std::slice::from_ref(&long)).0.reasons(), ["number-precision"]);
     assert_eq!(stored(text, &[long]).1, r#"{"rows":[{"id":1,"p":"12345678901234567890.12"}]}"#);
 }
 

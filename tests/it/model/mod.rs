@@ -87,6 +87,6 @@ fn every_history_ends_as_the_pages_say() {
         }
     });
     let failures = failures.into_inner().unwrap();
-    println!("{histories} histories: {:?}", total.into_inner().unwrap());
+    eprintln!("{histories} histories: {:?}", total.into_inner().unwrap());
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

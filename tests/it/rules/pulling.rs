@@ -102,7 +102,7 @@ fn where_head_has_nothing_at_all_the_source_hears_of_a_deletion() {
     let line = put_with(1, "1", r#""base":{"value":0}"#);
     for (head, options) in [(1, SyncOptions::default()), (2, pulls())] {
         let (summary, report) =
-            lab.send_with(&From { more: r#","base":1"#, ..from("b") }, &[line.clone()], options).unwrap();
+            lab.send_with(&From { more: r#","base":1"#, ..from("b") }, std::slice::from_ref(&line), options).unwrap();
         assert_eq!((summary.parked, told(&report)), (1, vec!["1-".to_owned()]));
         let line = report.iter().find(|line| line["type"] == "change").unwrap();
         assert_eq!((&line["line"]["at"], &line["line"]["rev"]), (&1_000.into(), &head.into()));

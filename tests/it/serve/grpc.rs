@@ -49,7 +49,7 @@ impl Client {
     }
 
     /// Sends this token with every batch.
-    pub(super) fn as_client(self, token: &str) -> Self {
+    pub(super) fn with_token(self, token: &str) -> Self {
         Self { token: Some(format!("Bearer {token}")), ..self }
     }
 

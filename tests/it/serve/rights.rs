@@ -108,7 +108,7 @@ fn who_may_only_write_reads_nothing_over_grpc() {
     post(&server, "one", "", &[], put("one-1", "9", r#"{"id":1,"card":"4111"}"#).as_bytes()).expect(200);
     let sync = |token: &str, pull: bool| {
         let body = put(&format!("{token}-1"), "5", r#"{"id":1,"card":"?"}"#);
-        Client::new(&server).as_client(token).sync_with(None, &[], body.as_bytes(), pull)
+        Client::new(&server).with_token(token).sync_with(None, &[], body.as_bytes(), pull)
     };
     assert_eq!(sync("two", true).unwrap_err().code(), Code::PermissionDenied);
     let (report, result) = sync("two", false).unwrap();
@@ -161,7 +161,7 @@ fn the_time_of_receipt_is_the_servers() {
         assert!((begun..=now()).contains(&at(key + 10)), "{time}");
         post(&server, "one", "", &[], &package(time, &record(key + 20))).expect(200);
         assert!((begun..=now()).contains(&at(key + 20)), "{time}");
-        let client = Client::new(&server).as_client("one");
+        let client = Client::new(&server).with_token("one");
         client.send(&header(time), record(key + 30).as_bytes()).unwrap();
         assert!((begun..=now()).contains(&at(key + 30)), "{time}");
         client.sync(None, &header(time), record(key + 40).as_bytes()).unwrap();
