@@ -108,6 +108,8 @@ pub fn detect(
     }
     let follows = own
         || match (&policy.detect, incoming.clock) {
+            // Of two equal clocks the one with the greater source is later; equal sources follow anyway.
+            (Detect::Clock, Some(clock)) if clock == head.meta.at && !policy.commutative => incoming.by > head.meta.by,
             (Detect::Clock, Some(clock)) => clock > head.meta.at,
             _ => follows_base(head, claim),
         };

@@ -194,6 +194,18 @@ fn a_field_that_is_the_same_on_both_sides_is_incomings_in_the_log() {
     );
 }
 
+#[test]
+fn of_two_equal_clocks_the_greater_source_is_later_and_in_no_conflict() {
+    let by_clock = "version = 1\n[defaults]\ndetect = \"clock\"\nresolve = \"last-write-wins\"\n";
+    let put = |n: u8| format!(r#"{{"op":"put","store":"data","key":1,"value":{{"n":{n}}},"at":500}}"#);
+    for (first, second, conflicts) in [("a", "b", 0), ("b", "a", 1)] {
+        let lab = Lab { policy: Some(by_clock), ..Lab::default() };
+        lab.send(&format!(r#""source":"{first}""#), &[&put(1)]);
+        let (said, _) = lab.send(&format!(r#""source":"{second}""#), &[&put(2)]);
+        assert_eq!((said.conflicts, said.put), (conflicts, 1 - conflicts), "{first} {second}");
+    }
+}
+
 /// What decided about single fields of the conflicts in the log.
 fn logged_fields(lab: &Lab) -> Vec<String> {
     let flow = FlowName::new("indexeddb", "shop").unwrap();

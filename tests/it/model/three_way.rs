@@ -44,7 +44,8 @@ pub(super) fn merge(
     let base = known?.as_ref().unwrap_or(&empty);
     let is_object = |value: &Value| value.as_object().is_some_and(is_plain);
     let objects = [base, head, incoming].into_iter().all(is_object);
-    if base != head && base != incoming && !objects {
+    let is_whole = known?.is_some() && (base == head || base == incoming);
+    if !is_whole && !objects {
         return None;
     }
     let mut merge = Merge {
