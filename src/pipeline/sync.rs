@@ -109,7 +109,8 @@ impl Attempt<'_> {
         let old = OldView::read(self, &standing.state, &started, before)?;
         let own = old.own_changes(&standing.state, header.source.as_ref(), &base, &started);
         let comparison = old.comparison(&standing.state, own.as_ref())?;
-        let compared = comparison.as_ref().map(|comparison| comparison.compare(None)).transpose()?;
+        let folder = self.options.temp_folder.clone();
+        let compared = comparison.as_ref().map(|comparison| comparison.compare(folder)).transpose()?;
         let kept = compared.as_ref().map(|compared| compared.kept.as_slice()).unwrap_or_default();
         let kept_count = kept.iter().map(|kept| kept.count).sum();
         if let Some(compared) = &compared

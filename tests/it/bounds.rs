@@ -117,3 +117,23 @@ fn reports_lie_in_the_folder_for_temporary_files() {
     assert_eq!(ran.code(), Some(0), "{}", ran.err);
     assert_eq!(ran.summary()["rejected"], 60_000);
 }
+
+#[test]
+fn a_full_batch_is_compared_in_the_folder_for_temporary_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = dir.path().join("named");
+    std::fs::create_dir(&named).unwrap();
+    let store = store_of(&dir.path().join("s.git"));
+    let sync = |mark: &str| {
+        let mut command = program(["sync", "--store", &store, "--temp-dir"]);
+        command.arg(&named).env("TMPDIR", dir.path().join("missing"));
+        // Some forty megabytes, all of them changed the second time: more than is sorted in memory.
+        let filler = mark.repeat(20_000);
+        let put =
+            |id: usize| format!("{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":{id},\"t\":\"{filler}\"}}}}");
+        let lines: Vec<_> = (0..2_000).map(put).collect();
+        Running::start(command, batch(",\"source\":\"a\",\"mode\":\"full\"", &lines)).wait().done();
+    };
+    sync("x");
+    sync("y");
+}
