@@ -25,7 +25,7 @@ impl Read for Slow<'_> {
 }
 
 fn options(input: Input) -> DecodeOptions {
-    let lines = matches!(input, Input::Debezium);
+    let lines = matches!(input, Input::Debezium | Input::CaptureChangeMysql | Input::Mongoexport);
     DecodeOptions {
         input,
         object_store: lines.then(|| "data".into()),
@@ -66,6 +66,7 @@ pub fn run(text: &[u8], input: Input) {
         normalize: NormalizeOptions::received_at(1_700_000_000_000),
         sync: SyncOptions::default(),
         review: Review::default(),
+        rejected_text: true,
         admission: None,
         trusts_received_at: true,
     };
