@@ -550,7 +550,7 @@ fn without_what_differs(text: &str) -> String {
 }
 
 #[test]
-fn the_tour_of_the_readme_is_real_output() {
+fn the_tour_of_the_readme_and_the_guide_is_real_output() {
     let page = include_str!("../../README.md");
     let place = Place::new();
     fs::create_dir_all(place.path().join("examples")).unwrap();
@@ -575,15 +575,20 @@ fn the_tour_of_the_readme_is_real_output() {
     };
     let main_job = block("sh", page).replace("cargo run --release -q --", "nifi-idb");
     assert_eq!(without_what_differs(&shell(&main_job)), without_what_differs(&block("json", page)));
+    // The guide goes on where the README ends.
+    let guide = [include_str!("../../doc/guide/conflicts.md"), include_str!("../../doc/guide/operations.md")];
     let mut commands = 0;
-    for block in page.split("```console\n").skip(1) {
-        for step in block.split("```").next().unwrap().split("$ ").filter(|step| !step.is_empty()) {
+    for block in [page].into_iter().chain(guide).flat_map(|page| page.split("```console\n").skip(1)) {
+        for step in block.split("```").next().unwrap().split("$ ").skip(1) {
             let (command, expected) = step.split_once('\n').unwrap();
-            assert_eq!(without_what_differs(&shell(command)), without_what_differs(expected), "{command}");
+            // A block inside a list is indented.
+            let expected: Vec<_> = expected.lines().map(str::trim_start).collect();
+            let expected = expected.join("\n");
+            assert_eq!(without_what_differs(&shell(command)), without_what_differs(&expected), "{command}");
             commands += 1;
         }
     }
-    assert_eq!(commands, 14);
+    assert_eq!(commands, 19);
 }
 
 /// Records to a Registry double, and nothing repeated that failed.

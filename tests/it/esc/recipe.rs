@@ -1,4 +1,4 @@
-//! The recipe of the README for ExecuteStreamCommand by hand: nothing is lost, and everything ends where it should.
+//! The recipe of the guide for ExecuteStreamCommand by hand: nothing is lost, and everything ends where it should.
 
 use super::flow_file::FlowFile;
 use super::lab::{Lab, records, summary};
@@ -6,7 +6,7 @@ use super::processor::{ExecuteStreamCommand, Relationship, Session};
 use crate::program::on;
 use crate::registry_double::{Provider, RegistryDouble, Release};
 
-const README: &str = include_str!("../../../README.md");
+const GUIDE: &str = include_str!("../../../doc/guide/nifi.md");
 
 /// Where the relationship `original` leads, by `execution.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,9 @@ fn place(session: &Session) -> Place {
     }
 }
 
-/// The processor as the README configures it, on a store of its own.
+/// The processor as the guide configures it, on a store of its own.
 fn processor(lab: &Lab, store: &str) -> ExecuteStreamCommand {
-    let line = README.lines().find(|line| line.starts_with("sync --store") && line.contains("${uuid}")).unwrap();
+    let line = GUIDE.lines().find(|line| line.starts_with("sync --store") && line.contains("${uuid}")).unwrap();
     let mut processor = lab.processor();
     processor.arguments = line.replace("git:/data/snapshots.git", store).split(' ').map(str::to_owned).collect();
     processor.retry_count = 1;

@@ -188,10 +188,10 @@ fn sync_goes_by_the_file() {
     assert!(sync("b", 3, false).contains("\"winner\":\"incoming\""));
 }
 
-/// The README's policy is good, and its case too.
+/// The guide's policy is good, and its case too.
 #[test]
-fn the_readme_shows_a_policy_that_works() {
-    let page = include_str!("../../../README.md");
+fn the_guide_shows_a_policy_that_works() {
+    let page = include_str!("../../../doc/guide/policies.md");
     let start = page.find("```toml\n").unwrap() + "```toml\n".len();
     let text = &page[start..start + page[start..].find("```").unwrap()];
     let folder = tempfile::tempdir().unwrap();
