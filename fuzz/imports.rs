@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use nifi_idb::decode::{DecodeOptions, Decoder, Input};
+use nifi_idb::decode::{DecodeOptions, Decoder, Dialect};
 use nifi_idb::flowfile::Attributes;
 use nifi_idb::history::{At, ExportFormat, ExportOptions, export, open_version};
 use nifi_idb::indexeddb::schema::KeyPath;
@@ -24,19 +24,22 @@ impl Read for Slow<'_> {
     }
 }
 
-fn options(input: Input) -> DecodeOptions {
-    let lines = matches!(input, Input::Debezium | Input::CaptureChangeMysql | Input::Mongoexport);
+fn options(input: Option<Dialect>) -> DecodeOptions {
+    let lines = matches!(
+        input,
+        Some(Dialect::Debezium | Dialect::CaptureChangeMysql | Dialect::Mongoexport)
+    );
     DecodeOptions {
         input,
         object_store: lines.then(|| "data".into()),
         key_path: lines.then(|| KeyPath::Path("id".into())),
-        key_field: (input == Input::PlainJson).then(|| "id".to_owned()),
+        key_field: (input == Some(Dialect::PlainJson)).then(|| "id".to_owned()),
         ..DecodeOptions::default()
     }
 }
 
 /// Reads a batch: a summary of it, and how many records were rejected; `None` if it is refused as a whole.
-fn read(reader: impl Read, input: Input) -> Option<(Batch, String)> {
+fn read(reader: impl Read, input: Option<Dialect>) -> Option<(Batch, String)> {
     let mut decoder = Decoder::open(reader, options(input)).ok()?;
     let mut rejected = String::new();
     let batch = normalize(&mut decoder, &NormalizeOptions::received_at(1_700_000_000_000), &mut |rejection| {
@@ -51,7 +54,7 @@ fn read(reader: impl Read, input: Input) -> Option<(Batch, String)> {
 }
 
 /// Reads any bytes, writes what they hold in the formats that can be read again, and reads that.
-pub fn run(text: &[u8], input: Input) {
+pub fn run(text: &[u8], input: Option<Dialect>) {
     let whole = read(text, input);
     let slow = read(Slow(text), input);
     assert_eq!(whole.as_ref().map(|(_, told)| told), slow.as_ref().map(|(_, told)| told), "pieces decide nothing");
@@ -78,8 +81,8 @@ pub fn run(text: &[u8], input: Input) {
     let version = open_version(&store, &flow, At::Latest).expect("it was committed");
     let origin = "https://a.example".to_owned();
     for (format, again) in [
-        (ExportFormat::Playwright { origin }, Some(Input::Playwright)),
-        (ExportFormat::Dexie, Some(Input::Dexie)),
+        (ExportFormat::Playwright { origin }, Some(Dialect::Playwright)),
+        (ExportFormat::Dexie, Some(Dialect::Dexie)),
         (ExportFormat::Json, None),
     ] {
         let (mut text, options) = (Vec::new(), ExportOptions { format, object_store: None });
@@ -87,7 +90,7 @@ pub fn run(text: &[u8], input: Input) {
         assert!(text.is_ascii());
         let ambiguous = exported.losses.lines().any(|line| line.contains("\"empty-name\""));
         if let Some(again) = again.filter(|_| !ambiguous) {
-            let (batch, told) = read(&text[..], again).expect("what we write we read");
+            let (batch, told) = read(&text[..], Some(again)).expect("what we write we read");
             assert_eq!((batch.received, batch.rejected), (exported.written.records, 0), "{told}");
         }
     }

@@ -5,12 +5,12 @@
 mod imports;
 
 use libfuzzer_sys::fuzz_target;
-use nifi_idb::decode::Input;
+use nifi_idb::decode::Dialect;
 
 const BEFORE: &[u8] = br#"{"op":"c","before":null,"source":{},"ts_ms":1,"after":"#;
 const AFTER: &[u8] = br#"}"#;
 
 fuzz_target!(|data: &[u8]| {
-    imports::run(data, Input::Debezium);
-    imports::run(&[BEFORE, data, AFTER].concat(), Input::Debezium);
+    imports::run(data, Some(Dialect::Debezium));
+    imports::run(&[BEFORE, data, AFTER].concat(), Some(Dialect::Debezium));
 });

@@ -6,28 +6,28 @@
 mod imports;
 
 use libfuzzer_sys::fuzz_target;
-use nifi_idb::decode::Input;
+use nifi_idb::decode::Dialect;
 
 /// A program, and what it writes before and after its documents.
-const PROGRAMS: [(Input, &str, &str); 5] = [
+const PROGRAMS: [(Dialect, &str, &str); 5] = [
     (
-        Input::Rxdb,
+        Dialect::Rxdb,
         r#"{"name":"d","instanceToken":"t","collections":[{"name":"data","schemaHash":"h","docs":["#,
         "]}]}",
     ),
-    (Input::DexieCloud, r#"{"data":{"#, "}}"),
-    (Input::Couchdb, r#"{"total_rows":1,"offset":0,"rows":["#, "]}"),
+    (Dialect::DexieCloud, r#"{"data":{"#, "}}"),
+    (Dialect::Couchdb, r#"{"total_rows":1,"offset":0,"rows":["#, "]}"),
     (
-        Input::PouchdbDump,
+        Dialect::PouchdbDump,
         "{\"version\":\"1.2.1\",\"db_info\":{\"doc_count\":1,\"update_seq\":1,\"db_name\":\"d\"}}\n{\"docs\":[",
         "]}\n{\"seq\":1}\n",
     ),
-    (Input::Mongoexport, r#"{"_id":"#, "}"),
+    (Dialect::Mongoexport, r#"{"_id":"#, "}"),
 ];
 
 fuzz_target!(|data: &[u8]| {
     let Some((&choice, data)) = data.split_first() else { return };
-    let (input, before, after) = PROGRAMS[usize::from(choice) % PROGRAMS.len()];
-    imports::run(data, input);
-    imports::run(&[before.as_bytes(), data, after.as_bytes()].concat(), input);
+    let (dialect, before, after) = PROGRAMS[usize::from(choice) % PROGRAMS.len()];
+    imports::run(data, Some(dialect));
+    imports::run(&[before.as_bytes(), data, after.as_bytes()].concat(), Some(dialect));
 });

@@ -5,7 +5,7 @@
 use std::io;
 
 use libfuzzer_sys::fuzz_target;
-use nifi_idb::decode::{DecodeOptions, Decoder, Dialect, Input, Mode};
+use nifi_idb::decode::{DecodeOptions, Decoder, Dialect, Mode};
 use nifi_idb::indexeddb::schema::KeyPath;
 use nifi_idb::indexeddb::value::{Canonicalizer, Options};
 use nifi_idb::normalize::{Batch, NormalizeOptions, normalize};
@@ -35,9 +35,9 @@ fn options(flags: u8) -> DecodeOptions {
     };
     DecodeOptions {
         input: match flags & 3 {
-            0 => Input::Records,
-            1 => Input::Changes,
-            _ => Input::Auto,
+            0 => Some(Dialect::Records),
+            1 => Some(Dialect::Changes),
+            _ => None,
         },
         object_store,
         key_path,
@@ -108,7 +108,7 @@ fuzz_target!(|data: &[u8]| {
         let small = NormalizeOptions { memory_bytes: SMALL_MEMORY, ..normalize_options.clone() };
         let (small, _) = read(input, decode.clone(), &small).expect("it was a batch before");
         assert_eq!(outcome(&small), expected);
-        assert!(decode.input != Input::Records || batch.header.dialect == Dialect::Records);
+        assert!(decode.input != Some(Dialect::Records) || batch.header.dialect == Dialect::Records);
     }
 
     // As change lines under a good header and before a good end line.
@@ -121,7 +121,7 @@ fuzz_target!(|data: &[u8]| {
         count += 1;
     }
     text.extend_from_slice(format!("{{\"op\":\"end\",\"count\":{count}}}\n").as_bytes());
-    let decode = DecodeOptions { input: Input::Auto, max_line_bytes: 4096, ..decode };
+    let decode = DecodeOptions { input: None, max_line_bytes: 4096, ..decode };
     if let Some((batch, _)) = read(&text, decode, &normalize_options) {
         assert_eq!(batch.header.dialect, Dialect::Changes);
         assert_eq!(batch.received, count);

@@ -5,12 +5,12 @@
 mod imports;
 
 use libfuzzer_sys::fuzz_target;
-use nifi_idb::decode::Input;
+use nifi_idb::decode::Dialect;
 
 const BEFORE: &[u8] = br#"{"data":["#;
 const AFTER: &[u8] = br#"]}"#;
 
 fuzz_target!(|data: &[u8]| {
-    imports::run(data, Input::PlainJson);
-    imports::run(&[BEFORE, data, AFTER].concat(), Input::PlainJson);
+    imports::run(data, Some(Dialect::PlainJson));
+    imports::run(&[BEFORE, data, AFTER].concat(), Some(Dialect::PlainJson));
 });

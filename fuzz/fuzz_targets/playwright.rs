@@ -5,12 +5,12 @@
 mod imports;
 
 use libfuzzer_sys::fuzz_target;
-use nifi_idb::decode::Input;
+use nifi_idb::decode::Dialect;
 
 const BEFORE: &[u8] = br#"{"origins":[{"origin":"o","indexedDB":[{"name":"d","version":1,"stores":[{"name":"data","autoIncrement":false,"indexes":[],"records":["#;
 const AFTER: &[u8] = br#"]}]}]}]}"#;
 
 fuzz_target!(|data: &[u8]| {
-    imports::run(data, Input::Playwright);
-    imports::run(&[BEFORE, data, AFTER].concat(), Input::Playwright);
+    imports::run(data, Some(Dialect::Playwright));
+    imports::run(&[BEFORE, data, AFTER].concat(), Some(Dialect::Playwright));
 });

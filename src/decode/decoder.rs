@@ -3,16 +3,17 @@
 use std::io::Read;
 
 use super::change::{Base, Change, Counts, EventNotes, Item, Op};
-use super::changes::{self, LastStore, Parsed};
+use super::dialect::changes::{self, LastStore, Parsed};
+use super::dialect::events::{self, Events};
+use super::dialect::{self, Dialect};
 use super::error::DecodeError;
-use super::events::{self, Events};
 use super::framing::{Line, Lines};
 use super::header::{self, BatchHeader, MAX_HEADER_BYTES, Mode};
 use super::import::{self, Built, Import};
-use super::options::{DecodeOptions, Dialect, Input};
+use super::options::DecodeOptions;
 use super::pull::Mark;
 use super::values::ValueStream;
-use super::{dexie, dumps, plain, playwright, records, rejected, sniff};
+use super::{raw_json, rejected, sniff};
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::value::{self, Canonicalizer};
 use crate::loss::Losses;
@@ -57,7 +58,7 @@ enum Given {
 
 enum Outcome {
     Change(usize, changes::Found),
-    Rejected(Option<usize>, records::Reject),
+    Rejected(Option<usize>, raw_json::Reject),
 }
 
 impl<R: Read> Decoder<R> {
@@ -72,50 +73,42 @@ impl<R: Read> Decoder<R> {
     fn open_lines(mut lines: Lines<R>, options: &DecodeOptions) -> Result<Self, DecodeError> {
         sniff::first_bytes(&mut lines)?;
         let mut input = options.input;
-        if matches!(input, Input::Auto | Input::PlainJson) {
+        if matches!(input, None | Some(Dialect::PlainJson)) {
             let found = sniff::document(&mut lines, options.object_store.is_some())?;
             // Neither is plain JSON, whose members are arrays.
-            let is_dump = matches!(found, Some(Input::Rxdb | Input::DexieCloud));
-            input = found.filter(|_| input == Input::Auto || is_dump).unwrap_or(input);
+            let is_dump = matches!(found, Some(Dialect::Rxdb | Dialect::DexieCloud));
+            input = found.filter(|_| input.is_none() || is_dump).or(input);
         }
         let mut losses = Losses::default();
         let document = match input {
-            Input::Playwright => Some(playwright::open(&mut lines, options, &mut losses)?),
-            Input::Dexie => Some(dexie::open(&mut lines, options)?),
-            Input::PlainJson => Some(plain::open(&mut lines, options, &mut losses)?),
-            Input::Rxdb | Input::DexieCloud | Input::Couchdb | Input::PouchdbDump | Input::Mongoexport => {
-                Some(dumps::open(input, &mut lines, options, &mut losses)?)
-            }
-            Input::Auto | Input::Records | Input::Changes | Input::Debezium | Input::CaptureChangeMysql => None,
+            Some(dialect) => dialect::open_document(dialect, &mut lines, options, &mut losses)?,
+            None => None,
         };
         if let Some((header, import)) = document {
             return Ok(Self { losses, import: Some(import), ..Self::new(lines, header, options) });
         }
-        if input == Input::Auto {
-            input = events::first_event(&mut lines, options)?.unwrap_or(Input::Auto);
+        if input.is_none() {
+            input = events::first_event(&mut lines, options)?;
         }
-        let events = match input {
-            Input::Debezium => Some(Dialect::Debezium),
-            Input::CaptureChangeMysql => Some(Dialect::CaptureChangeMysql),
-            _ => None,
-        };
-        if let Some(dialect) = events {
+        if let Some(dialect) = input.filter(|dialect| dialect.has_events()) {
             let (header, values) = (options.events_header(dialect)?, Some(ValueStream::default()));
             return Ok(Self { values, ..Self::new(lines, header, options) });
         }
-        let values = input == Input::Records || (input == Input::Auto && sniff::is_values(&mut lines)?);
+        let values = input == Some(Dialect::Records) || (input.is_none() && sniff::is_values(&mut lines)?);
         let first = if values { None } else { next_line(&mut lines)? };
-        let line = |line: Line| records::trim(lines.bytes(&line));
+        let line = |line: Line| raw_json::trim(lines.bytes(&line));
         let begins = first.is_some_and(|first| sniff::is_header(line(first)));
         let changes = match input {
-            Input::Records => false,
-            Input::Changes => true,
+            Some(Dialect::Records) => false,
+            Some(Dialect::Changes) => true,
             _ => begins,
         };
         let header = match first {
             Some(line) if changes => open_changes(&lines, &line, begins, options)?,
             None if changes => return Err(DecodeError::Truncated { line: 0, what: "it is empty" }),
-            _ if options.object_store.is_some() || options.input == Input::Records => options.records_header()?,
+            _ if options.object_store.is_some() || options.input == Some(Dialect::Records) => {
+                options.records_header()?
+            }
             None if !values => return Err(DecodeError::Truncated { line: 0, what: "it is empty" }),
             _ => {
                 let what = "the input does not begin with a header of indexeddb-changes/1; for plain records give \
@@ -183,7 +176,7 @@ impl<R: Read> Decoder<R> {
     pub fn text(&mut self) -> RejectedText<'_> {
         match self.last {
             Given::Line(line) if line.too_long => RejectedText::File(self.lines.overlong()),
-            Given::Line(line) => RejectedText::Bytes(records::trim(self.lines.bytes(&line))),
+            Given::Line(line) => RejectedText::Bytes(raw_json::trim(self.lines.bytes(&line))),
             Given::Record => RejectedText::Bytes(&self.scratch),
             Given::Nothing => RejectedText::Missing,
         }
@@ -284,7 +277,7 @@ impl<R: Read> Decoder<R> {
             if line.too_long || line.broken {
                 break (line, Err((None, if line.too_long { TOO_LONG } else { BROKEN })));
             }
-            let text = records::trim(self.lines.bytes(&line));
+            let text = raw_json::trim(self.lines.bytes(&line));
             if let Some(parsed) = self.events.parse(text, &self.header, &self.options).transpose() {
                 break (line, parsed);
             }
@@ -321,13 +314,13 @@ impl<R: Read> Decoder<R> {
         if line.broken {
             return Ok(self.reject(line, Some(0), BROKEN));
         }
-        let text = records::trim(self.lines.bytes(line));
-        let key = self.key_field.as_ref().map(|field| records::take_key(text, field, &mut self.scratch)).transpose();
+        let text = raw_json::trim(self.lines.bytes(line));
+        let key = self.key_field.as_ref().map(|field| raw_json::take_key(text, field, &mut self.scratch)).transpose();
         let key = match key {
             Ok(key) => key,
             Err(reject) => return Ok(self.reject(line, Some(0), reject)),
         };
-        let text = records::trim(self.lines.bytes(line));
+        let text = raw_json::trim(self.lines.bytes(line));
         let key = key.map(|key| key.of(text));
         let value = if key.is_some() { self.scratch.as_slice() } else { text };
         self.changes += 1;
@@ -375,12 +368,12 @@ impl<R: Read> Decoder<R> {
         self.import.as_ref().map(Import::incomplete).unwrap_or_default()
     }
 
-    fn reject(&mut self, line: &Line, store: Option<usize>, reject: records::Reject) -> Item<'static> {
+    fn reject(&mut self, line: &Line, store: Option<usize>, reject: raw_json::Reject) -> Item<'static> {
         self.reject_at(Mark { line: line.number, offset: line.offset }, store, reject, Vec::new())
     }
 
     /// As [`Self::reject`], for a line of changes that may say which record it is about.
-    fn reject_change(&mut self, line: &Line, store: Option<usize>, reject: records::Reject) -> Item<'static> {
+    fn reject_change(&mut self, line: &Line, store: Option<usize>, reject: raw_json::Reject) -> Item<'static> {
         let full = self.header.mode == Mode::Full && !line.too_long;
         let schema = store.filter(|_| full).and_then(|place| self.header.schema.stores.get(place));
         let keys = schema.map(|schema| {
@@ -395,7 +388,7 @@ impl<R: Read> Decoder<R> {
         &mut self,
         mark: Mark,
         store: Option<usize>,
-        (code, message): records::Reject,
+        (code, message): raw_json::Reject,
         keys: Vec<SortableKey>,
     ) -> Item<'static> {
         self.rejected += 1;
@@ -426,14 +419,14 @@ impl<R: Read> Decoder<R> {
     }
 }
 
-const BROKEN: records::Reject = (code::SYNTAX, "part of a value that is not JSON");
+const BROKEN: raw_json::Reject = (code::SYNTAX, "part of a value that is not JSON");
 
-const TOO_LONG: records::Reject = (code::LINE_TOO_LONG, "the line is longer than the limit");
+const TOO_LONG: raw_json::Reject = (code::LINE_TOO_LONG, "the line is longer than the limit");
 
 /// The next line that is not blank.
 fn next_line<R: Read>(lines: &mut Lines<R>) -> Result<Option<Line>, DecodeError> {
     while let Some(line) = lines.advance()? {
-        if line.too_long || !records::trim(lines.bytes(&line)).is_empty() {
+        if line.too_long || !raw_json::trim(lines.bytes(&line)).is_empty() {
             return Ok(Some(line));
         }
     }
@@ -446,7 +439,7 @@ fn open_changes<R: Read>(
     begins: bool,
     options: &DecodeOptions,
 ) -> Result<BatchHeader, DecodeError> {
-    let text = records::trim(lines.bytes(line));
+    let text = raw_json::trim(lines.bytes(line));
     let framing = |what: &str| DecodeError::Framing { line: line.number, offset: line.offset, what: what.to_owned() };
     if line.too_long || text.len() > MAX_HEADER_BYTES {
         return Err(framing("the header is longer than 1 MiB"));

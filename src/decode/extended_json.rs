@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::options::Decimals;
-use super::records::Reject;
+use super::raw_json::Reject;
 use crate::indexeddb::value::MAX_DEPTH;
 use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain, write_string};
 use crate::indexeddb::{iso_date, number};

@@ -5,8 +5,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::dialect::Dialect;
 use super::error::DecodeError;
-use super::options::{DecodeOptions, Dialect};
+use super::options::DecodeOptions;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{Database, ObjectStore, SchemaError};
 use crate::indexeddb::text;

@@ -2,16 +2,15 @@
 
 use std::io::Read;
 
-use super::dexie;
-use super::dumps::Dump;
+use super::dialect::dexie;
+use super::dialect::dumps::Dump;
+use super::dialect::{plain_json, playwright};
 use super::error::DecodeError;
 use super::framing::Lines;
 use super::header::BatchHeader;
-use super::options::Dialect;
-use super::records::Reject;
+use super::raw_json::Reject;
 use super::rejected::{at, rejected_keys};
 use super::staged::{RawRecord, Staged};
-use super::{plain, playwright};
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::schema::ObjectStore;
 use crate::indexeddb::value::tree::{Tree, TreeError};
@@ -124,7 +123,7 @@ impl Import {
         match &self.document {
             Document::Dexie(rows) => dexie::record(raw, store, rows.in_line(), out),
             Document::Playwright(_) => playwright::record(raw, store, out),
-            Document::PlainJson(_, key_field) => plain::record(raw, store, key_field.as_deref(), out),
+            Document::PlainJson(_, key_field) => plain_json::record(raw, store, key_field.as_deref(), out),
             Document::Dump(dump) => dump.build(raw, store, out),
         }
     }
@@ -144,26 +143,16 @@ pub(crate) fn tree(raw: &[u8]) -> Result<Tree<'_>, Reject> {
 
 /// What a dialect cannot say of any record, whatever they hold.
 pub(crate) fn notes(header: &BatchHeader, records: u64) -> Losses {
+    let spec = header.dialect.spec();
     let mut losses = Losses::default();
-    let all: &[&'static str] = match header.dialect {
-        Dialect::Playwright => &[what::ARRAY_MEMBERS, what::NEGATIVE_ZERO, what::OWN_PROTO, what::SHARING],
-        Dialect::Dexie => &[what::BUFFER_MAX, what::NEGATIVE_ZERO, what::OWN_PROTO],
-        Dialect::PlainJson => &[what::RICH_TYPES, what::SCHEMA],
-        Dialect::Rxdb => &[what::ATTACHMENTS, what::RICH_TYPES, what::SCHEMA],
-        Dialect::DexieCloud => &[what::SCHEMA],
-        Dialect::Couchdb | Dialect::PouchdbDump => &[what::REVISIONS, what::RICH_TYPES, what::SCHEMA],
-        Dialect::Mongoexport => &[what::DATABASE_TYPES, what::SCHEMA],
-        Dialect::Debezium | Dialect::CaptureChangeMysql => &[what::DATABASE_TYPES, what::SCHEMA],
-        Dialect::Records | Dialect::Changes => &[],
-    };
-    for what in all {
+    for what in spec.losses {
         losses.add("", what, records);
     }
-    if matches!(header.dialect, Dialect::Playwright | Dialect::Dexie) {
+    if spec.lacks_key_generators {
         for store in &header.schema.stores {
             let path = crate::loss::path(&store.name, &[]);
             losses.add(&path, what::KEY_GENERATOR, u64::from(store.auto_increment));
-            if header.dialect == Dialect::Dexie {
+            if spec.has_schema && !spec.names_indexes {
                 losses.add(&path, what::INDEX_NAMES, store.indexes.len() as u64);
             }
         }

@@ -3,12 +3,9 @@
 #![doc = include_str!("IMPORTS.md")]
 
 mod change;
-mod changes;
 mod decoder;
-mod dexie;
-mod dumps;
+mod dialect;
 mod error;
-mod events;
 mod extended_json;
 mod framing;
 mod growing;
@@ -16,10 +13,8 @@ mod header;
 mod import;
 mod options;
 mod own_lines;
-mod plain;
-mod playwright;
 mod pull;
-mod records;
+mod raw_json;
 mod rejected;
 mod scan;
 mod sniff;
@@ -31,10 +26,11 @@ mod values;
 
 pub use change::{Base, Bound, Change, Counts, EventNotes, Item, Op};
 pub use decoder::Decoder;
+pub use dialect::{Dialect, DialectSpec};
 pub use error::DecodeError;
 pub use framing::DEFAULT_MAX_LINE_BYTES;
 pub use header::{BatchHeader, MAX_HEADER_BYTES, Mode, Sequence};
 pub use import::Incomplete;
-pub use options::{DEFAULT_DATABASE, DEFAULT_MAX_CHANGES, Decimals, DecodeOptions, Dialect, Input};
+pub use options::{DEFAULT_DATABASE, DEFAULT_MAX_CHANGES, Decimals, DecodeOptions};
 pub use rejected::rejected_keys;
 pub use scan::MAX_DEPTH;

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::dialect::Dialect;
 use super::error::DecodeError;
 use super::framing::DEFAULT_MAX_LINE_BYTES;
 use super::header::{BatchHeader, Mode};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{Database, KeyPath, ObjectStore};
-use crate::indexeddb::value;
 use crate::memory::MemoryClaim;
 use crate::snapshot::id::SourceId;
 
@@ -16,87 +16,6 @@ pub const DEFAULT_DATABASE: &str = "default";
 
 /// A batch may have this many change lines unless an option says otherwise.
 pub const DEFAULT_MAX_CHANGES: u64 = 100_000_000;
-
-/// Which dialect to read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Input {
-    /// What the first line looks like.
-    #[default]
-    Auto,
-    /// Bare NDJSON.
-    Records,
-    /// `indexeddb-changes/1`.
-    Changes,
-    /// What Playwright's `storageState` writes.
-    Playwright,
-    /// What dexie-export-import writes.
-    Dexie,
-    /// `{"store":[value,…],…}`. Never found out: it has to be said.
-    PlainJson,
-    /// Debezium's change events, one a line.
-    Debezium,
-    /// Events of NiFi's CaptureChangeMySQL.
-    CaptureChangeMysql,
-    /// What RxDB's `exportJSON` writes.
-    Rxdb,
-    /// What `dexie-cloud export` writes.
-    DexieCloud,
-    /// An answer of CouchDB's `_all_docs` or `_changes`.
-    Couchdb,
-    /// What pouchdb-dump writes.
-    PouchdbDump,
-    /// What mongoexport writes.
-    Mongoexport,
-}
-
-impl Input {
-    /// What options and attributes call it.
-    pub const NAMES: [(&'static str, Self); 13] = [
-        ("records", Self::Records),
-        ("changes", Self::Changes),
-        ("playwright", Self::Playwright),
-        ("dexie", Self::Dexie),
-        ("plain-json", Self::PlainJson),
-        ("debezium", Self::Debezium),
-        ("capture-change-mysql", Self::CaptureChangeMysql),
-        ("rxdb", Self::Rxdb),
-        ("dexie-cloud", Self::DexieCloud),
-        ("couchdb", Self::Couchdb),
-        ("pouchdb-dump", Self::PouchdbDump),
-        ("mongoexport", Self::Mongoexport),
-        // The same shape.
-        ("indexeddb-export-import", Self::PlainJson),
-    ];
-}
-
-/// Which dialect was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// Bare NDJSON.
-    Records,
-    /// `indexeddb-changes/1`.
-    Changes,
-    /// What Playwright's `storageState` writes.
-    Playwright,
-    /// What dexie-export-import writes.
-    Dexie,
-    /// `{"store":[value,…],…}`.
-    PlainJson,
-    /// Debezium's change events.
-    Debezium,
-    /// Events of NiFi's CaptureChangeMySQL.
-    CaptureChangeMysql,
-    /// What RxDB's `exportJSON` writes.
-    Rxdb,
-    /// What `dexie-cloud export` writes.
-    DexieCloud,
-    /// An answer of CouchDB's `_all_docs` or `_changes`.
-    Couchdb,
-    /// What pouchdb-dump writes.
-    PouchdbDump,
-    /// What mongoexport writes.
-    Mongoexport,
-}
 
 /// How decimals of databases are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,45 +27,11 @@ pub enum Decimals {
     Text,
 }
 
-impl Dialect {
-    /// Whether it says what the object stores and indexes are.
-    pub fn has_schema(self) -> bool {
-        matches!(self, Self::Changes | Self::Playwright | Self::Dexie)
-    }
-
-    /// Whether its schema may stand over one of the same database version: Dexie's does not know the names of indexes.
-    pub fn names_indexes(self) -> bool {
-        matches!(self, Self::Changes | Self::Playwright)
-    }
-
-    /// How its values are read, where the caller says `values`: plain JSON knows no tags, and what was built in our own form
-    /// has its tags already.
-    /// Whether its lines are change events of a database.
-    pub(crate) fn has_events(self) -> bool {
-        matches!(self, Self::Debezium | Self::CaptureChangeMysql)
-    }
-
-    pub(crate) fn values(self, values: value::Options) -> value::Options {
-        match self {
-            Self::Records | Self::Changes => values,
-            Self::PlainJson => value::Options { plain: true, ..values },
-            Self::Debezium
-            | Self::CaptureChangeMysql
-            | Self::Rxdb
-            | Self::DexieCloud
-            | Self::Couchdb
-            | Self::PouchdbDump
-            | Self::Mongoexport => value::Options { plain: false, ..values },
-            Self::Playwright | Self::Dexie => value::Options::default(),
-        }
-    }
-}
-
 /// What the caller knows about a stream.
 #[derive(Clone, Debug)]
 pub struct DecodeOptions {
-    /// Which dialect to read.
-    pub input: Input,
+    /// The dialect; `None`: it is detected from the first bytes and the first line.
+    pub input: Option<Dialect>,
     /// Where records go. Not looked at for changes.
     pub object_store: Option<DomString>,
     /// Where a record's key is in it; not together with `key_field`. Not looked at for changes.
@@ -184,7 +69,7 @@ pub struct DecodeOptions {
 impl Default for DecodeOptions {
     fn default() -> Self {
         Self {
-            input: Input::Auto,
+            input: None,
             object_store: None,
             key_path: None,
             key_paths: Vec::new(),
@@ -265,8 +150,7 @@ impl DecodeOptions {
         version: u64,
         stores: Vec<ObjectStore>,
     ) -> Result<BatchHeader, DecodeError> {
-        let whole = matches!(dialect, Dialect::Playwright | Dialect::Dexie | Dialect::PlainJson | Dialect::Rxdb)
-            && self.source.is_some();
+        let whole = dialect.spec().is_whole && self.source.is_some();
         let mode = self.mode.unwrap_or(if whole { Mode::Full } else { Mode::Delta });
         if mode == Mode::Full && self.source.is_none() {
             return Err(usage("a full batch needs a source: give --source"));

@@ -1,6 +1,6 @@
 //! Which record a rejected line is about, as far as that can be told: a full batch does not delete it.
 
-use super::records::named;
+use super::raw_json::named;
 use super::scan::Members;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};

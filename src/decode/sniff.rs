@@ -2,9 +2,9 @@
 
 use std::io::Read;
 
+use super::dialect::{ANY_NUMBER, ANY_STRING, Beginning, Dialect};
 use super::error::DecodeError;
 use super::framing::Lines;
-use super::options::Input;
 use super::own_lines;
 use super::scan::{Members, is_space};
 use super::structure::RECORD_SEPARATOR;
@@ -100,46 +100,18 @@ fn first_line<R: Read>(lines: &mut Lines<R>) -> Result<&[u8], DecodeError> {
 /// White space in front of a document's first member may take up this many bytes.
 const SPACE_BYTES: usize = 4096;
 
-/// In a list of tokens: any string.
-const STRING: &[u8] = b"\"";
-
-/// In a list of tokens: any number.
-const NUMBER: &[u8] = b"0";
-
-/// How documents begin that no record begins like.
-const DOCUMENTS: &[(&[&[u8]], Input)] = &[
-    (&[b"{", b"\"formatName\"", b":", b"\"dexie\""], Input::Dexie),
-    (&[b"{", b"\"name\"", b":", STRING, b",", b"\"instanceToken\"", b":", STRING], Input::Rxdb),
-    (&[b"{", b"\"name\"", b":", STRING, b",", b"\"schemaHash\"", b":", STRING], Input::Rxdb),
-    (&[b"{", b"\"total_rows\"", b":", NUMBER, b",", b"\"offset\"", b":", NUMBER, b","], Input::Couchdb),
-    (&[b"{", b"\"results\"", b":", b"[", b"{", b"\"seq\"", b":"], Input::Couchdb),
-    (&[b"{", b"\"seq\"", b":", STRING, b",", b"\"id\"", b":", STRING, b",", b"\"changes\""], Input::Couchdb),
-    (&[b"{", b"\"seq\"", b":", NUMBER, b",", b"\"id\"", b":", STRING, b",", b"\"changes\""], Input::Couchdb),
-    (&[b"{", b"\"version\"", b":", STRING, b",", b"\"db_type\"", b":", STRING], Input::PouchdbDump),
-    (&[b"{", b"\"_id\"", b":", b"{", b"\"$oid\"", b":", STRING, b"}"], Input::Mongoexport),
-    (&[b"[", b"{", b"\"_id\"", b":", b"{", b"\"$oid\"", b":", STRING, b"}"], Input::Mongoexport),
-];
-
-/// How documents begin that a record may begin like.
-const LIKE_RECORDS: &[(&[&[u8]], Input)] = &[
-    (&[b"{", b"\"cookies\"", b":", b"["], Input::Playwright),
-    (&[b"{", b"\"origins\"", b":", b"["], Input::Playwright),
-    (&[b"{", b"\"data\"", b":", b"{", STRING, b":", b"{", STRING, b":", b"{"], Input::DexieCloud),
-];
-
 /// Which document a stream is, by its first member; `None`: it may still be lines. A storage state begins as a record can
 /// begin, so where records have an object store to go to, it is none. Reads no more than it needs.
-pub(crate) fn document<R: Read>(lines: &mut Lines<R>, records: bool) -> Result<Option<Input>, DecodeError> {
-    let mut candidates: Vec<(&[&[u8]], Input)> = DOCUMENTS.to_vec();
-    if !records {
-        candidates.extend_from_slice(LIKE_RECORDS);
-    }
+pub(crate) fn document<R: Read>(lines: &mut Lines<R>, records: bool) -> Result<Option<Dialect>, DecodeError> {
+    let all =
+        Dialect::ALL.into_iter().flat_map(|dialect| dialect.spec().beginnings.iter().map(move |it| (it, dialect)));
+    let candidates: Vec<(&Beginning, Dialect)> = all.filter(|(it, _)| !(records && it.is_like_record)).collect();
     loop {
         let text = lines.available();
         let mut open = false;
-        for (tokens, input) in &candidates {
-            match begins(text, tokens) {
-                Some(true) => return Ok(Some(*input)),
+        for (beginning, dialect) in &candidates {
+            match begins(text, beginning.tokens) {
+                Some(true) => return Ok(Some(*dialect)),
                 Some(false) => {}
                 None => open = true,
             }
@@ -184,7 +156,7 @@ fn begins(text: &[u8], tokens: &[&[u8]]) -> Option<bool> {
     let mut rest = text;
     for token in tokens {
         rest = rest.trim_ascii_start();
-        if matches!(*token, STRING | NUMBER) {
+        if matches!(*token, ANY_STRING | ANY_NUMBER) {
             if rest.is_empty() {
                 return None;
             }
@@ -206,7 +178,7 @@ fn begins(text: &[u8], tokens: &[&[u8]]) -> Option<bool> {
 
 /// What follows a string or a number; `Some(None)`: it is too short to tell; `None`: there is none.
 fn any<'a>(text: &'a [u8], token: &[u8]) -> Option<Option<&'a [u8]>> {
-    if token == STRING {
+    if token == ANY_STRING {
         let inside = text.strip_prefix(b"\"")?;
         let mut escaped = false;
         let end = inside.iter().position(|&byte| {

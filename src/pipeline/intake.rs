@@ -10,7 +10,7 @@ use super::error::SyncError;
 use super::likely_cause::{FirstRejection, HEAD_BYTES};
 use super::sources::MAX_DELIVERY_BYTES;
 use super::{SyncOptions, sync};
-use crate::decode::{BatchHeader, Decimals, DecodeError, DecodeOptions, Decoder, Input, Mode};
+use crate::decode::{BatchHeader, Decimals, DecodeError, DecodeOptions, Decoder, Dialect, Mode};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::flowfile::Attributes;
@@ -234,9 +234,10 @@ impl IntakeOptions {
         let decode = &mut settled.decode;
         let wrong = |name: &str, expected: &str| Failure::usage(format!("attribute {name} must be {expected}"));
         if let Some(text) = attributes.get("indexeddb.input") {
-            let named = Input::NAMES.iter().find(|(name, _)| *name == text).map(|(_, input)| *input);
-            let all = || Input::NAMES.map(|(name, _)| name).join(", ");
-            decode.input = named.ok_or_else(|| wrong("indexeddb.input", &format!("one of {}", all())))?;
+            let all = || Dialect::ALL.into_iter().flat_map(Dialect::names).collect::<Vec<_>>().join(", ");
+            let dialect = Dialect::from_name(text);
+            let dialect = dialect.ok_or_else(|| wrong("indexeddb.input", &format!("one of {}", all())))?;
+            decode.input = Some(dialect);
         }
         if let Some(text) = attributes.get("indexeddb.mode") {
             decode.mode = Some(match text {

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::super::output::print;
 use super::super::store_url::StoreArgs;
 use super::{ReportArg, load, rendered};
-use crate::decode::{DecodeOptions, Decoder, Input};
+use crate::decode::{DecodeOptions, Decoder, Dialect};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, At};
@@ -67,7 +67,7 @@ impl Check {
         if let Some(path) = &self.schema {
             let wrong = |what: String| Failure::usage(format!("--schema {}: {what}", path.display()));
             let file = fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
-            let options = DecodeOptions { input: Input::Changes, ..DecodeOptions::default() };
+            let options = DecodeOptions { input: Some(Dialect::Changes), ..DecodeOptions::default() };
             let decoder = Decoder::open(file, options).map_err(|error| wrong(error.to_string()))?;
             return Ok(Some(decoder.header().schema.clone()));
         }

@@ -1,17 +1,17 @@
 //! The flags of `nifi-idb sync`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValue};
 use clap::{Args, ValueEnum};
 
 use crate::cli::hash_key::HashKeyArgs;
 use crate::cli::store_url::StoreArgs;
 use crate::cli::units::duration;
 use crate::config::DEFAULT_BUCKET;
-use crate::decode::{DEFAULT_MAX_LINE_BYTES, Decimals, DecodeOptions, Input, Mode};
+use crate::decode::{DEFAULT_MAX_LINE_BYTES, Decimals, DecodeOptions, Dialect, Mode};
 use crate::failure::Failure;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
@@ -160,40 +160,36 @@ pub struct Sync {
 /// [`super::stdin::DEFAULT_IDLE`] as a flag's value.
 const IDLE_TEXT: &str = "60s";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// What `--input` takes: a dialect, or how it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InputArg {
-    /// What the first line looks like
     Auto,
-    /// Bare NDJSON; needs --object-store and --key-path or --key-field
-    Records,
-    /// indexeddb-changes/1
-    Changes,
-    /// A storage state of Playwright, with IndexedDB
-    Playwright,
-    /// An export of dexie-export-import
-    Dexie,
-    /// {"store":[value,...],...}; needs --key-path STORE=PATH for each, or --key-field. Has to be said
-    PlainJson,
-    /// Change events of Debezium, one a line; needs --object-store and --key-path, or --key-path TABLE=PATH for each
-    Debezium,
-    /// Events of NiFi's CaptureChangeMySQL; needs what Debezium's events need
-    #[value(name = "capture-change-mysql")]
-    CaptureChangeMysql,
-    /// What RxDB's exportJSON writes; needs --key-path if the keys are not in the member id
-    Rxdb,
-    /// What dexie-cloud export writes; needs --key-path if it has no schema and the keys are not in the member id
-    DexieCloud,
-    /// An answer of CouchDB's _all_docs or _changes with include_docs=true
-    Couchdb,
-    /// What pouchdb-dump writes
-    PouchdbDump,
-    /// What mongoexport writes; needs --object-store
-    Mongoexport,
-    /// What indexeddb-export-import writes: as plain-json
-    IndexeddbExportImport,
-    /// FlowFiles with attributes, as PackageFlowFile and MergeContent write them
-    #[value(name = "flowfile-v3")]
+    Dialect(Dialect),
     FlowFileV3,
+}
+
+/// All that `--input` takes, in the order of `--help`.
+static INPUT_ARGS: LazyLock<Vec<InputArg>> = LazyLock::new(|| {
+    let dialects = Dialect::ALL.into_iter().map(InputArg::Dialect);
+    [InputArg::Auto].into_iter().chain(dialects).chain([InputArg::FlowFileV3]).collect()
+});
+
+impl ValueEnum for InputArg {
+    fn value_variants<'a>() -> &'a [Self] {
+        &INPUT_ARGS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => PossibleValue::new("auto").help("Detected from the first bytes and the first line"),
+            Self::Dialect(dialect) => {
+                let spec = dialect.spec();
+                PossibleValue::new(spec.name).aliases(spec.aliases.iter().copied()).help(spec.summary)
+            }
+            Self::FlowFileV3 => PossibleValue::new("flowfile-v3")
+                .help("FlowFiles with attributes, as PackageFlowFile and MergeContent write them"),
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -235,20 +231,8 @@ impl Sync {
         let (key_path, key_paths) = self.key_paths()?;
         let decode = DecodeOptions {
             input: match self.input {
-                InputArg::Auto | InputArg::FlowFileV3 => Input::Auto,
-                InputArg::Records => Input::Records,
-                InputArg::Changes => Input::Changes,
-                InputArg::Playwright => Input::Playwright,
-                InputArg::Dexie => Input::Dexie,
-                InputArg::PlainJson => Input::PlainJson,
-                InputArg::Debezium => Input::Debezium,
-                InputArg::CaptureChangeMysql => Input::CaptureChangeMysql,
-                InputArg::Rxdb => Input::Rxdb,
-                InputArg::DexieCloud => Input::DexieCloud,
-                InputArg::Couchdb => Input::Couchdb,
-                InputArg::PouchdbDump => Input::PouchdbDump,
-                InputArg::Mongoexport => Input::Mongoexport,
-                InputArg::IndexeddbExportImport => Input::PlainJson,
+                InputArg::Auto | InputArg::FlowFileV3 => None,
+                InputArg::Dialect(dialect) => Some(dialect),
             },
             object_store: self.object_store.as_deref().map(Into::into),
             key_path,

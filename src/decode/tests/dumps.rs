@@ -57,9 +57,9 @@ proptest! {
                 _ => drop(text.remove(place)),
             }
         }
-        let inputs = [Input::Rxdb, Input::DexieCloud, Input::Couchdb, Input::PouchdbDump, Input::Mongoexport, Input::Debezium, Input::CaptureChangeMysql];
+        let inputs = [Some(Dialect::Rxdb), Some(Dialect::DexieCloud), Some(Dialect::Couchdb), Some(Dialect::PouchdbDump), Some(Dialect::Mongoexport), Some(Dialect::Debezium), Some(Dialect::CaptureChangeMysql)];
         let options = DecodeOptions {
-            input: if auto { Input::Auto } else { inputs[file] },
+            input: if auto { None } else { inputs[file] },
             object_store: Some("s".into()),
             key_path: Some(KeyPath::Path("id".into())),
             ..DecodeOptions::default()

@@ -171,7 +171,7 @@ fn chains_of_references_do_not_dig_deeper_than_values_may_be() {
 
 #[test]
 fn documents_that_are_not_what_they_say_are_refused() {
-    let refused = |text: &str, input: Input| {
+    let refused = |text: &str, input: Option<Dialect>| {
         let options = DecodeOptions { input, ..DecodeOptions::default() };
         let Err(error) = Decoder::open(text.as_bytes(), options) else { panic!("{text}") };
         error.to_string()
@@ -187,7 +187,7 @@ fn documents_that_are_not_what_they_say_are_refused() {
             "a tenth",
         ),
     ] {
-        assert!(refused(text, Input::Dexie).contains(what), "{text}: {}", refused(text, Input::Dexie));
+        assert!(refused(text, Some(Dialect::Dexie)).contains(what), "{text}: {}", refused(text, Some(Dialect::Dexie)));
     }
     for (text, what) in [
         ("[]", "must be an object"),
@@ -198,7 +198,11 @@ fn documents_that_are_not_what_they_say_are_refused() {
         (r#"{"origins":[{"origin":"o","indexedDB":[{"name":"d","version":1,"stores":[{}]}]}]}"#, "not described"),
         (r#"{"origins":[]}"#, "no such database"),
     ] {
-        assert!(refused(text, Input::Playwright).contains(what), "{text}: {}", refused(text, Input::Playwright));
+        assert!(
+            refused(text, Some(Dialect::Playwright)).contains(what),
+            "{text}: {}",
+            refused(text, Some(Dialect::Playwright))
+        );
     }
     let long = DecodeOptions { max_line_bytes: 20, ..DecodeOptions::default() };
     let text = state(r#"{"key":1,"value":"a string that is too long"},{"key":2,"value":1}"#);

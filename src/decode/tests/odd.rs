@@ -202,7 +202,7 @@ fn the_dialect_is_found_out() {
     assert_eq!(auto(&format!("\n{reordered}\n"), records()).unwrap(), Dialect::Changes);
     assert_eq!(auto("{\"id\":1,\"format\":\"pdf\"}", records()).unwrap(), Dialect::Records);
     assert_eq!(auto("{\"id\":1", records()).unwrap(), Dialect::Records);
-    assert_eq!(auto(HEADER, input(Input::Records, records())).unwrap(), Dialect::Records);
+    assert_eq!(auto(HEADER, input(Some(Dialect::Records), records())).unwrap(), Dialect::Records);
     let says = |result: Result<Dialect, DecodeError>, status, what: &str| {
         let error = result.unwrap_err();
         assert_eq!(error.exit_status(), status, "{error}");
@@ -210,9 +210,9 @@ fn the_dialect_is_found_out() {
     };
     use crate::exit_status::ExitStatus::{Input as Status, Usage};
     says(auto("{\"id\":1}\n", DecodeOptions::default()), Usage, "give --object-store");
-    says(auto("{\"id\":1}\n", input(Input::Changes, records())), Status, "is no header");
-    says(auto("", input(Input::Changes, records())), Status, "it is empty");
-    says(auto("", input(Input::Records, DecodeOptions::default())), Usage, "records need an object store");
+    says(auto("{\"id\":1}\n", input(Some(Dialect::Changes), records())), Status, "is no header");
+    says(auto("", input(Some(Dialect::Changes), records())), Status, "it is empty");
+    says(auto("", input(Some(Dialect::Records), DecodeOptions::default())), Usage, "records need an object store");
     says(auto("", DecodeOptions { key_field: Some("k".into()), ..records() }), Usage, "either --key-path");
     says(auto("", DecodeOptions { key_path: None, ..records() }), Usage, "either --key-path");
     says(auto("", DecodeOptions { mode: Some(Mode::Full), ..records() }), Usage, "a full batch needs a source");

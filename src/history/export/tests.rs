@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decode::{DecodeOptions, Decoder, Input, Item, Op};
+use crate::decode::{DecodeOptions, Decoder, Dialect, Item, Op};
 use crate::indexeddb::schema::{Database, Index, KeyPath, ObjectStore};
 use crate::indexeddb::value::Canonicalizer;
 use crate::snapshot::Manifest;
@@ -37,7 +37,7 @@ fn try_document(format: &ExportFormat, store: ObjectStore, key: &str, value: &st
 }
 
 /// Key and value of the one record of a document.
-fn read(text: &[u8], input: Input) -> Result<(String, String), String> {
+fn read(text: &[u8], input: Option<Dialect>) -> Result<(String, String), String> {
     let options = DecodeOptions { input, ..DecodeOptions::default() };
     let mut decoder = Decoder::open(text, options).map_err(|error| error.to_string())?;
     let canonical = |raw: &[u8], key: bool| {
@@ -57,17 +57,17 @@ fn read(text: &[u8], input: Input) -> Result<(String, String), String> {
     Ok(found)
 }
 
-fn formats() -> [(ExportFormat, Input); 2] {
+fn formats() -> [(ExportFormat, Option<Dialect>); 2] {
     let origin = "https://shop.example".to_owned();
-    [(ExportFormat::Playwright { origin }, Input::Playwright), (ExportFormat::Dexie, Input::Dexie)]
+    [(ExportFormat::Playwright { origin }, Some(Dialect::Playwright)), (ExportFormat::Dexie, Some(Dialect::Dexie))]
 }
 
 /// Exports and reads back; what is not told as lost must be equal. Gives what was lost.
 #[track_caller]
-fn through(format: &ExportFormat, input: Input, canonical: &str) -> BTreeSet<String> {
+fn through(format: &ExportFormat, input: Option<Dialect>, canonical: &str) -> BTreeSet<String> {
     let written = try_document(format, ObjectStore::new("data".into(), None), "[1,\"a\"]", canonical);
     let Some((text, losses)) = written else {
-        assert!(canonical.contains("4294967295") && input == Input::Playwright, "{canonical}");
+        assert!(canonical.contains("4294967295") && input == Some(Dialect::Playwright), "{canonical}");
         return BTreeSet::new();
     };
     let shown = String::from_utf8(text.clone()).unwrap();
@@ -124,7 +124,8 @@ fn what_is_not_told_as_lost_comes_back_equal() {
         ];
         for row in page.lines().filter(|row| row.starts_with("| `") && row.matches('|').count() == 5) {
             let cells: Vec<_> = row.split('|').map(str::trim).collect();
-            let (kind, cell) = (cells[1].trim_matches('`'), cells[if input == Input::Playwright { 2 } else { 3 }]);
+            let (kind, cell) =
+                (cells[1].trim_matches('`'), cells[if input == Some(Dialect::Playwright) { 2 } else { 3 }]);
             let said = cell != "kept" && !cell.starts_with("see ") && !schema.contains(&kind);
             assert!(!said || lost.contains(kind), "{input:?}: {kind} is not shown");
             assert!(said || !lost.contains(kind), "{input:?}: {kind} is lost, the page does not say so");
@@ -213,7 +214,7 @@ fn what_cannot_be_written_is_refused() {
         let done = writer.record(&manifest.stores[0], &key, &value, &mut Vec::new(), &mut Losses::default());
         assert_eq!(done, None);
     }
-    assert!(through(&ExportFormat::Dexie, Input::Dexie, holes).is_empty());
+    assert!(through(&ExportFormat::Dexie, Some(Dialect::Dexie), holes).is_empty());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a full batch does not hold and does not delete, because it does not prove that it is gone.
 
-use nifi_idb::decode::Input;
+use nifi_idb::decode::Dialect;
 
 use super::*;
 
@@ -129,7 +129,7 @@ fn an_object_store_that_is_missing_at_the_same_version_was_left_out() {
 #[test]
 fn records_and_plain_json_leave_object_stores_out_at_any_version() {
     let mut lab = Lab::default();
-    lab.decode.input = Input::PlainJson;
+    lab.decode.input = Some(Dialect::PlainJson);
     lab.decode.source = Some("job".parse().unwrap());
     lab.decode.database = Some("shop".into());
     let path = |store: &str| (store.into(), nifi_idb::indexeddb::schema::KeyPath::Path("id".into()));
@@ -142,7 +142,7 @@ fn records_and_plain_json_leave_object_stores_out_at_any_version() {
         assert_eq!((sent.put_and_deleted(), sent.kept()), ((0, 0), kept("a", "store-left-out", 3)));
     }
     lab.decode.key_paths.clear();
-    lab.decode.input = Input::Records;
+    lab.decode.input = Some(Dialect::Records);
     lab.decode.object_store = Some("b".into());
     lab.decode.key_path = Some(nifi_idb::indexeddb::schema::KeyPath::Path("id".into()));
     lab.decode.mode = Some(nifi_idb::decode::Mode::Full);

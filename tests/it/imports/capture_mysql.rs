@@ -1,6 +1,6 @@
 //! Events of NiFi's CaptureChangeMySQL.
 
-use nifi_idb::decode::{DecodeOptions, Input};
+use nifi_idb::decode::{DecodeOptions, Dialect};
 use nifi_idb::history::ExportFormat;
 use nifi_idb::indexeddb::schema::KeyPath;
 use nifi_idb::report::Outcome;
@@ -61,7 +61,7 @@ fn tables_are_named_and_what_cannot_be_applied_is_rejected() {
     let store = MemoryStore::default();
     let tables = DecodeOptions {
         key_paths: vec![("shop.orders".into(), KeyPath::Path("id".into()))],
-        ..input(Input::CaptureChangeMysql)
+        ..input(Some(Dialect::CaptureChangeMysql))
     };
     let named = r#""name":"id","column_type":4,"value":1"#;
     let odd = [

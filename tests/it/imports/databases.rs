@@ -1,7 +1,7 @@
 //! Change data capture as people run it: columns that were not sent, keys that change, tables of one name, flattened rows,
 //! decimals, and lines that change nothing.
 
-use nifi_idb::decode::{Decimals, DecodeOptions, Input};
+use nifi_idb::decode::{Decimals, DecodeOptions, Dialect};
 use nifi_idb::history::ExportFormat;
 use nifi_idb::indexeddb::schema::KeyPath;
 use nifi_idb::normalize::NormalizeOptions;
@@ -139,7 +139,7 @@ fn lines_that_change_no_row_are_passed_over() {
     let change = event("c", "null", r#"{"id":1}"#, 1);
     // Each may come first.
     for first in passed {
-        for options in [to_rows(), DecodeOptions { input: Input::Debezium, ..to_rows() }] {
+        for options in [to_rows(), DecodeOptions { input: Some(Dialect::Debezium), ..to_rows() }] {
             let lines = [first.to_owned(), String::new(), change.clone(), first.to_owned()];
             let (taken, found) = stored(options, &lines);
             assert_eq!((taken.received, taken.rejected, &*found), (1, 0, r#"{"rows":[{"id":1}]}"#), "{first}");
@@ -170,7 +170,7 @@ fn tables_of_one_name_in_two_schemas_are_two_tables() {
     let lines = [of("tenant_a", 1), of("tenant_b", 1)];
     let qualified = |names: [&str; 2]| DecodeOptions {
         key_paths: names.map(|name| (name.into(), path("id"))).to_vec(),
-        ..input(Input::Debezium)
+        ..input(Some(Dialect::Debezium))
     };
     for names in
         [["tenant_a.rows", "tenant_b.rows"], ["shop.tenant_a.rows", "shop.tenant_b.rows"], ["tenant_a.rows", "rows"]]
@@ -182,7 +182,7 @@ fn tables_of_one_name_in_two_schemas_are_two_tables() {
         }
     }
     // Unqualified: the first one's.
-    let by_table = DecodeOptions { key_paths: vec![("rows".into(), path("id"))], ..input(Input::Debezium) };
+    let by_table = DecodeOptions { key_paths: vec![("rows".into(), path("id"))], ..input(Some(Dialect::Debezium)) };
     for options in [by_table, to_rows()] {
         let (taken, found) = stored(options, &lines);
         assert_eq!((taken.reasons(), &*found), (vec!["unknown-store"], r#"{"rows":[{"id":1,"of":"tenant_a"}]}"#));
@@ -228,7 +228,7 @@ fn flattened_rows_say_what_happened() {
         ],
     );
     assert_eq!(found, r#"{"rows":[{"doc":"long","id":1,"q":2}]}"#);
-    let tables = DecodeOptions { key_paths: vec![("b.rows".into(), path("id"))], ..input(Input::Debezium) };
+    let tables = DecodeOptions { key_paths: vec![("b.rows".into(), path("id"))], ..input(Some(Dialect::Debezium)) };
     let (taken, _) = stored(
         tables,
         &[

@@ -1,6 +1,6 @@
 //! Dumps of common local databases.
 
-use nifi_idb::decode::{DecodeOptions, Input, Mode};
+use nifi_idb::decode::{DecodeOptions, Dialect, Mode};
 use nifi_idb::history::ExportFormat;
 use nifi_idb::indexeddb::schema::KeyPath;
 use nifi_idb::report::Outcome;
@@ -40,7 +40,7 @@ fn rxdb_writes_a_database_or_a_collection() {
     assert!(loss(&taken, "", "schema") && loss(&taken, "", "attachments"));
     // Also where plain JSON was said, which it is not.
     let paths = vec![("orders".into(), path("id"))];
-    assert_eq!(stored(DecodeOptions { key_paths: paths, ..input(Input::PlainJson) }, &database).1, expected);
+    assert_eq!(stored(DecodeOptions { key_paths: paths, ..input(Some(Dialect::PlainJson)) }, &database).1, expected);
     assert_eq!(stored(DecodeOptions::default(), orders).1, r#"{"orders":[{"id":"a","qty":1}]}"#);
     // Another key, another object store left out, and what an option names must be there.
     let other = DecodeOptions { key_paths: vec![("orders".into(), path("qty"))], ..DecodeOptions::default() };
@@ -66,9 +66,9 @@ fn dexie_cloud_writes_tables_by_key_with_or_without_realms() {
     let (taken, found) = stored(DecodeOptions::default(), tables);
     assert_eq!((taken.rejected, taken.received, &*found), (0, 3, expected), "{:?}", taken.error);
     let paths = vec![("todoItems".into(), path("id"))];
-    assert_eq!(stored(DecodeOptions { key_paths: paths, ..input(Input::PlainJson) }, tables).1, expected);
+    assert_eq!(stored(DecodeOptions { key_paths: paths, ..input(Some(Dialect::PlainJson)) }, tables).1, expected);
     let realms = r#"{"schema":{"products":{"primaryKey":"@sku"}},"data":{"rlm-public":{"products":{"prd1":{"price":60,"at":{"$t":"Date","v":"2019-08-11T17:47:44.000Z"}}}},"a@b.example":{"products":{"prd2":{"x":{"$t":"Sum"}}}}}}"#;
-    let (taken, found) = stored(input(Input::DexieCloud), realms);
+    let (taken, found) = stored(input(Some(Dialect::DexieCloud)), realms);
     assert_eq!(taken.reasons(), ["unknown-tag"]);
     assert_eq!(
         found,
@@ -126,7 +126,7 @@ fn couchdb_answers_with_all_documents_or_with_changes() {
             "{text}"
         );
     }
-    let named = DecodeOptions { object_store: Some("notes".into()), ..input(Input::Couchdb) };
+    let named = DecodeOptions { object_store: Some("notes".into()), ..input(Some(Dialect::Couchdb)) };
     assert!(stored(named, &all(1, &rows[..1])).1.starts_with(r#"{"notes":["#));
 }
 
@@ -171,7 +171,7 @@ fn mongoexport_is_lines_or_an_array_of_extended_json() {
         assert_eq!((taken.rejected, &*found), (0, expected), "{:?}", taken.error);
         assert!(loss(&taken, "", "database-types"));
     }
-    let said = DecodeOptions { key_path: None, input: Input::Mongoexport, ..to("c") };
+    let said = DecodeOptions { key_path: None, input: Some(Dialect::Mongoexport), ..to("c") };
     assert_eq!(stored(said, &format!("{two}\n{one}")).1, expected);
     assert!(stored(DecodeOptions::default(), one).1.contains("--object-store"));
     for cut in [&one[..one.len() - 2], "[{\"_id\":{\"$oid\":\"aa\"}}"] {
@@ -185,7 +185,7 @@ fn empty_object_stores_need_no_key_and_one_can_be_left_out() {
     let options = |skip: &[&str], paths: &[&str]| DecodeOptions {
         key_paths: paths.iter().map(|name| ((*name).into(), path("id"))).collect(),
         skip_stores: skip.iter().map(|name| (*name).into()).collect(),
-        ..input(Input::PlainJson)
+        ..input(Some(Dialect::PlainJson))
     };
     let (taken, found) = stored(options(&["settings"], &["orders"]), dump);
     assert_eq!((taken.rejected, &*found), (0, r#"{"orders":[{"id":1}]}"#), "{:?}", taken.error);

@@ -1,6 +1,6 @@
 //! Change events however a program joins them.
 
-use nifi_idb::decode::{DecodeOptions, Input};
+use nifi_idb::decode::{DecodeOptions, Dialect};
 use nifi_idb::history::ExportFormat;
 use nifi_idb::indexeddb::schema::KeyPath;
 use nifi_idb::report::Outcome;
@@ -8,7 +8,7 @@ use nifi_idb::store::memory::MemoryStore;
 
 use super::{take, written};
 
-fn to_rows(input: Input) -> DecodeOptions {
+fn to_rows(input: Option<Dialect>) -> DecodeOptions {
     let key_path = Some(KeyPath::Path("id".into()));
     DecodeOptions { input, object_store: Some("rows".into()), key_path, ..DecodeOptions::default() }
 }
@@ -36,14 +36,14 @@ fn events_of_debezium_may_be_an_array() {
     let put = format!(r#"{{"before":null,"after":{{"id":1,"n":"["}},{source},"op":"c","ts_ms":1}}"#);
     let moved = format!(r#"{{"before":{{"id":1,"n":"["}},"after":{{"id":2,"n":"]"}},{source},"op":"u","ts_ms":2}}"#);
     for text in joined(&["null", r#"{"ts_ms":1}"#, &put, &moved]) {
-        for input in [Input::Auto, Input::Debezium] {
+        for input in [None, Some(Dialect::Debezium)] {
             let store = MemoryStore::default();
             let taken = take(&store, to_rows(input), &text);
             assert_eq!((taken.received, taken.rejected), (2, 0), "{text}: {:?}", taken.error);
             assert_eq!(written(&store, ExportFormat::Json).0, "{\"rows\":[{\"id\":2,\"n\":\"]\"}]}\n");
         }
     }
-    let cut = take(&MemoryStore::default(), to_rows(Input::Auto), &format!("[{put},{moved}"));
+    let cut = take(&MemoryStore::default(), to_rows(None), &format!("[{put},{moved}"));
     assert_eq!(cut.outcome, Outcome::Failed, "cut off");
 }
 
@@ -57,7 +57,7 @@ fn events_of_capture_change_mysql_may_be_an_array() {
     let put = event("insert", r#","columns":[{"id":1,"name":"id","value":1}]"#);
     for text in joined(&[&event("begin", ""), &put, &event("commit", "")]) {
         let store = MemoryStore::default();
-        let taken = take(&store, to_rows(Input::Auto), &text);
+        let taken = take(&store, to_rows(None), &text);
         assert_eq!((taken.received, taken.rejected), (1, 0), "{text}: {:?}", taken.error);
         assert_eq!(written(&store, ExportFormat::Json).0, "{\"rows\":[{\"id\":1}]}\n");
     }
@@ -66,7 +66,7 @@ fn events_of_capture_change_mysql_may_be_an_array() {
 #[test]
 fn an_array_of_records_stays_one() {
     let store = MemoryStore::default();
-    let taken = take(&store, to_rows(Input::Auto), r#"[{"ts_ms":1,"id":1},{"id":2,"op":"c"}]"#);
+    let taken = take(&store, to_rows(None), r#"[{"ts_ms":1,"id":1},{"id":2,"op":"c"}]"#);
     assert_eq!((taken.received, taken.rejected), (2, 0));
     assert_eq!(written(&store, ExportFormat::Json).0, "{\"rows\":[{\"id\":1,\"ts_ms\":1},{\"id\":2,\"op\":\"c\"}]}\n");
 }

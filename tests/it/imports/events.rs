@@ -1,6 +1,6 @@
 //! Debezium's events.
 
-use nifi_idb::decode::{DecodeOptions, Input};
+use nifi_idb::decode::{DecodeOptions, Dialect};
 use nifi_idb::history::ExportFormat;
 use nifi_idb::indexeddb::schema::KeyPath;
 use nifi_idb::report::Outcome;
@@ -77,7 +77,7 @@ fn tables_go_to_the_object_stores_of_their_names() {
     let path = |path: &str| KeyPath::Path(path.into());
     let tables = || DecodeOptions {
         key_paths: vec![("data".into(), path("id")), ("more".into(), KeyPath::Paths(vec!["a".into(), "b.c".into()]))],
-        ..input(Input::Debezium)
+        ..input(Some(Dialect::Debezium))
     };
     let of = |table: &str, line: String| line.replace("\"table\":\"data\"", &format!("\"table\":\"{table}\""));
     let lines = [
@@ -95,6 +95,6 @@ fn tables_go_to_the_object_stores_of_their_names() {
     let taken =
         take(&MemoryStore::default(), field, &[&lines[0][..], &event("d", r#"{"id":1}"#, "null", 2)].join("\n"));
     assert_eq!((taken.outcome, taken.received, taken.rejected), (Outcome::Committed, 2, 0));
-    let nowhere = take(&MemoryStore::default(), input(Input::Debezium), &lines[0]);
+    let nowhere = take(&MemoryStore::default(), input(Some(Dialect::Debezium)), &lines[0]);
     assert!(nowhere.error.unwrap().contains("--object-store"));
 }

@@ -1,6 +1,6 @@
 //! The real files of Playwright and Dexie, to a flow and back.
 
-use nifi_idb::decode::{DecodeOptions, Input, Mode};
+use nifi_idb::decode::{DecodeOptions, Dialect, Mode};
 use nifi_idb::history::ExportFormat;
 use nifi_idb::report::Outcome;
 use nifi_idb::store::memory::MemoryStore;
@@ -194,12 +194,16 @@ fn one_of_several_databases_has_to_be_named() {
     let failed = |decode: DecodeOptions| take(&MemoryStore::default(), decode, &text).error.unwrap();
     let error = failed(DecodeOptions::default());
     assert!(error.contains("\"zoo\" of https://second.example") && error.contains("--origin"), "{error}");
-    assert!(failed(DecodeOptions { database: Some("zoo".into()), ..input(Input::Playwright) }).contains("say which"));
     assert!(
-        failed(DecodeOptions { database: Some("zo".into()), ..input(Input::Playwright) }).contains("no such database")
+        failed(DecodeOptions { database: Some("zoo".into()), ..input(Some(Dialect::Playwright)) })
+            .contains("say which")
+    );
+    assert!(
+        failed(DecodeOptions { database: Some("zo".into()), ..input(Some(Dialect::Playwright)) })
+            .contains("no such database")
     );
     let origin = Some("https://second.example".to_owned());
-    let second = DecodeOptions { origin, database: Some("zoo".into()), ..input(Input::Playwright) };
+    let second = DecodeOptions { origin, database: Some("zoo".into()), ..input(Some(Dialect::Playwright)) };
     assert_eq!(take(&MemoryStore::default(), second, &text).received, 32);
 }
 

@@ -1,6 +1,6 @@
 //! Plain JSON: where the keys are has to be said.
 
-use nifi_idb::decode::{DecodeOptions, Input};
+use nifi_idb::decode::{DecodeOptions, Dialect};
 use nifi_idb::history::ExportFormat;
 use nifi_idb::indexeddb::schema::KeyPath;
 use nifi_idb::report::Outcome;
@@ -18,7 +18,7 @@ fn mapped() -> DecodeOptions {
         ("lines".into(), KeyPath::Paths(vec!["order".into(), "row".into()])),
         ("none".into(), path("x")),
     ];
-    DecodeOptions { key_paths, key_field: Some("_key".to_owned()), ..input(Input::PlainJson) }
+    DecodeOptions { key_paths, key_field: Some("_key".to_owned()), ..input(Some(Dialect::PlainJson)) }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use nifi_idb::decode::{DecodeOptions, Input};
+use nifi_idb::decode::{DecodeOptions, Dialect};
 use nifi_idb::flowfile::Attributes;
 use nifi_idb::history::{At, ExportFormat, ExportOptions, RestoreFormat, RestoreOptions, open_version};
 use nifi_idb::loss::Losses;
@@ -120,7 +120,7 @@ fn playwright() -> ExportFormat {
 }
 
 /// Options for a dialect.
-fn input(input: Input) -> DecodeOptions {
+fn input(input: Option<Dialect>) -> DecodeOptions {
     DecodeOptions { input, ..DecodeOptions::default() }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::value::INVALID;
-use crate::decode::records::Reject;
+use crate::decode::raw_json::Reject;
 use crate::indexeddb::value::tree::{Tree, unescape};
 use crate::rejection::code;
 

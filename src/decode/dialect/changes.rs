@@ -1,13 +1,24 @@
 //! A line of `indexeddb-changes/1` after the header: its envelope is read, its keys and values are only found.
 
-use super::change::{Base, Bound, Op};
-use super::framing::Span;
-use super::header::{BatchHeader, Mode};
-use super::records::{Reject, broken};
-use super::scan::{Member, Members};
+use crate::decode::change::{Base, Bound, Op};
+use crate::decode::dialect::{DialectSpec, ValueSyntax};
+use crate::decode::framing::Span;
+use crate::decode::header::{BatchHeader, Mode};
+use crate::decode::raw_json::{Reject, broken};
+use crate::decode::scan::{Member, Members};
 use crate::indexeddb::dom_string::DomString;
 use crate::rejection::code;
 use crate::snapshot::id::{FlowVersion, SourceId, StateId};
+
+/// Changes with a header, as a page sends them.
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "changes",
+    summary: "indexeddb-changes/1",
+    has_schema: true,
+    names_indexes: true,
+    values: ValueSyntax::AsOptions,
+    ..DialectSpec::NONE
+};
 
 /// How many members lines may have in all. Each has a place; a line's members are a set of bits.
 const MEMBERS: usize = 14;

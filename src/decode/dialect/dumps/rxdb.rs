@@ -1,23 +1,36 @@
 //! What RxDB's `exportJSON` writes: a database, `{"name","instanceToken","collections":[{"name","docs"}]}`, or one collection.
 
+use crate::decode::dialect::{ANY_STRING, Beginning, Dialect, DialectSpec};
 use std::collections::BTreeSet;
 use std::io::Read;
 
 use super::{Dump, DumpFormat, NO_OBJECT, Source, store, write_deletion, write_members};
+use crate::decode::dialect::plain_json::names_are_known;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::header::BatchHeader;
 use crate::decode::import::{Built, Document, Import, tree};
-use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions, Dialect};
-use crate::decode::plain::names_are_known;
+use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
 use crate::decode::pull::Pull;
-use crate::decode::records::{self, Reject};
+use crate::decode::raw_json::{self, Reject};
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
 use crate::indexeddb::value::tree::Tree;
 use crate::loss::{Losses, Step, path, what};
 use crate::rejection::code;
+
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "rxdb",
+    summary: "An export of RxDB's exportJSON; needs --key-path if the keys are not in the member id",
+    is_whole: true,
+    losses: &[what::ATTACHMENTS, what::RICH_TYPES, what::SCHEMA],
+    beginnings: &[
+        Beginning::only(&[b"{", b"\"name\"", b":", ANY_STRING, b",", b"\"instanceToken\"", b":", ANY_STRING]),
+        Beginning::only(&[b"{", b"\"name\"", b":", ANY_STRING, b",", b"\"schemaHash\"", b":", ANY_STRING]),
+    ],
+    ..DialectSpec::NONE
+};
 
 /// Where RxDB's own examples have the key, which no export names.
 const KEY_PATH: &str = "id";
@@ -31,7 +44,7 @@ struct Reader<'a, R> {
 }
 
 /// Reads a whole dump.
-pub(super) fn open<R: Read>(
+pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
     losses: &mut Losses,
@@ -147,7 +160,7 @@ pub(super) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
     write_members(members, is_own, &mut out.value);
     if document.get("_deleted") == Some(&Tree::Bool(true)) {
         let path = store.key_path.as_ref().ok_or((code::NO_KEY, "a deleted document needs its key at a key path"))?;
-        let key = records::key_at(&out.value, path)?;
+        let key = raw_json::key_at(&out.value, path)?;
         out.value.clear();
         write_deletion(&key, out);
     }

@@ -1,4 +1,4 @@
-//! The records dialect: a line is a value, except that a key field is taken out of it.
+//! Helpers for the raw JSON text of a record: its members, its key, and why it is rejected.
 
 use super::scan::{Members, ScanError};
 use super::{framing::Span, scan};

@@ -13,10 +13,11 @@ pub(crate) use detect::first_event;
 use row::Row;
 use tables::{Table, Tables};
 
-use super::change::{Base, EventNotes, Op};
-use super::header::BatchHeader;
-use super::options::{DecodeOptions, Dialect};
-use super::records::Reject;
+use crate::decode::change::{Base, EventNotes, Op};
+use crate::decode::dialect::Dialect;
+use crate::decode::header::BatchHeader;
+use crate::decode::options::DecodeOptions;
+use crate::decode::raw_json::Reject;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
 use crate::loss::{Losses, Step, path, what};
@@ -155,13 +156,13 @@ struct KeyColumns<'a> {
 impl KeyColumns<'_> {
     /// Tells whether a column, by its name as JSON has it, is a key or part of one.
     fn has(&self, name: &[u8]) -> bool {
-        let named = |path: &DomString| super::records::named(name, &path.to_string());
+        let named = |path: &DomString| crate::decode::raw_json::named(name, &path.to_string());
         let in_store = |path: &Option<KeyPath>| match path {
             Some(KeyPath::Path(path)) => named(path),
             Some(KeyPath::Paths(paths)) => paths.iter().any(named),
             None => false,
         };
-        self.options.key_field.as_deref().is_some_and(|field| super::records::named(name, field))
+        self.options.key_field.as_deref().is_some_and(|field| crate::decode::raw_json::named(name, field))
             || self.header.schema.stores.iter().any(|store| in_store(&store.key_path))
     }
 }

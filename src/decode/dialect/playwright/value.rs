@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::decode::import::{Built, tree};
-use crate::decode::records::Reject;
+use crate::decode::raw_json::Reject;
 use crate::indexeddb::iso_date;
 use crate::indexeddb::schema::ObjectStore;
 use crate::indexeddb::value::MAX_DEPTH;

@@ -1,5 +1,6 @@
 //! Answers of CouchDB's `_all_docs` and `_changes` with `include_docs=true`, and what pouchdb-dump writes.
 
+use crate::decode::dialect::{ANY_NUMBER, ANY_STRING, Beginning, Dialect, DialectSpec};
 use std::io::Read;
 
 use serde_json::Value;
@@ -10,15 +11,38 @@ use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::header::{BatchHeader, Mode};
 use crate::decode::import::{Built, Document, Import, tree};
-use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions, Dialect};
+use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
 use crate::decode::pull::Pull;
-use crate::decode::records::Reject;
+use crate::decode::raw_json::Reject;
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::value::tree::{Tree, write_string};
 use crate::loss::{Step, what};
 use crate::rejection::code;
+
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "couchdb",
+    summary: "A response of CouchDB's _all_docs or _changes with include_docs=true",
+    losses: LOSSES,
+    beginnings: &[
+        Beginning::only(&[b"{", b"\"total_rows\"", b":", ANY_NUMBER, b",", b"\"offset\"", b":", ANY_NUMBER, b","]),
+        Beginning::only(&[b"{", b"\"results\"", b":", b"[", b"{", b"\"seq\"", b":"]),
+        Beginning::only(&[b"{", b"\"seq\"", b":", ANY_STRING, b",", b"\"id\"", b":", ANY_STRING, b",", b"\"changes\""]),
+        Beginning::only(&[b"{", b"\"seq\"", b":", ANY_NUMBER, b",", b"\"id\"", b":", ANY_STRING, b",", b"\"changes\""]),
+    ],
+    ..DialectSpec::NONE
+};
+
+pub(crate) const POUCHDB_DUMP: DialectSpec = DialectSpec {
+    name: "pouchdb-dump",
+    summary: "An output of pouchdb-dump",
+    losses: LOSSES,
+    beginnings: &[Beginning::only(&[b"{", b"\"version\"", b":", ANY_STRING, b",", b"\"db_type\"", b":", ANY_STRING])],
+    ..DialectSpec::NONE
+};
+
+const LOSSES: &[&str] = &[what::REVISIONS, what::RICH_TYPES, what::SCHEMA];
 
 /// The object store of documents, unless the options name another.
 const OBJECT_STORE: &str = "docs";
@@ -60,7 +84,7 @@ impl<'a, R: Read> Reader<'a, R> {
 }
 
 /// Reads a whole answer.
-pub(super) fn open<R: Read>(
+pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
 ) -> Result<(BatchHeader, Import), DecodeError> {
@@ -113,7 +137,7 @@ fn continuous<R: Read>(lines: &mut Lines<R>, options: &DecodeOptions) -> Result<
 }
 
 /// Reads a whole dump of PouchDB: a header, then objects with `docs` or `seq`.
-pub(super) fn open_dump<R: Read>(
+pub(crate) fn open_dump<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
 ) -> Result<(BatchHeader, Import), DecodeError> {

@@ -1,5 +1,7 @@
 //! What mongoexport writes: a document of extended JSON a line, or, with `--jsonArray`, an array of them.
 
+use crate::decode::dialect::{ANY_STRING, Beginning, Dialect, DialectSpec};
+use crate::loss::what;
 use std::io::Read;
 
 use super::{Dump, DumpFormat, NO_OBJECT, Source, store};
@@ -8,10 +10,21 @@ use crate::decode::extended_json;
 use crate::decode::framing::Lines;
 use crate::decode::header::BatchHeader;
 use crate::decode::import::{Built, Document, Import, tree};
-use crate::decode::options::{DEFAULT_DATABASE, Decimals, DecodeOptions, Dialect};
+use crate::decode::options::{DEFAULT_DATABASE, Decimals, DecodeOptions};
 use crate::decode::pull::{First, Pull};
-use crate::decode::records::Reject;
+use crate::decode::raw_json::Reject;
 use crate::decode::staged::RawRecord;
+
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "mongoexport",
+    summary: "An output of mongoexport; needs --object-store",
+    losses: &[what::DATABASE_TYPES, what::SCHEMA],
+    beginnings: &[
+        Beginning::only(&[b"{", b"\"_id\"", b":", b"{", b"\"$oid\"", b":", ANY_STRING, b"}"]),
+        Beginning::only(&[b"[", b"{", b"\"_id\"", b":", b"{", b"\"$oid\"", b":", ANY_STRING, b"}"]),
+    ],
+    ..DialectSpec::NONE
+};
 
 /// Where documents have their key.
 const KEY_PATH: &str = "_id";
@@ -32,7 +45,7 @@ pub(super) struct Documents {
 }
 
 /// Makes the header; nothing is read yet.
-pub(super) fn open(options: &DecodeOptions) -> Result<(BatchHeader, Import), DecodeError> {
+pub(crate) fn open(options: &DecodeOptions) -> Result<(BatchHeader, Import), DecodeError> {
     let Some(name) = &options.object_store else {
         let what = "a file of mongoexport holds one collection and does not name it: give --object-store";
         return Err(DecodeError::Usage(what.to_owned()));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::types::{PlaceId, ROOT, Typed};
 use crate::decode::import::{Built, tree};
-use crate::decode::records::Reject;
+use crate::decode::raw_json::Reject;
 use crate::decode::rejected::at;
 use crate::decode::scan::Members;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};

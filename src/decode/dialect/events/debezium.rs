@@ -1,15 +1,25 @@
 //! Change events of Debezium, one a line: `{"op","before","after","source","ts_ms"}`, with or without its schema around; and
 //! rows that its `ExtractNewRecordState` has flattened.
 
+use crate::decode::dialect::DialectSpec;
+use crate::loss::what;
 use std::collections::HashMap;
 
 use super::row::{Row, Scales};
 use super::tables::Table;
 use super::{Event, KeyColumns, Kind, clock, documents};
 use crate::decode::options::DecodeOptions;
-use crate::decode::records::{self, Reject, broken};
+use crate::decode::raw_json::{self, Reject, broken};
 use crate::decode::scan::{Member, Members};
 use crate::rejection::code;
+
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "debezium",
+    summary: "Change events of Debezium; needs --object-store and --key-path, or --key-path TABLE=PATH for each",
+    has_events: true,
+    losses: &[what::DATABASE_TYPES, what::SCHEMA],
+    ..DialectSpec::NONE
+};
 
 /// Columns that `ExtractNewRecordState` adds to a row (`add.fields`, and `__deleted`) begin with this.
 const ADDED: &[u8] = b"__";
@@ -354,7 +364,7 @@ fn scales(schema: &serde_json::Value) -> Scales {
     let decimal = |field: &serde_json::Value| {
         let scale = field["parameters"]["scale"].as_str()?.parse().ok()?;
         let name = serde_json::to_vec(field["field"].as_str()?).ok()?;
-        (field["name"] == "org.apache.kafka.connect.data.Decimal").then(|| (records::inside(&name).to_vec(), scale))
+        (field["name"] == "org.apache.kafka.connect.data.Decimal").then(|| (raw_json::inside(&name).to_vec(), scale))
     };
     fields(schema).filter_map(decimal).collect::<HashMap<_, _>>()
 }

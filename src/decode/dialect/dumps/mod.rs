@@ -1,22 +1,21 @@
 //! Dumps of common local databases: documents of RxDB, Dexie Cloud, CouchDB, PouchDB and MongoDB.
 
-mod couchdb;
-mod dexie_cloud;
-mod mongoexport;
+pub(crate) mod couchdb;
+pub(crate) mod dexie_cloud;
+pub(crate) mod mongoexport;
 mod revisions;
-mod rxdb;
+pub(crate) mod rxdb;
 
 use std::io::Read;
 
 use revisions::Revisions;
 
-use super::error::DecodeError;
-use super::framing::Lines;
-use super::header::BatchHeader;
-use super::import::{Built, Import};
-use super::options::{Decimals, DecodeOptions, Input};
-use super::records::{self, Reject};
-use super::staged::{RawRecord, Staged};
+use crate::decode::error::DecodeError;
+use crate::decode::framing::Lines;
+use crate::decode::import::Built;
+use crate::decode::options::{Decimals, DecodeOptions};
+use crate::decode::raw_json::{self, Reject};
+use crate::decode::staged::{RawRecord, Staged};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::value::tree::{Tree, write_name, write_plain};
@@ -50,22 +49,6 @@ pub(crate) struct Dump {
     revisions: Revisions,
     key_field: Option<String>,
     decimals: Decimals,
-}
-
-/// Reads a dump up to its first record.
-pub(crate) fn open<R: Read>(
-    input: Input,
-    lines: &mut Lines<R>,
-    options: &DecodeOptions,
-    losses: &mut Losses,
-) -> Result<(BatchHeader, Import), DecodeError> {
-    match input {
-        Input::Rxdb => rxdb::open(lines, options, losses),
-        Input::DexieCloud => dexie_cloud::open(lines, options, losses),
-        Input::Couchdb => couchdb::open(lines, options),
-        Input::PouchdbDump => couchdb::open_dump(lines, options),
-        _ => mongoexport::open(options),
-    }
 }
 
 impl Dump {
@@ -110,7 +93,7 @@ impl Dump {
         }
         if let Some(field) = self.key_field.as_deref().filter(|_| store.key_path.is_none() && !out.is_deleted) {
             let value = std::mem::take(&mut out.value);
-            let key = records::take_key(&value, field, &mut out.value)?;
+            let key = raw_json::take_key(&value, field, &mut out.value)?;
             out.key.extend_from_slice(key.of(&value));
             out.keyed = true;
         }

@@ -4,22 +4,40 @@
 
 mod value;
 
+use crate::decode::dialect::{Beginning, DialectSpec, ValueSyntax};
 use std::io::Read;
 
 use serde_json::{Map, Value};
 
 pub(crate) use value::record;
 
-use super::error::DecodeError;
-use super::framing::Lines;
-use super::header::BatchHeader;
-use super::import::{Document, Import};
-use super::options::{DecodeOptions, Dialect};
-use super::pull::Pull;
-use super::staged::Stage;
+use crate::decode::dialect::Dialect;
+use crate::decode::error::DecodeError;
+use crate::decode::framing::Lines;
+use crate::decode::header::BatchHeader;
+use crate::decode::import::{Document, Import};
+use crate::decode::options::DecodeOptions;
+use crate::decode::pull::Pull;
+use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
 use crate::loss::{Losses, what};
+
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "playwright",
+    summary: "A storage state of Playwright, with IndexedDB",
+    has_schema: true,
+    names_indexes: true,
+    is_whole: true,
+    lacks_key_generators: true,
+    values: ValueSyntax::Canonical,
+    losses: &[what::ARRAY_MEMBERS, what::NEGATIVE_ZERO, what::OWN_PROTO, what::SHARING],
+    beginnings: &[
+        Beginning::like_record(&[b"{", b"\"cookies\"", b":", b"["]),
+        Beginning::like_record(&[b"{", b"\"origins\"", b":", b"["]),
+    ],
+    ..DialectSpec::NONE
+};
 
 /// Messages name this many databases.
 const MAX_NAMED: usize = 20;

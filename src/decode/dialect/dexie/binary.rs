@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Builder, INVALID, UNKNOWN};
-use crate::decode::dexie::types::{PlaceId, ROOT, Typed};
-use crate::decode::records::Reject;
+use crate::decode::dialect::dexie::types::{PlaceId, ROOT, Typed};
+use crate::decode::raw_json::Reject;
 use crate::indexeddb::value::tree::{Tree, unescape, write_plain, write_string};
 use crate::loss::what;
 

@@ -3,11 +3,21 @@
 use super::row::Row;
 use super::tables::Table;
 use super::{Event, KeyColumns, Kind, clock};
+use crate::decode::dialect::DialectSpec;
 use crate::decode::import::tree;
-use crate::decode::records::{Reject, broken};
+use crate::decode::raw_json::{Reject, broken};
 use crate::decode::scan::{Member, Members};
 use crate::indexeddb::value::tree::Tree;
+use crate::loss::what;
 use crate::rejection::code;
+
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "capture-change-mysql",
+    summary: "Events of NiFi's CaptureChangeMySQL; needs what Debezium's events need",
+    has_events: true,
+    losses: &[what::DATABASE_TYPES, what::SCHEMA],
+    ..DialectSpec::NONE
+};
 
 /// The members that are looked at.
 #[derive(Clone, Copy, Debug, Default)]

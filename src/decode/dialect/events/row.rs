@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{KeyColumns, decimal, unsent};
 use crate::decode::import::tree;
 use crate::decode::options::Decimals;
-use crate::decode::records::{self, Reject};
+use crate::decode::raw_json::{self, Reject};
 use crate::indexeddb::number;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value::tree::{Tree, write_name, write_plain};
@@ -88,10 +88,10 @@ impl Row {
     /// Returns the key, and takes it out of the row if it is not part of it.
     pub(super) fn key(&mut self, path: Option<&KeyPath>, field: Option<&str>) -> Result<Vec<u8>, Reject> {
         match (path, field) {
-            (Some(path), _) => records::key_at(&self.text(), path),
+            (Some(path), _) => raw_json::key_at(&self.text(), path),
             (None, Some(field)) => {
                 let (text, mut rest) = (self.text(), Vec::new());
-                let key = records::take_key(&text, field, &mut rest)?.of(&text).to_vec();
+                let key = raw_json::take_key(&text, field, &mut rest)?.of(&text).to_vec();
                 self.whole = Some(rest);
                 Ok(key)
             }

@@ -2,7 +2,7 @@
 
 use crate::decode::header::BatchHeader;
 use crate::decode::options::DecodeOptions;
-use crate::decode::records::Reject;
+use crate::decode::raw_json::Reject;
 use crate::indexeddb::dom_string::DomString;
 use crate::rejection::code;
 

@@ -4,22 +4,36 @@ mod schema;
 mod types;
 mod value;
 
+use crate::decode::dialect::{Beginning, DialectSpec, ValueSyntax};
 use std::io::Read;
 
 use serde_json::Value;
 
 pub(crate) use value::{plain_value, record};
 
-use super::error::DecodeError;
-use super::framing::Lines;
-use super::header::BatchHeader;
-use super::import::{Document, Import, Incomplete};
-use super::options::{DecodeOptions, Dialect};
-use super::pull::{First, Pull};
-use super::staged::RawRecord;
+use crate::decode::dialect::Dialect;
+use crate::decode::error::DecodeError;
+use crate::decode::framing::Lines;
+use crate::decode::header::BatchHeader;
+use crate::decode::import::{Document, Import, Incomplete};
+use crate::decode::options::DecodeOptions;
+use crate::decode::pull::{First, Pull};
+use crate::decode::staged::RawRecord;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
 use crate::loss::{Losses, path, what};
+
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "dexie",
+    summary: "An export of dexie-export-import",
+    has_schema: true,
+    is_whole: true,
+    lacks_key_generators: true,
+    values: ValueSyntax::Canonical,
+    losses: &[what::BUFFER_MAX, what::NEGATIVE_ZERO, what::OWN_PROTO],
+    beginnings: &[Beginning::only(&[b"{", b"\"formatName\"", b":", b"\"dexie\""])],
+    ..DialectSpec::NONE
+};
 
 /// What is known before the first row.
 #[derive(Default)]

@@ -4,10 +4,11 @@
 use std::io::Read;
 
 use super::{capture_mysql, debezium};
+use crate::decode::dialect::Dialect;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::growing::{GrowingScan, InLine, Seen};
-use crate::decode::options::{DecodeOptions, Input};
+use crate::decode::options::DecodeOptions;
 use crate::decode::scan::{BracketScan, MAX_DEPTH, is_space};
 use crate::decode::structure::{RECORD_SEPARATOR, StructureScan};
 
@@ -19,7 +20,7 @@ const PASSED_BYTES: usize = 1024 * 1024;
 pub(crate) fn first_event<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
-) -> Result<Option<Input>, DecodeError> {
+) -> Result<Option<Dialect>, DecodeError> {
     let (mut start, mut in_array) = (0, false);
     let mut passed = None;
     loop {
@@ -86,7 +87,7 @@ fn starts_with<R: Read>(lines: &mut Lines<R>, start: usize, word: &[u8]) -> Resu
 }
 
 /// The dialect that a value may belong to, and whether it changes a row.
-fn look(value: &[u8], options: &DecodeOptions) -> Option<(Input, bool)> {
-    let of_debezium = debezium::look(value, options).map(|is_change| (Input::Debezium, is_change));
-    of_debezium.or_else(|| capture_mysql::look(value).map(|is_change| (Input::CaptureChangeMysql, is_change)))
+fn look(value: &[u8], options: &DecodeOptions) -> Option<(Dialect, bool)> {
+    let of_debezium = debezium::look(value, options).map(|is_change| (Dialect::Debezium, is_change));
+    of_debezium.or_else(|| capture_mysql::look(value).map(|is_change| (Dialect::CaptureChangeMysql, is_change)))
 }

@@ -1,19 +1,31 @@
 //! Plain JSON, `{"store":[value,…],…}`, as simple export tools write it: where the keys are has to be said.
 
+use crate::decode::dialect::{Dialect, DialectSpec, ValueSyntax};
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use super::error::DecodeError;
-use super::framing::Lines;
-use super::header::BatchHeader;
-use super::import::{Built, Document, Import};
-use super::options::{DEFAULT_DATABASE, DecodeOptions, Dialect};
-use super::pull::Pull;
-use super::records::{self, Reject};
-use super::staged::Stage;
+use crate::decode::error::DecodeError;
+use crate::decode::framing::Lines;
+use crate::decode::header::BatchHeader;
+use crate::decode::import::{Built, Document, Import};
+use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
+use crate::decode::pull::Pull;
+use crate::decode::raw_json::{self, Reject};
+use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
 use crate::loss::{Losses, what};
+
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "plain-json",
+    aliases: &["indexeddb-export-import"],
+    summary: "{\"store\":[value,...],...}, as indexeddb-export-import writes it; needs --key-path STORE=PATH for each, or \
+              --key-field. Is never detected",
+    is_whole: true,
+    values: ValueSyntax::Plain,
+    losses: &[what::RICH_TYPES, what::SCHEMA],
+    ..DialectSpec::NONE
+};
 
 /// A document may have this many object stores.
 const MAX_STORES: usize = 10_000;
@@ -100,7 +112,7 @@ fn store(name: &DomString, records: u64, options: &DecodeOptions) -> Result<Opti
 pub(crate) fn record(raw: &[u8], store: &ObjectStore, key_field: Option<&str>, out: &mut Built) -> Result<(), Reject> {
     match key_field.filter(|_| store.key_path.is_none()) {
         Some(field) => {
-            let key = records::take_key(raw, field, &mut out.value)?;
+            let key = raw_json::take_key(raw, field, &mut out.value)?;
             out.key.extend_from_slice(key.of(raw));
             out.keyed = true;
         }

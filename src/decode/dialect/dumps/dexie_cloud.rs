@@ -1,17 +1,18 @@
 //! What `dexie-cloud export` writes: `{"schema":…,"data":{table:{key:object}}}`, or the same by realm.
 
+use crate::decode::dialect::{ANY_STRING, Beginning, Dialect, DialectSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use super::{Dump, DumpFormat, NO_OBJECT, Source, store, write_deletion};
+use crate::decode::dialect::plain_json::names_are_known;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::header::BatchHeader;
 use crate::decode::import::{Built, Document, Import, tree};
-use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions, Dialect};
-use crate::decode::plain::names_are_known;
+use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
 use crate::decode::pull::Pull;
-use crate::decode::records::Reject;
+use crate::decode::raw_json::Reject;
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::iso_date;
@@ -20,6 +21,25 @@ use crate::indexeddb::value::MAX_DEPTH;
 use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain, write_string};
 use crate::loss::{Losses, path, what};
 use crate::rejection::code;
+
+pub(crate) const SPEC: DialectSpec = DialectSpec {
+    name: "dexie-cloud",
+    summary: "An export of dexie-cloud export; needs --key-path if it has no schema and the keys are not in the member id",
+    losses: &[what::SCHEMA],
+    beginnings: &[Beginning::like_record(&[
+        b"{",
+        b"\"data\"",
+        b":",
+        b"{",
+        ANY_STRING,
+        b":",
+        b"{",
+        ANY_STRING,
+        b":",
+        b"{",
+    ])],
+    ..DialectSpec::NONE
+};
 
 /// Where the keys of tables are that the export describes no key of.
 const KEY_PATH: &str = "id";
@@ -35,7 +55,7 @@ struct Reader<'a, R> {
 }
 
 /// Reads a whole export.
-pub(super) fn open<R: Read>(
+pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
     losses: &mut Losses,

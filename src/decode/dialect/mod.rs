@@ -1,0 +1,253 @@
+//! The formats that a batch may have. Each is described by one constant beside its reader; this file lists them.
+//!
+//! To add one: its file with a [`DialectSpec`], an arm in each match below, and its section in `IMPORTS.md`.
+
+pub(crate) mod changes;
+pub(crate) mod dexie;
+pub(crate) mod dumps;
+pub(crate) mod events;
+pub(crate) mod plain_json;
+pub(crate) mod playwright;
+pub(crate) mod records;
+
+use std::io::Read;
+
+use super::error::DecodeError;
+use super::framing::Lines;
+use super::header::BatchHeader;
+use super::import::Import;
+use super::options::DecodeOptions;
+use crate::indexeddb::value;
+use crate::loss::Losses;
+
+/// A format of input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// JSON values without more.
+    Records,
+    /// `indexeddb-changes/1`.
+    Changes,
+    /// Playwright's `storageState`.
+    Playwright,
+    /// An export of dexie-export-import.
+    Dexie,
+    /// `{"store":[value,…],…}`.
+    PlainJson,
+    /// Change events of Debezium.
+    Debezium,
+    /// Events of NiFi's CaptureChangeMySQL.
+    CaptureChangeMysql,
+    /// An export of RxDB's `exportJSON`.
+    Rxdb,
+    /// An export of `dexie-cloud export`.
+    DexieCloud,
+    /// A response of CouchDB's `_all_docs` or `_changes`.
+    Couchdb,
+    /// An output of pouchdb-dump.
+    PouchdbDump,
+    /// An output of mongoexport.
+    Mongoexport,
+}
+
+/// How the values of a dialect are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ValueSyntax {
+    /// As the caller's options say.
+    AsOptions,
+    /// As plain JSON, in which no member is a tag.
+    Plain,
+    /// The reader has written tags; the other options count.
+    Built,
+    /// The reader has written the canonical form.
+    Canonical,
+}
+
+/// A sequence of tokens that a document may begin with, white space between them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning {
+    /// JSON tokens, [`ANY_STRING`] or [`ANY_NUMBER`].
+    pub(crate) tokens: &'static [&'static [u8]],
+    /// A record may begin like this too, so it counts only where records have no object store to go to.
+    pub(crate) is_like_record: bool,
+}
+
+impl Beginning {
+    /// A beginning that no record has.
+    pub(crate) const fn only(tokens: &'static [&'static [u8]]) -> Self {
+        Self { tokens, is_like_record: false }
+    }
+
+    /// A beginning that records may have, too.
+    pub(crate) const fn like_record(tokens: &'static [&'static [u8]]) -> Self {
+        Self { tokens, is_like_record: true }
+    }
+}
+
+/// In a list of tokens: any string.
+pub(crate) const ANY_STRING: &[u8] = b"\"";
+
+/// In a list of tokens: any number.
+pub(crate) const ANY_NUMBER: &[u8] = b"0";
+
+/// Everything about a dialect that is not its reader.
+#[derive(Clone, Copy, Debug)]
+pub struct DialectSpec {
+    /// The name in options, attributes and messages.
+    pub name: &'static str,
+    /// Other names, of programs that write the same shape.
+    pub aliases: &'static [&'static str],
+    /// One line for `--help`.
+    pub summary: &'static str,
+    /// The input describes its object stores.
+    pub(crate) has_schema: bool,
+    /// The input names the indexes, so its schema may replace one of the same database version.
+    pub(crate) names_indexes: bool,
+    /// The lines are change events of a database.
+    pub(crate) has_events: bool,
+    /// With a source, a batch is full unless an option says otherwise.
+    pub(crate) is_whole: bool,
+    /// The input does not say how far a key generator has counted.
+    pub(crate) lacks_key_generators: bool,
+    /// How its values are read.
+    pub(crate) values: ValueSyntax,
+    /// What the format cannot express of any record.
+    pub(crate) losses: &'static [&'static str],
+    /// How documents begin; empty where the first bytes do not decide.
+    pub(crate) beginnings: &'static [Beginning],
+}
+
+impl DialectSpec {
+    /// The base of every description; each dialect sets what is different.
+    pub(crate) const NONE: Self = Self {
+        name: "",
+        aliases: &[],
+        summary: "",
+        has_schema: false,
+        names_indexes: false,
+        has_events: false,
+        is_whole: false,
+        lacks_key_generators: false,
+        values: ValueSyntax::Built,
+        losses: &[],
+        beginnings: &[],
+    };
+}
+
+impl Dialect {
+    /// All dialects, in the order of `--help`.
+    pub const ALL: [Self; 12] = [
+        Self::Records,
+        Self::Changes,
+        Self::Playwright,
+        Self::Dexie,
+        Self::PlainJson,
+        Self::Debezium,
+        Self::CaptureChangeMysql,
+        Self::Rxdb,
+        Self::DexieCloud,
+        Self::Couchdb,
+        Self::PouchdbDump,
+        Self::Mongoexport,
+    ];
+
+    /// Returns the description.
+    pub fn spec(self) -> &'static DialectSpec {
+        match self {
+            Self::Records => &records::SPEC,
+            Self::Changes => &changes::SPEC,
+            Self::Playwright => &playwright::SPEC,
+            Self::Dexie => &dexie::SPEC,
+            Self::PlainJson => &plain_json::SPEC,
+            Self::Debezium => &events::debezium::SPEC,
+            Self::CaptureChangeMysql => &events::capture_mysql::SPEC,
+            Self::Rxdb => &dumps::rxdb::SPEC,
+            Self::DexieCloud => &dumps::dexie_cloud::SPEC,
+            Self::Couchdb => &dumps::couchdb::SPEC,
+            Self::PouchdbDump => &dumps::couchdb::POUCHDB_DUMP,
+            Self::Mongoexport => &dumps::mongoexport::SPEC,
+        }
+    }
+
+    /// Returns the dialect of a name or alias.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.names().any(|own| own == name))
+    }
+
+    /// Returns the name, then the aliases.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.spec().name).chain(self.spec().aliases.iter().copied())
+    }
+
+    /// True if the input describes its object stores and indexes.
+    pub fn has_schema(self) -> bool {
+        self.spec().has_schema
+    }
+
+    /// True if its schema may replace one of the same database version.
+    pub fn names_indexes(self) -> bool {
+        self.spec().names_indexes
+    }
+
+    /// True if its lines are change events of a database.
+    pub(crate) fn has_events(self) -> bool {
+        self.spec().has_events
+    }
+
+    /// Returns the options that its values are read with, where the caller's are `values`.
+    pub(crate) fn values(self, values: value::Options) -> value::Options {
+        match self.spec().values {
+            ValueSyntax::AsOptions => values,
+            ValueSyntax::Plain => value::Options { plain: true, ..values },
+            ValueSyntax::Built => value::Options { plain: false, ..values },
+            ValueSyntax::Canonical => value::Options::default(),
+        }
+    }
+}
+
+/// Opens a document of another program; `None` for dialects of lines.
+pub(crate) fn open_document<R: Read>(
+    dialect: Dialect,
+    lines: &mut Lines<R>,
+    options: &DecodeOptions,
+    losses: &mut Losses,
+) -> Result<Option<(BatchHeader, Import)>, DecodeError> {
+    match dialect {
+        Dialect::Playwright => playwright::open(lines, options, losses),
+        Dialect::Dexie => dexie::open(lines, options),
+        Dialect::PlainJson => plain_json::open(lines, options, losses),
+        Dialect::Rxdb => dumps::rxdb::open(lines, options, losses),
+        Dialect::DexieCloud => dumps::dexie_cloud::open(lines, options, losses),
+        Dialect::Couchdb => dumps::couchdb::open(lines, options),
+        Dialect::PouchdbDump => dumps::couchdb::open_dump(lines, options),
+        Dialect::Mongoexport => dumps::mongoexport::open(options),
+        Dialect::Records | Dialect::Changes | Dialect::Debezium | Dialect::CaptureChangeMysql => return Ok(None),
+    }
+    .map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_has_a_place_in_the_pages() {
+        let pages = [include_str!("../CHANGES.md"), include_str!("../IMPORTS.md")].concat();
+        for name in Dialect::ALL.into_iter().flat_map(Dialect::names) {
+            assert!(pages.contains(&format!("`{name}`")), "no page names {name}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_lead_back() {
+        let mut seen = BTreeSet::new();
+        for dialect in Dialect::ALL {
+            for name in dialect.names() {
+                assert!(seen.insert(name) && Dialect::from_name(name) == Some(dialect), "{name}");
+            }
+            assert!(!dialect.spec().summary.is_empty());
+        }
+        assert_eq!(Dialect::from_name("auto"), None);
+    }
+}
