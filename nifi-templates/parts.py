@@ -1,5 +1,8 @@
 """What several definitions share: the answer to a source's checkpoint, CORS, files for people."""
 
+import json
+from pathlib import Path
+
 from canvas import command, first_of
 
 # A status of the child, as HTTP says it. Beyond 128: ended by a signal.
@@ -19,8 +22,14 @@ SOURCE_ID = "[A-Za-z0-9._:-]{1,64}"
 # What an earlier run left; packages of NiFi hand attributes of the whole package down to each FlowFile in it.
 LEFTOVERS = r"(sync|execution|dead[.]letter|restlistener)[.].*"
 
-# What FLOWFILE.md says is read, beside what is stamped here. An empty one counts as absent.
-READ = ("input", "database", "database.version", "object.store", "key.path", "key.field", "mode", "source")
+# The attributes that nifi-idb reads, from the table that its own code is compared with, without those that are stamped here.
+# An empty one counts as absent.
+STAMPED = ("indexeddb.received.at", "indexeddb.rejects")
+READ = [
+    name.removeprefix("indexeddb.")
+    for name in json.loads((Path(__file__).parent / "attributes.json").read_text())["read"]
+    if name.startswith("indexeddb.") and name not in STAMPED
+]
 
 # The origin that a browser names, if the parameter lists it; else nothing, and then no header is sent.
 ALLOWED_ORIGIN = (

@@ -2,6 +2,7 @@
 #![doc = include_str!("FLOWFILE.md")]
 
 mod attributes;
+pub mod names;
 mod package;
 
 pub use attributes::Attributes;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::{HistoryError, RestoreFormat, RestoreOptions, Restored, restore};
-use crate::flowfile::{Attributes, write_head};
+use crate::flowfile::{Attributes, names, write_head};
 use crate::indexeddb::dom_string::DomString;
 use crate::snapshot::FlowName;
 use crate::spool::Spool;
@@ -53,15 +53,15 @@ fn attributes(flow: &FlowName, version: &StoredVersion, name: &DomString, record
     let number = version.manifest.version;
     let all = [
         ("filename", format!("{}-{number}-{}.ndjson", flow.flow(), name.to_file_name())),
-        ("indexeddb.database", version.manifest.database.to_attribute()),
-        ("indexeddb.object.store", name.to_attribute()),
-        ("mime.type", "application/x-ndjson".to_owned()),
+        (names::DATABASE, version.manifest.database.to_attribute()),
+        (names::OBJECT_STORE, name.to_attribute()),
+        (names::MIME_TYPE, "application/x-ndjson".to_owned()),
         ("record.count", records.to_string()),
-        ("registry.bucket", flow.bucket().to_owned()),
-        ("registry.flow", flow.flow().to_owned()),
-        ("registry.flow.version", number.to_string()),
-        ("sync.root", version.manifest.root().to_string()),
-        ("sync.state", version.state.to_string()),
+        (names::BUCKET, flow.bucket().to_owned()),
+        (names::FLOW, flow.flow().to_owned()),
+        (names::FLOW_VERSION, number.to_string()),
+        (names::ROOT, version.manifest.root().to_string()),
+        (names::STATE, version.state.to_string()),
     ];
     all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

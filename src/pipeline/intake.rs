@@ -13,7 +13,7 @@ use super::{SyncOptions, sync};
 use crate::decode::{BatchHeader, Decimals, DecodeError, DecodeOptions, Decoder, Dialect, Mode};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::flowfile::Attributes;
+use crate::flowfile::{Attributes, names};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
 use crate::normalize::{Batch, Hidden, NormalizeError, NormalizeOptions, normalize_keeping};
@@ -21,27 +21,6 @@ use crate::rejection::{RejectedText, Rejection};
 use crate::report::{Outcome, ReportLines, Summary, privacy_line};
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowName, SourceId};
-
-/// The attributes that are read, as `FLOWFILE.md` lists them. An edge that takes them by name refuses other names that look
-/// like these.
-pub const READ_ATTRIBUTES: [&str; 16] = [
-    "idempotency-key",
-    "indexeddb.database",
-    "indexeddb.database.version",
-    "indexeddb.decimals",
-    "indexeddb.input",
-    "indexeddb.key.field",
-    "indexeddb.key.path",
-    "indexeddb.key.paths",
-    "indexeddb.mode",
-    "indexeddb.object.store",
-    "indexeddb.origin",
-    "indexeddb.received.at",
-    "indexeddb.rejects",
-    "indexeddb.skip.stores",
-    "indexeddb.source",
-    "uuid",
-];
 
 /// `sync.error` has at most this many characters.
 const MAX_ERROR_CHARS: usize = 1_000;
@@ -233,69 +212,69 @@ impl IntakeOptions {
         let mut settled = self.clone();
         let decode = &mut settled.decode;
         let wrong = |name: &str, expected: &str| Failure::usage(format!("attribute {name} must be {expected}"));
-        if let Some(text) = attributes.get("indexeddb.input") {
+        if let Some(text) = attributes.get(names::INPUT) {
             let all = || Dialect::ALL.into_iter().flat_map(Dialect::names).collect::<Vec<_>>().join(", ");
             let dialect = Dialect::from_name(text);
-            let dialect = dialect.ok_or_else(|| wrong("indexeddb.input", &format!("one of {}", all())))?;
+            let dialect = dialect.ok_or_else(|| wrong(names::INPUT, &format!("one of {}", all())))?;
             decode.input = Some(dialect);
         }
-        if let Some(text) = attributes.get("indexeddb.mode") {
+        if let Some(text) = attributes.get(names::MODE) {
             decode.mode = Some(match text {
                 "delta" => Mode::Delta,
                 "full" => Mode::Full,
-                _ => return Err(wrong("indexeddb.mode", "delta or full")),
+                _ => return Err(wrong(names::MODE, "delta or full")),
             });
         }
-        if let Some(text) = attributes.get("indexeddb.database") {
+        if let Some(text) = attributes.get(names::DATABASE) {
             decode.database = Some(text.into());
         }
-        if let Some(text) = attributes.get("indexeddb.database.version") {
-            let expected = || wrong("indexeddb.database.version", "a number from 1");
+        if let Some(text) = attributes.get(names::DATABASE_VERSION) {
+            let expected = || wrong(names::DATABASE_VERSION, "a number from 1");
             decode.database_version = Some(text.parse().map_err(|_| expected())?);
         }
-        if let Some(text) = attributes.get("indexeddb.object.store") {
+        if let Some(text) = attributes.get(names::OBJECT_STORE) {
             decode.object_store = Some(text.into());
         }
-        if let Some(text) = attributes.get("indexeddb.key.paths") {
+        if let Some(text) = attributes.get(names::KEY_PATHS) {
             decode.key_paths = key_paths(text)?;
         }
-        if let Some(text) = attributes.get("indexeddb.skip.stores") {
+        if let Some(text) = attributes.get(names::SKIP_STORES) {
             let names: Result<Vec<String>, _> = serde_json::from_str(text);
-            let names = names.map_err(|_| wrong("indexeddb.skip.stores", "a JSON array of object stores"))?;
+            let names = names.map_err(|_| wrong(names::SKIP_STORES, "a JSON array of object stores"))?;
             decode.skip_stores = names.iter().map(|name| name.as_str().into()).collect();
         }
-        if let Some(text) = attributes.get("indexeddb.decimals") {
+        if let Some(text) = attributes.get(names::DECIMALS) {
             decode.decimals = match text {
                 "number" => Decimals::Number,
                 "text" => Decimals::Text,
-                _ => return Err(wrong("indexeddb.decimals", "number or text")),
+                _ => return Err(wrong(names::DECIMALS, "number or text")),
             };
         }
-        if let Some(text) = attributes.get("indexeddb.rejects") {
+        if let Some(text) = attributes.get(names::REJECTS) {
             match text {
                 "text" => settled.rejected_text = true,
                 "place" => {}
-                _ => return Err(wrong("indexeddb.rejects", "text or place")),
+                _ => return Err(wrong(names::REJECTS, "text or place")),
             }
         }
-        if let Some(text) = attributes.get("indexeddb.origin") {
+        if let Some(text) = attributes.get(names::ORIGIN) {
             decode.origin = Some(text.to_owned());
         }
-        let (path, field) = (attributes.get("indexeddb.key.path"), attributes.get("indexeddb.key.field"));
+        let (path, field) = (attributes.get(names::KEY_PATH), attributes.get(names::KEY_FIELD));
         if path.is_some() || field.is_some() {
             decode.key_path = path.map(key_path).transpose()?;
             decode.key_field = field.map(str::to_owned);
         }
-        if let Some(text) = attributes.get("indexeddb.source") {
-            let expected = || wrong("indexeddb.source", "1 to 64 of A-Z a-z 0-9 . _ : -");
+        if let Some(text) = attributes.get(names::SOURCE) {
+            let expected = || wrong(names::SOURCE, "1 to 64 of A-Z a-z 0-9 . _ : -");
             let source: SourceId = text.parse().map_err(|_| expected())?;
             if decode.source.as_ref().is_some_and(|known| *known != source) {
                 return Err(Failure::usage("attribute indexeddb.source names another source than the options"));
             }
             decode.source = Some(source);
         }
-        if let Some(text) = attributes.get("indexeddb.received.at") {
-            let expected = || wrong("indexeddb.received.at", "milliseconds since 1970");
+        if let Some(text) = attributes.get(names::RECEIVED_AT) {
+            let expected = || wrong(names::RECEIVED_AT, "milliseconds since 1970");
             let at = text.parse().ok().filter(|at| (0..=crate::normalize::MAX_TIME_MS).contains(at));
             if self.trusts_received_at {
                 settled.normalize.received_at = at.ok_or_else(expected)?.min(self.normalize.received_at);
@@ -409,7 +388,7 @@ impl<R: Read> Read for Digested<R> {
 
 /// How a FlowFile's delivery is named. NiFi gives a FlowFile that went through a file or another flow a new `uuid`.
 pub fn delivery(attributes: &Attributes) -> Option<&str> {
-    attributes.get("idempotency-key").or_else(|| attributes.get("uuid"))
+    attributes.get(names::DELIVERY).or_else(|| attributes.get(names::UUID))
 }
 
 fn key_path(text: &str) -> Result<KeyPath, Failure> {
@@ -523,30 +502,30 @@ impl Verdict {
         let done = |text: Option<String>| text.filter(|_| self.is_done());
         let error = failure.as_ref().map(|failure| ascii(&failure.message).chars().take(MAX_ERROR_CHARS).collect());
         let all: [(&str, Option<String>); 24] = [
-            ("indexeddb.database", self.database.as_ref().map(DomString::to_attribute)),
-            ("indexeddb.object.store", self.object_store.as_ref().map(DomString::to_attribute)),
-            ("indexeddb.source", self.source.as_ref().map(ToString::to_string)),
-            ("mime.type", done(Some(REPORT_TYPE.to_owned()))),
-            ("registry.bucket", summary.flow.as_ref().map(|flow| flow.bucket().to_owned())),
-            ("registry.flow", summary.flow.as_ref().map(|flow| flow.flow().to_owned())),
-            ("registry.flow.version", done(summary.version.map(|version| version.to_string()))),
-            ("sync.checkpoint", summary.ack.as_ref().map(|ack| ack.checkpoint.to_string())),
-            ("sync.conflicts", number(summary.conflicts)),
-            ("sync.deleted", number(summary.deleted)),
-            ("sync.epoch", summary.ack.as_ref().map(|ack| ack.epoch.clone())),
-            ("sync.error", error),
-            ("sync.kept", (summary.kept > 0).then(|| summary.kept.to_string())),
-            ("sync.outcome", Some(summary.outcome.name().to_owned())),
-            ("sync.parked", number(summary.parked)),
-            ("sync.plan", self.plan.clone()),
-            ("sync.put", number(summary.put)),
-            ("sync.received", number(summary.received)),
-            ("sync.rejected", number(summary.rejected)),
-            ("sync.resync", self.resync.then(|| "true".to_owned())),
-            ("sync.root", done(summary.root.map(|root| root.to_string()))),
-            ("sync.state", done(summary.state.map(|state| state.to_string()))),
-            ("sync.status", number(self.status as u64)),
-            ("sync.unchanged", number(summary.unchanged)),
+            (names::DATABASE, self.database.as_ref().map(DomString::to_attribute)),
+            (names::OBJECT_STORE, self.object_store.as_ref().map(DomString::to_attribute)),
+            (names::SOURCE, self.source.as_ref().map(ToString::to_string)),
+            (names::MIME_TYPE, done(Some(REPORT_TYPE.to_owned()))),
+            (names::BUCKET, summary.flow.as_ref().map(|flow| flow.bucket().to_owned())),
+            (names::FLOW, summary.flow.as_ref().map(|flow| flow.flow().to_owned())),
+            (names::FLOW_VERSION, done(summary.version.map(|version| version.to_string()))),
+            (names::CHECKPOINT, summary.ack.as_ref().map(|ack| ack.checkpoint.to_string())),
+            (names::CONFLICTS, number(summary.conflicts)),
+            (names::DELETED, number(summary.deleted)),
+            (names::EPOCH, summary.ack.as_ref().map(|ack| ack.epoch.clone())),
+            (names::ERROR, error),
+            (names::KEPT, (summary.kept > 0).then(|| summary.kept.to_string())),
+            (names::OUTCOME, Some(summary.outcome.name().to_owned())),
+            (names::PARKED, number(summary.parked)),
+            (names::PLAN, self.plan.clone()),
+            (names::PUT, number(summary.put)),
+            (names::RECEIVED, number(summary.received)),
+            (names::REJECTED, number(summary.rejected)),
+            (names::RESYNC, self.resync.then(|| "true".to_owned())),
+            (names::ROOT, done(summary.root.map(|root| root.to_string()))),
+            (names::STATE, done(summary.state.map(|state| state.to_string()))),
+            (names::STATUS, number(self.status as u64)),
+            (names::UNCHANGED, number(summary.unchanged)),
         ];
         all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
@@ -554,20 +533,4 @@ impl Verdict {
 
 fn ascii(text: &str) -> String {
     text.chars().map(|char| if matches!(char, ' '..='~') { char } else { '?' }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_page_lists_the_attributes_that_are_read() {
-        let page = include_str!("../flowfile/FLOWFILE.md");
-        let (_, table) = page.split_once("## Attributes that are read").unwrap();
-        let (table, _) = table.split_once("\n## ").unwrap();
-        let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
-        let mut listed: Vec<_> = cells.flat_map(|cell| cell.trim_matches('`').split("`, else `")).collect();
-        listed.sort_unstable();
-        assert_eq!(listed, READ_ATTRIBUTES);
-    }
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::body::{Body, PieceWriter, StreamSender, stream, whole};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::flowfile::names;
 use crate::snapshot::manifest::canonical_json;
 
 /// NDJSON.
@@ -24,7 +25,7 @@ pub(super) const NDJSON: &str = "application/x-ndjson";
 pub(super) const FLOWFILE_V3: &str = "application/flowfile-v3";
 
 /// The header that says why something is not done; as the attribute of that name.
-pub(super) const ERROR: &str = "sync.error";
+pub(super) const ERROR: &str = names::ERROR;
 
 /// A failure as an answer, before anything else was sent.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! What a browser has to be told before it lets a page speak to us.
 
+use std::sync::LazyLock;
+
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
@@ -10,18 +12,21 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::answer::Refusal;
 use super::body::{Body, whole};
 use crate::config::ConfigError;
+use crate::flowfile::names;
 
-/// What a page may send, beside what every page may.
-const ALLOWED: &str = "authorization, content-type, idempotency-key, uuid, indexeddb.database, \
-    indexeddb.database.version, indexeddb.decimals, indexeddb.input, indexeddb.key.field, indexeddb.key.path, \
-    indexeddb.key.paths, indexeddb.mode, indexeddb.origin, indexeddb.object.store, indexeddb.rejects, \
-    indexeddb.skip.stores, indexeddb.source";
+/// The headers that a page may send, beside those that every page may: the attributes that are read, except the time of
+/// receipt, which is the server's.
+static ALLOWED: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let attributes = names::READ.into_iter().filter(|name| *name != names::RECEIVED_AT);
+    list(["authorization", "content-type"].into_iter().chain(attributes))
+});
 
-/// What a page may read of an answer.
-const EXPOSED: &str = "indexeddb.database, indexeddb.object.store, indexeddb.source, registry.bucket, registry.flow, \
-    registry.flow.version, retry-after, sync.checkpoint, sync.conflicts, sync.deleted, sync.epoch, sync.error, \
-    sync.outcome, sync.parked, sync.plan, sync.put, sync.received, sync.rejected, sync.resync, sync.root, sync.state, \
-    sync.status, sync.unchanged";
+/// The headers of an answer that a page may read: the attributes that are written.
+static EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| list(["retry-after"].into_iter().chain(names::WRITTEN)));
+
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> HeaderValue {
+    HeaderValue::try_from(names.collect::<Vec<_>>().join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
 
 /// How long a browser need not ask again, in seconds.
 const MAX_AGE: &str = "600";
@@ -77,7 +82,7 @@ pub(super) fn preflight<B>(request: &Request<B>) -> Response<Body> {
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED.clone());
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
     // Chromium asks before a public page speaks to a private address.
     const ASKED: &str = "access-control-request-private-network";
@@ -92,7 +97,7 @@ pub(super) fn preflight<B>(request: &Request<B>) -> Response<Body> {
 pub(super) fn allow(origin: HeaderValue, response: &mut Response<Body>) {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.clone());
 }
 
 #[cfg(test)]

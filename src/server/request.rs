@@ -5,8 +5,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING
 
 use super::access::Named;
 use super::answer::{FLOWFILE_V3, Refusal};
-use crate::flowfile::Attributes;
-use crate::pipeline::READ_ATTRIBUTES;
+use crate::flowfile::{Attributes, names};
 use crate::snapshot::SourceId;
 
 /// What a request asks for.
@@ -136,7 +135,7 @@ impl Query {
 }
 
 fn is_attribute(name: &str) -> bool {
-    READ_ATTRIBUTES.contains(&name)
+    names::READ.contains(&name)
 }
 
 /// The attributes that headers and query give; the query stands over a header.

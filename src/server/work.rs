@@ -14,7 +14,7 @@ use super::metrics::Metrics;
 use super::service::Ticket;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::flowfile::{Attributes, check_attributes};
+use crate::flowfile::{Attributes, check_attributes, names};
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::memory::MemoryError;
 use crate::normalize::MAX_TIME_MS;
@@ -73,7 +73,7 @@ impl Job {
         options.admission = admission(caller, defaults.flow.as_deref());
         if let Some(client) = caller {
             options.sync.client = Some(client.name().to_owned());
-            let named = attributes.get("indexeddb.source").map(str::parse).transpose();
+            let named = attributes.get(names::SOURCE).map(str::parse).transpose();
             let named = named.map_err(|error| Refusal::bad_request(format!("indexeddb.source is {error}")))?;
             client.check_source(named.as_ref())?;
             options.decode.source = client.source().cloned().or(options.decode.source);

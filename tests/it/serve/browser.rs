@@ -20,7 +20,11 @@ fn a_listed_page_may_speak_and_read_and_no_other() {
     let asked = preflight(PAGE).expect(204);
     assert_eq!(asked.header("access-control-allow-origin"), Some(PAGE));
     assert_eq!(asked.header("access-control-allow-private-network"), Some("true"));
-    assert!(asked.header("access-control-allow-headers").unwrap().contains("indexeddb.object.store"));
+    let allowed: Vec<_> = asked.header("access-control-allow-headers").unwrap().split(", ").collect();
+    for name in ["idempotency-key", "indexeddb.key.paths", "indexeddb.object.store", "indexeddb.skip.stores"] {
+        assert!(allowed.contains(&name), "{name} is not allowed");
+    }
+    assert!(!allowed.contains(&"indexeddb.received.at"));
     preflight("https://evil.example").expect(403);
     let mut headers = TO.to_vec();
     headers.push(("origin", PAGE));
@@ -32,6 +36,7 @@ fn a_listed_page_may_speak_and_read_and_no_other() {
     for (name, _) in ours {
         assert!(exposed.split(", ").any(|exposed| exposed == name), "{name} is not exposed");
     }
+    assert!(exposed.split(", ").any(|exposed| exposed == "sync.kept"));
     // A page can send this without asking first: hiding the answer would be too late.
     for origin in ["https://evil.example", "null", "https://shop.example.evil.example"] {
         let mut headers = TO.to_vec();

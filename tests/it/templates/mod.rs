@@ -7,6 +7,7 @@ mod generated;
 mod install;
 
 use nifi_idb::template::SHIPPED;
+use serde_json::Value;
 
 use crate::program::{Ran, program, run};
 
@@ -70,4 +71,25 @@ fn each_definition_has_a_page_that_names_its_parameters() {
             assert_eq!(near.count(), 1, "{}: {} lies on another processor", shipped.name, processor["name"]);
         }
     }
+}
+
+#[test]
+fn intake_over_http_takes_every_attribute_in_any_spelling() {
+    let table = include_str!("../../../nifi-templates/attributes.json");
+    let table: Value = serde_json::from_str(table).unwrap();
+    let names: Vec<_> = table["read"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let mut intakes = 0;
+    for shipped in SHIPPED.iter().filter(|shipped| shipped.text.contains("ListenHTTP")) {
+        for name in names.iter().filter_map(|name| name.strip_prefix("indexeddb.")) {
+            // These two are stamped at the intake, whatever the client says.
+            if ["received.at", "rejects"].contains(&name) {
+                continue;
+            }
+            let taken = format!("allMatchingAttributes('(?i)indexeddb[.]{}')", name.replace('.', "[.]"));
+            let named = format!("\"indexeddb.{name}\": \"${{indexeddb.{name}:replaceEmpty(${{intake.{name}}})}}\"");
+            assert!(shipped.text.contains(&taken) && shipped.text.contains(&named), "{}: {name}", shipped.name);
+        }
+        intakes += 1;
+    }
+    assert_eq!(intakes, 3);
 }
