@@ -1,4 +1,4 @@
-//! `nifi-idb completions`: made from the command line's definition.
+//! `nifi-idb completions`: shell completions, generated from the definition of the command line.
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -14,7 +14,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb completions bash > /etc/bash_complet
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Completions {
-    /// The shell
+    /// Shell to generate completions for
     shell: Shell,
 }
 

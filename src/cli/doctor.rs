@@ -1,4 +1,5 @@
-//! `nifi-idb doctor`: what is configured, reachable and writable, and what waits for a person.
+//! `nifi-idb doctor`: reports the configuration, checks the store, and counts the conflicts that
+//! wait for a person.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,10 +13,12 @@ use crate::failure::Failure;
 use crate::history::{self, At};
 use crate::store::SnapshotStore;
 
-/// Unique indexes are looked at in object stores of this many records at most: it takes reading all of them.
+/// Limit on the records of an object store whose unique indexes are checked, because the check
+/// reads all of them.
 const LOOKED_AT_RECORDS: u64 = 100_000;
 
-/// Conflicts are counted in this many flows: each costs the list of conflicts of its newest version.
+/// Limit on the flows whose conflicts are counted, because each count reads the conflict log of the
+/// newest version.
 const COUNTED_FLOWS: usize = 20;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb doctor --store http://127.0.0.1:18080";
@@ -27,7 +30,7 @@ pub struct Doctor {
     #[command(flatten)]
     store: StoreArgs,
 
-    /// Where large inputs are sorted [default: the system's folder for temporary files]
+    /// Folder for sorting large inputs [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
     temp_dir: Option<PathBuf>,
 }
@@ -57,7 +60,8 @@ impl Doctor {
         Ok(ExitStatus::Done)
     }
 
-    /// Adds how many conflicts of each flow wait for a person, and what of it no page can make; nothing of one without either.
+    /// Adds to `text`, for each flow, the number of parked conflicts and the parts of its schema
+    /// and data that no web page can create. Adds nothing for a flow that has neither.
     fn waiting(&self, store: &dyn SnapshotStore, text: &mut String) -> Result<(), Failure> {
         let StoreArgs { bucket, flow, .. } = &self.store;
         let fits = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);

@@ -1,4 +1,4 @@
-//! Standard input that nobody reads, and the file of `--rejects`.
+//! Draining unread standard input, and the file of `--rejects`.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -11,26 +11,27 @@ use crate::failure::Failure;
 use crate::pipeline::{Rejects, disk_status};
 use crate::rejection::{RejectedText, Rejection};
 
-/// After a wrong command line, standard input is drained until it has been silent for this long.
+/// After a usage error, standard input is drained until it has been silent for this long.
 const USAGE_IDLE: Duration = Duration::from_secs(5);
 
-/// Report and reject files are data: nobody else may read them.
+/// Mode of report and reject files: they contain data, so only the owner may read them.
 const PRIVATE: u32 = 0o600;
 
-/// Throws standard input away, so that a NiFi that pipes into us sees our exit status and no broken pipe.
+/// Discards standard input, so that a NiFi that pipes into the process gets the exit status instead
+/// of a broken pipe.
 pub(super) fn drain_stdin() {
     if !io::stdin().is_terminal() {
-        // There is a failure to be told already; this one adds nothing.
+        // A failure is about to be reported already; an error here would add nothing.
         let _ = StdinReader::stdin().idle(USAGE_IDLE).drain();
     }
 }
 
-/// Opens the file of an option, empty and readable by its owner only.
+/// Opens an option's file, truncated and readable by its owner only.
 pub(super) fn private_file(path: &Path, option: &str) -> Result<File, Failure> {
     let open = || {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(path)?;
         if file.metadata()?.is_file() {
-            // It may have been there, readable by all.
+            // An existing file may have been readable by everyone.
             file.set_permissions(Permissions::from_mode(PRIVATE))?;
         }
         Ok(file)
@@ -43,7 +44,7 @@ pub(super) fn private_file(path: &Path, option: &str) -> Result<File, Failure> {
 pub(super) struct RejectsFile {
     path: PathBuf,
     out: BufWriter<File>,
-    /// It could not be written: why the batch failed.
+    /// The write error that made the batch fail.
     error: Option<io::Error>,
 }
 
@@ -54,7 +55,7 @@ impl RejectsFile {
         Ok(Self { path: path.to_owned(), out: BufWriter::new(file), error: None })
     }
 
-    /// Why the batch failed, if it was the file.
+    /// Returns the failure of the batch, if writing this file caused it.
     pub(super) fn failure(&mut self) -> Option<Failure> {
         let error = self.error.take()?;
         Some(Failure::new(disk_status(&error), format!("--rejects {}: {error}", self.path.display())))

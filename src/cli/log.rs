@@ -19,11 +19,11 @@ pub struct Log {
     #[command(flatten)]
     store: StoredFlowArgs,
 
-    /// At most this many versions [default: all]
+    /// List at most this many versions [default: all]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 
-    /// text: a line a version, for people; json: an object a line
+    /// text: one line per version, for people; json: one object per line
     #[arg(long, value_enum, default_value_t = FormatArg::Text)]
     format: FormatArg,
 }

@@ -1,4 +1,4 @@
-//! `nifi-idb man`: manual pages, made from the command line's definition.
+//! `nifi-idb man`: manual pages, generated from the definition of the command line.
 
 use clap::{Args, CommandFactory};
 use clap_mangen::Man as Page;
@@ -14,7 +14,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb man sync | man -l -";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct Man {
-    /// The page of one command [default: of nifi-idb itself]
+    /// Command to print the page of [default: nifi-idb itself]
     command: Option<String>,
 }
 

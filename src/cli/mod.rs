@@ -1,4 +1,4 @@
-//! The command line: one file a command, flags to library calls.
+//! The command line: one file per command; each turns flags into library calls.
 
 mod completions;
 mod conflicts;
@@ -36,12 +36,12 @@ pub use store_url::StoreArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 
-/// The whole command line. Completions and man pages are made from it.
+/// The whole command line. Completions and man pages are generated from it.
 #[derive(Debug, Parser)]
 #[command(name = "nifi-idb", version, about, long_about = LONG_ABOUT, color = ColorChoice::Never)]
 #[command(disable_help_subcommand = true, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -58,20 +58,22 @@ const AFTER_HELP: &str = "Exit status: 0 done, 1 bug, 2 usage, 3 done with rejec
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Merge what standard input holds into a new version, and report
+    /// Merge standard input into a new version and report the result
     ///
-    /// Standard input holds records or changes. Standard output gets a report, an object a line; its last line is the
-    /// summary. Nothing on standard error means success. No byte is written to the store before the input is whole.
+    /// Standard input contains records or changes. The report goes to standard output, one object
+    /// per line; the last line is the summary. Nothing on standard error means success. Nothing is
+    /// written to the store before the input is complete.
     Sync(Box<sync::Sync>),
-    /// Print the rejected lines of a report, to be mended and sent again
+    /// Print the rejected lines of a report, to be corrected and sent again
     ///
-    /// Takes the file of sync --rejects, or a report with texts. Lines of indexeddb-changes/1 come out as a batch without
-    /// sequence numbers. Exits with 5 if a line has no text.
+    /// Reads the file of sync --rejects, or a report that includes the text of rejected lines.
+    /// Lines of indexeddb-changes/1 are printed as a batch without sequence numbers. Exits with 5
+    /// if a line has no text.
     Rejects(rejects::PrintRejects),
     /// Write a version's records to standard output
     ///
-    /// Every chunk is checked against its digests before it is written. If the exit status is not 0, what came out is not
-    /// whole; changes then have no end line.
+    /// Every chunk is checked against its digests before it is written. If the exit status is not
+    /// 0, the output is incomplete; in the changes format it then has no end line.
     Restore(restore::Restore),
     /// List versions, newest first
     Log(log::Log),
@@ -79,25 +81,27 @@ pub enum Command {
     Show(show::Show),
     /// List, show and resolve conflicts, decided by rules or waiting for a person
     Conflicts(conflicts::Conflicts),
-    /// Say up to where each source's numbered changes are durable
+    /// Show up to which number each source's changes are durable
     ///
-    /// One JSON object a line. What a source asks before it forgets what it has sent.
+    /// Prints one JSON object per line. A source checks this before it discards the changes that it
+    /// has sent.
     Sources(sources::Sources),
-    /// Prove that every byte of a version is there
+    /// Verify that every byte of a version is stored intact
     ///
-    /// Reads all chunks and spilled values and checks them against their digests, keys and places.
+    /// Reads all chunks and spilled values and checks them against their digests, keys and
+    /// positions.
     Verify(verify::Verify),
-    /// Take batches over HTTP and gRPC, and give versions back
+    /// Serve batches and stored versions over HTTP and gRPC
     ///
-    /// One listener for HTTP/1.1, HTTP/2 and gRPC, for NiFi's InvokeHTTP and InvokeGRPC and for pages in a browser. The
-    /// same FlowFile gives the same report as with sync.
+    /// One listener takes HTTP/1.1, HTTP/2 and gRPC, for NiFi's InvokeHTTP and InvokeGRPC and for
+    /// web pages. A FlowFile gets the same report as from sync.
     #[cfg(feature = "serve")]
     Serve(Box<serve::Serve>),
-    /// Say what is configured, reachable and writable, what is wrong, and how many conflicts wait for a person
+    /// Check the configuration and the store, and count the conflicts that wait for a person
     Doctor(doctor::Doctor),
-    /// Flow definitions for NiFi: list, print, install, check
+    /// List, print, install and check flow definitions for NiFi
     Template(template::Template),
-    /// Conflict rules in a policy file: check, test, explain, print
+    /// Check, test, explain and print conflict rules in a policy file
     Policy(policy::Policy),
     /// Print shell completions
     Completions(completions::Completions),
@@ -105,7 +109,7 @@ pub enum Command {
     Man(man::Man),
 }
 
-/// Runs one command line. Everything that it has to say is written when it returns.
+/// Runs one command line. All its output has been written when it returns.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let start = Instant::now();
     let args = without_empty_values(args);
@@ -119,8 +123,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     })
 }
 
-/// An option that is followed by an empty word counts as not given: NiFi passes a parameter without a value like that.
-/// `--name=` gives an empty value.
+/// Drops options that are followed by an empty argument, because NiFi passes a parameter without a
+/// value like that. `--name=` still sets an empty value.
 fn without_empty_values(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let args: Vec<OsString> = args.into_iter().collect();
     if !args.iter().any(|arg| arg.is_empty()) {
@@ -149,7 +153,8 @@ fn wrong_or_help(error: &clap::Error, args: &[OsString]) -> Result<ExitStatus, F
         Ok(failure) => failure,
         Err(help) => return output::print(&help).map(|()| ExitStatus::Done),
     };
-    // Misspelt commands may be meant to be `sync`; the others read nothing.
+    // A misspelt command may be meant as `sync`, which reads standard input. The others read
+    // nothing.
     let reads_nothing =
         |name: &OsString| Cli::command().find_subcommand(name).is_some_and(|it| it.get_name() != "sync");
     if !args.get(1).is_some_and(reads_nothing) {

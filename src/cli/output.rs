@@ -1,4 +1,4 @@
-//! What leaves the process: data on stdout, one clear line first on stderr, an exit status.
+//! The output of the process: data on stdout, one clear line first on stderr, an exit status.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -7,13 +7,13 @@ use std::os::fd::AsFd;
 use crate::failure::Failure;
 use crate::history::HistoryError;
 
-/// Standard error is kept below this many bytes: NiFi keeps the first 4,000 in `execution.error`.
+/// Limit on the bytes written to standard error: NiFi keeps the first 4,000 in `execution.error`.
 pub const MAX_ERROR_BYTES: usize = 3_900;
 
-/// The first line of standard error is cut after this many bytes.
+/// Limit on the bytes of one line on standard error.
 const MAX_LINE_BYTES: usize = 1_000;
 
-/// Standard output is written in pieces of this many bytes.
+/// Size of the buffer for standard output, in bytes.
 const OUT_BYTES: usize = 64 * 1024;
 
 impl From<HistoryError> for Failure {
@@ -22,11 +22,11 @@ impl From<HistoryError> for Failure {
     }
 }
 
-/// Standard output, buffered, past the standard library's line buffer.
+/// Returns standard output with a buffer, bypassing the standard library's line buffer.
 ///
 /// # Errors
 ///
-/// Fails if there is no descriptor left.
+/// Fails if the process has no file descriptor left.
 pub fn stdout() -> Result<BufWriter<File>, Failure> {
     let descriptor = io::stdout().as_fd().try_clone_to_owned().map_err(|error| Failure::output(&error))?;
     Ok(BufWriter::with_capacity(OUT_BYTES, File::from(descriptor)))
@@ -42,12 +42,14 @@ pub fn print(text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
 }
 
-/// Writes a failure to standard error: one line, then hints. If that fails there is nobody left to tell.
+/// Writes a failure to standard error: one line, then hints. A write error is ignored, because
+/// there is no other place to report it.
 pub fn write_failure(failure: &Failure) {
     let _ = io::stderr().lock().write_all(failure_text(failure).as_bytes());
 }
 
-/// Writes lines for people to standard error, beside an output that is whole. They are bounded as a failure is.
+/// Writes lines for people to standard error, next to complete output. They have the same limits as
+/// a failure.
 pub fn write_notes(notes: impl Iterator<Item = String>) {
     let mut text = String::new();
     for note in notes {
@@ -61,7 +63,7 @@ pub fn write_notes(notes: impl Iterator<Item = String>) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// The text of a failure: printable, bounded by [`MAX_ERROR_BYTES`].
+/// Returns the text of a failure: printable, at most [`MAX_ERROR_BYTES`] long.
 fn failure_text(failure: &Failure) -> String {
     let mut text = "nifi-idb: ".to_owned();
     push_line(&mut text, &failure.message, MAX_LINE_BYTES);
@@ -75,7 +77,7 @@ fn failure_text(failure: &Failure) -> String {
     text
 }
 
-/// Appends one line of at most `limit` bytes; what a terminal would act upon becomes a space.
+/// Appends one line of at most `limit` bytes; control characters become spaces.
 fn push_line(text: &mut String, line: &str, limit: usize) {
     const CUT: &str = " ...";
     let end = text.len() + limit - CUT.len();

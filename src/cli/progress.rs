@@ -1,22 +1,22 @@
-//! How much was read, on a terminal, if it takes long.
+//! A progress line on a terminal for input that takes long.
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::time::{Duration, Instant};
 
-/// Nothing is shown before this much time has passed, nor more often.
+/// Delay before the count is first shown, and between updates.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Passes reads on and counts them.
+/// A reader that counts the bytes passing through it.
 pub(super) struct Progress<R> {
     reader: R,
     bytes: u64,
-    /// When to show the count next; `None` where nobody watches.
+    /// Time of the next update; `None` if standard error is not a terminal.
     next: Option<Instant>,
     shown: bool,
 }
 
 impl<R> Progress<R> {
-    /// Shows progress only if standard error is a terminal.
+    /// Wraps `reader`; shows progress only if standard error is a terminal.
     pub(super) fn new(reader: R) -> Self {
         let next = io::stderr().is_terminal().then(|| Instant::now() + EVERY);
         Self { reader, bytes: 0, next, shown: false }
@@ -32,7 +32,7 @@ impl<R: Read> Read for Progress<R> {
         {
             self.next = Some(next + EVERY);
             self.shown = true;
-            // Whoever closed the terminal does not care.
+            // An error means that the terminal was closed, so nobody misses the line.
             let _ = write!(io::stderr(), "\r{} MB read", self.bytes / 1_000_000);
         }
         Ok(count)

@@ -1,4 +1,4 @@
-//! `nifi-idb rejects`: from a report, what was rejected, to be mended and sent again.
+//! `nifi-idb rejects`: prints the rejected lines of a report, to be corrected and sent again.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -21,7 +21,8 @@ const EXAMPLE: &str = "Example:\n  nifi-idb sync --rejects rejects.ndjson --stor
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub struct PrintRejects {
-    /// The file of --rejects, or a report with texts [default: standard input]
+    /// File of --rejects, or a report that includes the text of rejected lines [default: standard
+    /// input]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -106,7 +107,8 @@ fn text_of(value: &Value) -> Result<Option<Vec<u8>>, ()> {
     }
 }
 
-/// The header of a delta without a sequence: the numbers are spent, and what is left of a full batch is not all.
+/// Returns the header as that of a delta without a sequence: its numbers have been used, and the
+/// remaining lines of a full batch are not all records.
 fn unnumbered(header: &str) -> Option<String> {
     let mut value: Value = serde_json::from_str(header).ok()?;
     let members = value.as_object_mut()?;

@@ -1,4 +1,4 @@
-//! `nifi-idb restore`: a version's records to standard output.
+//! `nifi-idb restore`: writes a version's records to standard output.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -24,33 +24,36 @@ pub struct Restore {
     #[command(flatten)]
     store: StoredFlowArgs,
 
-    /// The version: its number, or latest
+    /// Version to restore: a number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]
     at: At,
 
-    /// changes: indexeddb-changes/1, which sync reads; records: the bare values of one object store; playwright: a storage
-    /// state; dexie: an export of dexie-export-import; json: {"store":[value,...],...}; flowfile-v3: a FlowFile an object
-    /// store, with attributes
+    /// changes: indexeddb-changes/1, which sync reads; records: the bare values of one object
+    /// store; playwright: a storage state; dexie: a dump in the format of dexie-export-import;
+    /// json: {"store":[value,...],...}; flowfile-v3: one FlowFile per object store, with attributes
     #[arg(long, value_enum, default_value_t = FormatArg::Changes)]
     format: FormatArg,
 
-    /// This object store only; records need it if there are several
+    /// Only this object store (required with --format records when there are several)
     #[arg(long, value_name = "NAME")]
     object_store: Option<String>,
 
-    /// Playwright: the origin that the database belongs to
+    /// Playwright: origin that the database belongs to
     #[arg(long, value_name = "URL", env = "NIFI_IDB_ORIGIN", hide_env_values = true)]
     origin: Option<String>,
 
-    /// Playwright, Dexie, JSON: write what the format cannot say to this file, a line a place (mode 0600)
+    /// Playwright, Dexie, JSON: list everything that the format cannot represent in this file, one
+    /// place per line (mode 0600)
     #[arg(long, value_name = "FILE")]
     losses: Option<PathBuf>,
 
-    /// Playwright, Dexie, JSON: exit with 3 if the format cannot say all of it; the output is whole
+    /// Playwright, Dexie, JSON: exit with 3 if the format cannot represent everything; the output
+    /// is still complete
     #[arg(long)]
     fail_on_loss: bool,
 
-    /// FlowFiles: where a large object store waits until it is whole [default: the system's folder for temporary files]
+    /// FlowFiles: folder where a large object store is collected before it is written [default: the
+    /// system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
     temp_dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `nifi-idb serve`: the same as `sync`, over HTTP and gRPC.
+//! `nifi-idb serve`: does the work of `sync` over HTTP and gRPC.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -39,7 +39,7 @@ pub struct Serve {
     #[command(flatten)]
     store: StoreArgs,
 
-    /// Where to listen. Another interface than loopback needs --tls-cert, and --clients or --client-ca
+    /// Address to listen on; any other than loopback needs --tls-cert, and --clients or --client-ca
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -49,70 +49,73 @@ pub struct Serve {
     )]
     listen: SocketAddr,
 
-    /// PEM file of this server's certificate and its chain
+    /// PEM file with the server's certificate chain
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_TLS_CERT", hide_env_values = true, help_heading = "Access")]
     #[arg(requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
-    /// PEM file of the certificate's key
+    /// PEM file with the private key of the server's certificate
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_TLS_KEY", hide_env_values = true, help_heading = "Access")]
     #[arg(requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// Mutual TLS: PEM file of the authorities that clients' certificates are from
+    /// Mutual TLS: PEM file with the authorities that issue client certificates
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENT_CA", hide_env_values = true, help_heading = "Access")]
     #[arg(requires = "tls_cert")]
     client_ca: Option<PathBuf>,
 
-    /// TOML file of clients: their tokens or certificates, sources, bucket and flows
+    /// TOML file with the clients: tokens or certificates, sources, bucket and flows
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENTS", hide_env_values = true, help_heading = "Access")]
     clients: Option<PathBuf>,
 
-    /// CORS: let pages of this origin in, such as https://shop.example; may be given again
+    /// CORS: allow web pages of this origin, such as https://shop.example; may be repeated
     #[arg(long, value_name = "ORIGIN", help_heading = "Access")]
     allow_origin: Vec<String>,
 
-    /// Most bytes of a request's body
+    /// Maximum size of a request body in bytes
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_BODY_BYTES, help_heading = "Limits")]
     max_body_bytes: u64,
 
-    /// Most bytes of a gRPC message; InvokeGRPC sends a FlowFile as one, and so many may be in memory for each request
+    /// Maximum size of a gRPC message in bytes; InvokeGRPC sends each FlowFile as one message, and
+    /// each request may hold one in memory
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_MESSAGE_BYTES, help_heading = "Limits")]
     max_message_bytes: usize,
 
-    /// Most requests that are worked on at once; one more waits for its turn until the deadline
+    /// Maximum number of requests processed at once; further requests wait until their deadline
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_REQUESTS, help_heading = "Limits")]
     #[arg(value_parser = positive)]
     max_requests: usize,
 
-    /// Most bytes of memory that all requests may claim together; beyond it a request is told to try again
+    /// Memory in bytes that all requests may use together; a request over the limit is answered
+    /// with "try again"
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_MEMORY, help_heading = "Limits")]
     max_memory: u64,
 
-    /// How long a request's body, or its reader, may stand still; 0: for ever
+    /// Give up when a request body, or the reader of a response, makes no progress for this long;
+    /// 0: never
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = IDLE_TEXT, help_heading = "Limits")]
     idle: Duration,
 
-    /// How long a stop waits for what is under way
+    /// How long to wait on shutdown for requests in progress
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = DRAIN_TEXT, help_heading = "Limits")]
     drain: Duration,
 
-    /// Longest line in bytes; a longer one is rejected
+    /// Maximum length of a line in bytes; longer lines are rejected
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_LINE_BYTES, help_heading = "Limits")]
     max_line_bytes: usize,
 
-    /// Chunks that are kept in memory between requests may have this many bytes; 0: none
+    /// Size in bytes of the in-memory cache of chunks, shared by all requests; 0: no cache
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CACHE_BYTES, help_heading = "Limits")]
     cache_bytes: u64,
 
     #[command(flatten)]
     hash_key: HashKeyArgs,
 
-    /// TOML file with the rules for conflicts; see nifi-idb policy --help. It is read once, at the start
+    /// TOML file with the conflict rules, read once at startup; see nifi-idb policy --help
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_POLICY", hide_env_values = true)]
     policy: Option<PathBuf>,
 
-    /// Where large inputs are sorted [default: the system's folder for temporary files]
+    /// Folder for sorting large inputs [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
     temp_dir: Option<PathBuf>,
 }
@@ -123,11 +126,11 @@ const IDLE_TEXT: &str = "60s";
 /// [`server::DEFAULT_DRAIN`] as a flag's value.
 const DRAIN_TEXT: &str = "30s";
 
-/// No clock has to count further than this.
+/// Upper bound on every configured duration, so that adding it to a clock cannot overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 fn positive(text: &str) -> Result<usize, String> {
-    // A semaphore has this many permits at most.
+    // Keeps the number within the limit on the permits of a semaphore.
     text.parse().ok().filter(|number| (1..=100_000).contains(number)).ok_or_else(|| "expected 1 to 100000".to_owned())
 }
 
@@ -140,12 +143,12 @@ impl Serve {
         let (stop, stopped) = mpsc::channel();
         let (ended, how) = mpsc::channel();
         signals::take_over(Box::new(move |status| {
-            // Each is heard as long as the server runs.
+            // Sending works as long as the server runs.
             let _ = ended.send(status);
             let _ = stop.send(());
         }));
         server::run(options, stopped, |address| {
-            // Nobody may be reading it.
+            // Standard error may be closed; that must not stop the server.
             let _ = writeln!(io::stderr(), "nifi-idb: listening on {scheme}://{address}");
         })?;
         let status = how.try_recv().unwrap_or(ExitStatus::Terminated);
@@ -180,7 +183,7 @@ impl Serve {
                 temp_folder: self.temp_dir.clone(),
                 ..DecodeOptions::default()
             },
-            // The time of receipt is each request's own.
+            // Each request sets its own time of receipt.
             normalize: NormalizeOptions {
                 temp_folder: self.temp_dir.clone(),
                 hash_key,
@@ -192,10 +195,10 @@ impl Serve {
             review: Review::default(),
             rejected_text: false,
             admission: None,
-            // Each request says whether its client may set it.
+            // Set for each request, by the rights of its client.
             trusts_received_at: false,
         };
-        // Each request has a deadline of its own.
+        // Each request has its own deadline.
         let store = StoreArgs { deadline: None, ..self.store.clone() }.open(start)?;
         Ok(ServeOptions {
             listen: self.listen,
@@ -219,7 +222,8 @@ impl Serve {
         })
     }
 
-    /// What goes together: nobody outside of this machine gets in without having been asked who he is.
+    /// Checks that the flags fit together: every client from outside this machine must be
+    /// authenticated.
     fn check(&self, clients: Option<&Clients>) -> Result<(), Failure> {
         if clients.is_some_and(Clients::have_certificates) && self.client_ca.is_none() {
             return Err(Failure::usage("--clients names certificates: give --client-ca, whom they are from"));

@@ -21,15 +21,15 @@ pub struct Show {
     #[command(flatten)]
     store: StoredFlowArgs,
 
-    /// The version: its number, or latest
+    /// Version to show: a number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]
     at: At,
 
-    /// The record's key, as JSON
+    /// Key of the record, as JSON
     #[arg(long, value_name = "JSON", requires = "object_store", allow_hyphen_values = true)]
     key: Option<String>,
 
-    /// The record's object store
+    /// Object store of the record
     #[arg(long, value_name = "NAME", requires = "key")]
     object_store: Option<String>,
 }
@@ -53,7 +53,7 @@ impl Show {
     }
 }
 
-/// Reads a record's key, as JSON, that `what` gives; the message does not repeat it.
+/// Parses a record's key from the JSON given by `what`; the error message does not repeat the key.
 pub(super) fn read_key(what: &str, text: &str) -> Result<SortableKey, Failure> {
     let no_json = || format!("{what} is no JSON; a string key needs its quotes: --key '\"ann\"'");
     let value = serde_json::from_str(text).map_err(|_| Failure::usage(no_json()))?;

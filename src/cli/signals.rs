@@ -1,6 +1,6 @@
-//! How the process ends when it does not end by itself: signals and panics.
+//! The ends of the process that the code does not choose: signals and panics.
 //!
-//! A commit is one step of the store, so a process that just ends leaves nothing half-written.
+//! A commit is a single step of the store, so a process that is killed leaves nothing half-written.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,36 +17,38 @@ use super::output::write_failure;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 
-/// What is called instead of an end.
+/// The function called instead of ending the process.
 type Handler = Box<dyn FnOnce(ExitStatus) + Send>;
 
-/// Takes the first signal, if somebody asked for it.
+/// The handler of the first signal, if one was set.
 static HANDLER: Mutex<Option<Handler>> = Mutex::new(None);
 
-/// Has the next SIGINT or SIGTERM call `handler` instead of ending the process; the one after it ends it.
+/// Makes the next SIGINT or SIGTERM call `handler` instead of ending the process. The signal after
+/// that ends it.
 #[cfg(feature = "serve")]
 pub(super) fn take_over(handler: Handler) {
     *HANDLER.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
 }
 
-/// Whether a panic ends only its thread, whose work somebody waits for.
+/// True if a panic ends only its thread; another thread waits for the thread's result.
 static SURVIVES_PANICS: AtomicBool = AtomicBool::new(false);
 
-/// Has a panic end its thread only, and SIGHUP, which a closed terminal sends, nothing at all: for a server.
+/// Makes a panic end only its thread, and ignores SIGHUP, which a closed terminal sends. For the
+/// server.
 #[cfg(feature = "serve")]
 pub(super) fn survive() {
     SURVIVES_PANICS.store(true, Ordering::Relaxed);
     ignore(SIGHUP);
 }
 
-/// Has a signal do nothing.
+/// Ignores a signal.
 fn ignore(signal: i32) {
-    // The flag is never looked at. Without it the signal's own default would end the process.
+    // The flag is never read. Without a handler, the signal's default action would end the process.
     let _ = flag::register(signal, Arc::new(AtomicBool::new(false)));
 }
 
-/// Ends the process with 130 or 143 at the first SIGINT or SIGTERM. SIGPIPE is ignored by the standard library;
-/// SIGXFSZ is ignored here, so that a file that grows too large is an error of the write.
+/// Makes the first SIGINT or SIGTERM end the process with status 130 or 143. The standard library
+/// ignores SIGPIPE. SIGXFSZ is ignored here, so that a file that grows too large is a write error.
 pub fn exit_on_signals() {
     ignore(SIGXFSZ);
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
@@ -65,17 +67,17 @@ pub fn exit_on_signals() {
         process::exit(i32::from(status as u8));
     };
     if thread::Builder::new().name("signals".to_owned()).spawn(watch).is_err() {
-        // No thread to be had: end without a word, straight from the handler.
+        // No thread could be started: end directly from the signal handler, without a message.
         for (signal, status) in [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated)] {
             let always = Arc::new(AtomicBool::new(true));
-            // Without it the signal's own default ends the process, which is as good.
+            // If this fails, the signal's default action ends the process, which is just as good.
             let _ = flag::register_conditional_shutdown(signal, i32::from(status as u8), always);
         }
     }
 }
 
-/// Ends the process with 1 and one line at a panic: where it was, but not what it said, which may be data. In a server only
-/// the request ends.
+/// Makes a panic end the process with status 1 and one line. The line contains the place of the
+/// panic but not its message, which may contain data. In a server only the request ends.
 pub fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));

@@ -1,4 +1,4 @@
-//! `nifi-idb sources`: up to where each source's changes are durable.
+//! `nifi-idb sources`: prints up to which number each source's changes are durable.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ pub struct Sources {
     #[command(flatten)]
     store: StoredFlowArgs,
 
-    /// This source only; one that is not known has checkpoint 0
+    /// Only this source; an unknown source has checkpoint 0
     #[arg(long, value_name = "ID")]
     source: Option<SourceId>,
 }
@@ -30,7 +30,7 @@ impl Sources {
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let store = self.store.open(start)?;
         let flow = match (self.store.named_flow()?, &self.source) {
-            // A source may ask before there is anything.
+            // A source may ask before the flow exists.
             (Some(flow), Some(_)) => flow,
             _ => self.store.existing_flow(&*store)?,
         };

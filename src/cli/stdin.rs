@@ -1,8 +1,10 @@
-//! Standard input at the process's edge: it may stand still, be cut off, or go on after we have failed.
+//! Standard input of the process: it may stall, be cut off, or continue after the command has
+//! failed.
 //!
-//! Measured with NiFi 1.28 and 2.9: a processor that is terminated leaves the child with an open, silent standard input and
-//! no signal; a NiFi that is killed or stopped closes it cleanly in the middle; and a child that leaves input unread makes
-//! NiFi report a broken pipe. So: an idle limit, a byte count, and draining.
+//! Measured with NiFi 1.28 and 2.9: a terminated processor leaves the child with an open, silent
+//! standard input and no signal. A NiFi that is killed or stopped closes it cleanly in the middle
+//! of the data. A child that leaves input unread makes NiFi report a broken pipe. This module
+//! handles the three cases by an idle limit, a byte count, and draining.
 
 use std::io::{self, Read, Stdin};
 use std::os::fd::AsFd;
@@ -11,41 +13,42 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// How long standard input may be silent, unless an option says otherwise.
+/// Default limit on the silence of standard input.
 pub const DEFAULT_IDLE: Duration = Duration::from_secs(60);
 
-/// Bytes thrown away at a time while draining.
+/// Size of the buffer for draining, in bytes.
 const DRAIN_BYTES: usize = 64 * 1024;
 
-/// What is wrong with how the input comes. It travels inside an [`io::Error`].
+/// A fault in the arrival of the input, wrapped in an [`io::Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StdinError {
-    /// Nothing came for too long ([`io::ErrorKind::TimedOut`]).
+    /// The input was silent for too long ([`io::ErrorKind::TimedOut`]).
     #[error("stdin idle: nothing came for {} s after {bytes} bytes, and it is not at its end", limit.as_secs_f64())]
     Idle {
         /// The limit.
         limit: Duration,
-        /// What came before.
+        /// The bytes received before.
         bytes: u64,
     },
-    /// The time for the whole run was over before the input was ([`io::ErrorKind::TimedOut`]).
+    /// The deadline of the whole run passed before the end of the input
+    /// ([`io::ErrorKind::TimedOut`]).
     #[error("the deadline passed while standard input was read, after {bytes} bytes")]
     Deadline {
-        /// The bytes that came before.
+        /// The bytes received before.
         bytes: u64,
     },
-    /// Another number of bytes than announced ([`io::ErrorKind::UnexpectedEof`] for fewer, else
-    /// [`io::ErrorKind::InvalidData`]).
+    /// The number of bytes differs from the announced one ([`io::ErrorKind::UnexpectedEof`] if
+    /// there are fewer, otherwise [`io::ErrorKind::InvalidData`]).
     #[error("{found} bytes came, but {expected} were announced")]
     Count {
-        /// As announced.
+        /// The announced number of bytes.
         expected: u64,
-        /// As read.
+        /// The number of bytes received.
         found: u64,
     },
 }
 
-/// Reads a descriptor: standard input, or any pipe, file or socket.
+/// A reader of a file descriptor: standard input, or any pipe, file or socket.
 #[derive(Debug)]
 pub struct StdinReader<F = Stdin> {
     input: F,
@@ -58,45 +61,46 @@ pub struct StdinReader<F = Stdin> {
 }
 
 impl StdinReader {
-    /// Standard input. It is read past the standard library's own buffer, so nothing else may read it.
+    /// Creates a reader of standard input. It bypasses the standard library's buffer, so nothing
+    /// else may read standard input.
     pub fn stdin() -> Self {
         Self::new(io::stdin())
     }
 }
 
 impl<F: AsFd> StdinReader<F> {
-    /// Any input, with [`DEFAULT_IDLE`] and no announced length.
+    /// Creates a reader of any input, with [`DEFAULT_IDLE`] and no announced length.
     pub fn new(input: F) -> Self {
         Self { input, idle: Some(DEFAULT_IDLE), deadline: None, expected: None, bytes: 0, at_end: false, error: None }
     }
 
-    /// Sets how long the input may be silent while it is being read; zero: for ever.
+    /// Sets how long the input may be silent while it is being read. Zero means forever.
     #[must_use]
     pub fn idle(mut self, limit: Duration) -> Self {
         self.idle = Some(limit).filter(|limit| !limit.is_zero());
         self
     }
 
-    /// Sets when reading ends, however fast the input comes; `None`: never.
+    /// Sets the time at which reading fails, however fast the input arrives. `None` means never.
     #[must_use]
     pub fn deadline(mut self, deadline: Option<Instant>) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Announces how many bytes must come. The end of the input is an error if it was another number.
+    /// Announces the number of bytes. Any other number at the end of the input is an error.
     #[must_use]
     pub fn expect_bytes(mut self, expected: u64) -> Self {
         self.expected = Some(expected);
         self
     }
 
-    /// How many bytes came.
+    /// Returns the number of bytes received.
     pub fn bytes_read(&self) -> u64 {
         self.bytes
     }
 
-    /// What was wrong with how it came, if something was.
+    /// Returns the fault in the arrival of the input, if there was one.
     pub fn error(&self) -> Option<StdinError> {
         self.error
     }
@@ -106,8 +110,9 @@ impl<F: AsFd> StdinReader<F> {
         io::Error::new(kind, error)
     }
 
-    /// Reads to the end and throws it away, so that the sender sees no broken pipe; gives up when the input is idle.
-    /// Returns how many bytes came in all. A wrong count is no error here: this is for after another one.
+    /// Reads and discards the rest of the input, so that the sender sees no broken pipe. Gives up
+    /// when the input is idle. Returns the total number of bytes received. A wrong count is not an
+    /// error here, because draining follows another failure.
     pub fn drain(&mut self) -> io::Result<u64> {
         let mut buffer = vec![0; DRAIN_BYTES];
         while !self.at_end {
@@ -128,23 +133,25 @@ impl<F: AsFd> StdinReader<F> {
                     self.bytes += count as u64;
                     return Ok(count);
                 }
-                // A socket or pipe that somebody set to non-blocking may be ready and then not.
+                // On a non-blocking socket or pipe, a read may find no data although poll reported
+                // some.
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Waits until there is something to read, or the end.
+    /// Waits until there is data to read, or the end of the input.
     fn wait(&mut self) -> io::Result<()> {
-        // The edge is where a clock may be read; for silence only waiting counts, not what is done between reads.
+        // The CLI may read a clock. Only time spent waiting counts as silence, not the time between
+        // two reads.
         let silent = self.idle.and_then(|limit| Instant::now().checked_add(limit));
         loop {
             let now = Instant::now();
             if self.deadline.is_some_and(|deadline| deadline <= now) {
                 return Err(self.fail(io::ErrorKind::TimedOut, StdinError::Deadline { bytes: self.bytes }));
             }
-            // Without a limit, or with one beyond the end of time, for ever.
+            // Waits forever without a limit, or with one beyond the range of the clock.
             let first = [silent, self.deadline].into_iter().flatten().min();
             let left = first.and_then(|first| Timespec::try_from(first.saturating_duration_since(now)).ok());
             match poll(&mut [PollFd::new(&self.input, PollFlags::IN)], left.as_ref()) {
@@ -154,9 +161,9 @@ impl<F: AsFd> StdinReader<F> {
                     let limit = self.idle.unwrap_or_default();
                     return Err(self.fail(io::ErrorKind::TimedOut, StdinError::Idle { limit, bytes: self.bytes }));
                 }
-                // The deadline: the next turn says so.
+                // The deadline passed: the next iteration returns the error.
                 Ok(0) => {}
-                // Readable, at its end, or broken: reading tells which.
+                // Readable, at the end, or broken: the read finds out.
                 Ok(_) => return Ok(()),
             }
         }

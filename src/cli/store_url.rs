@@ -1,4 +1,4 @@
-//! The flags that every command has which opens a snapshot store.
+//! The flags of every command that opens a snapshot store.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,11 +16,11 @@ use crate::store::git::GitStore;
 use crate::store::memory::MemoryStore;
 use crate::store::registry::RegistryStore;
 
-/// Where versions are kept, and how to get there.
+/// The location of the snapshot store, and the settings for connecting to it.
 #[derive(Args, Clone, Debug)]
 pub struct StoreArgs {
-    /// Where versions are kept: git:PATH (a bare repository, made on first use), http(s)://HOST:PORT (a NiFi Registry)
-    /// or memory: (gone with the process)
+    /// Where versions are stored: git:PATH (a bare repository, created on first use),
+    /// http(s)://HOST:PORT (NiFi Registry) or memory: (lost when the process ends)
     #[arg(long, value_name = "STORE", env = "NIFI_IDB_STORE", hide_env_values = true)]
     pub store: OsString,
 
@@ -28,53 +28,53 @@ pub struct StoreArgs {
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_BUCKET", hide_env_values = true)]
     pub bucket: Option<String>,
 
-    /// Flow: one holds one database; a database's own name is taken, too [default: the database's name]
+    /// Flow, which holds one database; also takes a database's name [default: the database's name]
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_FLOW", hide_env_values = true)]
     pub flow: Option<String>,
 
-    /// Give up when this much time has passed, such as 30s or 5m [default: never]
+    /// Give up after this time, such as 30s or 5m [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration, env = "NIFI_IDB_DEADLINE", hide_env_values = true)]
     pub deadline: Option<Duration>,
 
-    /// Registry: PEM file of the certificate authorities to trust [default: the system's]
+    /// Registry: PEM file with the certificate authorities to trust [default: the system's]
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_CA_FILE", hide_env_values = true, help_heading = "NiFi Registry")]
     pub ca_file: Option<PathBuf>,
 
-    /// Registry: PEM file of the client certificate and its chain
+    /// Registry: PEM file with the client certificate chain
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENT_CERT", hide_env_values = true)]
     #[arg(help_heading = "NiFi Registry", requires = "client_key")]
     pub client_cert: Option<PathBuf>,
 
-    /// Registry: PEM file of the client certificate's key
+    /// Registry: PEM file with the private key of the client certificate
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENT_KEY", hide_env_values = true)]
     #[arg(help_heading = "NiFi Registry", requires = "client_cert")]
     pub client_key: Option<PathBuf>,
 
-    /// Registry: file with a bearer token [default: the environment's NIFI_IDB_TOKEN]
+    /// Registry: file with a bearer token [default: NIFI_IDB_TOKEN from the environment]
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_TOKEN_FILE", hide_env_values = true)]
     #[arg(help_heading = "NiFi Registry")]
     pub token_file: Option<PathBuf>,
 
-    /// Registry: the user's name, with --password-file or the environment's NIFI_IDB_PASSWORD
+    /// Registry: user name, with --password-file or NIFI_IDB_PASSWORD in the environment
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_USER", hide_env_values = true, help_heading = "NiFi Registry")]
     pub user: Option<String>,
 
-    /// Registry: file with the password
+    /// Registry: file with the user's password
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_PASSWORD_FILE", hide_env_values = true)]
     #[arg(help_heading = "NiFi Registry")]
     pub password_file: Option<PathBuf>,
 
-    /// Registry: time limit for one connection attempt [default: 10s]
+    /// Registry: time limit for each connection attempt [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration, env = "NIFI_IDB_CONNECT_TIMEOUT", hide_env_values = true)]
     #[arg(help_heading = "NiFi Registry")]
     pub connect_timeout: Option<Duration>,
 
-    /// Registry: time limit for one call [default: 2m]
+    /// Registry: time limit for each call [default: 2m]
     #[arg(long, value_name = "TIME", value_parser = duration, env = "NIFI_IDB_CALL_TIMEOUT", hide_env_values = true)]
     #[arg(help_heading = "NiFi Registry")]
     pub call_timeout: Option<Duration>,
 
-    /// Registry: how often a call that failed is repeated [default: 4]
+    /// Registry: number of times a failed call is retried [default: 4]
     #[arg(long, value_name = "N", env = "NIFI_IDB_RETRIES", hide_env_values = true, help_heading = "NiFi Registry")]
     pub retries: Option<u32>,
 }
@@ -86,16 +86,16 @@ impl From<ConfigError> for Failure {
 }
 
 impl StoreArgs {
-    /// The moment at which everything must be over.
+    /// Returns the time of the deadline, if one is set.
     pub fn deadline_at(&self, start: Instant) -> Option<Instant> {
         self.deadline.and_then(|deadline| start.checked_add(deadline))
     }
 
-    /// Checks all settings and opens the store. A Registry is not called before it is needed.
+    /// Checks all settings and opens the store. A Registry is not called until it is needed.
     ///
     /// # Errors
     ///
-    /// Settings that are wrong, and a path that is no repository.
+    /// A setting is wrong, or the path is not a repository.
     pub fn open(&self, start: Instant) -> Result<Box<dyn SnapshotStore>, Failure> {
         Ok(match StoreUrl::parse(&self.store)? {
             StoreUrl::Git(path) => Box::new(GitStore::new(&path)?),
@@ -120,22 +120,23 @@ impl StoreArgs {
         }
     }
 
-    /// The flow's name, which may be a database's; `flow` is taken where no flag names one.
+    /// Returns the flow's name, which may also be given as a database's name; `flow` is the default
+    /// if no flag names one.
     ///
     /// # Errors
     ///
-    /// Names that are not legal.
+    /// A name is not legal.
     pub fn flow_name(&self, flow: &str) -> Result<FlowName, Failure> {
         let bucket = self.bucket.as_deref().unwrap_or(DEFAULT_BUCKET);
         let flow = self.flow.as_deref().unwrap_or(flow);
         FlowName::of_name(bucket, flow).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))
     }
 
-    /// The flow that a command without input is about: the one that is named, or the only one there is.
+    /// Returns the flow for a command without input: the named one, or the only one in the store.
     ///
     /// # Errors
     ///
-    /// No such flow, or several and no name; the store cannot be read.
+    /// There is no such flow, or there are several and none is named; the store cannot be read.
     pub fn existing_flow(&self, store: &dyn SnapshotStore) -> Result<FlowName, Failure> {
         find_flow(store, self.bucket.as_deref(), self.flow.as_deref())
     }

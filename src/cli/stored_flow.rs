@@ -1,4 +1,4 @@
-//! The flags of commands that are about one stored flow, and how it is found by name.
+//! The flags of commands on one stored flow, and the search for that flow by name.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::similar::similar;
 use crate::snapshot::FlowName;
 use crate::store::SnapshotStore;
 
-/// Most flows that a message lists.
+/// Limit on the flows listed in a message.
 const SHOWN_FLOWS: usize = 20;
 
 /// A snapshot store, and one flow in it.
@@ -20,7 +20,7 @@ pub(super) struct StoredFlowArgs {
     #[command(flatten)]
     pub(super) store: StoreArgs,
 
-    /// The flow by its database's name; overrides --flow, which takes that name, too
+    /// Flow of this database; overrides --flow, which also takes a database's name
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
 }
@@ -30,21 +30,21 @@ impl StoredFlowArgs {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`StoreArgs::open`].
     pub(super) fn open(&self, start: Instant) -> Result<Box<dyn SnapshotStore>, Failure> {
         self.store.open(start)
     }
 
-    /// The flow that was named, whether or not it is stored; `None` if none was named.
+    /// Returns the flow that was named, stored or not; `None` if none was named.
     ///
     /// # Errors
     ///
-    /// Names that are not legal.
+    /// A name is not legal.
     pub(super) fn named_flow(&self) -> Result<Option<FlowName>, Failure> {
         self.name().map(|name| self.store.flow_name(name)).transpose()
     }
 
-    /// The flow that was named, or the only one there is.
+    /// Returns the flow that was named, or the only one in the store.
     ///
     /// # Errors
     ///
@@ -58,11 +58,13 @@ impl StoredFlowArgs {
     }
 }
 
-/// Finds a stored flow by its name or by its database's; without a name, the only flow there is.
+/// Finds a stored flow by its own name or its database's name; without a name, the only flow in the
+/// store.
 ///
 /// # Errors
 ///
-/// No such flow, or several and no name: the hints list what there is. The store cannot be read.
+/// There is no such flow, or there are several and none is named: the hints list the flows of the
+/// store. The store cannot be read.
 pub(super) fn find_flow(
     store: &dyn SnapshotStore,
     bucket: Option<&str>,
@@ -76,7 +78,7 @@ pub(super) fn find_flow(
     let bucket = bucket.unwrap_or(DEFAULT_BUCKET);
     let named =
         FlowName::of_name(bucket, name).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))?;
-    // A database may have a name that is legal for a flow and is written otherwise all the same: `a%20b`.
+    // A database's name may be a legal flow name and still be encoded differently as one: `a%20b`.
     let of_database = FlowName::of_database(bucket, name).ok();
     let mut candidates = [Some(&named), of_database.as_ref()].into_iter().flatten();
     match candidates.find(|flow| flows.contains(flow)) {
@@ -97,7 +99,7 @@ fn only_flow(store: &dyn SnapshotStore, flows: Vec<FlowName>) -> Result<FlowName
     }
 }
 
-/// The failure for a name that no flow has, with the nearest ones.
+/// Returns the failure for a name that no flow has, with the most similar names.
 fn no_flow(store: &dyn SnapshotStore, wanted: &FlowName, flows: &[FlowName]) -> Failure {
     let failure = Failure::usage(format!("{} has no flow {wanted}", store.describe()));
     if let Some(flow) = flows.iter().find(|flow| flow.flow() == wanted.flow()) {

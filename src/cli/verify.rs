@@ -1,4 +1,4 @@
-//! `nifi-idb verify`: proof that every byte of a version is there.
+//! `nifi-idb verify`: verifies that every byte of a version is stored intact.
 
 use std::time::Instant;
 
@@ -19,11 +19,11 @@ pub struct Verify {
     #[command(flatten)]
     store: StoredFlowArgs,
 
-    /// The version: its number, or latest
+    /// Version to verify: a number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]
     at: At,
 
-    /// Every version before it, too: each chunk and value is read once
+    /// Also verify every earlier version; each chunk and value is read once
     #[arg(long)]
     chain: bool,
 }

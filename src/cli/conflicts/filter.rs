@@ -1,4 +1,4 @@
-//! The flags that say which conflicts are meant.
+//! The flags that select conflicts.
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
@@ -9,34 +9,35 @@ use crate::pipeline::conflicts::{ConflictFilter, ConflictState};
 use crate::policy::ConflictType;
 use crate::snapshot::{FlowVersion, SourceId};
 
-/// Which conflicts are meant: those that fit all flags.
+/// The selection of conflicts: those that match all flags.
 #[derive(Args, Debug, Default)]
 pub(super) struct FilterArgs {
-    /// parked: they wait for a person; decided: by a rule; resolved: by a person [default: parked]
+    /// Only conflicts in this state: parked (waiting for a person), decided (by a rule) or resolved
+    /// (by a person) [default: parked]
     #[arg(long, value_enum)]
     state: Option<StateArg>,
 
-    /// Of this object store
+    /// Only conflicts in this object store
     #[arg(long, value_name = "NAME")]
     object_store: Option<String>,
 
-    /// About the record with this key, as JSON
+    /// Only conflicts about the record with this key, as JSON
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     key: Option<String>,
 
-    /// Of this type, such as update-update
+    /// Only conflicts of this type, such as update-update
     #[arg(long = "type", value_name = "TYPE", value_parser = types())]
     kind: Option<String>,
 
-    /// Decided, or parked, by this rule
+    /// Only conflicts decided or parked by this rule
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
 
-    /// With this source on either side
+    /// Only conflicts with this source on either side
     #[arg(long, value_name = "ID")]
     source: Option<SourceId>,
 
-    /// Of this version and later ones
+    /// Only conflicts of this version or later
     #[arg(long, value_name = "VERSION")]
     since: Option<FlowVersion>,
 }
@@ -54,14 +55,14 @@ fn types() -> PossibleValuesParser {
 }
 
 impl FilterArgs {
-    /// Whether any flag is given.
+    /// True if any flag is given.
     pub(super) fn is_given(&self) -> bool {
         let Self { state, object_store, key, kind, rule, source, since } = self;
         let texts = [object_store, key, kind, rule].into_iter().any(Option::is_some);
         texts || state.is_some() || source.is_some() || since.is_some()
     }
 
-    /// What the flags say.
+    /// Returns the filter that the flags describe.
     pub(super) fn filter(&self) -> Result<ConflictFilter, Failure> {
         Ok(ConflictFilter {
             state: match self.state {

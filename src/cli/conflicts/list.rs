@@ -22,14 +22,14 @@ pub(super) struct List {
     #[command(flatten)]
     store: StoredFlowArgs,
 
-    /// The version: its number, or latest
+    /// Version to list: a number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]
     at: At,
 
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// json: an object a line; text: a line a conflict, for people
+    /// json: one object per line; text: one line per conflict, for people
     #[arg(long, value_enum, default_value_t = FormatArg::Json)]
     format: FormatArg,
 }
@@ -56,8 +56,8 @@ impl List {
     }
 }
 
-/// State, type, who won, the sources of head and incoming (`-` if none), rule, id, the other record of a unique index, and why
-/// nobody decided.
+/// Formats one line: state, type, winner, the sources of head and incoming (`-` if none), rule, id,
+/// the other record of a unique index, and the reason why no rule decided.
 fn text_line(conflict: &LoggedConflict) -> String {
     let by = |by: Option<&crate::snapshot::SourceId>| by.map_or_else(|| "-".to_owned(), ToString::to_string);
     let (state, kind, winner) = (conflict.state().name(), conflict.kind.name(), conflict.winner.name());
@@ -73,6 +73,6 @@ fn text_line(conflict: &LoggedConflict) -> String {
         Some(reason) => format!("{line}  {reason}"),
         None => line,
     };
-    // Names of rules are the users' own: they must not steer a terminal.
+    // Users choose the names of rules, so they must not be able to control a terminal.
     line.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }

@@ -1,4 +1,4 @@
-//! `nifi-idb conflicts`: what was in conflict, and what a person makes of it.
+//! `nifi-idb conflicts`: lists and shows conflicts, and resolves them by a person's decision.
 
 mod filter;
 mod list;
@@ -25,18 +25,21 @@ pub struct Conflicts {
 
 #[derive(Debug, Subcommand)]
 enum ConflictsCommand {
-    /// List conflicts, oldest first; those that wait for a person if nothing else is said
+    /// List conflicts, oldest first; by default only those that wait for a person
     ///
-    /// One JSON object a line, without values. Its id names the conflict to show and to resolve.
+    /// Prints one JSON object per line, without values. The id identifies the conflict for show and
+    /// resolve.
     List(Box<List>),
-    /// Show one conflict: base, head, incoming, and what stands now
+    /// Show one conflict: base, head, incoming, and the current state of the record
     ///
-    /// A side's value is there as far as it is kept: with the conflict, or in the versions before and of it.
+    /// The value of a side is included if it was kept, either with the conflict or in the
+    /// conflict's version or an earlier one.
     Show(Box<Show>),
-    /// Decide conflicts: one new version sets the records and marks the conflicts
+    /// Decide conflicts: write one new version that sets the records and marks the conflicts
+    /// resolved
     ///
-    /// The sources that had a part in it are told with the report of their next batch. Standard output gets a line for each
-    /// conflict, and the summary of the version.
+    /// The sources involved learn the decision from the report of their next batch. Standard output
+    /// gets one line per conflict, then the summary of the version.
     Resolve(Box<Resolve>),
 }
 
@@ -51,7 +54,7 @@ impl Conflicts {
     }
 }
 
-/// Reads an id as `conflicts list` writes it: the JSON of a key.
+/// Reads an id as written by `conflicts list`: the JSON of a key.
 fn read_id(text: &str) -> Result<SortableKey, Failure> {
     let key = serde_json::from_str(text).ok().and_then(|value| Key::list_key_from_json(&value).ok());
     key.and_then(|key| key.to_list_key().ok())

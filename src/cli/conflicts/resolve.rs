@@ -34,50 +34,53 @@ pub(super) struct Resolve {
     #[command(flatten)]
     store: StoredFlowArgs,
 
-    /// Ids of conflicts, as conflicts list shows them
+    /// Ids of the conflicts, as printed by conflicts list
     #[arg(value_name = "ID", required_unless_present = "all_matching", conflicts_with = "all_matching")]
     ids: Vec<String>,
 
-    /// All conflicts that fit the flags below, as conflicts list would list them
+    /// Resolve all conflicts that match the filters below, as conflicts list would list them
     #[arg(long)]
     all_matching: bool,
 
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// The state that the records get: that of head, of incoming, or of the base
+    /// Set the records to this side's state: head, incoming or base
     #[arg(long = "use", value_enum, required_unless_present = "value", conflicts_with = "value")]
     choice: Option<UseArg>,
 
-    /// The value that the record gets: a file that holds it as JSON; for one conflict
+    /// Set the record to the JSON value in this file (one conflict only)
     #[arg(long, value_name = "FILE")]
     value: Option<PathBuf>,
 
-    /// TOML file with the rules for conflicts: private fields of --value are hidden, and no record gets a key in a unique index
-    /// that another one has, if the file looks for that. Needed for --value where a rule of such a file was asked
+    /// TOML file with the conflict rules. Private fields of --value are hidden as it defines, and
+    /// unique indexes are enforced if it asks for that. Required for --value if the conflict met a
+    /// rule of a policy file
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_POLICY", hide_env_values = true)]
     policy: Option<PathBuf>,
 
     #[command(flatten)]
     hash_key: HashKeyArgs,
 
-    /// Also replace records that changed after their conflict; what stands is kept as a conflict of its own
+    /// Overwrite records that changed since the conflict; the overwritten value is logged as a new
+    /// conflict
     #[arg(long)]
     even_if_changed: bool,
 
-    /// When it was decided, milliseconds since 1970 [default: now]
+    /// Time of the decision, in milliseconds since 1970 [default: now]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..=MAX_TIME_MS))]
     received_at: Option<i64>,
 
-    /// Let the plan through that the guard refused: the digest that it printed
+    /// Confirm the plan that the guard refused, by the digest from its message
     #[arg(long, value_name = "PLAN", value_parser = NonEmptyStringValueParser::new())]
     confirm: Option<String>,
 
-    /// Where values lie that do not fit into memory [default: the system's folder for temporary files]
+    /// Folder for values that do not fit into memory [default: the system's folder for temporary
+    /// files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
     temp_dir: Option<PathBuf>,
 
-    /// Say what would be done, and write nothing
+    /// Show what would be done, without writing anything
     #[arg(long)]
     dry_run: bool,
 }

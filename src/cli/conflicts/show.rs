@@ -20,11 +20,11 @@ pub(super) struct Show {
     #[command(flatten)]
     store: StoredFlowArgs,
 
-    /// The version: its number, or latest
+    /// Version to look in: a number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest")]
     at: At,
 
-    /// The conflict's id, as conflicts list shows it
+    /// Id of the conflict, as printed by conflicts list
     #[arg(value_name = "ID")]
     id: String,
 }

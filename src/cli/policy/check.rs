@@ -1,4 +1,4 @@
-//! `nifi-idb policy check`: what is wrong in a policy file.
+//! `nifi-idb policy check`: finds the faults of a policy file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,11 +27,12 @@ pub(super) struct Check {
     /// The policy file
     file: PathBuf,
 
-    /// Check against the schema of this file too: a header line of indexeddb-changes/1
+    /// Also check against the schema in this file: a header line of indexeddb-changes/1
     #[arg(long, value_name = "FILE", conflicts_with = "store")]
     schema: Option<PathBuf>,
 
-    /// text: faults with their lines; json: an object a line for each fault and note, then a summary
+    /// text: faults with their source lines; json: one object per line for each fault and note,
+    /// then a summary
     #[arg(long, value_enum, default_value_t)]
     report: ReportArg,
 
@@ -62,7 +63,7 @@ impl Check {
         Err(Failure::usage(format!("{count}; the first: {}", first.headline(&name, &text))))
     }
 
-    /// The schema to check against, if one is named.
+    /// Returns the schema to check against, if the flags name one.
     fn database(&self, start: Instant) -> Result<Option<Database>, Failure> {
         if let Some(path) = &self.schema {
             let wrong = |what: String| Failure::usage(format!("--schema {}: {what}", path.display()));
@@ -73,7 +74,8 @@ impl Check {
         }
         let Some(args) = &self.store else { return Ok(None) };
         let store = args.open(start)?;
-        // Before the first batch a policy can only be checked by itself; NIFI_IDB_STORE may be set for all commands.
+        // NIFI_IDB_STORE may be set for all commands, so an empty store is not an error: before the
+        // first batch, only the policy itself can be checked.
         if args.flow.is_none() && store.flows()?.is_empty() {
             return Ok(None);
         }

@@ -8,15 +8,16 @@ use super::rendered;
 use crate::failure::Failure;
 use crate::policy::{MAX_FILE_BYTES, PolicyFile};
 
-/// The flag that names a policy file where it is not what the command is about.
+/// The flag that names a policy file in commands whose main argument is something else.
 const FLAG: &str = "--policy ";
 
-/// The text of a policy file; one that is longer than allowed is cut off, and refused later for its length.
+/// Reads the text of a policy file. A file over the size limit is cut off here, and refused later
+/// for its length.
 pub(super) fn text(path: &Path) -> Result<String, Failure> {
     text_of("", path)
 }
 
-/// As [`text`]; a failure names the flag, with a space behind it.
+/// As [`text`]; a failure starts with `flag`, which includes a trailing space.
 fn text_of(flag: &str, path: &Path) -> Result<String, Failure> {
     let wrong = |what: String| Failure::usage(format!("{flag}{}: {what}", path.display()));
     let mut bytes = Vec::new();
@@ -30,12 +31,14 @@ fn text_of(flag: &str, path: &Path) -> Result<String, Failure> {
 ///
 /// # Errors
 ///
-/// It cannot be read, or is faulty: then the failure shows the faults with their places.
+/// The file cannot be read or is faulty. In the second case the failure lists the faults with their
+/// places.
 pub(super) fn load(path: &Path) -> Result<PolicyFile, Failure> {
     read(path, text(path)?)
 }
 
-/// As [`load`], for a file that `--policy` names: if it cannot be read, the failure names the flag. Its faults have their places in the file.
+/// As [`load`], for a file given by `--policy`: if it cannot be read, the failure names the flag.
+/// Faults are reported by their places in the file.
 pub(in crate::cli) fn load_flag(path: &Path) -> Result<PolicyFile, Failure> {
     read(path, text_of(FLAG, path)?)
 }

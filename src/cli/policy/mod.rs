@@ -1,4 +1,4 @@
-//! `nifi-idb policy`: what a policy file says, whether it is right, and what comes of it.
+//! `nifi-idb policy`: checks, tests, explains and prints policy files.
 
 mod check;
 mod explain;
@@ -34,34 +34,36 @@ pub struct Policy {
 
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
-    /// Say what is wrong in a policy file, where, and what would be right
+    /// Check a policy file: list each fault with its place and a fix
     ///
-    /// Faults and notes go to standard output. With --store or --schema the file is checked against a database's schema too.
+    /// Faults and notes go to standard output. With --store or --schema, the file is also checked
+    /// against a database's schema.
     Check(Box<Check>),
-    /// Run the cases that a policy file holds, and say what no case reaches
+    /// Run the test cases in a policy file, and list the rules that no case reaches
     ///
-    /// They go through the functions that sync calls. Privacy is not applied: values are those that would be stored.
+    /// Cases run through the same code as sync. Privacy rules are not applied: the values of a case
+    /// are those that would be stored.
     Test(Test),
-    /// Say for one record what is found, which rules are asked, and what comes of it
+    /// Explain for one record which conflict is found, which rules are tried, and the result
     ///
-    /// The change is a file; what it meets are files too, or stored versions.
+    /// The change is read from a file; base and head are read from files or from stored versions.
     Explain(Box<Explain>),
-    /// Write a policy in canonical form, with all that its file leaves unsaid
+    /// Print a policy in canonical form, with all defaults filled in
     Print {
         /// The policy file
         file: PathBuf,
     },
-    /// Write the JSON Schema of policy files
+    /// Print the JSON Schema of policy files
     Schema,
 }
 
-/// What a report looks like.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum ReportArg {
-    /// For people
+    /// Text for people
     #[default]
     Text,
-    /// JSON, an object a line
+    /// JSON, one object per line
     Json,
 }
 

@@ -1,11 +1,12 @@
-//! Faults of a policy file, as text, as JSON, and as the failure of a command that wanted to use it.
+//! Faults of a policy file as text, as JSON, and as the failure of a command that needs the file.
 
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::policy::{Fault, Place};
 
-/// A command cannot go on with a file that has these faults: the first is the headline.
+/// Returns the failure of a command that cannot use a file because of these faults; the first is
+/// the headline.
 pub(super) fn failure(name: &str, text: &str, faults: &[Fault]) -> Failure {
     let Some((first, rest)) = faults.split_first() else { return Failure::usage(format!("{name} is faulty")) };
     let mut failure = Failure::usage(first.headline(name, text));
@@ -17,7 +18,7 @@ pub(super) fn failure(name: &str, text: &str, faults: &[Fault]) -> Failure {
     failure
 }
 
-/// A fault or note as an object.
+/// Formats a fault or note as a JSON object.
 pub(super) fn json(kind: &str, name: &str, text: &str, fault: &Fault) -> Value {
     let (start, end) = (Place::of(text, fault.span.start), Place::of(text, fault.span.end));
     json!({

@@ -1,4 +1,4 @@
-//! `nifi-idb policy test`: runs the cases that a policy file holds.
+//! `nifi-idb policy test`: runs the test cases in a policy file.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,8 @@ pub(super) struct Test {
     /// The policy file
     file: PathBuf,
 
-    /// text: a line for each case; json: an object a line for each case, then what no case reaches, then a summary
+    /// text: one line per case; json: one object per line for each case, then the unreached rules,
+    /// then a summary
     #[arg(long, value_enum, default_value_t)]
     report: ReportArg,
 }
@@ -70,12 +71,12 @@ fn text(ran: &[(&Case, Ran)], left: &Unreached, failed: usize) -> String {
     out + &format!("{}, {failed} failed\n", cases(ran.len()))
 }
 
-/// A result speaks for itself.
+/// Returns the prefix of a mismatch; a result needs none.
 fn named(what: &str) -> String {
     if what == "result" { String::new() } else { format!("{what}: ") }
 }
 
-/// What decided a case that failed.
+/// Describes how a failed case was decided.
 fn decided(ran: &Ran) -> String {
     let trace = &ran.trace;
     let rule = trace.resolution.as_ref().map(|resolution| format!(", rule {}", resolution.rule));
@@ -109,7 +110,7 @@ fn lines(ran: &[(&Case, Ran)], left: &Unreached, failed: usize) -> String {
     ran.iter().map(case).chain([left, summary]).map(|line| line.to_string() + "\n").collect()
 }
 
-/// An outcome as JSON: a value as it is.
+/// Formats an outcome as JSON; a value appears unchanged.
 pub(super) fn result(outcome: &Outcome) -> Value {
     match outcome {
         Outcome::Value(value) => json!({ "value": serde_json::from_slice::<Value>(value).unwrap_or_default() }),

@@ -31,59 +31,63 @@ pub struct Sync {
     #[command(flatten)]
     pub(super) store: StoreArgs,
 
-    /// What standard input holds
+    /// Format of standard input
     #[arg(long, value_enum, default_value_t = InputArg::Auto, env = "NIFI_IDB_INPUT", hide_env_values = true)]
     pub(super) input: InputArg,
 
-    /// Records and events: the object store that they go to
+    /// Records and events: object store that they belong to
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_OBJECT_STORE", hide_env_values = true)]
     object_store: Option<String>,
 
-    /// Where the key stands in each record; several make a compound key. STORE=PATH: of this object store
+    /// Key path of the records; repeat for a compound key, or write STORE=PATH for one object
+    /// store's key path
     #[arg(long, value_name = "[STORE=]PATH")]
     key_path: Vec<String>,
 
-    /// The member that holds the key and is not part of the record
+    /// Member that contains the key and is not part of the record
     #[arg(long, value_name = "MEMBER")]
     key_field: Option<String>,
 
-    /// Plain JSON and dumps: leave this object store out; several times for several
+    /// Plain JSON and dumps: skip this object store; may be repeated
     #[arg(long, value_name = "STORE")]
     skip_store: Vec<String>,
 
-    /// Playwright: the origin whose database is meant, if there are several
+    /// Playwright: origin of the database, if there are several
     #[arg(long, value_name = "URL", env = "NIFI_IDB_ORIGIN", hide_env_values = true)]
     origin: Option<String>,
 
-    /// The database's name, where the input does not say it [default: default]; or which of several is meant
+    /// Name of the database if the input does not contain one [default: default]; selects one if
+    /// the input contains several
     #[arg(long, value_name = "NAME", env = "NIFI_IDB_DATABASE", hide_env_values = true)]
     database: Option<String>,
 
-    /// IndexedDB's version of the database, where the input does not say it [default: 1]
+    /// IndexedDB version of the database if the input does not contain one [default: 1]
     #[arg(long, value_name = "N")]
     database_version: Option<u64>,
 
-    /// The writer: 1 to 64 of A-Z a-z 0-9 . _ : -
+    /// Name of the writer: 1 to 64 of A-Z a-z 0-9 . _ : -
     #[arg(long, value_name = "ID", env = "NIFI_IDB_SOURCE", hide_env_values = true)]
     source: Option<SourceId>,
 
-    /// delta: what came is what changed; full: it is all that the source has (needs a source) [default: delta]
+    /// delta: the input contains the changes; full: it contains all records of the source (needs a
+    /// source) [default: delta]
     #[arg(long, value_enum)]
     mode: Option<ModeArg>,
 
-    /// Member names that begin with ~ are the data's own: the input is plain JSON without tagged values
+    /// Treat the input as plain JSON without tagged values: member names starting with ~ are data
     #[arg(long)]
     plain_json: bool,
 
-    /// Keep an integer that a double cannot hold as a BigInt instead of rejecting its line; in an event's key, as text
+    /// Store integers that a double cannot represent as BigInt instead of rejecting their lines; in
+    /// an event's key, as text
     #[arg(long)]
     big_integers: bool,
 
-    /// Events and extended JSON: write decimals as numbers, or as text, digit for digit
+    /// Events and extended JSON: store decimals as numbers, or as text that keeps every digit
     #[arg(long, value_enum, default_value_t = DecimalsArg::Number)]
     decimals: DecimalsArg,
 
-    /// How many bytes must come; another number fails the batch
+    /// Number of bytes in the input; the batch fails if it differs
     #[arg(long, value_name = "N")]
     pub(super) expect_bytes: Option<u64>,
 
@@ -92,67 +96,72 @@ pub struct Sync {
     #[arg(env = "NIFI_IDB_IDLE", hide_env_values = true)]
     pub(super) idle: Duration,
 
-    /// Longest line in bytes; a longer one is rejected
+    /// Maximum length of a line in bytes; longer lines are rejected
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_LINE_BYTES)]
     max_line_bytes: usize,
 
-    /// Names this delivery: the same id again changes nothing, and is refused with other content
+    /// Id of this delivery: repeating it with the same content changes nothing, with other content
+    /// it is refused
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(super) batch_id: Option<String>,
 
-    /// When the batch was received, milliseconds since 1970 [default: now]
+    /// Time of receipt, in milliseconds since 1970 [default: now]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..=MAX_TIME_MS))]
     received_at: Option<i64>,
 
-    /// How far ahead of that a record's own clock may be; one beyond is set back [default: the policy's, else 5m]
+    /// How far a record's own clock may be ahead of the time of receipt; a later clock is set back
+    /// [default: the policy's value, or 5m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     skew: Option<Duration>,
 
-    /// TOML file with the rules for conflicts; see nifi-idb policy --help
+    /// TOML file with the conflict rules; see nifi-idb policy --help
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_POLICY", hide_env_values = true)]
     pub(super) policy: Option<PathBuf>,
 
-    /// What that file says.
+    /// The policy loaded from that file.
     #[arg(skip)]
     pub(super) loaded: Option<Arc<Policy>>,
 
     #[command(flatten)]
     pub(super) hash_key: HashKeyArgs,
 
-    /// Write each rejected line, with its place and reason, to this file (mode 0600); see nifi-idb rejects
+    /// Write each rejected line, with its place and reason, to this file (mode 0600); see nifi-idb
+    /// rejects
     #[arg(long, value_name = "FILE")]
     pub(super) rejects: Option<PathBuf>,
 
-    /// Also put the text of each rejected line into the report, as in the file of --rejects
+    /// Include the text of rejected lines in the report, as in the file of --rejects
     #[arg(long)]
     rejected_text: bool,
 
-    /// Where large inputs are sorted [default: the system's folder for temporary files]
+    /// Folder for sorting large inputs [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", env = "NIFI_IDB_TEMP_DIR", hide_env_values = true)]
     pub(super) temp_dir: Option<PathBuf>,
 
-    /// lines: one object a line for each reject, conflict, change, acknowledgement, then the summary; flowfile-v3: FlowFiles
-    /// with attributes [default: lines; flowfile-v3 for packages]
+    /// lines: one object per line for each reject, conflict, change and acknowledgement, then the
+    /// summary; flowfile-v3: FlowFiles with attributes [default: lines; flowfile-v3 for packages]
     #[arg(long, value_enum)]
     pub(super) report: Option<ReportArg>,
 
-    /// Also report, as change lines, everything that changed after the batch's base and was not the source's own
+    /// Also report, as change lines, everything that changed since the batch's base, except the
+    /// source's own changes
     #[arg(long)]
     pull: bool,
 
-    /// Exit with 3 if there are lines rejected, or conflicts that no rule decided
+    /// Exit with 3 if lines were rejected, or if no rule decided a conflict
     #[arg(long, value_enum)]
     fail_on: Option<FailOn>,
 
-    /// Let the plan through that the guard refused: the digest that it printed
+    /// Confirm the plan that the guard refused, by the digest from its message
     #[arg(long, value_name = "PLAN", value_parser = NonEmptyStringValueParser::new())]
     confirm: Option<String>,
 
-    /// The source has begun anew: keep deletes nothing, mirror deletes what it no longer has
+    /// Accept that the source started over: keep deletes nothing, mirror deletes the records that
+    /// it no longer has
     #[arg(long, value_enum)]
     new_epoch: Option<NewEpochArg>,
 
-    /// Say what would be done, and write nothing
+    /// Show what would be done, without writing anything
     #[arg(long)]
     pub(super) dry_run: bool,
 }
@@ -160,7 +169,7 @@ pub struct Sync {
 /// [`super::stdin::DEFAULT_IDLE`] as a flag's value.
 const IDLE_TEXT: &str = "60s";
 
-/// What `--input` takes: a dialect, or how it is found.
+/// A value of `--input`: a dialect, or detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InputArg {
     Auto,
@@ -168,7 +177,7 @@ pub(super) enum InputArg {
     FlowFileV3,
 }
 
-/// All that `--input` takes, in the order of `--help`.
+/// All values of `--input`, in the order of `--help`.
 static INPUT_ARGS: LazyLock<Vec<InputArg>> = LazyLock::new(|| {
     let dialects = Dialect::ALL.into_iter().map(InputArg::Dialect);
     [InputArg::Auto].into_iter().chain(dialects).chain([InputArg::FlowFileV3]).collect()
@@ -226,7 +235,7 @@ enum NewEpochArg {
 }
 
 impl Sync {
-    /// What the flags say of every FlowFile.
+    /// Returns the options that the flags set for every FlowFile.
     pub(super) fn options(&self, start: Instant) -> Result<IntakeOptions, Failure> {
         let (key_path, key_paths) = self.key_paths()?;
         let decode = DecodeOptions {
@@ -291,7 +300,7 @@ impl Sync {
             normalize,
             sync,
             review,
-            // A FlowFile's report takes the place of its content.
+            // In a FlowFile the report replaces the content, so the text would be lost otherwise.
             rejected_text: self.rejected_text || self.report == Some(ReportArg::FlowFileV3),
             admission: None,
             trusts_received_at: true,
@@ -300,7 +309,7 @@ impl Sync {
 }
 
 impl Sync {
-    /// The flag stands over the policy file.
+    /// Returns the limit on clocks; the flag overrides the policy file.
     fn skew_ms(&self) -> i64 {
         match (self.skew, self.loaded.as_ref().and_then(|policy| policy.max_skew_ms)) {
             (Some(skew), _) => i64::try_from(skew.as_millis()).unwrap_or(MAX_TIME_MS),
@@ -310,18 +319,18 @@ impl Sync {
     }
 }
 
-/// One key path, or one for each object store.
+/// One key path for all records, or one for each object store.
 type KeyPaths = (Option<KeyPath>, Vec<(DomString, KeyPath)>);
 
 impl Sync {
-    /// `--key-path`, in both its forms.
+    /// Returns the key paths of `--key-path`, in both its forms.
     fn key_paths(&self) -> Result<KeyPaths, Failure> {
         let path = |paths: &[&str]| match paths {
             [] => None,
             [path] => Some(KeyPath::Path((*path).into())),
             paths => Some(KeyPath::Paths(paths.iter().map(|path| (*path).into()).collect())),
         };
-        // A key path holds no `=`; an object store's name may.
+        // A key path cannot contain `=`; the name of an object store can.
         let mut stores: Vec<(&str, Vec<&str>)> = Vec::new();
         let mut alone = Vec::new();
         for text in &self.key_path {
@@ -342,7 +351,7 @@ impl Sync {
     }
 }
 
-/// The clock, read once, at the edge: time is data for every later stage.
+/// Reads the clock, once per run: later stages get the time as an argument.
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub(in crate::cli) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -47,7 +47,7 @@ impl Sync {
             }
             None => failed,
         };
-        // A second failure adds nothing to the first.
+        // A second failure would add nothing to the first.
         let _ = input.drain();
         Err(failure)
     }
@@ -67,7 +67,7 @@ impl Sync {
             let message = "--rejects is for one batch; in a package every FlowFile's own report has its rejects";
             return Err(Failure::usage(message));
         }
-        // Whatever it says of the input, it says before the first byte of it.
+        // Faults of the options must be reported before any input is read.
         self.options(start)?;
         let store = self.store.open(start)?;
         Ok((store, self.rejects.as_deref().map(RejectsFile::new).transpose()?))
@@ -86,7 +86,7 @@ impl Sync {
             InputArg::Auto => match sniff(input) {
                 Ok((true, input)) => self.package(store, input, start),
                 Ok((false, input)) => self.single(store, input, rejects, start),
-                // Whoever reads on gets the same failure, and knows what it means.
+                // `single` meets the same error when it reads, and reports it properly.
                 Err(error) => self.single(store, Broken(Some(error)), rejects, start),
             },
             _ => self.single(store, input, rejects, start),
@@ -130,7 +130,8 @@ impl Sync {
         write().map_err(|error| Failure::output(&error))
     }
 
-    /// The batch is in, but nobody heard: the same FlowFile will come again.
+    /// Adds a hint if the batch is committed but the report could not be written: the sender does
+    /// not know, so it will send the same FlowFile again.
     fn unheard(&self, failure: Failure, summary: &Summary) -> Failure {
         match (summary.outcome, summary.version) {
             (Outcome::Committed, Some(version)) if !self.dry_run => failure.hint(format!(
@@ -166,7 +167,7 @@ impl Sync {
     }
 }
 
-/// An input that failed at its first bytes.
+/// An input that failed on its first bytes.
 struct Broken(Option<io::Error>);
 
 impl Read for Broken {

@@ -1,4 +1,4 @@
-//! `nifi-idb template check`: definitions against the flags and attributes that exist.
+//! `nifi-idb template check`: checks definitions against the flags and attributes that exist.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb template check my-flow.json\n\n\
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct Check {
-    /// Flow definitions as NiFi downloads them, or names of shipped ones
+    /// Flow definitions as downloaded from NiFi, or names of shipped ones
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -62,7 +62,7 @@ fn told(name: &str, checked: &Checked) -> String {
     out
 }
 
-/// Whether the program takes these arguments, as a process started with them would.
+/// Checks that a process started with these arguments would accept them.
 fn accepts(words: &[String]) -> Result<(), String> {
     let words = std::iter::once("nifi-idb").chain(words.iter().map(String::as_str)).map(Into::into);
     match Cli::try_parse_from(without_empty_values(words)) {

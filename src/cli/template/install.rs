@@ -1,4 +1,5 @@
-//! `nifi-idb template install`: a shipped definition, or one of a file, into a running NiFi.
+//! `nifi-idb template install`: installs a shipped definition, or one from a file, in a running
+//! NiFi.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,14 +33,14 @@ const EXAMPLE: &str = "Example:\n  nifi-idb template install scheduled-sync --ni
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct Install {
-    /// The name of a shipped definition, or with --file only a name for the group
+    /// Name of a shipped definition; with --file, only the name for the group
     name: String,
 
-    /// The NiFi: http(s)://HOST:PORT
+    /// URL of NiFi: http(s)://HOST:PORT
     #[arg(long, value_name = "URL", env = "NIFI_IDB_NIFI", hide_env_values = true)]
     nifi: String,
 
-    /// Install this definition instead of a shipped one
+    /// Install the definition in this file instead of a shipped one
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 
@@ -47,47 +48,48 @@ pub(super) struct Install {
     #[arg(long = "name", value_name = "NAME")]
     group: Option<String>,
 
-    /// The group that it goes into, by id [default: the root group]
+    /// Id of the group to install into [default: the root group]
     #[arg(long, value_name = "ID", default_value = "root", hide_default_value = true)]
     parent_group: String,
 
-    /// A parameter's value; for secrets name a file that NiFi's user can read
+    /// Value of a parameter; for a secret, give a file that NiFi's user can read
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
 
-    /// Start it, after a check of the program and the store that its parameters name
+    /// Start the group, after checking the program and the store that its parameters name
     #[arg(long)]
     start: bool,
 
-    /// After the start, read NiFi's bulletins for this long and fail if the group reports an error; 0s: do not
+    /// After the start, read NiFi's bulletins for this long and fail if the group reports an error;
+    /// 0s: skip this
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     watch: Duration,
 
-    /// Give up when this much time has passed
+    /// Give up after this time
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2m")]
     timeout: Duration,
 
-    /// PEM file of the certificate authorities to trust [default: the system's]
+    /// PEM file with the certificate authorities to trust [default: the system's]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// PEM file of the client certificate and its chain
+    /// PEM file with the client certificate chain
     #[arg(long, value_name = "FILE", requires = "client_key")]
     client_cert: Option<PathBuf>,
 
-    /// PEM file of the client certificate's key
+    /// PEM file with the private key of the client certificate
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
 
-    /// File with a bearer token for NiFi [default: the environment's NIFI_IDB_NIFI_TOKEN]
+    /// File with a bearer token for NiFi [default: NIFI_IDB_NIFI_TOKEN from the environment]
     #[arg(long, value_name = "FILE", conflicts_with = "user")]
     token_file: Option<PathBuf>,
 
-    /// The user's name, with --password-file or the environment's NIFI_IDB_NIFI_PASSWORD
+    /// User name, with --password-file or NIFI_IDB_NIFI_PASSWORD in the environment
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
 
-    /// File with the password
+    /// File with the user's password
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
 }
@@ -130,7 +132,8 @@ impl Install {
             parameters: self.set.into_iter().collect::<BTreeMap<_, _>>(),
             deadline: begun.checked_add(self.timeout).unwrap_or(begun),
         };
-        // Each step is told when it is done: some take their time, and a failure leaves what was done before it.
+        // Each step is printed as soon as it is done: some are slow, and a failure leaves the
+        // earlier steps in place.
         let mut unheard = None;
         let mut tell = |line: String| unheard = print(&(line + "\n")).err();
         let nifi = Nifi::open(&options)?;

@@ -24,19 +24,20 @@ pub struct Template {
 
 #[derive(Debug, Subcommand)]
 enum TemplateCommand {
-    /// List the definitions: name, lines of NiFi, what for
+    /// List the definitions: name, NiFi versions, purpose
     List,
-    /// Write a definition to standard output: JSON, to upload into NiFi
+    /// Print a definition as JSON, for uploading to NiFi
     Print {
-        /// The definition's name
+        /// Name of the definition
         name: String,
     },
-    /// Put a definition on the canvas of a running NiFi, over its REST API
+    /// Install a definition in a running NiFi through its REST API
     ///
-    /// Uploads, sets parameters, enables controller services, and starts if told to. A group of that name that is there already
-    /// is kept: then only what differs is changed.
+    /// Uploads the definition, sets parameters, enables controller services, and starts the group
+    /// if asked to. An existing group with the same name is kept; only differences are changed.
     Install(Box<Install>),
-    /// Check definitions: complete, wired, known to 1.28 and 2.x, with arguments and attributes that exist
+    /// Check definitions: complete, wired, supported by NiFi 1.28 and 2.x, with existing arguments
+    /// and attributes
     Check(Check),
 }
 

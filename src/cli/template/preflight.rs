@@ -1,7 +1,8 @@
-//! Checks before a group is started, of what its parameters name: the program, the store, the server.
+//! Checks of the program, the store and the server that a group's parameters name, before it is
+//! started.
 //!
-//! NiFi starts the program and opens the store, with its own user and its own machine's files. So a fault is only what
-//! must fail there, too; anything else is a note.
+//! NiFi starts the program and opens the store as its own user and on its own machine. So only a
+//! problem that must also occur there is a fault; anything else is a note.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -19,10 +20,10 @@ use crate::store::{SnapshotStore, StoreErrorKind};
 /// Time limit for one connection attempt.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A running NiFi's parameters, and where it runs.
+/// The parameters of a running NiFi, and its location.
 pub(super) struct Preflight<'a> {
     pub(super) parameters: &'a BTreeMap<String, String>,
-    /// True if NiFi is on this machine, by its address.
+    /// True if NiFi's address is on this machine.
     pub(super) is_local: bool,
 }
 
@@ -31,7 +32,7 @@ impl Preflight<'_> {
     ///
     /// # Errors
     ///
-    /// The first parameter that cannot work, with the step that mends it.
+    /// The first parameter that cannot work, with a step that fixes it.
     pub(super) fn run(&self) -> Result<Vec<String>, Failure> {
         let mut notes = Vec::new();
         if let Some(command) = self.value("command") {

@@ -1,4 +1,5 @@
-//! What is asked about: one change and what it meets, wherever both came from.
+//! The question of `policy explain`: one change and the states that it meets, from files or from
+//! the store.
 
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
@@ -6,7 +7,7 @@ use crate::merge::{Base, Incoming, Question, Standing};
 use crate::normalize::Claim;
 use crate::snapshot::Line;
 
-/// One change and what it meets.
+/// One change and the states that it meets.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) store: DomString,
@@ -15,11 +16,11 @@ pub(super) struct Asked {
     pub(super) head_value: Option<Vec<u8>>,
     pub(super) incoming: Incoming,
     pub(super) claim: Claim,
-    /// `None`: nothing is known; `Some(None)`: there was no record.
+    /// The base. `None`: unknown; `Some(None)`: there was no record.
     pub(super) base: Option<Option<Vec<u8>>>,
     pub(super) standing: Standing,
     pub(super) received_at: i64,
-    /// Where head is from, for people.
+    /// The origin of head, for people.
     pub(super) from: String,
 }
 

@@ -1,4 +1,4 @@
-//! One change and what it meets, from files.
+//! Reads the question of `policy explain` from files.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ impl Explain {
             None => self.head_deleted.then_some(LineState::Delete),
         };
         let meta = Meta { at: self.head_at.unwrap_or(0), by: self.head_by.clone(), rev: FlowVersion::FIRST };
-        // Nobody named a source: head is not the change's own.
+        // Without a source, head does not count as the change's own.
         let by = meta.by.clone().or_else(|| "head".parse().ok());
         let head = state.map(|state| Line { key: key.clone(), meta: Meta { by, ..meta }, state });
         let base = self.base.as_deref().map(|path| value_in("--base", path)).transpose()?;
@@ -38,7 +38,7 @@ impl Explain {
         Ok(Asked { store, key, head, head_value, incoming, claim, base, standing, received_at, from })
     }
 
-    /// The record's key, if one is named.
+    /// Returns the record's key, if one is given.
     pub(super) fn key(&self) -> Result<Option<SortableKey>, Failure> {
         const EXPECTED: &str = "--key is no JSON; a string key needs its quotes: --key '\"ann\"'";
         let Some(text) = &self.key else { return Ok(None) };
@@ -47,7 +47,7 @@ impl Explain {
         one("--key", key).map(Some)
     }
 
-    /// What came.
+    /// Returns the incoming change.
     pub(super) fn change(&self, policy: &Policy) -> Result<Incoming, Failure> {
         let state = match &self.incoming {
             Some(path) => LineState::Put(value_in("--incoming", path)?.into()),
@@ -62,7 +62,7 @@ impl Explain {
         Ok(Incoming { state, clock, by: self.incoming_by.clone().or_else(|| "incoming".parse().ok()) })
     }
 
-    /// When it came.
+    /// Returns the time of receipt.
     pub(super) fn received(&self, head: Option<&Line>, incoming: &Incoming) -> i64 {
         let later = || head.map_or(0, |head| head.meta.at).max(incoming.clock.unwrap_or(0));
         self.received_at.unwrap_or_else(later)
@@ -73,7 +73,7 @@ fn one(flag: &str, key: Key) -> Result<SortableKey, Failure> {
     key.to_sortable().map_err(|error| Failure::usage(format!("{flag}: {error}")))
 }
 
-/// The canonical form of the one value that a file holds.
+/// Returns the canonical form of the single value in a file.
 fn value_in(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     let wrong = |what: String| Failure::usage(format!("{flag} {}: {what}", path.display()));
     let text = fs::read(path).map_err(|error| wrong(error.to_string()))?;

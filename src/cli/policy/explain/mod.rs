@@ -1,4 +1,4 @@
-//! `nifi-idb policy explain`: for one record, what was found, which rules were asked, and what came of it.
+//! `nifi-idb policy explain`: for one record, the conflict found, the rules tried, and the result.
 
 mod asked;
 mod files;
@@ -33,59 +33,59 @@ pub(super) struct Explain {
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_POLICY", hide_env_values = true)]
     policy: PathBuf,
 
-    /// The record's object store
+    /// Object store of the record
     #[arg(long, value_name = "NAME")]
     object_store: String,
 
-    /// The record's key, as JSON [default: 1; with --store it must be given]
+    /// Key of the record, as JSON [default: 1; required with --store]
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     key: Option<String>,
 
-    /// What the change started from: a file; with --store a version [default: nothing is known]
+    /// Base of the change: a file, or a version with --store [default: unknown]
     #[arg(long, value_name = "FILE or VERSION")]
     base: Option<PathBuf>,
 
-    /// The change started from there being no record
+    /// The base has no such record
     #[arg(long, conflicts_with = "base")]
     base_absent: bool,
 
-    /// What is stored: a file [default: nothing is stored]
+    /// File with the stored record [default: nothing is stored]
     #[arg(long, value_name = "FILE", conflicts_with = "store")]
     head: Option<PathBuf>,
 
-    /// A tombstone is stored
+    /// The stored record is a tombstone
     #[arg(long, conflicts_with_all = ["head", "store"])]
     head_deleted: bool,
 
-    /// What came: a file
+    /// File with the incoming record
     #[arg(long, value_name = "FILE", required_unless_present = "incoming_deleted")]
     incoming: Option<PathBuf>,
 
-    /// The change deletes
+    /// The incoming change is a deletion
     #[arg(long, conflicts_with = "incoming")]
     incoming_deleted: bool,
 
-    /// Head's clock, milliseconds since 1970 [default: 0]
+    /// Head's clock, in milliseconds since 1970 [default: 0]
     #[arg(long, value_name = "MS", conflicts_with = "store")]
     head_at: Option<i64>,
 
-    /// Who wrote head
+    /// Source that wrote head
     #[arg(long, value_name = "ID", conflicts_with = "store")]
     head_by: Option<SourceId>,
 
-    /// The change's own clock, milliseconds since 1970 [default: none]
+    /// The change's own clock, in milliseconds since 1970 [default: none]
     #[arg(long, value_name = "MS")]
     incoming_at: Option<i64>,
 
-    /// Whose change it is
+    /// Source of the change
     #[arg(long, value_name = "ID")]
     incoming_by: Option<SourceId>,
 
-    /// When the change was received, milliseconds since 1970 [default: at the later clock]
+    /// Time of receipt, in milliseconds since 1970 [default: the later clock]
     #[arg(long, value_name = "MS")]
     received_at: Option<i64>,
 
-    /// The version that is head: its number, or latest
+    /// Version to use as head: a number, or latest
     #[arg(long, value_name = "VERSION", default_value = "latest", requires = "store")]
     at: At,
 

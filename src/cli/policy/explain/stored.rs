@@ -1,4 +1,4 @@
-//! One change from a file, and what it meets in a snapshot store.
+//! Reads the question of `policy explain` from a file and a snapshot store.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::snapshot::{FlowVersion, Line, LineState};
 
 impl Explain {
-    /// Reads head, and base if one is named, from stored versions.
+    /// Reads head, and the base if one is named, from stored versions.
     pub(super) fn stored(&self, policy: &Policy, args: &StoreArgs, start: Instant) -> Result<Asked, Failure> {
         let key = self.key()?.ok_or_else(|| Failure::usage("with --store the record must be named: give --key"))?;
         let incoming = self.change(policy)?;
@@ -47,8 +47,8 @@ impl Explain {
     }
 }
 
-/// The value of a record's line. It is canonical and ASCII, `value` is its last member, and a quote inside of a text has a
-/// backslash in front.
+/// Returns the value in a record's line. A line is canonical ASCII, `value` is its last member, and
+/// a quote inside a string is escaped by a backslash; so a search for the member's name finds it.
 fn value_of(line: &str) -> Option<Vec<u8>> {
     const MEMBER: &str = ",\"value\":";
     let start = line.find(MEMBER)? + MEMBER.len();

@@ -1,4 +1,4 @@
-//! What was found and decided, as text and as JSON.
+//! The answer of `policy explain`, as text and as JSON.
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,15 @@ use super::asked::Asked;
 use crate::merge::{Found, Outcome, Resolution, Trace, Winner, shown};
 use crate::policy::{ConflictType, Rule, StorePolicy};
 
-/// A rule of the policy and what it said.
+/// A rule of the policy and its result.
 struct Line<'a> {
     name: &'a str,
     said: String,
     when: Option<&'a str>,
 }
 
-/// All rules in the order in which they would be asked, then what decides if none of them fits.
+/// Returns all rules in the order in which they are tried, then the fallback that decides if none
+/// of them applies.
 fn lines<'a>(rules: &'a StorePolicy, traced: &'a Trace) -> Vec<Line<'a>> {
     let Found::Conflict { kind, .. } = traced.found else { return Vec::new() };
     let when = |rule: &'a Rule| rule.when.as_ref().map(|when| when.source());
@@ -35,7 +36,7 @@ fn lines<'a>(rules: &'a StorePolicy, traced: &'a Trace) -> Vec<Line<'a>> {
     lines
 }
 
-/// For people.
+/// Formats the answer for people.
 pub(super) fn text(asked: &Asked, rules: &StorePolicy, traced: &Trace) -> String {
     let mut out = format!("record    {} {}, {}\n", asked.store, asked.key.to_canonical(), asked.from);
     out += &format!("scope     {}\n", rules.scope);
@@ -75,7 +76,7 @@ const fn whose(winner: Winner) -> &'static str {
     }
 }
 
-/// Which side is kept in the log because it lost something.
+/// Returns the side that is kept in the conflict log because it lost something.
 fn kept(resolution: &Resolution) -> Option<&'static str> {
     match (resolution.head_lost, resolution.incoming_lost) {
         (true, true) => Some("head and incoming, whole, in the log of conflicts"),
@@ -85,7 +86,7 @@ fn kept(resolution: &Resolution) -> Option<&'static str> {
     }
 }
 
-/// One object.
+/// Formats the answer as one JSON object.
 pub(super) fn json(asked: &Asked, rules: &StorePolicy, traced: &Trace) -> String {
     let resolution = traced.resolution.as_ref();
     let kind = if let Found::Conflict { kind, .. } = traced.found { Some(kind) } else { None };
