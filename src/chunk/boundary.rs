@@ -1,18 +1,19 @@
-//! Where a chunk ends: keys and weights decide, nothing else. `snapshot/FORMAT.md`, "Boundaries".
+//! Chunk boundaries, which depend on nothing but keys and weights. See "Boundaries" in
+//! `snapshot/FORMAT.md`.
 
-/// No chunk but the last of a list weighs less.
+/// The least weight of a chunk, in bytes; only the last chunk of a list may weigh less.
 pub const MIN_BYTES: u64 = 128 * 1024;
 
-/// From here on a chunk ends four times as soon.
+/// The weight, in bytes, from which a chunk is four times as likely to end.
 pub const TARGET_BYTES: u64 = 640 * 1024;
 
-/// A chunk of this weight ends.
+/// The weight, in bytes, at which a chunk always ends.
 pub const CAP_BYTES: u64 = 1024 * 1024;
 
-/// What a line weighs beyond key and value.
+/// The bytes that a line weighs in addition to its key and value.
 const LINE_BYTES: u64 = 96;
 
-/// A value weighs no more than this.
+/// The most that a value weighs, in bytes.
 const VALUE_BYTES: u64 = crate::snapshot::line::SPILL_BYTES as u64;
 
 /// Between minimum and target a chunk ends once per this many steps of [`STEP_BYTES`], on average.
@@ -25,7 +26,7 @@ pub fn weight(sortable_key_bytes: usize, value_bytes: u64) -> u64 {
     sortable_key_bytes as u64 + value_bytes.min(VALUE_BYTES) + LINE_BYTES
 }
 
-/// Follows one list and says after which entries a chunk ends.
+/// Follows one list and decides after which entries a chunk ends.
 #[derive(Clone, Debug, Default)]
 pub struct Boundary {
     weight: u64,
@@ -66,7 +67,7 @@ mod tests {
         Key::Number(number as f64).to_sortable().unwrap().as_bytes().to_vec()
     }
 
-    /// Last entries of chunks.
+    /// Returns the last key of each chunk.
     fn cuts(entries: &[(Vec<u8>, u64)]) -> Vec<Vec<u8>> {
         let mut boundary = Boundary::default();
         let ends = entries.iter().filter(|(key, weight)| boundary.ends_after(key, *weight));

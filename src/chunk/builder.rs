@@ -1,4 +1,4 @@
-//! Lines to the text of a chunk and what the manifest says of it.
+//! Turns lines into the text of a chunk and its entry in the manifest.
 
 use super::content::ContentBuilder;
 use crate::snapshot::{ChunkRef, Digest, Line, LineState, SpilledRef};
@@ -13,17 +13,17 @@ pub struct ChunkBuilder {
 }
 
 impl ChunkBuilder {
-    /// `store` is the canonical name that each line gets.
+    /// Returns an empty builder; `store` is the canonical name written into each line.
     pub fn new(store: Vec<u8>) -> Self {
         Self { store, content: ContentBuilder::default(), text: Vec::new(), spilled: Vec::new() }
     }
 
-    /// True if no line waits for the end of its chunk.
+    /// True if no line is waiting for its chunk to end.
     pub fn is_empty(&self) -> bool {
         self.content.is_empty()
     }
 
-    /// Takes the next line; gives the chunk that ends with it.
+    /// Takes the next line; returns the chunk if it ends with this line.
     pub fn push(&mut self, line: &Line) -> Option<(ChunkRef, Vec<u8>)> {
         line.write(&self.store, &mut self.text);
         if let LineState::Spilled(spilled) = &line.state {
@@ -32,7 +32,7 @@ impl ChunkBuilder {
         if self.content.push(&line.key, &line.state) { self.cut() } else { None }
     }
 
-    /// Gives the last chunk, if lines are left.
+    /// Returns the last chunk, if any lines are left.
     pub fn cut(&mut self) -> Option<(ChunkRef, Vec<u8>)> {
         let content = self.content.cut()?;
         let mut spilled = std::mem::take(&mut self.spilled);
@@ -46,7 +46,7 @@ impl ChunkBuilder {
             content: content.content,
             spilled,
         };
-        // The next chunk is about as long.
+        // The next chunk will be about as long.
         let capacity = self.text.len();
         Some((chunk, std::mem::replace(&mut self.text, Vec::with_capacity(capacity))))
     }

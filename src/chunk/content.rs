@@ -1,4 +1,5 @@
-//! The content digest: keys and values alone, cut where chunks are cut. `snapshot/FORMAT.md`, "Digests".
+//! The content digest: a digest of keys and values alone, cut where chunks are cut. See "Digests"
+//! in `snapshot/FORMAT.md`.
 
 use super::boundary::{Boundary, weight};
 use crate::indexeddb::key::SortableKey;
@@ -6,25 +7,25 @@ use crate::indexeddb::value;
 use crate::snapshot::line::SPILL_BYTES;
 use crate::snapshot::{ChunkRef, Digest, LineState};
 
-/// What a chunk holds, whoever wrote it when.
+/// The content of a chunk, regardless of who wrote it and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentRef {
-    /// Key of its first line.
+    /// The key of its first line.
     pub first: SortableKey,
-    /// Number of its lines.
+    /// The number of its lines.
     pub count: u64,
-    /// Digest of keys and values.
+    /// The digest of its keys and values.
     pub content: Digest,
 }
 
 impl ContentRef {
-    /// Whether a stored chunk holds the same.
+    /// True if a stored chunk has the same content.
     pub fn is(&self, chunk: &ChunkRef) -> bool {
         self.first == chunk.first && self.count == chunk.count && self.content == chunk.content
     }
 }
 
-/// Follows a sorted list and gives the content of each chunk.
+/// Follows a sorted list and returns the content of each chunk.
 #[derive(Debug, Default)]
 pub struct ContentBuilder {
     boundary: Boundary,
@@ -34,7 +35,7 @@ pub struct ContentBuilder {
 }
 
 impl ContentBuilder {
-    /// True if no entry waits for the end of its chunk.
+    /// True if no entry is waiting for its chunk to end.
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
     }
@@ -66,7 +67,7 @@ impl ContentBuilder {
         self.content.extend_from_slice(content.as_bytes());
     }
 
-    /// Gives the chunk so far.
+    /// Ends the current chunk and returns its content, if it has any entries.
     pub fn cut(&mut self) -> Option<ContentRef> {
         let first = self.first.take()?;
         self.boundary = Boundary::default();

@@ -1,4 +1,5 @@
-//! Edits a sorted list of chunks: reads only chunks that a change touches, and stops rewriting where boundaries meet.
+//! Edits a sorted list of chunks. Reads only the chunks that a change touches, and stops rewriting
+//! as soon as the old and new boundaries meet.
 
 use std::collections::VecDeque;
 
@@ -8,25 +9,25 @@ use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{ChunkRef, Line, List};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Gives the text of a chunk of head.
+/// Provides the texts of head's chunks.
 pub trait ChunkSource {
-    /// Reads a chunk; its digest was checked.
+    /// Reads a chunk and checks its digest.
     fn read_chunk(&self, list: &List, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError>;
 }
 
-/// Takes finished chunks.
+/// Receives finished chunks.
 pub trait ChunkSink {
-    /// Takes a chunk that may or may not be in head already.
+    /// Takes a chunk, which may already be in head.
     fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError>;
 }
 
-/// Walks one list once, in key order, and gives the list that results.
+/// Walks one list once, in key order, and returns the edited list.
 pub struct ListEditor<'a> {
     list: List,
     source: &'a dyn ChunkSource,
-    /// Chunks of head that were neither read nor taken over yet.
+    /// Chunks of head that have been neither read nor reused yet.
     ahead: &'a [ChunkRef],
-    /// Lines of the chunk of head that was read last, from the place of the walk on.
+    /// Lines of the chunk that was read last, from the current position on.
     lines: VecDeque<Line>,
     builder: ChunkBuilder,
     done: Vec<ChunkRef>,
@@ -39,19 +40,20 @@ impl std::fmt::Debug for ListEditor<'_> {
 }
 
 impl<'a> ListEditor<'a> {
-    /// Starts before the first key.
+    /// Returns an editor positioned before the first key.
     pub fn new(list: List, chunks: &'a [ChunkRef], source: &'a dyn ChunkSource) -> Self {
         let builder = ChunkBuilder::new(store_name(&list));
         Self { list, source, ahead: chunks, lines: VecDeque::new(), builder, done: Vec::new() }
     }
 
-    /// Goes to `key` and gives the line that stands there in head. Keys must ascend from call to call.
+    /// Moves to `key` and returns head's line at that key. Keys must ascend from call to call.
     pub fn get(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<&Line>, StoreError> {
         let line = self.seek(key, sink)?;
         Ok(line.filter(|line| line.key == *key))
     }
 
-    /// Goes to `key`; gives the next line at or after it of the one chunk that may hold `key`.
+    /// Moves to `key` and returns the next line at or after it in the one chunk that may contain
+    /// `key`.
     fn seek(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<&Line>, StoreError> {
         loop {
             while self.lines.front().is_some_and(|line| line.key < *key) {
@@ -67,7 +69,8 @@ impl<'a> ListEditor<'a> {
         Ok(self.lines.front())
     }
 
-    /// Goes to `key` and gives the next line of head at or after it, reading the next chunk if that is where it stands.
+    /// Moves to `key` and returns head's next line at or after it, reading the next chunk if it
+    /// starts there.
     pub fn at_or_after(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<&Line>, StoreError> {
         self.seek(key, sink)?;
         if self.lines.is_empty() {
@@ -76,20 +79,20 @@ impl<'a> ListEditor<'a> {
         Ok(self.lines.front())
     }
 
-    /// Puts a line at its key, replacing head's.
+    /// Writes a line at its key, replacing head's line.
     pub fn put(&mut self, line: &Line, sink: &mut dyn ChunkSink) -> Result<(), StoreError> {
         self.seek(&line.key, sink)?;
         self.take(&line.key);
         self.push(line, sink)
     }
 
-    /// Drops head's line at a key.
+    /// Removes head's line at a key and returns it.
     pub fn remove(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<Line>, StoreError> {
         self.seek(key, sink)?;
         Ok(self.take(key))
     }
 
-    /// Takes over what is left and gives the new list.
+    /// Reuses the remaining chunks of head and returns the new list.
     pub fn finish(mut self, sink: &mut dyn ChunkSink) -> Result<Vec<ChunkRef>, StoreError> {
         loop {
             while let Some(line) = self.lines.pop_front() {
@@ -115,10 +118,11 @@ impl<'a> ListEditor<'a> {
         if self.lines.front()?.key == *key { self.lines.pop_front() } else { None }
     }
 
-    /// Goes on to the next chunk: takes it over whole if `key` lies behind it and boundaries meet, else reads it.
+    /// Moves to the next chunk. If boundaries meet, chunks that end before `key` are reused unread.
     fn enter(&mut self, key: &SortableKey) -> Result<(), StoreError> {
         if self.builder.is_empty() {
-            // Chunks whose successor begins at or before the key hold nothing that changes.
+            // If the next chunk begins at or before the key, this one contains nothing that
+            // changes.
             let untouched = self.ahead.partition_point(|chunk| chunk.first <= *key).saturating_sub(1);
             let (whole, rest) = self.ahead.split_at(untouched);
             self.done.extend_from_slice(whole);
@@ -145,7 +149,7 @@ impl<'a> ListEditor<'a> {
     }
 }
 
-/// Reads the lines of a chunk and compares what the manifest says of them.
+/// Reads the lines of a chunk and compares them with the chunk's entry in the manifest.
 pub fn lines_of(list: &List, chunk: &ChunkRef, text: &[u8]) -> Result<Vec<Line>, StoreError> {
     let damaged = |what: &str| StoreError::new(StoreErrorKind::Damaged, format!("chunk {}: {what}", chunk.full));
     let lines = parse_chunk(text, &store_name(list)).map_err(|error| damaged(&error.to_string()))?;

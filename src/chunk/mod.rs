@@ -1,4 +1,4 @@
-//! Stage 4: sorted lines to chunks, and back.
+//! Stage 4: turns sorted lines into chunks, and chunks into lines.
 
 mod boundary;
 mod builder;

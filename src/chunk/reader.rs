@@ -1,20 +1,20 @@
-//! The text of a chunk back to lines.
+//! Reads the lines of a chunk from its text.
 
 use crate::snapshot::line::LineError;
 use crate::snapshot::{Line, List};
 
-/// The canonical name that the lines of a list carry.
+/// Returns the canonical name in the lines of a list.
 pub fn store_name(list: &List) -> Vec<u8> {
     match list {
         List::Records(name) | List::Tombstones(name) => name.to_canonical().into_bytes(),
         List::Conflicts => b"\"~conflicts\"".to_vec(),
         List::Sources => b"\"~sources\"".to_vec(),
-        // Views hold records of any object store; whoever reads one knows which.
+        // A view mixes records of any object store; its reader knows which.
         List::Views => Vec::new(),
     }
 }
 
-/// Reads all lines of a chunk whose digest was checked; `store` is the canonical name that they carry.
+/// Reads all lines of a chunk whose digest was checked; `store` is the canonical name in them.
 pub fn parse_chunk(text: &[u8], store: &[u8]) -> Result<Vec<Line>, LineError> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     text.split(|&byte| byte == b'\n').map(|line| Line::parse(line, store)).collect()
