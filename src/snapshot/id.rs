@@ -1,4 +1,4 @@
-//! Ids and numbers of a snapshot: digests, versions, names. Each is a type of its own.
+//! The ids and numbers of a snapshot, each with a distinct type: digests, versions, names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use crate::indexeddb::dom_string::DomString;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// Text that is not what its type wants.
+/// The error for text that is not a valid id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not {0}")]
 pub struct IdError(&'static str);
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Returns the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
@@ -85,9 +85,9 @@ macro_rules! digest_type {
 }
 
 digest_type! {
-    /// Says *same data*: digest of schema and records.
+    /// Identifies the data: a digest of schema and records.
     RootId,
-    /// Says *this version is mine*: digest of the manifest's text.
+    /// Identifies one version: the digest of the manifest's text.
     StateId
 }
 
@@ -99,17 +99,17 @@ impl FlowVersion {
     /// The first version of every flow.
     pub const FIRST: Self = Self(1);
 
-    /// Accepts 1 to 2^31 − 1, which is what NiFi Registry can number.
+    /// Accepts 1 to 2^31 − 1, the range that NiFi Registry can number.
     pub fn new(number: u64) -> Option<Self> {
         u32::try_from(number).ok().filter(|number| (1..=i32::MAX as u32).contains(number)).map(Self)
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn get(self) -> u32 {
         self.0
     }
 
-    /// The version that follows `head`.
+    /// Returns the version that follows `head`.
     pub fn after(head: Option<Self>) -> Self {
         head.map_or(Self::FIRST, |head| Self(head.0 + 1))
     }
@@ -159,9 +159,10 @@ impl FromStr for SourceId {
     }
 }
 
-/// A bucket and a flow by name: where one database's snapshots are kept.
+/// The bucket and flow that one database's snapshots are stored in.
 ///
-/// Both are made of `A-Z a-z 0-9 . _ % -` only, at most 200 bytes, and do not begin with a dot.
+/// Both names consist of `A-Z a-z 0-9 . _ % -` only, have at most 200 bytes, and do not begin with
+/// a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowName {
     bucket: String,
@@ -169,7 +170,7 @@ pub struct FlowName {
 }
 
 impl FlowName {
-    /// Checks both names.
+    /// Returns the flow with these names, or an error if one of them is not valid.
     pub fn new(bucket: &str, flow: &str) -> Result<Self, IdError> {
         let legal = |name: &str| {
             let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._%-".contains(&byte));
@@ -182,38 +183,41 @@ impl FlowName {
         }
     }
 
-    /// Returns the flow that `name` means: the name of a flow, or that of a database, which need not be legal as the
-    /// name of a flow and is percent-encoded then, as a database without a flow of its own is stored. An empty name is
-    /// more likely a variable that is not set than the database that has no name, whose flow is `%`.
+    /// Returns the flow that `name` refers to.
+    ///
+    /// `name` is the name of a flow, or of a database. If it is not valid as a flow's name, it is
+    /// percent-encoded, as [`FlowName::of_database`] does for a database that names no flow. An
+    /// empty name is refused: it is more likely an unset variable than the database with an empty
+    /// name, whose flow is `%`.
     ///
     /// # Errors
     ///
-    /// The bucket's name is not legal, or `name` is empty.
+    /// Fails if the bucket's name is not valid, or if `name` is empty.
     pub fn of_name(bucket: &str, name: &str) -> Result<Self, IdError> {
         Self::new(bucket, name)
             .or_else(|error| if name.is_empty() { Err(error) } else { Self::of_database(bucket, name) })
     }
 
-    /// Returns the flow that a database is stored as where no flow is named.
+    /// Returns the flow that a database is stored in by default.
     ///
     /// # Errors
     ///
-    /// The bucket's name is not legal.
+    /// Fails if the bucket's name is not valid.
     pub fn of_database(bucket: &str, database: &str) -> Result<Self, IdError> {
         Self::new(bucket, &DomString::from(database).to_file_name())
     }
 
-    /// The bucket's name.
+    /// Returns the bucket's name.
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
 
-    /// The flow's name.
+    /// Returns the flow's name.
     pub fn flow(&self) -> &str {
         &self.flow
     }
 
-    /// The bucket that holds the chunk flows.
+    /// Returns the name of the bucket that holds the chunk flows.
     pub fn chunk_bucket(&self) -> String {
         format!("{}-chunks", self.bucket)
     }

@@ -1,6 +1,7 @@
-//! Lines of a chunk: written and read in exactly the form that `FORMAT.md` gives.
+//! Lines of a chunk, written and read in exactly the form that `FORMAT.md` describes.
 //!
-//! Reading takes only what writing makes: chunks are checked against their digest before.
+//! Reading accepts only the form that writing produces, because chunks are checked against their
+//! digest first.
 
 use std::fmt;
 
@@ -9,21 +10,22 @@ use serde_json::Value;
 use super::id::{Digest, FlowVersion, SourceId};
 use crate::indexeddb::key::{Key, SortableKey};
 
-/// Canonical values longer than this many bytes are spilled.
+/// The length, in bytes, above which a canonical value is spilled.
 pub const SPILL_BYTES: usize = 64 * 1024;
 
-/// A spilled value lies in parts of this many bytes; the last one may be shorter.
+/// The length of the parts of a spilled value, in bytes; the last part may be shorter.
 pub const PART_BYTES: usize = 4 * 1024 * 1024;
 
-/// The number of parts of a spilled value of this many bytes; more than 2^32 were never stored.
+/// Returns the number of parts of a spilled value of this many bytes. A value of more than 2^32
+/// parts cannot have been stored.
 pub fn part_count(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(PART_BYTES as u64)).unwrap_or(u32::MAX)
 }
 
-/// When, by whom and in which version a record was last changed.
+/// The time, source and version of a record's last change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
-    /// Milliseconds since 1970: the source's clock, clamped, or the time of receipt.
+    /// Milliseconds since 1970: the source's clock, clamped, or else the time of receipt.
     pub at: i64,
     /// The source, if the batch named one.
     pub by: Option<SourceId>,
@@ -31,7 +33,7 @@ pub struct Meta {
     pub rev: FlowVersion,
 }
 
-/// A value that lies outside its line.
+/// A value that is stored outside its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spilled {
     /// Length of the canonical text.
@@ -40,39 +42,39 @@ pub struct Spilled {
     pub digest: Digest,
     /// Digest of the canonical text without error stacks; equals `digest` if there are none.
     pub content: Digest,
-    /// Kind of value, for people.
+    /// The kind of value, for people to read.
     pub kind: String,
 }
 
-/// What a line says of its key.
+/// The state of a key in a line.
 #[derive(Clone, PartialEq, Eq)]
 pub enum LineState {
-    /// Canonical value.
+    /// A canonical value.
     Put(Box<[u8]>),
-    /// Value by digest.
+    /// A value that is stored elsewhere, by its digest.
     Spilled(Spilled),
-    /// Tombstone.
+    /// A tombstone.
     Delete,
 }
 
-/// One line of a chunk, without the object store, which its list knows.
+/// One line of a chunk. Its object store is known from the list that contains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// The key.
     pub key: SortableKey,
-    /// When, by whom, in which version.
+    /// The time, source and version of the last change.
     pub meta: Meta,
-    /// What.
+    /// The value or tombstone.
     pub state: LineState,
 }
 
-/// A line that no release wrote.
+/// The error for a line in a form that no release writes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a line of a chunk: {0}")]
 pub struct LineError(&'static str);
 
 impl LineState {
-    /// Whether the values are equal, error stacks aside. A put never equals a deletion.
+    /// True if the values are equal apart from error stacks. A put never equals a deletion.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Put(a), Self::Put(b)) if a == b => true,
@@ -82,7 +84,8 @@ impl LineState {
         }
     }
 
-    /// Digest of the value without error stacks; of nothing for a deletion.
+    /// Returns the digest of the value without error stacks; for a deletion, the digest of the
+    /// empty text.
     pub fn content_digest(&self) -> Digest {
         match self {
             Self::Put(value) => match crate::indexeddb::value::without_stacks(value) {
@@ -94,7 +97,7 @@ impl LineState {
         }
     }
 
-    /// Length of the canonical value in bytes.
+    /// Returns the length of the canonical value in bytes.
     pub fn value_bytes(&self) -> u64 {
         match self {
             Self::Put(value) => value.len() as u64,
@@ -115,7 +118,8 @@ impl fmt::Debug for LineState {
 }
 
 impl Line {
-    /// Appends the line with its end; `store` is the canonical name of the object store or system list.
+    /// Appends the line and its line end; `store` is the canonical name of the object store or
+    /// system list.
     pub fn write(&self, store: &[u8], out: &mut Vec<u8>) {
         write_meta(&self.meta, out);
         out.extend_from_slice(b"\"key\":");
@@ -136,7 +140,7 @@ impl Line {
         out.extend_from_slice(b"}\n");
     }
 
-    /// Reads one line (without its end) of the object store whose canonical name is `store`.
+    /// Parses one line, without its line end, of the object store whose canonical name is `store`.
     pub fn parse(line: &[u8], store: &[u8]) -> Result<Self, LineError> {
         let mut rest = Rest(line);
         rest.expect(b"{\"at\":")?;
@@ -181,7 +185,7 @@ fn write_meta(meta: &Meta, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"at\":");
     out.extend_from_slice(meta.at.to_string().as_bytes());
     if let Some(by) = &meta.by {
-        // A source id needs no escape.
+        // The characters of a source id need no escape.
         out.extend_from_slice(b",\"by\":\"");
         out.extend_from_slice(by.as_str().as_bytes());
         out.push(b'"');
@@ -224,7 +228,7 @@ fn read_key(text: &[u8]) -> Result<SortableKey, LineError> {
     Ok(SortableKey::trusted(&sortable))
 }
 
-/// What is left of a line.
+/// The rest of a line.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -250,7 +254,7 @@ impl<'a> Rest<'a> {
         Ok(text)
     }
 
-    /// Takes one JSON value: strings and brackets are followed, nothing is checked.
+    /// Takes one JSON value. Follows strings and brackets, but checks nothing.
     fn value(&mut self) -> Result<&'a [u8], LineError> {
         let mut depth = 0usize;
         let mut place = 0;

@@ -1,4 +1,4 @@
-//! The manifest: the list that names all chunks of a version. `FORMAT.md` is its page.
+//! The manifest: the list of all chunks of a version. See `FORMAT.md`.
 
 use serde_json::{Map, Value};
 
@@ -10,33 +10,33 @@ use crate::indexeddb::schema::{Database, ObjectStore, name_to_json};
 /// The format that this release writes.
 pub const FORMAT: &str = "nifi-idb-snapshot/1";
 
-/// A spilled value, by name.
+/// A reference to a spilled value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SpilledRef {
-    /// Digest of its canonical text.
+    /// The digest of its canonical text.
     pub digest: Digest,
-    /// Length of its canonical text.
+    /// The length of its canonical text, in bytes.
     pub bytes: u64,
 }
 
-/// A chunk, by name, and what is known of it without reading it.
+/// A reference to a chunk, with everything that is known about the chunk without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkRef {
-    /// Key of its first line.
+    /// The key of its first line.
     pub first: SortableKey,
-    /// Number of its lines.
+    /// The number of its lines.
     pub count: u64,
-    /// Length of its text.
+    /// The length of its text, in bytes.
     pub bytes: u64,
-    /// Digest of its text: its name.
+    /// The digest of its text, which is also the chunk's name.
     pub full: Digest,
-    /// Digest of keys and values alone.
+    /// The digest of keys and values alone.
     pub content: Digest,
-    /// The spilled values that its lines name, sorted by digest, without repeats.
+    /// The spilled values that its lines refer to, sorted by digest, without duplicates.
     pub spilled: Vec<SpilledRef>,
 }
 
-/// One of the lists of chunks.
+/// The name of one of the lists of chunks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum List {
     /// Live records of an object store.
@@ -47,16 +47,16 @@ pub enum List {
     Conflicts,
     /// Sources and delivery ids.
     Sources,
-    /// Records as one source sent them, where no chunk of records equals them.
+    /// Records as one source sent them, if no chunk of records equals them.
     Views,
 }
 
 /// An object store of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreManifest {
-    /// Its schema.
+    /// The object store's schema.
     pub schema: ObjectStore,
-    /// The next key that it would generate.
+    /// The next key that the key generator would produce.
     pub key_generator: Option<u64>,
     /// Chunks of live records, by first key.
     pub records: Vec<ChunkRef>,
@@ -64,28 +64,28 @@ pub struct StoreManifest {
     pub tombstones: Vec<ChunkRef>,
 }
 
-/// What one version consists of.
+/// The contents of one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// The database's name.
     pub database: DomString,
-    /// IndexedDB's version of it.
+    /// The version that IndexedDB gives the database.
     pub database_version: u64,
     /// The flow version.
     pub version: FlowVersion,
-    /// The state of the version before.
+    /// The state of the previous version.
     pub previous: Option<StateId>,
-    /// Object stores in code-unit order of names.
+    /// The object stores, in code-unit order of their names.
     pub stores: Vec<StoreManifest>,
-    /// System list `~conflicts`.
+    /// The system list `~conflicts`.
     pub conflicts: Vec<ChunkRef>,
-    /// System list `~sources`.
+    /// The system list `~sources`.
     pub sources: Vec<ChunkRef>,
-    /// System list `~views`.
+    /// The system list `~views`.
     pub views: Vec<ChunkRef>,
 }
 
-/// A text that is no manifest of a format that this release reads.
+/// The error for text that is not a manifest in a format that this release reads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("manifest, line {line}: {reason}")]
 pub struct ManifestError {
@@ -94,19 +94,19 @@ pub struct ManifestError {
 }
 
 impl List {
-    /// True for the lists that hold no record of the user.
+    /// True for lists that contain no live records.
     pub fn is_system(&self) -> bool {
         !matches!(self, Self::Records(_))
     }
 }
 
 impl StoreManifest {
-    /// An object store without records.
+    /// Returns an object store without records.
     pub fn empty(schema: ObjectStore) -> Self {
         Self { schema, key_generator: None, records: Vec::new(), tombstones: Vec::new() }
     }
 
-    /// Number of live records.
+    /// Returns the number of live records.
     pub fn record_count(&self) -> u64 {
         self.records.iter().map(|chunk| chunk.count).sum()
     }
@@ -127,12 +127,12 @@ impl ChunkRef {
         Value::Object(members)
     }
 
-    /// What the root says of a chunk.
+    /// Returns the members of a chunk's entry that the root covers.
     fn content_json(&self) -> Map<String, Value> {
         let mut members = Map::new();
         members.insert("content".into(), self.content.to_string().into());
         members.insert("count".into(), self.count.into());
-        // A canonical key is JSON.
+        // A canonical key is always JSON.
         members.insert("first".into(), serde_json::from_str(&self.first.to_canonical()).unwrap_or(Value::Null));
         members
     }
@@ -158,8 +158,8 @@ impl ChunkRef {
     }
 }
 
-/// Writes one canonical line. All texts in a manifest are ASCII but for names, which are canonical already as JSON
-/// text; `serde_json` would write them raw, so the line is escaped once more here.
+/// Writes one canonical line. All texts in a manifest are ASCII except names. `serde_json` would
+/// write those without escapes, so strings are written in canonical form here.
 fn push_line(members: &Value, out: &mut String) {
     write_canonical(members, out);
     out.push('\n');
@@ -182,7 +182,8 @@ fn write_canonical(value: &Value, out: &mut String) {
             out.push(']');
         }
         Value::Object(members) => {
-            // serde_json keeps members sorted by UTF-8; all names here are ASCII, so that is the canonical order.
+            // `serde_json` sorts members by UTF-8. All names here are ASCII, so that is the
+            // canonical order.
             out.push('{');
             for (index, (name, member)) in members.iter().enumerate() {
                 if index > 0 {
@@ -206,7 +207,7 @@ fn number_text(number: &serde_json::Number) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The canonical text of small JSON whose member names are ASCII.
+/// Returns the canonical text of small JSON whose member names are ASCII.
 pub fn canonical_json(value: &Value) -> String {
     let mut out = String::new();
     write_canonical(value, &mut out);
@@ -214,7 +215,7 @@ pub fn canonical_json(value: &Value) -> String {
 }
 
 impl Manifest {
-    /// The manifest of an empty database, before its first version.
+    /// Returns the manifest of an empty database, before its first version.
     pub fn empty(schema: &Database) -> Self {
         Self {
             database: schema.name.clone(),
@@ -228,19 +229,19 @@ impl Manifest {
         }
     }
 
-    /// The schema that it holds.
+    /// Returns the schema that the manifest contains.
     pub fn schema(&self) -> Database {
         let stores = self.stores.iter().map(|store| store.schema.clone()).collect();
         Database { name: self.database.clone(), version: self.database_version, stores }
     }
 
-    /// Finds an object store.
+    /// Finds an object store by name.
     pub fn store(&self, name: &DomString) -> Option<&StoreManifest> {
         let place = self.stores.binary_search_by(|store| store.schema.name.cmp(name)).ok()?;
         self.stores.get(place)
     }
 
-    /// All chunks with the list that each is in, in the manifest's order.
+    /// Returns all chunks, each with the list that contains it, in the manifest's order.
     pub fn chunks(&self) -> impl Iterator<Item = (List, &ChunkRef)> {
         let stores = self.stores.iter().flat_map(|store| {
             let name = &store.schema.name;
@@ -252,7 +253,7 @@ impl Manifest {
             .chain(system.into_iter().flat_map(|(list, chunks)| chunks.iter().map(move |chunk| (list.clone(), chunk))))
     }
 
-    /// Says *same data*.
+    /// Returns the id of the data: two versions with the same data have the same root.
     pub fn root(&self) -> RootId {
         let mut text = String::from("nifi-idb root 1\n");
         push_line(&self.database_line(), &mut text);
@@ -270,7 +271,7 @@ impl Manifest {
         Value::Object(members)
     }
 
-    /// The manifest's text, and the state that is its digest.
+    /// Returns the manifest's text and its digest, the state.
     pub fn to_text(&self) -> (String, StateId) {
         let mut text = String::new();
         let mut head = self.database_line();
@@ -296,7 +297,7 @@ impl Manifest {
         (text, state)
     }
 
-    /// Reads a manifest and checks its root; the caller checks its state.
+    /// Parses a manifest and checks its root; the caller checks its state.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let mut lines = text.lines().enumerate();
         let (_, first) = lines.next().ok_or_else(|| at(1, "empty"))?;
@@ -360,7 +361,7 @@ impl Manifest {
         }
     }
 
-    /// The chunks of a list; `None` for an object store that is not there.
+    /// Returns the chunks of a list, or `None` if the object store does not exist.
     pub fn list_mut(&mut self, list: &List) -> Option<&mut Vec<ChunkRef>> {
         let find = |stores: &[StoreManifest], name: &DomString| {
             stores.binary_search_by(|store| store.schema.name.cmp(name)).ok()
