@@ -1,4 +1,4 @@
-//! Decoded changes to a normalized batch: each key sortable, each value canonical, each clock clamped.
+//! Turns decoded changes into a normalized batch: sortable keys, canonical values, clamped clocks.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -22,39 +22,41 @@ use crate::policy::{FieldPath, HashKey, Policy, Step};
 use crate::rejection::{RejectedText, Rejection, code};
 use crate::snapshot::{Digest, FlowVersion, StateId};
 
-/// A claimed clock may be this far ahead of the time of receipt, in milliseconds; one beyond is set back to that.
+/// The default limit, in milliseconds, for clocks ahead of the time of receipt. A later clock is
+/// clamped to it.
 pub const DEFAULT_SKEW_MS: i64 = 5 * 60 * 1000;
 
-/// A clock value is at most this far from 1970, in milliseconds: ECMAScript's limit.
+/// The greatest distance of a clock from 1970, in milliseconds: ECMAScript's limit.
 pub const MAX_TIME_MS: i64 = 8_640_000_000_000_000;
 
-/// A batch may hold this many `clear` and `delete-range` lines: they are kept in memory.
+/// The most `clear` and `delete-range` lines in a batch. They are kept in memory.
 pub const MAX_RANGES: usize = 1_000_000;
 
-/// The lines of a batch may name this many different versions with their states as base: they are kept in memory.
+/// The most different versions, with their states, that the lines of a batch may name as base. They
+/// are kept in memory.
 pub const MAX_BASE_STATES: usize = 10_000;
 
-/// How a batch is normalized.
+/// The settings for normalizing a batch.
 #[derive(Clone, Debug)]
 pub struct NormalizeOptions {
-    /// When the batch was received, in milliseconds since 1970.
+    /// The time of receipt, in milliseconds since 1970.
     pub received_at: i64,
     /// See [`DEFAULT_SKEW_MS`].
     pub skew_ms: i64,
     /// See [`DEFAULT_MEMORY_BYTES`].
     pub memory_bytes: usize,
-    /// Where sorted runs go; `None`: the system's folder for temporary files.
+    /// The folder for sorted runs; `None` means the system's folder for temporary files.
     pub temp_folder: Option<PathBuf>,
-    /// How values are read.
+    /// The settings for reading values.
     pub values: Options,
-    /// What says which fields are private, and which hold a clock.
+    /// The policy that marks private fields and fields that contain a clock.
     pub policy: Option<Arc<Policy>>,
-    /// The key of fields that are hashed. A policy that hashes cannot do without.
+    /// The key for hashed fields. Required if the policy hashes fields.
     pub hash_key: Option<HashKey>,
 }
 
 impl NormalizeOptions {
-    /// The defaults, for a batch received then.
+    /// Returns the defaults for a batch received at this time.
     pub fn received_at(received_at: i64) -> Self {
         Self {
             received_at,
@@ -68,35 +70,35 @@ impl NormalizeOptions {
     }
 }
 
-/// A batch, ready to be merged, as often as needed.
+/// A batch that is ready to be merged, any number of times.
 #[derive(Debug)]
 pub struct Batch {
-    /// What its header said.
+    /// The batch's header.
     pub header: BatchHeader,
-    /// Its changes.
+    /// The batch's changes.
     pub changes: Changes,
-    /// Digest of the bytes that it was read from, where somebody asked for that.
+    /// The digest of the bytes that the batch was read from, if it was asked for.
     pub content: Option<Digest>,
-    /// Versions that its lines name as base, with the states that they should have.
+    /// The versions that lines name as base, with the states that those versions should have.
     pub states: BTreeSet<(FlowVersion, StateId)>,
-    /// When it was received, in milliseconds since 1970.
+    /// The time of receipt, in milliseconds since 1970.
     pub received_at: i64,
-    /// Change lines that came, rejected ones among them.
+    /// The number of change lines received, including rejected ones.
     pub received: u64,
-    /// Change lines that were rejected.
+    /// The number of change lines that were rejected.
     pub rejected: u64,
-    /// Clocks that were set back.
+    /// The number of clocks that were clamped.
     pub clamped: u64,
-    /// Private fields that were hidden in the values that came; those of bases are not counted.
+    /// The number of private fields that were hidden in received values; bases are not counted.
     pub hidden: Hidden,
-    /// Records that a full batch does not hold, and that it does not say are gone.
+    /// Records that a full batch neither contains nor proves to be deleted.
     pub withheld: Withheld,
 }
 
-/// Why there is no batch.
+/// The reason why a batch cannot be normalized.
 #[derive(Debug, thiserror::Error)]
 pub enum NormalizeError {
-    /// The input is not whole, or not a batch.
+    /// The input is incomplete, or is not a batch.
     #[error(transparent)]
     Decode(DecodeError),
     /// Sorted runs could not be written or read back.
@@ -107,7 +109,7 @@ pub enum NormalizeError {
         "the lines name more than {MAX_BASE_STATES} different versions with their states as base; send the batch in parts"
     )]
     States,
-    /// The policy hashes, and there is no key. Nothing was read.
+    /// The policy hashes fields, and no key is given. No line was read.
     #[error("the policy hashes private fields, which needs a key: give --hash-key-file or NIFI_IDB_HASH_KEY")]
     NoHashKey,
     /// More than [`MAX_RANGES`] lines that delete ranges.
@@ -124,11 +126,12 @@ impl From<DecodeError> for NormalizeError {
     }
 }
 
-/// Reads a whole batch; each line that is refused goes to `reject`, and the batch goes on.
+/// Reads a whole batch. Passes each rejected line to `reject` and continues.
 ///
 /// # Errors
 ///
-/// Fails if the stream fails or ends early, if temporary files cannot be written, or if the policy hashes without a key.
+/// Fails if the stream fails or ends early, if temporary files cannot be written, or if the policy
+/// hashes fields and no key is given.
 pub fn normalize<R: Read>(
     decoder: &mut Decoder<R>,
     options: &NormalizeOptions,
@@ -137,19 +140,20 @@ pub fn normalize<R: Read>(
     normalize_keeping(decoder, options, &mut |rejection, _| reject(rejection))
 }
 
-/// Takes a rejection with the text that was rejected.
+/// A callback that takes a rejection and the rejected text.
 pub type RejectionSink<'a> = dyn FnMut(&Rejection, RejectedText<'_>) -> io::Result<()> + 'a;
 
-/// As [`normalize`]; `reject` also gets the text of what is refused.
+/// Normalizes like [`normalize`]; `reject` also gets the rejected text.
 ///
 /// # Errors
 ///
-/// As [`normalize`].
+/// Fails like [`normalize`].
 pub fn normalize_keeping<R: Read>(
     decoder: &mut Decoder<R>,
     options: &NormalizeOptions,
     reject: &mut RejectionSink<'_>,
 ) -> Result<Batch, NormalizeError> {
+    // Checked before anything is read, so that no field is stored unhashed.
     if options.hash_key.is_none() && options.policy.as_ref().is_some_and(|policy| policy.needs_hash_key()) {
         return Err(NormalizeError::NoHashKey);
     }
@@ -177,6 +181,8 @@ pub fn normalize_keeping<R: Read>(
         if let Some(mut rejection) = rejection {
             refused += 1;
             reject(&rejection, decoder.text()).map_err(NormalizeError::Temporary)?;
+            // A full batch deletes the records that it lacks, but a rejected line does not prove a
+            // deletion.
             if is_full {
                 let place = rejection.store.as_ref().and_then(|name| header.schema.store(name));
                 withheld.reject(place.map(|(place, _)| place), std::mem::take(&mut rejection.keys));
@@ -207,7 +213,7 @@ enum Refusal {
     Reject(&'static str, String),
     States,
     Io(io::Error),
-    /// Of the batch: a line that is left out here would be acknowledged.
+    /// Refuses the whole batch: a line that was only left out would still be acknowledged.
     TooManyRanges,
 }
 
@@ -247,17 +253,17 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// How the key of an object store is found in a value.
+/// The way to find a record's key in an object store.
 enum KeyFinder {
     OutOfLine,
     InLine {
         extractor: KeyExtractor,
-        /// Name of the one member that the key path consists of, as it stands in canonical text.
+        /// The name, in canonical text, of the only member that the key path consists of.
         member: Option<Vec<u8>>,
     },
 }
 
-/// What the policy says of an object store.
+/// The policy's rules for one object store.
 #[derive(Default)]
 struct StoreRules<'a> {
     private: Option<Private>,
@@ -266,11 +272,11 @@ struct StoreRules<'a> {
 
 struct Normalizer<'a> {
     finders: Vec<KeyFinder>,
-    /// By object store; none without a policy.
+    /// The rules by object store; empty without a policy.
     rules: Vec<StoreRules<'a>>,
     hider: Hider,
     hidden: Hidden,
-    /// No clock may claim to be later.
+    /// The latest clock that a change may claim.
     latest: i64,
     canonicalizer: Canonicalizer,
     changes: Changes,
@@ -363,7 +369,8 @@ impl<'a> Normalizer<'a> {
                 };
             }
             KeyFinder::InLine { extractor, member } => {
-                // Most keys are a number or string in a member of a plain object, whose place is known.
+                // Most keys are a number or string in a member of a plain object, whose position is
+                // known.
                 let place = member.as_ref().and_then(|name| self.canonicalizer.top_member(&self.value, name));
                 let simple =
                     |place: &Range<usize>| matches!(self.value.get(place.start), Some(b'"' | b'-' | b'0'..=b'9'));
@@ -383,7 +390,7 @@ impl<'a> Normalizer<'a> {
         self.push_put(change, at, base)
     }
 
-    /// Takes a put; where its record had another key before, that one is deleted with it.
+    /// Takes a put. If the record had another key before, that key is deleted in the same step.
     fn push_put(&mut self, change: &Change<'_>, at: Option<i64>, base: decode::Base<'_>) -> Result<(), Refusal> {
         let Some(old) = change.notes.old_key else { return self.push(change, OP_PUT, at, base) };
         let key = std::mem::take(&mut self.key);
@@ -393,7 +400,7 @@ impl<'a> Normalizer<'a> {
             return self.push(change, OP_PUT, at, base);
         }
         if let decode::Base::Value(value) = base {
-            // Neither half is taken if one of them cannot be.
+            // If one half is invalid, neither is taken.
             self.base.clear();
             self.canonicalizer.value(value, &mut self.base)?;
         }
@@ -403,7 +410,7 @@ impl<'a> Normalizer<'a> {
         self.push(change, OP_DELETE, at, base)
     }
 
-    /// The keys that a record may have that was refused.
+    /// Returns the keys that a rejected record may have.
     fn rejected_keys(&mut self, op: &Op<'_>, store: &ObjectStore) -> Vec<SortableKey> {
         match *op {
             Op::Put { key, value, .. } => rejected_keys(key, Some(value), store, &mut self.canonicalizer),
@@ -434,7 +441,7 @@ impl<'a> Normalizer<'a> {
         if let (Some(lower), Some(upper)) = (&lower, &upper)
             && (lower.key > upper.key || (lower.key == upper.key && (lower.open || upper.open)))
         {
-            // IDBKeyRange throws a DataError for these.
+            // `IDBKeyRange` throws a `DataError` for these bounds.
             return Err(Refusal::Reject(code::INVALID_RANGE, "no key can be between these bounds".to_owned()));
         }
         if self.changes.ranges.len() >= MAX_RANGES {
@@ -452,6 +459,7 @@ impl<'a> Normalizer<'a> {
 
     fn push(&mut self, change: &Change<'_>, op: u8, at: Option<i64>, base: decode::Base<'_>) -> Result<(), Refusal> {
         let rules = self.rules.get(change.store);
+        // The clock in the value counts only if the change itself has none.
         let clock = rules.and_then(|rules| rules.clock).filter(|_| at.is_none() && op == OP_PUT);
         let at = at.or_else(|| clock_at(&self.value, clock?));
         self.base.clear();
@@ -459,7 +467,7 @@ impl<'a> Normalizer<'a> {
             self.canonicalizer.value(value, &mut self.base).map_err(|error| unreadable(value, error))?;
         }
         if let Some(private) = self.rules.get(change.store).and_then(|rules| rules.private.as_ref()) {
-            // Both, so that a merge compares like with like.
+            // Fields are hidden in the base too, so that a merge compares like with like.
             if !self.base.is_empty() {
                 self.hider.hide(private, &mut self.base)?;
             }
@@ -502,7 +510,8 @@ impl<'a> Normalizer<'a> {
     }
 }
 
-/// Why a text is no value; names the words that programs write for numbers that JSON does not have.
+/// Returns the refusal for text that is not a value. It names the words that programs write for
+/// numbers that JSON does not have.
 fn unreadable(text: &[u8], error: ValueError) -> Refusal {
     const WORDS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
     let rest = text.get(error.offset..).unwrap_or_default();
@@ -520,7 +529,7 @@ fn unreadable(text: &[u8], error: ValueError) -> Refusal {
     }
 }
 
-/// The clock that a value holds itself: a Date, or milliseconds since 1970.
+/// Returns the clock that a value contains: a Date, or milliseconds since 1970.
 pub fn clock_at(value: &[u8], path: &FieldPath) -> Option<i64> {
     let names = path.steps().iter().map(|step| match step {
         Step::Member(name) => Some(name.as_slice()),

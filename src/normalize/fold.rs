@@ -1,4 +1,5 @@
-//! Changes of one key, in line order, folded to the first one's base and the last one's state.
+//! Folds the changes of one key, in line order, into one: the base of the first and the state of
+//! the last.
 
 use std::io;
 
@@ -9,17 +10,17 @@ use super::unsent::Unsent;
 use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{FlowVersion, LineState};
 
-/// What a change claims to have started from.
+/// The base that a change claims to have started from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing.
+    /// No claim.
     #[default]
     None,
-    /// All that is in this flow version.
+    /// The contents of this flow version.
     Version(FlowVersion),
     /// This canonical value.
     Value(Box<[u8]>),
-    /// No record.
+    /// The absence of the record.
     Absent,
 }
 
@@ -28,27 +29,27 @@ pub enum Claim {
 pub struct Bound {
     /// The key.
     pub key: SortableKey,
-    /// Whether the key itself is outside.
+    /// True if the key itself is excluded.
     pub open: bool,
 }
 
-/// A `clear` or `delete-range`.
+/// A `clear` or `delete-range` change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeChange {
-    /// Place of the object store in the batch's schema.
+    /// The position of the object store in the batch's schema.
     pub store: usize,
-    /// Number of the change in its batch, from 0.
+    /// The number of the change in its batch, counted from 0.
     pub index: u64,
-    /// Where it begins; `None`: at the first key.
+    /// The lower bound; `None` means from the first key.
     pub lower: Option<Bound>,
-    /// Where it ends; `None`: after the last key.
+    /// The upper bound; `None` means to the last key.
     pub upper: Option<Bound>,
     /// The source's own clock, clamped.
     pub clock: Option<i64>,
 }
 
 impl RangeChange {
-    /// Returns true if it covers `key`. For many keys see [`RangeSweep`].
+    /// True if the range covers `key`. For many keys, use [`RangeSweep`].
     pub fn covers(&self, key: &SortableKey) -> bool {
         let begins = |lower: &Bound| if lower.open { lower.key < *key } else { lower.key <= *key };
         let ends = |upper: &Bound| if upper.open { upper.key <= *key } else { upper.key < *key };
@@ -56,10 +57,10 @@ impl RangeChange {
     }
 }
 
-/// What a batch says of one key in the end.
+/// The outcome of a batch for one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folded {
-    /// Place of the object store in the batch's schema.
+    /// The position of the object store in the batch's schema.
     pub store: usize,
     /// The key.
     pub key: SortableKey,
@@ -69,18 +70,18 @@ pub struct Folded {
     pub clock: Option<i64>,
     /// The first change's base.
     pub claim: Claim,
-    /// Members that the source did not send: what is stored of them is kept.
+    /// Members that the source did not send; their stored values are kept.
     pub unsent: Unsent,
 }
 
-/// Sorted changes and ranges: what a merge takes.
+/// The sorted changes and ranges that a merge takes.
 #[derive(Debug)]
 pub struct Changes {
     /// Changes of single keys.
     pub runs: Runs,
-    /// Changes of ranges, by object store, then in line order.
+    /// Changes of ranges, by object store and then in line order.
     pub ranges: Vec<RangeChange>,
-    /// How many of the changes delete a single key.
+    /// The number of changes that delete a single key.
     pub deletes: u64,
 }
 
@@ -90,18 +91,19 @@ pub struct Folds<'a> {
     merged: Merged<'a>,
     ranges: &'a [RangeChange],
     skip: u64,
-    /// The ranges of the object store that is being folded, by its place.
+    /// The ranges of the object store that is being folded, with the object store's position.
     sweep: Option<(usize, RangeSweep<'a>)>,
     next: Option<(u64, Folded)>,
 }
 
 impl Changes {
-    /// The ranges of an object store, in line order, without those numbered below `skip`.
+    /// Returns the ranges of an object store in line order, except those numbered below `skip`.
     pub fn ranges_of(&self, store: usize, skip: u64) -> &[RangeChange] {
         ranges_of(&self.ranges, store, skip)
     }
 
-    /// Folds; changes numbered below `skip` are left out, for they are committed already.
+    /// Starts folding. Changes numbered below `skip` are left out, because they are already
+    /// committed.
     pub fn folds(&self, skip: u64) -> io::Result<Folds<'_>> {
         let mut folds = Folds { merged: self.runs.iter()?, ranges: &self.ranges, skip, sweep: None, next: None };
         folds.next = folds.read()?;
@@ -127,7 +129,7 @@ impl<'a> Folds<'a> {
         Ok(None)
     }
 
-    /// Goes on to a key with the ranges of its object store.
+    /// Moves to a key, with the ranges of its object store.
     fn sweep_to(&mut self, store: usize, key: &SortableKey) -> &RangeSweep<'a> {
         let sweep = self.sweep.take().filter(|(place, _)| *place == store).map(|(_, sweep)| sweep);
         let mut sweep = sweep.unwrap_or_else(|| RangeSweep::new(ranges_of(self.ranges, store, self.skip)));
@@ -135,7 +137,7 @@ impl<'a> Folds<'a> {
         &self.sweep.insert((store, sweep)).1
     }
 
-    /// The next key's outcome.
+    /// Returns the outcome of the next key.
     #[expect(clippy::should_implement_trait, reason = "can fail, which Iterator cannot")]
     pub fn next(&mut self) -> io::Result<Option<Folded>> {
         let Some((first_index, mut result)) = self.next.take() else { return Ok(None) };
@@ -154,7 +156,7 @@ impl<'a> Folds<'a> {
         }
         let sweep = self.sweep_to(result.store, &result.key);
         if sweep.first().is_some_and(|range| range.index < first_index) {
-            // The first change of this key is the range's deletion, which names no base of its own.
+            // The key's first change is the deletion by the range, which names no base.
             result.claim = Claim::None;
         }
         if let Some(range) = sweep.last().filter(|range| range.index > last_index) {
@@ -177,7 +179,7 @@ fn folded(record: &Record<'_>) -> Folded {
     Folded { store: record.store as usize, key, state, clock: record.at, claim, unsent }
 }
 
-/// Adds a folded change to runs, for a batch that another batch was turned into.
+/// Adds a folded change to `runs`, to build one batch from another.
 pub fn push_folded(runs: &mut Runs, folded: &Folded, index: u64) -> io::Result<()> {
     let (op, value): (u8, &[u8]) = match &folded.state {
         LineState::Put(value) => (OP_PUT, value),

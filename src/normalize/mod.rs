@@ -1,4 +1,5 @@
-//! Stage 2: changes to canonical entries, sorted and folded; memory stays flat for any input size.
+//! Stage 2: turns changes into canonical entries, sorted and folded, in bounded memory for any
+//! input size.
 #![doc = include_str!("PRIVACY.md")]
 
 mod batch;

@@ -1,4 +1,5 @@
-//! A sweep over the ranges of one object store, in key order: which of them cover a key, in one pass.
+//! A sweep over the ranges of one object store in key order, which finds the ranges that cover a
+//! key in one pass.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -6,40 +7,42 @@ use std::collections::{BTreeMap, BinaryHeap};
 use super::fold::RangeChange;
 use crate::indexeddb::key::SortableKey;
 
-/// A range from its first place to the first place after it.
+/// A range, from its first position to the first position after it.
 #[derive(Debug)]
 struct Span<'a> {
     start: SortableKey,
-    /// `None`: it ends after the last key.
+    /// The end; `None` means after the last key.
     end: Option<SortableKey>,
     range: &'a RangeChange,
 }
 
-/// Finds the ranges that cover keys, which ascend from call to call. `n` ranges and `m` keys cost `(n + m) log n`.
+/// Finds the ranges that cover keys, which must ascend from call to call. `n` ranges and `m` keys
+/// take time proportional to `(n + m) log n`.
 #[derive(Debug, Default)]
 pub struct RangeSweep<'a> {
-    /// In descending order of their starts: the next one to begin is the last.
+    /// Ranges that have not begun, in descending order of their starts, so the next one to begin is
+    /// last.
     waiting: Vec<Span<'a>>,
-    /// Those that have begun and not ended, by their number in the batch.
+    /// Ranges that have begun and not ended, by their number in the batch.
     covering: BTreeMap<u64, &'a RangeChange>,
-    /// The ends of those, the nearest first.
+    /// The ends of the covering ranges, nearest first.
     ends: BinaryHeap<Reverse<(SortableKey, u64)>>,
 }
 
 impl<'a> RangeSweep<'a> {
-    /// Starts before the first key. The ranges are of one object store.
+    /// Returns a sweep positioned before the first key. All ranges must be of one object store.
     pub fn new(ranges: impl IntoIterator<Item = &'a RangeChange>) -> Self {
         let mut waiting: Vec<_> = ranges.into_iter().map(Span::of).collect();
         waiting.sort_by(|a, b| b.start.cmp(&a.start));
         Self { waiting, ..Self::default() }
     }
 
-    /// True if no range covers a key from here on.
+    /// True if no range covers any key from here on.
     pub fn is_over(&self) -> bool {
         self.waiting.is_empty() && self.covering.is_empty()
     }
 
-    /// Goes on to `key`.
+    /// Moves to `key`.
     pub fn advance(&mut self, key: &SortableKey) {
         while let Some(span) = self.waiting.pop_if(|span| span.start <= *key) {
             let number = span.range.index;
@@ -56,17 +59,17 @@ impl<'a> RangeSweep<'a> {
         }
     }
 
-    /// Returns the first line that covers the key advanced to.
+    /// Returns the first line that covers the current key.
     pub fn first(&self) -> Option<&'a RangeChange> {
         self.covering.first_key_value().map(|(_, range)| *range)
     }
 
-    /// Returns the last line that covers the key advanced to.
+    /// Returns the last line that covers the current key.
     pub fn last(&self) -> Option<&'a RangeChange> {
         self.covering.last_key_value().map(|(_, range)| *range)
     }
 
-    /// Returns the first place at or after `key`, advanced to before, that a range may cover.
+    /// Returns the first position at or after `key`, the current key, that a range may cover.
     pub fn next_place(&self, key: &SortableKey) -> Option<SortableKey> {
         if self.covering.is_empty() { self.waiting.last().map(|span| span.start.clone()) } else { Some(key.clone()) }
     }

@@ -1,15 +1,16 @@
-//! A change as bytes, for sorted runs. Lives only as long as a batch: no format that anyone else reads.
+//! A change encoded as bytes, for sorted runs. The encoding is private and lives only as long as a
+//! batch.
 
 use std::io::{self, Read};
 
 use crate::snapshot::FlowVersion;
 
-/// The change puts a value.
+/// The operation of a change that puts a value.
 pub(super) const OP_PUT: u8 = 1;
-/// The change deletes a key.
+/// The operation of a change that deletes a key.
 pub(super) const OP_DELETE: u8 = 2;
 
-/// What a change claims to have started from.
+/// The base that a change claims to have started from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BaseBytes<'a> {
     None,
@@ -28,14 +29,15 @@ pub struct Record<'a> {
     pub(super) at: Option<i64>,
     pub(super) base: BaseBytes<'a>,
     pub(super) value: &'a [u8],
-    /// Canonical object of the members that were not sent; empty if all were.
+    /// A canonical object of the members that were not sent; empty if all were sent.
     pub(super) unsent: &'a [u8],
 }
 
-/// key length, base length, value length, length of what was not sent, store, index, at, base version, op, has at, base tag.
+/// Lengths of key, base, value and unsent members; store, index, clock, base version; operation,
+/// clock flag, base tag.
 const HEADER: usize = 4 + 8 + 8 + 4 + 4 + 8 + 8 + 4 + 3;
 
-/// The key of an encoded change that [`Record::encode`] wrote.
+/// Returns the key of a change that [`Record::encode`] wrote.
 pub(super) fn encoded_key(bytes: &[u8]) -> &[u8] {
     let length = bytes.first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
     bytes.get(HEADER..HEADER + length).unwrap_or_default()
@@ -55,7 +57,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Length of the encoded form.
+    /// Returns the length of the encoded form, in bytes.
     pub(super) fn encoded_bytes(&self) -> usize {
         HEADER + self.key.len() + self.base_bytes().len() + self.value.len() + self.unsent.len()
     }
@@ -83,7 +85,7 @@ impl<'a> Record<'a> {
         out.extend_from_slice(self.unsent);
     }
 
-    /// Reads the change that `bytes` begin with, and its encoded length.
+    /// Decodes the change at the start of `bytes`; returns its encoded length and the change.
     pub(super) fn decode(bytes: &'a [u8]) -> io::Result<(usize, Self)> {
         let mut rest = bytes;
         let key_length = u32::from_le_bytes(*take(&mut rest)?) as usize;
@@ -112,7 +114,7 @@ impl<'a> Record<'a> {
         Ok((record.encoded_bytes(), record))
     }
 
-    /// Reads the next encoded change into `buffer` and gives its length.
+    /// Reads the next encoded change into `buffer` and returns its length.
     pub(super) fn read(reader: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<usize> {
         buffer.clear();
         buffer.resize(HEADER, 0);
@@ -123,7 +125,7 @@ impl<'a> Record<'a> {
         let value = u64::from_le_bytes(*take(&mut rest)?);
         let unsent = u64::from(u32::from_le_bytes(*take(&mut rest)?));
         let length = key + base + value + unsent;
-        // Growing as bytes come keeps a damaged length from asking for all memory.
+        // The buffer grows as bytes arrive, so a damaged length cannot exhaust memory.
         let read = reader.by_ref().take(length).read_to_end(buffer)?;
         if read as u64 == length { Ok(buffer.len()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }

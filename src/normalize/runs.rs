@@ -1,6 +1,7 @@
-//! Sorted runs: changes in key order, in memory while they are few, in unlinked files beyond a budget.
+//! Sorted runs of changes in key order, in memory up to a budget and in unlinked files above it.
 //!
-//! Order is (object store's place, sortable key, number of the change), so changes of one key come in line order.
+//! Changes are ordered by object store position, sortable key and number of the change, so changes
+//! of one key are returned in line order.
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -11,14 +12,15 @@ use std::sync::Arc;
 
 use super::record::{Record, encoded_key};
 
-/// Changes are kept in memory up to this many bytes; then they go to a file as one sorted run.
+/// The default budget of memory, in bytes. Above it, changes are written to a file as one sorted
+/// run.
 pub const DEFAULT_MEMORY_BYTES: usize = 16 * 1024 * 1024;
 
-/// More runs than this are merged, the smallest first.
+/// The number of runs above which runs are merged, smallest first.
 const MAX_RUNS: usize = 64;
 const READ_BYTES: usize = 64 * 1024;
 
-/// Takes changes in any order, gives them in order, as often as asked.
+/// Takes changes in any order and returns them in order, any number of times.
 #[derive(Debug)]
 pub struct Runs {
     memory_bytes: usize,
@@ -27,7 +29,7 @@ pub struct Runs {
     files: Vec<FileRun>,
 }
 
-/// Encoded changes, and where each begins.
+/// Encoded changes and their offsets.
 #[derive(Clone, Debug, Default)]
 struct Arena {
     bytes: Vec<u8>,
@@ -38,7 +40,7 @@ struct Arena {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     store: u32,
-    /// The first eight bytes of the key, so that most comparisons touch no key.
+    /// The first eight bytes of the key, so that most comparisons do not read the key.
     prefix: u64,
     offset: usize,
 }
@@ -73,7 +75,7 @@ impl Arena {
         (a.store, a.prefix).cmp(&(b.store, b.prefix)).then_with(|| key(a).cmp(key(b)))
     }
 
-    /// Changes of one key stay in the order in which they came.
+    /// Sorts the changes. Changes of one key stay in the order in which they were added.
     fn sort(&mut self) {
         if !self.sorted {
             let mut places = std::mem::take(&mut self.places);
@@ -89,12 +91,13 @@ impl Arena {
 }
 
 impl Runs {
-    /// Keeps `memory_bytes` in memory; files go to `folder`, or to the system's folder for temporary files.
+    /// Returns empty runs that keep `memory_bytes` in memory. Files are created in `folder`, or in
+    /// the system's folder for temporary files.
     pub fn new(memory_bytes: usize, folder: Option<PathBuf>) -> Self {
         Self { memory_bytes, folder, arena: Arena::default(), files: Vec::new() }
     }
 
-    /// Takes a change.
+    /// Adds a change.
     pub fn push(&mut self, record: &Record<'_>) -> io::Result<()> {
         let needed = record.encoded_bytes();
         if !self.arena.places.is_empty() && self.arena.bytes.len() + needed > self.memory_bytes {
@@ -104,12 +107,12 @@ impl Runs {
         Ok(())
     }
 
-    /// Number of runs in files.
+    /// Returns the number of runs in files.
     pub fn file_count(&self) -> usize {
         self.files.len()
     }
 
-    /// Says that all changes came: what is in memory is sorted.
+    /// Sorts the changes in memory; call it after the last change.
     pub fn seal(&mut self) {
         self.arena.sort();
     }
@@ -120,7 +123,7 @@ impl Runs {
         let last = (last.0, last.1.to_vec());
         let follows =
             |run: &FileRun| self.arena.key_at(0).is_some_and(|(store, key)| (run.last.0, &*run.last.1) < (store, key));
-        // Input that comes in key order, as a dump does, makes one long run.
+        // Input in key order, such as a dump, makes one long run.
         let mut run = match self.files.pop_if(|run| follows(run)) {
             Some(run) => run,
             None => FileRun { file: Arc::new(self.file()?), bytes: 0, last: Default::default() },
@@ -141,7 +144,7 @@ impl Runs {
     }
 
     fn file(&self) -> io::Result<File> {
-        // Unlinked from the start (or at once), and readable by the owner only.
+        // The file is unlinked from the start (or at once) and readable by the owner only.
         match &self.folder {
             Some(folder) => tempfile::tempfile_in(folder),
             None => tempfile::tempfile(),
@@ -168,7 +171,7 @@ impl Runs {
         Ok(())
     }
 
-    /// Gives all changes in order. [`Self::seal`] came before.
+    /// Returns all changes in order. Requires [`Self::seal`].
     pub fn iter(&self) -> io::Result<Merged<'_>> {
         let mut cursors: Vec<_> = self.files.iter().map(Cursor::file).collect();
         cursors.push(Cursor::Memory { arena: &self.arena, place: 0, current: 0..0 });
@@ -176,7 +179,7 @@ impl Runs {
     }
 }
 
-/// A file read and written at offsets: several walks share it.
+/// A file that is read and written at explicit offsets, so several walks can share it.
 #[derive(Debug)]
 struct AtFile {
     file: Arc<File>,
@@ -215,7 +218,7 @@ impl Cursor<'_> {
         Self::File { reader: BufReader::with_capacity(READ_BYTES, file), left: run.bytes, current: Vec::new() }
     }
 
-    /// Goes to the next change; false at the end.
+    /// Moves to the next change; returns false at the end.
     fn advance(&mut self) -> io::Result<bool> {
         match self {
             Self::Memory { arena, place, current } => {
@@ -248,7 +251,7 @@ impl Cursor<'_> {
     }
 }
 
-/// All runs as one, in order.
+/// All runs merged into one, in order.
 #[derive(Debug)]
 pub struct Merged<'a> {
     /// A binary heap by [`Cursor::order`], the smallest first.
@@ -288,7 +291,7 @@ impl<'a> Merged<'a> {
         }
     }
 
-    /// The next change, encoded.
+    /// Returns the next change, encoded.
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
         if self.started && !self.cursors.is_empty() {
             if !self.cursors[0].advance()? {

@@ -1,4 +1,4 @@
-//! What a policy says of values: private fields, and clocks in them.
+//! Policies applied to values: private fields, and fields that contain a clock.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::snapshot::LineState;
 
 const HEADER: &str = r#"{"format":"indexeddb-changes/1","database":"shop","stores":[{"name":"data","keyPath":"id"},{"name":"free","keyPath":"id"}]}"#;
 
-/// A policy for `data`.
+/// Returns a policy for `data`.
 fn policy(fields: &[(&str, Hide)], clock: Option<&str>) -> Policy {
     let mut policy = Policy::default();
     let mut store = policy.default.clone();
@@ -24,7 +24,7 @@ fn options(policy: Policy) -> NormalizeOptions {
     NormalizeOptions { policy: Some(Arc::new(policy)), ..NormalizeOptions::received_at(1_000) }
 }
 
-/// Normalizes a batch; gives its folded changes and the lines of what was rejected.
+/// Normalizes a batch; returns it with its folded changes and the report lines of rejections.
 fn run(options: &NormalizeOptions, lines: &[&str]) -> (Batch, Vec<Folded>, Vec<String>) {
     let text = format!("{HEADER}\n{}\n{{\"op\":\"end\",\"count\":{}}}\n", lines.join("\n"), lines.len());
     let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
@@ -129,7 +129,7 @@ fn a_clock_in_the_value_counts_where_the_line_has_none() {
     let (_, folded, _) = run(&options(skewed), &[other, delete]);
     assert_eq!((folded[0].key.clone(), folded[0].clock), (Key::Number(2.0).to_sortable().unwrap(), None));
     assert_eq!(folded[1].clock, None);
-    // Without a word in the policy the option counts.
+    // If the policy does not set it, the option applies.
     let late = r#"{"op":"put","store":"data","value":{"id":1,"t":{"at":2000}}}"#;
     let options = NormalizeOptions { skew_ms: 20, ..options(rules()) };
     assert_eq!(run(&options, &[late]).1[0].clock, Some(1_020));

@@ -1,4 +1,4 @@
-//! Members that a source did not send because they did not change: what is stored of them is kept.
+//! Members that a source did not send because they had not changed; their stored values are kept.
 
 use std::borrow::Cow;
 
@@ -6,30 +6,31 @@ use super::fold::{Claim, Folded};
 use crate::indexeddb::value::{NameValue, all_members, compare_names, has_references, tagged};
 use crate::snapshot::LineState;
 
-/// Canonical objects whose members are those that were not sent, or a list of one of those that are gone, where all others
-/// were not sent; empty if all were.
+/// The members that were not sent: a canonical object whose members they are, or, if all unnamed
+/// members were unsent, a list with an object of the members that were removed. Empty if all
+/// members were sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unsent {
-    /// Not in the last state.
+    /// Members that the last state lacks.
     pub state: Box<[u8]>,
-    /// Not in the first change's base.
+    /// Members that the first change's base lacks.
     pub claim: Box<[u8]>,
 }
 
 impl Unsent {
-    /// Returns the same for state and base.
+    /// Returns the same members for state and base.
     pub(super) fn both(unsent: &[u8]) -> Self {
         Self { state: unsent.into(), claim: unsent.into() }
     }
 
-    /// Tells whether everything was sent.
+    /// True if all members were sent.
     pub fn is_empty(&self) -> bool {
         self.state.is_empty() && self.claim.is_empty()
     }
 }
 
 impl Folded {
-    /// Takes what was not sent from the stored record, if there is one.
+    /// Fills in the unsent members from the stored record, if there is one.
     pub fn fill_from(&mut self, stored: Option<&[u8]>) {
         let Unsent { state, claim } = std::mem::take(&mut self.unsent);
         let Some(stored) = stored else { return };
@@ -45,7 +46,7 @@ impl Folded {
         }
     }
 
-    /// Puts a later change of the same key on top.
+    /// Applies a later change of the same key on top of this one.
     pub(super) fn follow(&mut self, later: Self) {
         let before = std::mem::replace(&mut self.state, later.state);
         let unsent_before = std::mem::replace(&mut self.unsent.state, later.unsent.state);
@@ -62,21 +63,21 @@ impl Folded {
         {
             *value = whole.into();
         }
-        // What the change before had not sent either is in neither, and still to be taken from what is stored.
+        // Members that neither change sent are still to be filled in from the stored record.
         self.unsent.state = in_both(&self.unsent.state, &unsent_before).into();
     }
 }
 
-/// Which members were not sent.
+/// The members that were not sent.
 enum UnsentMembers<'u> {
-    /// These.
+    /// The named members.
     Named(Vec<NameValue<'u>>),
-    /// All but those that were, and but these, which are gone.
+    /// All members except those that were sent and these, which were removed.
     Rest(Vec<NameValue<'u>>),
 }
 
 impl<'u> UnsentMembers<'u> {
-    /// Reads an object of names, or a list that holds an object of what is gone.
+    /// Parses an object of unsent members, or a list with an object of removed members.
     fn read(text: &'u [u8]) -> Option<Self> {
         match text.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) {
             Some(gone) => all_members(gone).map(Self::Rest),
@@ -93,7 +94,7 @@ impl<'u> UnsentMembers<'u> {
     }
 }
 
-/// The value with those of the unsent members that it lacks and the stored value has.
+/// Returns the value, plus those unsent members that it lacks and the stored value has.
 fn filled<'v>(value: &'v [u8], unsent: &[u8], stored: &[u8]) -> Cow<'v, [u8]> {
     let lists = (all_members(value), UnsentMembers::read(unsent), all_members(stored));
     let (Some(own), Some(unsent), Some(stored_members)) = lists else { return Cow::Borrowed(value) };
@@ -101,7 +102,7 @@ fn filled<'v>(value: &'v [u8], unsent: &[u8], stored: &[u8]) -> Cow<'v, [u8]> {
         return Cow::Borrowed(value);
     }
     let lacks = |name: &[u8]| !own.iter().any(|(known, _)| *known == name);
-    // A member that shares an object with another one means nothing on its own.
+    // A member that shares an object with another member has no meaning alone.
     let kept = stored_members.iter().filter(|(name, text)| unsent.has(name) && lacks(name) && !shares(text));
     let mut members: Vec<_> = own.iter().chain(kept).copied().collect();
     if members.len() == own.len() {
@@ -127,7 +128,7 @@ fn shares(text: &[u8]) -> bool {
     has_references(text) || memchr::memmem::find(text, b"{\"~id\":").is_some()
 }
 
-/// What neither of two changes sent.
+/// Returns the members that neither of two changes sent.
 fn in_both(a: &[u8], b: &[u8]) -> Vec<u8> {
     let (Some(a), Some(b)) = (UnsentMembers::read(a), UnsentMembers::read(b)) else { return Vec::new() };
     let mut names = match (&a, &b) {

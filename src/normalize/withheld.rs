@@ -1,28 +1,30 @@
-//! What a full batch does not hold and does not prove to be gone: rejected records, and object stores that are not whole.
+//! Records that a full batch neither contains nor proves to be deleted: rejected records, and
+//! records of incomplete object stores.
 
 use std::collections::BTreeSet;
 
 use crate::decode::Incomplete;
 use crate::indexeddb::key::SortableKey;
 
-/// So many keys of rejected lines are kept in memory; beyond, no record of the object store is deleted.
+/// The most keys of rejected lines that are kept in memory. Above it, no record of the object store
+/// is deleted.
 pub const MAX_REJECTED_KEYS: usize = 100_000;
 
-/// Why a record stays, though a full batch does not hold it.
+/// The reason why a record is kept although a full batch does not contain it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeptReason {
-    /// The batch leaves its object store out.
+    /// The batch leaves out the object store.
     StoreLeftOut,
-    /// The input says that it does not hold all of its object store.
+    /// The input states that it does not contain all records of the object store.
     Filtered,
-    /// A line was rejected that may be of this record.
+    /// A line was rejected that may be about this record.
     UnknownKey,
     /// The record's own line was rejected.
     RejectedLine,
 }
 
 impl KeptReason {
-    /// Its name in the report.
+    /// Returns the name in the report.
     pub fn name(self) -> &'static str {
         match self {
             Self::StoreLeftOut => "store-left-out",
@@ -33,7 +35,7 @@ impl KeptReason {
     }
 }
 
-/// What was withheld of one object store.
+/// The withheld records of one object store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WithheldStore {
     keys: BTreeSet<SortableKey>,
@@ -42,33 +44,33 @@ pub struct WithheldStore {
 }
 
 impl WithheldStore {
-    /// True if the line of this record was rejected.
+    /// True if this record's line was rejected.
     pub fn holds(&self, key: &SortableKey) -> bool {
         self.keys.contains(key)
     }
 
-    /// True if the line of any known record was rejected.
+    /// True if any known record's line was rejected.
     pub fn holds_any(&self) -> bool {
         !self.keys.is_empty()
     }
 }
 
-/// What was withheld of a full batch, by place of the object store.
+/// The withheld records of a full batch, by position of the object store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Withheld {
     stores: Vec<WithheldStore>,
     keys: usize,
-    /// A rejected line says of no object store that it is of that one.
+    /// True if the object store of a rejected line is unknown.
     anywhere: bool,
 }
 
 impl Withheld {
-    /// Nothing was, of so many object stores.
+    /// Returns an empty set for this many object stores.
     pub fn new(stores: usize) -> Self {
         Self { stores: vec![WithheldStore::default(); stores], keys: 0, anywhere: false }
     }
 
-    /// A line was rejected; `keys` are those that it may be about.
+    /// Records a rejected line; `keys` are the keys that it may be about.
     pub fn reject(&mut self, place: Option<usize>, keys: Vec<SortableKey>) {
         let Some(store) = place.and_then(|place| self.stores.get_mut(place)) else {
             self.anywhere = true;
@@ -84,14 +86,15 @@ impl Withheld {
         }
     }
 
-    /// The input does not hold all records of an object store.
+    /// Records that the input does not contain all records of an object store.
     pub fn incomplete(&mut self, place: usize, incomplete: Incomplete) {
         if let Some(store) = self.stores.get_mut(place) {
             store.incomplete = Some(incomplete);
         }
     }
 
-    /// Why no record of an object store is deleted; `None` as place: one that the batch does not have.
+    /// Returns the reason why no record of an object store is deleted. Pass `None` for an object
+    /// store that the batch does not contain.
     pub fn keeps_all(&self, place: Option<usize>) -> Option<KeptReason> {
         let store = place.and_then(|place| self.stores.get(place));
         match store.and_then(|store| store.incomplete) {
@@ -101,7 +104,7 @@ impl Withheld {
         }
     }
 
-    /// What was withheld of an object store.
+    /// Returns the withheld records of an object store.
     pub fn of_store(&self, place: usize) -> Option<&WithheldStore> {
         self.stores.get(place)
     }

@@ -1,7 +1,8 @@
-//! Private fields: hidden in a canonical value before anything of it is kept. `PRIVACY.md` is the page.
+//! Private fields, which are hidden in a canonical value before any part of it is stored. See
+//! `PRIVACY.md`.
 //!
-//! The value is walked once and never copied: what is found are places to cut and to replace, and only a value that has
-//! such places is written anew.
+//! The value is walked once without being copied. The walk finds the places to cut and to replace;
+//! only a value with such places is written again.
 
 mod walk;
 
@@ -15,17 +16,17 @@ use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value::{Canonicalizer, has_references, member_name};
 use crate::policy::{FieldPath, HashKey, Hide, Privacy, Step};
 
-/// What stands for a redacted value: canonical text.
+/// The canonical text that replaces a redacted value.
 pub(super) const MARK: &[u8] = b"\"[redacted]\"";
 
-/// How many fields were hidden.
+/// The number of fields that were hidden.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hidden {
-    /// Left out.
+    /// Fields that were left out.
     pub excluded: u64,
-    /// Replaced by a digest.
+    /// Fields that were replaced by a digest.
     pub hashed: u64,
-    /// Replaced by the mark.
+    /// Fields that were replaced by the mark.
     pub redacted: u64,
 }
 
@@ -38,24 +39,26 @@ impl Hidden {
     }
 }
 
-/// A private field lies where it cannot be hidden: why, without anything of the value.
+/// The reason why a private field cannot be hidden. It contains nothing of the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unhideable(pub(super) &'static str);
 
-/// Fields by their names from the outside in.
+/// A tree of private paths, by member name from the outside in.
 #[derive(Debug, Default)]
 struct Node {
-    /// This value is private; or, below so many arrays, each of its elements.
+    /// Set if the value itself is private. The number is how many levels of array to go down; the
+    /// elements at that level are hidden.
     hide: Option<(usize, Hide)>,
     members: HashMap<Vec<u8>, Node>,
-    /// One of the members could be the number of an array's element.
+    /// True if the name of a member could also be the index of an array element.
     has_index: bool,
-    /// A path goes on through `[]`: of a Map that means its values, and not only those of its keys that are named.
+    /// True if a path continues through `[]`. In a Map, such a path applies to all values, not only
+    /// to those whose keys it names.
     has_elements: bool,
 }
 
 impl Node {
-    /// What is looked for at the name that a string holds, which has no `~` escape.
+    /// Returns the node for a member name, given as a string without the `~` escape.
     fn named(&self, string: &[u8]) -> Option<&Self> {
         let name = string.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
         match name.first() {
@@ -71,7 +74,7 @@ impl Node {
             match step {
                 Step::Member(name) => {
                     node.has_elements |= levels > 0;
-                    // Arrays in the way are gone through whether or not the path says so.
+                    // Arrays on the way are entered whether or not the path has `[]` there.
                     levels = 0;
                     node.has_index |= !name.is_empty() && name.iter().all(u8::is_ascii_digit);
                     node = node.members.entry(name.clone()).or_default();
@@ -79,7 +82,7 @@ impl Node {
                 Step::Elements => levels += 1,
             }
         }
-        // The one that hides more stands.
+        // If two paths end here, the one that hides more wins.
         node.hide = Some(node.hide.map_or((levels, hide), |other| other.min((levels, hide))));
     }
 }
@@ -88,12 +91,12 @@ impl Node {
 #[derive(Debug)]
 pub(super) struct Private {
     root: Node,
-    /// The key is in a private field.
+    /// True if the key is in a private field.
     has_key: bool,
 }
 
 impl Private {
-    /// `None`: there are none.
+    /// Returns `None` if no field is private.
     pub(super) fn new(privacy: &Privacy, key_path: Option<&KeyPath>) -> Option<Self> {
         if privacy.fields.is_empty() {
             return None;
@@ -116,11 +119,13 @@ impl Private {
     }
 }
 
-/// Hides the private fields of one canonical value of an object store, as it is done to those of a batch.
+/// Hides the private fields of one canonical value of an object store, in the same way as in a
+/// batch.
 ///
 /// # Errors
 ///
-/// Why one of them cannot be hidden, without anything of the value; the value is as it was.
+/// Returns the reason if a field cannot be hidden, without anything of the value, which is then
+/// unchanged.
 pub fn hide(
     privacy: &Privacy,
     key_path: Option<&KeyPath>,
@@ -131,7 +136,7 @@ pub fn hide(
     Hider::new(key.cloned()).hide(&private, value).map_err(|Unhideable(why)| why)
 }
 
-/// Hides fields. Keeps its buffers from one value to the next.
+/// Hides private fields. Reuses its buffers from one value to the next.
 #[derive(Default)]
 pub(super) struct Hider {
     key: Option<HashKey>,
@@ -141,16 +146,16 @@ pub(super) struct Hider {
 }
 
 impl Hider {
-    /// One that hashes with this key.
+    /// Returns a hider that hashes with this key.
     pub(super) fn new(key: Option<HashKey>) -> Self {
         Self { key, ..Self::default() }
     }
 
-    /// Hides the private fields of a canonical value; what is left is canonical again.
+    /// Hides the private fields of a canonical value; the result is canonical again.
     ///
     /// # Errors
     ///
-    /// One of them cannot be hidden; the value is as it was.
+    /// Fails if a field cannot be hidden; the value is then unchanged.
     pub(super) fn hide(&mut self, private: &Private, value: &mut Vec<u8>) -> Result<Hidden, Unhideable> {
         if private.has_key {
             return Err(Unhideable("it holds the object store's key, and keys are never hidden"));
@@ -176,7 +181,7 @@ impl Hider {
         self.text.extend_from_slice(&value[copied..]);
         if renew || has_references(value) {
             let mut renewed = Vec::with_capacity(self.text.len());
-            // What fails is a reference to an object that went.
+            // This fails only if the value refers to an object that was removed.
             let shared = |_| Unhideable("it holds an object that is also elsewhere in the value");
             self.canonicalizer.value(&self.text, &mut renewed).map_err(shared)?;
             *value = renewed;

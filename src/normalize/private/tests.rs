@@ -1,4 +1,4 @@
-//! Tables of values and paths, and a property over random ones.
+//! Tables of values and paths, and a property test over random ones.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -15,7 +15,7 @@ fn private(fields: &[(&str, Hide)]) -> Private {
     Private::new(&Privacy { fields }, None).unwrap()
 }
 
-/// Hides in a canonical value; the result must be canonical.
+/// Hides fields in a canonical value and checks that the result is canonical.
 fn hide(fields: &[(&str, Hide)], value: &str) -> Result<(String, Hidden), &'static str> {
     let mut canonicalizer = Canonicalizer::new(Options::default());
     let mut canonical = Vec::new();
@@ -49,7 +49,7 @@ fn excluded() {
         ("~x.\u{e4}", r#"{"~~x":{"b":2,"\u00e4":1}}"#, r#"{"~~x":{"b":2}}"#),
         (r#""a\"b""#, r#"{"a\"b":1,"c":2}"#, r#"{"c":2}"#),
         ("a", r#"{"a":"}],\",{[","b":"a"}"#, r#"{"b":"a"}"#),
-        // Arrays: with and without [].
+        // Arrays, with and without `[]`.
         ("a[].b", r#"{"a":[{"b":1},{"b":2,"c":3},4]}"#, r#"{"a":[{},{"c":3},4]}"#),
         ("a.b", r#"{"a":[{"b":1},[{"b":2,"c":3}]]}"#, r#"{"a":[{},[{"c":3}]]}"#),
         ("a[].b", r#"{"a":{"b":1}}"#, r#"{"a":{}}"#),
@@ -109,14 +109,14 @@ fn redacted_and_hashed() {
     let (found, hidden) = hash("mail", r#"{"mail":"ann@example.org","n":1}"#);
     assert_eq!(found, format!(r#"{{"mail":{},"n":1}}"#, digest(r#""ann@example.org""#)));
     assert_eq!(hidden, Hidden { hashed: 1, ..Hidden::default() });
-    // A second time changes nothing, and is not counted.
+    // Hiding again changes nothing and is not counted.
     assert_eq!(hash("mail", &found), (found.clone(), Hidden::default()));
     let marked = redact("a", r#"{"a":1}"#).0;
     assert_eq!(redact("a", &marked), (marked.clone(), Hidden::default()));
-    // What only looks like a digest is a value like any other.
+    // A value that only looks like a digest is hashed like any other.
     let upper = found.replacen("blake3:", "blake3:A", 1);
     assert_eq!(hash("mail", &upper).1.hashed, 1);
-    // Equal values have equal digests, whatever number a reference has there.
+    // Equal values have equal digests, whatever numbers their references have.
     let cycle = |before: &str| format!(r#"{{{before}"x":{{"~id":[1,{{"me":{{"~ref":1}}}}]}}}}"#);
     let other = r#"{"a":{"~id":[1,{}]},"b":{"~ref":1},"x":{"~id":[2,{"me":{"~ref":2}}]}}"#;
     let tail = |text: String| text.split("blake3:").nth(1).map(str::to_owned).unwrap();
@@ -153,12 +153,12 @@ fn of_several_paths_the_one_that_hides_more_stands() {
 fn what_cannot_be_hidden_is_refused() {
     use Hide::{Exclude, Hash, Redact};
     for (path, hides, value) in [
-        // The object lies elsewhere, in the clear.
+        // The same object is also elsewhere, where it is not hidden.
         ("b", vec![Exclude, Redact, Hash], r#"{"a":{"~id":[1,{"x":1}]},"b":{"~ref":1}}"#),
         ("b.x", vec![Exclude, Redact, Hash], r#"{"a":{"~id":[1,{"x":1}]},"b":{"~ref":1}}"#),
         ("b[]", vec![Exclude, Redact, Hash], r#"{"a":{"~id":[1,[1]]},"b":{"~ref":1}}"#),
         ("b", vec![Exclude, Redact, Hash], r#"{"a":{"~id":[1,{"x":1}]},"b":[{"~ref":1}]}"#),
-        // The object is the private one, and others refer to it.
+        // The shared object is the private one, and others refer to it.
         ("a", vec![Exclude, Redact], r#"{"a":{"~id":[1,{"x":1}]},"b":{"~ref":1}}"#),
         ("a", vec![Exclude, Redact], r#"{"a":[{"~id":[1,{"x":1}]}],"b":{"~ref":1}}"#),
         ("child.parent", vec![Hash], r#"{"~id":[1,{"child":{"parent":{"~ref":1}}}]}"#),
@@ -209,7 +209,8 @@ fn deep_and_wide_values_take_no_longer_than_their_length() {
     assert_eq!((found, hidden.redacted), (wide("\"[redacted]\""), 50_000));
 }
 
-/// A value whose leaves are all different, so that each can be looked for; members `a` to `c`, arrays, Sets and Maps.
+/// Generates values whose leaves are all different, so that each can be searched for. They have
+/// members `a` to `c`, arrays, Sets and Maps.
 fn values() -> impl Strategy<Value = Value> {
     let leaf = any::<u32>().prop_map(|n| Value::from(format!("leaf-{n:08x}")));
     leaf.prop_recursive(5, 40, 4, |inner| {
@@ -226,9 +227,10 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What the page says, on a tree: the slow way.
+/// The rules of `PRIVACY.md` applied to a tree, the slow way.
 fn model(value: &Value, names: &[&str], inner: bool, elements: (bool, usize), hide: Hide) -> Option<Value> {
-    // Whether the path says `[]` here, and goes on; and how often it says `[]` at its end.
+    // `here`: the path has `[]` here and continues. `levels`: the number of `[]` at the end of the
+    // path.
     let (here, levels) = elements;
     let each = |list: &[Value]| -> Vec<Value> {
         let levels = if names.is_empty() { levels - 1 } else { levels };
@@ -259,7 +261,7 @@ fn model(value: &Value, names: &[&str], inner: bool, elements: (bool, usize), hi
             let inside = |name: &str, value: &Value| match names {
                 [] => model(value, names, inner, (here, levels - 1), hide),
                 [first, rest @ ..] if *first == name => {
-                    // At the path's end what is said there counts.
+                    // At the end of the path, only the trailing `[]` count.
                     model(value, rest, inner, (inner && !rest.is_empty(), levels), hide)
                 }
                 _ if here && map.is_some() => model(value, names, inner, elements, hide),
@@ -281,7 +283,7 @@ fn model(value: &Value, names: &[&str], inner: bool, elements: (bool, usize), hi
     }
 }
 
-/// All leaves of a value.
+/// Returns all leaves of a value.
 fn leaves(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices("leaf-").map(|(at, _)| &text[at..at + 13])
 }
@@ -297,11 +299,11 @@ proptest! {
     ) {
         let mut canonicalizer = Canonicalizer::new(Options::default());
         let mut canonical = Vec::new();
-        // A Set that says a thing twice is no value.
+        // A Set with duplicate elements is not a value.
         prop_assume!(canonicalizer.value(value.to_string().as_bytes(), &mut canonical).is_ok());
         let text = String::from_utf8(canonical).unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();
-        // `[]` within a path says nothing.
+        // `[]` within a path has no effect.
         let path = format!("{}{}", names.join(if inner { "[]." } else { "." }), "[]".repeat(levels));
         let (found, hidden) = hide(&[(&path, hide_as)], &text).unwrap();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
@@ -329,7 +331,7 @@ proptest! {
         let mut canonicalizer = Canonicalizer::new(Options::default());
         prop_assume!(canonicalizer.value(input.as_bytes(), &mut canonical).is_ok());
         let path = format!("{}{}", names.join("."), "[]".repeat(levels));
-        // It panics unless what is left is canonical.
+        // This panics unless the result is canonical.
         let _ = hide(&[(&path, hide_as)], &String::from_utf8(canonical).unwrap());
     }
 }

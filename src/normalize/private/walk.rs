@@ -1,4 +1,4 @@
-//! One walk through a canonical value, along private paths, to the places that are cut or replaced.
+//! A walk through a canonical value, along private paths, to the places to cut or replace.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -9,13 +9,13 @@ use super::{Hidden, MARK, Node, Unhideable};
 use crate::indexeddb::value::{Canonicalizer, string_end, value_end, without_stacks};
 use crate::policy::{HashKey, Hide};
 
-/// What a digest begins with.
+/// The prefix of a digest.
 const DIGEST: &[u8] = b"\"blake3:";
 
 const ID: &[u8] = b"{\"~id\":[";
 const REF: &[u8] = b"{\"~ref\":";
 
-/// A place of the value, and what comes there instead. In the order of the text, none within another.
+/// A place in the value and its replacement. Edits are in the order of the text and do not overlap.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Edit {
     pub(super) start: usize,
@@ -37,7 +37,8 @@ pub(super) fn write_digest(digest: &blake3::Hash, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// The digest that a value is already: a source sends back what it got from us.
+/// Returns the digest if the value already is one, because the source sent back a value that it got
+/// from us.
 fn read_digest(text: &[u8]) -> Option<blake3::Hash> {
     let digest = blake3::Hash::from_hex(text.strip_prefix(DIGEST)?.strip_suffix(b"\"")?).ok()?;
     let mut written = Vec::new();
@@ -45,12 +46,12 @@ fn read_digest(text: &[u8]) -> Option<blake3::Hash> {
     (written == text).then_some(digest)
 }
 
-/// What is looked for in a value.
+/// The fields to look for in a value.
 #[derive(Clone, Copy)]
 enum Target<'a> {
-    /// Private fields inside it.
+    /// The private fields inside the value.
     Fields(&'a Node),
-    /// It, or what is so many arrays below it.
+    /// The value itself, or everything this many arrays below it.
     Hide(usize, Hide),
 }
 
@@ -61,7 +62,8 @@ impl<'a> From<&'a Node> for Target<'a> {
 }
 
 impl Target<'_> {
-    /// A path that names one element of an array by its number is not followed, and must not be passed over either.
+    /// Refuses a path that names one element of an array by its index. Such a path is not followed,
+    /// but ignoring it would leave a private field in the clear.
     fn check_index(self) -> Result<()> {
         match self {
             Self::Fields(node) if node.has_index => {
@@ -71,7 +73,7 @@ impl Target<'_> {
         }
     }
 
-    /// What is looked for in an element of an array.
+    /// Returns the target for an element of an array.
     fn element(self) -> Self {
         match self {
             Self::Fields(_) => self,
@@ -80,7 +82,7 @@ impl Target<'_> {
     }
 }
 
-/// What became of a value, and where it ends.
+/// The result for a value, with the position where the value ends.
 #[derive(Clone, Copy)]
 enum Fate {
     Kept(usize),
@@ -89,7 +91,7 @@ enum Fate {
 
 type Result<T> = std::result::Result<T, Unhideable>;
 
-/// What is looked for in the value of a pair; `None`: nothing.
+/// The target in the value of a pair; `None` means nothing is private.
 type Choice<'t> = Result<Option<Target<'t>>>;
 
 pub(super) struct Walk<'a> {
@@ -97,14 +99,14 @@ pub(super) struct Walk<'a> {
     key: Option<&'a HashKey>,
     edits: &'a mut Vec<Edit>,
     canonicalizer: &'a mut Canonicalizer,
-    /// Numbers of the `~id` around the place.
+    /// Numbers of the `~id` objects around the current position.
     around: Vec<&'a [u8]>,
     pub(super) hidden: Hidden,
-    /// What is left has another canonical form, maybe.
+    /// True if the rest may have a different canonical form.
     pub(super) renew: bool,
 }
 
-/// No canonical text makes this happen.
+/// Returns the error for text that is not canonical, which cannot happen.
 fn damaged() -> Unhideable {
     Unhideable("the value is not in canonical form")
 }
@@ -149,7 +151,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A value that has no members of its own, and is no array: whoever marked its elements gets it hidden itself.
+    /// Walks a value that has no members and is not an array. If only its elements are marked as
+    /// private, the value itself is hidden.
     fn other(&mut self, at: usize, target: Target<'_>) -> Result<Fate> {
         match target {
             Target::Hide(_, hide) => self.whole(at, hide),
@@ -157,7 +160,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The tag at `at` and the place of its content.
+    /// Returns the tag at `at` and the position of its content.
     fn tag(&self, at: usize) -> Option<(&'a [u8], usize)> {
         let text = self.text;
         if !text.get(at..)?.starts_with(b"{\"~") || text.get(at + 3) == Some(&b'~') {
@@ -179,7 +182,8 @@ impl<'a> Walk<'a> {
             (b"~array", _) => self.array_with_holes(content, target)?,
             (b"~map", _) => self.list(content, &mut |walk, at| walk.map_entry(at, target))?,
             (b"~entries", Target::Fields(node)) => {
-                // Once the names that JSON has no words for are gone, it is written as any other object.
+                // Without the names that plain JSON cannot represent, it may be written as an
+                // ordinary object.
                 self.renew = true;
                 self.list(content, &mut |walk, at| walk.entry(at, node))?
             }
@@ -194,11 +198,11 @@ impl<'a> Walk<'a> {
             }
             _ => return self.other(at, target),
         };
-        // The brace behind the content.
+        // The brace after the content.
         Ok(Fate::Kept(end + 1))
     }
 
-    /// `[n,value]` of an `~id` that begins at `at`.
+    /// Walks `[n,value]`, the content of an `~id` that begins at `at`.
     fn shared(&mut self, at: usize, content: usize, target: Target<'_>) -> Result<Fate> {
         let comma = self.end(content + 1)?;
         let inner = comma + 1;
@@ -220,7 +224,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Elements that are alike after they were hidden are one, as in any Set.
+    /// Walks a Set. Elements that are equal once hidden are merged, as in any Set.
     fn set(&mut self, content: usize, target: Target<'_>) -> Result<usize> {
         target.check_index()?;
         let mut seen = HashSet::new();
@@ -240,7 +244,8 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// `{"items":[[index,value],…],"length":n,"members":[[name,value],…]}`. An item that goes leaves a hole.
+    /// Walks `{"items":[[index,value],…],"length":n,"members":[[name,value],…]}`. A removed item
+    /// leaves a hole.
     fn array_with_holes(&mut self, content: usize, target: Target<'_>) -> Result<usize> {
         target.check_index()?;
         self.renew = true;
@@ -259,12 +264,12 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// `[name,value]` of an object; the name is a string without the `~` escape.
+    /// Walks `[name,value]` of an object; the name is a string without the `~` escape.
     fn entry(&mut self, at: usize, node: &Node) -> Result<Fate> {
         self.pair(at, &mut |walk, name| Ok(node.named(&walk.text[name]).map(Target::from)))
     }
 
-    /// `[key,value]` of a Map.
+    /// Walks `[key,value]` of a Map.
     fn map_entry(&mut self, at: usize, target: Target<'_>) -> Result<Fate> {
         self.pair(at, &mut |walk, key| {
             if let Target::Fields(node) = target {
@@ -289,7 +294,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// `[name,value]`; `choose` is given the name and says what is looked for in the value.
+    /// Walks `[name,value]`; `choose` takes the name and returns the target for the value.
     fn pair<'t>(&mut self, at: usize, choose: &mut dyn FnMut(&Self, Range<usize>) -> Choice<'t>) -> Result<Fate> {
         let name_end = self.end(at + 1)?;
         match choose(self, at + 1..name_end)? {
@@ -301,7 +306,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// `"name":value` of a plain object.
+    /// Walks `"name":value` of a plain object.
     fn member(&mut self, at: usize, node: &Node) -> Result<Fate> {
         let name_end = string_end(self.text, at).ok_or_else(damaged)?;
         match node.members.get(&self.text[at + 1..name_end - 1]) {
@@ -310,9 +315,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The items between the brackets that open at `at`; those that go take a comma with them. Gives the place behind.
+    /// Walks the items of the list that opens at `at`. A removed item takes one comma with it.
+    /// Returns the position after the list.
     fn list(&mut self, at: usize, item: &mut dyn FnMut(&mut Self, usize) -> Result<Fate>) -> Result<usize> {
-        // Where the item before ended, and where this one begins: a comma is between them.
+        // The end of the previous item and the start of this one; there is a comma between them.
         let (mut before, mut start) = (at + 1, at + 1);
         if matches!(self.text.get(start), Some(b']' | b'}')) {
             return Ok(start + 1);
@@ -343,8 +349,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Hides the value at `at`. What is hidden already is not counted, and written again all the same, so that a Set sees
-    /// that it is there.
+    /// Hides the value at `at`. A value that is already hidden is not counted, but it is written
+    /// again, so that a Set recognizes it as a duplicate.
     fn whole(&mut self, at: usize, hide: Hide) -> Result<Fate> {
         let end = self.end(at)?;
         let value = &self.text[at..end];
@@ -371,13 +377,13 @@ impl<'a> Walk<'a> {
         Ok(Fate::Kept(end))
     }
 
-    /// Equal values have equal digests, wherever they are.
+    /// Returns the digest of a value. Equal values have equal digests, wherever they are.
     fn digest(&mut self, value: &[u8]) -> Result<blake3::Hash> {
         let key = self.key.ok_or(Unhideable("it is to be hashed, and there is no key"))?;
         let mut alone = Vec::new();
         let mut value = value;
         if memmem::find(value, ID).is_some() || memmem::find(value, REF).is_some() {
-            // Its numbers count from the value's beginning; and what they name may be outside.
+            // References are numbered from the beginning of the value, and may lead outside it.
             let outside = |_| Unhideable("it is to be hashed, and shares an object with the rest of the value");
             self.canonicalizer.value(value, &mut alone).map_err(outside)?;
             value = &alone;
@@ -385,10 +391,11 @@ impl<'a> Walk<'a> {
         Ok(without_stacks(value).map_or_else(|| key.digest(value), |text| key.digest(&text)))
     }
 
-    /// What is hidden must not lie in the clear elsewhere: it refers to nothing outside but to what it is part of. That
-    /// nothing outside refers to it is seen when the rest is brought in canonical form.
+    /// Checks that a hidden value is not also elsewhere in the clear: it may refer only to objects
+    /// inside it or around it. References from outside to the hidden value are found when the rest
+    /// is made canonical.
     fn check_references(&self, value: &[u8]) -> Result<()> {
-        // In strings the quotes would be escaped, so these can only be the tags.
+        // Inside a string the quotes would be escaped, so these can only be tags.
         let mut references = numbers(value, REF).peekable();
         if references.peek().is_none() {
             return Ok(());
@@ -401,7 +408,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The numbers behind all `~id` or `~ref`.
+/// Returns the numbers after each `~id` or `~ref`.
 fn numbers<'t>(text: &'t [u8], tag: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
     memmem::find_iter(text, tag).map(|at| {
         let rest = &text[at + tag.len()..];
