@@ -1,7 +1,9 @@
-//! The versions before one: that each is the one that the next follows, and that everything in it is there and whole.
+//! Verification of the versions before one: each must be the predecessor of the next, and
+//! everything in it must be intact.
 //!
-//! Versions share most of their chunks. Each chunk and each spilled value is read once; for every other version it is
-//! enough that the store keeps it in the same place. So the work grows with what the versions changed.
+//! Versions share most of their chunks, so each chunk and each spilled value is read once. For
+//! every other version it is enough that the store keeps it in the same place. So the work grows
+//! with the size of the changes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,27 +14,27 @@ use crate::snapshot::line::part_count;
 use crate::snapshot::{ChunkRef, Digest, FlowVersion, LineState, List, SpilledRef};
 use crate::store::{StoreError, StoredPlaces, StoredVersion};
 
-/// A chunk that was read and found whole.
+/// A chunk that was read and verified.
 struct KnownChunk {
     list: List,
     chunk: ChunkRef,
     last: SortableKey,
-    /// The newest version that a line of it names.
+    /// The newest version named by one of its lines.
     newest: FlowVersion,
 }
 
-/// Everything that was read and found whole, in any version.
+/// Everything that was read and verified, in any version.
 #[derive(Default)]
 pub(super) struct VerifiedContent {
     chunks: HashMap<Digest, KnownChunk>,
-    /// By the store's own names.
+    /// The places, by the store's own names.
     places: HashSet<String>,
-    /// Spilled values: digest, length, and content as lines name them.
+    /// Spilled values: digest, length, and content digest, as in the lines that refer to them.
     pub(super) spilled: HashSet<(Digest, u64, Digest)>,
 }
 
 impl VerifiedContent {
-    /// Remembers a chunk whose text was checked.
+    /// Records that a chunk's text was verified.
     pub(super) fn know(&mut self, list: &List, chunk: &CheckedChunk) {
         let newest = chunk.lines.iter().map(|line| line.meta.rev).max();
         if let (Some(newest), Some(last)) = (newest, chunk.lines.last()) {
@@ -42,7 +44,7 @@ impl VerifiedContent {
         }
     }
 
-    /// Remembers where a version that was checked keeps everything.
+    /// Records the places of everything in a verified version.
     pub(super) fn know_places(&mut self, reader: &VersionReader<'_>) -> Result<(), StoreError> {
         let Some(places) = reader.store.places(reader.flow, reader.version)? else { return Ok(()) };
         self.places.extend(places.chunks.into_iter().flatten());
@@ -50,7 +52,8 @@ impl VerifiedContent {
         Ok(())
     }
 
-    /// Checks every chunk and spilled value that a version names; reads only what is not known yet.
+    /// Verifies every chunk and spilled value of a version; reads only those that are not known
+    /// yet.
     fn check(&mut self, reader: &VersionReader<'_>) -> Result<(), StoreError> {
         let places = reader.store.places(reader.flow, reader.version)?.unwrap_or_default();
         let mut before: Option<(List, SortableKey)> = None;
@@ -59,7 +62,8 @@ impl VerifiedContent {
             self.check_chunk(reader, &list, chunk, place)?;
             self.check_parts(reader, chunk, &places)?;
             let ends_late = before.as_ref().is_some_and(|(other, last)| *other == list && *last >= chunk.first);
-            // `~views` holds runs of several object stores and sources: each chunk stands for itself.
+            // A chunk of `~views` may come from any object store and source, so it is checked
+            // alone.
             if ends_late && list != List::Views {
                 let what = format!("chunk {}: its keys begin before those of another end", chunk.full);
                 return Err(reader.damaged(&what));
@@ -84,7 +88,7 @@ impl VerifiedContent {
             if place.is_some_and(|place| self.places.contains(place)) {
                 return Ok(());
             }
-            // The text is known, but this version has a copy of its own.
+            // The text is known, but this version has a separate copy.
             let text = reader.store.read_chunk(reader.flow, reader.version, list, chunk)?;
             if Digest::of(&text) != chunk.full {
                 return Err(reader.damaged(&format!("chunk {}: its text is not what its digest says", chunk.full)));
@@ -119,7 +123,8 @@ impl VerifiedContent {
                     return Err(reader.damaged(&format!("part {part} of spilled value {digest} is missing")));
                 };
                 if self.places.insert(place.clone()) {
-                    // Its own digest is checked on the way; the whole was or will be read once.
+                    // Reading checks the digest of the part. The value as a whole is read once,
+                    // elsewhere.
                     reader.store.read_part(reader.flow, reader.version, digest, part)?;
                 }
             }
@@ -128,7 +133,8 @@ impl VerifiedContent {
     }
 }
 
-/// Follows the states down to version 1 and checks every version; gives the number of versions that it passed.
+/// Follows the states down to version 1 and verifies every version; returns the number of versions
+/// passed.
 pub(super) fn check_chain(reader: &VersionReader<'_>, content: &mut VerifiedContent) -> Result<u64, StoreError> {
     let mut passed = 0;
     let mut newer: StoredVersion = reader.version.clone();

@@ -1,4 +1,4 @@
-//! The conflicts of a version: which there are, and one with all that is kept of it.
+//! The conflicts of a version: lists them, and shows one with everything that is kept of it.
 
 use std::io::Write;
 
@@ -11,12 +11,14 @@ use crate::pipeline::conflicts::{Choice, ConflictFilter, ConflictState, LoggedCo
 use crate::snapshot::{FlowName, Line, List};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 
-/// Writes what `line` makes of every conflict that the filter admits, in the order of their keys: oldest version first, then
-/// by object store and key. Gives their number. Memory: one chunk, and one conflict.
+/// Writes the result of `line` for every conflict that the filter admits, in the order of their
+/// keys: oldest version first, then by object store and key. Returns their number. Memory: one
+/// chunk and one conflict.
 ///
 /// # Errors
 ///
-/// [`HistoryError::Store`] if something cannot be read or is damaged; [`HistoryError::Output`] if `out` fails.
+/// [`HistoryError::Store`] if something cannot be read or is damaged; [`HistoryError::Output`] if
+/// `out` fails.
 pub fn list_conflicts(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -27,7 +29,7 @@ pub fn list_conflicts(
 ) -> Result<u64, HistoryError> {
     let reader = VersionReader { store, flow, version };
     let chunks = version.manifest.conflicts.as_slice();
-    // The chunk before the first key may hold it.
+    // The chunk before the first key may contain it.
     let begin = filter.first_key().map_or(0, |first| chunks.partition_point(|chunk| chunk.first <= first));
     let mut list = reader.list(List::Conflicts, chunks.get(begin.saturating_sub(1)..).unwrap_or_default());
     let mut count = 0;
@@ -45,8 +47,9 @@ pub fn list_conflicts(
     Ok(count)
 }
 
-/// One conflict as canonical JSON, with the values of base, head and incoming as far as they are kept, and `now`, the record's
-/// line as it stands in this version; `None` if there is no conflict of this id.
+/// Returns one conflict as canonical JSON, with the values of base, head and incoming as far as
+/// they are kept, and `now`, the record's line in this version. Returns `None` if no conflict has
+/// this id.
 ///
 /// # Errors
 ///
@@ -60,7 +63,7 @@ pub fn show_conflict(
     let reader = VersionReader { store, flow, version };
     let Some((line, _)) = reader.find(&List::Conflicts, &version.manifest.conflicts, id)? else { return Ok(None) };
     let conflict = read(&reader, &line)?;
-    // What it gives has the digest that the conflict names.
+    // The reader only returns a value with the digest that the conflict names.
     let base = BaseReader::new(store, flow, Some(version));
     let head = conflict.state_of(Choice::Head, &base)?;
     let incoming = conflict.state_of(Choice::Incoming, &base)?;
@@ -69,12 +72,13 @@ pub fn show_conflict(
     Ok(Some(conflict.to_json_with(head.as_ref(), incoming.as_ref(), now)))
 }
 
-/// How many conflicts a version knows, however they were decided.
+/// Returns the number of conflicts in a version, decided or not.
 pub fn count_conflicts(version: &StoredVersion) -> u64 {
     version.manifest.conflicts.iter().map(|chunk| chunk.count).sum()
 }
 
-/// How many conflicts of a version wait for a person. Reads the list of conflicts and nothing else of the version.
+/// Returns the number of conflicts in a version that wait for a person. Reads only the conflict log
+/// of the version.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Why a version could not be read or given out.
+//! The reasons why a version cannot be read or written out.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use crate::exit_status::ExitStatus;
 use crate::snapshot::{FlowName, FlowVersion};
 use crate::store::StoreError;
 
-/// Why a version could not be read or given out.
+/// The reason why a version could not be read or written out.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// Nothing was ever written there.
+    /// The flow does not exist.
     #[error("{store} has no flow {flow}; check the names of bucket and flow")]
     NoFlow {
         /// The flow.
@@ -17,20 +17,20 @@ pub enum HistoryError {
         /// The snapshot store, without credentials.
         store: String,
     },
-    /// The flow is there, the version is not.
+    /// The flow exists, but not the version.
     #[error("flow {flow} has {}, not {version}", versions(there))]
     NoVersion {
         /// The flow.
         flow: FlowName,
-        /// The version that was asked for.
+        /// The requested version.
         version: FlowVersion,
-        /// The versions that it has, ascending.
+        /// The existing versions, ascending.
         there: Vec<FlowVersion>,
     },
-    /// The snapshot store failed, or what it holds is damaged.
+    /// The snapshot store failed, or its data is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The output cannot be written; what was written is not whole.
+    /// The output cannot be written; the output so far is incomplete.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
     /// Options that do not fit the version.
@@ -39,7 +39,8 @@ pub enum HistoryError {
 }
 
 impl HistoryError {
-    /// How the process ends for it: usage 2, an output that broke 4, the rest as the store's error says.
+    /// Returns the exit status of the process: 2 for usage, 4 for a broken output, otherwise that
+    /// of the store's error.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::NoFlow { .. } | Self::NoVersion { .. } | Self::Usage(_) => ExitStatus::Usage,
@@ -49,7 +50,7 @@ impl HistoryError {
     }
 }
 
-/// `version 3`, `versions 1 to 7`, or where some are missing `versions 1 to 3, 5, 7 to 9`.
+/// Formats versions: `version 3`, `versions 1 to 7`, or with gaps `versions 1 to 3, 5, 7 to 9`.
 fn versions(there: &[FlowVersion]) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for version in there.iter().map(|version| version.get()) {

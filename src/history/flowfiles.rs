@@ -1,4 +1,4 @@
-//! Gives a version back as FlowFiles, one an object store: what a flow puts where it is wanted.
+//! Writes a version as FlowFiles, one per object store, for a flow that passes them on.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,10 +10,11 @@ use crate::snapshot::FlowName;
 use crate::spool::Spool;
 use crate::store::{SnapshotStore, StoredVersion};
 
-/// Writes a package a object store to `out`; each content is a whole batch of `indexeddb-changes/1` of that object store.
+/// Writes one package per object store to `out`; each content is a complete batch of
+/// `indexeddb-changes/1` for that object store.
 ///
-/// A content's length stands before it, so each is kept in a temporary file of `folder` until it is whole: nothing of an
-/// object store that is damaged is written.
+/// The length of a content precedes it, so each content is collected in a temporary file in
+/// `folder` first. So nothing of a damaged object store is written.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The versions of a flow, by what their comments say.
+//! The versions of a flow, as described by their comments.
 
 use serde_json::{Value, json};
 
@@ -8,23 +8,23 @@ use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{FlowName, FlowVersion, RootId, StateId};
 use crate::store::{SnapshotStore, VersionInfo};
 
-/// How many digits of a root are shown to people.
+/// Number of digits of a root that are shown to people.
 const SHOWN_DIGITS: usize = 12;
 
-/// A version, without reading it.
+/// A version, as listed without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// The number.
+    /// The version's number.
     pub version: FlowVersion,
-    /// When, as the store says, in milliseconds since 1970.
+    /// The time in the store's list, in milliseconds since 1970.
     pub timestamp_ms: i64,
-    /// Who, as the store says.
+    /// The author in the store's list.
     pub author: String,
-    /// The first line of the comment; empty if that is the one with root and state.
+    /// The first line of the comment; empty if that line contains root and state.
     pub summary: String,
-    /// The root that the comment names, if it does.
+    /// The root in the comment, if any.
     pub root: Option<RootId>,
-    /// The state that the comment names, if it does.
+    /// The state in the comment, if any.
     pub state: Option<StateId>,
 }
 
@@ -32,7 +32,8 @@ pub struct LogEntry {
 ///
 /// # Errors
 ///
-/// [`HistoryError::NoFlow`] if there is none; [`HistoryError::Store`] if they cannot be read.
+/// [`HistoryError::NoFlow`] if the flow does not exist; [`HistoryError::Store`] if the versions
+/// cannot be read.
 pub fn log(store: &dyn SnapshotStore, flow: &FlowName, limit: usize) -> Result<Vec<LogEntry>, HistoryError> {
     let versions = store.log_newest(flow, limit.max(1))?;
     if versions.is_empty() {
@@ -41,7 +42,7 @@ pub fn log(store: &dyn SnapshotStore, flow: &FlowName, limit: usize) -> Result<V
     Ok(versions.into_iter().take(limit).map(LogEntry::from).collect())
 }
 
-/// Root and state that the last line of a comment names, `root=… state=…`.
+/// Returns root and state from the last line of a comment, `root=… state=…`.
 pub(super) fn ids_of(comment: &str) -> Option<(RootId, StateId)> {
     let last = comment.trim_end().lines().last()?;
     let (root, state) = last.strip_prefix("root=")?.split_once(" state=")?;
@@ -59,8 +60,8 @@ impl From<VersionInfo> for LogEntry {
 }
 
 impl LogEntry {
-    /// Canonical JSON with the members `author`, `root` (or null), `state` (or null), `summary`, `timestamp` (in
-    /// milliseconds since 1970), `version`; without line end.
+    /// Returns canonical JSON with the members `author`, `root` (or null), `state` (or null),
+    /// `summary`, `timestamp` (in milliseconds since 1970), `version`; without a line end.
     pub fn to_json(&self) -> String {
         let text = |value: Option<String>| value.map_or(Value::Null, Value::String);
         canonical_json(&json!({
@@ -73,13 +74,13 @@ impl LogEntry {
         }))
     }
 
-    /// One line for people, without its end: version, time in UTC, the first digits of the root (`-` if unknown), author,
-    /// summary.
+    /// Returns one line for people, without a line end: version, time in UTC, the first digits of
+    /// the root (`-` if unknown), author, summary.
     pub fn to_text(&self) -> String {
         let root = self.root.map_or_else(|| "-".to_owned(), |root| root.to_string()[..SHOWN_DIGITS].to_owned());
         let Self { version, author, summary, .. } = self;
         let line = format!("{version}  {}  {root:SHOWN_DIGITS$}  {author}  {summary}", rfc_3339(self.timestamp_ms));
-        // Others may write comments: theirs must not steer a terminal.
+        // Other programs may write comments too, and these must not be able to control a terminal.
         line.trim_end().chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
     }
 }

@@ -1,6 +1,7 @@
-//! Reads versions: gives them back whole or by record, lists them, and checks every byte of them.
+//! Reading versions: whole or by record, listing them, and verifying every byte of them.
 //!
-//! Nothing here writes to a snapshot store, and nothing is given out that a digest does not vouch for.
+//! Nothing in this module writes to a snapshot store, and it returns only data that was checked
+//! against a digest.
 #![doc = include_str!("ERASURE.md")]
 #![doc = include_str!("EXPORTS.md")]
 
@@ -37,20 +38,20 @@ use crate::snapshot::id::IdError;
 use crate::snapshot::{FlowName, FlowVersion};
 use crate::store::{SnapshotStore, StoredVersion};
 
-/// Which version is meant.
+/// The choice of a version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum At {
-    /// The newest one.
+    /// The newest version.
     #[default]
     Latest,
-    /// This one.
+    /// The version with this number.
     Version(FlowVersion),
 }
 
 impl FromStr for At {
     type Err = IdError;
 
-    /// Reads `latest`, or a flow version.
+    /// Parses `latest` or a version number.
     fn from_str(text: &str) -> Result<Self, IdError> {
         if text == "latest" { Ok(Self::Latest) } else { text.parse().map(Self::Version) }
     }
@@ -60,8 +61,8 @@ impl FromStr for At {
 ///
 /// # Errors
 ///
-/// [`HistoryError::NoFlow`] or [`HistoryError::NoVersion`] if it is not there, [`HistoryError::Store`] if it cannot be
-/// read.
+/// [`HistoryError::NoFlow`] or [`HistoryError::NoVersion`] if it does not exist,
+/// [`HistoryError::Store`] if it cannot be read.
 pub fn open_version(store: &dyn SnapshotStore, flow: &FlowName, at: At) -> Result<StoredVersion, HistoryError> {
     let no_flow = || HistoryError::NoFlow { flow: flow.clone(), store: store.describe() };
     let version = match at {

@@ -1,4 +1,5 @@
-//! Chunks and spilled values of one version, read and checked: nothing that a digest does not vouch for leaves this file.
+//! Reads chunks and spilled values of one version; returns only data that was checked against a
+//! digest.
 
 use crate::chunk::{parse_chunk, store_name};
 use crate::indexeddb::dom_string::DomString;
@@ -8,7 +9,7 @@ use crate::pipeline::read_whole;
 use crate::snapshot::{ChunkRef, Digest, FlowName, Line, LineState, List, SpilledRef};
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
 
-/// Reads what one version names.
+/// A reader of the data that one version refers to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VersionReader<'a> {
     pub(super) store: &'a dyn SnapshotStore,
@@ -16,21 +17,21 @@ pub(super) struct VersionReader<'a> {
     pub(super) version: &'a StoredVersion,
 }
 
-/// A chunk whose text, keys and values are what the manifest says.
+/// A chunk whose text, keys and values agree with the manifest.
 #[derive(Debug)]
 pub(super) struct CheckedChunk {
-    /// Its text, a line end after every line.
+    /// The text, with a line end after every line.
     pub(super) text: Vec<u8>,
-    /// Its lines.
+    /// The parsed lines.
     pub(super) lines: Vec<Line>,
-    /// The canonical name of the object store, or of the system list, that its lines carry.
+    /// The canonical name of the object store or system list in its lines.
     pub(super) name: Vec<u8>,
-    /// What the manifest should say of it, made from its lines.
+    /// The entry that the manifest should have, computed from the lines.
     pub(super) seen: ChunkRef,
 }
 
 impl<'a> VersionReader<'a> {
-    /// An error that says which version of what is damaged, and what to do.
+    /// Returns an error that names the damaged part, its version, and the next step.
     pub(super) fn damaged(&self, what: &str) -> StoreError {
         let (version, flow, store) = (self.version.manifest.version, self.flow, self.store.describe());
         let message = format!(
@@ -40,7 +41,7 @@ impl<'a> VersionReader<'a> {
         StoreError::new(StoreErrorKind::Damaged, message)
     }
 
-    /// Checks that the manifest has the state that the version is known by.
+    /// Checks that the manifest has the state by which the version is known.
     pub(super) fn check_manifest(&self) -> Result<(), StoreError> {
         if self.version.manifest.to_text().1 == self.version.state {
             Ok(())
@@ -81,7 +82,8 @@ impl<'a> VersionReader<'a> {
         Ok(CheckedChunk { text, lines, name, seen })
     }
 
-    /// The canonical value of a put, read from its parts if it is spilled; `None` for a deletion.
+    /// Returns the canonical value of a put, read from its parts if it is spilled; `None` for a
+    /// deletion.
     pub(super) fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
         let value = read_whole(self.store, self.flow, self.version, state)?;
         if let (LineState::Spilled(spilled), Some(value)) = (state, &value) {
@@ -97,7 +99,7 @@ impl<'a> VersionReader<'a> {
         Ok(value)
     }
 
-    /// The line at `key`; reads the one chunk that can hold it.
+    /// Returns the line at `key`; reads the one chunk that can contain it.
     pub(super) fn find(
         &self,
         list: &List,
@@ -111,13 +113,13 @@ impl<'a> VersionReader<'a> {
         Ok(place.map(|place| (read.lines.swap_remove(place), read.name)))
     }
 
-    /// Walks a list, chunk by chunk.
+    /// Returns a reader of a list, chunk by chunk.
     pub(super) fn list(self, list: List, chunks: &'a [ChunkRef]) -> ListReader<'a> {
         ListReader { reader: self, list, chunks: chunks.iter(), last: None }
     }
 }
 
-/// Walks one list in key order.
+/// A reader of one list in key order.
 #[derive(Debug)]
 pub(super) struct ListReader<'a> {
     reader: VersionReader<'a>,
@@ -127,11 +129,11 @@ pub(super) struct ListReader<'a> {
 }
 
 impl ListReader<'_> {
-    /// Reads the next chunk; its keys come after those of the one before.
+    /// Reads the next chunk; its keys must follow those of the previous one.
     pub(super) fn advance(&mut self) -> Result<Option<CheckedChunk>, StoreError> {
         let Some(chunk) = self.chunks.next() else { return Ok(None) };
         let read = self.reader.chunk(&self.list, chunk)?;
-        // `~views` holds runs of several object stores and sources: each chunk stands for itself.
+        // A chunk of `~views` may come from any object store and source, so it is checked alone.
         if self.list != List::Views && self.last.as_ref().is_some_and(|last| *last >= chunk.first) {
             return Err(self
                 .reader
@@ -141,18 +143,19 @@ impl ListReader<'_> {
         Ok(Some(read))
     }
 
-    /// The list.
+    /// Returns the list.
     pub(super) fn list(&self) -> &List {
         &self.list
     }
 
-    /// Whether the chunk that was read last is the last of the list.
+    /// True if the last chunk read is the last of the list.
     pub(super) fn at_end(&self) -> bool {
         self.chunks.len() == 0
     }
 }
 
-/// What a manifest says of these lines; `chunk` gives what the text alone decides, which was checked before.
+/// Returns the manifest's entry for these lines. `chunk` provides the members that depend on the
+/// text alone, which were checked before.
 fn seen(lines: &[Line], chunk: &ChunkRef) -> Option<ChunkRef> {
     let mut content = Vec::with_capacity(chunk.bytes as usize);
     let mut spilled = Vec::new();
@@ -188,7 +191,7 @@ fn seen(lines: &[Line], chunk: &ChunkRef) -> Option<ChunkRef> {
     })
 }
 
-/// The canonical name of the object store that the first line of a chunk of `~views` carries.
+/// Returns the canonical name of the object store in the first line of a chunk of `~views`.
 fn view_name(text: &[u8]) -> Option<Vec<u8>> {
     #[derive(serde::Deserialize)]
     struct Named {

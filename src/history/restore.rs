@@ -1,7 +1,7 @@
-//! Gives a version back: as a batch that `sync` takes, or as bare records.
+//! Restores a version: as a batch that `sync` takes, or as bare records.
 //!
-//! Chunks are checked before a byte of them is written, and written in the text that they are stored in. Memory: one chunk
-//! (about 1 MiB, and its lines) and one spilled value.
+//! Chunks are checked before a byte of them is written, and their text is written unchanged.
+//! Memory: one chunk (about 1 MiB, and its parsed lines) and one spilled value.
 
 use std::io::Write;
 
@@ -15,49 +15,52 @@ use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{FlowName, Line, LineState, List, Manifest, StoreManifest};
 use crate::store::{SnapshotStore, StoredVersion};
 
-/// The `format` of a restored batch; `decode/CHANGES.md` is its page.
+/// The `format` of a restored batch; the page is `decode/CHANGES.md`.
 const CHANGES_FORMAT: &str = "indexeddb-changes/1";
 
-/// What a version is given back as.
+/// The output format of a restored version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RestoreFormat {
-    /// A batch of `indexeddb-changes/1`: a header without source, base and mode; a `put` line per record, as it stands in
-    /// its chunk (members `at`, `by` if known, `key`, `op`, `rev`, `store`, `value`), with spilled values inline; an end
-    /// line. `sync` takes it, and in an empty flow it gives the same root. A record whose line is longer than `sync`'s
-    /// limit needs that limit raised.
+    /// A batch of `indexeddb-changes/1`: a header without source, base and mode; a `put` line per
+    /// record, as stored in its chunk (members `at`, `by` if known, `key`, `op`, `rev`, `store`,
+    /// `value`), with spilled values inline; an end line. `sync` takes this batch, and in an empty
+    /// flow it produces the same root. A record whose line exceeds the line limit of `sync` needs a
+    /// higher limit there.
     #[default]
     Changes,
-    /// One canonical value a line, of one object store. If its keys are out of line, each line is
+    /// One canonical value per line, of one object store. With out-of-line keys, each line is
     /// `{"key":…,"value":…}`.
     Records,
 }
 
-/// How to restore.
+/// Options of a restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestoreOptions {
-    /// What to write.
+    /// The output format.
     pub format: RestoreFormat,
-    /// Only this object store: then a batch's header names no other one. Records need it if there are several.
+    /// Only this object store, which is then also the only one in a batch's header. Required for
+    /// records if there are several.
     pub object_store: Option<DomString>,
 }
 
-/// What was written.
+/// The amount of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// Records.
+    /// Number of records.
     pub records: u64,
-    /// Bytes of output.
+    /// Number of bytes.
     pub bytes: u64,
 }
 
-/// Writes a version to `out`, in order of object store and key.
+/// Writes a version to `out`, in the order of object store and key.
 ///
 /// # Errors
 ///
-/// [`HistoryError::Usage`] if there is no such object store, or none is named and there are several (nothing was written
-/// then); [`HistoryError::Store`] if something cannot be read or is not what its digest says; [`HistoryError::Output`] if
-/// `out` fails. After an error a batch has no end line, so that its reader sees that it is cut off; records have no such
-/// mark, so what was written must be thrown away.
+/// [`HistoryError::Usage`] if the object store does not exist, or none is named and there are
+/// several (nothing was written). [`HistoryError::Store`] if something cannot be read or does not
+/// match its digest. [`HistoryError::Output`] if `out` fails. After an error a batch has no end
+/// line, so its reader notices that it is incomplete. Records have no such mark, so the output must
+/// be discarded.
 pub fn restore(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -92,15 +95,16 @@ pub fn restore(
 
 /// A piece of an object store.
 pub(super) enum Part<'a> {
-    /// It begins.
+    /// The beginning of an object store.
     Begin,
     /// Some records, in key order.
     Chunk(&'a CheckedChunk),
-    /// There are no more.
+    /// The end of an object store.
     End,
 }
 
-/// Gives every piece of these object stores, checked, and at the end checks that all of it is what the manifest says.
+/// Passes on every part of these object stores, checked, and finally checks that they agree with
+/// the manifest.
 pub(super) fn each_part<'a>(
     reader: &VersionReader<'a>,
     stores: &[&'a StoreManifest],
@@ -127,7 +131,7 @@ pub(super) fn each_part<'a>(
     Ok(())
 }
 
-/// The object stores that are asked for; `one`: there may be only one.
+/// Returns the requested object stores; with `one`, there may be only one.
 pub(super) fn chosen<'a>(
     reader: &VersionReader<'a>,
     only: Option<&DomString>,
@@ -147,7 +151,7 @@ pub(super) fn chosen<'a>(
     }
 }
 
-/// The error for an object store that a version has not got.
+/// Returns the error for an object store that a version does not have.
 pub(super) fn no_object_store(reader: &VersionReader<'_>, name: &DomString) -> HistoryError {
     HistoryError::Usage(format!("there is no object store {}; {}", name.to_canonical(), there(reader)))
 }
@@ -197,7 +201,7 @@ fn write_changes(
     output.write(&chunk.text[copied..])
 }
 
-/// The text of a put line up to its value.
+/// Returns the text of a put line up to its value.
 pub(super) fn open_line(line: &Line, name: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     let empty = Line { state: LineState::Put(Box::default()), key: line.key.clone(), meta: line.meta.clone() };
@@ -233,7 +237,7 @@ fn write_records(
     output.write(&text)
 }
 
-/// Counts what is written.
+/// A writer that counts its output.
 pub(super) struct Output<'a> {
     pub(super) out: &'a mut dyn Write,
     pub(super) written: Restored,

@@ -1,4 +1,4 @@
-//! One record, as of a version, and the versions that changed it.
+//! One record as of a version, and the versions that changed it.
 
 use super::reader::VersionReader;
 use super::restore::{no_object_store, open_line};
@@ -8,23 +8,24 @@ use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{FlowName, FlowVersion, Line, LineState, List, Meta, SourceId};
 use crate::store::{SnapshotStore, StoredVersion};
 
-/// Whether a record is there.
+/// The existence of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordState {
-    /// It is.
+    /// The record exists.
     Live,
-    /// It was deleted, and the deletion is remembered.
+    /// The record was deleted, and the deletion is remembered.
     Tombstone,
 }
 
 /// One record as of a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownRecord {
-    /// Its line of `indexeddb-changes/1`, canonical, without line end; a spilled value stands in it.
+    /// The record's line of `indexeddb-changes/1`: canonical, without a line end, with a spilled
+    /// value inline.
     pub line: String,
-    /// Whether it is there.
+    /// The existence of the record.
     pub state: RecordState,
-    /// When, by whom and in which version it was last changed.
+    /// Time, source and version of the last change.
     pub meta: Meta,
 }
 
@@ -33,20 +34,22 @@ pub struct ShownRecord {
 pub struct RecordVersion {
     /// The version that changed it.
     pub version: FlowVersion,
-    /// What it was from then on.
+    /// The state after the change.
     pub state: RecordState,
-    /// When it was changed, in milliseconds since 1970: the source's clock, clamped, or the time of receipt.
+    /// Time of the change, in milliseconds since 1970: the source's clock, limited by the skew, or
+    /// the time of receipt.
     pub at: i64,
-    /// Who changed it, if the batch named a source.
+    /// The source of the change, if the batch named one.
     pub by: Option<SourceId>,
 }
 
-/// Reads one record; `None` if the version knows nothing of the key. Reads at most two chunks.
+/// Reads one record; `None` if the version has neither a record nor a tombstone with this key.
+/// Reads at most two chunks.
 ///
 /// # Errors
 ///
-/// [`HistoryError::Usage`] if there is no such object store; [`HistoryError::Store`] if something cannot be read or is
-/// damaged.
+/// [`HistoryError::Usage`] if the object store does not exist; [`HistoryError::Store`] if something
+/// cannot be read or is damaged.
 pub fn show_record(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -61,7 +64,7 @@ pub fn show_record(
     record_line(&reader, object_store, key)
 }
 
-/// As [`show_record`]; an object store that is not there has no records.
+/// As [`show_record`], but an unknown object store has no records.
 pub(super) fn record_line(
     reader: &VersionReader<'_>,
     object_store: &DomString,
@@ -103,10 +106,11 @@ fn find(
     Ok(reader.find(&List::Tombstones(object_store.clone()), &lists.tombstones, key)?)
 }
 
-/// The versions up to `version` that changed a record, newest first, at most `limit`; empty if it was never there.
+/// Returns the versions up to `version` that changed a record, newest first, at most `limit`; empty
+/// if the record never existed.
 ///
-/// Each line says which version wrote it, so only versions that changed the record are read. It ends at the first version
-/// that the store no longer has.
+/// Each line names the version that wrote it, so only versions that changed the record are read.
+/// The list ends at the first version that the store no longer has.
 ///
 /// # Errors
 ///
@@ -126,7 +130,8 @@ pub fn history_of_record(
     let mut older: Option<StoredVersion> = None;
     while changes.len() < limit {
         let version = older.as_ref().unwrap_or(version);
-        // The reader has checked that the line is not of a later version, so this goes down.
+        // The reader has checked that the line is not from a later version, so the number
+        // decreases.
         let Some((line, _)) = find(&VersionReader { store, flow, version }, object_store, key)? else { break };
         let state = state_of(&line);
         let Meta { at, by, rev } = line.meta;

@@ -1,4 +1,4 @@
-//! What is kept of each source: up to where its changes are durable.
+//! The checkpoint of each source: the number up to which its changes are durable.
 
 use serde_json::{Value, json};
 
@@ -14,17 +14,17 @@ use crate::store::SnapshotStore;
 pub struct SourceCheckpoint {
     /// The source.
     pub source: SourceId,
-    /// Which life of it; `None` if it does not number its changes, or is not known.
+    /// The source's epoch; `None` if it does not number its changes, or is unknown.
     pub epoch: Option<String>,
-    /// The last number that is durable; 0 before the first.
+    /// The last durable number; 0 before the first.
     pub checkpoint: u64,
-    /// The newest version; `None` if there is none yet.
+    /// The newest version; `None` if the flow does not exist yet.
     pub version: Option<FlowVersion>,
 }
 
 impl SourceCheckpoint {
-    /// Canonical JSON with the members `checkpoint`, `epoch` (or null), `source`, `type`, `version` (or null); without
-    /// line end.
+    /// Returns canonical JSON with the members `checkpoint`, `epoch` (or null), `source`, `type`,
+    /// `version` (or null); without a line end.
     pub fn to_json(&self) -> String {
         canonical_json(&json!({
             "checkpoint": self.checkpoint,
@@ -36,8 +36,8 @@ impl SourceCheckpoint {
     }
 }
 
-/// Reads what is kept of all sources, or of one. A source that is not known, and a flow that is not there yet, have a
-/// checkpoint of 0: that is what a source asks before its first batch.
+/// Reads the checkpoints of all sources, or of one. For an unknown source or flow the checkpoint is
+/// 0, because a source may ask before its first batch.
 ///
 /// # Errors
 ///

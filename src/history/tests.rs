@@ -1,4 +1,4 @@
-//! Versions built by hand in a memory store, given back, shown, listed.
+//! Tests with versions built by hand in a memory store: restore, show, list.
 
 mod damage;
 mod lab;
@@ -44,7 +44,7 @@ fn root_of_batch(text: &str) -> RootId {
     version.manifest.root()
 }
 
-/// Several chunks, spilled values, error stacks, odd names and keys of every type.
+/// A version with several chunks, spilled values, error stacks, odd names, and keys of every type.
 fn rich() -> (Lab, StoredVersion) {
     let lab = Lab::default();
     let odd = DomString::from_units([0x61, 0xd800]);
@@ -87,7 +87,7 @@ fn a_restored_batch_gives_the_same_root_in_an_empty_flow() {
     let text = restored(&lab, &version, &RestoreOptions::default()).unwrap();
     assert!(text.ends_with("\n{\"count\":2507,\"op\":\"end\"}\n"), "{}", &text[text.len() - 60..]);
     assert_eq!(root_of_batch(&text), version.manifest.root());
-    // The first version is still there as it was.
+    // The first version is unchanged.
     let first = open_version(&lab.store, &lab.flow, At::Version(FlowVersion::FIRST)).unwrap();
     assert_eq!(root_of_batch(&restored(&lab, &first, &RestoreOptions::default()).unwrap()), first.manifest.root());
     assert_ne!(first.manifest.root(), version.manifest.root());
@@ -109,7 +109,7 @@ fn a_restored_batch_has_the_chunks_own_lines() {
         r#"{"at":1700000000123,"by":"kiosk-7","key":"k","op":"put","rev":1,"store":"keyless","value":{"~date":5}}"#;
     let text = restored(&lab, &version, &RestoreOptions::default()).unwrap();
     assert_eq!(text, format!("{header}\n{data}\n{keyless}\n{{\"count\":2,\"op\":\"end\"}}\n"));
-    // Of one object store.
+    // Only one object store.
     let only = RestoreOptions { object_store: Some("keyless".into()), ..RestoreOptions::default() };
     let text = restored(&lab, &version, &only).unwrap();
     assert!(!text.contains("data\"") && text.ends_with(&format!("\n{keyless}\n{{\"count\":1,\"op\":\"end\"}}\n")));
@@ -185,7 +185,7 @@ fn one_record_as_of_a_version() {
     for unknown in [number(-1), number(8999), number(99_999), date(1)] {
         assert_eq!(show(&second, "data", unknown), None);
     }
-    // In the order of IndexedDB, not of the text.
+    // Keys are in IndexedDB's order, not in the order of their text.
     assert_eq!(show(&second, "keyless", date(5)).unwrap().state, RecordState::Live);
 }
 
@@ -232,7 +232,7 @@ fn what_is_whole_is_verified_and_counted() {
     let verified = verify(&lab.store, &lab.flow, &version, true).unwrap();
     assert_eq!(verified.chunks, manifest.chunks().count() as u64);
     assert_eq!(verified.records, manifest.stores.iter().map(|store| store.record_count()).sum::<u64>());
-    // Records and a view name the same spilled value.
+    // Records and a view refer to the same spilled value.
     assert_eq!((verified.spilled, verified.versions), (1, 2));
     let texts: u64 = manifest.chunks().map(|(_, chunk)| chunk.bytes).sum();
     assert_eq!(verified.bytes, texts + manifest.views[0].spilled[0].bytes);

@@ -1,7 +1,8 @@
-//! What of a version no page can make: schemas that browsers refuse, and records that a unique index keeps out.
+//! The parts of a version that no web page can create: schemas that browsers refuse, and records
+//! that violate a unique index.
 //!
-//! Versions that were made by earlier releases, or before a newer schema brought an index, may hold such things. They stay
-//! readable, and are named.
+//! Such parts occur in versions from earlier releases, and in versions older than a schema with a
+//! new index. They stay readable, and are reported.
 
 use std::collections::BTreeSet;
 
@@ -13,35 +14,36 @@ use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
 use crate::snapshot::{FlowName, Line, List, StoreManifest};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 
-/// So many characters of a record's key are shown.
+/// Limit on the characters of a record's key in a message.
 const MAX_KEY_CHARS: usize = 80;
 
-/// What of a version no page can make.
+/// The parts of a version that no web page can create.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unmakeable {
     /// Object stores whose schema browsers refuse, each with a sentence for people.
     pub schemas: Vec<(DomString, String)>,
-    /// Unique indexes that keep records out.
+    /// Unique indexes that records violate.
     pub clashes: Vec<IndexClash>,
-    /// Object stores that were not looked at, because they have more records than was asked for.
+    /// Object stores that were not checked because they exceed the limit on records.
     pub skipped: Vec<DomString>,
 }
 
-/// Records of which each has a key in a unique index that a record before it has, too.
+/// Records that have the same key in a unique index as an earlier record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexClash {
     /// The object store.
     pub store: DomString,
     /// The index.
     pub index: DomString,
-    /// How many records.
+    /// The number of such records.
     pub records: u64,
-    /// The first of them.
+    /// The first such record.
     pub first: SortableKey,
 }
 
 impl Unmakeable {
-    /// Says each in a line for people, without line ends. Of records the first one's key is in them, no value.
+    /// Returns a line for people for each part, without line ends. Lines about records contain the
+    /// first one's key, but no value.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let clash = |clash: &IndexClash| {
             let (store, index) = (clash.store.to_canonical(), clash.index.to_canonical());
@@ -67,8 +69,9 @@ impl Unmakeable {
     }
 }
 
-/// Finds what of a version, or of one object store of it, no page can make. Reads all records of object stores with unique indexes
-/// that have at most `most` records; takes 16 bytes for each key in such an index.
+/// Finds the parts of a version, or of one of its object stores, that no web page can create. Reads
+/// all records of each object store that has unique indexes and at most `most` records. Uses 16
+/// bytes for each key in such an index.
 ///
 /// # Errors
 ///
@@ -96,7 +99,7 @@ pub fn unmakeable(
     Ok(found)
 }
 
-/// Reads an object store once, and again if a key is there twice.
+/// Reads an object store once, and a second time if a key occurs twice.
 fn clashes(
     reader: &VersionReader<'_>,
     store: &StoreManifest,
@@ -122,7 +125,7 @@ fn clashes(
                 own.push(entry);
             }
         });
-        // A page would not have this record, so it keeps nobody out.
+        // A web page could not have this record, so it does not exclude others.
         if places.is_empty() {
             held.extend(own);
         }

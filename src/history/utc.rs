@@ -1,11 +1,11 @@
-//! Times for people, without a calendar library.
+//! Formatting of times for people, without a calendar library.
 
 use crate::indexeddb::iso_date::civil_from_days;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Milliseconds since 1970 as RFC 3339 in UTC: `2023-11-14T22:13:20.123Z`. Years beyond 9999, which RFC 3339 has not,
-/// are written with all their digits.
+/// Formats milliseconds since 1970 as RFC 3339 in UTC: `2023-11-14T22:13:20.123Z`. Years beyond
+/// 9999, which RFC 3339 does not allow, are written with all digits.
 pub(super) fn rfc_3339(ms: i64) -> String {
     let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
     let of_day = ms.rem_euclid(DAY_MS);
@@ -26,7 +26,7 @@ mod tests {
         assert_eq!(rfc_3339(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
         assert_eq!(rfc_3339(-62_135_596_800_000), "0001-01-01T00:00:00.000Z");
         assert_eq!(rfc_3339(253_402_300_799_999), "9999-12-31T23:59:59.999Z");
-        // No number of milliseconds is too large.
+        // Every number of milliseconds can be formatted.
         assert!(rfc_3339(i64::MAX).ends_with('Z') && rfc_3339(i64::MIN).starts_with('-'));
     }
 }

@@ -1,4 +1,4 @@
-//! Reads everything that a version names, and makes every digest again.
+//! Reads everything that a version refers to, and recomputes every digest.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -12,7 +12,7 @@ use crate::pipeline::sources::Sources;
 use crate::snapshot::{ChunkRef, Digest, FlowName, LineState, List, StoreManifest};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 
-/// What was read and found whole.
+/// The amount of verified data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
     /// Chunks of all lists.
@@ -23,18 +23,25 @@ pub struct Verified {
     pub bytes: u64,
     /// Spilled values, each counted once.
     pub spilled: u64,
-    /// Versions before this one that were checked, too; 0 without `chain`.
+    /// Earlier versions that were verified too; 0 without `chain`.
     pub versions: u64,
 }
 
-/// Checks a version: the state of its manifest, and that its comment names it; of every chunk of every list its text,
-/// keys, values and place; every part of every spilled value; that no key is both live and deleted; that chunks end where
-/// the format says; that the views that `~sources` names are there. With `chain` also, for every version down to version 1, that
-/// the next one names its state, and that all chunks and spilled values that it names are there and whole.
+/// Verifies a version:
+///
+/// - the state of its manifest, and that its comment contains this state;
+/// - text, keys, values and position of every chunk in every list, and that chunks end where the
+///   format requires;
+/// - every part of every spilled value;
+/// - that no key is both live and deleted;
+/// - that the views named in `~sources` exist.
+///
+/// With `chain`, also verifies for every version down to version 1 that the next one names its
+/// state, and that all its chunks and spilled values are intact.
 ///
 /// # Errors
 ///
-/// [`HistoryError::Store`], damaged, with the first thing that is not right; or because something cannot be read.
+/// [`HistoryError::Store`], damaged, with the first fault; or because something cannot be read.
 pub fn verify(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -70,13 +77,13 @@ pub(super) fn check_names(reader: &VersionReader<'_>) -> Result<(), StoreError> 
 struct Check<'a> {
     reader: VersionReader<'a>,
     verified: Verified,
-    /// What was read.
+    /// The data that was read.
     content: VerifiedContent,
     chain: bool,
 }
 
 impl<'a> Check<'a> {
-    /// Walks records and tombstones side by side: both are in key order.
+    /// Walks records and tombstones in parallel, because both are in key order.
     fn object_store(&mut self, store: &'a StoreManifest) -> Result<(), StoreError> {
         let name = &store.schema.name;
         let mut records = Keys::new(self.reader, List::Records(name.clone()), &store.records);
@@ -123,7 +130,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Counts a chunk and reads the spilled values that no chunk before named alike.
+    /// Counts a chunk, and reads the spilled values that no earlier chunk referred to in the same
+    /// way.
     fn chunk(&mut self, list: &List, chunk: &CheckedChunk) -> Result<(), StoreError> {
         if self.chain {
             self.content.know(list, chunk);
@@ -142,7 +150,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// The keys of one list of an object store, each chunk checked as it is reached.
+/// The keys of one list of an object store; each chunk is checked when it is reached.
 struct Keys<'a> {
     list: ListReader<'a>,
     boundary: Boundary,
@@ -167,7 +175,7 @@ impl<'a> Keys<'a> {
         Ok(self.keys.pop_front())
     }
 
-    /// The last chunk of a list ends wherever the list does.
+    /// True if the chunk ends where the format requires; the last chunk of a list may end anywhere.
     fn ends_where_it_should(&mut self, chunk: &CheckedChunk) -> bool {
         let last = chunk.lines.len();
         (1..).zip(&chunk.lines).all(|(number, line)| {

@@ -1,4 +1,4 @@
-//! An export of Dexie around its rows: the tables' description first.
+//! The parts of a Dexie dump around its rows, such as the description of the tables.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::indexeddb::value::tree::{escape, write_list};
 use crate::loss::{Losses, path, what};
 use crate::snapshot::{Manifest, StoreManifest};
 
-/// Whether its rows are values: Dexie has no key path that is the value itself.
+/// True if the rows are bare values. Dexie has no key path that denotes the value itself.
 pub(super) fn in_line(schema: &ObjectStore) -> bool {
     schema.key_path.as_ref().is_some_and(|path| !is_whole(path))
 }
@@ -18,11 +18,12 @@ fn is_whole(path: &KeyPath) -> bool {
     matches!(path, KeyPath::Path(path) if path.units().is_empty())
 }
 
-/// Writes everything before the first table's rows. Losses of the schema are told where a table's rows begin.
+/// Writes everything before the first table's rows. Losses of the schema are recorded where the
+/// rows of the table begin.
 pub(super) fn open(manifest: &Manifest, stores: &[&StoreManifest], out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"formatName\":\"dexie\",\"formatVersion\":1,\"data\":{\"databaseName\":");
     write_name(&manifest.database, out);
-    // Dexie's version is a tenth of the browser's.
+    // Dexie's version number is a tenth of the browser's.
     let (whole, tenth) = (manifest.database_version / 10, manifest.database_version % 10);
     let version = if tenth == 0 { whole.to_string() } else { format!("{whole}.{tenth}") };
     out.extend_from_slice(format!(",\"databaseVersion\":{version},\"tables\":").as_bytes());
@@ -47,7 +48,8 @@ pub(super) fn open_store(store: &StoreManifest, out: &mut Vec<u8>, losses: &mut 
     out.extend_from_slice(format!(",\"inbound\":{},\"rows\":[", in_line(&store.schema)).as_bytes());
 }
 
-/// The schema in Dexie's syntax, as units; how many indexes it gives other names, and how many it cannot say.
+/// Returns the schema in Dexie's syntax as UTF-16 units, the number of renamed indexes, and the
+/// number of indexes that it cannot represent.
 fn schema(store: &ObjectStore) -> (Vec<u16>, u64, u64) {
     let mut text: Vec<u16> = if store.auto_increment { "++".encode_utf16().collect() } else { Vec::new() };
     if let Some(path) = store.key_path.as_ref().filter(|path| !is_whole(path)) {
@@ -75,7 +77,7 @@ fn schema(store: &ObjectStore) -> (Vec<u16>, u64, u64) {
     (text, renamed, left_out)
 }
 
-/// What Dexie calls an index of this key path.
+/// Returns Dexie's name for an index with this key path.
 fn name(path: &KeyPath) -> Vec<u16> {
     match path {
         KeyPath::Path(path) => path.units().to_vec(),

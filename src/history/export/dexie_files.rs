@@ -1,17 +1,18 @@
-//! Blobs, Files and pictures as Dexie writes them.
+//! Blobs, Files and image data in Dexie's format.
 
 use super::{Encapsulator, decode, plain_members};
 use crate::history::export::kind::{Definitions, Kind, kind, view_bytes};
 use crate::indexeddb::value::tree::{Tree, escape};
 use crate::loss::what;
 
-/// A File's text holds a byte from 80 to FF as a character from here on, as the character set `x-user-defined` has it.
+/// Offset of the characters that represent the bytes 80 to FF in a File's text, as in the character
+/// set `x-user-defined`.
 const USER_DEFINED: u16 = 0xf700;
 
 impl<'t> Encapsulator<'_, 't> {
     pub(super) fn blob(&mut self, content: &'t Tree<'t>) -> Option<()> {
         let Some(bytes) = decode(content) else {
-            // Its bytes are elsewhere.
+            // The bytes are stored elsewhere.
             self.lost(what::BLOB);
             return Some(());
         };
@@ -58,7 +59,7 @@ impl<'t> Encapsulator<'_, 't> {
         }
     }
 
-    /// Nothing is written if it is no picture of bytes.
+    /// Writes image data; `None`, without output, if the content is not an image of bytes.
     fn image_data(&mut self, content: &'t Tree<'t>) -> Option<()> {
         let [width, height] = ["width", "height"].map(|name| content.get(name).and_then(Tree::whole));
         let (width, height) = (width?, height?);

@@ -1,4 +1,5 @@
-//! Values as Dexie's typeson encapsulates them: JSON, and beside it `$types`, which says what stands where.
+//! Values in the encoding of Dexie's typeson: JSON, next to `$types`, which contains the types by
+//! path.
 
 use std::collections::HashMap;
 
@@ -15,10 +16,11 @@ use crate::loss::{Losses, Step, Trail, what};
 #[path = "dexie_files.rs"]
 mod files;
 
-/// An array with more holes than this is written as an object, as one with named members is: its holes are not written then.
+/// Limit on the holes of an array. An array with more is written as an object without its holes,
+/// like one with named members.
 const MAX_HOLES: u64 = 1_000;
 
-/// The paths of a row's types may have so many bytes: each is written in full.
+/// Limit on the bytes of the paths in a row's types, because each path is written in full.
 const MAX_TYPES_BYTES: usize = 256 * 1024 * 1024;
 
 /// Appends a row.
@@ -68,17 +70,17 @@ struct Encapsulator<'a, 't> {
     losses: &'a mut Losses,
     trail: Trail<'t>,
     known: Definitions<'t>,
-    /// In typeson's spelling, as it stands in JSON.
+    /// The current path in typeson's syntax, escaped for JSON.
     path: Vec<u8>,
     types: Vec<(Vec<u8>, &'static str)>,
     types_bytes: usize,
-    /// Where shared values stand, and whether a Map or Set holds them.
+    /// Paths of shared values, and whether each is inside a Map or Set.
     places: HashMap<u64, (Vec<u8>, bool)>,
-    /// The shared buffers that a DataView holds, by their number among those.
+    /// Shared buffers of DataViews, by their number among those.
     buffers: HashMap<u64, u64>,
     data_views: u64,
     in_collection: usize,
-    /// The root has a member `$types` of its own.
+    /// True if the root has a member `$types`.
     own_types: bool,
 }
 
@@ -139,7 +141,7 @@ impl<'t> Encapsulator<'_, 't> {
         }
     }
 
-    /// Does something one step further inside; the name is as it stands in JSON.
+    /// Runs `write` one step further inside; `name` is escaped for JSON.
     fn inner<T>(&mut self, name: &[u8], write: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.path.len();
         if length > 0 {
@@ -230,8 +232,9 @@ impl<'t> Encapsulator<'_, 't> {
         }
     }
 
-    /// A place that was written. Dexie's reader finds none that a Map or Set holds, and fills none in there: then it is
-    /// written once more, unless it holds references itself.
+    /// Writes a reference to a value that was written before. Dexie's reader resolves no reference
+    /// to or from the inside of a Map or Set. In these cases the value is written again, unless it
+    /// contains references itself.
     fn reference(&mut self, id: u64) -> Option<()> {
         let place = self.places.get(&id).cloned();
         let value = *self.known.get(&id)?;
@@ -299,7 +302,7 @@ impl<'t> Encapsulator<'_, 't> {
         Some(())
     }
 
-    /// Anything but containers and references.
+    /// Writes anything except containers and references.
     fn leaf(&mut self, kind: Kind<'t>) -> Option<()> {
         match kind {
             Kind::Null => self.text("null"),
@@ -363,7 +366,8 @@ impl<'t> Encapsulator<'_, 't> {
         self.string(raw);
     }
 
-    /// Numbers that JSON has not stand as strings, of which Dexie's reader makes them.
+    /// Writes a boxed primitive. Numbers that JSON lacks are written as strings, which Dexie's
+    /// reader converts.
     fn boxed(&mut self, inner: &'t Tree<'t>) -> Option<()> {
         match kind(inner)? {
             Kind::BigInt(digits) => self.typed_string("bigintObject", digits),
@@ -404,7 +408,7 @@ impl<'t> Encapsulator<'_, 't> {
         Some(())
     }
 
-    /// A view that Dexie writes as an object of its elements.
+    /// Writes a view that Dexie stores as an object of its elements.
     fn members_of(&mut self, view: &View<'t>) -> Option<()> {
         self.lose(what::BYTES);
         let (bytes, _) = view_bytes(view, &self.known)?;
@@ -460,7 +464,7 @@ impl<'t> Encapsulator<'_, 't> {
     }
 }
 
-/// Whether a value holds shared values or references.
+/// True if a value contains shared values or references.
 fn has_references(tree: &Tree<'_>) -> bool {
     match tree {
         Tree::List(items) => items.iter().any(has_references),
@@ -472,13 +476,13 @@ fn has_references(tree: &Tree<'_>) -> bool {
     }
 }
 
-/// The members of a `~dom`, but for its kind.
+/// Returns the members of a `~dom` except its kind.
 fn plain_members<'t>(content: &'t Tree<'t>) -> Vec<Member<'t>> {
     let members = content.members().unwrap_or_default().iter();
     members.filter(|(name, _)| *name != b"kind").map(|(name, value)| (Raw::Borrowed(*name), value)).collect()
 }
 
-/// The bytes of a Blob's `data`.
+/// Decodes the bytes of a Blob's `data`.
 fn decode(content: &Tree<'_>) -> Option<Vec<u8>> {
     match content.get("data")? {
         Tree::String(data) => STANDARD.decode(data).ok(),

@@ -1,4 +1,4 @@
-//! Plain JSON: what `JSON.stringify` makes of the values, but for BigInts, which it refuses.
+//! Plain JSON, as `JSON.stringify` writes the values, plus BigInts, which it refuses.
 
 use super::kind::{Definitions, Kind, Raw, definitions, elements, kind, view_bytes};
 use super::{MAX_RECORD_BYTES, write_name};
@@ -8,7 +8,7 @@ use crate::indexeddb::value::tree::{Tree, write_string};
 use crate::loss::{Losses, Step, Trail, path, what};
 use crate::snapshot::StoreManifest;
 
-/// An array may have so many holes: each is written.
+/// Limit on the holes of an array, because each is written.
 const MAX_HOLES: u64 = 1_000_000;
 
 pub(super) fn open_store(store: &StoreManifest, out: &mut Vec<u8>, losses: &mut Losses) {
@@ -54,7 +54,7 @@ impl<'t> Stringifier<'_, 't> {
         self.text(text);
     }
 
-    /// A value where one has to stand: undefined is `null` there.
+    /// Writes a value in a place that must not be empty: undefined becomes `null`.
     fn item(&mut self, tree: &'t Tree<'t>) -> Option<()> {
         if self.out.len() > MAX_RECORD_BYTES {
             return None;
@@ -111,7 +111,7 @@ impl<'t> Stringifier<'_, 't> {
             Kind::Dom(_) => self.lost(what::DOM, "{}"),
             Kind::Opaque => self.lost(what::OPAQUE, "{}"),
             Kind::Id(_, inner) => self.item(inner)?,
-            // A copy could hold copies in turn, without end.
+            // A copy could contain copies in turn, without end.
             Kind::Ref(_) => self.lost(what::SHARING, "null"),
         }
         Some(())

@@ -1,4 +1,4 @@
-//! What a canonical value is, for writers of other formats.
+//! The kinds of canonical values, for writers of other formats.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::indexeddb::value::tree::{Tree, escape, own_name};
 /// The inside of a JSON string.
 pub(super) type Raw<'t> = Cow<'t, [u8]>;
 
-/// A member's own name, and its value.
+/// A member: its unescaped name, and its value.
 pub(super) type Member<'t> = (Raw<'t>, &'t Tree<'t>);
 
 /// A canonical value, one layer deep.
@@ -26,12 +26,12 @@ pub(super) enum Kind<'t> {
     String(Raw<'t>),
     Undefined,
     BigInt(&'t [u8]),
-    /// `None`: an invalid one.
+    /// `None` if the date is invalid.
     Date(Option<i64>),
     RegExp(Raw<'t>, &'t [u8]),
     Boxed(&'t Tree<'t>),
     List(&'t [Tree<'t>]),
-    /// An array with holes or named members.
+    /// An array with holes or named members: length, items, members.
     Array(u64, Vec<(u64, &'t Tree<'t>)>, Vec<Member<'t>>),
     Object(Vec<Member<'t>>),
     Map(Vec<(&'t Tree<'t>, &'t Tree<'t>)>),
@@ -61,13 +61,13 @@ pub(super) struct Buffer<'t> {
 pub(super) struct View<'t> {
     pub(super) name: &'t [u8],
     pub(super) offset: u64,
-    /// In elements; `None`: it tracks its buffer.
+    /// The length in elements; `None` if the view tracks its buffer's length.
     pub(super) length: Option<u64>,
     pub(super) buffer: &'t Tree<'t>,
 }
 
 impl View<'_> {
-    /// Bytes of one element.
+    /// Returns the size of an element in bytes.
     pub(super) fn size(&self) -> usize {
         match self.name {
             b"Int16Array" | b"Uint16Array" | b"Float16Array" => 2,
@@ -78,10 +78,10 @@ impl View<'_> {
     }
 }
 
-/// What the `~id`s of a value hold.
+/// The values of the `~id`s in a value.
 pub(super) type Definitions<'t> = HashMap<u64, &'t Tree<'t>>;
 
-/// Finds what the `~id`s of a value hold.
+/// Collects the values of the `~id`s in a value.
 pub(super) fn definitions<'t>(tree: &'t Tree<'t>, found: &mut Definitions<'t>) {
     match tree {
         Tree::List(items) => items.iter().for_each(|item| definitions(item, found)),
@@ -95,7 +95,7 @@ pub(super) fn definitions<'t>(tree: &'t Tree<'t>, found: &mut Definitions<'t>) {
     }
 }
 
-/// Tells what a canonical value is; `None` if it is not canonical.
+/// Returns the kind of a canonical value; `None` if the value is not canonical.
 pub(super) fn kind<'t>(tree: &'t Tree<'t>) -> Option<Kind<'t>> {
     Some(match tree {
         Tree::Null => Kind::Null,
@@ -187,7 +187,7 @@ fn entries<'t>(list: &'t Tree<'t>) -> Option<Vec<Member<'t>>> {
     list.items()?.iter().map(entry).collect()
 }
 
-/// The bytes that a view shows, and whether its buffer has others; the buffer may be a reference.
+/// Returns the bytes in a view, and true if the buffer has others. The buffer may be a reference.
 pub(super) fn view_bytes(view: &View<'_>, definitions: &Definitions<'_>) -> Option<(Vec<u8>, bool)> {
     let buffer = buffer_of(view.buffer, definitions)?;
     let bytes = STANDARD.decode(buffer.data).ok()?;
@@ -202,7 +202,7 @@ pub(super) fn view_bytes(view: &View<'_>, definitions: &Definitions<'_>) -> Opti
     Some((shown, more))
 }
 
-/// The buffer of a view, which may be shared.
+/// Returns the buffer of a view, which may be shared.
 pub(super) fn buffer_of<'t>(tree: &'t Tree<'t>, definitions: &Definitions<'t>) -> Option<Buffer<'t>> {
     match kind(tree)? {
         Kind::Buffer(buffer) => Some(buffer),
@@ -218,7 +218,8 @@ pub(super) fn buffer_of<'t>(tree: &'t Tree<'t>, definitions: &Definitions<'t>) -
     }
 }
 
-/// The elements of a view as JSON numbers, or as BigInts; for formats that write them as members.
+/// Returns the elements of a view as JSON numbers or BigInts, for formats that write them as
+/// members.
 pub(super) fn elements(view: &View<'_>, bytes: &[u8]) -> Vec<String> {
     fn chunks<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> String) -> Vec<String> {
         bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
@@ -243,7 +244,7 @@ pub(super) fn elements(view: &View<'_>, bytes: &[u8]) -> Vec<String> {
     }
 }
 
-/// IEEE 754 binary16.
+/// Converts an IEEE 754 binary16 number.
 fn half(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));

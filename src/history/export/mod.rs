@@ -1,4 +1,5 @@
-//! Gives a version back in the formats of other programs, a record at a time. `EXPORTS.md` is the page.
+//! Writes a version in the formats of other programs, one record at a time. The page is
+//! `EXPORTS.md`.
 
 mod dexie;
 mod dexie_value;
@@ -21,51 +22,54 @@ use crate::loss::{Losses, path, what};
 use crate::snapshot::{FlowName, StoreManifest};
 use crate::store::{SnapshotStore, StoredVersion};
 
-/// One record may become so many bytes of output.
+/// Limit on the bytes of output for one record.
 const MAX_RECORD_BYTES: usize = 1024 * 1024 * 1024;
 
 /// A format of another program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExportFormat {
-    /// A storage state of Playwright, with one origin that holds one database.
+    /// A storage state of Playwright, with one origin that has one database.
     Playwright {
         /// The origin: `https://shop.example`.
         origin: String,
     },
-    /// An export of dexie-export-import, format version 1.
+    /// A dump in the format of dexie-export-import, format version 1.
     Dexie,
-    /// `{"store":[value,…],…}`: what `JSON.stringify` makes of the values.
+    /// `{"store":[value,…],…}`, with the values as `JSON.stringify` writes them.
     Json,
 }
 
-/// How to export.
+/// Options of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportOptions {
-    /// What to write.
+    /// The output format.
     pub format: ExportFormat,
     /// Only this object store.
     pub object_store: Option<DomString>,
 }
 
-/// What was written, and what could not be.
+/// The result of an export.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
     /// Records and bytes.
     pub written: Restored,
-    /// What the format cannot say.
+    /// The data that the format cannot represent.
     pub losses: Losses,
-    /// What of the version no page can make. Playwright and Dexie make a page's database, so it is among their losses.
+    /// The parts of the version that no web page can create. Playwright and Dexie create a page's
+    /// database, so their losses include these parts.
     pub unmakeable: Unmakeable,
 }
 
-/// Writes a version to `out`, in order of object store and key, and tells what the format cannot say.
+/// Writes a version to `out`, in the order of object store and key, and returns the data that the
+/// format cannot represent.
 ///
-/// Memory: one chunk and one record, some times over.
+/// Memory: one chunk, and several copies of one record.
 ///
 /// # Errors
 ///
-/// As [`restore`](super::restore); and [`HistoryError::Usage`] if the database's name or the origin is one that the format does
-/// not have (nothing was written then), or a record is too large for it. After an error the output is cut off.
+/// As [`restore`](super::restore). [`HistoryError::Usage`] if the format cannot represent the
+/// database's name or the origin (nothing was written), or if a record is too large for it. After
+/// an error the output is incomplete.
 pub fn export(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -113,7 +117,7 @@ pub fn export(
                 output.written.records += chunk.seen.count;
             }
             Part::End => {
-                // A reader's key generator goes on behind the greatest key.
+                // The reader's key generator continues after the greatest key.
                 let further = object_store.key_generator.is_some_and(|next| next > generated);
                 let lost = further && options.format != ExportFormat::Json;
                 losses.add(&path(&object_store.schema.name, &[]), what::KEY_GENERATOR, u64::from(lost));
@@ -138,7 +142,7 @@ pub fn export(
     Ok(Exported { written: output.written, losses, unmakeable })
 }
 
-/// The key that a generator gives behind this one: 2^53 at most.
+/// Returns the key that a generator returns after this one: at most 2^53.
 fn next_key(key: &Tree<'_>) -> u64 {
     let number = key.number().filter(|number| *number >= 1.0);
     number.map_or(1, |number| (number.floor() as u64).saturating_add(1).min(1 << 53))
@@ -149,7 +153,7 @@ fn too_large() -> HistoryError {
     HistoryError::Usage(what.to_owned())
 }
 
-/// Writes one format.
+/// The writer of one format.
 enum Writer<'a> {
     Playwright(playwright::Writer<'a>),
     Dexie,
@@ -222,7 +226,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// A scheme, a host, perhaps a port; no path.
+/// True if the text is a scheme, a host and possibly a port, without a path.
 fn is_origin(text: &str) -> bool {
     let host = text.split_once("://").map(|(_, host)| host);
     host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '"', '\\', ' '])) && text.is_ascii()

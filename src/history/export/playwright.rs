@@ -1,4 +1,4 @@
-//! A storage state of Playwright around its records.
+//! The parts of a Playwright storage state around its records.
 
 use super::write_name;
 use crate::indexeddb::schema::KeyPath;

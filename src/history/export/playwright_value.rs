@@ -1,4 +1,4 @@
-//! Values as Playwright encodes them.
+//! Values in Playwright's encoding.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use crate::indexeddb::schema::ObjectStore;
 use crate::indexeddb::value::tree::{Tree, write_string};
 use crate::loss::{Losses, Step, Trail, what};
 
-/// An array may have so many holes: each is written.
+/// Limit on the holes of an array, because each is written.
 const MAX_HOLES: u64 = 1_000_000;
 
-/// Names of Errors that structured clones keep.
+/// Names of Errors that the structured clone algorithm keeps.
 const ERROR_NAMES: [&[u8]; 7] =
     [b"Error", b"EvalError", b"RangeError", b"ReferenceError", b"SyntaxError", b"TypeError", b"URIError"];
 
@@ -57,7 +57,7 @@ fn write<'t>(
     }
 }
 
-/// Whether a value needs no encoding: JSON says all of it.
+/// True if a value needs no encoding because plain JSON represents it completely.
 fn trivial(tree: &Tree<'_>) -> Option<bool> {
     Some(match kind(tree)? {
         Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => true,
@@ -86,10 +86,10 @@ struct Encoder<'a, 't> {
     losses: &'a mut Losses,
     trail: Trail<'t>,
     known: Definitions<'t>,
-    /// Playwright's numbers of the shared containers that were written.
+    /// Playwright's ids of the shared containers written so far.
     ids: HashMap<u64, u64>,
     last_id: u64,
-    /// The container that comes now is shared by this number.
+    /// The id under which the next container is shared.
     shared: Option<u64>,
 }
 
@@ -106,7 +106,7 @@ impl<'t> Encoder<'_, 't> {
         write_string(raw, self.out);
     }
 
-    /// JSON itself, for what is trivial.
+    /// Writes a trivial value as plain JSON.
     fn plain(&mut self, tree: &'t Tree<'t>) -> Option<()> {
         match kind(tree)? {
             Kind::Null => self.text("null"),
@@ -137,7 +137,7 @@ impl<'t> Encoder<'_, 't> {
         Some(())
     }
 
-    /// Its reader passes over a member of this name.
+    /// Records a loss for a member `__proto__`, because Playwright's reader ignores it.
     fn proto(&mut self, name: &[u8]) {
         if name == b"__proto__" {
             self.lose(what::OWN_PROTO);
@@ -158,7 +158,7 @@ impl<'t> Encoder<'_, 't> {
             Kind::Ref(id) => match self.ids.get(&id) {
                 Some(own) => self.out.extend_from_slice(format!("{{\"ref\":{own}}}").as_bytes()),
                 None => {
-                    // Not a container: it becomes two.
+                    // The shared value is not a container, so each reference becomes a copy.
                     self.lose(what::SHARING);
                     let value = *self.known.get(&id)?;
                     self.leaf(kind(value)?)?;
@@ -270,7 +270,7 @@ impl<'t> Encoder<'_, 't> {
         Some(())
     }
 
-    /// Anything but containers and references.
+    /// Writes anything except containers and references.
     fn leaf(&mut self, kind: Kind<'t>) -> Option<()> {
         match kind {
             Kind::Null => self.text("{\"v\":\"null\"}"),
@@ -302,7 +302,7 @@ impl<'t> Encoder<'_, 't> {
             Kind::Blob(_) => self.emptied(what::BLOB),
             Kind::Dom(_) => self.emptied(what::DOM),
             Kind::Opaque => self.emptied(what::OPAQUE),
-            // A shared container is known before it is referred to.
+            // A shared container must be defined before it is referred to.
             _ => return None,
         }
         Some(())
@@ -314,7 +314,7 @@ impl<'t> Encoder<'_, 't> {
         self.text(after);
     }
 
-    /// What Playwright makes an empty object of.
+    /// Writes a value that Playwright turns into an empty object.
     fn emptied(&mut self, what: &'static str) {
         self.lose(what);
         let id = self.begin(None);

@@ -1,4 +1,5 @@
-//! Every value of the fixtures, and random ones, through each format and back: what is not told as lost comes back equal.
+//! Round trips of every fixture value, and of random values, through each format: a value without
+//! reported losses comes back equal.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,7 @@ fn document(format: &ExportFormat, store: ObjectStore, key: &str, value: &str) -
     try_document(format, store, key, value).unwrap_or_else(|| panic!("{format:?} cannot hold {value}"))
 }
 
-/// The same, where the format may be unable to hold it.
+/// As [`document`]; `None` if the format cannot represent the value.
 fn try_document(format: &ExportFormat, store: ObjectStore, key: &str, value: &str) -> Option<(Vec<u8>, Losses)> {
     let manifest = manifest(store);
     let store = &manifest.stores[0];
@@ -36,7 +37,7 @@ fn try_document(format: &ExportFormat, store: ObjectStore, key: &str, value: &st
     Some((out, losses))
 }
 
-/// Key and value of the one record of a document.
+/// Returns key and value of the only record in a document.
 fn read(text: &[u8], input: Option<Dialect>) -> Result<(String, String), String> {
     let options = DecodeOptions { input, ..DecodeOptions::default() };
     let mut decoder = Decoder::open(text, options).map_err(|error| error.to_string())?;
@@ -62,7 +63,7 @@ fn formats() -> [(ExportFormat, Option<Dialect>); 2] {
     [(ExportFormat::Playwright { origin }, Some(Dialect::Playwright)), (ExportFormat::Dexie, Some(Dialect::Dexie))]
 }
 
-/// Exports and reads back; what is not told as lost must be equal. Gives what was lost.
+/// Exports a value and reads it back. Without reported losses it must be equal. Returns the losses.
 #[track_caller]
 fn through(format: &ExportFormat, input: Option<Dialect>, canonical: &str) -> BTreeSet<String> {
     let written = try_document(format, ObjectStore::new("data".into(), None), "[1,\"a\"]", canonical);
@@ -86,7 +87,7 @@ fn through(format: &ExportFormat, input: Option<Dialect>, canonical: &str) -> BT
     lost
 }
 
-/// What the fixtures do not show.
+/// Values that the fixtures lack.
 const MORE: [&str; 7] = [
     r#"{"~regexp":["a","dgsv"]}"#,
     r#"{"__proto__":{"x":1}}"#,
@@ -103,13 +104,13 @@ fn what_is_not_told_as_lost_comes_back_equal() {
         let mut lost = BTreeSet::new();
         for line in CASES.lines() {
             let case: serde_json::Value = serde_json::from_str(line).unwrap();
-            // A binary key is no value.
+            // A binary key is not a value.
             if let Some(canonical) = case["canonical"].as_str().filter(|text| !text.contains("{\"~binary\"")) {
                 lost.extend(through(&format, input, canonical));
             }
         }
         MORE.iter().for_each(|value| lost.extend(through(&format, input, value)));
-        // Every kind of loss that a value alone can show is shown by one of these.
+        // Each kind of loss that a single value can cause is caused by one of these.
         let page = include_str!("../EXPORTS.md");
         let schema = [
             "index",
@@ -226,7 +227,7 @@ fn json_is_what_stringify_makes() {
     assert_eq!(losses.total(), 9);
 }
 
-/// Values as text in our form, of all kinds.
+/// Texts of values of all kinds, in canonical form.
 fn values() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec![
         "a",
@@ -297,7 +298,7 @@ fn values() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Texts in which the same id comes twice are no values; the others come back, or a loss is told.
+    /// A text that defines an id twice is not a value. All others come back, or report a loss.
     #[test]
     fn random_values_come_back(text in values()) {
         let mut canonical = Vec::new();

@@ -1,4 +1,4 @@
-//! Damage of every kind ends in an error, and what was written before it is seen to be cut off.
+//! Any damage ends in an error, and the output before it is visibly incomplete.
 
 use std::io::{self, Write};
 
@@ -9,13 +9,13 @@ use crate::snapshot::{ChunkRef, Digest, List};
 use crate::store::memory::MemoryStore;
 use crate::store::{StoreError, StoreErrorKind, VersionInfo, VersionWriter};
 
-/// Gives one text otherwise than it was stored.
+/// A store that returns one text differently from how it was stored.
 #[derive(Debug)]
 struct Damaged<'a> {
     store: &'a MemoryStore,
-    /// A chunk's or a spilled value's digest.
+    /// Digest of a chunk or a spilled value.
     name: Digest,
-    /// The place of the byte that is flipped; `None`: the text is missing.
+    /// Position of the byte to flip; `None`: the text is missing.
     flip: Option<usize>,
 }
 
@@ -135,7 +135,7 @@ fn what_was_restored_before_damage_is_seen_to_be_cut_off() {
     }
 }
 
-/// A lab whose head holds records 1 and 2 and the tombstone of 3.
+/// Creates a lab whose head has records 1 and 2 and the tombstone of 3.
 fn small() -> Lab {
     let lab = Lab::default();
     let lines = [put(number(1), "{\"id\":1}"), put(number(2), "{\"id\":2}"), tombstone(number(3))];
@@ -147,7 +147,8 @@ fn records() -> List {
     List::Records("data".into())
 }
 
-/// What `verify` says of a head whose list holds these chunks, all named by their true digests.
+/// Returns the error of `verify` for a head whose list has these chunks, all named by their true
+/// digests.
 fn forged(list: &List, chunks: Vec<(ChunkRef, Vec<u8>)>) -> String {
     let lab = small();
     let version = lab.forge(list, chunks);
@@ -267,7 +268,7 @@ fn a_view_that_is_not_there_is_found() {
     let (lab, version) = everything();
     let forged = lab.forge(&List::Views, Vec::new());
     assert!(assert_damaged(verify(&lab.store, &lab.flow, &forged, false)).contains("the view of a source names chunk"));
-    // A chunk that names no object store.
+    // A chunk that does not name its object store.
     let line = chunk(&[put(key("1"), "1")], b"7".to_vec());
     let forged = lab.forge(&List::Views, vec![line]);
     assert!(assert_damaged(verify(&lab.store, &lab.flow, &forged, false)).contains("name no object store"));
@@ -290,7 +291,7 @@ fn a_spilled_value_must_have_the_content_that_its_line_names() {
 
 #[test]
 fn an_output_that_breaks_is_an_error() {
-    /// Takes so many bytes.
+    /// A writer with room for this many bytes.
     struct Full(usize);
     impl Write for Full {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

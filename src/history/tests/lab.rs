@@ -1,4 +1,4 @@
-//! Makes versions without a pipeline.
+//! Creates versions without the pipeline.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ pub(super) fn meta() -> Meta {
     Meta { at: 1_700_000_000_123, by: Some("kiosk-7".parse().unwrap()), rev: FlowVersion::FIRST }
 }
 
-/// A put; its `rev` is set when it is committed.
+/// Creates a put; its `rev` is set by the commit.
 pub(super) fn put(key: SortableKey, value: &str) -> Line {
     Line { key, meta: meta(), state: LineState::Put(value.as_bytes().into()) }
 }
@@ -50,7 +50,8 @@ pub(super) fn tombstone(key: SortableKey) -> Line {
     Line { key, meta: meta(), state: LineState::Delete }
 }
 
-/// Object store `data` has a key path and a key generator, every other one neither.
+/// Creates a schema. Object store `data` has a key path and a key generator, the others have
+/// neither.
 pub(super) fn schema(names: &[&str], odd: Option<DomString>) -> Database {
     let names = names.iter().map(|name| DomString::from(*name)).chain(odd);
     let store = |name: DomString| {
@@ -77,7 +78,7 @@ impl ChunkSink for New<'_> {
     }
 }
 
-/// The chunk of these lines, however many; `name` is what they carry.
+/// Creates one chunk of these lines, regardless of their number, for the list `name`.
 pub(super) fn chunk(lines: &[Line], name: Vec<u8>) -> (ChunkRef, Vec<u8>) {
     let mut builder = ChunkBuilder::new(name);
     let mut done = lines.iter().filter_map(|line| builder.push(line)).collect::<Vec<_>>();
@@ -134,7 +135,7 @@ impl Lab {
         self.append(manifest, new.0, head.as_ref())
     }
 
-    /// Appends a version that is head with other chunks in one list, whatever they hold.
+    /// Appends a version like head, except that one list has these chunks, valid or not.
     pub(super) fn forge(&self, list: &List, chunks: Vec<(ChunkRef, Vec<u8>)>) -> StoredVersion {
         let head = self.store.head(&self.flow).unwrap();
         let mut manifest = head.as_ref().unwrap().manifest.clone();
@@ -165,7 +166,8 @@ impl Lab {
     }
 }
 
-/// Version 3 has chunks in every list, and a view that shares a spilled value with the records.
+/// Creates a lab in which version 3 has chunks in every list, and a view that shares a spilled
+/// value with the records.
 pub(super) fn everything() -> (Lab, StoredVersion) {
     let lab = Lab::default();
     let schema = schema(&["data"], None);
