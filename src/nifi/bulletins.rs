@@ -1,4 +1,4 @@
-//! Bulletins: the errors that NiFi reports about a group in the seconds after its start.
+//! Bulletins: the errors that NiFi reports about a group in the first seconds after its start.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,39 +9,41 @@ use super::error::NifiError;
 use super::install::{list, text};
 use super::rest::Nifi;
 
-/// How often the bulletin board is read.
+/// The interval between two reads of the bulletin board.
 const POLL: Duration = Duration::from_millis(500);
 
-/// Bulletins that one answer lists at most, as NiFi keeps them five minutes.
+/// Limit on the bulletins in one response; NiFi keeps bulletins for five minutes.
 const LISTED: usize = 100;
 
-/// At most this many characters of a bulletin go into a message.
+/// Limit on the characters of a bulletin in a message.
 const SHOWN_CHARS: usize = 300;
 
-/// At most this many bulletins go into a message.
+/// Limit on the bulletins in a message.
 const SHOWN_BULLETINS: usize = 5;
 
-/// The board as it was before a start, so that old bulletins are not taken for new ones.
+/// The state of the bulletin board before a start, so that old bulletins are not mistaken for new
+/// ones.
 #[derive(Clone, Copy, Debug)]
 pub struct BulletinMark(i64);
 
 impl BulletinMark {
-    /// Reads the number of the newest bulletin.
+    /// Reads the id of the newest bulletin.
     ///
     /// # Errors
     ///
-    /// NiFi's refusal.
+    /// NiFi refuses the call.
     pub fn read(nifi: &Nifi) -> Result<Self, NifiError> {
         let board = nifi.get(&format!("/flow/bulletin-board?limit={LISTED}"))?;
         let ids = list(&board, "/bulletinBoard/bulletins").iter().filter_map(|it| it.get("id")?.as_i64());
         Ok(Self(ids.max().unwrap_or(0)))
     }
 
-    /// Reads the board for `time`, and fails at the first errors of the group.
+    /// Reads the board for `time`, and fails on the first errors of the group.
     ///
     /// # Errors
     ///
-    /// The group's errors, each as a hint, with a step that mends it where the cause is known; NiFi's refusal.
+    /// The group's errors, each as a hint, with a step that fixes it if the cause is known. Also
+    /// fails if NiFi refuses a call.
     pub fn watch(self, nifi: &Nifi, group: &str, time: Duration) -> Result<(), NifiError> {
         let end = Instant::now() + time;
         loop {
@@ -58,7 +60,7 @@ impl BulletinMark {
     }
 }
 
-/// Processor and text of each error; the same text once.
+/// Returns processor and text of each error, without duplicates.
 fn errors_of(board: &Value, group: &str) -> Vec<String> {
     let mut errors = Vec::new();
     for entity in list(board, "/bulletinBoard/bulletins") {

@@ -1,27 +1,27 @@
-//! Why a NiFi did not do what it was asked.
+//! The reason why NiFi did not do what it was asked to do.
 
 use crate::exit_status::ExitStatus;
 
-/// What a caller does about it.
+/// The kind of an error, by what the caller should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NifiErrorKind {
-    /// It may go away: run it again.
+    /// Possibly temporary: run it again.
     Transient,
-    /// Who asks is not known or not allowed.
+    /// The caller is unknown or not allowed to do this.
     Denied,
-    /// A wrong setting, or something that NiFi refuses.
+    /// A setting is wrong, or NiFi refuses the request.
     Refused,
 }
 
-/// Cause first; holds no credentials.
+/// An error of NiFi. Contains no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct NifiError {
-    /// What a caller does about it.
+    /// The kind.
     pub kind: NifiErrorKind,
-    /// Cause first, then the call.
+    /// The message: the cause, then the call.
     pub message: String,
-    /// What to do, a line each.
+    /// The next steps, one per line.
     pub hints: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl NifiError {
         self
     }
 
-    /// How a process ends that cannot go on.
+    /// Returns the exit status of a process that fails with this error.
     pub fn exit_status(&self) -> ExitStatus {
         match self.kind {
             NifiErrorKind::Transient => ExitStatus::Transient,

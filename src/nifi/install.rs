@@ -1,5 +1,5 @@
-//! Puts a flow definition on the canvas of a running NiFi: upload, parameters, services; then starts it. What is there
-//! already stays.
+//! Installs a flow definition in a running NiFi (upload, parameters, controller services) and
+//! starts it. An existing group is kept.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -11,32 +11,33 @@ use serde_json::{Value, json};
 use super::error::{NifiError, NifiErrorKind};
 use super::rest::Nifi;
 
-/// How often a state is asked for.
+/// The interval between two reads of a state.
 const POLL: Duration = Duration::from_millis(250);
 
-/// Groups are placed so far from each other.
+/// The distance between groups on the canvas.
 const SPACING: usize = 220;
 
-/// What to install, and how.
+/// The definition to install, and its settings.
 #[derive(Clone, Debug)]
 pub struct Installation {
     /// The definition.
     pub definition: Value,
-    /// The group's name; the parameter context has it too.
+    /// The name of the group and of its parameter context.
     pub name: String,
-    /// The group that it goes into: an id, or `root`.
+    /// The parent group: an id, or `root`.
     pub parent: String,
-    /// Values of parameters.
+    /// Values for parameters.
     pub parameters: BTreeMap<String, String>,
-    /// When everything must be over.
+    /// The time at which the installation must be done.
     pub deadline: Instant,
 }
 
-/// Installs, and tells each step as a line. Nothing is started; what runs already goes on.
+/// Installs the definition, and passes each step to `tell` as a line. Nothing is started; running
+/// components continue.
 ///
 /// # Errors
 ///
-/// NiFi's refusal, or components that are not valid.
+/// NiFi refuses a call, or components are not valid.
 pub fn install(nifi: &Nifi, what: &Installation, tell: &mut dyn FnMut(String)) -> Result<Installed, NifiError> {
     let about = nifi.get("/flow/about")?;
     let version = text(&about, "/about/version");
@@ -73,7 +74,7 @@ pub fn install(nifi: &Nifi, what: &Installation, tell: &mut dyn FnMut(String)) -
 pub struct Installed {
     /// The group's id.
     pub group: String,
-    /// The values that its parameters have now.
+    /// The current values of its parameters.
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -84,11 +85,11 @@ fn values(nifi: &Nifi, context: &str) -> Result<BTreeMap<String, String>, NifiEr
     Ok(parameters.map(pair).collect())
 }
 
-/// Tells whether a group that was not to be started runs all the same.
+/// Reports if a group that was not to be started is running anyway.
 ///
 /// # Errors
 ///
-/// NiFi's refusal.
+/// NiFi refuses a call.
 pub fn tell_state(nifi: &Nifi, installed: &Installed, tell: &mut dyn FnMut(String)) -> Result<(), NifiError> {
     let all = processors(nifi, &installed.group)?;
     match all.iter().filter(|it| it.state == "RUNNING").count() {
@@ -100,7 +101,7 @@ pub fn tell_state(nifi: &Nifi, installed: &Installed, tell: &mut dyn FnMut(Strin
 
 enum Found {
     There(String),
-    /// So many groups are beside it.
+    /// The number of groups in the parent group.
     Free(usize),
 }
 
@@ -112,7 +113,7 @@ pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The definition's own parameters and their values.
+/// Returns the definition's parameters and their values.
 fn declared(definition: &Value) -> BTreeMap<&str, &str> {
     let contexts = definition.get("parameterContexts").and_then(Value::as_object);
     let all =
@@ -132,7 +133,8 @@ fn known_parameters(what: &Installation) -> Result<(), NifiError> {
     }
 }
 
-/// 2.x has no InvokeGRPC; it would make a component of it that can never run.
+/// Refuses a definition with InvokeGRPC on NiFi 2.x, which does not have it and would create a
+/// component that can never run.
 fn refuse_missing_types(what: &Installation, version: &str) -> Result<(), NifiError> {
     let grpc = list(&what.definition, "/flowContents/processors")
         .iter()
@@ -144,7 +146,8 @@ fn refuse_missing_types(what: &Installation, version: &str) -> Result<(), NifiEr
     Ok(())
 }
 
-/// The definition with its parameter context under the group's name, so that two installations share no values.
+/// Returns the definition with its parameter context named after the group, so that two
+/// installations do not share values.
 fn renamed(what: &Installation) -> Value {
     let mut definition = what.definition.clone();
     if let Some(contexts) = definition.get_mut("parameterContexts").and_then(Value::as_object_mut)
@@ -210,7 +213,7 @@ fn set_parameters(
     });
     let mut request = nifi.call(Method::POST, &format!("{path}/update-requests"), Some(&body))?;
     let request_path = format!("{path}/update-requests/{}", text(&request, "/request/requestId"));
-    // NiFi stops, changes and starts what names the parameters; that takes its time.
+    // NiFi stops, updates and restarts all components that use the parameters, which takes time.
     while request.pointer("/request/complete").and_then(Value::as_bool) != Some(true) {
         pause(what, "the parameters are not set yet")?;
         request = nifi.get(&request_path)?;
@@ -234,7 +237,7 @@ fn pause(what: &Installation, why: &str) -> Result<(), NifiError> {
     Ok(())
 }
 
-/// No field of a definition enables a service.
+/// Enables the group's controller services, because no field of a definition can do that.
 fn enable_services(
     nifi: &Nifi,
     what: &Installation,
@@ -244,7 +247,7 @@ fn enable_services(
     let path = format!("/flow/process-groups/{group}/controller-services");
     let states = |entity: &Value| -> Vec<(String, String)> {
         let services = list(entity, "/controllerServices").iter();
-        // Services of groups above are listed too, and are not ours.
+        // The list includes services of parent groups, which belong to others.
         let ours = services.filter(|service| text(service, "/component/parentGroupId") == group);
         ours.map(|it| (text(it, "/component/name").to_owned(), text(it, "/component/state").to_owned())).collect()
     };
@@ -265,7 +268,7 @@ fn enable_services(
     Ok(())
 }
 
-/// Name, validation status, run state and errors of each processor.
+/// A processor's name, validation status, run state and errors.
 struct Processor {
     name: String,
     validation: String,
@@ -284,7 +287,7 @@ fn processors(nifi: &Nifi, group: &str) -> Result<Vec<Processor>, NifiError> {
     Ok(list(&entity, "/processors").iter().map(read).collect())
 }
 
-/// After a change NiFi validates in the background: INVALID for a moment is no fault yet.
+/// After a change NiFi validates in the background, so INVALID is not a fault during this time.
 const SETTLE: Duration = Duration::from_secs(8);
 
 fn wait_until_valid(nifi: &Nifi, what: &Installation, group: &str) -> Result<(), NifiError> {
@@ -313,7 +316,7 @@ fn wait_until_valid(nifi: &Nifi, what: &Installation, group: &str) -> Result<(),
 ///
 /// # Errors
 ///
-/// NiFi's refusal, or no time left.
+/// NiFi refuses a call, or the deadline passed.
 pub fn start(
     nifi: &Nifi,
     what: &Installation,

@@ -1,7 +1,9 @@
-//! NiFi's REST API (1.28 and 2.x), as far as installing a flow definition needs it.
+//! Client for the parts of NiFi's REST API (1.28 and 2.x) that are needed to install a flow
+//! definition.
 //!
-//! No call is repeated: an installation is idempotent as a whole, so a person or a script runs it again. What NiFi has is
-//! read before anything is changed, and only what differs is changed.
+//! No call is retried, because the installation as a whole is idempotent: a person or script runs
+//! it again. The state of NiFi is read before anything is changed, and only differences are
+//! changed.
 
 mod bulletins;
 mod error;

@@ -1,8 +1,8 @@
-//! `multipart/form-data`, as NiFi's upload wants it: a few short fields and one file.
+//! `multipart/form-data` as required by NiFi's upload: a few short fields and one file.
 
-/// Content type and body.
+/// Returns content type and body.
 pub(super) fn form(fields: &[(&str, &str)], file_name: &str, file: &[u8]) -> (String, Vec<u8>) {
-    // A boundary may not be in what it bounds; its digest is not in a text that was there before it.
+    // The boundary must not occur in the content. A text cannot contain its own digest.
     let boundary = format!("nifi-idb-{}", blake3::hash(file).to_hex());
     let mut body = Vec::with_capacity(file.len() + 1024);
     for (name, value) in fields {

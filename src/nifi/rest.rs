@@ -1,4 +1,4 @@
-//! One call after another to one NiFi.
+//! Calls to the REST API of one NiFi.
 
 use std::error::Error as _;
 use std::io::Read;
@@ -13,21 +13,21 @@ use super::error::{NifiError, NifiErrorKind};
 use crate::http_client::{CertificateFiles, ClientError, TlsFault, TlsFaultKind, client, destination, is_loopback};
 use crate::secret::Secret;
 
-/// Largest answer that is read, in bytes.
+/// Limit on the bytes of a response.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
-/// At most this many characters of what NiFi says go into a message.
+/// Limit on the characters of NiFi's text in a message.
 const SHOWN_CHARS: usize = 400;
 
-/// Who we are to a NiFi, beside a client certificate.
+/// Credentials for NiFi, in addition to a client certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
-    /// Nobody: a NiFi without access control, or a client certificate.
+    /// No credentials: a NiFi without access control, or a client certificate.
     #[default]
     None,
     /// A bearer token.
     Token(Secret),
-    /// Asks for a token with user and password.
+    /// User name and password, exchanged for a token.
     Login {
         /// The user's name.
         user: String,
@@ -36,20 +36,20 @@ pub enum Identity {
     },
 }
 
-/// How to reach a NiFi.
+/// Settings of the connection to NiFi.
 #[derive(Clone, Debug)]
 pub struct NifiOptions {
     /// `http(s)://host:port`, with or without `/nifi` or `/nifi-api`.
     pub url: String,
-    /// Whom to trust, and who we are.
+    /// The trusted certificates and the client's own.
     pub files: CertificateFiles,
-    /// Token, or user and password.
+    /// The credentials.
     pub identity: Identity,
     /// Time limit for one call.
     pub call_timeout: Duration,
 }
 
-/// A NiFi's REST API.
+/// A client of one NiFi's REST API.
 #[derive(Debug)]
 pub struct Nifi {
     client: Client,
@@ -60,11 +60,11 @@ pub struct Nifi {
 }
 
 impl Nifi {
-    /// Checks the options and logs in if that is how a token is got.
+    /// Checks the options, and logs in if they contain a user and password.
     ///
     /// # Errors
     ///
-    /// Options that are wrong, credentials that are not accepted, no connection.
+    /// An option is wrong, the credentials are not accepted, or there is no connection.
     pub fn open(options: &NifiOptions) -> Result<Self, NifiError> {
         let base = base_url(&options.url)?;
         if options.identity != Identity::None && base.scheme() != "https" && !is_loopback(&base) {
@@ -85,7 +85,7 @@ impl Nifi {
         Ok(nifi)
     }
 
-    /// The address without `/nifi-api`, for messages.
+    /// Returns the address without `/nifi-api`, for messages.
     pub fn address(&self) -> &str {
         self.base.as_str().trim_end_matches("/nifi-api")
     }
@@ -108,20 +108,20 @@ impl Nifi {
         Ok(Secret::new(&String::from_utf8_lossy(&body)))
     }
 
-    /// Reads.
+    /// Sends a GET request.
     ///
     /// # Errors
     ///
-    /// Any answer that is no success.
+    /// The response is not a success.
     pub fn get(&self, path: &str) -> Result<Value, NifiError> {
         self.call(Method::GET, path, None)
     }
 
-    /// Sends JSON.
+    /// Sends a request with a JSON body.
     ///
     /// # Errors
     ///
-    /// Any answer that is no success.
+    /// The response is not a success.
     pub fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, NifiError> {
         let name = method.as_str().to_owned();
         let mut request = self.client.request(method, self.url(path)).header(ACCEPT, "application/json");
@@ -136,7 +136,7 @@ impl Nifi {
     ///
     /// # Errors
     ///
-    /// Any answer that is no success.
+    /// The response is not a success.
     pub fn upload(&self, parent: &str, fields: &[(&str, &str)], file: &[u8]) -> Result<Value, NifiError> {
         let path = format!("/process-groups/{parent}/process-groups/upload");
         let (kind, body) = super::multipart::form(fields, "definition.json", file);
@@ -180,7 +180,7 @@ impl Nifi {
     }
 }
 
-/// `http(s)://host[:port]/…/nifi-api`.
+/// Returns the base URL: `http(s)://host[:port]/…/nifi-api`.
 fn base_url(text: &str) -> Result<Url, NifiError> {
     let wrong = || NifiError::refused("--nifi is not the address of a NiFi (http://HOST:PORT or https://HOST:PORT)");
     let mut url = Url::parse(text.trim()).map_err(|_| wrong())?;
@@ -199,7 +199,7 @@ fn base_url(text: &str) -> Result<Url, NifiError> {
     Ok(url)
 }
 
-/// Names the cause too: a certificate that cannot be used has one.
+/// Converts an error, including its cause: an unusable certificate has one.
 fn client_error(error: ClientError) -> NifiError {
     let cause = error.source.as_ref().map_or(String::new(), |source| format!(": {source}"));
     NifiError::refused(format!("{error}{cause}"))
@@ -223,7 +223,7 @@ fn unreachable(error: &reqwest::Error, place: &str, has_client_certificate: bool
     NifiError::new(kind, format!("{cause}: {place}")).hint(hint)
 }
 
-/// What a status that is no success means.
+/// Returns the error for a status that is not a success.
 fn refusal(status: u16, body: &[u8], place: &str, location: Option<&str>) -> NifiError {
     let redirected = location.map_or("redirected".to_owned(), |location| format!("redirected to {location}"));
     let (kind, cause) = match status {

@@ -1,4 +1,5 @@
-//! The attributes that an expression may use: ours, NiFi's, and those that the definition itself sets.
+//! The attributes that an expression may use: those of nifi-idb, those of NiFi, and those that the
+//! definition sets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,7 @@ use super::part::Group;
 use super::processors::{Dynamic, Kind};
 use crate::flowfile::names;
 
-/// What NiFi gives every FlowFile, and its processors' own.
+/// Attributes that NiFi gives every FlowFile, and those of its processors.
 const NIFI: [&str; 9] = [
     "absolute.path",
     "entryDate",
@@ -19,11 +20,11 @@ const NIFI: [&str; 9] = [
     "uuid",
 ];
 
-/// Families of attributes that NiFi's processors write.
+/// Prefixes of attributes that NiFi's processors write.
 const FAMILIES: [&str; 8] =
     ["execution.", "file.", "fragment.", "http.", "invokegrpc.", "invokehttp.", "merge.", "restlistener."];
 
-/// The names that an expression may use.
+/// The set of names that an expression may use.
 #[derive(Debug)]
 pub(super) struct Attributes(BTreeSet<String>);
 

@@ -1,4 +1,4 @@
-//! What makes a definition good: all checks, one after the other.
+//! The check of a flow definition: runs all checks one after the other.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,28 @@ use serde_json::Value;
 use super::part::Group;
 use super::{attributes, commands, fields, parameters, processors, properties, report_loops, wiring};
 
-/// What is wrong, and where.
+/// A fault and its place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// The component, by the name that people see.
+    /// The component, by its visible name.
     pub place: String,
-    /// What is wrong with it.
+    /// The description of the fault.
     pub message: String,
 }
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Sorted by place.
+    /// The faults, sorted by place.
     pub faults: Vec<Fault>,
-    /// How many processors were looked at.
+    /// The number of processors checked.
     pub processors: usize,
-    /// Types of processors and services whose properties and relationships are not known here.
+    /// Types of processors and services whose properties and relationships are unknown to this
+    /// check.
     pub unknown_types: Vec<String>,
 }
 
-/// Collects faults.
+/// A collector of faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);
 
@@ -37,11 +38,12 @@ impl Faults {
     }
 }
 
-/// Checks the text of a definition. `accepts` says whether the program's command line takes these words.
+/// Checks the text of a definition. `accepts` returns an error if the program's command line does
+/// not accept these words.
 ///
 /// # Errors
 ///
-/// The text is no JSON.
+/// The text is not JSON.
 pub fn check(text: &str, accepts: &dyn Fn(&[String]) -> Result<(), String>) -> Result<Checked, serde_json::Error> {
     let whole: Value = serde_json::from_str(text)?;
     let mut faults = Faults::default();

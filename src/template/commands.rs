@@ -1,4 +1,5 @@
-//! Command lines that ExecuteStreamCommand would make of a definition, and whether the program takes them.
+//! The command lines that ExecuteStreamCommand would build from a definition, and the check that
+//! the program accepts them.
 
 use super::check::Faults;
 use super::parameters::Parameters;
@@ -6,7 +7,7 @@ use super::part::Part;
 
 const CHILD: &str = "org.apache.nifi.processors.standard.ExecuteStreamCommand";
 
-/// The program's name, with or without a path before it.
+/// The program's name, with or without a path.
 const PROGRAM: &str = "nifi-idb";
 
 pub(super) fn check(
@@ -46,7 +47,8 @@ fn property<'a>(processor: Part<'a>, name: &str) -> Option<&'a str> {
     processor.properties().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
-/// A property's text as it may be in a run: parameters by their values, expressions by a sample.
+/// Returns a property's text as it may be at run time: parameters are replaced by their values,
+/// expressions by a sample.
 fn filled(text: &str, parameters: &Parameters) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -60,7 +62,7 @@ fn filled(text: &str, parameters: &Parameters) -> String {
     out + rest
 }
 
-/// How long the expression at the text's beginning is, brackets in brackets included.
+/// Returns the length of the expression at the beginning of the text, including nested brackets.
 fn closing(text: &str) -> usize {
     let mut depth = 0_u32;
     for (place, c) in text.char_indices() {
@@ -75,7 +77,7 @@ fn closing(text: &str) -> usize {
 }
 
 fn sample(expression: &str, parameters: &Parameters) -> String {
-    // The expression's own parameter: `#{p}`, or `${a:replaceEmpty(${#{p}})}`.
+    // The parameter inside the expression: `#{p}`, or `${a:replaceEmpty(${#{p}})}`.
     if let Some((name, _)) = expression.split_once("#{").and_then(|(_, rest)| rest.split_once('}')) {
         return parameters.get(name).cloned().unwrap_or_default();
     }

@@ -1,6 +1,7 @@
-//! When a processor runs: CRON expressions that NiFi 1.x (Quartz) and 2.x (Spring) read alike, and periods.
+//! Scheduling of processors: periods, and CRON expressions that NiFi 1.x (Quartz) and 2.x (Spring)
+//! read alike.
 
-/// Fields before the days.
+/// The names of the fields, for messages.
 const NAMES: [&str; 6] = ["seconds", "minutes", "hours", "day of month", "month", "day of week"];
 
 const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
@@ -12,11 +13,11 @@ const UNITS: [&str; 16] = [
     "hrs", "day",
 ];
 
-/// Whether both lines read the expression, and alike.
+/// Checks that NiFi 1.x and 2.x accept the expression and read it alike.
 ///
 /// # Errors
 ///
-/// The field that is wrong and what would be right.
+/// A message with the wrong field and the accepted values.
 pub(super) fn cron(text: &str) -> Result<(), String> {
     let wrong = |why: &str| format!("CRON expression {text:?}: {why}");
     let fields: Vec<_> = text.split_whitespace().collect();
@@ -40,7 +41,7 @@ pub(super) fn cron(text: &str) -> Result<(), String> {
     numbers(month, 1, 12, &MONTHS).map_err(|why| wrong(&format!("{}: {why}", NAMES[4])))
 }
 
-/// Lists, ranges and steps of numbers or names.
+/// Checks lists, ranges and steps of numbers or names.
 fn numbers(field: &str, low: u32, high: u32, names: &[&str]) -> Result<(), String> {
     let value = |text: &str| {
         let number = text.parse().ok().filter(|number| (low..=high).contains(number));
@@ -61,7 +62,8 @@ fn numbers(field: &str, low: u32, high: u32, names: &[&str]) -> Result<(), Strin
     Ok(())
 }
 
-/// Days by name: numbers count from Sunday = 1 in 1.x and from Sunday = 0 in 2.x.
+/// Checks days, which must be names: numbers count from Sunday = 1 in 1.x and from Sunday = 0 in
+/// 2.x.
 fn days(field: &str) -> Result<(), String> {
     let day = |text: &str| {
         let known = DAYS.contains(&text);
@@ -77,11 +79,11 @@ fn days(field: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A period such as `5 min`.
+/// Checks a period such as `5 min`.
 ///
 /// # Errors
 ///
-/// Says what is expected.
+/// A message with the expected form.
 pub(super) fn period(text: &str) -> Result<(), String> {
     if text.starts_with("#{") {
         return Ok(());

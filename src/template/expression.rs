@@ -1,13 +1,14 @@
-//! What a property's text refers to: parameters `#{…}`, and the attributes of expressions `${…}`.
+//! The references in a property's text: parameters `#{…}`, and the attributes in expressions
+//! `${…}`.
 
-/// What was found in a text, in its order.
+/// A reference found in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reference {
     Parameter(String),
     Attribute(String),
 }
 
-/// Functions that may begin an expression; what is in their brackets is no attribute.
+/// Functions that may start an expression; their arguments are not attributes.
 const STANDALONE: [&str; 18] = [
     "allAttributes",
     "allDelineatedValues",
@@ -29,7 +30,7 @@ const STANDALONE: [&str; 18] = [
     "uuid",
 ];
 
-/// Functions that follow a colon, in both lines.
+/// Functions that follow a colon, in NiFi 1.x and 2.x.
 const FUNCTIONS: [&str; 66] = [
     "and",
     "append",
@@ -99,14 +100,14 @@ const FUNCTIONS: [&str; 66] = [
     "toUpper",
 ];
 
-/// Others, kept apart for the length of a line.
+/// The remaining functions, in a second array to keep the first one short.
 const MORE_FUNCTIONS: [&str; 6] = ["toRadix", "trim", "unescapeJson", "unescapeXml", "urlDecode", "urlEncode"];
 
-/// Reads a text.
+/// Finds the references in a text, in order.
 ///
 /// # Errors
 ///
-/// An expression that does not end, or a function that NiFi does not have.
+/// An expression does not end, or contains a function that NiFi does not have.
 pub(super) fn references(text: &str) -> Result<Vec<Reference>, String> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -114,7 +115,7 @@ pub(super) fn references(text: &str) -> Result<Vec<Reference>, String> {
         let sign = &rest[place..=place];
         let run = rest[place..].len() - rest[place..].trim_start_matches(sign).len();
         let after = &rest[place + run..];
-        // A doubled sign is the sign itself.
+        // A doubled sign is an escaped sign.
         if !after.starts_with('{') || run.is_multiple_of(2) {
             rest = after;
             continue;
@@ -225,7 +226,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A name, a number or a constant.
+    /// Reads a name, a number or a constant.
     fn word(&mut self) -> &'a str {
         let end = |c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
         let (word, rest) = self.rest.split_at(self.rest.find(end).unwrap_or(self.rest.len()));

@@ -1,4 +1,4 @@
-//! Fields without which NiFi fails in the middle of an import.
+//! Fields whose absence makes NiFi fail in the middle of an import.
 
 use std::collections::BTreeSet;
 
@@ -52,7 +52,7 @@ const CONNECTION: [&str; 10] = [
 
 const OTHER: [&str; 4] = ["identifier", "groupIdentifier", "componentType", "position"];
 
-/// 1.x has two more; 2.x refuses them.
+/// The scheduling strategies; 1.x has two more, which 2.x refuses.
 const STRATEGIES: [&str; 2] = ["TIMER_DRIVEN", "CRON_DRIVEN"];
 
 const EXECUTION_NODES: [&str; 2] = ["ALL", "PRIMARY"];

@@ -1,8 +1,9 @@
-//! Flow definitions for NiFi: those that are shipped, and what any that runs `nifi-idb` must be like.
+//! Flow definitions for NiFi: the shipped ones, and the check for any definition that runs
+//! `nifi-idb`.
 //!
-//! [`crate::template::check()`] is a plain function over JSON. What it knows of processors (`processors.json`) is what the
-//! sources of NiFi 1.28.1 and 2.9.0 say, and what real ones list; what it knows of attributes is the tables of
-//! [`crate::flowfile`].
+//! [`crate::template::check()`] is a pure function of JSON. Its knowledge of processors
+//! (`processors.json`) is taken from the sources of NiFi 1.28.1 and 2.9.0 and from running
+//! instances; its knowledge of attributes from the tables of [`crate::flowfile`].
 
 mod attributes;
 mod check;

@@ -1,4 +1,4 @@
-//! Parameter contexts: that they are there, described, and hold nothing secret.
+//! Parameter contexts: checks that they exist, have descriptions, and contain no secrets.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use super::part::Group;
 /// A context's parameters and their values.
 pub(super) type Parameters = BTreeMap<String, String>;
 
-/// All contexts of a definition.
+/// All parameter contexts of a definition.
 #[derive(Debug, Default)]
 pub(super) struct Contexts(BTreeMap<String, Parameters>);
 
 impl Contexts {
-    /// Those that a group's components may name.
+    /// Returns the parameters that a group's components may use.
     pub(super) fn of(&self, group: &Group<'_>) -> Parameters {
         self.0.get(group.group.text("parameterContextName")).cloned().unwrap_or_default()
     }

@@ -1,34 +1,35 @@
-//! A definition taken apart: groups, and in each its processors, services, connections and the rest.
+//! A definition split into groups, each with its processors, services, connections and other
+//! components.
 
 use serde_json::{Map, Value};
 
-/// A component, or the group itself.
+/// A component, or a group itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part<'a> {
-    /// What it is, for places.
+    /// The kind of component, for naming the place of a fault.
     pub(super) kind: &'static str,
     pub(super) value: &'a Value,
 }
 
 impl<'a> Part<'a> {
-    /// A member's text; empty if there is none.
+    /// Returns a member's text; empty if absent.
     pub(super) fn text(self, name: &str) -> &'a str {
         self.value.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// A list's texts.
+    /// Returns the texts of a list.
     pub(super) fn texts(self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let list = self.value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         list.iter().filter_map(Value::as_str)
     }
 
-    /// The properties that are set, in the order of their names.
+    /// Returns the properties with a value, ordered by name.
     pub(super) fn properties(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let properties = self.value.get("properties").and_then(Value::as_object);
         properties.into_iter().flat_map(Map::iter).filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
     }
 
-    /// Where a fault is: the kind, and the name that people see.
+    /// Returns the place of a fault: the kind, and the visible name.
     pub(super) fn place(self) -> String {
         let end = |name: &str| {
             let end = self.value.get(name).and_then(|end| end.get("name"));
@@ -53,7 +54,7 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// This group and all below it.
+    /// Returns this group and all groups below it.
     pub(super) fn all(value: &'a Value) -> Vec<Self> {
         let parts = |name: &str, kind| {
             let list = value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -74,7 +75,7 @@ impl<'a> Group<'a> {
         all
     }
 
-    /// All its components.
+    /// Returns all components of the group.
     pub(super) fn parts(&self) -> impl Iterator<Item = Part<'a>> + '_ {
         let lists = [&self.processors, &self.services, &self.connections, &self.others];
         lists.into_iter().flatten().copied()

@@ -1,39 +1,39 @@
-//! What NiFi's processors and services are like, in both lines.
+//! The properties and relationships of NiFi's processors and services, in 1.28 and 2.x.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// Kinds of properties that have no fixed name.
+/// The meaning of properties without a fixed name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Dynamic {
     None,
-    /// Each is an attribute that is set.
+    /// Each sets an attribute.
     Attributes,
     /// Each is an HTTP header.
     Headers,
     /// Each is a relationship.
     Relationships,
-    /// `command.argument.N`, and else variables of the environment.
+    /// `command.argument.N` is an argument; any other is an environment variable.
     Arguments,
 }
 
 /// A type of processor or service.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Kind {
-    /// Whether 2.x has it.
+    /// True if NiFi 2.x has this type.
     pub(super) line_2: bool,
     pub(super) dynamic: Dynamic,
     pub(super) relationships: Vec<String>,
-    /// Names in 1.28.1, and what 2.x makes of them; none: it drops them.
+    /// Names of properties in 1.28.1, each with its name in 2.x; `None` if 2.x drops it.
     pub(super) properties: BTreeMap<String, Option<String>>,
-    /// Names that only 2.x has.
+    /// Names of properties that only 2.x has.
     pub(super) added: Vec<String>,
 }
 
 impl Kind {
-    /// Whether a definition written for this line may set a property of that name.
+    /// True if a definition written for this version of NiFi may set a property with that name.
     pub(super) fn has(&self, name: &str, line_2: bool) -> bool {
         if line_2 {
             self.properties.values().flatten().any(|known| known == name)
@@ -43,13 +43,13 @@ impl Kind {
         }
     }
 
-    /// Whether 2.x drops a property of 1.28.
+    /// True if 2.x drops this property of 1.28.
     pub(super) fn is_dropped(&self, name: &str) -> bool {
         self.line_2 && self.properties.get(name).is_some_and(Option::is_none)
     }
 }
 
-/// All that are known, by type.
+/// Returns all known types by name.
 pub(super) fn known() -> BTreeMap<String, Kind> {
     serde_json::from_str(include_str!("processors.json")).unwrap_or_default()
 }
@@ -58,7 +58,7 @@ pub(super) fn known() -> BTreeMap<String, Kind> {
 mod tests {
     use super::*;
 
-    /// Sensitive properties are never in a download.
+    /// Sensitive properties, which a downloaded definition never contains.
     const SENSITIVE: [&str; 5] = [
         "Basic Authentication Password",
         "Password",

@@ -1,4 +1,4 @@
-//! Properties: that NiFi has them in both lines, and that what they refer to is there.
+//! Properties: checks that NiFi 1.28 and 2.x have them, and that their references exist.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::processors::{Dynamic, Kind};
 /// Properties whose value is the identifier of a service.
 const SERVICES: [&str; 2] = ["HTTP Context Map", "SSL Context Service"];
 
-/// A default that 1.28 writes into every download; 2.x drops it, and nothing is lost.
+/// Defaults that 1.28 writes into every download. 2.x drops them, which changes nothing.
 const EXPORTED: [(&str, &str); 1] = [("Proxy Type", "http")];
 
 pub(super) fn check(
@@ -44,7 +44,8 @@ pub(super) fn check(
                 faults.add(&place, format!("there is no controller service {value:?} in the group"));
             }
         }
-        // A regular expression or a path may hold what looks like an expression; only what can be one is read.
+        // A regular expression or a path may look like an expression, so only properties that can
+        // contain one are parsed.
         match references(value) {
             Err(message) => faults.add(&place, message),
             Ok(found) => references_are_there(&found, parameters, attributes, &place, faults),
@@ -70,7 +71,8 @@ fn name_is_known(name: &str, kind: &Kind, line_2: bool, place: &str, faults: &mu
             let line = if line_2 { "2.x" } else { "1.28" };
             faults.add(place, format!("NiFi {line} has no such property"));
         }
-        // A misspelt name would become a variable of the child's environment, and nobody would notice.
+        // NiFi would silently turn a misspelt name into an environment variable of the child
+        // process.
         Dynamic::Arguments if !argument => faults.add(place, "neither a property nor command.argument.N"),
         _ => {}
     }

@@ -1,6 +1,7 @@
-//! Finds connections on which a report would come back as input.
+//! Finds connections that would feed a report back as input.
 //!
-//! In ExecuteStreamCommand *nonzero status* carries what the program printed, not the FlowFile that it was given.
+//! The relationship *nonzero status* of ExecuteStreamCommand carries the output of the program, not
+//! the FlowFile that the program received.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +12,11 @@ use super::commands::runs_program;
 use super::parameters::Parameters;
 use super::part::{Group, Part};
 
-/// The relationship with the report of a run that failed.
+/// The relationship that carries the report of a failed run.
 const FAILED: &str = "nonzero status";
 
-/// Processors that hand the content on as it is, or with others. Any other may make input of a report.
+/// Processors that pass content on unchanged or combined. Any other processor may turn a report
+/// into input.
 const HAND_ON: [&str; 18] = [
     "AttributesToJSON",
     "ControlRate",
@@ -36,7 +38,7 @@ const HAND_ON: [&str; 18] = [
     "Wait",
 ];
 
-/// Checks the processors of a group that run `nifi-idb` on their input.
+/// Checks the processors of a group that pass their input to `nifi-idb`.
 pub(super) fn check(group: &Group<'_>, parameters: &Parameters, faults: &mut Faults) {
     let parts: BTreeMap<&str, Part<'_>> = group.parts().map(|part| (part.text("identifier"), part)).collect();
     let takes_input = |part: &Part<'_>| {
@@ -70,7 +72,7 @@ pub(super) fn check(group: &Group<'_>, parameters: &Parameters, faults: &mut Fau
     }
 }
 
-/// Where the connections of a component lead; of one relationship, or of all.
+/// Returns the targets of a component's connections, for one relationship or for all.
 fn ends<'a>(group: &Group<'a>, source: &str, relationship: Option<&str>) -> Vec<&'a str> {
     let id = |connection: &Part<'a>, end: &str| -> &'a str {
         let value = connection.value.get(end).and_then(|end| end.get("id"));

@@ -1,19 +1,19 @@
-//! The definitions that come with the program.
+//! The flow definitions that are part of the program.
 
 /// A shipped flow definition.
 #[derive(Clone, Copy, Debug)]
 pub struct Shipped {
-    /// Its name on the command line.
+    /// The name on the command line.
     pub name: &'static str,
-    /// The lines of NiFi that can run it.
+    /// The versions of NiFi that can run it.
     pub lines: &'static str,
-    /// What for.
+    /// The purpose.
     pub summary: &'static str,
-    /// The definition, JSON.
+    /// The definition, as JSON.
     pub text: &'static str,
 }
 
-/// All of them.
+/// All shipped definitions.
 pub const SHIPPED: [Shipped; 5] = [
     Shipped {
         name: "scheduled-sync",
@@ -47,7 +47,7 @@ pub const SHIPPED: [Shipped; 5] = [
     },
 ];
 
-/// The definition of that name.
+/// Returns the definition with that name.
 pub fn find(name: &str) -> Option<Shipped> {
     SHIPPED.into_iter().find(|shipped| shipped.name == name)
 }

@@ -1,4 +1,4 @@
-//! Tests of the check that need no command line; `tests/it/templates` has the rest.
+//! Tests of the check that need no command line; the others are in `tests/it/templates`.
 
 use super::*;
 

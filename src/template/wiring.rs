@@ -1,4 +1,5 @@
-//! Nothing is lost: connections lead somewhere, and every relationship has one or is ended on purpose.
+//! Connections: checks that no FlowFile can be lost. Each connection has a target, and each
+//! relationship is connected or terminated on purpose.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use super::check::Faults;
 use super::part::{Group, Part};
 use super::processors::{Dynamic, Kind};
 
-/// Processors that need no connection to them.
+/// Processors that need no incoming connection.
 const SOURCES: [&str; 5] = ["GenerateFlowFile", "GetFile", "HandleHttpRequest", "ListFile", "ListenHTTP"];
 
 pub(super) fn check(group: &Group<'_>, known: &BTreeMap<String, Kind>, faults: &mut Faults) {
@@ -22,7 +23,7 @@ pub(super) fn check(group: &Group<'_>, known: &BTreeMap<String, Kind>, faults: &
             let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
             let here = value.get("groupId").and_then(Value::as_str) == Some(group.group.text("identifier"));
             match ends.get(id) {
-                // Ports of other groups are not looked at.
+                // Ports of other groups are not checked.
                 None if !here => {}
                 None => faults.add(connection.place(), format!("its {end} {id:?} is not in the group")),
                 Some(part) if part.text("componentType") != kind => {
