@@ -1,5 +1,5 @@
-//! What a format cannot say: where, what, and how often. Data, not an error. The pages of the formats list every kind:
-//! `decode/IMPORTS.md` and `history/EXPORTS.md`.
+//! The data that a format cannot represent: place, kind and count. A loss is data, not an error.
+//! The pages of the formats list every kind: `decode/IMPORTS.md` and `history/EXPORTS.md`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::text;
 
-/// Kinds of loss: stable, kebab-case. The pages say what each means.
+/// The kinds of loss: stable names in kebab case. The pages define each.
 pub mod what {
     /// Named members of arrays.
     pub const ARRAY_MEMBERS: &str = "array-members";
@@ -19,9 +19,9 @@ pub mod what {
     pub const BLOB: &str = "blob";
     /// A boxed primitive.
     pub const BOXED: &str = "boxed";
-    /// The greatest length of a resizable buffer.
+    /// The maximum length of a resizable buffer.
     pub const BUFFER_MAX: &str = "buffer-max";
-    /// The bytes of a buffer beyond its view, and what else shows them.
+    /// The bytes of a buffer outside its view, and other views of it.
     pub const BUFFER_OF_VIEW: &str = "buffer-of-view";
     /// Bytes: an ArrayBuffer or a view.
     pub const BYTES: &str = "bytes";
@@ -35,7 +35,7 @@ pub mod what {
     pub const DOM: &str = "dom";
     /// An object without members, which may have been something else.
     pub const EMPTIED_OBJECT: &str = "emptied-object";
-    /// A member without a name, in a format that cannot tell it from what holds it.
+    /// A member with an empty name, in a format that cannot distinguish it from its parent.
     pub const EMPTY_NAME: &str = "empty-name";
     /// Fields that are encrypted in the file.
     pub const ENCRYPTED: &str = "encrypted";
@@ -43,13 +43,13 @@ pub mod what {
     pub const ERROR: &str = "error";
     /// An Error's cause.
     pub const ERROR_CAUSE: &str = "error-cause";
-    /// An Error's name that pages do not keep.
+    /// An Error's name that web pages do not keep.
     pub const ERROR_NAME: &str = "error-name";
     /// A hole in an array, or undefined.
     pub const HOLE: &str = "hole";
     /// A Date without a time.
     pub const INVALID_DATE: &str = "invalid-date";
-    /// A member called `incomplete`, which the format's own reader takes out.
+    /// A member called `incomplete`, which the format's own reader removes.
     pub const INCOMPLETE_MEMBER: &str = "incomplete-member";
     /// An index.
     pub const INDEX: &str = "index";
@@ -59,52 +59,52 @@ pub mod what {
     pub const INDEXED_OBJECT: &str = "indexed-object";
     /// The next key of a key generator.
     pub const KEY_GENERATOR: &str = "key-generator";
-    /// The key path that is the value itself.
+    /// A key path that denotes the value itself.
     pub const KEY_PATH: &str = "key-path";
     /// A Map.
     pub const MAP: &str = "map";
     /// A member whose value is undefined.
     pub const UNDEFINED: &str = "undefined";
-    /// −0.
+    /// Negative zero.
     pub const NEGATIVE_ZERO: &str = "negative-zero";
     /// Files of an origin's private file system.
     pub const OPFS: &str = "opfs";
-    /// What nobody can carry: keys of cryptography, handles of files.
+    /// Objects that cannot be serialized: cryptographic keys, file handles.
     pub const OPAQUE: &str = "opaque";
     /// Keys that are not in their values.
     pub const OUT_OF_LINE_KEYS: &str = "out-of-line-keys";
-    /// An own member called `__proto__`.
+    /// A member called `__proto__`, owned by the object.
     pub const OWN_PROTO: &str = "own-proto";
     /// A RegExp.
     pub const REGEXP: &str = "regexp";
     /// Some flags of a RegExp.
     pub const REGEXP_FLAGS: &str = "regexp-flags";
-    /// Revisions of a document that do not count.
+    /// Revisions of a document other than the winning one.
     pub const REVISIONS: &str = "revisions";
-    /// Everything that plain JSON has not.
+    /// Every type that plain JSON does not have.
     pub const RICH_TYPES: &str = "rich-types";
-    /// Fewer rows than the file says.
+    /// Rows that are missing, compared with the count in the file.
     pub const ROWS: &str = "rows";
-    /// The schema, but for names and key paths.
+    /// The schema, except names and key paths.
     pub const SCHEMA: &str = "schema";
     /// A Set.
     pub const SET: &str = "set";
-    /// Records of an object store that the options leave out.
+    /// Records of an object store that the options exclude.
     pub const SKIPPED_STORE: &str = "skipped-store";
-    /// That two places hold the same object.
+    /// The identity of an object that two places share.
     pub const SHARING: &str = "sharing";
     /// NaN or an infinity.
     pub const SPECIAL_NUMBER: &str = "special-number";
-    /// A member that did not change and was not sent.
+    /// A member that was not sent because it did not change.
     pub const UNSENT_MEMBER: &str = "unsent-member";
-    /// A record that a page cannot hold beside another one with the same key in a unique index.
+    /// A record with the same key in a unique index as another one, which a web page cannot hold.
     pub const UNIQUE_INDEX: &str = "unique-index";
     /// A member of the file that this release does not know.
     pub const UNKNOWN_MEMBER: &str = "unknown-member";
-    /// An object store or index that no browser can make.
+    /// An object store or index that no browser can create.
     pub const UNMAKEABLE_SCHEMA: &str = "unmakeable-schema";
 
-    /// Every kind there is.
+    /// All kinds of loss.
     pub const ALL: [&str; 47] = [
         ARRAY_MEMBERS,
         ATTACHMENTS,
@@ -156,25 +156,25 @@ pub mod what {
     ];
 }
 
-/// So many different places are kept; what lies elsewhere is only counted.
+/// Limit on the distinct places that are recorded; losses at other places are only counted.
 pub const MAX_PLACES: usize = 1_000;
 
-/// A path has at most this many characters.
+/// Limit on the characters of a path.
 const MAX_PATH_CHARS: usize = 200;
 
-/// Of a name in a path, at most so many bytes of its JSON are shown.
+/// Limit on the bytes of a name in a path, counted as JSON.
 const MAX_NAME_BYTES: usize = 6 * 64;
 
-/// A step from the outside in.
+/// A step of a path, from the outside in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// A member, by its name as it stands between the quotes in JSON.
+    /// A member, by its name as written between the quotes in JSON.
     Member(Cow<'a, [u8]>),
     /// Any element of an array, Map or Set.
     Elements,
 }
 
-/// Where a writer or reader stands in a record.
+/// The position of a reader or writer in a record.
 #[derive(Clone, Debug)]
 pub struct Trail<'t> {
     /// The object store.
@@ -184,25 +184,25 @@ pub struct Trail<'t> {
 }
 
 impl<'a> Step<'a> {
-    /// A member.
+    /// Creates the step to a member.
     pub fn member(name: &'a [u8]) -> Self {
         Self::Member(Cow::Borrowed(name))
     }
 }
 
 impl<'t> Trail<'t> {
-    /// Stands at a record's value.
+    /// Creates the position of a record's value.
     pub fn new(store: &'t DomString) -> Self {
         Self { store, steps: Vec::new() }
     }
 
-    /// Adds one loss here.
+    /// Records one loss at this position.
     pub fn lose(&self, what: &'static str, losses: &mut Losses) {
         losses.at(self.store, &self.steps, what);
     }
 }
 
-/// What was lost, by place and kind.
+/// The losses, by place and kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     found: BTreeMap<(String, &'static str), u64>,
@@ -211,7 +211,7 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Adds `count` losses at a path; `""` is the whole input.
+    /// Records `count` losses at a path; `""` is the whole input.
     pub fn add(&mut self, path: &str, what: &'static str, count: u64) {
         self.total += count;
         if count == 0 {
@@ -226,12 +226,12 @@ impl Losses {
         }
     }
 
-    /// Adds one loss inside a record of an object store.
+    /// Records one loss inside a record of an object store.
     pub fn at(&mut self, store: &DomString, steps: &[Step<'_>], what: &'static str) {
         self.add(&path(store, steps), what, 1);
     }
 
-    /// Adds all losses of another.
+    /// Moves all losses of `other` into this one.
     pub fn append(&mut self, other: &mut Self) {
         for ((path, what), count) in std::mem::take(&mut other.found) {
             self.add(&path, what, count);
@@ -241,18 +241,20 @@ impl Losses {
         (other.total, other.left_out) = (0, 0);
     }
 
-    /// Whether nothing was lost.
+    /// True if nothing was lost.
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }
 
-    /// How many losses there are.
+    /// Returns the total number of losses.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// Lines of canonical JSON, without line ends: `count`, `path`, `type` (`loss`), `what`, in order of path and kind; then,
-    /// if there are any, one with all losses (`count`), those that no line lists (`left_out`), and `type` (`losses`).
+    /// Returns lines of canonical JSON, without line ends. Each has the members `count`, `path`,
+    /// `type` (`loss`) and `what`, ordered by path and kind. If there are any, a last line contains
+    /// the number of all losses (`count`), of those without a line (`left_out`), and `type`
+    /// (`losses`).
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let line = |((path, what), count): (&(String, &str), &u64)| {
             let path = text::canonical_text(path);
@@ -266,8 +268,8 @@ impl Losses {
     }
 }
 
-/// The text of a path: the object store, then members joined by `.`, and `[]` for any element, as policies write them: a name
-/// that is empty or holds `.`, `[`, `"` or white space stands in quotes.
+/// Formats a path as policies write it: the object store, then members joined by `.`, and `[]` for
+/// any element. A name is quoted if it is empty or contains `.`, `[`, `"` or white space.
 pub fn path(store: &DomString, steps: &[Step<'_>]) -> String {
     let mut path = String::new();
     push_name(&store.to_string(), &mut path);
@@ -305,8 +307,8 @@ fn push_name(name: &str, path: &mut String) {
     path.push('"');
 }
 
-/// The name that a JSON string's inside means; a lone surrogate is U+FFFD. Of a long one only the beginning, so that a record
-/// with many losses below it costs no more than others.
+/// Decodes the inside of a JSON string; a lone surrogate becomes U+FFFD. A long name is decoded
+/// only at its beginning, so that a record with many losses below it costs no more than others.
 fn plain(raw: &[u8]) -> String {
     let raw = raw.get(..MAX_NAME_BYTES).unwrap_or(raw);
     match crate::indexeddb::value::tree::unescape(raw) {

@@ -1,4 +1,5 @@
-//! One refused line and why. Data, not an error: the batch goes on. The reasons are listed in `decode/CHANGES.md`.
+//! A rejected line and the reason. A rejection is data, not an error: the batch continues. The
+//! reasons are listed in `decode/CHANGES.md`.
 
 mod text;
 
@@ -10,56 +11,56 @@ use crate::indexeddb::text::canonical_text;
 
 pub use text::{ReadSeek, RejectedText};
 
-/// Reasons: stable, kebab-case. `decode/CHANGES.md` says what each means.
+/// The reasons: stable names in kebab case. `decode/CHANGES.md` defines each.
 pub mod code {
-    /// Not JSON, or not an object where one is needed.
+    /// The line is not JSON, or not an object where one is required.
     pub const SYNTAX: &str = "syntax";
-    /// Nested too deep.
+    /// The line is nested too deeply.
     pub const DEPTH: &str = "depth";
     /// The line is longer than the limit.
     pub const LINE_TOO_LONG: &str = "line-too-long";
-    /// An object has a member twice.
+    /// An object contains a member twice.
     pub const DUPLICATE_MEMBER: &str = "duplicate-member";
-    /// A member that lines of this operation do not have.
+    /// The line has a member that its operation does not allow.
     pub const UNKNOWN_MEMBER: &str = "unknown-member";
-    /// A member that lines of this operation need.
+    /// The line lacks a member that its operation requires.
     pub const MISSING_MEMBER: &str = "missing-member";
-    /// A member's value is not of its kind.
+    /// A member's value has the wrong type.
     pub const INVALID_MEMBER: &str = "invalid-member";
-    /// No such operation.
+    /// The operation is unknown.
     pub const UNKNOWN_OP: &str = "unknown-op";
-    /// The header has no such object store.
+    /// The header does not list the object store.
     pub const UNKNOWN_STORE: &str = "unknown-store";
-    /// A full batch has only `put` lines.
+    /// A full batch may contain only `put` lines.
     pub const NOT_IN_FULL: &str = "not-in-full";
-    /// The line names its value but does not hold it.
+    /// The line refers to its value instead of containing it.
     pub const SPILLED_VALUE: &str = "spilled-value";
-    /// No key given, and none in the value.
+    /// The line has no key, and neither has the value.
     pub const NO_KEY: &str = "no-key";
-    /// The key is not the one in the value.
+    /// The key differs from the one in the value.
     pub const KEY_MISMATCH: &str = "key-mismatch";
-    /// IndexedDB would not take this key.
+    /// IndexedDB does not accept the key.
     pub const INVALID_KEY: &str = "invalid-key";
-    /// Longer than keys may be.
+    /// The key exceeds the length limit.
     pub const KEY_TOO_LONG: &str = "key-too-long";
-    /// No key can be between these bounds.
+    /// No key lies between the bounds.
     pub const INVALID_RANGE: &str = "invalid-range";
-    /// Bytes that are not UTF-8.
+    /// The line contains bytes that are not UTF-8.
     pub const INVALID_UTF8: &str = "invalid-utf8";
-    /// A number that a double would round.
+    /// A double would round the number.
     pub const NUMBER_PRECISION: &str = "number-precision";
-    /// A number beyond doubles.
+    /// The number is outside the range of a double.
     pub const NUMBER_RANGE: &str = "number-range";
-    /// A tagged value of no known kind.
+    /// The kind of a tagged value is unknown.
     pub const UNKNOWN_TAG: &str = "unknown-tag";
-    /// A tagged value that is not written as its kind is.
+    /// A tagged value is not in the form of its kind.
     pub const INVALID_TAG: &str = "invalid-tag";
-    /// A member name with `~` in front that is neither tag nor escaped.
+    /// A member name starts with `~` but is neither a tag nor escaped.
     pub const RESERVED_NAME: &str = "reserved-name";
-    /// A field that the policy makes private lies where it cannot be hidden.
+    /// A private field is in a place where it cannot be hidden.
     pub const PRIVATE_FIELD: &str = "private-field";
 
-    /// Every reason there is.
+    /// All reasons.
     pub const ALL: [&str; 23] = [
         SYNTAX,
         DEPTH,
@@ -87,26 +88,28 @@ pub mod code {
     ];
 }
 
-/// A line that was refused.
+/// A rejected line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// Number of the line, from 1.
+    /// Line number, starting at 1.
     pub line: u64,
     /// Offset of the line's first byte in the stream.
     pub offset: u64,
     /// One of [`code::ALL`].
     pub code: &'static str,
-    /// The object store, where it is known.
+    /// The object store, if known.
     pub store: Option<DomString>,
-    /// What is wrong and what to do, for people; nothing of what the line holds.
+    /// The fault and the next step, for people; contains nothing from the line.
     pub message: String,
-    /// Keys of the records that the line of a full batch may be about; none if that cannot be told. Not in the report.
+    /// Keys of the records that the line of a full batch may be about; empty if unknown. Not part
+    /// of the report.
     pub keys: Vec<SortableKey>,
 }
 
 impl Rejection {
-    /// Its line of the report, without the line's end: canonical JSON with the members `line`, `message`, `offset`,
-    /// `reason`, `store` (where it is known), `type`; see [`Self::write_with_text`].
+    /// Returns the report line, without a line end: canonical JSON with the members `line`,
+    /// `message`, `offset`, `reason`, `store` (if known), `type`. See also
+    /// [`Self::write_with_text`].
     pub fn to_json(&self) -> String {
         let Self { line, offset, code, .. } = self;
         let message = canonical_text(&self.message);
@@ -116,14 +119,14 @@ impl Rejection {
         )
     }
 
-    /// Writes its line with the member `text` or `textBase64`, and the line's end.
+    /// Writes the report line with the member `text` or `textBase64`, and a line end.
     ///
     /// # Errors
     ///
-    /// Those of `out`, and of the temporary file that holds the text.
+    /// Those of `out`, and of the temporary file that contains the text.
     pub fn write_with_text(&self, text: &mut RejectedText<'_>, out: &mut dyn Write) -> io::Result<()> {
         let line = self.to_json();
-        // In a canonical line the member stands between `store` and `type`.
+        // Canonical order puts the member between `store` and `type`.
         let (before, after) = line.split_at(line.len() - ",\"type\":\"rejected\"}".len());
         out.write_all(before.as_bytes())?;
         text.write_member(out)?;

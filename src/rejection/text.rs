@@ -1,4 +1,4 @@
-//! The text of what was rejected, so that it can be mended and sent again.
+//! The text of rejected lines, kept so that they can be corrected and sent again.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -7,20 +7,20 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::indexeddb::text;
 
-/// Bytes that are encoded at a time; base64 takes three at once.
+/// Number of bytes encoded at once; a multiple of three because of base64.
 const PIECE_BYTES: usize = 48 * 1024;
 
 /// The bytes of a rejected line or record, without a line's end.
 pub enum RejectedText<'a> {
-    /// They are in memory.
+    /// The bytes are in memory.
     Bytes(&'a [u8]),
-    /// They are more than a line may have, and lie in a temporary file.
+    /// The bytes exceed the limit of a line, and are stored in a temporary file.
     File(&'a mut dyn ReadSeek),
-    /// They are not kept: a record of a document that is longer than the limit.
+    /// The bytes were not kept: a record of a document that exceeds the limit.
     Missing,
 }
 
-/// A file, or what is like one.
+/// A readable and seekable stream, such as a file.
 pub trait ReadSeek: Read + Seek {}
 
 impl<F: Read + Seek> ReadSeek for F {}
@@ -44,8 +44,8 @@ impl RejectedText<'_> {
         Ok(head)
     }
 
-    /// Writes the member `text`, or `textBase64` if the bytes are not UTF-8, with a comma in front; nothing if they are
-    /// missing. Memory does not grow with them.
+    /// Writes the member `text`, or `textBase64` if the bytes are not UTF-8, preceded by a comma.
+    /// Writes nothing if the bytes are missing. Uses constant memory.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl RejectedText<'_> {
         };
         out.write_all(if is_text { b",\"text\":\"" } else { b",\"textBase64\":\"" })?;
         let mut encoded = Vec::new();
-        // A character that a piece cuts waits for the next one.
+        // A character that is cut by the end of a piece is completed by the next piece.
         let mut waiting = Vec::new();
         self.pieces(&mut |piece| {
             encoded.clear();
@@ -97,7 +97,7 @@ impl RejectedText<'_> {
         Ok(valid && waiting.is_empty())
     }
 
-    /// Gives the bytes in pieces of [`PIECE_BYTES`], the last one shorter.
+    /// Passes the bytes to `take` in pieces of [`PIECE_BYTES`]; the last one may be shorter.
     fn pieces(&mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let file = match self {
             Self::Missing => return Ok(()),

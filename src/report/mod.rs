@@ -1,22 +1,36 @@
-//! Stage 6: what happened to every record and to the batch. Lines of canonical JSON; the last one is the summary.
+//! Stage 6: the report, which contains the result of every record and of the batch. It consists of
+//! lines of canonical JSON. Each line has a `type`, and these members:
 //!
-//! | `type` | members | when |
-//! | --- | --- | --- |
-//! | `header` | `value` | before the first `rejected` line with its text: the header of `indexeddb-changes/1` that it came under |
-//! | `rejected` | `line`, `message`, `offset`, `reason`, `store`; `text` or `textBase64` where it was asked for | a line was refused |
-//! | `loss` | `count`, `path`, `what` | what a file of another program cannot say, or leaves open, there: see `decode/IMPORTS.md`. `path` is object store and members, `""` the whole file |
-//! | `losses` | `count`, `left_out` | behind these lines: all of them, and those that no line lists |
-//! | `privacy` | `excluded`, `hashed`, `redacted` | private fields were hidden in values that came: how many |
-//! | `conflict` | `key`, `kind`, `rule`, `store`, `winner`; `reason` if nobody decided; `other`, the key of the record with the same index key, if `kind` is `unique-index` | both sides changed a record; winner `none`: it is parked |
-//! | `change` | `line`: a line of `indexeddb-changes/1` | what stands is not what the source sent; with `--pull` everything that changed after the batch's base and was not the source's own |
-//! | `kept` | `count`, `reason`, `store` | records that a full batch did not hold, and did not delete because it does not prove that they are gone: see `merge/RULES.md` |
-//! | `reset` | | with `--pull`: the source was away for longer than deletions are remembered; the `change` lines behind it are all that there is, and what the source has beside them is gone |
-//! | `resolved` | `id`, `line` (of `indexeddb-changes/1`, or null), `use` | a person decided a conflict that the source has a part in: what stands now |
-//! | `ack` | `checkpoint`, `epoch`, `source` | a numbered batch is durable up to here |
-//! | `summary` | see [`Summary`](crate::report::Summary) | always, last; without it the run did not finish |
-//! | `package` | see [`flowfile`](crate::flowfile) | after the summaries of all FlowFiles of a package |
+//! - `header`: `value`, a header of `indexeddb-changes/1`. Precedes the first `rejected` line with
+//!   its text, which arrived under this header.
+//! - `rejected`: `line`, `message`, `offset`, `reason`, `store`; on request `text` or `textBase64`.
+//!   A line was rejected.
+//! - `loss`: `count`, `path`, `what`. At this place, a file of another program cannot represent
+//!   something or leaves it open, see `decode/IMPORTS.md`. `path` is an object store and members;
+//!   `""` is the whole file.
+//! - `losses`: `count`, `left_out`. Follows the `loss` lines: the number of all losses, and of
+//!   those without a line.
+//! - `privacy`: `excluded`, `hashed`, `redacted`. The number of private fields that were hidden in
+//!   incoming values.
+//! - `conflict`: `key`, `kind`, `rule`, `store`, `winner`; `reason` if no rule decided; for the
+//!   kind `unique-index` also `other`, the key of the record with the same index key. Both sides
+//!   changed a record. The winner `none` means that the conflict is parked.
+//! - `change`: `line`, a line of `indexeddb-changes/1`. The result differs from what the source
+//!   sent. With `--pull`, everything that changed since the batch's base, except the source's own
+//!   changes.
+//! - `kept`: `count`, `reason`, `store`. Records that are missing from a full batch but not
+//!   deleted, because the batch does not prove that they are gone, see `merge/RULES.md`.
+//! - `reset`: no members. With `--pull`: the source was away for longer than deletions are
+//!   remembered. The `change` lines that follow are all records; the source must delete any others.
+//! - `resolved`: `id`, `line` (of `indexeddb-changes/1`, or null), `use`. A person decided a
+//!   conflict in which the source is involved; `line` is the current state.
+//! - `ack`: `checkpoint`, `epoch`, `source`. A numbered batch is durable up to this number.
+//! - `summary`: see [`Summary`](crate::report::Summary). Always the last line; without it the run
+//!   did not finish.
+//! - `package`: see [`flowfile`](crate::flowfile). Follows the summaries of all FlowFiles in a
+//!   package.
 //!
-//! No line holds our clock, so the same run gives the same bytes.
+//! No line contains the local time, so the same run produces the same bytes.
 
 use std::io::{self, Seek, Write};
 use std::path::Path;
@@ -31,24 +45,24 @@ use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{FlowName, FlowVersion, RootId, SourceId, StateId};
 use crate::spool::copy;
 
-/// Report lines are kept in memory up to this many bytes, then in an unlinked file.
+/// Limit on the bytes of report lines kept in memory; further lines go to an unlinked file.
 const MEMORY_BYTES: usize = 1024 * 1024;
 
-/// How a batch ended.
+/// The result of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A new version.
+    /// A new version was written.
     Committed,
-    /// No record, tombstone, schema, conflict or source line differs: no version.
+    /// No record, tombstone, schema, conflict or source line differs, so there is no new version.
     Unchanged,
-    /// The guard, the sequence or the store said no; nothing written.
+    /// The guard, the sequence check or the store refused the batch; nothing written.
     Refused,
-    /// Could not be finished; nothing written.
+    /// The batch could not be finished; nothing written.
     Failed,
 }
 
 impl Outcome {
-    /// Its name in the summary.
+    /// Returns the name used in the summary.
     pub fn name(self) -> &'static str {
         match self {
             Self::Committed => "committed",
@@ -59,19 +73,19 @@ impl Outcome {
     }
 }
 
-/// Up to where a source's numbered changes are durable.
+/// The number up to which a source's changes are durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// The source.
     pub source: SourceId,
-    /// Which life of it.
+    /// The epoch of the source's numbers.
     pub epoch: String,
-    /// The last number that is durable.
+    /// The last durable number.
     pub checkpoint: u64,
 }
 
 impl Ack {
-    /// Its line, without the line's end.
+    /// Returns the report line, without a line end.
     pub fn to_json(&self) -> String {
         let Self { source, epoch, checkpoint } = self;
         canonical_json(&json!({ "checkpoint": checkpoint, "epoch": epoch, "source": source.as_str(), "type": "ack" }))
@@ -81,38 +95,39 @@ impl Ack {
 /// The last line of every report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// How it ended.
+    /// The result of the batch.
     pub outcome: Outcome,
-    /// Bucket and flow; `None` if the input did not even say which.
+    /// Bucket and flow; `None` if the input did not determine them.
     pub flow: Option<FlowName>,
-    /// The version that was made, or head's if none was.
+    /// The new version, or head's if none was written.
     pub version: Option<FlowVersion>,
     /// That version's root.
     pub root: Option<RootId>,
     /// That version's state.
     pub state: Option<StateId>,
-    /// Change lines that came.
+    /// Number of change lines received.
     pub received: u64,
-    /// Records inserted or updated.
+    /// Number of records inserted or updated.
     pub put: u64,
-    /// Records deleted.
+    /// Number of records deleted.
     pub deleted: u64,
-    /// Changes that changed no record.
+    /// Number of changes that left their record unchanged.
     pub unchanged: u64,
-    /// Lines refused.
+    /// Number of lines rejected.
     pub rejected: u64,
-    /// Conflicts decided.
+    /// Number of conflicts decided.
     pub conflicts: u64,
-    /// Conflicts that no rule decided.
+    /// Number of conflicts that no rule decided.
     pub parked: u64,
-    /// Records that a full batch did not hold, and did not delete; lines of their own in the report.
+    /// Number of records that a full batch neither contained nor deleted; also reported in separate
+    /// lines.
     pub kept: u64,
-    /// What a numbered batch is acknowledged up to; a line of its own in the report.
+    /// The acknowledgement of a numbered batch; also reported in a separate line.
     pub ack: Option<Ack>,
 }
 
 impl Summary {
-    /// A summary of nothing done.
+    /// Creates a summary in which nothing was done.
     pub fn new(outcome: Outcome, flow: Option<FlowName>) -> Self {
         Self {
             outcome,
@@ -132,7 +147,7 @@ impl Summary {
         }
     }
 
-    /// Its line, without the line's end.
+    /// Returns the report line, without a line end.
     pub fn to_json(&self) -> String {
         let text = |value: Option<String>| value.map_or(Value::Null, Value::String);
         canonical_json(&json!({
@@ -154,7 +169,7 @@ impl Summary {
     }
 }
 
-/// Lines of a report, in the order in which they came.
+/// The lines of a report, in the order in which they were added.
 #[derive(Debug)]
 pub struct ReportLines {
     spool: SpooledTempFile,
@@ -167,7 +182,8 @@ impl Default for ReportLines {
 }
 
 impl ReportLines {
-    /// Begins; what does not fit in memory lies in `folder`, or in the system's folder for temporary files.
+    /// Creates an empty report. Lines that do not fit into memory are stored in `folder`, by
+    /// default the system's folder for temporary files.
     pub fn new(folder: Option<&Path>) -> Self {
         let spool = match folder {
             Some(folder) => tempfile::spooled_tempfile_in(MEMORY_BYTES, folder),
@@ -182,18 +198,18 @@ impl ReportLines {
         self.spool.write_all(b"\n")
     }
 
-    /// Adds what `write` writes: lines with their ends.
+    /// Adds the output of `write`: lines with line ends.
     pub fn push_with(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         write(&mut self.spool)
     }
 
-    /// Forgets all lines: a lost race starts over.
+    /// Deletes all lines, because a batch that lost a race starts over.
     pub fn clear(&mut self) -> io::Result<()> {
         self.spool.rewind()?;
         self.spool.set_len(0)
     }
 
-    /// Adds lines that end with a line end already.
+    /// Adds lines that already have line ends.
     pub fn push_all(&mut self, lines: &[u8]) -> io::Result<()> {
         self.spool.write_all(lines)
     }
@@ -215,7 +231,7 @@ fn key_json(key: &SortableKey) -> Value {
     serde_json::from_str(&key.to_canonical()).unwrap_or(Value::Null)
 }
 
-/// The line that says how many private fields were hidden; `None` if none was.
+/// Returns the line with the numbers of hidden private fields; `None` if there are none.
 pub fn privacy_line(excluded: u64, hashed: u64, redacted: u64) -> Option<String> {
     let any = excluded + hashed + redacted > 0;
     any.then(|| {
@@ -223,13 +239,13 @@ pub fn privacy_line(excluded: u64, hashed: u64, redacted: u64) -> Option<String>
     })
 }
 
-/// The line of records of an object store that a full batch does not hold and does not delete.
+/// Returns the line for records of an object store that a full batch neither contains nor deletes.
 pub fn kept_line(store: &DomString, reason: &str, count: u64) -> String {
     let store = crate::indexeddb::schema::name_to_json(store);
     canonical_json(&json!({ "count": count, "reason": reason, "store": store, "type": "kept" }))
 }
 
-/// The line of a conflict.
+/// Returns the line for a conflict.
 pub fn conflict_line(conflict: &Conflict) -> String {
     let mut line = json!({
         "key": key_json(&conflict.key),
@@ -248,25 +264,27 @@ pub fn conflict_line(conflict: &Conflict) -> String {
     canonical_json(&line)
 }
 
-/// The line of an outcome that differs from what the source sent; `line` is a line of `indexeddb-changes/1`.
+/// Returns the line for a result that differs from what the source sent; `line` is a line of
+/// `indexeddb-changes/1`.
 pub fn change_line(line: &str) -> String {
     format!("{{\"line\":{line},\"type\":\"change\"}}")
 }
 
-/// The line of a conflict that a person decided: the key of its line in `~conflicts`, what was chosen, and the record's line of
-/// `indexeddb-changes/1` as it stands; `None`: there is neither a record nor a remembered deletion.
+/// Returns the line for a conflict that a person decided: the key of its line in `~conflicts`, the
+/// choice, and the record's current line of `indexeddb-changes/1`; `None` if there is neither a
+/// record nor a tombstone.
 pub fn resolved_line(id: &SortableKey, choice: &str, line: Option<&str>) -> String {
     let (id, line) = (id.to_canonical(), line.unwrap_or("null"));
     format!("{{\"id\":{id},\"line\":{line},\"type\":\"resolved\",\"use\":\"{choice}\"}}")
 }
 
-/// As [`resolved_line`], for a source that may not see what others wrote.
+/// As [`resolved_line`], for a source that may not see the changes of others.
 pub fn resolved_line_without_value(id: &SortableKey, choice: &str) -> String {
     let id = id.to_canonical();
     format!("{{\"id\":{id},\"line\":null,\"type\":\"resolved\",\"use\":\"{choice}\",\"withheld\":true}}")
 }
 
-/// `+12 ~3 -1 in 2 object stores, from kiosk-7`: what a version's comment begins with.
+/// Returns the beginning of a version's comment: `+12 ~3 -1 in 2 object stores, from kiosk-7`.
 pub fn comment_summary(
     inserted: u64,
     updated: u64,
