@@ -1,4 +1,4 @@
-//! The attributes of a FlowFile: names to values.
+//! The attributes of a FlowFile: a map from names to values.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
@@ -8,32 +8,33 @@ use std::collections::btree_map;
 pub struct Attributes(BTreeMap<String, String>);
 
 impl Attributes {
-    /// The value of `name`; an empty one counts as none, for that is what an empty parameter of NiFi gives.
+    /// Returns the value of `name`. An empty value counts as absent, because an empty parameter of
+    /// NiFi produces one.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Sets one.
+    /// Sets an attribute.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Takes out all whose names begin with `prefix`.
+    /// Removes all attributes whose names start with `prefix`.
     pub fn remove_all(&mut self, prefix: &str) {
         self.0.retain(|name, _| !name.starts_with(prefix));
     }
 
-    /// All, in the order of their names.
+    /// Returns all attributes, ordered by name.
     pub fn iter(&self) -> btree_map::Iter<'_, String, String> {
         self.0.iter()
     }
 
-    /// How many there are.
+    /// Returns the number of attributes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// True if there are no attributes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! FlowFiles: content and attributes, and the package that carries both.
+//! FlowFiles, which have content and attributes, and the package format that carries both.
 #![doc = include_str!("FLOWFILE.md")]
 
 mod attributes;

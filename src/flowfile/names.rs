@@ -1,4 +1,5 @@
-//! The names of all attributes that are read and written. `FLOWFILE.md` describes them; every other list is made of these.
+//! The names of all attributes that are read or written. `FLOWFILE.md` describes them; every other
+//! list of attributes is derived from these.
 
 pub(crate) const DELIVERY: &str = "idempotency-key";
 pub(crate) const DATABASE: &str = "indexeddb.database";

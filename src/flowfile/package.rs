@@ -1,62 +1,62 @@
-//! Packages of FlowFiles: `application/flowfile-v3`, read and written as NiFi's FlowFilePackagerV3 does. `FLOWFILE.md` is
-//! the page.
+//! Packages of FlowFiles in the format `application/flowfile-v3`, read and written as NiFi's
+//! FlowFilePackagerV3 does. The page is `FLOWFILE.md`.
 
 use std::io::{self, Read, Write};
 
 use super::Attributes;
 
-/// What a package begins with.
+/// The first bytes of a package.
 pub const MAGIC: &[u8; 7] = b"NiFiFF3";
 
 /// The media type of packages.
 pub const MEDIA_TYPE: &str = "application/flowfile-v3";
 
-/// A FlowFile may have this many attributes.
+/// Limit on the attributes of a FlowFile.
 pub const MAX_ATTRIBUTES: u32 = 1024;
 
-/// An attribute's name may have this many bytes.
+/// Limit on the bytes of an attribute's name.
 pub const MAX_NAME_BYTES: u32 = 64 * 1024;
 
-/// An attribute's value may have this many bytes.
+/// Limit on the bytes of an attribute's value.
 pub const MAX_VALUE_BYTES: u32 = 1024 * 1024;
 
-/// All attributes of a FlowFile may have this many bytes.
+/// Limit on the bytes of all attributes of a FlowFile.
 pub const MAX_HEAD_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A stream may have this many FlowFiles.
+/// Limit on the FlowFiles of a stream.
 pub const MAX_FLOWFILES: u64 = 100_000;
 
-/// All attributes of a stream may have this many bytes: they are kept in memory.
+/// Limit on the bytes of all attributes in a stream, because they are kept in memory.
 pub const MAX_STREAM_HEAD_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Why a stream of packages cannot be read on: framing is lost.
+/// The reason why a stream of packages cannot be read any further.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
-    /// The bytes are not what a package looks like, or end inside one.
+    /// The bytes are not a package, or end inside one.
     #[error("FlowFile {number} of the package: {what}")]
     Framing {
-        /// The FlowFile, from 1.
+        /// Number of the FlowFile, starting at 1.
         number: u64,
-        /// What is wrong, without data.
+        /// The fault, without data.
         what: String,
     },
-    /// Reading failed, stood still too long, or gave another number of bytes than was announced.
+    /// Reading failed or was idle for too long, or the length differs from the announced one.
     #[error("cannot read the package: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Attributes that did not come in a package, and are beyond the limits of one.
+/// Attributes from outside a package that exceed the limits of a package.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the FlowFile has {what}")]
 pub struct AttributeLimitError {
     what: String,
 }
 
-/// Holds attributes that came another way to the limits of a package.
+/// Checks attributes from outside a package against the limits of a package.
 ///
 /// # Errors
 ///
-/// Names the limit; no name and no value.
+/// A message that names the limit, but no attribute name and no value.
 pub fn check_attributes(attributes: &Attributes) -> Result<(), AttributeLimitError> {
     let wrong = |what: String| Err(AttributeLimitError { what });
     if attributes.len() > MAX_ATTRIBUTES as usize {
@@ -78,7 +78,7 @@ pub fn check_attributes(attributes: &Attributes) -> Result<(), AttributeLimitErr
     Ok(())
 }
 
-/// What stands before a content.
+/// The part of a package before the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The FlowFile's attributes; at least one.
@@ -87,7 +87,7 @@ pub struct Head {
     pub content_bytes: u64,
 }
 
-/// Reads packages one after the other.
+/// A reader of consecutive packages.
 #[derive(Debug)]
 pub struct PackageReader<R> {
     reader: R,
@@ -96,16 +96,17 @@ pub struct PackageReader<R> {
 }
 
 impl<R: Read> PackageReader<R> {
-    /// Begins; nothing is read yet.
+    /// Creates the reader without reading anything.
     pub fn new(reader: R) -> Self {
         Self { reader, number: 0, head_bytes: 0 }
     }
 
-    /// The next FlowFile's head, or `None` at a clean end. The content before it must have been read.
+    /// Reads the next FlowFile's head; `None` at a clean end. The previous content must have been
+    /// read.
     ///
     /// # Errors
     ///
-    /// Framing is lost, a limit passed, or the stream fails.
+    /// Framing is lost, a limit is exceeded, or the stream fails.
     pub fn next_head(&mut self) -> Result<Option<Head>, PackageError> {
         self.number += 1;
         let mut magic = [0; MAGIC.len()];
@@ -142,18 +143,18 @@ impl<R: Read> PackageReader<R> {
         }
         let mut length = [0; 8];
         self.fill(&mut length)?;
-        // NiFi writes a signed number.
+        // The length is signed, because NiFi is written in Java.
         let content_bytes = i64::from_be_bytes(length);
         let content_bytes =
             u64::try_from(content_bytes).map_err(|_| self.wrong("its content has a negative length"))?;
         Ok(Some(Head { attributes, content_bytes }))
     }
 
-    /// Copies the content that `head` announced.
+    /// Copies the content that `head` announces.
     ///
     /// # Errors
     ///
-    /// The stream ends before it, or fails; or `out` fails, which comes as the error inside.
+    /// The stream ends too early or fails. An error of `out` is returned as the inner result.
     pub fn content(&mut self, head: &Head, out: &mut dyn Write) -> Result<io::Result<()>, PackageError> {
         let mut left = head.content_bytes;
         let mut buffer = vec![0; 64 * 1024];
@@ -207,7 +208,7 @@ impl<R: Read> PackageReader<R> {
     }
 }
 
-/// Fills as much as there is.
+/// Reads until `bytes` is full or the input ends.
 fn read_up_to(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
@@ -221,11 +222,12 @@ fn read_up_to(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Writes what stands before a content of `content_bytes` bytes. A package must have an attribute: give at least one.
+/// Writes everything before a content of `content_bytes` bytes. A package needs at least one
+/// attribute.
 ///
 /// # Errors
 ///
-/// Those of `out`, and an attribute of 2^31 bytes.
+/// Those of `out`, and an attribute of 2^31 bytes or more.
 pub fn write_head(attributes: &Attributes, content_bytes: u64, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(MAGIC)?;
     write_length(attributes.len(), out)?;
@@ -249,7 +251,8 @@ fn write_length(length: usize, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// Looks at the first bytes of an input: whether it is a package, and the input as it was.
+/// Checks whether an input is a package, by its first bytes. Returns the answer and the complete
+/// input.
 ///
 /// # Errors
 ///

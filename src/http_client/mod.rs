@@ -1,4 +1,5 @@
-//! The HTTP client of everything that speaks to a server: no redirects, no proxy for loopback, rustls with ring.
+//! The HTTP client for all calls to servers: no redirects, no proxy for loopback addresses, rustls
+//! with ring.
 
 mod tls_fault;
 
@@ -21,16 +22,18 @@ use crate::certificate_trust::NamedServerVerifier;
 
 pub use tls_fault::{TlsFault, TlsFaultKind};
 
-/// Idle connections are dropped after this long, before NiFi and Registry drop them (30 s) without notice.
+/// Idle connections are closed after this time, before NiFi and Registry drop them (30 s) without
+/// notice.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 
-/// At most this many characters of an address that a server named go into a message.
+/// Limit on the characters of a server's redirect address in a message.
 const SHOWN_ADDRESS_CHARS: usize = 200;
 
-/// PEM files: whom to trust, and who we are.
+/// PEM files: the trusted authorities, and the client's own certificate.
 #[derive(Clone, Debug, Default)]
 pub struct CertificateFiles {
-    /// The certificates to trust, instead of the system's: of authorities, or of the server itself.
+    /// The certificates to trust instead of the system's: those of authorities, or the server's
+    /// own.
     pub ca: Option<PathBuf>,
     /// The client certificate and its chain.
     pub client_cert: Option<PathBuf>,
@@ -38,22 +41,22 @@ pub struct CertificateFiles {
     pub client_key: Option<PathBuf>,
 }
 
-/// No client can be made: a wrong setting. Names files, holds no secret.
+/// A wrong setting that prevents creating a client. The message names files and contains no secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ClientError {
-    /// What is wrong.
+    /// The fault.
     pub message: String,
-    /// What lies below it.
+    /// The underlying error.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// Makes the client for a server; reads the certificates.
+/// Creates the client for a server; reads the certificates.
 ///
 /// # Errors
 ///
-/// A file that cannot be read or holds no certificate.
+/// A file cannot be read or contains no certificate.
 pub fn client(server: &Url, files: &CertificateFiles, connect_timeout: Duration) -> Result<Client, ClientError> {
     let mut builder = Client::builder()
         .user_agent(concat!("nifi-idb/", env!("CARGO_PKG_VERSION")))
@@ -64,7 +67,7 @@ pub fn client(server: &Url, files: &CertificateFiles, connect_timeout: Duration)
     if is_loopback(server) {
         builder = builder.no_proxy();
     }
-    // Fails if the program has chosen a provider already, which then is used.
+    // Fails if the program has already chosen a provider, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let identity = match (&files.client_cert, &files.client_key) {
         (Some(certificate), Some(key)) => Some(identity(certificate, key)?),
@@ -72,7 +75,7 @@ pub fn client(server: &Url, files: &CertificateFiles, connect_timeout: Duration)
     };
     match (&files.ca, &files.client_cert, &files.client_key) {
         (Some(path), ..) => builder = builder.tls_backend_preconfigured(trusting(path, identity)?),
-        // The system's authorities are the HTTP client's business, so it gets the identity as text.
+        // Only reqwest can load the system's authorities, so it gets the identity as PEM text.
         (None, Some(certificate), Some(key)) => {
             let pem = [read_file(certificate)?, b"\n".to_vec(), read_file(key)?].concat();
             let identity = reqwest::Identity::from_pem(&pem);
@@ -90,13 +93,13 @@ pub fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The address that a redirect leads to, without query and credentials, which may be secret; at most
-/// 200 characters of it.
+/// Returns the target of a redirect without query and credentials, which may be secret, cut to 200
+/// characters.
 pub fn destination(location: &HeaderValue, asked: &Url) -> Option<String> {
     let mut url = asked.join(location.to_str().ok()?).ok()?;
     url.set_query(None);
     url.set_fragment(None);
-    // These fail for addresses that cannot hold credentials.
+    // These fail only for URLs that cannot contain credentials.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     Some(url.as_str().chars().take(SHOWN_ADDRESS_CHARS).collect())
@@ -131,7 +134,7 @@ fn identity(certificate: &Path, key: &Path) -> Result<ClientIdentity, ClientErro
     }
 }
 
-/// Makes the settings of TLS that trust the certificates of a file and no others.
+/// Creates a TLS configuration that trusts only the certificates in a file.
 fn trusting(path: &Path, identity: Option<ClientIdentity>) -> Result<ClientConfig, ClientError> {
     let unusable = |error: Box<dyn Error + Send + Sync>| {
         wrong(format!("{}: a certificate in it cannot be used", path.display()), Some(error))
@@ -154,7 +157,7 @@ fn trusting(path: &Path, identity: Option<ClientIdentity>) -> Result<ClientConfi
     }
 }
 
-/// Reads the certificates of a PEM file: at least one.
+/// Reads the certificates of a PEM file; there must be at least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     let text = read_file(path)?;
     let all = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();

@@ -1,31 +1,33 @@
-//! Failures of TLS, put into words: the cause, and the step that mends it.
+//! Explanations of TLS failures: the cause, and the step that fixes it.
 
 use std::error::Error;
 
 use rustls::{AlertDescription, CertificateError};
 
-/// Who can mend a failure of TLS.
+/// The kind of a TLS failure, by who can fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsFaultKind {
-    /// A setting here or at the server is wrong: trying again changes nothing.
+    /// A setting on this side or at the server is wrong; a retry changes nothing.
     Setting,
-    /// The server does not accept who we are.
+    /// The server does not accept the client's identity.
     Denied,
 }
 
-/// A failure of TLS that no repetition mends.
+/// A TLS failure that no retry can fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFault {
-    /// Who can mend it.
+    /// The kind of failure.
     pub kind: TlsFaultKind,
-    /// The next step; names settings, no flags, because the edges have different ones.
+    /// The next step. It names settings, not flags, because the CLI and the server have different
+    /// ones.
     pub hint: &'static str,
 }
 
 impl TlsFault {
-    /// Finds the failure of TLS in a chain of errors; `None` if there is none, or one that may go away.
+    /// Finds a TLS failure in a chain of errors; `None` if there is none, or if it may be
+    /// temporary.
     ///
-    /// `has_client_certificate`: true if we offered one.
+    /// `has_client_certificate`: true if the client offered a certificate.
     pub fn find(error: &(dyn Error + 'static), has_client_certificate: bool) -> Option<Self> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -59,7 +61,7 @@ impl TlsFault {
     }
 }
 
-/// The next step after the server's certificate was refused here.
+/// Returns the next step after this side refused the server's certificate.
 fn certificate_hint(cause: &CertificateError) -> &'static str {
     match cause {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -82,7 +84,7 @@ fn certificate_hint(cause: &CertificateError) -> &'static str {
     }
 }
 
-/// The next step after the server refused us.
+/// Returns the next step after the server refused the client.
 fn alert_hint(alert: AlertDescription, has_client_certificate: bool) -> &'static str {
     if !has_client_certificate {
         return match alert {
@@ -102,8 +104,8 @@ fn alert_hint(alert: AlertDescription, has_client_certificate: bool) -> &'static
     }
 }
 
-/// The error of TLS that `error` is or wraps. Errors of TLS come wrapped in I/O errors, more than once, and `source`
-/// passes over what those wrap.
+/// Returns the TLS error that `error` is or wraps. I/O errors may wrap TLS errors more than once,
+/// and `source` skips the wrapped error.
 fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     match error.downcast_ref::<std::io::Error>() {
         Some(error) => rustls_error(error.get_ref()?),
