@@ -1,9 +1,10 @@
-//! Trust in certificates that a file names exactly, beside those that an authority signed.
+//! Trust in certificates that a file lists exactly, in addition to those that an authority signed.
 //!
-//! Programs that make their own certificate, NiFi among them, mark it as an authority (`CA:TRUE`) and present it as the
-//! server's certificate. WebPKI does not let one certificate be both (RFC 5280 has no such rule; the `webpki` crate has).
-//! Who names that very certificate in a CA file has said that this key is to be trusted: names and dates are still
-//! checked, only the question who signed it is answered.
+//! Programs that create their own certificate, NiFi among them, mark it as an authority (`CA:TRUE`)
+//! and present it as the server's certificate. The `webpki` crate does not let one certificate be
+//! both, although RFC 5280 has no such rule. A CA file that lists this very certificate declares
+//! its key trusted: names and dates are still checked, and only the question of the signer is
+//! settled.
 
 use std::sync::Arc;
 
@@ -14,29 +15,30 @@ use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-/// Accepts servers by WebPKI, and those whose certificate is among the named ones.
+/// Accepts servers by WebPKI, and servers whose certificate is on the list.
 #[derive(Debug)]
 pub struct NamedServerVerifier {
-    /// The rules for everybody else, and for signatures.
+    /// The rules for all other certificates, and for signatures.
     pub web_pki: Arc<WebPkiServerVerifier>,
     /// The certificates of the CA file.
     pub named: Vec<CertificateDer<'static>>,
 }
 
-/// Accepts clients by WebPKI, and those whose certificate is among the named ones.
+/// Accepts clients by WebPKI, and clients whose certificate is on the list.
 #[derive(Debug)]
 pub struct NamedClientVerifier {
-    /// The rules for everybody else, and for signatures.
+    /// The rules for all other certificates, and for signatures.
     pub web_pki: Arc<dyn ClientCertVerifier>,
     /// The certificates of the CA file.
     pub named: Vec<CertificateDer<'static>>,
 }
 
-/// Returns true if nothing is wrong with a certificate except who signed it. WebPKI looks at dates before that.
+/// Returns true if the signer is the only thing wrong with a certificate. WebPKI checks dates
+/// before the signer.
 fn is_about_the_signer(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
-        // The crate has no variant of its own for it.
+        // The crate has no separate variant for this case.
         Error::InvalidCertificate(CertificateError::Other(other)) => format!("{other:?}").contains("CaUsedAsEndEntity"),
         _ => false,
     }

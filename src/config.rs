@@ -1,5 +1,6 @@
-//! Which snapshot store, and how to reach it. Flags stand over `NIFI_IDB_*` in the environment; secrets come from the
-//! environment or from files only, because everybody on a machine can read a command line.
+//! Settings of the snapshot store and of the connection to it. Flags override `NIFI_IDB_*` in the
+//! environment. Secrets come only from the environment or from files, because everybody on a
+//! machine can read a command line.
 
 use std::env;
 use std::ffi::OsStr;
@@ -13,7 +14,7 @@ use crate::policy::HashKey;
 use crate::secret::Secret;
 use crate::store::registry::{Credentials, RegistryOptions};
 
-/// The bucket, unless another one is named.
+/// The default bucket.
 pub const DEFAULT_BUCKET: &str = "indexeddb";
 
 /// Environment variable of the bearer token.
@@ -25,16 +26,16 @@ pub const PASSWORD_VARIABLE: &str = "NIFI_IDB_PASSWORD";
 /// Environment variable of the secret that private fields are hashed with.
 pub const HASH_KEY_VARIABLE: &str = "NIFI_IDB_HASH_KEY";
 
-/// A file with a secret may have this many bytes.
+/// Limit on the bytes of a file with a secret.
 pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// A wrong setting: what it is and what to do. Holds no secret.
+/// A wrong setting: what is wrong and what to do. Contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// A wrong setting, by its flag's name.
+    /// Creates the error for a wrong setting; the message names it by its flag.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -44,23 +45,24 @@ fn wrong(message: impl Into<String>) -> ConfigError {
     ConfigError(message.into())
 }
 
-/// Where versions are kept.
+/// The location of the snapshot store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
     /// `git:PATH`: a bare repository.
     Git(PathBuf),
     /// `http(s)://host:port`: a NiFi Registry.
     Registry(String),
-    /// `memory:`: gone with the process.
+    /// `memory:`: lost when the process ends.
     Memory,
 }
 
 impl StoreUrl {
-    /// Reads the value of `--store`.
+    /// Parses the value of `--store`.
     ///
     /// # Errors
     ///
-    /// Says what is expected, without repeating the value: somebody may have put a password in it.
+    /// A message with the expected forms. It does not repeat the value, which may contain a
+    /// password.
     pub fn parse(text: &OsStr) -> Result<Self, ConfigError> {
         const EXPECTED: &str = "--store is none of git:PATH, http://HOST:PORT, https://HOST:PORT, memory:";
         if let Some(path) = text.as_bytes().strip_prefix(b"git:") {
@@ -86,35 +88,36 @@ impl StoreUrl {
     }
 }
 
-/// How a Registry is reached, as it was asked for.
+/// Settings of the connection to a Registry, as given by the user.
 #[derive(Clone, Debug, Default)]
 pub struct RegistrySettings {
     /// PEM file of the certificate authorities to trust.
     pub ca_file: Option<PathBuf>,
     /// PEM file of the client certificate.
     pub client_cert_file: Option<PathBuf>,
-    /// PEM file of its key.
+    /// PEM file of the client certificate's key.
     pub client_key_file: Option<PathBuf>,
     /// The user's name.
     pub user: Option<String>,
-    /// File with the password; else [`PASSWORD_VARIABLE`].
+    /// File with the password; the default is [`PASSWORD_VARIABLE`].
     pub password_file: Option<PathBuf>,
-    /// File with the token; else [`TOKEN_VARIABLE`].
+    /// File with the token; the default is [`TOKEN_VARIABLE`].
     pub token_file: Option<PathBuf>,
     /// Time limit for one connection attempt.
     pub connect_timeout: Option<Duration>,
     /// Time limit for one call.
     pub call_timeout: Option<Duration>,
-    /// How often a read is repeated.
+    /// Number of times a failed call is retried. A write is retried only if it was never sent.
     pub retries: Option<u32>,
 }
 
 impl RegistrySettings {
-    /// Joins them with the secrets.
+    /// Combines the settings with the secrets.
     ///
     /// # Errors
     ///
-    /// Names the setting that is missing, or that contradicts another one, or the file that cannot be read.
+    /// A message that names the setting that is missing or contradicts another one, or the file
+    /// that cannot be read.
     pub fn options(self, url: &str, deadline: Option<Instant>) -> Result<RegistryOptions, ConfigError> {
         let credentials = self.credentials()?;
         let defaults = RegistryOptions::new(url);
@@ -150,12 +153,12 @@ impl RegistrySettings {
     }
 }
 
-/// Reads the key that private fields are hashed with: from the file that `--hash-key-file` names, else from
-/// [`HASH_KEY_VARIABLE`]; `None`: nobody gave one.
+/// Reads the key for hashing private fields: from the file given by `--hash-key-file`, otherwise
+/// from [`HASH_KEY_VARIABLE`]. Returns `None` if neither is set.
 ///
 /// # Errors
 ///
-/// It cannot be read, or is so short that it could be guessed.
+/// The key cannot be read, or is so short that it could be guessed.
 pub fn hash_key(file: Option<&Path>) -> Result<Option<HashKey>, ConfigError> {
     const FLAG: &str = "--hash-key-file";
     let (name, secret) = match file {
@@ -167,11 +170,11 @@ pub fn hash_key(file: Option<&Path>) -> Result<Option<HashKey>, ConfigError> {
     HashKey::from_secret(secret.expose()).map(Some).ok_or_else(short)
 }
 
-/// Reads a secret from a file that a flag names.
+/// Reads a secret from the file that a flag names.
 ///
 /// # Errors
 ///
-/// It cannot be read, or is empty.
+/// The file cannot be read, or is empty.
 pub fn secret_in(flag: &str, path: &Path) -> Result<Secret, ConfigError> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(MAX_SECRET_BYTES).read_to_string(&mut text));
@@ -186,7 +189,7 @@ pub fn secret_in(flag: &str, path: &Path) -> Result<Secret, ConfigError> {
 ///
 /// # Errors
 ///
-/// It is not UTF-8.
+/// The value is not UTF-8.
 pub fn secret_of(name: &str) -> Result<Option<Secret>, ConfigError> {
     match env::var(name) {
         Ok(text) if text.trim().is_empty() => Ok(None),

@@ -1,9 +1,10 @@
-//! Exit status: a public table. A NiFi flow routes on it; a number never changes its meaning.
+//! The public table of exit statuses. NiFi flows route on them, so the meaning of a number never
+//! changes.
 #![doc = include_str!("EXIT_STATUS.md")]
 
 use std::process::ExitCode;
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
@@ -11,19 +12,22 @@ pub enum ExitStatus {
     Done = 0,
     /// A bug.
     Internal = 1,
-    /// Usage or configuration.
+    /// Wrong usage or configuration.
     Usage = 2,
-    /// Done, but with rejects or parked conflicts, where `--fail-on` asked for it.
+    /// Done, but with rejects or parked conflicts that `--fail-on` asked about.
     Review = 3,
-    /// Unreachable, lost every race, deadline, a gap in the sequence: try again.
+    /// The store is unreachable, every race was lost, the deadline passed, or the sequence has a
+    /// gap: try again.
     Transient = 4,
-    /// Input truncated, idle, framing broken, no input at all, or every line rejected; nothing written.
+    /// The input was truncated, idle, empty or wrongly framed, or every line was rejected; nothing
+    /// written.
     Input = 5,
-    /// A person is asked: would delete too much, the source's history changed, or the policy says so; nothing written.
+    /// A person must confirm: the batch would delete too much, the source's history changed, or the
+    /// policy asks for it; nothing written.
     Guard = 6,
-    /// The store refuses for good: damaged, diverged, orphaned version number, too large.
+    /// The store refuses permanently: damaged, diverged, orphaned version number, too large.
     Refused = 7,
-    /// Authentication or authorisation.
+    /// Authentication or authorization failed.
     Denied = 8,
     /// Interrupted by SIGINT; nothing half-written.
     Interrupted = 130,

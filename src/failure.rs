@@ -1,40 +1,41 @@
-//! Why something ended without success: for people and for a flow's attributes, without data and secrets.
+//! The reason why a command or request failed, for people and for a flow's attributes. Contains no
+//! data and no secrets.
 
 use std::io;
 
 use crate::exit_status::ExitStatus;
 use crate::store::StoreError;
 
-/// Why a command ends without success: for people, without data and secrets.
+/// The reason why a command failed, for people. Contains no data and no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// How the process ends.
+    /// The exit status of the process.
     pub status: ExitStatus,
-    /// Cause first.
+    /// The message, cause first.
     pub message: String,
-    /// What to do about it, a line each.
+    /// The next steps, one per line.
     pub hints: Vec<String>,
 }
 
 impl Failure {
-    /// A failure without hints.
+    /// Creates a failure without hints.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), hints: Vec::new() }
     }
 
-    /// A wrong flag or setting.
+    /// Creates the failure for a wrong flag or setting.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ExitStatus::Usage, message)
     }
 
-    /// Adds a line that says what to do.
+    /// Adds a line with a next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Standard output could not be written: it was closed, or is a file on a full disk.
+    /// Creates the failure of standard output, which was closed, or is a file on a full disk.
     pub fn output(error: &io::Error) -> Self {
         let failure = Self::new(ExitStatus::Transient, format!("standard output: {error}"));
         if error.kind() == io::ErrorKind::BrokenPipe {

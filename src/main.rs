@@ -1,4 +1,4 @@
-//! `nifi-idb`: the process around the library.
+//! The binary `nifi-idb`: sets up the process and calls the library.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
-//! A budget of memory that many pieces of work share. Each claims what it needs as it grows; beyond the budget it is refused,
-//! so that the process is not ended by its system.
+//! A memory budget shared by many jobs. Each job claims memory as it grows. A claim over the budget
+//! is refused, so that the system does not kill the process.
 //!
-//! Claims are estimates from above: what a text may become while it is parsed, made canonical and merged.
+//! Claims are upper estimates of the size of a text while it is parsed, made canonical and merged.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,10 +9,11 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// The oldest work waits this long for memory that others hold; younger work is refused at once, so that it gives way.
+/// The time for which the oldest job waits for memory held by others. Younger jobs are refused at
+/// once, so that they make room.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Memory that all work together may claim.
+/// The memory that all jobs may claim together.
 #[derive(Debug)]
 pub struct MemoryBudget {
     total: u64,
@@ -24,35 +25,36 @@ pub struct MemoryBudget {
 struct Held {
     next: u64,
     claimed: u64,
-    /// What each claim holds, oldest first; claims that hold nothing are not here.
+    /// The sizes of the claims, oldest job first; jobs without memory are not listed.
     claims: BTreeMap<u64, [u64; USES]>,
 }
 
-/// What memory is claimed for. Each is claimed at its largest so far, and all are kept to the end of the work.
+/// A purpose of claimed memory. For each purpose a job holds the largest claim so far, until the
+/// job ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryUse {
-    /// Sorting and writing, up to a constant.
+    /// Sorting and writing, which need a constant amount.
     Content,
-    /// A message that is in memory whole.
+    /// A message that is in memory as a whole.
     Message,
-    /// A line or another text that is parsed as one piece.
+    /// A line or other text that is parsed in one piece.
     Text,
-    /// Large values that were stored before, and are merged or shown.
+    /// Large values from the store that are merged or shown.
     Stored,
 }
 
 const USES: usize = 4;
 
-/// Why memory was not claimed.
+/// The reason why a claim was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MemoryError {
-    /// Others have claimed it; it will be free again.
+    /// Other jobs hold the memory; it will be free again.
     #[error("no memory is left for this work: other work has claimed it")]
     Busy,
-    /// More than there is in all.
+    /// The claim exceeds the whole budget.
     #[error("this work needs about {needed} bytes of memory, more than the limit of {total}")]
     TooLarge {
-        /// What it would have claimed.
+        /// The size of the claim.
         needed: u64,
         /// The budget.
         total: u64,
@@ -65,7 +67,7 @@ impl From<MemoryError> for io::Error {
     }
 }
 
-/// One piece of work's part of a budget, given back when its last copy is dropped. The default one has no limit.
+/// One job's share of a budget, released when the last clone is dropped. The default has no limit.
 #[derive(Clone, Default)]
 pub struct MemoryClaim(Option<Arc<Claim>>);
 
@@ -92,12 +94,12 @@ impl fmt::Debug for MemoryClaim {
 }
 
 impl MemoryBudget {
-    /// A budget of `total` bytes.
+    /// Creates a budget of `total` bytes.
     pub fn new(total: u64) -> Self {
         Self { total, held: Mutex::default(), freed: Condvar::new() }
     }
 
-    /// Begins a claim of nothing.
+    /// Creates an empty claim for a new job.
     pub fn claim(self: &Arc<Self>) -> MemoryClaim {
         let mut held = self.held();
         held.next += 1;
@@ -105,7 +107,7 @@ impl MemoryBudget {
         MemoryClaim(Some(Arc::new(Claim { budget: Arc::clone(self), number, refused: OnceLock::new() })))
     }
 
-    /// Bytes that are claimed.
+    /// Returns the number of claimed bytes.
     pub fn claimed(&self) -> u64 {
         self.held().claimed
     }
@@ -116,12 +118,12 @@ impl MemoryBudget {
 }
 
 impl MemoryClaim {
-    /// Claims at least `bytes` for a use. Where others hold too much, the oldest work waits for a while, and all other is
-    /// refused.
+    /// Raises the claim for a use to at least `bytes`. If other jobs hold too much, the oldest job
+    /// waits for a while, and any other is refused.
     ///
     /// # Errors
     ///
-    /// The budget has not so much, now or ever. Nothing was claimed then.
+    /// The memory is not available, now or ever. The claim is unchanged then.
     pub fn need(&self, what: MemoryUse, bytes: u64) -> Result<(), MemoryError> {
         self.need_within(what, bytes, PATIENCE)
     }
@@ -130,7 +132,7 @@ impl MemoryClaim {
     ///
     /// # Errors
     ///
-    /// As for [`Self::need`].
+    /// As [`Self::need`].
     pub fn need_now(&self, what: MemoryUse, bytes: u64) -> Result<(), MemoryError> {
         self.need_within(what, bytes, Duration::ZERO)
     }
@@ -161,14 +163,15 @@ impl MemoryClaim {
         Ok(())
     }
 
-    /// Why memory was refused to this work, if it was.
+    /// Returns the reason why this job was refused memory, if it was.
     pub fn refused(&self) -> Option<MemoryError> {
         self.0.as_ref()?.refused.get().copied()
     }
 }
 
-/// What a text of JSON may cost while it is parsed and made canonical: itself, and twice its canonical form, in which `$` and
-/// what is not ASCII are escaped; and what each element of a structure takes.
+/// Estimates the memory for a JSON text while it is parsed and made canonical: the text, twice its
+/// canonical form, in which `$` and non-ASCII characters are escaped, and the overhead of each
+/// element.
 pub fn text_cost(text: &[u8]) -> u64 {
     const ELEMENT_BYTES: u64 = 64;
     let cost = |byte: &u8| match byte {
@@ -189,7 +192,7 @@ mod tests {
         let budget = Arc::new(MemoryBudget::new(100));
         let (first, second) = (budget.claim(), budget.claim());
         assert_eq!(first.need(MemoryUse::Text, 60), Ok(()));
-        // The largest counts, not the sum; and each use for itself.
+        // A use counts at its largest claim, not the sum; the uses are added up.
         assert_eq!(first.need(MemoryUse::Text, 30), Ok(()));
         assert_eq!((first.need(MemoryUse::Message, 10), budget.claimed()), (Ok(()), 70));
         assert_eq!(second.need(MemoryUse::Text, 31), Err(MemoryError::Busy));
@@ -203,7 +206,7 @@ mod tests {
         let third = budget.claim();
         let never = MemoryError::TooLarge { needed: 101, total: 100 };
         assert_eq!((third.need(MemoryUse::Text, 101), third.refused()), (Err(never), Some(never)));
-        // The oldest waits for what others hold, and younger ones do not wait for it.
+        // The oldest job waits for memory that others hold; younger jobs do not wait for it.
         assert_eq!(third.need(MemoryUse::Message, 40), Ok(()));
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| second.need(MemoryUse::Text, 100));

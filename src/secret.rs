@@ -1,23 +1,23 @@
-//! A password or token, which is never shown.
+//! Passwords and tokens, which are never displayed.
 
 use std::fmt;
 
-/// A password or token. Its debug form hides it; it has no display form.
+/// A password or token. `Debug` hides it, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret; white space at its end, which files have, is cut off.
+    /// Wraps a secret; removes white space at its end, such as the line end of a file.
     pub fn new(text: &str) -> Self {
         Self(text.trim_end().to_owned())
     }
 
-    /// The secret itself, for the one place that sends it.
+    /// Returns the secret itself, for the one place that sends it.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether it can be sent in a header at all.
+    /// True if an HTTP header can carry the secret.
     pub(crate) fn is_sendable(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| matches!(byte, b'!'..=b'~'))
     }

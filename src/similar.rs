@@ -1,10 +1,11 @@
-//! The known word that is nearest to an unknown one, for messages that ask "did you mean …?".
+//! Search for the known word most similar to an unknown one, for messages that ask "did you mean
+//! …?".
 
-/// A word that is cut short has this many letters of the known one, or more.
+/// The minimum length of an abbreviation of a known word.
 const FEWEST_LETTERS: usize = 3;
 
-/// Returns the known word nearest to `word`, if it is near enough to be meant; else the only one that begins with it.
-/// Case, `_` and `-` do not count as differences.
+/// Returns the known word most similar to `word`, if it is similar enough; otherwise the only known
+/// word that starts with it. Case, `_` and `-` are ignored.
 pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| -> Vec<char> {
         text.chars().filter(|it| !matches!(it, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
@@ -21,7 +22,7 @@ pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     })
 }
 
-/// How many characters are to be put in, left out, replaced, or swapped with their neighbour.
+/// Returns the number of characters to insert, delete, replace, or swap with their neighbor.
 fn distance(a: &[char], b: &[char]) -> usize {
     let first = |i: usize| (0..=b.len()).map(|j| if i == 0 { j } else { i * usize::from(j == 0) }).collect::<Vec<_>>();
     let mut rows: Vec<_> = (0..=a.len()).map(first).collect();
@@ -38,7 +39,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// Lists words for a sentence: `"a", "b" and "c"`.
+/// Joins words for a sentence: `"a", "b" and "c"`.
 pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<_> = words.into_iter().map(|it| format!("{it:?}")).collect();
     match words.as_slice() {

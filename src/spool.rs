@@ -1,26 +1,27 @@
-//! Bytes that are kept in memory while they are few, then in an unlinked file: contents, chunks and reports of one call.
+//! A buffer that is kept in memory while it is small, then in an unlinked file; for the contents,
+//! chunks and reports of one call.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use tempfile::SpooledTempFile;
 
-/// Kept in memory up to this many bytes, unless said otherwise.
+/// The default limit on the bytes kept in memory.
 pub const DEFAULT_MEMORY_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes that are copied at a time.
+/// Size of the copy buffer, in bytes.
 const COPY_BYTES: usize = 64 * 1024;
 
-/// Where some bytes lie in a spool.
+/// A range of bytes in a spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Offset of the first byte.
     pub offset: u64,
-    /// How many there are.
+    /// Number of bytes.
     pub bytes: u64,
 }
 
-/// Appends, and reads anywhere.
+/// A buffer that is appended to at its end and read at any place.
 #[derive(Debug)]
 pub struct Spool {
     file: SpooledTempFile,
@@ -28,7 +29,8 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Begins; beyond [`DEFAULT_MEMORY_BYTES`] it lies in `folder`, or in the system's folder for temporary files.
+    /// Creates an empty spool. Above [`DEFAULT_MEMORY_BYTES`] it is stored in `folder`, by default
+    /// the system's folder for temporary files.
     pub fn new(folder: Option<&Path>) -> Self {
         let file = match folder {
             Some(folder) => tempfile::spooled_tempfile_in(DEFAULT_MEMORY_BYTES, folder),
@@ -41,7 +43,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// The temporary file cannot be made or written.
+    /// The temporary file cannot be created or written.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<Place> {
         self.file.seek(SeekFrom::Start(self.bytes))?;
         self.file.write_all(bytes)?;
@@ -50,7 +52,7 @@ impl Spool {
         Ok(place)
     }
 
-    /// Appends what `write` writes.
+    /// Appends the output of `write`.
     ///
     /// # Errors
     ///
@@ -64,7 +66,7 @@ impl Spool {
         Ok(place)
     }
 
-    /// Appends once more what lies at a place. Memory does not grow with it.
+    /// Appends a copy of the bytes at `place`, in constant memory.
     ///
     /// # Errors
     ///
@@ -79,7 +81,7 @@ impl Spool {
         Ok(copied)
     }
 
-    /// Reads some bytes whole.
+    /// Reads a range of bytes into memory.
     ///
     /// # Errors
     ///
@@ -90,7 +92,7 @@ impl Spool {
         Ok(bytes)
     }
 
-    /// Reads some bytes as a stream.
+    /// Reads a range of bytes as a stream.
     ///
     /// # Errors
     ///
@@ -100,7 +102,7 @@ impl Spool {
         Ok((&mut self.file).take(place.bytes))
     }
 
-    /// Copies some bytes to `out`.
+    /// Copies a range of bytes to `out`.
     ///
     /// # Errors
     ///
@@ -109,18 +111,18 @@ impl Spool {
         copy(&mut self.reader(place)?, out).map(|_| ())
     }
 
-    /// Forgets everything.
+    /// Deletes the content.
     ///
     /// # Errors
     ///
-    /// The temporary file cannot be cut.
+    /// The temporary file cannot be truncated.
     pub fn clear(&mut self) -> io::Result<()> {
         self.bytes = 0;
         self.file.set_len(0)
     }
 }
 
-/// Copies to the end; gives the number of bytes.
+/// Copies up to the end; returns the number of bytes.
 ///
 /// # Errors
 ///
