@@ -1,4 +1,4 @@
-//! DOMString: any sequence of UTF-16 code units, lone surrogates included.
+//! `DOMString`: any sequence of UTF-16 code units, including lone surrogates.
 
 use std::fmt;
 
@@ -19,12 +19,13 @@ impl DomString {
         &self.0
     }
 
-    /// Returns the string as Unicode text, or `None` if it holds a lone surrogate.
+    /// Returns the string as Unicode text, or `None` if it contains a lone surrogate.
     pub fn to_text(&self) -> Option<String> {
         String::from_utf16(&self.0).ok()
     }
 
-    /// Appends the canonical JSON form: a string, or `{"~utf16":…}` where a surrogate stands alone.
+    /// Appends the canonical JSON form: a string, or `{"~utf16":…}` if it contains a lone
+    /// surrogate.
     pub fn write_canonical(&self, out: &mut Vec<u8>) {
         text::write_units(&self.0, out);
     }
@@ -33,11 +34,11 @@ impl DomString {
     pub fn to_canonical(&self) -> String {
         let mut out = Vec::with_capacity(self.0.len() + 2);
         self.write_canonical(&mut out);
-        // The canonical form is ASCII.
+        // The canonical form is always ASCII.
         String::from_utf8_lossy(&out).into_owned()
     }
 
-    /// Reads a canonical JSON form, or any JSON that means the same.
+    /// Reads the canonical JSON form, or any JSON with the same meaning.
     pub fn from_json(value: &serde_json::Value) -> Option<Self> {
         match value {
             serde_json::Value::String(text) => Some(text.as_str().into()),
@@ -49,15 +50,19 @@ impl DomString {
         }
     }
 
-    /// Returns a value for a FlowFile's attribute: the name itself if it is printable ASCII, else as [`Self::to_file_name`].
+    /// Returns a value for a FlowFile attribute: the name itself if it is printable ASCII, or else
+    /// the result of [`Self::to_file_name`].
     pub fn to_attribute(&self) -> String {
         let plain = |text: &String| !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         self.to_text().filter(plain).unwrap_or_else(|| self.to_file_name())
     }
 
-    /// Returns a name for files, flows and buckets: every byte of the UTF-8 form (lone surrogates as the three bytes
-    /// that WTF-8 gives them) outside `A-Z a-z 0-9 . _ -` is percent-encoded, and so is a leading dot. A result of
-    /// more than 200 bytes keeps its first 160 and ends in `-` and 32 hexadecimal digits of its BLAKE3 digest.
+    /// Returns a name for a file, flow or bucket.
+    ///
+    /// Every byte of the UTF-8 form outside `A-Z a-z 0-9 . _ -` is percent-encoded, and so is a
+    /// leading dot. A lone surrogate is encoded as its three bytes in WTF-8. A result of more than
+    /// 200 bytes is cut to its first 160 bytes, followed by `-` and 32 hexadecimal digits of its
+    /// BLAKE3 digest.
     pub fn to_file_name(&self) -> String {
         let mut name = String::new();
         for (index, byte) in text::wtf8(&self.0).into_iter().enumerate() {
@@ -69,7 +74,7 @@ impl DomString {
             }
         }
         if name.is_empty() {
-            // The empty name is legal in IndexedDB; "%" alone cannot come from any other name.
+            // The empty name is valid in IndexedDB; no other name results in `%` alone.
             return "%".to_owned();
         }
         if name.len() > FILE_NAME_BYTES {
@@ -82,7 +87,7 @@ impl DomString {
     }
 }
 
-/// Longest name given to a file, flow or bucket, in bytes.
+/// The greatest length of a name for a file, flow or bucket, in bytes.
 pub const FILE_NAME_BYTES: usize = 200;
 
 impl From<&str> for DomString {
@@ -91,7 +96,7 @@ impl From<&str> for DomString {
     }
 }
 
-/// Shows the text, a lone surrogate as U+FFFD.
+/// Displays the text, with each lone surrogate as U+FFFD.
 impl fmt::Display for DomString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf16_lossy(&self.0))

@@ -1,11 +1,13 @@
-//! Dates as ECMAScript's `toISOString` writes them: `2023-11-14T22:13:20.123Z`, `-000001-01-01T00:00:00.000Z`.
+//! Dates in the format of ECMAScript's `toISOString`: `2023-11-14T22:13:20.123Z`,
+//! `-000001-01-01T00:00:00.000Z`.
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Milliseconds on either side of 1970 that a Date can be.
+/// The greatest distance of a Date from 1970, in milliseconds.
 const MAX_MS: i64 = 8_640_000_000_000_000;
 
-/// Writes a time; years outside 0 to 9999 have a sign and six digits.
+/// Formats a time, given in milliseconds since 1970. Years outside 0 to 9999 have a sign and six
+/// digits.
 pub fn write(ms: i64) -> String {
     let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
     let of_day = ms.rem_euclid(DAY_MS);
@@ -17,7 +19,7 @@ pub fn write(ms: i64) -> String {
     format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", of_day % 1000)
 }
 
-/// Reads exactly what [`write()`] writes of a time that a Date can be.
+/// Parses exactly the texts that [`write()`] produces for times that a Date can represent.
 pub fn read(text: &str) -> Option<i64> {
     let (sign, rest) = match text.as_bytes().first()? {
         b'-' => (-1, text.get(1..)?),
@@ -35,13 +37,15 @@ pub fn read(text: &str) -> Option<i64> {
     let (second, ms) = (number(at + 13, at + 15)?, number(at + 16, at + 19)?);
     let days = days_from_civil(year, month, day);
     let time = days * DAY_MS + hour * 3_600_000 + minute * 60_000 + second * 1000 + ms;
-    // Separators, ranges and spelling all at once.
+    // This checks separators, ranges and spelling all at once.
     ((-MAX_MS..=MAX_MS).contains(&time) && write(time) == text).then_some(time)
 }
 
-/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar. Years are taken to begin in March,
-/// so that the leap day is the last; 400 years are 146,097 days (Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms", <https://howardhinnant.github.io/date_algorithms.html>).
+/// Returns year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
+///
+/// The calculation starts each year in March, so that the leap day comes last; 400 years have
+/// 146,097 days (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// <https://howardhinnant.github.io/date_algorithms.html>).
 pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468; // from 0000-03-01
     let era = days.div_euclid(146_097);

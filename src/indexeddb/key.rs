@@ -1,15 +1,19 @@
-//! Keys: their canonical JSON form, and bytes that sort as IndexedDB sorts.
+//! Keys: their canonical JSON form, and a byte form that sorts in IndexedDB's order.
 //!
-//! The sortable form is the one of Chromium's SQLite store (`content/browser/indexed_db`, "sortable IDB key"): a type
-//! byte (`10` number, `20` date, `30` string, `40` binary, `50` array), then
+//! The sortable form is that of Chromium's SQLite store (`content/browser/indexed_db`, "sortable
+//! IDB key"). It is a type byte (`10` number, `20` date, `30` string, `40` binary, `50` array),
+//! followed by:
 //!
-//! - number, date: 8 bytes big-endian of the double; the sign bit set for values ≥ 0, all bits inverted below; −0 is 0;
-//! - string: per code unit `unit + 1` up to U+007E, two bytes `80 7f`–`bf ff` up to U+3FFF, else `ff hi lo`; end `00`;
-//! - binary: `00` if empty, else per 8 bytes (zero padded) `09` and the 8 bytes; after the last, instead of the next
-//!   `09`, a byte 1–8 that says how many of the last 8 are used;
+//! - number, date: the 8 bytes of the double, big-endian. The sign bit is set for values ≥ 0; all
+//!   bits are inverted for values below. −0 is written as 0.
+//! - string: per code unit, `unit + 1` up to U+007E, two bytes `80 7f`–`bf ff` up to U+3FFF,
+//!   otherwise `ff hi lo`; then `00`.
+//! - binary: `00` if empty. Otherwise, `09` and 8 bytes (zero padded) for every 8 bytes; after the
+//!   last group, a byte 1–8 instead of `09` gives the number of bytes used in that group.
 //! - array: the items, then `00`.
 //!
-//! Comparing two of them as bytes gives IndexedDB's order: number < date < string < binary < array.
+//! Comparing two sortable forms as bytes gives IndexedDB's order: number < date < string < binary <
+//! array.
 
 use std::fmt;
 
@@ -19,16 +23,20 @@ use base64::engine::general_purpose::STANDARD;
 use super::dom_string::DomString;
 use super::number;
 
-/// Arrays in keys may nest this deep.
+/// The greatest depth of arrays in a key.
 pub const MAX_KEY_DEPTH: usize = 64;
 
-/// A key's sortable form may be this long, in bytes. Longer keys are rejected: they would stand in every manifest.
+/// The greatest length of a key's sortable form, in bytes. Longer keys are rejected because keys
+/// are stored in every manifest.
 pub const MAX_KEY_BYTES: usize = 64 * 1024;
 
-/// Arrays in keys of system lists may nest this deep: `["notice",SOURCE,[VERSION,STORE,KEY]]` holds a record's key two
-/// arrays down, and a record's key may have one array more than the limit in what earlier releases stored, if the innermost is
-/// empty. Their length has no limit of its own: a key that has one, a source's name that has one, and a name that stands
-/// in every manifest anyway. So nothing that can be stored is too large to be in conflict.
+/// The greatest depth of arrays in a key of a system list.
+///
+/// `["notice",SOURCE,[VERSION,STORE,KEY]]` contains a record's key two arrays down, and earlier
+/// releases stored record keys with one array more than the limit, if the innermost was empty. The
+/// length of such a key has no separate limit: it consists of a record's key and a source's name,
+/// which have limits, and of a name that is stored in every manifest anyway. This way, a record
+/// that can be stored is never too large to be in conflict.
 pub const MAX_LIST_KEY_DEPTH: usize = MAX_KEY_DEPTH + 3;
 
 /// A valid IndexedDB key.
@@ -46,14 +54,15 @@ pub enum Key {
     Array(Vec<Key>),
 }
 
-/// The sortable bytes of a valid key: equal keys have equal bytes, and bytes order as keys do.
+/// The sortable bytes of a valid key: equal keys have equal bytes, and bytes sort in the order of
+/// keys.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SortableKey(Box<[u8]>);
 
-/// Why bytes or JSON are not a key.
+/// The reason why bytes or JSON are not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Not of a type that can be a key.
+    /// The type cannot be a key.
     #[error("not a valid IndexedDB key (number, Date, string, binary or array of keys)")]
     Invalid,
     /// Nested deeper than [`MAX_KEY_DEPTH`].
@@ -65,17 +74,18 @@ pub enum KeyError {
 }
 
 impl Key {
-    /// Reads a key from its canonical JSON form, or any JSON that means the same.
+    /// Reads a key from its canonical JSON form, or from any JSON with the same meaning.
     pub fn from_json(value: &serde_json::Value) -> Result<Self, KeyError> {
         Self::from_json_within(value, MAX_KEY_DEPTH)
     }
 
-    /// As [`Self::from_json`], for a key of a system list: it may nest as deep as [`MAX_LIST_KEY_DEPTH`].
+    /// Reads a key of a system list like [`Self::from_json`], but nested up to
+    /// [`MAX_LIST_KEY_DEPTH`].
     pub fn list_key_from_json(value: &serde_json::Value) -> Result<Self, KeyError> {
         Self::from_json_within(value, MAX_LIST_KEY_DEPTH)
     }
 
-    /// `depth`: how many arrays may be open.
+    /// Reads a key; `depth` is the number of arrays that may be open.
     fn from_json_within(value: &serde_json::Value, depth: usize) -> Result<Self, KeyError> {
         use serde_json::Value;
         match value {
@@ -164,14 +174,15 @@ impl Key {
         }
     }
 
-    /// Returns the sortable form, or an error if the key is too long or not valid (NaN).
+    /// Returns the sortable form, or an error if the key is too long or invalid (NaN).
     pub fn to_sortable(&self) -> Result<SortableKey, KeyError> {
         let mut out = Vec::new();
         self.write_sortable(&mut out);
         SortableKey::from_bytes(&out)
     }
 
-    /// Returns the sortable form for a system list, or an error if the key nests too deep or is not valid (NaN).
+    /// Returns the sortable form for a system list, or an error if the key nests too deep or is
+    /// invalid (NaN).
     pub fn to_list_key(&self) -> Result<SortableKey, KeyError> {
         let mut out = Vec::new();
         self.write_sortable(&mut out);
@@ -179,7 +190,7 @@ impl Key {
         Ok(SortableKey(out.into()))
     }
 
-    /// Reads exactly one key, a record's or one of a system list, from sortable bytes.
+    /// Reads exactly one key, of a record or of a system list, from its sortable bytes.
     pub fn from_sortable(bytes: &[u8]) -> Result<Self, KeyError> {
         Self::from_sortable_within(bytes, MAX_LIST_KEY_DEPTH)
     }
@@ -193,10 +204,10 @@ impl Key {
 
 const TYPE_NUMBER: u8 = 0x10;
 const TYPE_DATE: u8 = 0x20;
-/// Type byte of a string key, for writers that have no [`Key`] in hand.
+/// The type byte of a string key, for writers that do not build a [`Key`].
 pub const TYPE_STRING: u8 = 0x30;
 const TYPE_BINARY: u8 = 0x40;
-/// Type byte of an array key, for writers that have no [`Key`] in hand.
+/// The type byte of an array key, for writers that do not build a [`Key`].
 pub(crate) const TYPE_ARRAY: u8 = 0x50;
 
 /// Appends the sortable form of a number key.
@@ -249,7 +260,7 @@ fn take_byte(rest: &mut &[u8]) -> Result<u8, KeyError> {
     Ok(take(rest, 1)?[0])
 }
 
-/// `depth`: how many arrays may be open.
+/// Reads a key; `depth` is the number of arrays that may be open.
 fn read_sortable(rest: &mut &[u8], depth: usize) -> Result<Key, KeyError> {
     match take_byte(rest)? {
         TYPE_NUMBER => read_sortable_double(rest).map(Key::Number),
@@ -274,7 +285,7 @@ fn read_sortable_double(rest: &mut &[u8]) -> Result<f64, KeyError> {
     let sortable = u64::from_be_bytes(bytes);
     let bits = if sortable >> 63 == 1 { sortable & !(1 << 63) } else { !sortable };
     let value = f64::from_bits(bits);
-    // −0 has no sortable form of its own: `7f ff …` would decode to it, and is refused.
+    // −0 has no sortable form: `7f ff …` would decode to it, and is refused.
     if value.is_nan() || (value == 0.0 && bits != 0) { Err(KeyError::Invalid) } else { Ok(value) }
 }
 
@@ -324,7 +335,8 @@ fn read_sortable_binary(rest: &mut &[u8]) -> Result<Vec<u8>, KeyError> {
 }
 
 impl SortableKey {
-    /// Checks that `bytes` are the sortable form of one valid key of a record, of allowed depth and length.
+    /// Checks that `bytes` are the sortable form of one valid record key within the limits of depth
+    /// and length.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         if bytes.len() > MAX_KEY_BYTES {
             return Err(KeyError::Length);
@@ -343,12 +355,13 @@ impl SortableKey {
         &self.0
     }
 
-    /// A place before every key. No key itself: only for comparing.
+    /// Returns a position before every key. It is not a key and only serves for comparing.
     pub(crate) fn before_all() -> Self {
         Self([].into())
     }
 
-    /// The place between this key and the next greater one. No key itself: only for comparing.
+    /// Returns the position between this key and the next greater one. It is not a key and only
+    /// serves for comparing.
     pub(crate) fn just_after(&self) -> Self {
         Self([&self.0, &[0][..]].concat().into())
     }
@@ -379,7 +392,7 @@ mod tests {
 
     use super::*;
 
-    /// The common order of 44 probe keys in Chromium, Firefox and WebKit.
+    /// The order of 44 sample keys that Chromium, Firefox and WebKit agree on.
     fn observed_order() -> Vec<Key> {
         let string = |units: &[u16]| Key::String(DomString::from_units(units));
         let text = |text: &str| Key::String(text.into());
@@ -437,7 +450,7 @@ mod tests {
             let json: serde_json::Value = serde_json::from_str(&key.to_canonical()).unwrap();
             assert_eq!(key.to_sortable().map(|_| ()), expected, "{arrays}");
             assert_eq!(Key::from_json(&json).map(|_| ()), expected, "{arrays}");
-            // What an earlier release has stored is still read, and may be in conflict.
+            // A key that an earlier release stored is still read, and may be in conflict.
             let stored = key.to_list_key().unwrap();
             assert_eq!(Key::from_sortable(stored.as_bytes()), Ok(key.clone()));
             let conflict = Key::Array(vec![Key::Number(1.0), Key::String("s".into()), key]);

@@ -1,4 +1,4 @@
-//! Key paths: the key that one names in a value, as IndexedDB finds it when it stores or indexes a record.
+//! Key paths: finds the key in a value as IndexedDB does when it stores or indexes a record.
 
 use std::borrow::Cow;
 
@@ -7,20 +7,20 @@ use super::key::KeyError;
 use super::schema::KeyPath;
 use super::value::{all_members, at_path, items, sortable_array_within, sortable_key_within, tagged};
 
-/// A key path, ready to be evaluated on many values.
+/// A key path that is prepared for evaluation on many values.
 #[derive(Clone, Debug)]
 pub struct KeyExtractor {
     paths: Vec<String>,
     is_list: bool,
 }
 
-/// Why a value has no key at a key path.
+/// The reason why a value has no key at a key path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExtractError {
-    /// Nothing is there, or `undefined`.
+    /// There is nothing at the key path, or `undefined`.
     #[error("the value has no key at the key path")]
     Absent,
-    /// What is there is no valid key.
+    /// The value at the key path is not a valid key.
     #[error(transparent)]
     Invalid(#[from] KeyError),
 }
@@ -35,7 +35,7 @@ impl From<&KeyPath> for KeyExtractor {
 }
 
 impl KeyExtractor {
-    /// Returns the one member name that the key path consists of, if it is such a path.
+    /// Returns the member name if the key path consists of a single one.
     pub fn member(&self) -> Option<&str> {
         match &self.paths[..] {
             [path] if !self.is_list && !path.is_empty() && !path.contains('.') => Some(path),
@@ -43,7 +43,8 @@ impl KeyExtractor {
         }
     }
 
-    /// Appends the sortable form of the key that is in a canonical value. After an error `out` is as it was.
+    /// Appends the sortable form of the key in a canonical value. After an error `out` is
+    /// unchanged.
     ///
     /// # Errors
     ///
@@ -62,8 +63,9 @@ impl KeyExtractor {
         }
     }
 
-    /// Gives the sortable form of every key that a canonical value has in an index: none where there is no valid key, and with
-    /// `multi_entry` one for each item of an array that is a valid key. The same key may be given twice.
+    /// Passes to `each` the sortable form of every key that a canonical value has in an index.
+    /// Without a valid key there is none; with `multi_entry` there is one for each item of an array
+    /// that is a valid key. The same key may be passed twice.
     pub fn index_keys(&self, value: &[u8], multi_entry: bool, each: &mut dyn FnMut(&[u8])) {
         let mut key = Vec::new();
         if multi_entry
@@ -83,7 +85,7 @@ impl KeyExtractor {
     }
 }
 
-/// The items of an array, holes left out; `None` if the value is no array.
+/// Returns the items of an array, without holes, or `None` if the value is not an array.
 fn array_items(value: &[u8]) -> Option<Vec<&[u8]>> {
     match tagged(value) {
         Some((b"~array", content)) => {
@@ -175,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(at(value, "id"), Err(ExtractError::Invalid(KeyError::Invalid)), "{value}");
         }
-        // 2^40 items in 40 lines.
+        // This would be 2^40 items in 40 lines.
         let mut value = r#"{"~id":[1,[0,0]]}"#.to_owned();
         for number in 2..=40 {
             value = format!(r#"{{"~id":[{number},[{value},{{"~ref":{}}}]]}}"#, number - 1);

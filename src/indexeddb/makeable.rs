@@ -1,24 +1,24 @@
-//! Schemas that no browser can make: `createObjectStore` and `createIndex` throw for them.
+//! Schemas that no browser can create because `createObjectStore` or `createIndex` throws.
 //!
-//! W3C IndexedDB 3.0, "valid key path": the empty string, an identifier (ECMAScript's `IdentifierName`), identifiers joined
-//! by `.`, or a non-empty list of such strings.
+//! A valid key path (W3C IndexedDB 3.0) is the empty string, an identifier (ECMAScript's
+//! `IdentifierName`), identifiers joined by `.`, or a non-empty list of such strings.
 
 use super::dom_string::DomString;
 use super::identifier::is_identifier_name;
 use super::schema::{KeyPath, ObjectStore};
 use super::text;
 
-/// Something about an object store that no browser can make.
+/// A part of an object store's schema that no browser can create.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SchemaFault {
-    /// Not a valid key path.
+    /// The key path is not valid.
     KeyPath {
-        /// The index; `None`: the object store itself.
+        /// The index, or `None` for the object store itself.
         index: Option<DomString>,
-        /// The path, or the one of several that is not valid.
+        /// The path that is not valid; one of them, if there are several.
         path: DomString,
     },
-    /// A key generator beside a key path that is empty or an array.
+    /// A key generator together with a key path that is empty or an array.
     KeyGenerator,
     /// A multi-entry index with an array as its key path.
     MultiEntry {
@@ -28,7 +28,8 @@ pub enum SchemaFault {
 }
 
 impl ObjectStore {
-    /// Returns what of it no browser can make; nothing for an object store that a page has.
+    /// Returns the parts of the schema that no browser can create; none for an object store of a
+    /// real page.
     pub fn faults(&self) -> Vec<SchemaFault> {
         let mut faults = Vec::new();
         if let Some(key_path) = &self.key_path {
@@ -52,13 +53,13 @@ impl ObjectStore {
 }
 
 impl SchemaFault {
-    /// Says what is wrong with the object store of this name, and what to do instead.
+    /// Returns a message that states the fault in the object store of this name and how to fix it.
     pub fn explain(&self, store: &DomString) -> String {
         let store = store.to_canonical();
         match self {
             Self::KeyPath { index: None, path } => {
                 let (path, name) = (path.to_canonical(), path.to_string());
-                // Any member of a record may be its key if the key is out of line.
+                // With out-of-line keys, the key may come from any member of the record.
                 let field = if name.contains('.') { "FIELD".to_owned() } else { quoted(&name) };
                 format!(
                     "object store {store}: IndexedDB takes no key path {path}: a key path is identifiers joined by dots; take \
@@ -88,14 +89,14 @@ impl SchemaFault {
     }
 }
 
-/// A word for a shell.
+/// Quotes a word for a shell, if necessary.
 fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_@:/+".contains(character);
     let shown: String = text::canonical_text(word).trim_matches('"').chars().take(80).collect();
     if shown == word && !word.is_empty() && word.chars().all(plain) { shown } else { format!("'{shown}'") }
 }
 
-/// The paths that are not valid.
+/// Returns the paths that are not valid.
 fn invalid(key_path: &KeyPath) -> impl Iterator<Item = &DomString> {
     let paths = match key_path {
         KeyPath::Path(path) => std::slice::from_ref(path),
@@ -104,9 +105,9 @@ fn invalid(key_path: &KeyPath) -> impl Iterator<Item = &DomString> {
     paths.iter().filter(|path| !is_valid(path))
 }
 
-/// True if IndexedDB takes this string as a key path.
+/// True if IndexedDB accepts this string as a key path.
 fn is_valid(path: &DomString) -> bool {
-    // A lone surrogate is part of no identifier.
+    // A lone surrogate cannot be part of an identifier.
     path.to_text().is_some_and(|path| path.is_empty() || path.split('.').all(is_identifier_name))
 }
 

@@ -1,34 +1,37 @@
-//! Numbers: ECMAScript's `Number::toString`, which RFC 8785 prescribes, and what a double can hold.
+//! Numbers: ECMAScript's `Number::toString`, which RFC 8785 requires, and the range and precision
+//! of doubles.
 
-/// A literal with a fraction or an exponent may have this many significant digits without being exactly a double.
+/// The greatest number of significant digits of a literal with a fraction or an exponent that is
+/// not exactly a double.
 ///
-/// 17 are what a double needs at most to be told from its neighbours, so every double that any program prints is
-/// within the limit. More digits claim a precision that a double does not have.
+/// A double needs at most 17 digits to be distinguished from its neighbours, so every double that a
+/// program prints is within the limit. More digits claim a precision that a double does not have.
 pub const MAX_SIGNIFICANT_DIGITS: usize = 17;
 
-/// Up to this many significant digits a decimal is the shortest one that names its double.
+/// The number of significant digits up to which a decimal is the shortest text for its double.
 const EXACT_DIGITS: usize = 15;
 
-/// Digits after the point of a double's longest exact decimal form, in scientific notation.
+/// The digits after the point in the longest exact decimal form of a double, in scientific
+/// notation.
 const LONGEST_FRACTION: usize = 766;
 
-/// Why a JSON number is refused.
+/// The reason why a JSON number is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NumberError {
-    /// A double cannot hold it.
+    /// A double cannot represent it.
     Precision,
-    /// Its magnitude is too great, or too small but not zero.
+    /// The magnitude is too great, or too small although it is not zero.
     Range,
 }
 
-/// What a scan found at the head of some bytes.
+/// The number at the start of scanned bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Literal {
-    /// Its length in bytes.
+    /// The length in bytes.
     pub(crate) length: usize,
-    /// It has neither fraction nor exponent.
+    /// True if it has neither fraction nor exponent.
     pub(crate) integer: bool,
-    /// It is its own canonical form.
+    /// True if it is in canonical form.
     pub(crate) canonical: bool,
 }
 
@@ -36,7 +39,8 @@ fn digits(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len())
 }
 
-/// Reads one number by JSON's grammar; what follows it is not looked at. `None` if there is none.
+/// Scans one number by JSON's grammar and ignores whatever follows it. Returns `None` if there is
+/// none.
 pub(crate) fn scan(bytes: &[u8]) -> Option<Literal> {
     let minus = usize::from(bytes.first() == Some(&b'-'));
     let whole = digits(bytes.get(minus..)?);
@@ -60,7 +64,7 @@ pub(crate) fn scan(bytes: &[u8]) -> Option<Literal> {
             return None;
         }
         let ends_in_zero = tail[fraction - 1] == b'0';
-        // ECMAScript turns to exponents below 1e-6.
+        // ECMAScript uses exponents below 1e-6.
         let zeros = if zero { tail.iter().take_while(|&&byte| byte == b'0').count() } else { 0 };
         canonical = !ends_in_zero && zeros < 6 && whole + fraction <= EXACT_DIGITS;
         at += 1 + fraction;
@@ -78,12 +82,14 @@ pub(crate) fn scan(bytes: &[u8]) -> Option<Literal> {
     Some(Literal { length: at, integer: false, canonical })
 }
 
-/// Returns the double that a scanned literal names. An integer must be a double exactly, or the very text that
-/// ECMAScript writes for its double (2^68 is written `295147905179352830000`, which is canonical and must stay so);
-/// any other number may have [`MAX_SIGNIFICANT_DIGITS`], and more only if it is a double exactly. Neither infinity nor
-/// zero stands in for it.
+/// Returns the double that a scanned literal represents.
+///
+/// An integer must be exactly a double, or the very text that ECMAScript writes for its double
+/// (2^68 is written `295147905179352830000`, which is canonical and must stay so). Any other number
+/// may have [`MAX_SIGNIFICANT_DIGITS`], or more if it is exactly a double. A literal is never
+/// replaced by infinity, or by zero unless it is zero.
 pub(crate) fn parse(literal: &[u8], integer: bool) -> Result<f64, NumberError> {
-    // What a scan accepted is ASCII that `f64` reads.
+    // A scanned literal is ASCII that `f64` can parse.
     let text = std::str::from_utf8(literal).map_err(|_| NumberError::Range)?;
     let value: f64 = text.parse().map_err(|_| NumberError::Range)?;
     let significant = significant(literal);
@@ -100,7 +106,7 @@ pub(crate) fn parse(literal: &[u8], integer: bool) -> Result<f64, NumberError> {
     Err(NumberError::Precision)
 }
 
-/// The digits before the exponent, without zeros at either end.
+/// Returns the digits before the exponent, without zeros at either end.
 fn significant(literal: &[u8]) -> Vec<u8> {
     let mantissa = literal.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
     let all: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).skip_while(|&digit| digit == b'0').collect();
@@ -108,7 +114,7 @@ fn significant(literal: &[u8]) -> Vec<u8> {
     all[..end].to_vec()
 }
 
-/// The power of ten of the first significant digit.
+/// Returns the power of ten of the first significant digit.
 fn magnitude(literal: &[u8]) -> i64 {
     let mut parts = literal.split(|byte| matches!(byte, b'e' | b'E'));
     let mantissa = parts.next().unwrap_or_default();
@@ -125,7 +131,7 @@ fn magnitude(literal: &[u8]) -> i64 {
     own.saturating_add(exponent)
 }
 
-/// Compares with the exact decimal form of the double, which is finite.
+/// True if the digits equal the exact decimal form of the double, which is finite.
 fn is_exact(significant: &[u8], literal: &[u8], value: f64) -> bool {
     let exact = format!("{:.LONGEST_FRACTION$e}", value.abs());
     let Some((mantissa, exponent)) = exact.split_once('e') else { return false };
@@ -136,7 +142,7 @@ fn is_exact(significant: &[u8], literal: &[u8], value: f64) -> bool {
 
 /// Appends the canonical form: a JSON number, or `{"~number":…}` for −0, NaN and the infinities.
 pub fn write_canonical(value: f64, out: &mut Vec<u8>) {
-    // Most numbers are small integers, whose digits need no search for the shortest form.
+    // Most numbers are small integers, whose digits do not need the search for the shortest form.
     if value.fract() == 0.0 && value.abs() < 1e15 && !(value == 0.0 && value.is_sign_negative()) {
         let _ = std::io::Write::write_fmt(out, format_args!("{}", value as i64));
         return;
@@ -208,7 +214,7 @@ mod tests {
         assert_eq!(read(&smallest), Ok(5e-324));
     }
 
-    /// RFC 8785, appendix B.
+    /// The samples of RFC 8785, appendix B.
     #[test]
     fn rfc_8785_samples() {
         for (bits, expected) in [
@@ -243,7 +249,7 @@ mod tests {
     }
 
     proptest! {
-        /// What a scan calls canonical is what ECMAScript writes.
+        /// A literal that the scan calls canonical is the text that ECMAScript writes.
         #[test]
         fn copied_literals_are_what_ecmascript_writes(literal in "-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,17})?") {
             let scanned = scan(literal.as_bytes()).unwrap();

@@ -1,56 +1,56 @@
-//! Schema: what `indexedDB.open` and `createObjectStore` were told.
+//! Schemas: the arguments of `indexedDB.open`, `createObjectStore` and `createIndex`.
 
 use serde_json::{Map, Value, json};
 
 use super::dom_string::DomString;
 
-/// Where a key or an index value is found in a record's value.
+/// The place of a key or an index key in a record's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPath {
     /// A dotted path; `""` is the value itself.
     Path(DomString),
-    /// Several paths: the key is an array.
+    /// Several paths, whose keys form an array.
     Paths(Vec<DomString>),
 }
 
-/// An index, as a page declares it. Its entries can be derived and are never stored.
+/// An index as a page declares it. Its entries can be derived, so they are never stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    /// Its name.
+    /// The index's name.
     pub name: DomString,
-    /// What it indexes.
+    /// The key path that is indexed.
     pub key_path: KeyPath,
-    /// Two records may not share a key.
+    /// True if two records may not have the same key.
     pub unique: bool,
-    /// An array gives one entry an item.
+    /// True if each item of an array is an entry.
     pub multi_entry: bool,
 }
 
 /// An object store's schema, without its key generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectStore {
-    /// Its name.
+    /// The object store's name.
     pub name: DomString,
-    /// Where the key stands in the value; `None` for out-of-line keys.
+    /// The place of the key in the value; `None` for out-of-line keys.
     pub key_path: Option<KeyPath>,
-    /// Whether it has a key generator.
+    /// True if the object store has a key generator.
     pub auto_increment: bool,
-    /// Its indexes, sorted by name.
+    /// The indexes, sorted by name.
     pub indexes: Vec<Index>,
 }
 
 /// A database's schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
-    /// Its name; may be empty.
+    /// The database's name, which may be empty.
     pub name: DomString,
-    /// IndexedDB's own version of it, 1 to 2^53 − 1.
+    /// The version that IndexedDB gives the database, 1 to 2^53 − 1.
     pub version: u64,
-    /// Its object stores, sorted by name in code-unit order.
+    /// The object stores, sorted by name in code-unit order.
     pub stores: Vec<ObjectStore>,
 }
 
-/// What is wrong with a schema in JSON: the member, and what it should be.
+/// The error for an invalid schema in JSON: the member and its expected form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{member}: {expected}")]
 pub struct SchemaError {
@@ -63,7 +63,7 @@ fn wrong(member: &str, expected: &'static str) -> SchemaError {
 }
 
 fn name_json(name: &DomString) -> Value {
-    // A canonical name is JSON.
+    // A canonical name is always JSON.
     serde_json::from_str(&name.to_canonical()).unwrap_or(Value::Null)
 }
 
@@ -83,7 +83,7 @@ fn known(members: &Map<String, Value>, names: &[&str]) -> Result<(), SchemaError
 }
 
 impl KeyPath {
-    /// Reads `"a.b"`, or an array of such.
+    /// Reads `"a.b"`, or an array of such strings.
     pub fn from_json(value: &Value) -> Result<Self, SchemaError> {
         let error = || wrong("keyPath", "must be a string or a non-empty array of strings");
         match value {
@@ -95,7 +95,7 @@ impl KeyPath {
         }
     }
 
-    /// The JSON form.
+    /// Returns the JSON form.
     pub fn to_json(&self) -> Value {
         match self {
             Self::Path(path) => name_json(path),
@@ -128,12 +128,13 @@ impl Index {
 }
 
 impl ObjectStore {
-    /// An object store of which only this is known.
+    /// Returns an object store with this name and key path, without key generator or indexes.
     pub fn new(name: DomString, key_path: Option<KeyPath>) -> Self {
         Self { name, key_path, auto_increment: false, indexes: Vec::new() }
     }
 
-    /// Reads the members `name`, `keyPath`, `autoIncrement`, `indexes` of an object; others are left to the caller.
+    /// Reads the members `name`, `keyPath`, `autoIncrement` and `indexes` of an object, and ignores
+    /// all others.
     pub fn from_json(members: &Map<String, Value>) -> Result<Self, SchemaError> {
         let name = members.get("name").and_then(DomString::from_json);
         let key_path = match members.get("keyPath") {
@@ -162,7 +163,8 @@ impl ObjectStore {
         Ok(self)
     }
 
-    /// The JSON form: members `autoIncrement`, `indexes`, `keyPath` (null for out-of-line keys), `name`.
+    /// Returns the JSON form: members `autoIncrement`, `indexes`, `keyPath` (null for out-of-line
+    /// keys) and `name`.
     pub fn to_json(&self) -> Map<String, Value> {
         let mut members = Map::new();
         members.insert("autoIncrement".into(), self.auto_increment.into());
@@ -174,7 +176,8 @@ impl ObjectStore {
 }
 
 impl Database {
-    /// Puts object stores in order; refuses two of one name, and a version that IndexedDB would not take.
+    /// Returns a schema with its object stores sorted. Refuses two object stores with one name, and
+    /// a version that IndexedDB does not allow.
     pub fn new(name: DomString, version: u64, mut stores: Vec<ObjectStore>) -> Result<Self, SchemaError> {
         if version == 0 || version >= 1 << 53 {
             return Err(wrong("databaseVersion", "must be an integer from 1 to 9007199254740991"));
@@ -186,14 +189,14 @@ impl Database {
         Ok(Self { name, version, stores })
     }
 
-    /// Finds an object store and its place in code-unit order.
+    /// Finds an object store and its position in code-unit order.
     pub fn store(&self, name: &DomString) -> Option<(usize, &ObjectStore)> {
         let place = self.stores.binary_search_by(|store| store.name.cmp(name)).ok()?;
         Some((place, &self.stores[place]))
     }
 }
 
-/// The canonical JSON form of a name as a value.
+/// Returns the canonical JSON form of a name, as a value.
 pub fn name_to_json(name: &DomString) -> Value {
     name_json(name)
 }

@@ -1,7 +1,8 @@
-//! How text is written: printable ASCII only, and nothing that NiFi would evaluate.
+//! The canonical form of text: printable ASCII only, and nothing that NiFi would evaluate.
 //!
-//! RFC 8785 strings, but everything outside U+0020–U+007E and the characters `$` and `#` is `\uXXXX` in lower-case
-//! hexadecimal, also what RFC 8785 would write as `\n` or `\t`. Only `\"` and `\\` keep their short form.
+//! Strings are written as in RFC 8785, except that `$`, `#` and everything outside U+0020–U+007E is
+//! `\uXXXX` in lower-case hexadecimal, even characters that RFC 8785 would write as `\n` or `\t`.
+//! Only `\"` and `\\` keep their short form.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +15,7 @@ pub fn write_escape(unit: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
 }
 
-/// Appends one code unit the way it stands inside a canonical string.
+/// Appends one code unit as it is written in a canonical string.
 pub fn write_unit(unit: u16, out: &mut Vec<u8>) {
     match unit {
         0x22 | 0x5c => out.extend_from_slice(&[b'\\', unit as u8]),
@@ -24,7 +25,8 @@ pub fn write_unit(unit: u16, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the canonical form of a string: quoted, or `{"~utf16":…}` where a surrogate stands alone.
+/// Appends the canonical form of a string: quoted, or `{"~utf16":…}` if it contains a lone
+/// surrogate.
 pub fn write_units(units: &[u16], out: &mut Vec<u8>) {
     if has_lone_surrogate(units) {
         out.extend_from_slice(b"{\"~utf16\":\"");
@@ -56,19 +58,19 @@ pub fn canonical_text(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Tells whether a surrogate stands without its partner.
+/// True if the units contain a lone surrogate.
 pub fn has_lone_surrogate(units: &[u16]) -> bool {
     char::decode_utf16(units.iter().copied()).any(|unit| unit.is_err())
 }
 
-/// Decodes base64 of UTF-16LE; `None` if it is not that.
+/// Decodes base64 of UTF-16LE; returns `None` if it is invalid.
 pub fn units_from_base64(data: &str) -> Option<Vec<u16>> {
     let bytes = STANDARD.decode(data).ok()?;
     let units = bytes.chunks_exact(2);
     units.remainder().is_empty().then(|| units.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
 }
 
-/// UTF-8, with lone surrogates as three bytes each (WTF-8).
+/// Returns UTF-8, with each lone surrogate as three bytes (WTF-8).
 pub fn wtf8(units: &[u16]) -> Vec<u8> {
     let mut out = Vec::with_capacity(units.len());
     for unit in char::decode_utf16(units.iter().copied()) {

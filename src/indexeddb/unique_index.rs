@@ -7,7 +7,7 @@ use super::key::sortable_string;
 use super::key_path::KeyExtractor;
 use super::schema::ObjectStore;
 
-/// A key in a unique index: a digest of the index's place and the key.
+/// A key in a unique index, as a digest of the index's position and the key.
 pub type IndexEntry = [u8; 16];
 
 /// The unique indexes of an object store.
@@ -23,11 +23,11 @@ struct UniqueIndex {
     multi_entry: bool,
 }
 
-/// The sortable key of what stands in the place of a redacted value.
+/// The sortable key of the text that replaces a redacted value.
 static REDACTED: LazyLock<Vec<u8>> = LazyLock::new(|| sortable_string("[redacted]").as_bytes().to_vec());
 
 impl UniqueIndexes {
-    /// Returns those of an object store; `None` if it has no unique index.
+    /// Returns the unique indexes of an object store, or `None` if it has none.
     pub fn of(store: &ObjectStore) -> Option<Self> {
         let unique = store.indexes.iter().filter(|index| index.unique);
         let prepared = unique.map(|index| UniqueIndex {
@@ -39,13 +39,16 @@ impl UniqueIndexes {
         (!indexes.is_empty()).then_some(Self { indexes })
     }
 
-    /// Returns the names, in the order in which [`Self::each`] counts the indexes.
+    /// Returns the indexes' names, in the order in which [`Self::each`] counts them.
     pub fn names(&self) -> impl Iterator<Item = &DomString> {
         self.indexes.iter().map(|index| &index.name)
     }
 
-    /// Gives each key of a canonical value: the place of its index, its entry, and its sortable form. As IndexedDB does: what is
-    /// no key is in no index. What is redacted is the same text in every record, and the key of none. A key may be given twice.
+    /// Passes each key of a canonical value to `found`: the position of its index, its entry, and
+    /// its sortable form.
+    ///
+    /// As in IndexedDB, a value that is not a valid key has no entry. Redacted values have none
+    /// either, because they are the same text in every record. A key may be passed twice.
     pub fn each(&self, value: &[u8], found: &mut dyn FnMut(usize, IndexEntry, &[u8])) {
         for (place, index) in self.indexes.iter().enumerate() {
             index.extractor.index_keys(value, index.multi_entry, &mut |sortable| {
@@ -60,7 +63,7 @@ impl UniqueIndexes {
         }
     }
 
-    /// Returns the entries of a canonical value, sorted, each once.
+    /// Returns the entries of a canonical value, sorted and without duplicates.
     pub fn entries(&self, value: &[u8]) -> Vec<IndexEntry> {
         let mut entries = Vec::new();
         self.each(value, &mut |_, entry, _| entries.push(entry));

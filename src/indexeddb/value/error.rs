@@ -1,15 +1,15 @@
-//! Why some JSON is not a value.
+//! The reasons why JSON is not a value.
 
 use super::MAX_DEPTH;
 use crate::indexeddb::number::MAX_SIGNIFICANT_DIGITS;
 
-/// A refused value: what is wrong, and where. Holds no data.
+/// A refused value, as a reason and a position. It contains no data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}, at byte {offset} of the value")]
 pub struct ValueError {
-    /// What is wrong.
+    /// The reason.
     pub reason: ValueErrorReason,
-    /// Byte offset in the input.
+    /// The byte offset in the input.
     pub offset: usize,
 }
 
@@ -20,44 +20,45 @@ impl ValueError {
     }
 }
 
-/// What is wrong with a value.
+/// The reason why a value is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueErrorReason {
-    /// Not JSON by RFC 8259; a byte-order mark and a control character in a string are not either.
+    /// The text is not JSON by RFC 8259. This includes a byte-order mark, and control characters in
+    /// strings.
     #[error("not JSON")]
     Syntax,
-    /// A string holds bytes that are not UTF-8.
+    /// A string contains bytes that are not UTF-8.
     #[error("text is not UTF-8")]
     InvalidUtf8,
-    /// Brackets nest deeper than [`MAX_DEPTH`], in the input or in its canonical form.
+    /// Brackets nest deeper than [`MAX_DEPTH`] in the input or in its canonical form.
     #[error("nested deeper than {MAX_DEPTH}")]
     Depth,
     /// Two members of one object have the same name.
     #[error("two members have the same name")]
     DuplicateMember,
-    /// A number that no double holds.
+    /// A double cannot represent the number.
     #[error(
         "a double cannot hold this number: an integer must be exact, any other number has at most \
          {MAX_SIGNIFICANT_DIGITS} significant digits; send it as {{\"~bigint\":…}} or as a string"
     )]
     NumberPrecision,
-    /// A number too great for a double, or so small that it would become zero.
+    /// The number is too great for a double, or so small that it would become zero.
     #[error("the number is outside the range of a double")]
     NumberRange,
-    /// The only member's name begins with `~` and is not in the table.
+    /// The only member's name begins with `~`, and the table does not contain it.
     #[error("unknown tag: a member name that begins with `~` is written with one more `~` in front")]
     UnknownTag,
     /// A member name begins with a single `~` in an object that has other members.
     #[error("reserved member name: in data, a member name that begins with `~` is written with one more `~` in front")]
     ReservedName,
-    /// A tag with content that it does not allow.
+    /// The content of a tag is not allowed.
     #[error("invalid tagged value: {0}")]
     InvalidTag(&'static str),
-    /// Two `~id` have the same number.
+    /// Two `~id` objects have the same number.
     #[error("two `~id` have the same number")]
     DuplicateId,
-    /// A `~ref` names no `~id` that stands before it.
+    /// A `~ref` does not follow an `~id` with its number.
     #[error("`~ref` names no `~id` before it")]
     DanglingReference,
 }

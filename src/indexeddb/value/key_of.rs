@@ -1,4 +1,4 @@
-//! Keys straight from canonical values: what IndexedDB calls "convert a value to a key".
+//! Keys from canonical values: IndexedDB's "convert a value to a key".
 
 use std::collections::HashMap;
 
@@ -14,22 +14,25 @@ use crate::indexeddb::key::{
 };
 use crate::indexeddb::text;
 
-/// Appends the sortable form of the key that a canonical value, or a canonical key, is. After an error `out` is as it
-/// was.
+/// Appends the sortable form of the key that a canonical value (or canonical key) represents. After
+/// an error `out` is unchanged.
 ///
-/// Numbers (not NaN; −0 is 0), Dates (not invalid ones), strings, `~binary`, ArrayBuffers and views (the bytes they
-/// show), and arrays of these are keys; an array must have no hole and must not contain itself, its named members do not
-/// count. An `~id` counts as the value it holds, and a `~ref` as the value that the text defines for it.
+/// These values are keys: numbers (not NaN; −0 is 0), valid Dates, strings, `~binary`, ArrayBuffers
+/// and views (the bytes that they show), and arrays of these. An array must not have holes or
+/// contain itself; its named members are ignored. An `~id` counts as the value in it, and a `~ref`
+/// as the value that the text defines for it.
 pub fn sortable_key_of(canonical: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
     sortable_key_within(canonical, canonical, out)
 }
 
-/// As [`sortable_key_of`], for a part of the canonical value `whole`, which defines what a `~ref` in the part stands for.
+/// Works like [`sortable_key_of`] on a part of the canonical value `whole`, which defines the
+/// values of `~ref` in the part.
 pub(crate) fn sortable_key_within(part: &[u8], whole: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
     KeyWriter::new(whole, MAX_KEY_BYTES, out).whole(|writer| writer.write(part, MAX_KEY_DEPTH))
 }
 
-/// Appends the sortable form of the array key of these parts of the canonical value `whole`.
+/// Appends the sortable form of the array key that consists of these parts of the canonical value
+/// `whole`.
 pub(crate) fn sortable_array_within<'a>(
     parts: impl Iterator<Item = &'a [u8]>,
     whole: &'a [u8],
@@ -38,18 +41,20 @@ pub(crate) fn sortable_array_within<'a>(
     KeyWriter::new(whole, MAX_KEY_BYTES, out).whole(|writer| writer.array(parts, MAX_KEY_DEPTH))
 }
 
-/// As [`sortable_key_of`], for a key of a list of a version: a system list's may nest deeper and be longer than a record's.
+/// Works like [`sortable_key_of`] on a key in a list of a version. Keys of system lists may nest
+/// deeper and be longer than keys of records.
 pub(crate) fn list_key_of(canonical: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
     KeyWriter::new(canonical, usize::MAX, out).whole(|writer| writer.write(canonical, MAX_LIST_KEY_DEPTH))
 }
 
 /// Writes one key.
 struct KeyWriter<'a, 'o> {
-    /// The value that defines what references stand for.
+    /// The value that defines the values of references.
     whole: &'a [u8],
-    /// Where the value of each `~id` begins, by its number; found when the first reference is met.
+    /// The start of the value of each `~id`, by its number; filled when the first reference is met.
     definitions: Option<HashMap<&'a [u8], usize>>,
-    /// Numbers of the shared values that are being written: one that is met again contains itself.
+    /// Numbers of the shared values that are being written. If one is met again, it contains
+    /// itself.
     open: Vec<&'a [u8]>,
     most: usize,
     start: usize,
@@ -61,7 +66,7 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
         Self { whole, definitions: None, open: Vec::new(), most, start: out.len(), out }
     }
 
-    /// Checks the length, and takes back what a failure left.
+    /// Writes the key and checks its length. After a failure, removes everything written.
     fn whole(mut self, write: impl FnOnce(&mut Self) -> Result<(), KeyError>) -> Result<(), KeyError> {
         let result = write(&mut self).and_then(|()| self.check_length());
         if result.is_err() {
@@ -74,7 +79,7 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
         if self.out.len() - self.start > self.most { Err(KeyError::Length) } else { Ok(()) }
     }
 
-    /// `depth`: how many arrays may be open.
+    /// Writes a key; `depth` is the number of arrays that may be open.
     fn write(&mut self, text: &'a [u8], depth: usize) -> Result<(), KeyError> {
         match text.first() {
             Some(b'-' | b'0'..=b'9') => {
@@ -126,7 +131,7 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
                 return self.shared(number, value, depth);
             }
             b"~ref" => {
-                // What is defined once may be named often.
+                // A value that is defined once may be referred to often.
                 self.check_length()?;
                 let value = self.definition(content).ok_or(KeyError::Invalid)?;
                 return self.shared(content, value, depth);
@@ -152,12 +157,12 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
         result
     }
 
-    /// The value that a reference with this number stands for.
+    /// Returns the value that a reference with this number refers to.
     fn definition(&mut self, number: &[u8]) -> Option<&'a [u8]> {
         const ID: &[u8] = b"{\"~id\":[";
         let whole = self.whole;
         let definitions = self.definitions.get_or_insert_with(|| {
-            // In a string the quotes would be escaped, so these can only be tags.
+            // Inside a string the quotes would be escaped, so these can only be tags.
             let starts = memmem::find_iter(whole, ID).map(|at| at + ID.len());
             let numbered = |start: usize| {
                 let comma = memchr::memchr(b',', &whole[start..])?;
@@ -189,13 +194,14 @@ fn number(text: &[u8]) -> Result<f64, KeyError> {
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(KeyError::Invalid)
 }
 
-/// The inside of a canonical string.
+/// Appends the sortable form of a string, given as the text between the quotes of a canonical
+/// string.
 fn string(inside: &[u8], out: &mut Vec<u8>) {
     out.push(TYPE_STRING);
     if inside.contains(&b'\\') {
         scan::units(inside).for_each(|unit| write_sortable_unit(unit, out));
     } else {
-        // Printable ASCII.
+        // The text is printable ASCII.
         out.extend(inside.iter().map(|byte| (byte & 0x7f) + 1));
     }
     out.push(0);
@@ -217,7 +223,7 @@ fn buffer_bytes(content: &[u8]) -> Option<Vec<u8>> {
     decode(find(content, b"data")?)
 }
 
-/// The bytes of a buffer that a view shows.
+/// Returns the bytes of a buffer that a view shows.
 fn view_bytes(content: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
     let offset = usize::try_from(tags::whole(find(content, b"offset")?)?).ok()?;
     let end = match find(content, b"length") {
@@ -233,14 +239,14 @@ fn view_bytes(content: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
     bytes.get(offset..end).map(<[u8]>::to_vec)
 }
 
-/// The items of an `~array` without holes.
+/// Returns the items of an `~array` without holes.
 fn dense_items(content: &[u8]) -> Option<Vec<&[u8]>> {
     let length = tags::whole(find(content, b"length")?)?;
     let items = read::items(find(content, b"items")?)?;
     if items.len() as u64 != length {
         return None;
     }
-    // Their indexes are distinct and below the length.
+    // The indexes are distinct and less than the length.
     let value = |item| match read::items(item)?[..] {
         [_, value] => Some(value),
         _ => None,

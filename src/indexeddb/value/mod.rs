@@ -1,34 +1,43 @@
 //! Values: one canonical form for every value that IndexedDB can store.
 //!
-//! This page is the definition; `tests/fixtures/values` holds a case for every rule. Equal values have equal texts, but
-//! for error stacks, and for Blobs whose bytes one text holds and the other only names. What JavaScript programs hardly
-//! see is not kept: the order of an object's members, prototypes, property attributes.
+//! This page is the definition; `tests/fixtures/values` contains a case for every rule. Equal
+//! values have equal texts, except for error stacks, and for Blobs whose bytes are in one text and
+//! only named by digest in the other. Details that JavaScript programs hardly ever see are not
+//! kept: the order of an object's members, prototypes, and property attributes.
 //!
 //! # Text
 //!
-//! - The form is JSON as RFC 8785 prescribes it, restricted to printable ASCII: no white space between tokens, members
-//!   sorted by the UTF-16 units of their names, numbers as ECMAScript writes them.
-//! - In strings everything outside U+0020–U+007E is `\uXXXX` in lower-case hexadecimal (astral characters as two), and
-//!   so are `$` and `#`, which NiFi would evaluate. `\"` and `\\` are the only short escapes.
-//! - Input is RFC 8259 JSON in UTF-8. Refused: a byte-order mark, invalid UTF-8 (`invalid-utf8`), control characters
-//!   inside strings (`syntax`), two members of one name, compared after unescaping (`duplicate-member`).
-//! - Brackets nest at most [`MAX_DEPTH`] deep, in the input and in its canonical form (`depth`).
+//! - The form is JSON as in RFC 8785, restricted to printable ASCII. There is no white space
+//!   between tokens, members are sorted by the UTF-16 units of their names, and numbers are written
+//!   as ECMAScript writes them.
+//! - In strings, everything outside U+0020–U+007E is `\uXXXX` in lower-case hexadecimal (two
+//!   escapes for astral characters). So are `$` and `#`, which NiFi would evaluate. `\"` and `\\`
+//!   are the only short escapes.
+//! - Input is RFC 8259 JSON in UTF-8. These are refused: a byte-order mark, invalid UTF-8
+//!   (`invalid-utf8`), control characters inside strings (`syntax`), and two members with one name,
+//!   compared after unescaping (`duplicate-member`).
+//! - Brackets nest at most [`MAX_DEPTH`] deep, in the input and in its canonical form (otherwise
+//!   `depth`).
 //!
 //! # Numbers
 //!
-//! - An integer literal must be a double exactly, or the very text that ECMAScript writes for its double (2^68 is
-//!   `295147905179352830000`); else `number-precision`, or, with [`Options::big_integers`], a BigInt.
-//! - Any other literal is rounded to the nearest double, but more than 17 significant digits (zeros at either end do not
-//!   count) must be exact; else `number-precision`.
-//! - What would round to an infinity, or to zero without being zero, is `number-range`.
-//! - `-0`, also as `-0.0` or `-0e5`, is `{"~number":"-0"}`.
+//! - An integer literal must be exactly a double, or the very text that ECMAScript writes for its
+//!   double (2^68 is `295147905179352830000`). Any other integer is refused as `number-precision`,
+//!   or becomes a BigInt with [`Options::big_integers`].
+//! - Any other literal is rounded to the nearest double. With more than 17 significant digits
+//!   (zeros at either end do not count) it must be exact; otherwise it is refused as
+//!   `number-precision`.
+//! - A literal that would round to an infinity, or to zero although it is not zero, is refused as
+//!   `number-range`.
+//! - `-0`, even if written `-0.0` or `-0e5`, becomes `{"~number":"-0"}`.
 //!
 //! # Tags
 //!
-//! What JSON cannot say is an object with exactly one member, whose name is `~` and a word of this table. In data, every
-//! member name that begins with `~` gets one more `~` in front; that is the only escape. Another single `~` in front of
-//! the only member's name is `unknown-tag`, beside other members `reserved-name`. Content that the table does not allow
-//! is `invalid-tag`. With [`Options::plain`] the input knows no tags, and the escape is added.
+//! A value that JSON cannot represent is an object with exactly one member, whose name is `~` and a
+//! word of this table. In data, every member name that begins with `~` gets one more `~` in front;
+//! there is no other escape. Any other name with a single `~` is refused: as `unknown-tag` if it is
+//! the only member, or as `reserved-name` if there are others. Content that the table does not
+//! allow is `invalid-tag`. With [`Options::plain`] the input has no tags, and the escape is added.
 //!
 //! | tag | content |
 //! | --- | --- |
@@ -49,23 +58,28 @@
 //! | `~error` | `{"cause":…,"message":…,"name":…,"stack":…}`, all but the name optional: Error and DOMException. AggregateError is written `Error`, as all engines but Firefox store it. Stacks are kept but not portable: [`without_stacks`] |
 //! | `~blob` | `{"blake3":hex,"data":base64,"lastModified":ms,"name":…,"size":n,"type":…}`: a Blob, with a name a File. `data` may be kept elsewhere under its digest. Where it is given, size and digest are checked, or computed if they are missing. `lastModified` needs a name |
 //! | `~dom` | `{"kind":…,…}`: ImageData, DOMPoint, DOMRect, DOMQuad, DOMMatrix, FileList (`"files":[~blob,…]`) |
-//! | `~opaque` | `{"kind":…,"reason":…,…}`: CryptoKey, file handles, what could not be decoded |
+//! | `~opaque` | `{"kind":…,"reason":…,…}`: CryptoKey, file handles, values that could not be
+//! decoded |
 //! | `~id` | `[n,value]`: the first place of a value that occurs more than once, or within itself |
 //! | `~ref` | `n`: a further place |
 //!
-//! - Optional members that are `null` count as absent, but for `cause`. Unknown members are refused, but in `~dom` and
-//!   `~opaque`.
-//! - Base64 is standard, padded, and in its one spelling: white space, missing padding and stray bits are refused.
-//! - **References.** Ids in the input are any whole numbers from 1, each used by one `~id` (`duplicate-id`), and a `~ref`
-//!   follows its `~id` (`dangling-reference`). Only objects have identity: an `~id` holds no primitive and no reference.
-//!   In the canonical form ids count from 1 in the order of the text. Sorting members can bring a `~ref` before its
-//!   `~id`: then the definition moves to that first place. An id that nobody refers to goes.
-//! - A value with references cannot be compared or merged member by member: [`members`] gives none.
+//! - Optional members that are `null` count as absent, except `cause`. Unknown members are refused,
+//!   except in `~dom` and `~opaque`.
+//! - Base64 is standard and padded, with only one spelling: white space, missing padding and stray
+//!   bits are refused.
+//! - **References.** Ids in the input are any whole numbers from 1, each used by one `~id`
+//!   (otherwise `duplicate-id`). A `~ref` follows its `~id` (otherwise `dangling-reference`). Only
+//!   objects have identity: an `~id` contains neither a primitive nor a reference. In the canonical
+//!   form, ids count from 1 in the order of the text. Sorting members can move a `~ref` before its
+//!   `~id`; the definition then moves to that first place. An id without references is removed.
+//! - A value with references cannot be compared or merged member by member: [`members`] returns
+//!   `None`.
 //!
 //! # Speed
 //!
-//! A value without references is written in one pass. Members that arrive in order are copied, in one piece as long as
-//! nothing needs rewriting; objects whose members do not are sorted in place.
+//! A value without references is written in one pass. Members that arrive in order are copied, in
+//! one piece as long as nothing needs rewriting. Objects whose members are not in order are sorted
+//! in place.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -94,41 +108,41 @@ pub use read::{NameValue, all_members, has_references, items, kind, members, tag
 pub(crate) use read::{string_end, value_end};
 pub use tags::MAX_DATE_MS;
 
-/// Brackets may nest this deep, in the input and in its canonical form.
+/// The greatest depth of brackets, in the input and in its canonical form.
 pub const MAX_DEPTH: usize = 512;
 
-/// How input is read.
+/// The options for reading input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The input is plain JSON that knows no tags: member names that begin with `~` are the user's own and get the
-    /// escape.
+    /// True if the input is plain JSON without tags. Member names that begin with `~` are then data
+    /// and get the escape.
     pub plain: bool,
-    /// An integer that no double holds becomes a BigInt instead of an error.
+    /// True if an integer that a double cannot represent becomes a BigInt instead of an error.
     pub big_integers: bool,
 }
 
-/// Writes values in canonical form. Keeps its buffers from one value to the next.
+/// Writes values in canonical form. Reuses its buffers from one value to the next.
 #[derive(Default)]
 pub struct Canonicalizer {
     options: Options,
     scratch: Scratch,
 }
 
-/// Buffers of one pass.
+/// The buffers of one pass.
 #[derive(Default)]
 struct Scratch {
-    /// Members of the objects that are open; after the pass, those of the top-level object.
+    /// Members of the objects that are open; after the pass, members of the top-level object.
     members: Vec<order::Member>,
     /// An object before its members are sorted.
     text: Vec<u8>,
-    /// Numbers of the `~id` seen so far.
+    /// Numbers of the `~id` objects seen so far.
     ids: HashSet<u64>,
-    /// There is an `~id`.
+    /// True if there is an `~id`.
     has_references: bool,
 }
 
 impl Scratch {
-    /// Finds the members of a plain top-level object again, after its text was rewritten.
+    /// Finds the members of a plain top-level object again after its text was rewritten.
     fn find_top_members(&mut self, out: &[u8], start: usize) {
         let text = &out[start..];
         self.members.clear();
@@ -147,24 +161,24 @@ impl Scratch {
 }
 
 impl Canonicalizer {
-    /// Returns one that reads input by `options`.
+    /// Returns a canonicalizer with these options.
     pub fn new(options: Options) -> Self {
         Self { options, scratch: Scratch::default() }
     }
 
-    /// Returns how input is read.
+    /// Returns the options.
     pub fn options(&self) -> Options {
         self.options
     }
 
-    /// Appends the canonical form of the one JSON value that `input` holds; JSON white space may surround it. After an
-    /// error `out` is as it was.
+    /// Appends the canonical form of the JSON value in `input`, which may be surrounded by JSON
+    /// white space. After an error `out` is unchanged.
     pub fn value(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
         self.run(input, out, false)
     }
 
-    /// Appends the canonical form of a key: as [`value`](Self::value), and `{"~binary":…}` is allowed. Whether it is a
-    /// key [`sortable_key_of`] tells.
+    /// Appends the canonical form of a key. Works like [`value`](Self::value), but allows
+    /// `{"~binary":…}`. Use [`sortable_key_of`] to check that the result is a key.
     pub fn key(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), ValueError> {
         self.run(input, out, true)
     }
@@ -187,8 +201,10 @@ impl Canonicalizer {
         result
     }
 
-    /// After [`value`](Self::value) of a plain object, and while its text stands unmoved in `out`: the place in `out` of
-    /// the value of a top-level member. `canonical_name` is what stands between the quotes, with all escapes.
+    /// Returns the position in `out` of the value of a top-level member.
+    ///
+    /// Call it after [`value`](Self::value) of a plain object, while its text is still at the same
+    /// position in `out`. `canonical_name` is the text between the quotes, with all escapes.
     pub fn top_member(&self, out: &[u8], canonical_name: &[u8]) -> Option<Range<usize>> {
         let named = |member: &&order::Member| out.get(member.start..member.name_end) == Some(canonical_name);
         let member = self.scratch.members.iter().find(named)?;

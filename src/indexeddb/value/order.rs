@@ -1,4 +1,4 @@
-//! Members in RFC 8785 order, and objects with names that no JSON string can hold.
+//! Members in RFC 8785 order, and objects with names that a JSON string cannot represent.
 
 use std::cmp::Ordering;
 
@@ -7,22 +7,22 @@ use super::pass::Pass;
 use super::scan;
 use crate::indexeddb::text;
 
-/// One member of an object that is being written: places in the output.
+/// One member of an object that is being written, as positions in the output.
 #[derive(Clone, Copy)]
 pub(super) struct Member {
-    /// Its name starts here, behind the quote.
+    /// The start of its name, after the quote.
     pub(super) start: usize,
-    /// Its name ends here, before the quote.
+    /// The end of its name, before the quote.
     pub(super) name_end: usize,
-    /// Its value ends here.
+    /// The end of its value.
     pub(super) end: usize,
-    /// Where its name stands in the input.
+    /// The position of its name in the input.
     pub(super) offset: usize,
-    /// The first eight bytes of its name as one number: settles most comparisons.
+    /// The first eight bytes of its name as one number, which decides most comparisons.
     pub(super) head: u64,
-    /// Its name holds a backslash.
+    /// True if its name contains a backslash.
     pub(super) escaped: bool,
-    /// Its name holds a surrogate that stands alone.
+    /// True if its name contains a lone surrogate.
     pub(super) lone: bool,
 }
 
@@ -30,7 +30,7 @@ impl Member {
     /// Orders two names by code unit.
     #[inline]
     pub(super) fn compare(&self, own: &[u8], other: &Self, others: &[u8]) -> Ordering {
-        // Without a backslash every byte is a code unit.
+        // Without a backslash, every byte is a code unit.
         if self.escaped || other.escaped {
             compare_names(own, others)
         } else {
@@ -39,7 +39,8 @@ impl Member {
     }
 }
 
-/// The first eight bytes of a name of `length` bytes at the start of `text`, filled up with zeros: no name holds one.
+/// Returns the first eight bytes of a name of `length` bytes at the start of `text`, padded with
+/// zeros, which names cannot contain.
 #[inline]
 pub(super) fn head(text: &[u8], length: usize) -> u64 {
     match (text.first_chunk::<8>(), length) {
@@ -60,8 +61,8 @@ pub fn compare_names(a: &[u8], b: &[u8]) -> Ordering {
     scan::units(a).cmp(scan::units(b))
 }
 
-/// Writes `{"~entries":…}` for members that are sorted; a name is the inside of a canonical string without the `~`
-/// escape, and may hold lone surrogates.
+/// Writes `{"~entries":…}` for sorted members. A name is the text between the quotes of a canonical
+/// string, without the `~` escape; it may contain lone surrogates.
 pub(super) fn write_entries<'a>(members: impl Iterator<Item = (&'a [u8], &'a [u8])>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"~entries\":[");
     for (index, (name, value)) in members.enumerate() {
@@ -76,7 +77,7 @@ pub(super) fn write_entries<'a>(members: impl Iterator<Item = (&'a [u8], &'a [u8
 }
 
 impl Pass<'_> {
-    /// Sorts the members from `base` on, and rewrites the object at `start` accordingly.
+    /// Sorts the members from index `base` on, and rewrites the object at `start` to match.
     pub(super) fn reorder(&mut self, start: usize, base: usize, depth: usize, lone: bool) -> Result<(), Reason> {
         let members = &mut self.scratch.members[base..];
         let out = &*self.out;

@@ -1,7 +1,7 @@
-//! The one pass over the input: grammar, copying, member order.
+//! The single pass over the input: grammar, copying, member order.
 //!
-//! Input that is canonical already is not copied piece by piece: it stays pending until something has to be written
-//! differently, and is then copied in one go.
+//! Canonical input is not copied piece by piece. It stays pending until something has to be written
+//! differently, and is then copied in one piece.
 
 use super::error::{ValueError, ValueErrorReason as Reason};
 use super::{MAX_DEPTH, Options, Scratch, order, references, tags};
@@ -16,14 +16,15 @@ pub(super) struct Pass<'a> {
     pub(super) input: &'a [u8],
     /// The next byte to read.
     pub(super) pos: usize,
-    /// Input before this is in `out`; from here to `pos` it is canonical, and pending.
+    /// The position up to which input has been copied to `out`. From there to `pos`, input is
+    /// canonical and pending.
     pub(super) copied: usize,
     pub(super) out: &'a mut Vec<u8>,
     pub(super) scratch: &'a mut Scratch,
     pub(super) options: Options,
-    /// Deepest bracket of the canonical form of the object that is open.
+    /// The deepest bracket in the canonical form of the open object.
     pub(super) deepest: usize,
-    /// `{"~binary":…}` is allowed: this is a key.
+    /// True if this is a key, where `{"~binary":…}` is allowed.
     pub(super) key: bool,
 }
 
@@ -45,7 +46,7 @@ impl<'a> Pass<'a> {
             self.out.truncate(start);
             self.out.extend_from_slice(&text);
         }
-        // A tagged value can have turned into a plain object.
+        // A tagged value may have turned into a plain object.
         if self.scratch.members.is_empty() {
             self.scratch.find_top_members(self.out, start);
         }
@@ -65,7 +66,7 @@ impl<'a> Pass<'a> {
         self.input.get(self.pos).copied()
     }
 
-    /// Copies what is pending.
+    /// Copies the pending input.
     #[inline]
     pub(super) fn flush(&mut self) {
         if self.copied < self.pos {
@@ -74,13 +75,13 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The place in `out` that the next byte will have.
+    /// Returns the position in `out` of the next byte.
     #[inline]
     pub(super) fn place(&self) -> usize {
         self.out.len() + (self.pos - self.copied)
     }
 
-    /// The text of `out` between two places, which is all written or all pending.
+    /// Returns the text of `out` between two positions, which is either all written or all pending.
     #[inline]
     fn written(&self, start: usize, end: usize) -> &[u8] {
         let length = self.out.len();
@@ -91,7 +92,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The text from a place on, at least to the next place.
+    /// Returns the text of `out` from a position on, at least up to the next byte's position.
     #[inline]
     fn text_from(&self, start: usize) -> &[u8] {
         let length = self.out.len();
@@ -115,7 +116,7 @@ impl<'a> Pass<'a> {
         self.copied = self.pos;
     }
 
-    /// Takes `byte` and the white space behind it.
+    /// Takes `byte` and the white space after it.
     #[inline]
     pub(super) fn expect(&mut self, byte: u8) -> Result<(), Reason> {
         if self.peek() != Some(byte) {
@@ -126,7 +127,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Counts one more bracket.
+    /// Enters a bracket at this depth.
     #[inline]
     pub(super) fn enter(&mut self, depth: usize) -> Result<(), Reason> {
         if depth > MAX_DEPTH {
@@ -270,7 +271,8 @@ impl<'a> Pass<'a> {
             }
             self.space();
             self.expect(b':')?;
-            // The borrow ends here: the value's own members come and go above this one.
+            // The borrow ends here, because the value's members are pushed and popped above this
+            // one.
             let index = self.scratch.members.len();
             self.scratch.members.push(member);
             self.value(depth)?;
@@ -287,6 +289,7 @@ impl<'a> Pass<'a> {
             self.flush();
             self.reorder(start, base, depth, lone)?;
         }
+        // The members of the top-level object are kept for `Canonicalizer::top_member`.
         if depth > 1 || lone {
             self.scratch.members.truncate(base);
         }
@@ -311,14 +314,15 @@ impl<'a> Pass<'a> {
         Ok(member)
     }
 
-    /// Reports an error at an earlier place.
+    /// Reports an error at an earlier position.
     #[cold]
     pub(super) fn fail_at(&mut self, offset: usize, reason: Reason) -> Result<(), Reason> {
         self.pos = offset;
         Err(reason)
     }
 
-    /// The rest of an object whose member `name` is a tag; `start` is the place of its brace.
+    /// Reads the rest of an object whose member `name` is a tag; `start` is the position of its
+    /// brace.
     fn tag(&mut self, start: usize, depth: usize, name: Member, first: bool) -> Result<(), Reason> {
         if !first {
             return self.fail_at(name.offset, Reason::ReservedName);
@@ -327,6 +331,8 @@ impl<'a> Pass<'a> {
         self.space();
         self.expect(b':')?;
         let payload = self.place();
+        // A wrong opening bracket is refused before the content is read, so that the error names
+        // the tag.
         match tag {
             Some(tag) if tag.opens_with().is_some_and(|bracket| self.peek() != Some(bracket)) => {
                 return self.fail_at(name.offset, Reason::InvalidTag(tag.expects()));
@@ -364,7 +370,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// `[n, value]`; the number counts from here on, so that the value can refer to itself.
+    /// Reads `[n, value]`. The number counts from here on, so that the value can refer to itself.
     fn id(&mut self, depth: usize) -> Result<(), Reason> {
         self.enter(depth + 1)?;
         self.expect(b'[')?;
@@ -400,7 +406,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Tells whether a name begins with a single `~`.
+/// True if a name begins with a single `~`.
 #[inline]
 fn is_tag(member: &Member) -> bool {
     let [first, second, ..] = member.head.to_be_bytes();

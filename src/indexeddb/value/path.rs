@@ -1,4 +1,4 @@
-//! Key paths: what a path names in a canonical value.
+//! Key paths: finds the value at a path in a canonical value.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,13 @@ use memchr::memmem;
 use super::{read, scan, tags};
 use crate::indexeddb::text;
 
-/// Evaluates a key path (`""`: the value itself; else identifiers joined by `.`) as IndexedDB does, and returns the
-/// canonical text of what it names; `None` if that is absent or undefined.
+/// Evaluates a key path as IndexedDB does and returns the canonical text of the result, or `None`
+/// if it is absent or undefined. The path is `""` (the value itself), or identifiers joined by `.`.
 ///
-/// Beside own members of objects, arrays (`~array` with named members) and errors (`message`, `cause`): `length` of
-/// strings (boxed or not, in UTF-16 units) and arrays, `size` and `type` of Blobs and Files, `name` and `lastModified` of
-/// Files, `lastIndex` of regular expressions, which is always 0. References are followed.
+/// A path reaches the own members of objects, arrays (`~array` with named members) and errors
+/// (`message`, `cause`). It also reaches `length` of strings (boxed or not, in UTF-16 units) and
+/// arrays, `size` and `type` of Blobs and Files, `name` and `lastModified` of Files, and
+/// `lastIndex` of regular expressions, which is always 0. References are followed.
 pub fn at_path<'a>(canonical: &'a [u8], path: &str) -> Option<Cow<'a, [u8]>> {
     let mut value = Cow::Borrowed(resolve(canonical, canonical));
     if path.is_empty() {
@@ -21,7 +22,7 @@ pub fn at_path<'a>(canonical: &'a [u8], path: &str) -> Option<Cow<'a, [u8]>> {
     for identifier in path.split('.') {
         value = match value {
             Cow::Borrowed(text) => step(text, identifier)?,
-            // A number, which has no members.
+            // This is a number, which has no members.
             Cow::Owned(_) => return None,
         };
         if let Cow::Borrowed(text) = value {
@@ -34,8 +35,8 @@ pub fn at_path<'a>(canonical: &'a [u8], path: &str) -> Option<Cow<'a, [u8]>> {
     Some(value)
 }
 
-/// Returns what lies at these member names, from the outside in, each as [`member_name`] gives it. Members of plain objects
-/// only; references are followed.
+/// Returns the value at these member names, from the outside in, each in the form of
+/// [`member_name`]. Only members of plain objects are found; references are followed.
 pub fn at_members<'a, 'n>(canonical: &'a [u8], names: impl IntoIterator<Item = &'n [u8]>) -> Option<&'a [u8]> {
     let mut value = resolve(canonical, canonical);
     for name in names {
@@ -48,7 +49,7 @@ pub fn at_members<'a, 'n>(canonical: &'a [u8], names: impl IntoIterator<Item = &
     Some(value)
 }
 
-/// Follows `~id` and `~ref` to what they stand for.
+/// Follows `~id` and `~ref` to the value they refer to.
 fn resolve<'a>(text: &'a [u8], whole: &'a [u8]) -> &'a [u8] {
     match read::tagged(text) {
         Some((b"~id", content)) => shared(content).unwrap_or(text),
@@ -64,7 +65,7 @@ fn resolve<'a>(text: &'a [u8], whole: &'a [u8]) -> &'a [u8] {
     }
 }
 
-/// The value of `[n,value]`.
+/// Returns the value of `[n,value]`.
 pub(super) fn shared(content: &[u8]) -> Option<&[u8]> {
     let comma = memchr::memchr(b',', content)?;
     content.get(comma + 1..content.len() - 1)
@@ -104,14 +105,15 @@ fn name_inside(identifier: &str) -> Vec<u8> {
     name
 }
 
-/// Returns how a member's name stands between the quotes in canonical text, with the `~` escape: what
-/// [`top_member`](super::Canonicalizer::top_member) and [`members`](super::members) know it by.
+/// Returns a member's name as it is written between the quotes of canonical text, with the `~`
+/// escape. This is the form that [`top_member`](super::Canonicalizer::top_member) and
+/// [`members`](super::members) use.
 pub fn member_name(name: &str) -> Vec<u8> {
     let escape = if name.starts_with('~') { "~" } else { "" };
     name_inside(&format!("{escape}{name}"))
 }
 
-/// A member of a tag's content, whose names need no escape.
+/// Returns a member of a tag's content, whose names need no escape.
 fn member<'a>(object: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
     find(object, identifier.as_bytes())
 }
@@ -136,7 +138,7 @@ fn entry<'a>(entries: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
     found.map(Cow::Borrowed)
 }
 
-/// Length of a string in UTF-16 units.
+/// Returns the length of a string in UTF-16 units.
 fn string_length(string: &[u8]) -> Option<usize> {
     match read::tagged(string) {
         Some((_, data)) => {

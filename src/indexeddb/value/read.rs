@@ -1,6 +1,7 @@
-//! Reading canonical text: where things end, what they are, and the value without error stacks.
+//! Readers of canonical text: ends and kinds of values, and values without error stacks.
 //!
-//! Every function takes any bytes; for text that is not canonical it gives `None` or something, and never panics.
+//! Every function accepts any bytes. For text that is not canonical it returns `None` or an
+//! arbitrary result, and never panics.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -9,7 +10,7 @@ use memchr::memmem;
 
 use super::scan;
 
-/// The end of the string whose opening quote is at `at`.
+/// Returns the end of the string whose opening quote is at `at`.
 pub(crate) fn string_end(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
@@ -21,7 +22,7 @@ pub(crate) fn string_end(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The end of the value that begins at `at`.
+/// Returns the end of the value that begins at `at`.
 pub(crate) fn value_end(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at)? {
         b'"' => string_end(text, at),
@@ -51,13 +52,14 @@ pub(crate) fn value_end(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Iterates over the items of a JSON array. `None` as an item: not an array.
+/// Iterates over the items of a JSON array. An item that is `None` means that the text is not an
+/// array.
 pub(crate) struct Items<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-/// Iterates over the items of a JSON array.
+/// Returns an iterator over the items of a JSON array.
 pub(crate) fn each_item(text: &[u8]) -> Items<'_> {
     Items { text, at: 0 }
 }
@@ -84,7 +86,7 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-/// The items of a JSON array.
+/// Returns the items of a JSON array.
 pub fn items(text: &[u8]) -> Option<Vec<&[u8]>> {
     if text.first() == Some(&b'[') { each_item(text).collect() } else { None }
 }
@@ -92,14 +94,15 @@ pub fn items(text: &[u8]) -> Option<Vec<&[u8]>> {
 /// A member's name, without quotes, and its value.
 pub type NameValue<'a> = (&'a [u8], &'a [u8]);
 
-/// Iterates over the members of a JSON object, tagged or not. `None` as an item: not an object.
+/// Iterates over the members of a JSON object, tagged or not. An item that is `None` means that the
+/// text is not an object.
 #[derive(Clone)]
 pub(crate) struct Members<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-/// Iterates over the members of a JSON object, tagged or not.
+/// Returns an iterator over the members of a JSON object, tagged or not.
 pub(crate) fn each_member(text: &[u8]) -> Members<'_> {
     Members { text, at: 0 }
 }
@@ -131,12 +134,12 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// The members of a JSON object, tagged or not.
+/// Returns the members of a JSON object, tagged or not.
 pub fn all_members(text: &[u8]) -> Option<Vec<NameValue<'_>>> {
     if text.first() == Some(&b'{') { each_member(text).collect() } else { None }
 }
 
-/// The tag of a tagged value, with its `~`, and its content.
+/// Returns the tag of a tagged value, with its `~`, and its content.
 pub fn tagged(text: &[u8]) -> Option<NameValue<'_>> {
     let name = text.strip_prefix(b"{\"~")?;
     let end = memchr::memchr(b'"', name)? + 3;
@@ -146,7 +149,8 @@ pub fn tagged(text: &[u8]) -> Option<NameValue<'_>> {
     Some((&text[2..end], &text[end + 2..text.len() - 1]))
 }
 
-/// The text between the quotes of a canonical string, which holds no lone surrogate.
+/// Returns the text that a canonical string represents, given the text between its quotes, or
+/// `None` if it contains a lone surrogate.
 pub(crate) fn unescaped(inside: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr(b'\\', inside).is_none() {
         return std::str::from_utf8(inside).ok().map(Cow::Borrowed);
@@ -158,9 +162,9 @@ pub(crate) fn unescaped(inside: &[u8]) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
-/// Returns the members of a plain object in canonical order: names without quotes but with escapes and the `~` escape,
-/// and canonical values. `None` for everything else, and for an object that holds references, whose members cannot be
-/// told apart.
+/// Returns the members of a plain object in canonical order: names without quotes but with escapes
+/// and the `~` escape, and canonical values. Returns `None` for anything else, including an object
+/// that contains references, whose members depend on each other.
 pub fn members(canonical: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     if tagged(canonical).is_some() || has_references(canonical) {
         return None;
@@ -168,15 +172,16 @@ pub fn members(canonical: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     all_members(canonical)
 }
 
-/// Tells whether a canonical value holds shared or cyclic references.
+/// True if a canonical value contains shared or cyclic references.
 pub fn has_references(canonical: &[u8]) -> bool {
-    // In a string the quote would be escaped, so this can only be the tag.
+    // Inside a string the quote would be escaped, so this can only be the tag.
     memmem::find(canonical, b"{\"~ref\":").is_some()
 }
 
-/// Returns what kind of value a canonical text holds, for messages: `undefined`, `null`, `boolean`, `number`, `bigint`,
-/// `string`, `date`, `regexp`, `boxed`, `object`, `array`, `map`, `set`, `buffer`, `view`, `binary`, `error`, `blob`,
-/// `file`, `dom`, `opaque`, `reference`; a shared value has the kind of what is shared.
+/// Returns the kind of value in a canonical text, for messages: `undefined`, `null`, `boolean`,
+/// `number`, `bigint`, `string`, `date`, `regexp`, `boxed`, `object`, `array`, `map`, `set`,
+/// `buffer`, `view`, `binary`, `error`, `blob`, `file`, `dom`, `opaque` or `reference`. A shared
+/// value has the kind of the value in it.
 pub fn kind(canonical: &[u8]) -> &'static str {
     match canonical.first() {
         Some(b'"') => "string",
@@ -206,7 +211,7 @@ pub fn kind(canonical: &[u8]) -> &'static str {
             Some((b"~opaque", _)) => "opaque",
             Some((b"~ref", _)) => "reference",
             Some((b"~id", content)) => match memchr::memchr(b',', content) {
-                // The content is never an `~id` itself.
+                // The content is never itself an `~id`.
                 Some(comma) if !content[comma + 1..].starts_with(b"{\"~id\"") => {
                     kind(&content[comma + 1..content.len().saturating_sub(1).max(comma + 1)])
                 }
@@ -218,17 +223,18 @@ pub fn kind(canonical: &[u8]) -> &'static str {
     }
 }
 
-/// Returns the canonical text without error stacks, which differ between engines and are left out of equality and
-/// digests; `None` if it has none.
+/// Returns the canonical text without error stacks, or `None` if it has none. Stacks differ between
+/// engines and are not part of equality and digests.
 pub fn without_stacks(canonical: &[u8]) -> Option<Vec<u8>> {
     const ERROR: &[u8] = b"{\"~error\":";
-    // Every value is asked, most of them short: to build the searcher each time would cost more than the search.
+    // This runs for every value, and most values are short; building the searcher each time would
+    // cost more than the search.
     static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(ERROR));
-    // In strings quotes are escaped, so these can only be the tag and a member name.
+    // Inside a string the quotes would be escaped, so these can only be the tag and a member name.
     FINDER.find(canonical)?;
     memmem::find(canonical, b",\"stack\":")?;
     let mut out = Vec::with_capacity(canonical.len());
-    // For every open bracket, whether it is the content of an `~error`.
+    // For every open bracket, true if it is the content of an `~error`.
     let mut open: Vec<bool> = Vec::new();
     let (mut at, mut copied) = (0, 0);
     while let Some(&byte) = canonical.get(at) {

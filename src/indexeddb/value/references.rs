@@ -1,4 +1,5 @@
-//! Shared and cyclic references: numbered in the order of the canonical text, defined where they first appear.
+//! Shared and cyclic references, numbered in the order of the canonical text and defined where they
+//! first appear.
 
 use std::collections::HashMap;
 
@@ -14,11 +15,11 @@ struct Mark {
     number: u64,
     start: usize,
     end: usize,
-    /// Of an `~id`, where its value starts and ends, and the index of the first mark behind it.
+    /// For an `~id`, the start and end of its value, and the index of the first mark after it.
     definition: Option<(usize, usize, usize)>,
 }
 
-/// Reads the number at `at`, and gives the place behind it.
+/// Reads the number at `at`; returns it with the position after it.
 fn number(text: &[u8], at: usize) -> (u64, usize) {
     let digits = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     (tags::whole(&text[at..at + digits]).unwrap_or(0), at + digits)
@@ -27,7 +28,7 @@ fn number(text: &[u8], at: usize) -> (u64, usize) {
 /// Finds all marks, in order.
 fn marks(text: &[u8]) -> Vec<Mark> {
     let mut found: Vec<Mark> = Vec::new();
-    // For every open bracket the mark that it belongs to.
+    // For every open bracket, the mark that it belongs to.
     let mut open: Vec<Option<usize>> = Vec::new();
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
@@ -66,14 +67,14 @@ fn marks(text: &[u8]) -> Vec<Mark> {
 struct Piece {
     at: usize,
     end: usize,
-    /// The first mark at or behind `at`.
+    /// The first mark at or after `at`.
     mark: usize,
-    /// It is the value of an `~id`, to be closed.
+    /// True if this is the value of an `~id`, which must be closed.
     defines: bool,
 }
 
-/// Rewrites canonical text whose ids are arbitrary: ids nobody refers to go, the others count from 1 by first
-/// appearance, and the definition moves to that place.
+/// Rewrites canonical text whose ids are arbitrary. Ids without references are removed; the others
+/// count from 1 in the order of their first appearance, and each definition moves to that place.
 pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
     let marks = marks(text);
     let mut definitions = HashMap::new();
@@ -99,7 +100,7 @@ pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
         };
         out.extend_from_slice(&text[piece.at..mark.start]);
         let (start, end, next) = *definitions.get(&mark.number).ok_or(Reason::DanglingReference)?;
-        // The marks within a definition end where the next one behind it begins.
+        // The marks within a definition end at the first mark after it.
         let first = marks.partition_point(|other| other.start < start);
         piece.mark = mark.definition.map_or(piece.mark + 1, |_| next);
         piece.at = mark.end;
@@ -114,7 +115,7 @@ pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
             pieces.push(Piece { at: start, end, mark: first, defines: true });
         }
     }
-    // What moved may stand deeper now.
+    // Moved definitions may be nested deeper now.
     if depth(&out) > MAX_DEPTH { Err(Reason::Depth) } else { Ok(out) }
 }
 

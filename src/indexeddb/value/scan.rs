@@ -1,25 +1,26 @@
-//! Strings: input text to the inside of a canonical string, eight bytes at a time.
+//! Strings: turns input text into the text between the quotes of a canonical string, eight bytes at
+//! a time.
 
 use super::error::ValueErrorReason as Reason;
 use super::pass::Pass;
 use crate::indexeddb::text;
 
-/// What a string turned out to be.
+/// The properties of a scanned string.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Flags {
-    /// Its canonical form holds a backslash.
+    /// True if its canonical form contains a backslash.
     pub(super) escaped: bool,
-    /// Part of it was rewritten.
+    /// True if part of it was rewritten.
     pub(super) rewritten: bool,
-    /// A surrogate in it stands alone.
+    /// True if it contains a lone surrogate.
     pub(super) lone: bool,
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * ONES;
 
-/// Sets the high bit of every byte that does not stand for itself in a canonical string: all but U+0020–U+007E
-/// without `"`, `#`, `$` and `\`. No carry crosses a byte, so every bit is exact.
+/// Sets the high bit of every byte that is not copied unchanged: all except U+0020–U+007E without
+/// `"`, `#`, `$` and `\`. No carry crosses a byte, so every bit is exact.
 #[inline]
 fn special(word: u64) -> u64 {
     let low = word & !HIGH;
@@ -31,7 +32,7 @@ fn special(word: u64) -> u64 {
     (word | control | quote_hash_dollar | backslash | delete) & HIGH
 }
 
-/// Length of the run of bytes that stand for themselves.
+/// Returns the length of the run of bytes that are copied unchanged.
 #[inline]
 fn plain_run(bytes: &[u8]) -> usize {
     let mut at = 0;
@@ -50,7 +51,8 @@ fn plain_run(bytes: &[u8]) -> usize {
 }
 
 impl Pass<'_> {
-    /// From the opening quote to behind the closing one. The text may still be pending, unless it was rewritten.
+    /// Scans from the opening quote to the position after the closing quote. The text may still be
+    /// pending, unless it was rewritten.
     #[inline]
     pub(super) fn string(&mut self) -> Result<Flags, Reason> {
         let mut flags = Flags::default();
@@ -71,7 +73,7 @@ impl Pass<'_> {
         }
     }
 
-    /// One character, or run of them, that does not stand for itself.
+    /// Scans one character, or run of characters, that is not copied unchanged.
     fn special(&mut self, byte: u8, flags: &mut Flags) -> Result<(), Reason> {
         match byte {
             0..0x20 => return Err(Reason::Syntax),
@@ -148,7 +150,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// A run of characters above U+007F; the caller marks it as copied.
+    /// Scans a run of characters above U+007F; the caller marks it as copied.
     fn non_ascii(&mut self) -> Result<(), Reason> {
         loop {
             let rest = &self.input[self.pos..];
@@ -186,7 +188,7 @@ impl Pass<'_> {
     }
 }
 
-/// Reads `\uXXXX` at `at`: the unit, and whether this spelling is the canonical one.
+/// Reads `\uXXXX` at `at`; returns the unit, and true if its spelling is canonical.
 fn hex_unit(bytes: &[u8], at: usize) -> Option<(u16, bool)> {
     let escape: &[u8; 6] = bytes.get(at..)?.first_chunk()?;
     if !escape.starts_with(b"\\u") {
@@ -202,12 +204,13 @@ fn hex_unit(bytes: &[u8], at: usize) -> Option<(u16, bool)> {
     Some((unit, lower && escaped))
 }
 
-/// The code units of the inside of a canonical string, lone surrogates included.
+/// Returns the code units of the text between the quotes of a canonical string, including lone
+/// surrogates.
 pub(super) fn units(inside: &[u8]) -> Units<'_> {
     Units { rest: inside }
 }
 
-/// Iterates over code units. Text that is not canonical gives some units, and ends.
+/// Iterates over code units. Text that is not canonical yields arbitrary units, but ends.
 pub(super) struct Units<'a> {
     rest: &'a [u8],
 }

@@ -1,6 +1,6 @@
-//! The closed set of tags: what each allows as content, and its normal form.
+//! The closed set of tags, with the content that each allows and its normal form.
 //!
-//! Content arrives canonical: members sorted, numbers and strings in their one form.
+//! Content is already canonical: members are sorted, and numbers and strings have only one form.
 
 use std::collections::HashSet;
 
@@ -18,10 +18,10 @@ mod object;
 
 pub(super) use bytes::{element_bytes, view_fits};
 
-/// Greatest number of milliseconds, either way, that a Date can hold.
+/// The greatest number of milliseconds, either way, that a Date can represent.
 pub const MAX_DATE_MS: f64 = 8.64e15;
 
-/// Greatest integer that a double holds together with all below it.
+/// The greatest integer up to which a double represents all integers.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// A tag of the table.
@@ -51,11 +51,11 @@ pub(super) enum Tag {
 
 /// The normal form of a tagged value whose content was `content`.
 pub(super) enum Form {
-    /// What stands there.
+    /// The text unchanged.
     Same,
     /// The same tag with this content.
     Content(Vec<u8>),
-    /// This value instead.
+    /// This value instead of the tagged one.
     Whole(Vec<u8>),
 }
 
@@ -86,7 +86,7 @@ impl Tag {
         })
     }
 
-    /// The first byte of its content, where there is only one.
+    /// Returns the first byte of the tag's content, if there is only one possible.
     pub(super) fn opens_with(self) -> Option<u8> {
         match self {
             Self::Undefined => Some(b't'),
@@ -97,7 +97,7 @@ impl Tag {
         }
     }
 
-    /// What its content must be.
+    /// Returns a description of the content that the tag requires.
     pub(super) fn expects(self) -> &'static str {
         match self {
             Self::Undefined => "`~undefined` holds true",
@@ -144,12 +144,12 @@ pub(super) fn whole(text: &[u8]) -> Option<u64> {
     (number <= MAX_SAFE_INTEGER).then_some(number)
 }
 
-/// Tells whether this is a string, `~utf16` included.
+/// True if this is a string, including `~utf16`.
 pub(super) fn is_string(text: &[u8]) -> bool {
     text.starts_with(b"\"") || text.starts_with(b"{\"~utf16\":")
 }
 
-/// Tells whether this is a primitive: those have no identity, and a Map or Set holds each once.
+/// True if this is a primitive, which has no identity and occurs only once in a Map or Set.
 fn is_primitive(text: &[u8]) -> bool {
     let tags: [&[u8]; 3] = [b"{\"~number\":", b"{\"~undefined\":", b"{\"~bigint\":"];
     !matches!(text.first(), Some(b'{' | b'[')) || is_string(text) || tags.iter().any(|tag| text.starts_with(tag))
@@ -159,7 +159,7 @@ fn inside(string: &[u8]) -> Option<&[u8]> {
     string.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
-/// Checks the content of a tag and gives the normal form.
+/// Checks the content of a tag and returns its normal form.
 pub(super) fn check(tag: Tag, content: &[u8]) -> Result<Form, Reason> {
     let refused = Reason::InvalidTag(tag.expects());
     let same_if = |good: bool| if good { Ok(Form::Same) } else { Err(refused) };
@@ -200,7 +200,7 @@ fn is_bigint(content: &[u8]) -> bool {
     }
 }
 
-/// TimeClip of ECMAScript.
+/// Applies ECMAScript's TimeClip.
 fn date(content: &[u8]) -> Option<Form> {
     if content == b"null" {
         return Some(Form::Same);
@@ -209,7 +209,7 @@ fn date(content: &[u8]) -> Option<Form> {
         return Some(Form::Content(b"0".to_vec()));
     }
     let ms: f64 = std::str::from_utf8(content).ok()?.parse().ok()?;
-    // Also keeps out `true`, strings and tags, which do not parse.
+    // This also refuses `true`, strings and tags, which do not parse.
     if ms.is_nan() || ms.abs() > MAX_DATE_MS || !content.last()?.is_ascii_digit() {
         return None;
     }
@@ -249,7 +249,7 @@ fn regexp(content: &[u8]) -> Option<Form> {
     Some(Form::Content([b"[", source, b",\"", &sorted, b"\"]"].concat()))
 }
 
-/// SameValueZero for primitives: NaN equals itself, and −0 is stored as 0.
+/// True if the primitives differ by SameValueZero: NaN equals itself, and −0 is stored as 0.
 fn distinct(values: &[&[u8]]) -> bool {
     let mut seen = HashSet::new();
     let mut primitives = values.iter().filter(|value| is_primitive(value));

@@ -3,7 +3,8 @@
 use super::super::read;
 use super::{Form, decode, inside, is_string, whole};
 
-/// Length of the bytes that padded standard base64 stands for, or `None` if it is not in its one spelling.
+/// Returns the number of bytes that padded standard base64 represents, or `None` unless it is in
+/// its only spelling.
 pub(super) fn base64_length(data: &[u8]) -> Option<usize> {
     let value = |byte: u8| match byte {
         b'A'..=b'Z' => Some(byte - b'A'),
@@ -20,18 +21,18 @@ pub(super) fn base64_length(data: &[u8]) -> Option<usize> {
     if !digits.iter().all(|&byte| value(byte).is_some()) {
         return None;
     }
-    // Bits behind the last byte must be zero.
+    // Bits after the last byte must be zero.
     let unused = [0, 0, 0xf, 0x3][digits.len() % 4];
     let last = digits.last().and_then(|&byte| value(byte)).unwrap_or(0);
     (last & unused == 0).then_some(digits.len() * 3 / 4)
 }
 
-/// The value, if it is good.
+/// Returns the value if `good` is true.
 fn kept(value: &[u8], good: bool) -> Option<&[u8]> {
     good.then_some(value)
 }
 
-/// Length of an ArrayBuffer and, if it is resizable, its greatest length.
+/// Returns the length of an ArrayBuffer and, if it is resizable, its maximum length.
 fn buffer_lengths(content: &[u8]) -> Option<(u64, Option<u64>)> {
     let (mut length, mut max) = (None, None);
     for (name, value) in read::all_members(content)? {
@@ -54,7 +55,7 @@ pub(super) fn buffer(content: &[u8]) -> Option<Form> {
     }
 }
 
-/// Bytes of one element of a view's type.
+/// Returns the bytes of one element of a view's type.
 pub(in super::super) fn element_bytes(name: &[u8]) -> Option<u64> {
     match name {
         b"\"Int8Array\"" | b"\"Uint8Array\"" | b"\"Uint8ClampedArray\"" | b"\"DataView\"" => Some(1),
@@ -65,7 +66,7 @@ pub(in super::super) fn element_bytes(name: &[u8]) -> Option<u64> {
     }
 }
 
-/// Tells whether a view, given as the content of its tag, lies within a buffer, given as `{"~buffer":…}`.
+/// True if a view, given as the content of its tag, lies within a buffer, given as `{"~buffer":…}`.
 pub(in super::super) fn view_fits(view: &[u8], buffer: &[u8]) -> bool {
     let fits = || {
         let (b"~buffer", content) = read::tagged(buffer)? else { return None };
@@ -82,7 +83,7 @@ pub(in super::super) fn view_fits(view: &[u8], buffer: &[u8]) -> bool {
         let size = size?;
         let end = match length {
             Some(length) => length.checked_mul(size)?.checked_add(offset)?,
-            // Only the length of a resizable buffer can be tracked.
+            // A view can only track the length of a resizable buffer.
             None => max.map(|_| offset)?,
         };
         (offset % size == 0 && end <= bytes).then_some(())
@@ -108,7 +109,7 @@ pub(super) fn view(content: &[u8]) -> Option<Form> {
         (b"~ref", _) => None,
         _ => Some(buffer),
     };
-    // A buffer that is a reference is checked once it is known.
+    // A buffer that is a reference is checked once it is resolved.
     if shared.is_some_and(|buffer| !view_fits(content, buffer)) {
         return None;
     }
@@ -120,7 +121,7 @@ pub(super) fn view(content: &[u8]) -> Option<Form> {
     Some(Form::Content(out))
 }
 
-/// Computes what is missing from the data, and checks what is there.
+/// Checks the given members, and computes the missing ones from the data.
 pub(super) fn blob(content: &[u8]) -> Option<Form> {
     let (mut blake3, mut data, mut modified, mut name, mut size, mut kind) = (None, None, None, None, None, None);
     for (member, value) in read::all_members(content)? {

@@ -1,4 +1,4 @@
-//! Objects, arrays and errors that JSON cannot say.
+//! Objects, arrays and errors that JSON cannot represent.
 
 use super::super::error::ValueErrorReason as Reason;
 use super::super::order::{compare_names, write_entries};
@@ -14,10 +14,11 @@ pub(super) fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// A member with the inside of its name, lone surrogates escaped like any other unit.
+/// A member, with its name as the text between quotes; lone surrogates are escaped like any other
+/// unit.
 type Entry<'a> = (Vec<u8>, &'a [u8]);
 
-/// Sorted members of `[[name,value],…]`.
+/// Returns the sorted members of `[[name,value],…]`.
 fn sorted_entries(list: &[u8], refused: Reason) -> Result<Vec<Entry<'_>>, Reason> {
     let mut entries = Vec::new();
     for item in read::items(list).ok_or(refused)? {
@@ -66,7 +67,7 @@ pub(super) fn entries(content: &[u8], refused: Reason) -> Result<Form, Reason> {
     Ok(Form::Whole(out))
 }
 
-/// Tells whether a member name is an array index: a number below 2^32−1 in its one spelling.
+/// True if a member name is an array index: a number below 2^32−1 in its only spelling.
 fn is_index(name: &[u8]) -> bool {
     (name.first() != Some(&b'0') || name.len() == 1) && whole(name).is_some_and(|index| index < u64::from(u32::MAX))
 }
@@ -107,7 +108,7 @@ fn write_array(length: u64, items: &[(u64, &[u8])], members: &[Entry<'_>]) -> Ve
             out.push(b',');
         }
     };
-    // The indexes are distinct and below the length.
+    // The indexes are distinct and less than the length.
     if members.is_empty() && items.len() as u64 == length {
         out.push(b'[');
         for (index, (_, value)) in items.iter().enumerate() {
@@ -137,7 +138,8 @@ fn write_array(length: u64, items: &[(u64, &[u8])], members: &[Entry<'_>]) -> Ve
     out
 }
 
-/// Only Firefox keeps AggregateError apart; the structured clone algorithm and all others make it an Error.
+/// Only Firefox keeps AggregateError apart. The structured clone algorithm and all other engines
+/// turn it into an Error.
 pub(super) fn error(content: &[u8]) -> Option<Form> {
     let members = read::all_members(content)?;
     let mut named = false;

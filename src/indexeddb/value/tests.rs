@@ -1,4 +1,4 @@
-//! Tests of values: the shared vectors, and properties.
+//! Tests of values: the shared vectors, and property tests.
 
 use std::fmt::Write as _;
 
@@ -280,7 +280,7 @@ fn keys_of_values() {
     assert_eq!(key_of(&format!("\"{}\"", "a".repeat(65535))), Err(KeyError::Length));
 }
 
-/// A second, slow opinion: parse to a tree, sort, write.
+/// A second, slow implementation: parse to a tree, sort, write.
 fn reference_form(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(members) => {
@@ -336,7 +336,7 @@ fn plain_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Values of this grammar, tags and references included; some are refused.
+/// Generates values of this grammar, including tags and references; some are refused.
 fn tagged_json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         prop::sample::select(vec![

@@ -1,13 +1,14 @@
-//! JSON as a tree whose members keep their order and whose strings and numbers stay as they are written.
+//! JSON as a tree whose members keep their order and whose strings and numbers are kept as written.
 //!
-//! For readers of other formats, and for writers of them, which walk canonical text. Strings are not checked: whoever copies
-//! them into a value has them checked when that value is brought in canonical form.
+//! For readers of other formats, and for their writers, which walk canonical text. Strings are not
+//! checked here; they are checked when a value that contains them is made canonical.
 
 use super::read::string_end;
 use super::{MAX_DEPTH, read};
 use crate::indexeddb::number;
 
-/// A tree may have this many values, members' included: the limit of what one text can make of memory.
+/// The most values in a tree, including members' values. It limits the memory that one text can
+/// use.
 pub const MAX_VALUES: usize = 4 * 1024 * 1024;
 
 /// A JSON value.
@@ -17,24 +18,25 @@ pub enum Tree<'a> {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number as it is written.
+    /// A number, as it is written.
     Number(&'a [u8]),
-    /// What stands between a string's quotes.
+    /// The text between a string's quotes.
     String(&'a [u8]),
     /// An array.
     List(Vec<Tree<'a>>),
-    /// An object: what stands between the quotes of each name, and its value. Names may come twice.
+    /// An object: for each member, the text between the quotes of its name, and its value. Names
+    /// may occur twice.
     Object(Vec<(&'a [u8], Tree<'a>)>),
 }
 
-/// Why there is no tree.
+/// The reason why a text has no tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TreeError {
-    /// Not JSON.
+    /// The text is not JSON.
     Syntax,
-    /// Nested too deep.
+    /// The text nests too deep.
     Depth,
-    /// More than [`MAX_VALUES`].
+    /// The text has more than [`MAX_VALUES`] values.
     TooMany,
 }
 
@@ -48,7 +50,8 @@ impl<'a> Tree<'a> {
         Self::read_within(text, MAX_DEPTH)
     }
 
-    /// Reads one JSON text that nests at most so deep: other programs' forms of a value nest deeper than ours.
+    /// Reads one JSON text that nests at most `depth` deep, because other programs' forms of a
+    /// value nest deeper than ours.
     ///
     /// # Errors
     ///
@@ -61,39 +64,40 @@ impl<'a> Tree<'a> {
         if reader.at == text.len() { Ok(tree) } else { Err(TreeError::Syntax) }
     }
 
-    /// The member of this name, which needs no escape; the first, if there are several.
+    /// Returns the member with this name, which must not need an escape; the first one if there are
+    /// several.
     pub fn get(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
         members.iter().find(|(own, _)| *own == name.as_bytes()).map(|(_, value)| value)
     }
 
-    /// The members, if it is an object.
+    /// Returns the members, if it is an object.
     pub fn members(&self) -> Option<&[(&'a [u8], Self)]> {
         if let Self::Object(members) = self { Some(members) } else { None }
     }
 
-    /// The items, if it is an array.
+    /// Returns the items, if it is an array.
     pub fn items(&self) -> Option<&[Self]> {
         if let Self::List(items) = self { Some(items) } else { None }
     }
 
-    /// The text of a string that holds no lone surrogate.
+    /// Returns the text of a string without lone surrogates.
     pub fn text(&self) -> Option<String> {
         let Self::String(raw) = self else { return None };
         String::from_utf16(&unescape(raw)?).ok()
     }
 
-    /// A whole number from 0 to 2^53 − 1.
+    /// Returns a whole number from 0 to 2^53 − 1.
     pub fn whole(&self) -> Option<u64> {
         if let Self::Number(raw) = self { super::tags::whole(raw) } else { None }
     }
 
-    /// A double.
+    /// Returns a double.
     pub fn number(&self) -> Option<f64> {
         if let Self::Number(raw) = self { std::str::from_utf8(raw).ok()?.parse().ok() } else { None }
     }
 
-    /// In canonical text: the tag of a tagged value, with its `~`, and its content.
+    /// Returns the tag of a tagged value in canonical text, with its `~`, and its content.
     pub fn tagged(&self) -> Option<(&'a [u8], &Self)> {
         match self.members()? {
             [(name, content)] if name.first() == Some(&b'~') && name.get(1) != Some(&b'~') => Some((name, content)),
@@ -102,7 +106,8 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The code units that the inside of a JSON string means, lone surrogates included; `None` if it is none.
+/// Returns the code units of a JSON string, given the text between its quotes, including lone
+/// surrogates; `None` if the text is not valid.
 pub fn unescape(raw: &[u8]) -> Option<Vec<u16>> {
     let mut units = Vec::with_capacity(raw.len());
     let mut rest = raw;
@@ -129,7 +134,8 @@ pub fn unescape(raw: &[u8]) -> Option<Vec<u16>> {
     Some(units)
 }
 
-/// Appends the inside of a JSON string that means these code units: ASCII only, lone surrogates as escapes.
+/// Appends these code units as the text between the quotes of a JSON string: ASCII only, with lone
+/// surrogates as escapes.
 pub fn escape(units: impl IntoIterator<Item = u16>, out: &mut Vec<u8>) {
     units.into_iter().for_each(|unit| crate::indexeddb::text::write_unit(unit, out));
 }
@@ -152,7 +158,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes the byte and the white space behind it.
+    /// Takes the byte, if it is next, and the white space after it.
     fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         if found {
@@ -243,7 +249,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends plain JSON data in our form: names that begin with `~` get one more in front. The rest is copied.
+/// Appends plain JSON data in our form: member names that begin with `~` get one more in front.
+/// Everything else is copied.
 pub fn write_plain(tree: &Tree<'_>, out: &mut Vec<u8>) {
     match tree {
         Tree::Null => out.extend_from_slice(b"null"),
@@ -296,7 +303,8 @@ pub fn write_object<'n, T>(
     out.push(b'}');
 }
 
-/// Appends a member's name and its colon; a name that begins with `~`, however it is written, gets one more in front.
+/// Appends a member's name and its colon. A name that begins with `~`, even as an escape, gets one
+/// more in front.
 pub fn write_name(raw: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let escaped =
@@ -308,12 +316,12 @@ pub fn write_name(raw: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\":");
 }
 
-/// A name of canonical text without the `~` escape.
+/// Returns a name of canonical text without the `~` escape.
 pub fn own_name(canonical: &[u8]) -> &[u8] {
     if canonical.starts_with(b"~~") { &canonical[1..] } else { canonical }
 }
 
-/// Whether a canonical text is a value of this tag.
+/// True if a canonical text is a value with this tag.
 pub fn is_tagged(canonical: &[u8], tag: &[u8]) -> bool {
     read::tagged(canonical).is_some_and(|(own, _)| own == tag)
 }
