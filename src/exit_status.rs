@@ -1,6 +1,11 @@
 //! The public table of exit statuses. NiFi flows route on them, so the meaning of a number never
 //! changes.
-#![doc = include_str!("EXIT_STATUS.md")]
+//!
+//! [changes.md#rejected-lines]: crate::decode#rejected-lines
+//! [flowfiles.md]: crate::flowfile
+//! [rules.md#the-guard]: crate::merge#the-guard
+//!
+#![doc = include_str!("../doc/reference/exit-status.md")]
 
 use std::process::ExitCode;
 

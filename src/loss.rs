@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn the_pages_list_every_kind_and_no_other() {
-        let pages = [include_str!("decode/IMPORTS.md"), include_str!("history/EXPORTS.md")];
+        let pages = [include_str!("../doc/reference/imports.md"), include_str!("../doc/reference/exports.md")];
         let mut listed: Vec<_> = pages
             .iter()
             .flat_map(|page| page.split("| what |").skip(1))

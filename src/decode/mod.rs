@@ -1,6 +1,13 @@
 //! Stage 1: bytes → changes and rejections. Keys and values stay raw JSON here; the next stage reads them in full.
-#![doc = include_str!("CHANGES.md")]
-#![doc = include_str!("IMPORTS.md")]
+//!
+//! [changes.md#records]: crate::decode#records
+//! [changes.md#rejected-lines]: crate::decode#rejected-lines
+//! [imports.md]: crate::decode#files-of-other-programs
+//! [rules.md#full-batches]: crate::merge#full-batches
+//! [rules.md#what-a-full-batch-does-not-delete]: crate::merge#what-a-full-batch-does-not-delete
+//!
+#![doc = include_str!("../../doc/reference/changes.md")]
+#![doc = include_str!("../../doc/reference/imports.md")]
 
 mod change;
 mod decoder;

@@ -1,5 +1,10 @@
 //! FlowFiles, which have content and attributes, and the package format that carries both.
-#![doc = include_str!("FLOWFILE.md")]
+//!
+//! [changes.md#rejected-lines]: crate::decode#rejected-lines
+//! [exit-status.md]: crate::exit_status
+//! [imports.md]: crate::decode
+//!
+#![doc = include_str!("../../doc/reference/flowfiles.md")]
 
 mod attributes;
 pub mod names;

@@ -2,8 +2,13 @@
 //!
 //! Nothing in this module writes to a snapshot store, and it returns only data that was checked
 //! against a digest.
-#![doc = include_str!("ERASURE.md")]
-#![doc = include_str!("EXPORTS.md")]
+//!
+//! [../reference/changes.md]: crate::decode
+//! [imports.md]: crate::decode
+//! [privacy.md]: crate::normalize
+//!
+#![doc = include_str!("../../doc/guide/erasure.md")]
+#![doc = include_str!("../../doc/reference/exports.md")]
 
 mod chain;
 mod conflicts;

@@ -1,4 +1,7 @@
-#![doc = include_str!("RULES.md")]
+//! [changes.md#rejected-lines]: crate::decode#rejected-lines
+//! [policy.md]: crate::policy
+//!
+#![doc = include_str!("../../doc/reference/rules.md")]
 
 mod cases;
 mod collections;

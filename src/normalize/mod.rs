@@ -1,6 +1,10 @@
 //! Stage 2: turns changes into canonical entries, sorted and folded, in bounded memory for any
 //! input size.
-#![doc = include_str!("PRIVACY.md")]
+//!
+//! [../reference/policy.md]: crate::policy
+//! [erasure.md]: crate::history
+//!
+#![doc = include_str!("../../doc/guide/privacy.md")]
 
 mod batch;
 mod fold;

@@ -1,2 +1,5 @@
 //! A page only.
-#![doc = include_str!("ADVERSARIES.md")]
+//!
+//! [../reference/clients.md]: crate::server::client
+//!
+#![doc = include_str!("../../doc/internals/adversaries.md")]

@@ -131,7 +131,7 @@ mod tests {
     /// The page and the code name the same.
     #[test]
     fn the_page_names_every_alias() {
-        let page = include_str!("POLICY.md");
+        let page = include_str!("../../doc/reference/policy.md");
         for kind in ResolverKind::ALL {
             let line = page.lines().find(|line| {
                 let first = line.split('|').nth(1).unwrap_or_default();

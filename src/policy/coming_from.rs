@@ -1,2 +1,5 @@
 //! A page only.
-#![doc = include_str!("COMING_FROM.md")]
+//!
+//! [../reference/clients.md]: crate::server::client
+//!
+#![doc = include_str!("../../doc/guide/coming-from.md")]

@@ -26,7 +26,7 @@ mod tests {
     /// With `UPDATE_MATRIX=1` in the environment it writes the page anew.
     #[test]
     fn the_page_has_the_matrix() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/policy/POLICY.md");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/doc/reference/policy.md");
         let page = std::fs::read_to_string(path).unwrap();
         let from = page.find(START).unwrap() + START.len();
         let to = page.find(END).unwrap();
@@ -36,7 +36,7 @@ mod tests {
         }
         assert!(
             page[from..to] == matrix(),
-            "the matrix in POLICY.md is not the code's: UPDATE_MATRIX=1 cargo test --lib policy::matrix writes it"
+            "the matrix in policy.md is not the code's: UPDATE_MATRIX=1 cargo test --lib policy::matrix writes it"
         );
     }
 

@@ -1,4 +1,8 @@
-#![doc = include_str!("POLICY.md")]
+//! [../guide/privacy.md]: crate::normalize
+//! [expressions.md]: crate::policy::expression
+//! [rules.md]: crate::merge
+//!
+#![doc = include_str!("../../doc/reference/policy.md")]
 
 /// How complaints about others, hostile documents and hostile sources are answered, and by which test.
 pub mod adversaries;

@@ -1,36 +1,13 @@
-//! Stage 6: the report, which contains the result of every record and of the batch. It consists of
-//! lines of canonical JSON. Each line has a `type`, and these members:
+//! Stage 6: the lines of a report, canonical JSON, the summary last.
 //!
-//! - `header`: `value`, a header of `indexeddb-changes/1`. Precedes the first `rejected` line with
-//!   its text, which arrived under this header.
-//! - `rejected`: `line`, `message`, `offset`, `reason`, `store`; on request `text` or `textBase64`.
-//!   A line was rejected.
-//! - `loss`: `count`, `path`, `what`. At this place, a file of another program cannot represent
-//!   something or leaves it open, see `decode/IMPORTS.md`. `path` is an object store and members;
-//!   `""` is the whole file.
-//! - `losses`: `count`, `left_out`. Follows the `loss` lines: the number of all losses, and of
-//!   those without a line.
-//! - `privacy`: `excluded`, `hashed`, `redacted`. The number of private fields that were hidden in
-//!   incoming values.
-//! - `conflict`: `key`, `kind`, `rule`, `store`, `winner`; `reason` if no rule decided; for the
-//!   kind `unique-index` also `other`, the key of the record with the same index key. Both sides
-//!   changed a record. The winner `none` means that the conflict is parked.
-//! - `change`: `line`, a line of `indexeddb-changes/1`. The result differs from what the source
-//!   sent. With `--pull`, everything that changed since the batch's base, except the source's own
-//!   changes.
-//! - `kept`: `count`, `reason`, `store`. Records that are missing from a full batch but not
-//!   deleted, because the batch does not prove that they are gone, see `merge/RULES.md`.
-//! - `reset`: no members. With `--pull`: the source was away for longer than deletions are
-//!   remembered. The `change` lines that follow are all records; the source must delete any others.
-//! - `resolved`: `id`, `line` (of `indexeddb-changes/1`, or null), `use`. A person decided a
-//!   conflict in which the source is involved; `line` is the current state.
-//! - `ack`: `checkpoint`, `epoch`, `source`. A numbered batch is durable up to this number.
-//! - `summary`: see [`Summary`](crate::report::Summary). Always the last line; without it the run
-//!   did not finish.
-//! - `package`: see [`flowfile`](crate::flowfile). Follows the summaries of all FlowFiles in a
-//!   package.
+//! [../guide/privacy.md]: crate::normalize
+//! [changes.md#rejected-lines]: crate::decode#rejected-lines
+//! [flowfiles.md#many-flowfiles]: crate::flowfile#many-flowfiles
+//! [imports.md#loss-report]: crate::decode#loss-report
+//! [rules.md#types]: crate::merge#types
+//! [rules.md#what-a-full-batch-does-not-delete]: crate::merge#what-a-full-batch-does-not-delete
 //!
-//! No line contains the local time, so the same run produces the same bytes.
+#![doc = include_str!("../../doc/reference/report.md")]
 
 use std::io::{self, Seek, Write};
 use std::path::Path;

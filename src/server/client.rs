@@ -1,5 +1,5 @@
 //! Who may ask for what: the clients file.
-#![doc = include_str!("CLIENTS.md")]
+#![doc = include_str!("../../doc/reference/clients.md")]
 
 use std::collections::BTreeSet;
 use std::fs;

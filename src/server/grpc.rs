@@ -1,5 +1,9 @@
 //! Requests over gRPC: which service answers, and what our refusals are there.
-#![doc = include_str!("GRPC.md")]
+//!
+//! [flowfiles.md]: crate::flowfile
+//! [http.md]: crate::server::http
+//!
+#![doc = include_str!("../../doc/reference/grpc.md")]
 
 use std::borrow::Cow;
 use std::convert::Infallible;

@@ -1,5 +1,12 @@
 //! Requests over HTTP that do work.
-#![doc = include_str!("HTTP.md")]
+//!
+//! [changes.md]: crate::decode
+//! [clients.md]: crate::server::client
+//! [flowfiles.md]: crate::flowfile
+//! [grpc.md]: crate::server::grpc
+//! [rules.md#what-a-source-receives]: crate::merge#what-a-source-receives
+//!
+#![doc = include_str!("../../doc/reference/http.md")]
 
 use std::io::Write;
 use std::sync::Arc;

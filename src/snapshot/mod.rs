@@ -1,4 +1,6 @@
-#![doc = include_str!("FORMAT.md")]
+//! [../reference/rules.md#the-guard]: crate::merge#the-guard
+//!
+#![doc = include_str!("../../doc/internals/format.md")]
 
 pub mod id;
 pub mod line;

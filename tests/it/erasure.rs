@@ -10,7 +10,7 @@ use nifi_idb::store::git::GitStore;
 
 use crate::program::{has_git, on, run};
 
-const PAGE: &str = include_str!("../../src/history/ERASURE.md");
+const PAGE: &str = include_str!("../../doc/guide/erasure.md");
 
 const HEADER: &str = r#"{"format":"indexeddb-changes/1","database":"shop","stores":[{"name":"orders","keyPath":"id"},{"name":"people","keyPath":"name"}],"source":"kiosk-7"}"#;
 

@@ -25,6 +25,7 @@ mod git_people;
 mod git_store;
 mod imports;
 mod json_records;
+mod links;
 mod lost_main;
 mod model;
 mod model_findings;

@@ -290,10 +290,12 @@ fn no_test_file_is_forgotten() {
 #[test]
 fn pages_are_part_of_the_documentation() {
     let all: String = sources("src").into_iter().map(|(_, text)| text).collect();
-    for page in files(&root().join("src")).iter().filter(|path| path.extension().is_some_and(|end| end == "md")) {
+    for page in files(&root().join("doc/reference")) {
         let name = page.file_name().unwrap().to_string_lossy();
-        assert!(all.contains(&format!("#![doc = include_str!(\"{name}\")]")), "{} is in no module", page.display());
+        assert!(all.contains(&format!("doc/reference/{name}\")]")), "{} is in no module", page.display());
     }
+    let inside = files(&root().join("src")).into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"));
+    assert_eq!(inside.collect::<Vec<_>>(), Vec::<PathBuf>::new(), "pages live in doc/");
 }
 
 #[test]

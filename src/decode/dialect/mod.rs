@@ -233,7 +233,9 @@ mod tests {
 
     #[test]
     fn each_has_a_place_in_the_pages() {
-        let pages = [include_str!("../CHANGES.md"), include_str!("../IMPORTS.md")].concat();
+        let pages =
+            [include_str!("../../../doc/reference/changes.md"), include_str!("../../../doc/reference/imports.md")]
+                .concat();
         for name in Dialect::ALL.into_iter().flat_map(Dialect::names) {
             assert!(pages.contains(&format!("`{name}`")), "no page names {name}");
         }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 
-const PAGE: &str = include_str!("../CHANGES.md");
+const PAGE: &str = include_str!("../../../doc/reference/changes.md");
 
 fn blocks() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut blocks = Vec::new();

@@ -111,7 +111,7 @@ fn what_is_not_told_as_lost_comes_back_equal() {
         }
         MORE.iter().for_each(|value| lost.extend(through(&format, input, value)));
         // Each kind of loss that a single value can cause is caused by one of these.
-        let page = include_str!("../EXPORTS.md");
+        let page = include_str!("../../../doc/reference/exports.md");
         let schema = [
             "index",
             "index-names",

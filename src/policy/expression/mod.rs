@@ -1,4 +1,6 @@
-#![doc = include_str!("EXPRESSIONS.md")]
+//! [policy.md]: crate::policy
+//!
+#![doc = include_str!("../../../doc/reference/expressions.md")]
 
 mod check;
 mod data;

@@ -11,7 +11,7 @@ use crate::policy::conflict_type::ConflictType;
 use crate::policy::resolver::{Resolver, ResolverKind};
 use crate::policy::rules::Detect;
 
-const PAGE: &str = include_str!("../POLICY.md");
+const PAGE: &str = include_str!("../../../doc/reference/policy.md");
 
 /// The example of the page.
 fn example() -> &'static str {

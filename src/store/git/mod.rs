@@ -4,7 +4,7 @@
 //! compressed beside the merge, on disk before `main` moves, and guarded by a lock that dies with its process.
 //!
 //! Small versions leave loose objects, which gather until somebody runs `git gc`; that may be done at any time.
-#![doc = include_str!("GIT.md")]
+#![doc = include_str!("../../../doc/guide/git-store.md")]
 
 mod error;
 mod flow_trees;

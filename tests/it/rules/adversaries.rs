@@ -366,7 +366,7 @@ fn exists(path: &str) -> bool {
 
 #[test]
 fn the_page_names_tests_that_there_are() {
-    let page = include_str!("../../../src/policy/ADVERSARIES.md");
+    let page = include_str!("../../../doc/internals/adversaries.md");
     let (mut named, mut missing) = (0, Vec::new());
     for entry in page.split("\n- **").skip(1) {
         let title = entry.lines().next().unwrap();

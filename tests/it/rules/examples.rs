@@ -160,7 +160,7 @@ fn symmetricds_manual_case_from_the_conflict_to_the_persons_word() {
 /// A line of the page that gives a name which policy files understand says what that is.
 #[test]
 fn the_page_for_those_who_come_from_elsewhere_is_right() {
-    let page = include_str!("../../../src/policy/COMING_FROM.md");
+    let page = include_str!("../../../doc/guide/coming-from.md");
     let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     let mut checked = BTreeSet::new();
     for line in page.lines().filter(|line| line.starts_with("| `")) {

@@ -89,7 +89,7 @@ fn what_an_expression_reads() {
 
 #[test]
 fn the_page_tells_what_there_is() {
-    let page = include_str!("../EXPRESSIONS.md");
+    let page = include_str!("../../../../doc/reference/expressions.md");
     for signature in &functions::ALL {
         assert!(page.contains(&format!("{}(", signature.name)), "{}", signature.name);
     }
