@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Folders whose pages are checked, and pages outside of them.
 const FOLDERS: [&str; 5] = ["doc", "nifi-templates", "client", "examples", "tests"];
-const PAGES: [&str; 3] = ["README.md", "SECURITY.md", "CHANGELOG.md"];
+const PAGES: [&str; 4] = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
