@@ -1,7 +1,9 @@
-//! `nifi-idb`: the step between IndexedDB in people's browsers and a versioned snapshot store.
+//! `nifi-idb` stores batches of changes from IndexedDB databases in browsers as versions in a
+//! snapshot store, and restores any version.
 //!
-//! One batch of changes goes in, one version comes out, and every version can be given back; a package of many batches makes
-//! one version per flow. This page is the map; modules are listed in the order in which data passes through them.
+//! One batch of changes makes one version; a package of many batches makes one version per flow.
+//! This page is the map of the code. The stages are numbered in the order in which data passes
+//! through them. The guides for users are in `doc/guide`.
 //!
 //! ```text
 //!  stdin, HTTP, gRPC
@@ -15,193 +17,232 @@
 //!  report <----------------------------------------------------
 //!     |  lines, the summary last; attributes
 //!     v
-//!  stdout, exit status, answers
+//!  stdout, exit status, responses
 //! ```
 //!
-//! # Words
+//! # Terms
 //!
-//! *Database, object store, record, key, key path, index* are IndexedDB's (W3C IndexedDB 3.0). *Bucket, flow, flow
-//! version* are NiFi Registry's: one flow holds one database, one flow version one snapshot of it. A *source* is one
-//! writer. A *batch* is what one source sends at once, *full* or *delta*. *Head* is the newest stored version, *incoming*
-//! what arrived, *base* what a change started from. A *view* is what one source itself last sent in full, with its own
-//! changes since. A *chunk* is a
-//! run of records as text, named by its digest; the *manifest* lists all chunks of a version. *Root* says same data,
-//! *state* says this version is mine. A *snapshot store* is where versions are kept.
+//! *Database, object store, record, key, key path, index* are terms of IndexedDB (W3C IndexedDB
+//! 3.0). *Bucket, flow, flow version* are terms of NiFi Registry: a flow contains one database, and
+//! a flow version contains one snapshot of it.
+//!
+//! - A *snapshot store* is where versions are kept.
+//! - A *source* is one writer. A *batch* is what a source sends at once, *full* or *delta*.
+//! - *Head* is the newest stored version, *incoming* the change that is being merged, *base* the
+//!   state that a change started from.
+//! - A *view* is what a source last sent in full, with its own changes since.
+//! - A *chunk* is a run of records as text, named by its digest. The *manifest* lists all chunks of
+//!   a version.
+//! - The *root* is a digest of the data: equal roots mean equal data. The *state* is a digest of
+//!   the manifest: it identifies one version.
 //!
 //! # Pages
 //!
-//! | page | fixes |
+//! | page | content |
 //! | --- | --- |
-//! | [`indexeddb::value`] | the one canonical form of every value and key |
-//! | [`decode`] (`CHANGES.md`) | what comes in: `indexeddb-changes/1`, bare records, limits, every odd input's answer |
-//! | [`decode`] (`IMPORTS.md`), [`history`] (`EXPORTS.md`) | files of other programs, in and out, and what each cannot say |
-//! | [`flowfile`] (`FLOWFILE.md`) | packages of FlowFiles, the attributes that are read and written, many batches in one call |
-//! | [`normalize`] (`PRIVACY.md`) | private fields: what is left out, redacted or hashed, and what that does not do |
-//! | [`history`] (`ERASURE.md`) | erasing one person's data from versions that never change |
+//! | [`indexeddb::value`] | the canonical form of every value and key |
+//! | [`decode`] (`CHANGES.md`) | input: `indexeddb-changes/1`, bare records, limits, odd input |
+//! | [`decode`] (`IMPORTS.md`) | input from other programs, and its losses |
+//! | [`history`] (`EXPORTS.md`) | output for other programs, and its losses |
+//! | [`history`] (`ERASURE.md`) | erasing a person's data from versions that never change |
+//! | [`flowfile`] (`FLOWFILE.md`) | packages of FlowFiles, and the attributes read and written |
+//! | [`normalize`] (`PRIVACY.md`) | private fields: excluded, redacted or hashed, and the limits |
 //! | [`policy`] (`POLICY.md`) | the file that users write: scopes, rules, cases, private fields |
-//! | [`policy::expression`] (`EXPRESSIONS.md`) | conditions and computed values: what they see, what they cost at most |
-//! | [`merge`] (`RULES.md`) | base, detection, types, resolvers, what is kept of a conflict |
-//! | [`policy::adversaries`] (`ADVERSARIES.md`) | what others' users complain about, hostile documents and sources: the answer, and the test that proves it |
-//! | [`policy::coming_from`] (`COMING_FROM.md`) | what the words of GoldenGate, PGD, SQL Server, SymmetricDS, CouchDB, RxDB, Dexie, WatermelonDB, Dolt are here |
-//! | [`snapshot`] (`FORMAT.md`) | what a version holds, byte for byte; digests; chunk boundaries |
-//! | [`store::git`] (`GIT.md`) | the git store beside git, people and damage: what is safe, what is refused, the way back |
-//! | [`report`] | what goes out |
-//! | [`exit_status`] | the public table of exit status |
-//! | `server` (`HTTP.md`, `GRPC.md`, `CLIENTS.md`) | routes, services, who may do what |
+//! | [`policy::expression`] (`EXPRESSIONS.md`) | conditions and computed values, and their cost |
+//! | [`policy::adversaries`] (`ADVERSARIES.md`) | complaints and attacks, with answers and tests |
+//! | [`policy::coming_from`] (`COMING_FROM.md`) | terms of other systems, translated to ours |
+//! | [`merge`] (`RULES.md`) | base, detection, types, resolvers, the conflict log |
+//! | [`snapshot`] (`FORMAT.md`) | the content of a version, byte for byte; digests; chunks |
+//! | [`store::git`] (`GIT.md`) | the git store: what is safe, what is refused, repair |
+//! | [`report`] | the lines of a report |
+//! | [`exit_status`] | the public table of exit statuses |
+//! | `server` (`HTTP.md`, `GRPC.md`, `CLIENTS.md`) | routes, services, rights of clients |
 //!
 //! # Invariants
 //!
-//! 1. Only the edges (`cli`, `server`, `nifi`), `store`, and temporary files (`spool`, `decode`, `normalize`, `report`) do I/O. Every
-//!    other stage is plain functions; no stage reads a clock or the environment: time is data. Only `server` is async: a batch
-//!    is one thread's work, and the edge that waits for many clients runs it on threads of their own.
-//! 2. A stage imports `indexeddb`, `snapshot` and earlier stages, never later ones. `tests/it/tidy.rs` holds it.
-//! 3. Data goes one way. The one step back is `pipeline/commit.rs` after a failed append: bounded, with jitter.
-//! 4. A bad line is a [`rejection::Rejection`] and the batch goes on. Only lost framing ends a stream.
-//! 5. Same batch, base, head and time of receipt give the same bytes, in git, in Registry and in memory.
-//! 6. A version never changes. A chunk's name is the digest of its text. What does not differ from head writes nothing.
-//! 7. Any failed append is ambiguous until a version of that number was read: it is ours if and only if its state is.
-//! 8. `store/envelope.rs` alone knows how our texts hide in a NiFi process group.
-//! 9. stdout belongs to the report, stderr to people. Values of records and credentials are in neither logs nor errors.
-//! 10. Nothing is left behind by a kill: temporary files are unlinked when they are opened, mode 0600.
+//! 1. I/O is done only by `cli`, `server`, `nifi`, `http_client`, `config` and `store`, and for
+//!    temporary files by `spool`, `decode`, `normalize` and `report`. All other modules are plain
+//!    functions. Time is data: the result of a stage never depends on a clock or on the
+//!    environment. `pipeline` reads a clock for the deadline, and pauses between attempts.
+//! 2. A stage imports modules without a number and earlier stages. The one exception is `chunk`,
+//!    which uses the error type of `store`. `tests/it/tidy.rs` lists the allowed imports.
+//! 3. Data moves in one direction. The only step back is `pipeline/commit.rs` after a failed
+//!    append: bounded, with jitter.
+//! 4. A bad line becomes a [`rejection::Rejection`], and the batch continues. Only lost framing
+//!    ends a stream.
+//! 5. The same batch, base, head and time of receipt produce the same bytes, in git, in Registry
+//!    and in memory.
+//! 6. A version never changes. A chunk's name is the digest of its text. Data that equals head's is
+//!    not written again.
+//! 7. Any failed append is ambiguous until a version with that number has been read: it is ours if
+//!    and only if its state is.
+//! 8. Only `store/envelope.rs` knows how our texts are stored in a NiFi process group.
+//! 9. stdout carries the report, stderr carries messages for people. Logs and errors contain no
+//!    values of records and no credentials.
+//! 10. A killed process leaves no temporary files: they are unlinked when they are opened, with
+//!     mode 0600.
+//! 11. Only `server` is async. A batch is processed by one blocking thread; the server limits the
+//!     number of such threads.
 //!
-//! # Replay, guard, acknowledgement
+//! # Replays
 //!
-//! A *sequenced* delta (source, epoch, first to last) against that epoch's checkpoint `c`: last ≤ c is a replay and changes
-//! nothing; first ≤ c < last is applied from c + 1 on; first = c + 1 is applied; first > c + 1 is a gap and refused as
-//! transient. A full batch may jump.
+//! A *sequenced* delta has an epoch, a first and a last number. It is compared with the checkpoint
+//! `c` of that epoch:
 //!
-//! An *unsequenced* batch is a replay if its delivery is remembered. A delivery is a client, a
-//! source and a delivery id of at most [`pipeline::sources::MAX_DELIVERY_BYTES`] bytes; of `serve`
-//! the client is the entry of its clients file, everywhere else there is none, and none is a client
-//! of its own, as no source is a source of its own. With it a digest is kept: of the content's
-//! bytes, the database, the mode, and the object store where there is only one. The same delivery
-//! with another digest is an error (exit 2) and changes nothing. An unsequenced batch with a new
-//! delivery id that is done is always remembered, by the version that it makes; if nothing differs,
-//! it makes a version that holds only the id (outcome `committed`). The newest
-//! [`pipeline::sources::DELIVERIES`] of a flow are remembered, and all of the oldest version among
-//! them. Without a delivery id content is never a replay key: on, off, on again are three versions.
-//! A sequenced batch has no use for its delivery id: it is neither looked up nor kept.
+//! - last ≤ c: a replay, which changes nothing;
+//! - first ≤ c < last: applied from c + 1 on;
+//! - first = c + 1: applied;
+//! - first > c + 1: a gap, refused as transient. Only a full batch may skip numbers.
 //!
-//! A replay changes nothing and makes no version. That the base is one of this flow's versions is
-//! asked before.
+//! An *unsequenced* batch is a replay if its delivery is remembered. A delivery is identified by a
+//! client, a source and a delivery id of at most [`pipeline::sources::MAX_DELIVERY_BYTES`] bytes.
+//! In `serve` the client is the entry of the clients file; elsewhere there is no client. A missing
+//! client counts as one more client, and a missing source as one more source.
 //!
-//! A full batch deletes only what it proves to be gone: what is in its source's view and not in the batch. What was rejected,
-//! left out or filtered is kept, stays in the view, and is told in lines `kept`.
+//! - With the delivery a digest is stored. It covers the content's bytes, the database, the mode,
+//!   and the object store if there is only one. The same delivery with another digest is an error
+//!   (exit 2) and changes nothing.
+//! - A new delivery of an unsequenced batch that is done is always remembered, by the version that
+//!   it makes. If no data differs, it makes a version that contains only the id (outcome
+//!   `committed`). Otherwise a repetition could restore old values after somebody has changed them.
+//! - The newest [`pipeline::sources::DELIVERIES`] of a flow are remembered, and all others of the
+//!   oldest version among them.
+//! - Without a delivery id, equal content is not a replay: on, off, on again are three versions.
+//! - The delivery id of a sequenced batch is neither looked up nor stored.
 //!
-//! The guard judges the plan before anything is written (`RULES.md`, "The guard"): more than [`pipeline::MAX_BULK_DELETES`]
-//! records that go in bulk, or more than [`pipeline::MAX_DELETES`] by single deletions, if they are more than
-//! [`pipeline::MAX_DELETES_PERCENT`] per cent of what the object store or the source itself has, over a run of batches
-//! within [`pipeline::RUN_MS`]; all records of an object store; an empty full batch; an object store that vanishes or is
-//! recreated. [`pipeline::MAX_DELETES_BY_HAND`] single deletions in a batch are never counted. The refusal names the plan by a
-//! digest; confirming lets exactly that plan through. A new epoch of a known source is refused until someone says *keep*
-//! or *mirror*: a wiped browser must not wipe its backup.
+//! A replay changes nothing and makes no version. The check that the base is a version of this flow
+//! comes first.
 //!
-//! A numbered batch is acknowledged once it is durable, by an `ack` line and by the checkpoint in `~sources`; a client keeps
-//! its operations until then.
+//! # Deletions and the guard
 //!
-//! # Decisions beside the plan
+//! A full batch deletes only the records that it proves to be gone: those in its source's view that
+//! the batch does not contain. Records whose lines were rejected, excluded or filtered are kept,
+//! stay in the view, and are reported in `kept` lines.
 //!
-//! - A source that wrote head's entry itself follows it, whatever base its change names: its own queue of changes, sent
-//!   before the first answer came back, must not be in conflict with itself. Merged entries therefore name no source.
-//! - Deleting what is not there leaves a tombstone, so that a put that comes late meets it.
-//! - A version is one that a page can make: a schema that no browser takes is refused, and of two records with one key in a
-//!   unique index the second is parked. Only where a flow has such a thing already does it stay, is named, and blocks nobody.
-//! - A sequenced full batch that changes nothing still commits its checkpoint, else a `resync` could never be acknowledged.
-//!   An unsequenced one advances nothing.
-//! - A delivery that changes nothing is remembered too, else it would put its old values back when
-//!   it comes again after somebody has changed them.
-//! - Batches of one package are merged one after the other into what the ones before made of head, and the version number,
-//!   `rev`, is the same for all. A view may be the version itself only for the last of them, else it is a list of chunks.
-//! - Delivery ids of one version are kept or dropped together, and all FlowFiles of a package that
-//!   are done have theirs in its version, so of a package that comes again all FlowFiles are
-//!   replays or none is: a part of it applied again could undo what came later in it.
-//! - Bucket and flow never come from attributes, which may come from outside; a database's name gives the flow where no option
-//!   does.
-//! - With `--pull` a source without a base gets all records, and all tombstones too unless it was
-//!   never heard of; with one, what changed after it except its own changes, and of a replay what
-//!   became of its changes.
-//! - Key generators count as schema for "does anything differ", and are left out of the root.
-//! - An entry's weight in the chunk boundaries has a constant for the line's other members, so that a chunk of tiny records
-//!   stays near its cap.
+//! The guard checks the plan before anything is written (`RULES.md`, "The guard"). For an object
+//! store it refuses:
+//!
+//! - more than [`pipeline::MAX_BULK_DELETES`] bulk deletions or [`pipeline::MAX_DELETES`] single
+//!   deletions, if they are more than [`pipeline::MAX_DELETES_PERCENT`] per cent of the records of
+//!   the object store or of the source, counted over a run of batches within [`pipeline::RUN_MS`];
+//! - bulk deletions of all records of the object store, or of all that the source has there;
+//! - deletions by an empty full batch;
+//! - deletions in an object store that disappears or is recreated.
+//!
+//! Up to [`pipeline::MAX_BULK_DELETES`] bulk and [`pipeline::MAX_DELETES_BY_HAND`] single deletions
+//! of a batch are not counted. The refusal names the plan by a digest; confirming it permits exactly
+//! that plan. A new epoch of a known source is refused until a person chooses *keep* or *mirror*,
+//! because a wiped browser must not wipe its backup.
+//!
+//! # Acknowledgements
+//!
+//! A sequenced batch is acknowledged once it is durable, by an `ack` line and by the checkpoint in
+//! `~sources`. A client keeps its changes until then.
+//!
+//! # Decisions
+//!
+//! - A change follows head's entry if its source wrote that entry itself, whatever base the change
+//!   names: the changes that a source queued before the first response must not be in conflict with
+//!   each other. For this reason merged entries name no source.
+//! - Deleting a record that does not exist leaves a tombstone, so that a late put meets it.
+//! - A web page must be able to create any version. A schema that no browser accepts is refused,
+//!   and of two records with the same key in a unique index the second is parked. If a flow already
+//!   contains such data, the data stays, is reported, and blocks nobody.
+//! - A sequenced full batch that changes nothing still commits its checkpoint; otherwise a `resync`
+//!   could never be acknowledged. An unsequenced one advances nothing.
+//! - The batches of a package are merged one after the other, each into the result of the previous
+//!   ones; version number and `rev` are the same for all. Only the last one's view may be the
+//!   version itself; any other view is a list of chunks.
+//! - The delivery ids of one version are kept or dropped together, and those of all FlowFiles of a
+//!   package that are done are in the package's version. So if a package is sent again, either all
+//!   of its FlowFiles are replays or none is. Applying a part of it again could undo later parts.
+//! - Bucket and flow never come from attributes, which may come from outside. Without an option,
+//!   the flow is named after the database.
+//! - With `--pull` a source without a base gets all records, and all tombstones too unless it is
+//!   unknown. With a base it gets everything that changed since, except its own changes; for a
+//!   replay, the current state of its changes.
+//! - Key generators are compared as part of the schema, but are not part of the root.
+//! - The weight of an entry includes a constant for the line's other members, so that a chunk of
+//!   tiny records stays near its size limit.
 
 pub mod exit_status;
 
-/// Why something ended without success.
+/// The reason why a command or request failed.
 pub mod failure;
 
-/// Bytes in memory while they are few, then in an unlinked file.
+/// A buffer that moves from memory to an unlinked file when it grows.
 pub mod spool;
 
-/// A budget of memory that requests share.
+/// A memory budget shared by requests.
 pub mod memory;
 
-/// A password or token, which is never shown.
+/// Passwords and tokens, which are never displayed.
 pub mod secret;
 
-/// Trust in certificates: those that an authority signed, and those that a file names exactly.
+/// Trust in certificates: signed by an authority, or listed exactly in a file.
 pub mod certificate_trust;
 
-/// The known word nearest to an unknown one, for messages.
+/// Search for the known word most similar to an unknown one, for messages.
 pub mod similar;
 
-/// The HTTP client of everything that speaks to a server.
+/// The HTTP client for all calls to servers.
 pub mod http_client;
 
-/// One refused line and why.
+/// A rejected line and the reason.
 pub mod rejection;
 
-/// What a format cannot say: where, what, how often.
+/// The data that a format cannot represent: place, kind and count.
 pub mod loss;
 
-/// The command line: flags to library calls, and what only the process's edge does.
+/// The command line: turns flags into library calls, and handles stdin, stdout and signals.
 pub mod cli;
 
-/// The edge that waits for many clients: HTTP and gRPC over the same pipeline; its pages are `HTTP.md`, `GRPC.md` and
+/// The server: HTTP and gRPC over the same pipeline. The pages are `HTTP.md`, `GRPC.md` and
 /// `CLIENTS.md`.
 #[cfg(feature = "serve")]
 pub mod server;
 
-/// What flags and environment say about the snapshot store: checked once, then read-only.
+/// Settings of the snapshot store from flags and environment: checked once, then read-only.
 pub mod config;
 
-/// FlowFiles: content and attributes, one or many; its page is `FLOWFILE.md`.
+/// FlowFiles: content and attributes, one or many. The page is `FLOWFILE.md`.
 pub mod flowfile;
 
-/// The words: keys, values and schema of IndexedDB, in one canonical form.
+/// Keys, values and schema of IndexedDB, in one canonical form.
 pub mod indexeddb;
 
-/// The rules that users write: what decides a conflict; its page is `POLICY.md`.
+/// Policies: the rules that users write for deciding conflicts. The page is `POLICY.md`.
 pub mod policy;
 
-/// Stage 1: turns bytes into changes; its pages are `CHANGES.md` and `IMPORTS.md`.
+/// Stage 1: turns bytes into changes. The pages are `CHANGES.md` and `IMPORTS.md`.
 pub mod decode;
 
-/// Stage 2: gives each change its key and one canonical value, sorted and folded.
+/// Stage 2: sorts and folds the changes, each with its key and one canonical value.
 pub mod normalize;
 
-/// Stage 3: base, head and incoming to one outcome, and its page: `RULES.md`.
+/// Stage 3: merges base, head and incoming into one outcome. The page is `RULES.md`.
 pub mod merge;
 
-/// Stage 4: sorted entries to chunks, and back.
+/// Stage 4: turns sorted entries into chunks, and back.
 pub mod chunk;
 
-/// What one version contains, and its page: `FORMAT.md`.
+/// The content of a version. The page is `FORMAT.md`.
 pub mod snapshot;
 
-/// Stage 5: where versions are kept.
+/// Stage 5: snapshot stores, which keep versions.
 pub mod store;
 
-/// Stage 6: what happened to every record and to the batch.
+/// Stage 6: the report, with the result of every record and of the batch.
 pub mod report;
 
-/// Joins stages 1 to 6: one batch in, one version out.
+/// The pipeline of stages 1 to 6: one batch makes one version.
 pub mod pipeline;
 
-/// All that reads versions: restore, export, show, log, verify.
+/// Reading versions: restore, export, show, log, verify.
 pub mod history;
 
-/// NiFi's REST API: what installs a flow definition.
+/// Client for NiFi's REST API; installs flow definitions.
 pub mod nifi;
 
-/// Flow definitions for NiFi: shipped ones, and the check for any.
+/// Flow definitions for NiFi: the shipped ones, and a check for any definition.
 pub mod template;
