@@ -1,4 +1,4 @@
-# Everything that needs no server; what .ci/run asks for as well.
+# All checks that need no server. Except for `deny`, .ci/run runs them too.
 check: fmt clippy test doc deny
 
 fmt:
@@ -13,7 +13,7 @@ test:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# 50,000 random histories against a second implementation of the merge rules: tests/it/model.
+# Compares 50,000 random histories with a second implementation of the merge rules: tests/it/model.
 model:
     NIFI_IDB_MODEL=50000 cargo test --test it model:: -- --nocapture
 
@@ -25,15 +25,15 @@ deny:
 real-registry:
     cargo test --test real_registry
 
-# Needs an unpacked NiFi by NIFI_HOME, and what its page says: tests/real_nifi/README.md.
+# Needs an unpacked NiFi in NIFI_HOME, and the tools in tests/real_nifi/README.md.
 real-nifi:
     cargo test --release --test real_nifi -- --nocapture --test-threads 1
 
-# Needs Python, Node.js and Chromium: clients that are not ours.
+# Needs Python, Node.js and Chromium: clients written by others.
 clients:
     cargo test --test clients
 
-# Needs Node.js, npm, Chromium and Firefox: the client of web pages.
+# Needs Node.js, npm, Chromium and Firefox: the client for web pages.
 browser:
     cargo test --test browser -- --nocapture
 
