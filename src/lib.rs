@@ -3,7 +3,8 @@
 //!
 //! One batch of changes makes one version; a package of many batches makes one version per flow.
 //! This page is the map of the code. The stages are numbered in the order in which data passes
-//! through them. The guides for users are in `doc/guide`.
+//! through them. All terms are in `doc/internals/glossary.md`; the guides for users are in
+//! `doc/guide`.
 //!
 //! ```text
 //!  stdin, HTTP, gRPC
@@ -38,25 +39,29 @@
 //!
 //! # Pages
 //!
-//! | page | content |
-//! | --- | --- |
-//! | [`indexeddb::value`] | the canonical form of every value and key |
-//! | [`decode`] (`CHANGES.md`) | input: `indexeddb-changes/1`, bare records, limits, odd input |
-//! | [`decode`] (`IMPORTS.md`) | input from other programs, and its losses |
-//! | [`history`] (`EXPORTS.md`) | output for other programs, and its losses |
-//! | [`history`] (`ERASURE.md`) | erasing a person's data from versions that never change |
-//! | [`flowfile`] (`FLOWFILE.md`) | packages of FlowFiles, and the attributes read and written |
-//! | [`normalize`] (`PRIVACY.md`) | private fields: excluded, redacted or hashed, and the limits |
-//! | [`policy`] (`POLICY.md`) | the file that users write: scopes, rules, cases, private fields |
-//! | [`policy::expression`] (`EXPRESSIONS.md`) | conditions and computed values, and their cost |
-//! | [`policy::adversaries`] (`ADVERSARIES.md`) | complaints and attacks, with answers and tests |
-//! | [`policy::coming_from`] (`COMING_FROM.md`) | terms of other systems, translated to ours |
-//! | [`merge`] (`RULES.md`) | base, detection, types, resolvers, the conflict log |
-//! | [`snapshot`] (`FORMAT.md`) | the content of a version, byte for byte; digests; chunks |
-//! | [`store::git`] (`GIT.md`) | the git store: what is safe, what is refused, repair |
-//! | [`report`] | the lines of a report |
-//! | [`exit_status`] | the public table of exit statuses |
-//! | `server` (`HTTP.md`, `GRPC.md`, `CLIENTS.md`) | routes, services, rights of clients |
+//! The pages are in `doc`; rustdoc shows each with its module.
+//!
+//! | module | page in `doc` | content |
+//! | --- | --- | --- |
+//! | [`indexeddb::value`] | | the canonical form of every value and key |
+//! | [`decode`] | `reference/changes.md` | `indexeddb-changes/1`, bare records, limits |
+//! | [`decode`] | `reference/imports.md` | input from other programs, and its losses |
+//! | [`history`] | `reference/exports.md` | output for other programs, and its losses |
+//! | [`history`] | `guide/erasure.md` | erasing a person's data from immutable versions |
+//! | [`flowfile`] | `reference/flowfiles.md` | packages of FlowFiles, and their attributes |
+//! | [`normalize`] | `guide/privacy.md` | private fields: excluded, redacted or hashed |
+//! | [`policy`] | `reference/policy.md` | the file that users write: scopes, rules, cases |
+//! | [`policy::expression`] | `reference/expressions.md` | conditions, and computed values |
+//! | [`policy::adversaries`] | `internals/adversaries.md` | complaints and attacks, with tests |
+//! | [`policy::coming_from`] | `guide/coming-from.md` | terms of other systems |
+//! | [`merge`] | `reference/rules.md` | base, detection, types, resolvers, the conflict log |
+//! | [`snapshot`] | `internals/format.md` | a version byte for byte; digests; chunks |
+//! | [`store::git`] | `guide/git-store.md` | what is safe, what is refused, repair |
+//! | [`report`] | `reference/report.md` | the lines of a report |
+//! | [`exit_status`] | `reference/exit-status.md` | the public table of exit statuses |
+//! | `server` | `reference/http.md` | routes, headers, statuses |
+//! | `server` | `reference/grpc.md` | both services |
+//! | `server` | `reference/clients.md` | the rights of clients |
 //!
 //! # Invariants
 //!
@@ -119,7 +124,7 @@
 //! the batch does not contain. Records whose lines were rejected, excluded or filtered are kept,
 //! stay in the view, and are reported in `kept` lines.
 //!
-//! The guard checks the plan before anything is written (`RULES.md`, "The guard"). For an object
+//! The guard checks the plan before anything is written (`rules.md`, "The guard"). For an object
 //! store it refuses:
 //!
 //! - more than [`pipeline::MAX_BULK_DELETES`] bulk deletions or [`pipeline::MAX_DELETES`] single
@@ -129,10 +134,10 @@
 //! - deletions by an empty full batch;
 //! - deletions in an object store that disappears or is recreated.
 //!
-//! Up to [`pipeline::MAX_BULK_DELETES`] bulk and [`pipeline::MAX_DELETES_BY_HAND`] single deletions
-//! of a batch are not counted. The refusal names the plan by a digest; confirming it permits exactly
-//! that plan. A new epoch of a known source is refused until a person chooses *keep* or *mirror*,
-//! because a wiped browser must not wipe its backup.
+//! Up to [`pipeline::MAX_BULK_DELETES`] bulk and [`pipeline::MAX_DELETES_BY_HAND`] single
+//! deletions of a batch are not counted. The refusal names the plan by a digest; confirming it
+//! permits exactly that plan. A new epoch of a known source is refused until a person chooses
+//! *keep* or *mirror*, because a wiped browser must not wipe its backup.
 //!
 //! # Acknowledgements
 //!
@@ -197,36 +202,35 @@ pub mod loss;
 /// The command line: turns flags into library calls, and handles stdin, stdout and signals.
 pub mod cli;
 
-/// The server: HTTP and gRPC over the same pipeline. The pages are `HTTP.md`, `GRPC.md` and
-/// `CLIENTS.md`.
+/// The server: HTTP and gRPC over the same pipeline.
 #[cfg(feature = "serve")]
 pub mod server;
 
 /// Settings of the snapshot store from flags and environment: checked once, then read-only.
 pub mod config;
 
-/// FlowFiles: content and attributes, one or many. The page is `FLOWFILE.md`.
+/// FlowFiles: content and attributes, one or many.
 pub mod flowfile;
 
 /// Keys, values and schema of IndexedDB, in one canonical form.
 pub mod indexeddb;
 
-/// Policies: the rules that users write for deciding conflicts. The page is `POLICY.md`.
+/// Policies: the rules that users write for deciding conflicts.
 pub mod policy;
 
-/// Stage 1: turns bytes into changes. The pages are `CHANGES.md` and `IMPORTS.md`.
+/// Stage 1: turns bytes into changes.
 pub mod decode;
 
 /// Stage 2: sorts and folds the changes, each with its key and one canonical value.
 pub mod normalize;
 
-/// Stage 3: merges base, head and incoming into one outcome. The page is `RULES.md`.
+/// Stage 3: merges base, head and incoming into one outcome.
 pub mod merge;
 
 /// Stage 4: turns sorted entries into chunks, and back.
 pub mod chunk;
 
-/// The content of a version. The page is `FORMAT.md`.
+/// The content of a version.
 pub mod snapshot;
 
 /// Stage 5: snapshot stores, which keep versions.

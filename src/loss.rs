@@ -1,5 +1,6 @@
 //! The data that a format cannot represent: place, kind and count. A loss is data, not an error.
-//! The pages of the formats list every kind: `decode/IMPORTS.md` and `history/EXPORTS.md`.
+//! The pages of the formats list every kind: `doc/reference/imports.md` and
+//! `doc/reference/exports.md`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -55,7 +56,8 @@ pub mod what {
     pub const INDEX: &str = "index";
     /// The names of indexes.
     pub const INDEX_NAMES: &str = "index-names";
-    /// An object with the members 0, 1, …, which may have been an array of numbers or a String object.
+    /// An object with the members 0, 1, …, which may have been an array of numbers or a String
+    /// object.
     pub const INDEXED_OBJECT: &str = "indexed-object";
     /// The next key of a key generator.
     pub const KEY_GENERATOR: &str = "key-generator";

@@ -1,5 +1,5 @@
 //! A rejected line and the reason. A rejection is data, not an error: the batch continues. The
-//! reasons are listed in `decode/CHANGES.md`.
+//! reasons are listed in `doc/reference/changes.md`.
 
 mod text;
 
@@ -11,7 +11,7 @@ use crate::indexeddb::text::canonical_text;
 
 pub use text::{ReadSeek, RejectedText};
 
-/// The reasons: stable names in kebab case. `decode/CHANGES.md` defines each.
+/// The reasons: stable names in kebab case. `doc/reference/changes.md` defines each.
 pub mod code {
     /// The line is not JSON, or not an object where one is required.
     pub const SYNTAX: &str = "syntax";

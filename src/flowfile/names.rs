@@ -1,5 +1,5 @@
-//! The names of all attributes that are read or written. `FLOWFILE.md` describes them; every other
-//! list of attributes is derived from these.
+//! The names of all attributes that are read or written. `doc/reference/flowfiles.md` describes
+//! them; every other list of attributes is derived from these.
 
 pub(crate) const DELIVERY: &str = "idempotency-key";
 pub(crate) const DATABASE: &str = "indexeddb.database";
@@ -39,7 +39,7 @@ pub(crate) const STATE: &str = "sync.state";
 pub(crate) const STATUS: &str = "sync.status";
 pub(crate) const UNCHANGED: &str = "sync.unchanged";
 
-/// The attributes that are read, sorted. An edge that takes attributes by name refuses other names that look like these.
+/// The attributes that are read, sorted. The server refuses other attributes that look like these.
 pub const READ: [&str; 16] = [
     DELIVERY,
     DATABASE,

@@ -1,5 +1,5 @@
 //! Packages of FlowFiles in the format `application/flowfile-v3`, read and written as NiFi's
-//! FlowFilePackagerV3 does. The page is `FLOWFILE.md`.
+//! FlowFilePackagerV3 does. The page is `doc/reference/flowfiles.md`.
 
 use std::io::{self, Read, Write};
 

@@ -15,7 +15,7 @@ use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{FlowName, Line, LineState, List, Manifest, StoreManifest};
 use crate::store::{SnapshotStore, StoredVersion};
 
-/// The `format` of a restored batch; the page is `decode/CHANGES.md`.
+/// The `format` of a restored batch; the page is `doc/reference/changes.md`.
 const CHANGES_FORMAT: &str = "indexeddb-changes/1";
 
 /// The output format of a restored version.

@@ -1,5 +1,5 @@
 //! Writes a version in the formats of other programs, one record at a time. The page is
-//! `EXPORTS.md`.
+//! `doc/reference/exports.md`.
 
 mod dexie;
 mod dexie_value;
