@@ -1,69 +1,70 @@
-//! What decoding gives: changes whose keys and values are raw JSON, not looked at yet.
+//! The result of decoding: changes whose keys and values are still unparsed JSON.
 
 use crate::rejection::Rejection;
 use crate::snapshot::id::{FlowVersion, StateId};
 
-/// One line's outcome.
+/// The outcome of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
     /// A change.
     Change(Change<'a>),
-    /// A line that was refused; the batch goes on.
+    /// A rejected line; the batch continues.
     Rejected(Rejection),
 }
 
-/// One change. Its slices are good until the decoder's next line.
+/// A change. Its slices are valid until the decoder's next line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// Number of the line in the stream, from 1.
+    /// The number of the line in the stream, from 1.
     pub line: u64,
-    /// Offset of the line's first byte in the stream.
+    /// The offset of the line's first byte in the stream.
     pub offset: u64,
-    /// Number of the line among the change lines, from 0, rejected ones counted. In a sequenced delta the change's
-    /// sequence number is `first + index`.
+    /// The number of the line among the change lines, from 0, including rejected lines. In a
+    /// sequenced delta, the change's sequence number is `first + index`.
     pub index: u64,
-    /// Place of the object store in the header's schema.
+    /// The position of the object store in the header's schema.
     pub store: usize,
-    /// What happened.
+    /// The operation.
     pub op: Op<'a>,
-    /// What a database's event says beside that.
+    /// Details from a database's change event.
     pub notes: EventNotes<'a>,
 }
 
-/// What a change event of a database says beside its row; nothing for other input.
+/// The details of a database's change event in addition to its row; empty for other input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventNotes<'a> {
-    /// A raw JSON object of the members that did not change and were not sent: the stored ones are kept. Or an array of
-    /// one object, of the members that are gone, where all others were not sent. Empty if the event has them all.
+    /// A raw JSON object of the members that were not sent because they did not change; their
+    /// stored values are kept. Or an array with one object: of the members that were removed, if
+    /// all other members were unsent. Empty if the event has all members.
     pub unsent: &'a [u8],
-    /// The key that the record had before, raw JSON, where it may be another one.
+    /// The record's previous key as raw JSON, if it may be a different key.
     pub old_key: Option<&'a [u8]>,
 }
 
-/// What happened. Every slice is one raw JSON text that may still turn out to be none.
+/// The operation of a change. Every slice is one raw JSON text, which may turn out to be invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op<'a> {
-    /// The record is now this.
+    /// Sets the record's value.
     Put {
-        /// The key, where the line gives it. Absent only if the object store has a key path.
+        /// The key, if the line contains it. Absent only if the object store has a key path.
         key: Option<&'a [u8]>,
         /// The value.
         value: &'a [u8],
         /// The source's clock, milliseconds since 1970.
         at: Option<i64>,
-        /// What the source started from.
+        /// The base that the source started from.
         base: Base<'a>,
     },
-    /// The record is gone.
+    /// Deletes the record.
     Delete {
         /// The key.
         key: &'a [u8],
         /// The source's clock, milliseconds since 1970.
         at: Option<i64>,
-        /// What the source started from.
+        /// The base that the source started from.
         base: Base<'a>,
     },
-    /// All records between the bounds are gone. At least one bound is there.
+    /// Deletes all records between the bounds. At least one bound is present.
     DeleteRange {
         /// The lower bound.
         lower: Option<Bound<'a>>,
@@ -72,7 +73,7 @@ pub enum Op<'a> {
         /// The source's clock, milliseconds since 1970.
         at: Option<i64>,
     },
-    /// All records of the object store are gone.
+    /// Deletes all records of the object store.
     Clear {
         /// The source's clock, milliseconds since 1970.
         at: Option<i64>,
@@ -84,34 +85,34 @@ pub enum Op<'a> {
 pub struct Bound<'a> {
     /// The key, raw JSON.
     pub key: &'a [u8],
-    /// The key itself is not in the range.
+    /// True if the key itself is not in the range.
     pub open: bool,
 }
 
-/// What a change itself says that it started from.
+/// The base that a change names for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base<'a> {
-    /// Nothing said.
+    /// The change names no base.
     None,
     /// The record as of this flow version.
     Version(FlowVersion),
-    /// The record as of this flow version, which has this state.
+    /// The record as of this flow version, which must have this state.
     State(FlowVersion, StateId),
     /// This value, raw JSON.
     Value(&'a [u8]),
-    /// There was no record.
+    /// The absence of the record.
     Absent,
 }
 
-/// What a stream held.
+/// The counts of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Lines, blank ones, header and end line included.
+    /// The number of lines, including blank lines, header and end line.
     pub lines: u64,
-    /// Bytes, line ends included.
+    /// The number of bytes, including line ends.
     pub bytes: u64,
-    /// Lines that gave a change.
+    /// The number of lines that produced a change.
     pub changes: u64,
-    /// Lines that were rejected.
+    /// The number of lines that were rejected.
     pub rejected: u64,
 }

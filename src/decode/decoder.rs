@@ -1,4 +1,5 @@
-//! Joins framing and dialects: opens a stream, gives its items one by one, and says how it ended.
+//! Joins framing and dialects: opens a stream, returns its items one by one, and checks how it
+//! ends.
 
 use std::io::Read;
 
@@ -19,26 +20,28 @@ use crate::indexeddb::value::{self, Canonicalizer};
 use crate::loss::Losses;
 use crate::rejection::{RejectedText, Rejection, code};
 
-/// Reads one batch from a stream. Memory: a buffer of 256 KiB, or of up to twice the longest line; for documents of other
-/// programs, some times the largest record.
+/// Reads one batch from a stream.
+///
+/// It needs a buffer of 256 KiB, or of up to twice the longest line. For documents of other
+/// programs, it needs a few times the size of the largest record.
 pub struct Decoder<R> {
     lines: Lines<R>,
     header: BatchHeader,
     options: DecodeOptions,
     key_field: Option<String>,
-    /// Records, however they are joined.
+    /// Records, in whatever way they are joined.
     values: Option<ValueStream>,
-    /// A document that is no lines.
+    /// A document that does not consist of lines.
     import: Option<Import>,
     built: Built,
     events: Events,
     losses: Losses,
-    /// A line that was read to find out the dialect and is still to be given out.
+    /// A line that was read to detect the dialect and has not been returned yet.
     waiting: Option<Line>,
     last_store: LastStore,
-    /// What was given out last.
+    /// The item that was returned last.
     last: Given,
-    /// The header's line, as it came.
+    /// The header's line as received.
     header_text: Option<String>,
     /// A record without its key field.
     scratch: Vec<u8>,
@@ -48,7 +51,7 @@ pub struct Decoder<R> {
     done: bool,
 }
 
-/// Where the text of the item is that was given out last.
+/// The location of the text of the item that was returned last.
 #[derive(Clone, Copy)]
 enum Given {
     Nothing,
@@ -62,7 +65,8 @@ enum Outcome {
 }
 
 impl<R: Read> Decoder<R> {
-    /// Reads the header, or as much as shows that there is none. After an error, drain the reader.
+    /// Reads the header, or as much as is needed to see that there is none. After an error, drain
+    /// the reader.
     pub fn open(reader: R, options: DecodeOptions) -> Result<Self, DecodeError> {
         let lines = Lines::new(reader, options.max_line_bytes)
             .keep_overlong_in(options.temp_folder.as_deref())
@@ -75,11 +79,12 @@ impl<R: Read> Decoder<R> {
         let mut input = options.input;
         if matches!(input, None | Some(Dialect::PlainJson)) {
             let found = sniff::document(&mut lines, options.object_store.is_some())?;
-            // Neither is plain JSON, whose members are arrays.
+            // Neither of these is plain JSON, whose members are arrays.
             let is_dump = matches!(found, Some(Dialect::Rxdb | Dialect::DexieCloud));
             input = found.filter(|_| input.is_none() || is_dump).or(input);
         }
         let mut losses = Losses::default();
+        // Documents come first: their beginnings could also be taken for records that span lines.
         let document = match input {
             Some(dialect) => dialect::open_document(dialect, &mut lines, options, &mut losses)?,
             None => None,
@@ -151,28 +156,29 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    /// What the input cannot say, or cannot be trusted to say; whole after `None` of [`Self::next`].
+    /// Returns the losses: details that the input cannot express, or cannot be trusted to express.
+    /// Complete once [`Self::next`] has returned `None`.
     pub fn losses(&self) -> &Losses {
         &self.losses
     }
 
-    /// What is known of the batch before its first change.
+    /// Returns the information about the batch that precedes its first change.
     pub fn header(&self) -> &BatchHeader {
         &self.header
     }
 
-    /// What the stream held so far; after `None` of [`Self::next`], what it held.
+    /// Returns the counts so far; final once [`Self::next`] has returned `None`.
     pub fn counts(&self) -> Counts {
         let (lines, bytes) = (self.lines.count(), self.lines.offset());
         Counts { lines, bytes, changes: self.changes, rejected: self.rejected }
     }
 
-    /// Returns the header's line as it came; records and documents have none.
+    /// Returns the header's line as received; records and documents have none.
     pub fn header_text(&self) -> Option<&str> {
         self.header_text.as_deref()
     }
 
-    /// Returns the text of the item that [`Self::next`] gave last, without a line's end.
+    /// Returns the text of the item that [`Self::next`] returned last, without a line end.
     pub fn text(&mut self) -> RejectedText<'_> {
         match self.last {
             Given::Line(line) if line.too_long => RejectedText::File(self.lines.overlong()),
@@ -182,12 +188,13 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    /// The reader, to drain it after an error or to ask how much it gave.
+    /// Returns the reader, to drain it after an error or to ask how much it has read.
     pub fn reader_mut(&mut self) -> &mut R {
         self.lines.reader_mut()
     }
 
-    /// The next change or rejection; `None` only once the batch is complete and the stream is at its end.
+    /// Returns the next change or rejection, or `None` once the batch is complete and the stream is
+    /// at its end.
     #[expect(clippy::should_implement_trait, reason = "items borrow from the decoder, which iterators cannot say")]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
         if self.done {
@@ -216,7 +223,7 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    /// The next record of a document.
+    /// Returns the next record of a document.
     fn imported(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
         let (found, built) = loop {
             let Some(import) = &mut self.import else { return Ok(None) };
@@ -233,7 +240,8 @@ impl<R: Read> Decoder<R> {
                 }
                 _ => Err((code::UNKNOWN_STORE, "the document describes no object store of this name")),
             };
-            // What a full batch does not hold is gone anyway.
+            // A full batch deletes the records that it does not contain, so a deletion in it adds
+            // nothing.
             if built.is_err() || !self.built.is_deleted || self.header.mode == Mode::Delta {
                 break (found, built);
             }
@@ -262,7 +270,7 @@ impl<R: Read> Decoder<R> {
         Ok(Some(Item::Change(Change { line, offset, index, store, op, notes })))
     }
 
-    /// The next event that changes a row.
+    /// Returns the next event that changes a row.
     fn event(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
         let (line, parsed) = loop {
             let next = match &mut self.values {
@@ -341,7 +349,7 @@ impl<R: Read> Decoder<R> {
             }
         };
         if !line.ended {
-            // Cut off, whatever it looks like: no end line can follow.
+            // The line was cut off, and no end line can follow, whatever it contains.
             return Err(self.truncated());
         }
         let index = self.count()?;
@@ -356,14 +364,14 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    /// The number of a line that is about to be given out.
+    /// Returns the number of a line that is about to be returned.
     fn count(&self) -> Result<u64, DecodeError> {
         let index = self.changes + self.rejected;
         if index < self.max_changes { Ok(index) } else { Err(DecodeError::TooMany { limit: self.max_changes }) }
     }
 
-    /// The object stores whose records the input does not hold all, by what it says itself; whole after `None` of
-    /// [`Self::next`].
+    /// Returns the object stores of which, by its own account, the input does not contain all
+    /// records. Complete once [`Self::next`] has returned `None`.
     pub fn incomplete(&self) -> Vec<(usize, import::Incomplete)> {
         self.import.as_ref().map(Import::incomplete).unwrap_or_default()
     }
@@ -372,7 +380,8 @@ impl<R: Read> Decoder<R> {
         self.reject_at(Mark { line: line.number, offset: line.offset }, store, reject, Vec::new())
     }
 
-    /// As [`Self::reject`], for a line of changes that may say which record it is about.
+    /// Works like [`Self::reject`] for a line of changes, which may identify the record it is
+    /// about.
     fn reject_change(&mut self, line: &Line, store: Option<usize>, reject: raw_json::Reject) -> Item<'static> {
         let full = self.header.mode == Mode::Full && !line.too_long;
         let schema = store.filter(|_| full).and_then(|place| self.header.schema.stores.get(place));
@@ -423,7 +432,7 @@ const BROKEN: raw_json::Reject = (code::SYNTAX, "part of a value that is not JSO
 
 const TOO_LONG: raw_json::Reject = (code::LINE_TOO_LONG, "the line is longer than the limit");
 
-/// The next line that is not blank.
+/// Returns the next line that is not blank.
 fn next_line<R: Read>(lines: &mut Lines<R>) -> Result<Option<Line>, DecodeError> {
     while let Some(line) = lines.advance()? {
         if line.too_long || !raw_json::trim(lines.bytes(&line)).is_empty() {

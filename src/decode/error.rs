@@ -1,18 +1,19 @@
-//! Why a stream cannot be decoded: the batch fails and nothing is written.
+//! The reasons why a stream cannot be decoded. The batch fails and nothing is written.
 
 use std::io;
 
 use crate::exit_status::ExitStatus;
 
-/// What ends a stream. The caller drains the reader after it, so that the sender sees no broken pipe.
+/// The error that ends a stream. The caller then drains the reader, so that the sender's pipe does
+/// not break.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The stream ends before its batch does.
     #[error("the input ends after line {line}: {what}; send it again, whole")]
     Truncated {
-        /// The last line there is.
+        /// The last line of the stream.
         line: u64,
-        /// What is missing.
+        /// The missing part.
         what: &'static str,
     },
     /// The stream ends inside something that spans lines.
@@ -20,17 +21,17 @@ pub enum DecodeError {
     Unclosed {
         /// The line in which it begins.
         line: u64,
-        /// What it is.
+        /// The unclosed part.
         what: &'static str,
     },
-    /// The stream is not what a batch looks like.
+    /// The stream does not have the form of a batch.
     #[error("line {line} (byte {offset}): {what}")]
     Framing {
-        /// Number of the line, from 1; 0 where it is not about a line.
+        /// The number of the line, from 1; 0 if the error is not about a line.
         line: u64,
-        /// Offset of its first byte.
+        /// The offset of its first byte.
         offset: u64,
-        /// What is wrong and what to do; nothing of what the line holds.
+        /// The fault and what to do; nothing of the line's content.
         what: String,
     },
     /// The header names another source than the options.
@@ -39,17 +40,17 @@ pub enum DecodeError {
     /// The header is not one that `CHANGES.md` describes.
     #[error("the header (line {line}): {member}: {expected}")]
     Header {
-        /// Number of the line, from 1.
+        /// The number of the line, from 1.
         line: u64,
-        /// The member, printable ASCII only.
+        /// The member, in printable ASCII only.
         member: String,
-        /// What it should be.
+        /// The expected value.
         expected: String,
     },
     /// Options are missing, or contradict each other or the header.
     #[error("{0}")]
     Usage(String),
-    /// More lines than the limit.
+    /// The batch has more lines than the limit.
     #[error("more than {limit} lines; send it in parts, or raise the limit")]
     TooMany {
         /// The limit.
@@ -58,13 +59,13 @@ pub enum DecodeError {
     /// A temporary file could not be written or read back.
     #[error("temporary file of the input (see --temp-dir): {0}")]
     Temporary(io::Error),
-    /// Reading failed, stood still too long, or gave another number of bytes than was announced.
+    /// Reading failed, timed out, or returned another number of bytes than was announced.
     #[error("cannot read the input: {0}")]
     Io(#[from] io::Error),
 }
 
 impl DecodeError {
-    /// How the process ends for it: usage 2, a temporary file 4, everything else 5.
+    /// Returns the exit status for the error: usage 2, a temporary file 4, everything else 5.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::Usage(_) | Self::OtherSource => ExitStatus::Usage,

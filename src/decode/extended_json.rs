@@ -1,4 +1,4 @@
-//! MongoDB's extended JSON, canonical or relaxed, in our form.
+//! Converts MongoDB's extended JSON, canonical or relaxed, to our form.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +12,8 @@ use crate::rejection::code;
 
 const INVALID: Reject = (code::INVALID_TAG, "a value of extended JSON that is not written as its type is");
 
-/// Appends a value. A type that IndexedDB has no value for (`$timestamp`, `$code`, `$minKey` and the like) stays the object
-/// that it is written as.
+/// Appends a value. An object of a type that IndexedDB does not have (`$timestamp`, `$code`,
+/// `$minKey` and the like) is kept as written.
 pub(crate) fn write(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<(), Reject> {
     write_at(tree, decimals, out, 0)
 }
@@ -54,7 +54,7 @@ fn write_at(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>, depth: usize
     }
 }
 
-/// Writes an object that stands for a value of one type; `false`: it is none.
+/// Writes an object that represents a value of one type; returns `false` if it does not.
 fn typed(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<bool, Reject> {
     let Some([(name, content), more @ ..]) = tree.members() else { return Ok(false) };
     match (*name, more) {
@@ -89,7 +89,7 @@ fn typed(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<bool,
     Ok(true)
 }
 
-/// Writes a number that is written as a string.
+/// Writes a number that is given as a string.
 fn numeric(content: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<(), Reject> {
     let text = content.text().ok_or(INVALID)?;
     if matches!(text.as_str(), "NaN" | "Infinity" | "-Infinity") {
@@ -104,7 +104,8 @@ fn numeric(content: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-/// Reads a time: milliseconds in `$numberLong`, a number of an older program, or text of ISO 8601.
+/// Reads a time: milliseconds in `$numberLong`, a number from an older program, or text in ISO
+/// 8601.
 fn date(content: &Tree<'_>) -> Option<i64> {
     match content {
         Tree::Number(raw) => std::str::from_utf8(raw).ok()?.parse().ok(),
@@ -117,7 +118,7 @@ fn date(content: &Tree<'_>) -> Option<i64> {
     }
 }
 
-/// Reads a time without milliseconds, or with fewer digits of them, in UTC.
+/// Reads a time in UTC without milliseconds, or with fewer digits of them.
 fn loose_date(text: &str) -> Option<i64> {
     let text = text.strip_suffix('Z').or_else(|| text.strip_suffix("+00:00")).or_else(|| text.strip_suffix("+0000"))?;
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -127,7 +128,7 @@ fn loose_date(text: &str) -> Option<i64> {
 
 fn regexp(pattern: Option<&Tree<'_>>, options: Option<&Tree<'_>>, out: &mut Vec<u8>) -> Result<(), Reject> {
     let (Some(Tree::String(pattern)), Some(Tree::String(options))) = (pattern, options) else { return Err(INVALID) };
-    // The other flags of MongoDB (l, u, x) mean nothing, or another thing, in JavaScript.
+    // MongoDB's other flags (l, u, x) have no meaning in JavaScript, or a different one.
     let flags: Vec<u8> = options.iter().copied().filter(|flag| b"ims".contains(flag)).collect();
     out.extend_from_slice(b"{\"~regexp\":");
     write_list([*pattern, &flags[..]], out, write_string);

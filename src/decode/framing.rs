@@ -1,4 +1,5 @@
-//! Cuts a stream into lines, in one buffer, without allocating for a line; counts lines and bytes.
+//! Cuts a stream into lines, in one buffer, without an allocation for each line; counts lines and
+//! bytes.
 
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
@@ -9,13 +10,13 @@ use super::error::DecodeError;
 use super::pull::Mark;
 use crate::memory::{MemoryClaim, MemoryUse, text_cost};
 
-/// A line may have this many bytes, its end not counted, unless an option says otherwise.
+/// The default limit for the length of a line in bytes, without its end.
 pub const DEFAULT_MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 
-/// Bytes the buffer begins with: a few reads of a pipe, and still in the cache when they are looked at.
+/// The initial size of the buffer: a few reads of a pipe, small enough to stay in the cache.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// A text that is too long is kept in memory up to this many bytes, then in a temporary file.
+/// The number of bytes of an overlong text that are kept in memory; more go to a temporary file.
 const OVERLONG_MEMORY_BYTES: usize = 1024 * 1024;
 
 fn overlong_file(folder: Option<&Path>) -> SpooledTempFile {
@@ -25,37 +26,38 @@ fn overlong_file(folder: Option<&Path>) -> SpooledTempFile {
     }
 }
 
-/// A place in some bytes.
+/// A range of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// Its first byte.
+    /// The position of the first byte.
     pub(crate) start: usize,
-    /// Behind its last byte.
+    /// The position after the last byte.
     pub(crate) end: usize,
 }
 
 impl Span {
-    /// The bytes there.
+    /// Returns the bytes in the range.
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
-        // A span is always used on the bytes that it was found in; elsewhere it is empty rather than a panic.
+        // A span is only used on the bytes in which it was found; on others it is empty rather than
+        // a panic.
         bytes.get(self.start..self.end).unwrap_or_default()
     }
 }
 
-/// One line as it stands in the stream.
+/// One line of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// Where it lies in the buffer; without its LF. Good until the next line is asked for.
+    /// The position in the buffer, without the LF. Valid until the next line is read.
     pub(crate) span: Span,
-    /// Its number, from 1.
+    /// The number of the line, from 1.
     pub(crate) number: u64,
-    /// Offset of its first byte in the stream.
+    /// The offset of its first byte in the stream.
     pub(crate) offset: u64,
-    /// Whether an LF ended it.
+    /// True if an LF ended it.
     pub(crate) ended: bool,
-    /// Longer than the limit: its bytes were passed over.
+    /// True if it is longer than the limit; its bytes were skipped.
     pub(crate) too_long: bool,
-    /// Part of a value that is broken, whatever it looks like.
+    /// True if it is part of a broken value, whatever it contains.
     pub(crate) broken: bool,
 }
 
@@ -63,24 +65,24 @@ pub(crate) struct Line {
 pub(crate) struct Lines<R> {
     reader: R,
     buffer: Vec<u8>,
-    /// What of the buffer is filled and not yet given out.
+    /// The part of the buffer that is filled and not returned yet.
     filled: Span,
-    /// Up to here there is no LF.
+    /// The position up to which there is no LF.
     searched: usize,
     number: u64,
-    /// Offset of `filled.start` in the stream.
+    /// The offset of `filled.start` in the stream.
     offset: u64,
     at_end: bool,
-    /// A line was passed in part.
+    /// True if part of a line was skipped.
     in_line: bool,
-    /// The text that was given out last, if it was too long.
+    /// The text that was returned last, if it was too long.
     overlong: SpooledTempFile,
     max_line_bytes: usize,
     memory: MemoryClaim,
 }
 
 impl<R: Read> Lines<R> {
-    /// Begins; nothing is read yet.
+    /// Returns a reader of lines; nothing is read yet.
     pub(crate) fn new(reader: R, max_line_bytes: usize) -> Self {
         let buffer = vec![0; BUFFER_BYTES];
         let filled = Span::default();
@@ -99,18 +101,19 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Keeps texts that are too long in this folder.
+    /// Keeps overlong texts in this folder.
     pub(crate) fn keep_overlong_in(mut self, folder: Option<&Path>) -> Self {
         self.overlong = overlong_file(folder);
         self
     }
 
-    /// Claims memory before a line is held that is larger than the buffer.
+    /// Claims memory before keeping a line that is larger than the buffer.
     pub(crate) fn with_memory(self, memory: MemoryClaim) -> Self {
         Self { memory, ..self }
     }
 
-    /// The next line, or `None` at the end of the stream. An empty piece after the last LF is no line.
+    /// Returns the next line, or `None` at the end of the stream. Nothing after the last LF is not
+    /// a line.
     pub(crate) fn advance(&mut self) -> Result<Option<Line>, DecodeError> {
         loop {
             let unsearched = Span { start: self.searched, end: self.filled.end };
@@ -129,7 +132,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Puts the line back that was given out last.
+    /// Puts back the line that was returned last.
     pub(crate) fn put_back(&mut self, line: &Line) {
         self.filled.start = line.span.start;
         self.searched = self.filled.start;
@@ -137,15 +140,15 @@ impl<R: Read> Lines<R> {
         self.offset = line.offset;
     }
 
-    /// Gives out the next `length` available bytes, which begin at `mark`.
+    /// Returns the next `length` available bytes, which begin at `mark`, as a line.
     pub(crate) fn cut(&mut self, mark: Mark, length: usize) -> Line {
         let span = Span { start: self.filled.start, end: self.filled.start + length };
         self.pass(length);
         Line { span, number: mark.line, offset: mark.offset, ended: true, too_long: false, broken: false }
     }
 
-    /// Gives out a text that begins at `mark` and is longer than the limit: nobody sees it, and
-    /// [`Self::pass_overlong`] keeps it.
+    /// Begins a text at `mark` that is longer than the limit. Its bytes are not returned;
+    /// [`Self::pass_overlong`] keeps them.
     pub(crate) fn begin_overlong(&mut self, mark: Mark) -> Result<Line, DecodeError> {
         self.clear_overlong()?;
         Ok(Line {
@@ -158,14 +161,14 @@ impl<R: Read> Lines<R> {
         })
     }
 
-    /// Passes over `count` available bytes of a text that is too long, and keeps them.
+    /// Skips `count` available bytes of an overlong text, and keeps them.
     pub(crate) fn pass_overlong(&mut self, count: usize) -> Result<(), DecodeError> {
         self.keep(Span { start: self.filled.start, end: self.filled.start + count })?;
         self.pass(count);
         Ok(())
     }
 
-    /// The text that was given out last, if it was too long.
+    /// Returns the text that was returned last, if it was too long.
     pub(crate) fn overlong(&mut self) -> &mut SpooledTempFile {
         &mut self.overlong
     }
@@ -179,12 +182,12 @@ impl<R: Read> Lines<R> {
         self.overlong.write_all(span.of(&self.buffer)).map_err(DecodeError::Temporary)
     }
 
-    /// The bytes of the line that was given out last.
+    /// Returns the bytes of the line that was returned last.
     pub(crate) fn bytes(&self, line: &Line) -> &[u8] {
         line.span.of(&self.buffer)
     }
 
-    /// Sees up to `count` first bytes of the stream, before any line is taken.
+    /// Returns up to `count` of the first bytes of the stream, before any line is taken.
     pub(crate) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
         while self.filled.end - self.filled.start < count && !self.at_end {
             self.fill()?;
@@ -193,19 +196,19 @@ impl<R: Read> Lines<R> {
         Ok(Span { start: self.filled.start, end }.of(&self.buffer))
     }
 
-    /// Passes over `count` bytes that are available.
+    /// Skips `count` available bytes.
     pub(crate) fn skip(&mut self, count: usize) {
         self.filled.start += count;
         self.searched = self.filled.start;
         self.offset += count as u64;
     }
 
-    /// What was read and not yet given out.
+    /// Returns the bytes that were read and not returned yet.
     pub(crate) fn available(&self) -> &[u8] {
         self.filled.of(&self.buffer)
     }
 
-    /// Reads more behind what is available; `false` at the end of the stream.
+    /// Reads more after the available bytes; returns `false` at the end of the stream.
     pub(crate) fn more(&mut self) -> io::Result<bool> {
         if !self.at_end {
             self.fill()?;
@@ -213,7 +216,7 @@ impl<R: Read> Lines<R> {
         Ok(!self.at_end)
     }
 
-    /// Passes over `count` available bytes of a text that is not read line by line, and counts its lines.
+    /// Skips `count` available bytes of a text that is not read line by line, and counts its lines.
     pub(crate) fn pass(&mut self, count: usize) {
         let passed = Span { start: self.filled.start, end: self.filled.start + count };
         let passed = passed.of(&self.buffer);
@@ -222,27 +225,27 @@ impl<R: Read> Lines<R> {
         self.skip(count);
     }
 
-    /// Whole lines given out or passed so far.
+    /// Returns the number of whole lines returned or skipped so far.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// As [`Self::number`], and the line that was passed in part.
+    /// Returns [`Self::number`], plus one if part of a line was skipped.
     pub(crate) fn count(&self) -> u64 {
         self.number + u64::from(self.in_line)
     }
 
-    /// Longest line, its end not counted.
+    /// Returns the limit for the length of a line, without its end.
     pub(crate) fn max_line_bytes(&self) -> usize {
         self.max_line_bytes
     }
 
-    /// Bytes given out so far, line ends included.
+    /// Returns the number of bytes returned so far, including line ends.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The reader, for example to drain it.
+    /// Returns the reader, for example to drain it.
     pub(crate) fn reader_mut(&mut self) -> &mut R {
         &mut self.reader
     }
@@ -254,7 +257,7 @@ impl<R: Read> Lines<R> {
             self.clear_overlong()?;
             self.keep(Span { start, end })?;
         }
-        // Nobody sees a line that is too long, also where all of it lies in the buffer by chance.
+        // A line that is too long has no span, even if all of it happens to be in the buffer.
         let span = if too_long { Span::default() } else { Span { start, end } };
         self.number += 1;
         let line = Line { span, number: self.number, offset: self.offset, ended, too_long, broken: false };
@@ -262,7 +265,7 @@ impl<R: Read> Lines<R> {
         Ok(line)
     }
 
-    /// Passes over a line that is too long.
+    /// Skips a line that is too long.
     fn pass_over(&mut self) -> Result<Line, DecodeError> {
         self.clear_overlong()?;
         self.number += 1;
@@ -286,7 +289,8 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Reads once. Makes room first: moves what is left to the front, or else doubles the buffer.
+    /// Reads once. First makes room: moves the remaining bytes to the front, or else doubles the
+    /// buffer.
     fn fill(&mut self) -> io::Result<()> {
         if self.filled.start == self.filled.end {
             self.move_to_front();
@@ -294,7 +298,7 @@ impl<R: Read> Lines<R> {
             if self.filled.start > 0 {
                 self.move_to_front();
             } else {
-                // As much again may come.
+                // As much again may follow.
                 self.memory.need(MemoryUse::Text, text_cost(&self.buffer).saturating_mul(2))?;
                 self.buffer.resize(self.buffer.len() * 2, 0);
             }
@@ -323,7 +327,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Gives pieces of the lengths it is told, again and again.
+    /// Returns pieces of the given lengths, over and over.
     struct Pieces<'a>(&'a [u8], Vec<usize>, usize);
 
     impl Read for Pieces<'_> {

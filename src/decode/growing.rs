@@ -1,28 +1,28 @@
-//! Looks for the end of a piece of text while the text grows.
+//! Searches for the end of a piece of text while the text grows.
 
 use super::scan::BracketScan;
 use super::structure::RECORD_SEPARATOR;
 
-/// Answer of a scan.
+/// The result of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// The piece ends in front of this byte.
+    /// The piece ends before this byte.
     End(usize),
-    /// The piece cannot go on at this byte.
+    /// The piece cannot continue at this byte.
     Stop(usize),
-    /// The end is not in the text.
+    /// The end is not in the text yet.
     Open,
 }
 
-/// Finds where a piece of text ends; what was seen once is not looked at again.
+/// Finds the end of a piece of text without scanning any byte twice.
 pub(crate) trait GrowingScan {
-    /// Looks at `text`: what was given before, and more.
+    /// Scans `text`: the text of the previous call, and more.
     fn see(&mut self, text: &[u8]) -> Seen;
 
-    /// Returns how many bytes need not be given again.
+    /// Returns the number of bytes that need not be passed again.
     fn followed(&self) -> usize;
 
-    /// Notes that the first `count` bytes are not given again.
+    /// Forgets the first `count` bytes, which are not passed again.
     fn forget(&mut self, count: usize);
 }
 
@@ -43,10 +43,10 @@ impl GrowingScan for BracketScan {
     }
 }
 
-/// An object that has to end in its line.
+/// An object that must end in its line.
 pub(crate) struct InLine {
     brackets: BracketScan,
-    /// There is no LF before this byte.
+    /// The position before which there is no LF.
     searched: usize,
 }
 
@@ -78,7 +78,7 @@ impl GrowingScan for InLine {
     }
 }
 
-/// What is left of a line, or of a text in a JSON text sequence.
+/// The rest of a line, or of a text in a JSON text sequence.
 #[derive(Default)]
 pub(crate) struct LineEnd(usize);
 
@@ -103,7 +103,7 @@ impl GrowingScan for LineEnd {
     }
 }
 
-/// A JSON string, with its quotes.
+/// A JSON string, including its quotes.
 #[derive(Default)]
 pub(crate) struct TextEnd {
     place: usize,
@@ -136,7 +136,7 @@ impl GrowingScan for TextEnd {
     }
 }
 
-/// A value of an array that has neither quotes nor brackets.
+/// A value in an array that has neither quotes nor brackets.
 #[derive(Default)]
 pub(crate) struct WordEnd(usize);
 

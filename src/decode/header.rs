@@ -1,4 +1,5 @@
-//! The first line of `indexeddb-changes/1`, and what is known of every batch before its first change.
+//! The first line of `indexeddb-changes/1`, and the information about every batch before its first
+//! change.
 
 use std::fmt;
 
@@ -13,34 +14,36 @@ use crate::indexeddb::schema::{Database, ObjectStore, SchemaError};
 use crate::indexeddb::text;
 use crate::snapshot::id::{FlowVersion, SourceId, StateId};
 
-/// A header may have this many bytes. It is the one line that is read whole as a tree.
+/// The greatest length of a header, in bytes. It is the only line that is parsed as a whole into a
+/// tree.
 pub const MAX_HEADER_BYTES: usize = 1024 * 1024;
 
-/// What `format` must be.
+/// The required value of `format`.
 pub(crate) const FORMAT: &str = "indexeddb-changes/1";
 
-/// What is known of a batch before its first change.
+/// The information about a batch before its first change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
-    /// Which dialect was read.
+    /// The dialect that was read.
     pub dialect: Dialect,
-    /// Database and object stores, these in code-unit order of their names.
+    /// The database and its object stores, in code-unit order of their names.
     pub schema: Database,
-    /// The next key that each object store would give, in the order of `schema.stores`; 1 to 2^53.
+    /// The next key that each object store would generate, in the order of `schema.stores`; 1 to
+    /// 2^53.
     pub key_generators: Vec<Option<u64>>,
     /// The writer.
     pub source: Option<SourceId>,
-    /// The batch's place among the source's changes. Never without a source.
+    /// The batch's position among the source's changes. Present only with a source.
     pub sequence: Option<Sequence>,
-    /// The flow version up to which the source says that it has applied everything.
+    /// The flow version up to which the source claims to have applied everything.
     pub base: Option<FlowVersion>,
-    /// That version's state, if the source says it.
+    /// The state of that version, if the source names it.
     pub base_state: Option<StateId>,
-    /// Full (never without a source) or delta.
+    /// Full (only with a source) or delta.
     pub mode: Mode,
 }
 
-/// What a batch is of what the source has.
+/// The part of the source's data that a batch contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Changes.
@@ -53,16 +56,16 @@ pub enum Mode {
 /// A batch's place among its source's changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
-    /// One life of the source: 1 to 64 of `A-Z a-z 0-9 . _ : -`.
+    /// The epoch, one lifetime of the source: 1 to 64 of `A-Z a-z 0-9 . _ : -`.
     pub epoch: String,
-    /// Number of the first change, 1 to 2^53 − 1.
+    /// The number of the first change, 1 to 2^53 − 1.
     pub first: u64,
-    /// Number of the last change, not below `first`, at most 2^53 − 1.
+    /// The number of the last change, at least `first` and at most 2^53 − 1.
     pub last: u64,
 }
 
 impl Mode {
-    /// Its name in a header.
+    /// Returns the name in a header.
     pub fn name(self) -> &'static str {
         match self {
             Self::Delta => "delta",
@@ -72,23 +75,23 @@ impl Mode {
 }
 
 impl Sequence {
-    /// How many changes these are.
+    /// Returns the number of changes.
     pub fn count(&self) -> u64 {
         self.last - self.first + 1
     }
 }
 
-/// A member and what it should be.
+/// A member and its expected form.
 type Wrong = (String, String);
 
 fn wrong(member: &str, expected: &str) -> Wrong {
     (member.to_owned(), expected.to_owned())
 }
 
-/// Reads the header in line `line` of the stream.
+/// Parses the header in line `line` of the stream.
 pub(crate) fn parse(text: &[u8], line: u64, options: &DecodeOptions) -> Result<BatchHeader, DecodeError> {
     let header = read(text, options).map_err(|(member, expected)| {
-        // Whatever a member is called, the message is one line.
+        // The message must be a single line, whatever the member's name is.
         let member = text::canonical_text(&member.chars().take(80).collect::<String>());
         DecodeError::Header { line, member: member.trim_matches('"').to_owned(), expected }
     })?;
@@ -98,7 +101,8 @@ pub(crate) fn parse(text: &[u8], line: u64, options: &DecodeOptions) -> Result<B
 
 fn read(text: &[u8], options: &DecodeOptions) -> Result<BatchHeader, Wrong> {
     let Strict(value) = serde_json::from_slice(text).map_err(|error| {
-        // Of serde's own messages only the place is passed on: they may repeat what the line holds.
+        // Only the position is taken from serde's messages, because they may repeat the line's
+        // content.
         let what = if error.to_string().starts_with(TWICE) { "has a member twice" } else { "is not JSON" };
         wrong(FORMAT, &format!("{what}, near byte {} of the line", error.column()))
     })?;
@@ -144,7 +148,7 @@ fn source(members: &Map<String, Value>) -> Result<Option<SourceId>, Wrong> {
     source.map(Some).ok_or_else(|| wrong("source", "must be 1 to 64 of A-Z a-z 0-9 . _ : -"))
 }
 
-/// A flow version, with its state or without.
+/// Parses a flow version, with or without its state.
 fn base(members: &Map<String, Value>) -> Result<(Option<FlowVersion>, Option<StateId>), Wrong> {
     let Some(value) = members.get("base") else { return Ok((None, None)) };
     let version = |value: &Value| value.as_u64().and_then(FlowVersion::new);
@@ -170,7 +174,7 @@ fn sequence(members: &Map<String, Value>) -> Result<Option<Sequence>, Wrong> {
         let none = epoch.is_none() && first.is_none() && last.is_none();
         return if none { Ok(None) } else { Err(wrong("epoch, first, last", "come together or not at all")) };
     };
-    // An epoch is written as a source id is.
+    // An epoch has the same form as a source id.
     let epoch = epoch.as_str().and_then(|text| text.parse::<SourceId>().ok());
     let epoch = epoch.ok_or_else(|| wrong("epoch", "must be 1 to 64 of A-Z a-z 0-9 . _ : -"))?;
     let number = |member: &str, value: &Value| {
@@ -192,13 +196,13 @@ fn schema(members: &Map<String, Value>, options: &DecodeOptions) -> Result<(Data
     let name = name.ok_or_else(|| wrong("database", "must be the database's name, a string"))?;
     let version = match members.get("databaseVersion") {
         None => options.database_version.unwrap_or(1),
-        // 0 is refused by the schema.
+        // The schema refuses 0.
         Some(value) => value.as_u64().unwrap_or(0),
     };
     let list = members.get("stores").and_then(Value::as_array);
     let list = list.ok_or_else(|| wrong("stores", "must be an array of object stores"))?;
     let mut stores = list.iter().map(store).collect::<Result<Vec<_>, _>>()?;
-    // The schema sorts its object stores: their generators must move with them.
+    // The schema sorts its object stores, so their generators must be sorted with them.
     stores.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     let (stores, generators) = stores.into_iter().unzip();
     Ok((Database::new(name, version, stores).map_err(of_schema)?, generators))
@@ -228,7 +232,7 @@ fn of_schema(error: SchemaError) -> Wrong {
     wrong(member, expected)
 }
 
-/// JSON in which no object has a member twice; `serde_json` itself would keep the last.
+/// JSON in which no object has a duplicate member; `serde_json` itself would keep the last one.
 struct Strict(Value);
 
 const TWICE: &str = "a member twice";

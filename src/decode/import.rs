@@ -1,4 +1,5 @@
-//! What the dialects of other programs share: records found in a document, and built in our own form.
+//! The common part of other programs' dialects: records are found in a document, and converted to
+//! our form.
 
 use std::io::Read;
 
@@ -18,13 +19,14 @@ use crate::indexeddb::value::{Canonicalizer, MAX_DEPTH, Options};
 use crate::loss::{Losses, what};
 use crate::rejection::code;
 
-/// A record in our own form: its key, if it stands beside the value, and its value; not looked at in full yet.
+/// A record in our form: its value, and its key if it is separate from the value. Both are not
+/// checked yet.
 #[derive(Debug, Default)]
 pub(crate) struct Built {
     pub(crate) key: Vec<u8>,
     pub(crate) keyed: bool,
     pub(crate) value: Vec<u8>,
-    /// The file says that the record is gone.
+    /// True if the file marks the record as deleted.
     pub(crate) is_deleted: bool,
     pub(crate) losses: Losses,
 }
@@ -37,19 +39,19 @@ impl Built {
     }
 }
 
-/// Why a document does not hold all records of an object store, by what it says itself.
+/// The reason why a document, by its own account, does not contain all records of an object store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incomplete {
-    /// It describes the object store, and has no list of its records.
+    /// The document describes the object store, but has no list of its records.
     LeftOut,
-    /// It has fewer records than it says that there are.
+    /// The document has fewer records than it declares.
     Filtered,
 }
 
 /// A document that is being read.
 pub(crate) struct Import {
     document: Document,
-    /// For each object store, in the order of the document, its place in the header's schema.
+    /// For each object store, in the order of the document, its position in the header's schema.
     places: Vec<usize>,
 }
 
@@ -61,7 +63,7 @@ pub(crate) enum Document {
 }
 
 impl Import {
-    /// `names`: the document's object stores, in its order.
+    /// Returns an import; `names` are the document's object stores, in its order.
     pub(crate) fn new<'n>(
         document: Document,
         names: impl IntoIterator<Item = &'n crate::indexeddb::dom_string::DomString>,
@@ -86,7 +88,7 @@ impl Import {
         Ok(found.map(|found| RawRecord { store: found.store.and_then(place), ..found }))
     }
 
-    /// What the document says of records that it does not hold.
+    /// Records the losses for records that the document does not contain.
     pub(crate) fn missing(&self, header: &BatchHeader, losses: &mut Losses) {
         match &self.document {
             Document::Dexie(rows) => rows.missing(losses),
@@ -97,14 +99,14 @@ impl Import {
         }
     }
 
-    /// The places of object stores that the document does not hold whole.
+    /// Returns the positions of object stores that the document does not contain completely.
     pub(crate) fn incomplete(&self) -> Vec<(usize, Incomplete)> {
         let Document::Dexie(rows) = &self.document else { return Vec::new() };
         let all = self.places.iter().zip(rows.incomplete());
         all.filter_map(|(place, incomplete)| Some((*place, incomplete?))).collect()
     }
 
-    /// The keys that a record may have that could not be built; none if that cannot be told.
+    /// Returns the possible keys of a record that could not be converted; none if they are unknown.
     pub(crate) fn rejected_keys(&self, raw: &[u8], store: &ObjectStore, built: &Built) -> Vec<SortableKey> {
         let mut canonicalizer = Canonicalizer::new(Options::default());
         let key = built.keyed.then_some(&built.key[..]);
@@ -117,7 +119,7 @@ impl Import {
         rejected_keys(key, value, store, &mut canonicalizer)
     }
 
-    /// Builds a record of this object store.
+    /// Converts a record of this object store.
     pub(crate) fn build(&self, raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
         out.clear();
         match &self.document {
@@ -129,10 +131,10 @@ impl Import {
     }
 }
 
-/// Brackets may nest so deep in a record: Playwright writes three for one of ours.
+/// The greatest depth of brackets in a record: Playwright writes three for one of ours.
 const MAX_RECORD_DEPTH: usize = 3 * MAX_DEPTH + 8;
 
-/// Reads a record's own JSON.
+/// Parses a record's JSON.
 pub(crate) fn tree(raw: &[u8]) -> Result<Tree<'_>, Reject> {
     Tree::read_within(raw, MAX_RECORD_DEPTH).map_err(|error| match error {
         TreeError::Syntax => (code::SYNTAX, "the record is not JSON"),
@@ -141,7 +143,7 @@ pub(crate) fn tree(raw: &[u8]) -> Result<Tree<'_>, Reject> {
     })
 }
 
-/// What a dialect cannot say of any record, whatever they hold.
+/// Returns the losses that a dialect has for any record.
 pub(crate) fn notes(header: &BatchHeader, records: u64) -> Losses {
     let spec = header.dialect.spec();
     let mut losses = Losses::default();

@@ -1,4 +1,4 @@
-//! What the caller knows about a stream before its first byte.
+//! The caller's information about a stream before its first byte.
 
 use std::path::PathBuf;
 
@@ -11,58 +11,62 @@ use crate::indexeddb::schema::{Database, KeyPath, ObjectStore};
 use crate::memory::MemoryClaim;
 use crate::snapshot::id::SourceId;
 
-/// Name of the database if nothing names it.
+/// The name of the database by default.
 pub const DEFAULT_DATABASE: &str = "default";
 
-/// A batch may have this many change lines unless an option says otherwise.
+/// The default limit for change lines in a batch.
 pub const DEFAULT_MAX_CHANGES: u64 = 100_000_000;
 
-/// How decimals of databases are written.
+/// The form in which decimals of databases are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Decimals {
-    /// As numbers; one that a double cannot hold is rejected.
+    /// Numbers; a decimal that a double cannot represent is rejected.
     #[default]
     Number,
-    /// As text, digit for digit.
+    /// Text, digit for digit.
     Text,
 }
 
-/// What the caller knows about a stream.
+/// The caller's settings for reading a stream.
 #[derive(Clone, Debug)]
 pub struct DecodeOptions {
-    /// The dialect; `None`: it is detected from the first bytes and the first line.
+    /// The dialect; by default, it is detected from the first bytes and the first line.
     pub input: Option<Dialect>,
-    /// Where records go. Not looked at for changes.
+    /// The object store of records. Ignored for changes.
     pub object_store: Option<DomString>,
-    /// Where a record's key is in it; not together with `key_field`. Not looked at for changes.
+    /// The path of a record's key in its value; not allowed with `key_field`. Ignored for changes.
     pub key_path: Option<KeyPath>,
-    /// Plain JSON and events of several tables: where the keys of each object store are. Not looked at for others.
+    /// For plain JSON and events of several tables, the key path of each object store. Ignored for
+    /// other dialects.
     pub key_paths: Vec<(DomString, KeyPath)>,
-    /// The top-level member that holds an out-of-line key and is taken out of the value. Not looked at for changes.
+    /// The top-level member that contains an out-of-line key and is removed from the value. Ignored
+    /// for changes.
     pub key_field: Option<String>,
     /// The database's name; a header must agree. [`DEFAULT_DATABASE`] if neither names it.
     pub database: Option<DomString>,
-    /// IndexedDB's version of the database, where a header gives none; else 1.
+    /// The version that IndexedDB gives the database, if a header has none; by default 1.
     pub database_version: Option<u64>,
     /// The writer; a header must agree.
     pub source: Option<SourceId>,
     /// Full or delta; a header must agree.
     pub mode: Option<Mode>,
-    /// Playwright: the origin whose database is meant.
+    /// For Playwright, the origin of the database to read.
     pub origin: Option<String>,
-    /// Plain JSON and dumps: object stores that are left out.
+    /// For plain JSON and dumps, the object stores that are left out.
     pub skip_stores: Vec<DomString>,
-    /// Events: how decimals are written.
+    /// For events, the form of decimals.
     pub decimals: Decimals,
-    /// Events: an integer in a key that a double cannot hold is written as text, for a key cannot be a BigInt.
+    /// For events, true if an integer in a key that a double cannot represent is written as text,
+    /// because a key cannot be a BigInt.
     pub big_integers: bool,
-    /// Where records wait that stand before their schema; `None`: the system's folder for temporary files.
+    /// The folder for records that come before their schema; `None` means the system's folder for
+    /// temporary files.
     pub temp_folder: Option<PathBuf>,
-    /// Longest line, or record of a document, in bytes; a line's end not counted.
+    /// The limit for a line, without its end, or for a record of a document, in bytes.
     pub max_line_bytes: usize,
-    /// Most change lines.
+    /// The limit for change lines.
     pub max_changes: u64,
-    /// Where memory for large lines is claimed.
+    /// The budget from which memory for large lines is claimed.
     pub memory: MemoryClaim,
 }
 
@@ -91,7 +95,7 @@ impl Default for DecodeOptions {
 }
 
 impl DecodeOptions {
-    /// The header that a stream of records would have.
+    /// Returns the header for a stream of records.
     pub(crate) fn records_header(&self) -> Result<BatchHeader, DecodeError> {
         let Some(name) = self.object_store.clone() else {
             return Err(usage(
@@ -103,7 +107,7 @@ impl DecodeOptions {
         self.header(Dialect::Records, database, self.database_version.unwrap_or(1), vec![store])
     }
 
-    /// The header that events have: one object store, or one for each table that a key path is given for.
+    /// Returns the header for events: one object store, or one for each table with a key path.
     pub(crate) fn events_header(&self, dialect: Dialect) -> Result<BatchHeader, DecodeError> {
         let stores = match &self.object_store {
             Some(name) => vec![ObjectStore::new(name.clone(), self.one_key_path()?)],
@@ -121,8 +125,8 @@ impl DecodeOptions {
         self.header(dialect, database, self.database_version.unwrap_or(1), stores)
     }
 
-    /// The header of a document that describes its database. It is full where a source is given, unless an option says
-    /// otherwise.
+    /// Returns the header for a document that describes its database. The mode is full if a source
+    /// is given, unless an option sets it.
     pub(crate) fn import_header(
         &self,
         dialect: Dialect,

@@ -1,17 +1,18 @@
-//! Lines that this program writes itself: a report that comes back as input is refused instead of stored.
+//! Detects lines that this program wrote itself: a report that is sent back as input is refused
+//! instead of stored.
 
 use super::framing::Span;
 use super::scan::{Member, Members};
 use crate::rejection::code;
 
-/// So many bytes of a first line are looked at.
+/// The number of bytes of a first line that are examined.
 pub(crate) const BEGIN_BYTES: usize = 16 * 1024;
 
-/// Why such an input is refused.
+/// The message for such an input.
 pub(crate) const REFUSED: &str = "this is a report of nifi-idb, not records: an answer was fed back as input; \
     for rejected records give nifi-idb rejects the report and send what it prints";
 
-/// Types of lines, and all members that a line of each type has; a `?` marks those that may be missing.
+/// The types of lines, with all members of a line of each type; a `?` marks optional members.
 const LINES: [(&str, &[&str]); 11] = [
     ("ack", &["checkpoint", "epoch", "source", "type"]),
     ("conflict", &["key", "kind", "other?", "reason?", "rule", "store", "type", "winner"]),
@@ -42,7 +43,7 @@ pub(crate) fn begins(text: &[u8]) -> bool {
             return true;
         }
     }
-    // These may be cut before their type: a value or a text may be long.
+    // A long value or text may cut these off before their type.
     let first = found.first().map(|member| member.name.of(line));
     let reason = || value("reason").and_then(|raw| raw.strip_prefix(b"\"")?.strip_suffix(b"\""));
     match first {
@@ -61,7 +62,7 @@ pub(crate) fn begins(text: &[u8]) -> bool {
     }
 }
 
-/// The members whose values are whole.
+/// Returns the members whose values are complete.
 fn members(line: &[u8]) -> Vec<Member> {
     let mut found = Vec::new();
     let Ok(mut members) = Members::of(line) else { return found };
@@ -74,7 +75,7 @@ fn members(line: &[u8]) -> Vec<Member> {
     found
 }
 
-/// True if the line's members are these, in their order; if not `exactly`, others may follow.
+/// True if the line's members are these, in this order; others may follow unless `exactly` is true.
 fn has(line: &[u8], found: &[Member], names: &[&str], exactly: bool) -> bool {
     let mut found = found.iter().map(|member| member.name.of(line)).peekable();
     for name in names {
@@ -93,7 +94,7 @@ fn nested(line: &[u8], member: &Member) -> bool {
     line.get(start..).is_some_and(|rest| rest.starts_with(b"null") || is_change(rest))
 }
 
-/// True if a text begins with a stored line, which has its version.
+/// True if a text begins with a stored line, which includes its version.
 fn is_change(text: &[u8]) -> bool {
     let found = members(text);
     let value = |name: &[u8]| found.iter().find(|member| member.name.of(text) == name).map(|it| it.value.of(text));

@@ -1,5 +1,6 @@
-//! Walks one JSON document that is a stream, without keeping it: the outer brackets are followed, and the values that are
-//! asked for are copied, up to a limit. What is copied is only found; whoever takes it reads it in full.
+//! Walks one JSON document in a stream without keeping it. The outer brackets are followed, and
+//! requested values are copied, up to a limit. Copied text is only located, not checked; its user
+//! must parse it in full.
 
 use std::io::Read;
 
@@ -11,31 +12,31 @@ use super::header::MAX_HEADER_BYTES;
 use super::scan::is_space;
 use crate::indexeddb::value::{Canonicalizer, Options, tree};
 
-/// A member name of the document's own may have this many bytes.
+/// The greatest length of a member name of the document, in bytes.
 const MAX_NAME_BYTES: usize = 64 * 1024;
 
-/// A place in the document.
+/// A position in the document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// Number of the line, from 1.
+    /// The number of the line, from 1.
     pub(crate) line: u64,
-    /// Offset of the byte in the stream.
+    /// The offset of the byte in the stream.
     pub(crate) offset: u64,
 }
 
-/// Whether the next item or member of a container is its first.
+/// True if the next item or member of a container is its first.
 pub(crate) type First = bool;
 
-/// Walks the document that the rest of a stream is.
+/// Walks a document that fills the rest of a stream.
 pub(crate) struct Pull<'a, R>(pub(crate) &'a mut Lines<R>);
 
 impl<R: Read> Pull<'_, R> {
-    /// The next byte that is no white space; where the document ends, it is cut off.
+    /// Returns the next byte that is not white space; an error at the end of the document.
     pub(crate) fn peek(&mut self) -> Result<u8, DecodeError> {
         self.peek_or_end()?.ok_or_else(|| self.cut())
     }
 
-    /// The next byte that is no white space, if there is one.
+    /// Returns the next byte that is not white space, if there is one.
     pub(crate) fn peek_or_end(&mut self) -> Result<Option<u8>, DecodeError> {
         loop {
             let text = self.0.available();
@@ -48,7 +49,7 @@ impl<R: Read> Pull<'_, R> {
         }
     }
 
-    /// Where the next byte is.
+    /// Returns the position of the next byte.
     pub(crate) fn mark(&self) -> Mark {
         Mark { line: self.0.number() + 1, offset: self.0.offset() }
     }
@@ -57,13 +58,13 @@ impl<R: Read> Pull<'_, R> {
         DecodeError::Truncated { line: self.0.number() + 1, what: "the document has no end" }
     }
 
-    /// The document is not what it should be, here.
+    /// Returns an error for an invalid document at the current position.
     pub(crate) fn framing(&self, what: impl Into<String>) -> DecodeError {
         let Mark { line, offset } = self.mark();
         DecodeError::Framing { line, offset, what: what.into() }
     }
 
-    /// Takes one byte that has to be there.
+    /// Takes one required byte.
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), DecodeError> {
         if self.peek()? != byte {
             return Err(self.framing(format!("the document is broken here: `{}` is missing", char::from(byte))));
@@ -72,7 +73,7 @@ impl<R: Read> Pull<'_, R> {
         Ok(())
     }
 
-    /// Opens an array or an object of the document; `what` names it, for people.
+    /// Opens an array or an object of the document; `what` is its name in messages.
     pub(crate) fn open(&mut self, bracket: u8, what: &str) -> Result<First, DecodeError> {
         if self.peek()? != bracket {
             let kind = if bracket == b'[' { "an array" } else { "an object" };
@@ -82,12 +83,12 @@ impl<R: Read> Pull<'_, R> {
         Ok(true)
     }
 
-    /// Goes to the next item of an array, or behind its end: `false`.
+    /// Moves to the next item of an array; returns `false` after its end.
     pub(crate) fn item(&mut self, first: &mut First) -> Result<bool, DecodeError> {
         self.next_in(first, b']')
     }
 
-    /// Goes behind the name and colon of an object's next member, or behind its end: `None`.
+    /// Moves past the name and colon of an object's next member; returns `None` after its end.
     pub(crate) fn member(&mut self, first: &mut First) -> Result<Option<String>, DecodeError> {
         if !self.next_in(first, b'}')? {
             return Ok(None);
@@ -119,7 +120,7 @@ impl<R: Read> Pull<'_, R> {
         Ok(true)
     }
 
-    /// Copies one value; `false` if it is longer than `limit`: then it was passed over.
+    /// Copies one value. Returns `false` if it is longer than `limit` and was skipped.
     pub(crate) fn copy(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<bool, DecodeError> {
         out.clear();
         self.peek()?;
@@ -151,12 +152,12 @@ impl<R: Read> Pull<'_, R> {
         Ok(whole)
     }
 
-    /// Passes over one value.
+    /// Skips one value.
     pub(crate) fn skip(&mut self) -> Result<(), DecodeError> {
         self.copy(&mut Vec::new(), 0).map(|_| ())
     }
 
-    /// Reads a small value of the document's own; strings with lone surrogates as in our own form.
+    /// Reads a small value of the document; strings with lone surrogates are in our form.
     pub(crate) fn value(&mut self, what: &str) -> Result<Value, DecodeError> {
         let (mark, mut raw, mut canonical) = (self.mark(), Vec::new(), Vec::new());
         let mut read = || {
@@ -175,7 +176,7 @@ impl<R: Read> Pull<'_, R> {
         read()?.ok_or_else(framing)
     }
 
-    /// Reads a string of the document's own.
+    /// Reads a string of the document.
     pub(crate) fn text(&mut self, what: &str) -> Result<String, DecodeError> {
         match self.value(what)? {
             Value::String(text) => Ok(text),
@@ -183,7 +184,7 @@ impl<R: Read> Pull<'_, R> {
         }
     }
 
-    /// Checks that nothing but white space follows.
+    /// Checks that only white space follows.
     pub(crate) fn finish(&mut self) -> Result<(), DecodeError> {
         match self.peek_or_end()? {
             None => Ok(()),
@@ -192,7 +193,7 @@ impl<R: Read> Pull<'_, R> {
     }
 }
 
-/// Finds the end of a value that comes in pieces.
+/// Finds the end of a value that arrives in pieces.
 #[derive(Default)]
 struct Walk {
     depth: usize,
@@ -202,7 +203,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// The place behind the value's end, if it is in this piece.
+    /// Returns the position after the value's end, if it is in this piece.
     fn end(&mut self, text: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(&byte) = text.get(at) {
@@ -224,6 +225,7 @@ impl Walk {
                 }
                 continue;
             }
+            // At depth 0, the value ends before the first byte that cannot continue it.
             match byte {
                 b'"' if self.depth == 0 && self.length + at > 0 => return self.stop(at),
                 b'"' => self.string = true,
@@ -258,7 +260,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives one byte at a time.
+    /// Returns one byte at a time.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {

@@ -1,4 +1,4 @@
-//! Helpers for the raw JSON text of a record: its members, its key, and why it is rejected.
+//! Helpers for the raw JSON text of a record: members, key, and reasons for rejection.
 
 use super::scan::{Members, ScanError};
 use super::{framing::Span, scan};
@@ -6,10 +6,10 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
 use crate::rejection::code;
 
-/// Why a line is rejected: a reason and a sentence.
+/// The reason for a rejection: a code and a sentence.
 pub(crate) type Reject = (&'static str, &'static str);
 
-/// A line without white space around it.
+/// Returns a line without surrounding white space.
 pub(crate) fn trim(line: &[u8]) -> &[u8] {
     let Some(start) = line.iter().position(|&byte| !scan::is_space(byte)) else { return &[] };
     let end = line.iter().rposition(|&byte| !scan::is_space(byte)).map_or(start, |last| last + 1);
@@ -32,14 +32,15 @@ pub(crate) fn take_key(line: &[u8], field: &str, rest: &mut Vec<u8>) -> Result<S
         if rest.len() > 1 {
             rest.push(b',');
         }
-        // Name and value are copied in one piece, with the quote before and whatever stands between them.
+        // Name and value are copied in one piece, with the opening quote and everything between
+        // them.
         rest.extend_from_slice(Span { start: member.name.start - 1, end: member.value.end }.of(line));
     }
     rest.push(b'}');
     key.ok_or((code::NO_KEY, "the record does not have the key field"))
 }
 
-/// What a scan's failure means for its line.
+/// Returns the rejection for a failed scan of a line.
 pub(crate) fn broken(error: ScanError) -> Reject {
     match error {
         ScanError::Syntax => (code::SYNTAX, "not a JSON object in one line"),
@@ -47,7 +48,7 @@ pub(crate) fn broken(error: ScanError) -> Reject {
     }
 }
 
-/// Returns the key of a row at an object store's key path, in objects only.
+/// Returns the key of a row at an object store's key path; only plain objects are followed.
 pub(crate) fn key_at(row: &[u8], path: &KeyPath) -> Result<Vec<u8>, Reject> {
     match path {
         KeyPath::Path(path) => at_path(row, path).map(<[u8]>::to_vec),
@@ -58,7 +59,7 @@ pub(crate) fn key_at(row: &[u8], path: &KeyPath) -> Result<Vec<u8>, Reject> {
     }
 }
 
-/// Returns the raw text of what a key path names, in objects only.
+/// Returns the raw text at a key path; only plain objects are followed.
 fn at_path<'a>(row: &'a [u8], path: &DomString) -> Result<&'a [u8], Reject> {
     const NONE: Reject = (code::NO_KEY, "the row has no key at the object store's key path");
     let path = path.to_string();
@@ -76,12 +77,12 @@ fn at_path<'a>(row: &'a [u8], path: &DomString) -> Result<&'a [u8], Reject> {
     Ok(value)
 }
 
-/// Returns what stands between the quotes of a JSON string.
+/// Returns the text between the quotes of a JSON string.
 pub(crate) fn inside(string: &[u8]) -> &[u8] {
     string.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or_default()
 }
 
-/// Whether a member's raw name means `name`.
+/// True if a member's raw name represents `name`.
 pub(crate) fn named(raw: &[u8], name: &str) -> bool {
     if memchr::memchr(b'\\', raw).is_none() {
         return raw == name.as_bytes();

@@ -1,4 +1,5 @@
-//! Which record a rejected line is about, as far as that can be told: a full batch does not delete it.
+//! Finds the record that a rejected line is about, as far as possible, because a full batch must
+//! not delete it.
 
 use super::raw_json::named;
 use super::scan::Members;
@@ -6,8 +7,8 @@ use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::value::{Canonicalizer, sortable_key_of};
 
-/// Returns the keys of the records that a rejected line may be about, from the raw JSON of its key and of its value; none
-/// if that cannot be told.
+/// Returns the keys of the records that a rejected line may be about, from the raw JSON of its key
+/// and its value; none if they are unknown.
 pub fn rejected_keys(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
@@ -19,7 +20,7 @@ pub fn rejected_keys(
     given.into_iter().chain(found.and_then(|found| sortable(&found, canonicalizer))).collect()
 }
 
-/// The raw keys and values of a line of changes, whatever else is wrong with it.
+/// Returns the keys that a line of changes may be about, even if other parts of it are invalid.
 pub(crate) fn keys_of_line(line: &[u8], store: &ObjectStore, canonicalizer: &mut Canonicalizer) -> Vec<SortableKey> {
     let mut keys = Vec::new();
     let Ok(mut members) = Members::of(line) else { return keys };
@@ -41,7 +42,7 @@ fn sortable(raw: &[u8], canonicalizer: &mut Canonicalizer) -> Option<SortableKey
     Some(SortableKey::trusted(&key))
 }
 
-/// The raw key at a key path that leads through plain members, each of which is there once.
+/// Returns the raw key at a key path of plain members, each of which occurs once.
 fn in_line(value: &[u8], path: &KeyPath) -> Option<Vec<u8>> {
     match path {
         KeyPath::Path(path) => at(value, &path.to_text()?).map(<[u8]>::to_vec),
@@ -53,7 +54,7 @@ fn in_line(value: &[u8], path: &KeyPath) -> Option<Vec<u8>> {
     }
 }
 
-/// The raw value at a path of plain members.
+/// Returns the raw value at a path of plain members.
 pub(crate) fn at<'v>(value: &'v [u8], path: &str) -> Option<&'v [u8]> {
     if path.is_empty() {
         return Some(value);
@@ -66,7 +67,7 @@ pub(crate) fn at<'v>(value: &'v [u8], path: &str) -> Option<&'v [u8]> {
                 return None;
             }
         }
-        // A member that looks like a tag is written with one `~` more.
+        // A member that looks like a tag is written with one more `~`.
         found.filter(|_| !step.starts_with('~')).map(|found| found.of(value))
     })
 }

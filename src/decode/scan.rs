@@ -1,31 +1,32 @@
-//! Finds the members of an object without reading their values: brackets and strings are followed, many bytes a step.
+//! Finds the members of an object without parsing their values: brackets and strings are followed,
+//! many bytes at a time.
 //!
-//! What is found is not checked: a slice may be no JSON at all. Whoever takes it must read it in full.
+//! The members are not checked, and a slice may not be JSON at all; its user must parse it in full.
 
 use super::framing::Span;
 
-/// Brackets may nest this deep in a line's value.
+/// The greatest depth of brackets in a line's value.
 pub const MAX_DEPTH: usize = 1024;
 
-/// Why an object's members cannot be found.
+/// The reason why an object's members cannot be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScanError {
-    /// Not an object, or broken off.
+    /// The text is not an object, or breaks off.
     Syntax,
-    /// Deeper than [`MAX_DEPTH`].
+    /// Brackets nest deeper than [`MAX_DEPTH`].
     Depth,
 }
 
-/// One member; places are in the scanned bytes.
+/// One member, as positions in the scanned bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
-    /// The name, without quotes, escapes as they are.
+    /// The name, without quotes but with its escapes.
     pub(crate) name: Span,
-    /// The value, with quotes or brackets, without white space around.
+    /// The value, with quotes or brackets, without surrounding white space.
     pub(crate) value: Span,
 }
 
-/// Walks an object's members, in their order.
+/// Iterates over an object's members, in their order.
 pub(crate) struct Members<'a> {
     bytes: &'a [u8],
     place: usize,
@@ -40,7 +41,7 @@ enum State {
 }
 
 impl<'a> Members<'a> {
-    /// Begins with an object that may have white space around it.
+    /// Begins an object that may be surrounded by white space.
     pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, ScanError> {
         let place = skip_space(bytes, 0);
         match bytes.get(place) {
@@ -49,7 +50,8 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The next member, or `None` after the object's end, behind which only white space may stand.
+    /// Returns the next member, or `None` after the object's end, where only white space may
+    /// follow.
     pub(crate) fn next(&mut self) -> Result<Option<Member>, ScanError> {
         let bytes = self.bytes;
         let mut place = skip_space(bytes, self.place);
@@ -80,7 +82,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Whether a byte is white space inside a line.
+/// True if a byte is white space inside a line.
 pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -105,7 +107,8 @@ fn word(bytes: &[u8], place: usize) -> Option<u64> {
     bytes.get(place..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
-/// The place of the quote that ends the string which begins at `place`, behind its first quote.
+/// Returns the position of the closing quote of a string; `place` is the position after its opening
+/// quote.
 fn string_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
     loop {
         let step = match word(bytes, place) {
@@ -128,7 +131,7 @@ fn string_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
     }
 }
 
-/// The place behind the value that begins at `place`.
+/// Returns the position after the value that begins at `place`.
 fn value_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
     match bytes.get(place) {
         Some(b'"') => Ok(string_end(bytes, place + 1)? + 1),
@@ -143,17 +146,17 @@ fn value_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
     }
 }
 
-/// The place behind the brackets that open at `place`.
+/// Returns the position after the brackets that open at `place`.
 fn brackets_end(bytes: &[u8], place: usize) -> Result<usize, ScanError> {
     let rest = bytes.get(place..).unwrap_or_default();
     let end = BracketScan::new(MAX_DEPTH).end(rest)?;
     end.map(|end| place + end).ok_or(ScanError::Syntax)
 }
 
-/// Follows the brackets of one value whose text grows. Looks at 64 bytes a step, a bit for each, nearly without branches.
-/// Brackets of both kinds count alike.
+/// Follows the brackets of one value whose text grows, 64 bytes at a time, with one bit for each
+/// byte and almost no branches. Both kinds of brackets are counted alike.
 pub(crate) struct BracketScan {
-    /// Everything before this byte was followed.
+    /// The position up to which brackets were followed.
     place: usize,
     depth: usize,
     max_depth: usize,
@@ -161,19 +164,20 @@ pub(crate) struct BracketScan {
 }
 
 impl BracketScan {
-    /// Begins behind the first bracket of a value.
+    /// Begins after the first bracket of a value.
     pub(crate) fn new(max_depth: usize) -> Self {
         Self { place: 1, depth: 1, max_depth, strings: Strings::default() }
     }
 
-    /// Returns the place behind the value, if its end is in `text`: what was given before, and more.
+    /// Returns the position after the value, if its end is in `text`: the text of the previous
+    /// call, and more.
     pub(crate) fn end(&mut self, text: &[u8]) -> Result<Option<usize>, ScanError> {
         loop {
             let rest = text.get(self.place..).unwrap_or_default();
             let Some(block) = rest.first_chunk::<64>() else {
                 let mut block = [b' '; 64];
                 block[..rest.len()].copy_from_slice(rest);
-                // What follows these bytes is not known yet, so this look leaves no trace.
+                // The bytes after these are not known yet, so the result of this step is discarded.
                 let (mut strings, mut depth) = (self.strings, self.depth);
                 let end = block_end(&block, &mut strings, &mut depth, self.max_depth)?;
                 return Ok(end.map(|end| self.place + end));
@@ -185,25 +189,26 @@ impl BracketScan {
         }
     }
 
-    /// Notes that the first `count` bytes of the text are not given again.
+    /// Forgets the first `count` bytes of the text, which are not passed again.
     pub(crate) fn forget(&mut self, count: usize) {
         self.place -= count;
     }
 
-    /// How many bytes were followed for good.
+    /// Returns the number of bytes that need not be passed again.
     pub(crate) fn followed(&self) -> usize {
         self.place
     }
 }
 
-/// Follows brackets through a block; the place behind the one that brings `depth` to 0, if it is here.
+/// Follows brackets through a block; returns the position after the one that brings `depth` to 0,
+/// if any.
 fn block_end(
     block: &[u8; 64],
     strings: &mut Strings,
     depth: &mut usize,
     max_depth: usize,
 ) -> Result<Option<usize>, ScanError> {
-    // `[` and `{`, `]` and `}` differ in this bit alone.
+    // `[` and `{`, and `]` and `}`, differ in only this bit.
     let folded = block.map(|byte| byte | 0x20);
     let (mut opens, mut closes) = (bits(&folded, b'{'), bits(&folded, b'}'));
     let outside = !strings.follow(bits(block, b'"'), bits(block, b'\\'));
@@ -232,35 +237,37 @@ fn block_end(
     Ok(None)
 }
 
-/// A bit for each byte that equals `byte`, the first byte's lowest. Written so that compilers compare 16 bytes at once.
+/// Returns a bit for each byte that equals `byte`, the lowest for the first byte. Written so that
+/// compilers compare 16 bytes at once.
 #[inline(always)]
 fn bits(block: &[u8; 64], byte: u8) -> u64 {
     let ones = block.map(|found| u8::from(found == byte));
     let (words, _) = ones.as_chunks::<8>();
     let mut bits = 0;
     for (index, word) in words.iter().enumerate() {
-        // Moves bit 8·i to bit 56 + i; no two products meet, so nothing carries.
+        // This moves bit 8·i to bit 56 + i; no two products meet, so nothing carries.
         bits |= (u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
     }
     bits
 }
 
-/// What a block must know of the block before.
+/// The state of strings that one block passes to the next.
 #[derive(Clone, Copy, Default)]
 struct Strings {
     /// All ones if a string is open.
     open: u64,
-    /// The last byte was a backslash that escapes the next.
+    /// True if the last byte was a backslash that escapes the next byte.
     escape: bool,
 }
 
 impl Strings {
-    /// A bit for each byte of the block that is in a string, the quote before it counted, the one behind not.
+    /// Returns a bit for each byte of the block that is in a string, including the opening quote
+    /// but not the closing one.
     fn follow(&mut self, mut quotes: u64, slashes: u64) -> u64 {
         if slashes != 0 || self.escape {
             quotes &= !self.escaped(slashes);
         }
-        // Running sum of quotes, modulo 2.
+        // The running sum of quotes, modulo 2.
         let mut inside = quotes;
         for shift in [1, 2, 4, 8, 16, 32] {
             inside ^= inside << shift;
@@ -270,7 +277,7 @@ impl Strings {
         inside
     }
 
-    /// A bit for each byte that a backslash escapes.
+    /// Returns a bit for each byte that a backslash escapes.
     fn escaped(&mut self, mut slashes: u64) -> u64 {
         let mut escaped = u64::from(self.escape);
         self.escape = false;
@@ -338,7 +345,8 @@ mod tests {
             "{\"a\":1}{",
         ];
         for text in broken {
-            // A bracket of the wrong kind inside a value is the reader's to find; the object's own end is found here.
+            // A bracket of the wrong kind inside a value is left to the parser; here, only the
+            // object's end is found.
             assert!(members(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -1,4 +1,4 @@
-//! Which dialect a stream is: from its first bytes and its first line.
+//! Detects the dialect of a stream from its first bytes and its first line.
 
 use std::io::Read;
 
@@ -9,7 +9,7 @@ use super::own_lines;
 use super::scan::{Members, is_space};
 use super::structure::RECORD_SEPARATOR;
 
-/// Beginnings of files that are no text, and what to do about them.
+/// Beginnings of files that are not text, with advice for each.
 const BINARY: [(&[u8], &str); 12] = [
     (b"\xff\xfe", "this is UTF-16; convert it to UTF-8"),
     (b"\xfe\xff", "this is UTF-16; convert it to UTF-8"),
@@ -25,7 +25,7 @@ const BINARY: [(&[u8], &str); 12] = [
     (b"SQLite format 3\0", "this is an SQLite database; export its tables as JSON before"),
 ];
 
-/// Beginnings of pages, in small letters.
+/// Beginnings of web pages, in lower case.
 const PAGES: [(&[u8], &str); 6] = [
     (b"<!doctype", HTML),
     (b"<html", HTML),
@@ -37,8 +37,8 @@ const PAGES: [(&[u8], &str); 6] = [
 
 const HTML: &str = "this is an HTML page, perhaps the error page of a proxy, not records; look at what was downloaded";
 
-/// Passes over a byte order mark; refuses what is plainly neither records nor changes nor a document of another program.
-/// Reads no more than it needs.
+/// Skips a byte-order mark, and refuses input that is clearly neither records nor changes nor a
+/// document of another program. Reads no more than necessary.
 pub(crate) fn first_bytes<R: Read>(lines: &mut Lines<R>) -> Result<(), DecodeError> {
     let refused = |what: &str| Err(DecodeError::Framing { line: 1, offset: 0, what: what.to_owned() });
     const MARK: [(&[u8], &str); 1] = [(b"\xef\xbb\xbf", "")];
@@ -56,8 +56,8 @@ pub(crate) fn first_bytes<R: Read>(lines: &mut Lines<R>) -> Result<(), DecodeErr
     Ok(())
 }
 
-/// Finds the entry of a table that the stream begins with; `in_text`: white space before it and capital letters are
-/// passed over.
+/// Finds the entry of a table that the stream begins with. If `in_text` is true, white space before
+/// it and upper case are ignored.
 fn beginning<R: Read>(
     lines: &mut Lines<R>,
     table: &[(&[u8], &'static str)],
@@ -80,7 +80,8 @@ fn beginning<R: Read>(
     }
 }
 
-/// The first line that is not blank, as far as [`own_lines`] looks at it, if it may be an object.
+/// Returns the first line that is not blank, as far as [`own_lines`] examines it, if it may be an
+/// object.
 fn first_line<R: Read>(lines: &mut Lines<R>) -> Result<&[u8], DecodeError> {
     loop {
         let text = lines.available();
@@ -97,11 +98,12 @@ fn first_line<R: Read>(lines: &mut Lines<R>) -> Result<&[u8], DecodeError> {
     }
 }
 
-/// White space in front of a document's first member may take up this many bytes.
+/// The most bytes of white space before a document's first member.
 const SPACE_BYTES: usize = 4096;
 
-/// Which document a stream is, by its first member; `None`: it may still be lines. A storage state begins as a record can
-/// begin, so where records have an object store to go to, it is none. Reads no more than it needs.
+/// Detects a document by its first member; returns `None` if the stream may still be lines. A
+/// storage state can begin like a record, so it is not detected if the options name an object store
+/// for records. Reads no more than necessary.
 pub(crate) fn document<R: Read>(lines: &mut Lines<R>, records: bool) -> Result<Option<Dialect>, DecodeError> {
     let all =
         Dialect::ALL.into_iter().flat_map(|dialect| dialect.spec().beginnings.iter().map(move |it| (it, dialect)));
@@ -122,8 +124,8 @@ pub(crate) fn document<R: Read>(lines: &mut Lines<R>, records: bool) -> Result<O
     }
 }
 
-/// True if a stream is JSON values that are not to be taken line by line: its first value is an array, or it is a JSON
-/// text sequence, or its first line is longer than the limit. Passes over nothing.
+/// True if a stream is JSON values that are not read line by line: its first value is an array, it
+/// is a JSON text sequence, or its first line is longer than the limit. Consumes nothing.
 pub(crate) fn is_values<R: Read>(lines: &mut Lines<R>) -> Result<bool, DecodeError> {
     let mut searched = 0;
     loop {
@@ -151,7 +153,8 @@ pub(crate) fn is_values<R: Read>(lines: &mut Lines<R>) -> Result<bool, DecodeErr
     }
 }
 
-/// Whether a text begins with these tokens, white space between them; `None`: it is too short to tell.
+/// Returns true if a text begins with these tokens, with white space between them, or `None` if it
+/// is too short to decide.
 fn begins(text: &[u8], tokens: &[&[u8]]) -> Option<bool> {
     let mut rest = text;
     for token in tokens {
@@ -176,7 +179,8 @@ fn begins(text: &[u8], tokens: &[&[u8]]) -> Option<bool> {
     Some(true)
 }
 
-/// What follows a string or a number; `Some(None)`: it is too short to tell; `None`: there is none.
+/// Returns the text after a string or a number: `Some(None)` if the text is too short to decide,
+/// `None` if there is none.
 fn any<'a>(text: &'a [u8], token: &[u8]) -> Option<Option<&'a [u8]>> {
     if token == ANY_STRING {
         let inside = text.strip_prefix(b"\"")?;
@@ -192,7 +196,8 @@ fn any<'a>(text: &'a [u8], token: &[u8]) -> Option<Option<&'a [u8]>> {
     if end == Some(0) { None } else { Some(end.map(|end| &text[end..])) }
 }
 
-/// Whether a line begins a batch of changes: an object with a member `format` that names them, whatever the number.
+/// True if a line begins a batch of changes: an object with a member `format` of this format, in
+/// any version.
 pub(crate) fn is_header(line: &[u8]) -> bool {
     let Ok(mut members) = Members::of(line) else { return false };
     while let Ok(Some(member)) = members.next() {

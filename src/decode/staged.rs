@@ -1,5 +1,5 @@
-//! Records of a document whose schema is only known at its end: they wait in memory while they are few, then in an unlinked
-//! file, and are given out in the order in which they came.
+//! Records of a document whose schema is only known at its end. They are kept in memory up to a
+//! limit, then in an unlinked file, and are returned in the order of the document.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -9,28 +9,29 @@ use tempfile::SpooledTempFile;
 use super::error::DecodeError;
 use super::pull::Mark;
 
-/// Kept in memory up to this many bytes.
+/// The number of bytes kept in memory.
 const MEMORY_BYTES: usize = 4 * 1024 * 1024;
 
 /// Object store, line, offset, length.
 const HEAD: usize = 4 + 8 + 8 + 8;
 
-/// Where a record stood.
+/// The origin of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RawRecord {
-    /// Its object store, by a number of the format's own; `None`: one that the header has not.
+    /// The object store, as a number of the format; `None` if the header does not have it.
     pub(crate) store: Option<usize>,
-    /// Its first byte.
+    /// The position of its first byte.
     pub(crate) mark: Mark,
-    /// It was longer than the limit and was passed over.
+    /// True if it was longer than the limit and was skipped.
     pub(crate) too_long: bool,
 }
 
-/// Takes records in.
+/// Stores records.
 pub(crate) struct Stage(SpooledTempFile);
 
 impl Stage {
-    /// Begins; beyond 4 MiB the records lie in `folder`, or in the system's folder for temporary files.
+    /// Returns an empty stage. Above 4 MiB, records are stored in `folder`, or in the system's
+    /// folder for temporary files.
     pub(crate) fn new(folder: Option<&Path>) -> Self {
         Self(match folder {
             Some(folder) => tempfile::spooled_tempfile_in(MEMORY_BYTES, folder),
@@ -38,7 +39,7 @@ impl Stage {
         })
     }
 
-    /// Takes one record in; `None` as text: it was too long.
+    /// Stores one record; `raw` is `None` if it was too long.
     pub(crate) fn push(&mut self, store: usize, mark: Mark, raw: Option<&[u8]>) -> Result<(), DecodeError> {
         let length = raw.map_or(u64::MAX, |raw| raw.len() as u64);
         let mut head = [0; HEAD];
@@ -53,14 +54,14 @@ impl Stage {
         write().map_err(DecodeError::Temporary)
     }
 
-    /// Ends taking in.
+    /// Ends the storing of records.
     pub(crate) fn finish(mut self) -> Result<Staged, DecodeError> {
         self.0.seek(SeekFrom::Start(0)).map_err(DecodeError::Temporary)?;
         Ok(Staged(BufReader::new(self.0)))
     }
 }
 
-/// Gives records out.
+/// Returns the stored records.
 pub(crate) struct Staged(BufReader<SpooledTempFile>);
 
 impl Staged {

@@ -1,10 +1,11 @@
-//! Follows one JSON object that spans lines, strictly enough to tell a pretty-printed value from a line that broke off:
-//! brackets match, commas and colons are where they belong. Scalars are not looked at.
+//! Follows one JSON object that spans lines, strictly enough to distinguish a pretty-printed value
+//! from a line that broke off: brackets must match, and commas and colons must be in the right
+//! places. Scalars are not checked.
 
 use super::growing::{GrowingScan, Seen};
 use super::scan::{MAX_DEPTH, is_space};
 
-/// The byte in front of each text of a JSON text sequence (RFC 7464). It is not allowed inside JSON.
+/// The byte before each text of a JSON text sequence (RFC 7464). JSON cannot contain it.
 pub(crate) const RECORD_SEPARATOR: u8 = 0x1e;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) struct StructureScan {
 }
 
 impl Default for StructureScan {
-    /// Begins in front of the object's first byte.
+    /// Begins before the object's first byte.
     fn default() -> Self {
         Self { place: 0, open: Vec::new(), expect: Expect::Value, string: false, escaped: false, scalar: false }
     }
@@ -78,7 +79,7 @@ impl GrowingScan for StructureScan {
 }
 
 impl StructureScan {
-    /// Takes one byte outside strings; false if it cannot stand here.
+    /// Takes one byte outside strings; returns false if it is not allowed there.
     fn take(&mut self, byte: u8) -> bool {
         match (byte, self.expect) {
             (b'{' | b'[', Expect::Value | Expect::Item) if self.open.len() < MAX_DEPTH => {

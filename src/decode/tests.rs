@@ -1,4 +1,4 @@
-//! The page's own examples, odd input, and what must hold of any bytes.
+//! The page's own examples, odd input, and properties of any bytes.
 
 use std::io::{self, Read};
 
@@ -16,7 +16,7 @@ mod odd;
 mod page;
 mod values;
 
-/// A stream that gives few bytes at a time.
+/// A stream that returns a few bytes at a time.
 struct Slow<'a>(&'a [u8], usize);
 
 impl Read for Slow<'_> {
@@ -28,7 +28,7 @@ impl Read for Slow<'_> {
     }
 }
 
-/// What a stream gave: items as text, where each began, and how it ended.
+/// The result of a stream: its items as text, their positions, and its end.
 #[derive(Debug, PartialEq)]
 struct Decoded {
     items: Vec<String>,
@@ -98,7 +98,7 @@ fn key_field(field: &str) -> DecodeOptions {
 
 const HEADER: &str = r#"{"format":"indexeddb-changes/1","database":"d","stores":[{"name":"data","keyPath":"id"},{"name":"b"},{"name":{"~utf16":"ANg="}},{"name":"keyless"}]}"#;
 
-/// A batch with these lines; the count is right.
+/// Returns a batch with these lines and the right count.
 fn batch(lines: &[&str]) -> Decoded {
     let text = format!("{HEADER}\n{}{{\"op\":\"end\",\"count\":{}}}\n", lines.join("\n") + "\n", lines.len());
     decode(text.as_bytes(), DecodeOptions::default())
@@ -155,7 +155,7 @@ proptest! {
         for &(line, offset) in &whole.places {
             let before = &text[..offset as usize];
             let mark = text.starts_with(b"\xef\xbb\xbf") && offset == 3;
-            // Records may share a line; the lines of a batch do not.
+            // Records may share a line; the lines of a batch may not.
             prop_assert!(which < 2 || before.is_empty() || before.ends_with(b"\n") || mark);
             prop_assert_eq!(memchr::memchr_iter(b'\n', before).count() as u64 + 1, line);
         }

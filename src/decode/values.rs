@@ -1,9 +1,11 @@
-//! Cuts a stream of records into values, in whatever way programs join JSON: a value a line, values in a JSON array,
-//! values that span lines or share one, and JSON text sequences. A value a line is the fast path.
+//! Cuts a stream of records into values, in all the ways in which programs join JSON: one value a
+//! line, values in a JSON array, values that span or share lines, and JSON text sequences. One
+//! value a line is the fast path.
 //!
-//! A line that broke off must not swallow the lines after it. So a value that does not end in its line is followed
-//! strictly; at the first byte that cannot be there, its first line alone is rejected, and the lines up to that byte are
-//! read one by one. In an array there are no lines to go by: a fault between two values ends the batch.
+//! A line that broke off must not swallow the lines after it. So a value that does not end in its
+//! line is followed strictly. At the first byte that is not allowed, only its first line is
+//! rejected, and the lines up to that byte are read one by one. In an array there are no lines to
+//! go by, so a fault between two values ends the batch.
 
 use std::io::Read;
 
@@ -14,35 +16,35 @@ use super::pull::Mark;
 use super::scan::{BracketScan, is_space};
 use super::structure::{RECORD_SEPARATOR, StructureScan};
 
-/// White space behind a value is passed up to this many bytes to see what follows it.
+/// The most bytes of white space after a value that are skipped to see the next byte.
 const LOOK_AHEAD_BYTES: usize = 4096;
 
-/// Cuts values out of [`Lines`]; each is given as a [`Line`] without the line's end.
+/// Cuts values out of [`Lines`]; each is returned as a [`Line`] without the line end.
 #[derive(Debug, Default)]
 pub(crate) struct ValueStream {
-    /// The array that is open.
+    /// The position of the open array.
     array: Option<Mark>,
-    /// A value broke: what is nested in it must not be taken for a record.
+    /// True if a value broke: values nested in it must not be taken for records.
     lost: bool,
-    /// Before this offset a value does not span lines.
+    /// The offset before which a value does not span lines.
     one_line_until: u64,
-    /// The last line was the bracket that closes an object, alone and not indented.
+    /// True if the last line was the closing bracket of an object, alone and not indented.
     closed: bool,
-    /// Offset of the current line, while only white space of it was passed.
+    /// The offset of the current line, as long as only white space of it was skipped.
     line_start: Option<u64>,
-    /// True once the first value was asked for.
+    /// True once the first value was requested.
     begun: bool,
 }
 
-/// Result of looking for a value's end.
+/// The result of searching for a value's end.
 enum Measured {
-    /// It has this many bytes.
+    /// The value has this many bytes.
     Whole(usize),
-    /// This byte cannot be in it.
+    /// The value cannot contain this byte.
     Stopped(usize),
-    /// The stream ends inside it.
+    /// The stream ends inside the value.
     Open,
-    /// It is longer than the limit and was passed over; the scan's last answer.
+    /// The value is longer than the limit and was skipped. With the scan's last result.
     TooLong(Line, Seen),
 }
 
@@ -71,7 +73,7 @@ impl ValueStream {
         }
     }
 
-    /// Passes over what separates values; returns the next byte.
+    /// Skips the separators between values; returns the next byte.
     fn separators<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<Option<u8>, DecodeError> {
         let in_array = self.array.is_some();
         let separates = |byte: u8| is_space(byte) || byte == b',' || (byte == RECORD_SEPARATOR && !in_array);
@@ -88,7 +90,7 @@ impl ValueStream {
                 self.line_start = None;
             }
             if memchr::memchr(RECORD_SEPARATOR, passed).is_some() {
-                // What follows is a text of its own, whatever was before.
+                // A separate text follows, whatever came before.
                 (self.lost, self.one_line_until) = (false, 0);
             }
             lines.pass(count);
@@ -98,7 +100,8 @@ impl ValueStream {
         }
     }
 
-    /// Where the next value begins; one that is the first of its line, where the line does, but not in an array.
+    /// Returns the start of the next value. For the first value of a line outside arrays, that is
+    /// the start of the line.
     fn mark<R: Read>(&self, lines: &Lines<R>) -> Mark {
         let line_start = self.line_start.filter(|_| self.array.is_none());
         Mark { line: lines.number() + 1, offset: line_start.unwrap_or(lines.offset()) }
@@ -110,7 +113,7 @@ impl ValueStream {
         lines.cut(mark, length)
     }
 
-    /// Looks for the end of the value that begins here.
+    /// Searches for the end of the value that begins here.
     fn measure<R: Read>(&mut self, lines: &mut Lines<R>, scan: &mut dyn GrowingScan) -> Result<Measured, DecodeError> {
         let limit = lines.max_line_bytes();
         loop {
@@ -128,7 +131,7 @@ impl ValueStream {
         }
     }
 
-    /// Passes over a value that is longer than the limit, up to where the scan ends.
+    /// Skips a value that is longer than the limit, up to the end that the scan finds.
     fn pass_over<R: Read>(
         &mut self,
         lines: &mut Lines<R>,
@@ -153,7 +156,7 @@ impl ValueStream {
         }
     }
 
-    /// An object outside arrays.
+    /// Reads an object outside arrays.
     fn object<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<Line, DecodeError> {
         if self.is_lost(lines) {
             return self.rest_of_line(lines);
@@ -167,7 +170,7 @@ impl ValueStream {
         }
     }
 
-    /// A value whose end was found; with something else behind it in its line it is none.
+    /// Returns a value whose end was found, unless something else follows it in its line.
     fn ended<R: Read>(&mut self, lines: &mut Lines<R>, end: usize) -> Result<Line, DecodeError> {
         let separates = |byte| byte != b'\n' && (is_space(byte) || byte == b',' || byte == RECORD_SEPARATOR);
         match behind(lines, end, separates)? {
@@ -179,12 +182,13 @@ impl ValueStream {
         }
     }
 
-    /// True if a value broke, and nothing says that what begins here is not inside it. Records are not indented.
+    /// True if a value broke, and the text that begins here may be inside it. Records are not
+    /// indented.
     fn is_lost<R: Read>(&self, lines: &Lines<R>) -> bool {
         self.lost && self.line_start != Some(lines.offset())
     }
 
-    /// An object that does not end in its line.
+    /// Reads an object that does not end in its line.
     fn spanning<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<Line, DecodeError> {
         let first = self.mark(lines).line;
         let fault = match self.measure(lines, &mut StructureScan::default())? {
@@ -211,7 +215,7 @@ impl ValueStream {
         self.rest_of_line(lines)
     }
 
-    /// A line, or what is left of one, that is no object.
+    /// Reads a line, or the rest of one, that is not an object.
     fn rest_of_line<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<Line, DecodeError> {
         let begins_line = self.line_start == Some(lines.offset());
         let end = match self.measure(lines, &mut LineEnd::default())? {
@@ -224,7 +228,7 @@ impl ValueStream {
         Ok(Line { broken, ..self.give(lines, end) })
     }
 
-    /// A value of an array.
+    /// Reads a value of an array.
     fn element<R: Read>(&mut self, lines: &mut Lines<R>, first: u8) -> Result<Line, DecodeError> {
         let measured = match first {
             b'{' | b'[' => self.measure(lines, &mut BracketScan::new(usize::MAX))?,
@@ -249,7 +253,7 @@ impl ValueStream {
     }
 }
 
-/// The first byte behind the next `end` bytes that is not to be skipped, if it is near.
+/// Returns the first byte after the next `end` bytes that is not to be skipped, if it is near.
 fn behind<R: Read>(lines: &mut Lines<R>, end: usize, skip: impl Fn(u8) -> bool) -> Result<Option<u8>, DecodeError> {
     loop {
         let text = lines.available();

@@ -1,4 +1,5 @@
-//! A line of `indexeddb-changes/1` after the header: its envelope is read, its keys and values are only found.
+//! Lines of `indexeddb-changes/1` after the header: the envelope is parsed, keys and values are
+//! only located.
 
 use crate::decode::change::{Base, Bound, Op};
 use crate::decode::dialect::{DialectSpec, ValueSyntax};
@@ -20,7 +21,8 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     ..DialectSpec::NONE
 };
 
-/// How many members lines may have in all. Each has a place; a line's members are a set of bits.
+/// The number of different members that lines may have. Each has a position; the members of a line
+/// are a bit set.
 const MEMBERS: usize = 14;
 
 const OP: usize = 0;
@@ -61,7 +63,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The members that such a line may have.
+    /// Returns the members that such a line may have.
     const fn members(self) -> u16 {
         match self {
             Self::Put => bits([OP, STORE, KEY, VALUE, AT, BASE, REV, BY]),
@@ -73,16 +75,16 @@ impl Kind {
     }
 }
 
-/// A line that was read.
+/// A parsed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
-    /// A change of the object store at this place.
+    /// A change of the object store at this position.
     Change(usize, Found),
     /// The end line, with its count if it has one.
     End(Option<u64>),
 }
 
-/// A change whose slices are places in its line.
+/// A change whose slices are positions in its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     kind: Kind,
@@ -104,7 +106,7 @@ enum FoundBase {
 }
 
 impl Found {
-    /// The change, with the bytes of its line.
+    /// Returns the change, with slices of its line.
     pub(crate) fn op(self, line: &[u8]) -> Op<'_> {
         let base = match self.base {
             FoundBase::None => Base::None,
@@ -117,7 +119,7 @@ impl Found {
         let bound = |bound: Option<(Span, bool)>| bound.map(|(span, open)| Bound { key: span.of(line), open });
         match self.kind {
             Kind::Put => Op::Put { key, value: self.value.of(line), at: self.at, base },
-            // The key of a deletion was found to be there.
+            // A deletion without a key was already refused.
             Kind::Delete => Op::Delete { key: key.unwrap_or_default(), at: self.at, base },
             Kind::DeleteRange => Op::DeleteRange { lower: bound(self.lower), upper: bound(self.upper), at: self.at },
             Kind::Clear | Kind::End => Op::Clear { at: self.at },
@@ -125,23 +127,25 @@ impl Found {
     }
 }
 
-/// Remembers the object store of the line before: most lines name the same one, in the same bytes.
+/// Remembers the object store of the previous line, because most lines name the same one in the
+/// same bytes.
 #[derive(Debug, Default)]
 pub(crate) struct LastStore {
     raw: Vec<u8>,
     place: usize,
 }
 
-/// A rejected line's object store, where it was found, and why the line is rejected.
+/// The object store of a rejected line, if it was found, and the reason for the rejection.
 pub(crate) type LineReject = (Option<usize>, Reject);
 
-/// Reads one line that is not blank.
+/// Parses one line that is not blank.
 pub(crate) fn parse(line: &[u8], header: &BatchHeader, last: &mut LastStore) -> Result<Parsed, LineReject> {
     let mut envelope = Envelope { spans: [Span::default(); MEMBERS], seen: 0, unknown: false };
     envelope.fill(line).map_err(|reject| (None, reject))?;
     let kind = envelope.kind(line).map_err(|reject| (envelope.store(line, header, last).ok(), reject))?;
     if kind == Kind::End {
-        // A stray member must not make a batch endless: it is the count that counts.
+        // A stray member must not make a batch endless, so the line still ends the batch, but with
+        // no count.
         let count = envelope.get(COUNT, line).and_then(integer).and_then(|count| u64::try_from(count).ok());
         return Ok(Parsed::End(count.filter(|_| envelope.only(kind))));
     }
@@ -153,11 +157,11 @@ pub(crate) fn parse(line: &[u8], header: &BatchHeader, last: &mut LastStore) -> 
 struct Envelope {
     spans: [Span; MEMBERS],
     seen: u16,
-    /// There is a member that no line has.
+    /// True if there is a member that no line may have.
     unknown: bool,
 }
 
-/// The place of a member by its raw name.
+/// Returns the position of a member by its raw name.
 fn member(raw: &[u8]) -> Result<Option<usize>, Reject> {
     let found = known(raw);
     if found.is_some() || memchr::memchr(b'\\', raw).is_none() {
@@ -189,7 +193,7 @@ fn known(name: &[u8]) -> Option<usize> {
 }
 
 impl Envelope {
-    /// Finds the line's members.
+    /// Locates the line's members.
     fn fill(&mut self, line: &[u8]) -> Result<(), Reject> {
         let mut members = Members::of(line).map_err(broken)?;
         while let Some(Member { name, value }) = members.next().map_err(broken)? {
@@ -332,7 +336,7 @@ impl Envelope {
         Ok(self.span(member).map(|span| (span, open)))
     }
 
-    /// `rev` and `by` are not used, but must be what they are in a chunk.
+    /// Checks `rev` and `by`, which are not used but must have the same form as in a chunk.
     fn check_information(&self, line: &[u8]) -> Result<(), Reject> {
         if self.get(REV, line).is_some_and(|raw| version(raw).is_none()) {
             return Err((code::INVALID_MEMBER, "rev must be a flow version"));
@@ -349,7 +353,7 @@ fn version(raw: &[u8]) -> Option<FlowVersion> {
     integer(raw).and_then(|number| u64::try_from(number).ok()).and_then(FlowVersion::new)
 }
 
-/// A JSON integer of at most 18 digits, without fraction, exponent or leading zeros.
+/// Parses a JSON integer of at most 18 digits, without fraction, exponent or leading zeros.
 fn integer(raw: &[u8]) -> Option<i64> {
     let (negative, digits) = raw.strip_prefix(b"-").map_or((false, raw), |digits| (true, digits));
     if digits.is_empty() || digits.len() > 18 || (digits.len() > 1 && digits[0] == b'0') {

@@ -1,4 +1,5 @@
-//! The formats that a batch may have. Each is described by one constant beside its reader; this file lists them.
+//! The formats of a batch. Each is described by one constant beside its reader; this file lists
+//! them.
 //!
 //! To add one: its file with a [`DialectSpec`], an arm in each match below, and its section in `IMPORTS.md`.
 
@@ -23,7 +24,7 @@ use crate::loss::Losses;
 /// A format of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// JSON values without more.
+    /// Bare JSON values.
     Records,
     /// `indexeddb-changes/1`.
     Changes,
@@ -49,16 +50,16 @@ pub enum Dialect {
     Mongoexport,
 }
 
-/// How the values of a dialect are read.
+/// The syntax of the values of a dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ValueSyntax {
-    /// As the caller's options say.
+    /// The syntax that the caller's options specify.
     AsOptions,
-    /// As plain JSON, in which no member is a tag.
+    /// Plain JSON, in which no member is a tag.
     Plain,
-    /// The reader has written tags; the other options count.
+    /// Tags, written by the reader; the other options apply.
     Built,
-    /// The reader has written the canonical form.
+    /// The canonical form, written by the reader.
     Canonical,
 }
 
@@ -67,26 +68,27 @@ pub(crate) enum ValueSyntax {
 pub(crate) struct Beginning {
     /// JSON tokens, [`ANY_STRING`] or [`ANY_NUMBER`].
     pub(crate) tokens: &'static [&'static [u8]],
-    /// A record may begin like this too, so it counts only where records have no object store to go to.
+    /// True if a record may begin like this too. Then it counts only if the options name no object
+    /// store for records.
     pub(crate) is_like_record: bool,
 }
 
 impl Beginning {
-    /// A beginning that no record has.
+    /// Returns a beginning that no record has.
     pub(crate) const fn only(tokens: &'static [&'static [u8]]) -> Self {
         Self { tokens, is_like_record: false }
     }
 
-    /// A beginning that records may have, too.
+    /// Returns a beginning that records may have too.
     pub(crate) const fn like_record(tokens: &'static [&'static [u8]]) -> Self {
         Self { tokens, is_like_record: true }
     }
 }
 
-/// In a list of tokens: any string.
+/// Matches any string in a list of tokens.
 pub(crate) const ANY_STRING: &[u8] = b"\"";
 
-/// In a list of tokens: any number.
+/// Matches any number in a list of tokens.
 pub(crate) const ANY_NUMBER: &[u8] = b"0";
 
 /// Everything about a dialect that is not its reader.
@@ -98,26 +100,27 @@ pub struct DialectSpec {
     pub aliases: &'static [&'static str],
     /// One line for `--help`.
     pub summary: &'static str,
-    /// The input describes its object stores.
+    /// True if the input describes its object stores.
     pub(crate) has_schema: bool,
-    /// The input names the indexes, so its schema may replace one of the same database version.
+    /// True if the input names the indexes, so its schema may replace one of the same database
+    /// version.
     pub(crate) names_indexes: bool,
-    /// The lines are change events of a database.
+    /// True if the lines are change events of a database.
     pub(crate) has_events: bool,
-    /// With a source, a batch is full unless an option says otherwise.
+    /// True if a batch with a source is full by default.
     pub(crate) is_whole: bool,
-    /// The input does not say how far a key generator has counted.
+    /// True if the input does not contain the state of key generators.
     pub(crate) lacks_key_generators: bool,
-    /// How its values are read.
+    /// The syntax of its values.
     pub(crate) values: ValueSyntax,
-    /// What the format cannot express of any record.
+    /// The losses that apply to any record.
     pub(crate) losses: &'static [&'static str],
-    /// How documents begin; empty where the first bytes do not decide.
+    /// The beginnings of documents; empty if the first bytes do not decide.
     pub(crate) beginnings: &'static [Beginning],
 }
 
 impl DialectSpec {
-    /// The base of every description; each dialect sets what is different.
+    /// The base of every description; each dialect overrides the fields that differ.
     pub(crate) const NONE: Self = Self {
         name: "",
         aliases: &[],
@@ -168,7 +171,7 @@ impl Dialect {
         }
     }
 
-    /// Returns the dialect of a name or alias.
+    /// Returns the dialect with this name or alias.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.names().any(|own| own == name))
     }
@@ -193,7 +196,7 @@ impl Dialect {
         self.spec().has_events
     }
 
-    /// Returns the options that its values are read with, where the caller's are `values`.
+    /// Returns the options for reading its values, given the caller's options.
     pub(crate) fn values(self, values: value::Options) -> value::Options {
         match self.spec().values {
             ValueSyntax::AsOptions => values,
@@ -204,7 +207,7 @@ impl Dialect {
     }
 }
 
-/// Opens a document of another program; `None` for dialects of lines.
+/// Opens a document of another program; returns `None` for dialects of lines.
 pub(crate) fn open_document<R: Read>(
     dialect: Dialect,
     lines: &mut Lines<R>,

@@ -1,4 +1,5 @@
-//! Plain JSON, `{"store":[value,…],…}`, as simple export tools write it: where the keys are has to be said.
+//! Plain JSON, `{"store":[value,…],…}`, as simple export tools write it; the options must name the
+//! key paths.
 
 use crate::decode::dialect::{Dialect, DialectSpec, ValueSyntax};
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     ..DialectSpec::NONE
 };
 
-/// A document may have this many object stores.
+/// The most object stores of a document.
 const MAX_STORES: usize = 10_000;
 
 /// Reads a whole document.
@@ -38,7 +39,7 @@ pub(crate) fn open<R: Read>(
 ) -> Result<(BatchHeader, Import), DecodeError> {
     let mut pull = Pull(lines);
     let mut stage = Stage::new(options.temp_folder.as_deref());
-    // Each object store, and how many records it has.
+    // The object stores, each with its number of records.
     let mut names: Vec<(DomString, u64)> = Vec::new();
     let mut seen = BTreeSet::new();
     let mut raw = Vec::new();
@@ -55,6 +56,7 @@ pub(crate) fn open<R: Read>(
             let mark = pull.mark();
             let whole = pull.copy(&mut raw, options.max_line_bytes)?;
             count += 1;
+            // Records wait in the stage, because the header needs the names of all object stores.
             if !skipped {
                 stage.push(names.len(), mark, whole.then_some(&raw[..]))?;
             }
@@ -78,7 +80,7 @@ pub(crate) fn open<R: Read>(
     Ok((header, import))
 }
 
-/// Refuses options that name an object store which the input does not have.
+/// Refuses options that name an object store that the input does not have.
 pub(crate) fn names_are_known(options: &DecodeOptions, known: &BTreeSet<DomString>) -> Result<(), DecodeError> {
     let of_paths = options.key_paths.iter().map(|(name, _)| ("--key-path", name));
     let named = of_paths.chain(options.skip_stores.iter().map(|name| ("--skip-store", name)));
@@ -91,7 +93,8 @@ pub(crate) fn names_are_known(options: &DecodeOptions, known: &BTreeSet<DomStrin
     }
 }
 
-/// The object store; none if nothing says where its keys are, and it has no record to lose.
+/// Returns the object store, or `None` if no option names its key path and it has no records to
+/// lose.
 fn store(name: &DomString, records: u64, options: &DecodeOptions) -> Result<Option<ObjectStore>, DecodeError> {
     let path = options.key_paths.iter().find(|(own, _)| own == name).map(|(_, path)| path.clone());
     if path.is_none() && options.key_field.is_none() {
@@ -108,7 +111,7 @@ fn store(name: &DomString, records: u64, options: &DecodeOptions) -> Result<Opti
     Ok(Some(ObjectStore::new(name.clone(), path)))
 }
 
-/// Builds a record: its value, from which the key field is taken out if its keys are not in line.
+/// Builds a record: its value, without the key field if its keys are out of line.
 pub(crate) fn record(raw: &[u8], store: &ObjectStore, key_field: Option<&str>, out: &mut Built) -> Result<(), Reject> {
     match key_field.filter(|_| store.key_path.is_none()) {
         Some(field) => {

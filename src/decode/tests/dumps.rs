@@ -1,8 +1,8 @@
-//! Dumps and events whose bytes were changed at random.
+//! Dumps and events with random changes to their bytes.
 
 use super::*;
 
-/// One file of each kind, small enough that edits meet every part of it.
+/// One file of each kind, small enough that edits reach every part of it.
 const FILES: [&str; 7] = [
     r#"{"name":"shop","instanceToken":"abc","collections":[{"name":"orders","schemaHash":"x","docs":[{"id":"a","_meta":{}},{"id":"b","_deleted":true,"_attachments":{"f":{}}}]}]}"#,
     r#"{"data":{"items":{"a":{"id":"a","at":{"$t":"Date","v":"2019-08-11T17:47:44.000Z"}},"b":null},"rlm-x":{"items":{"c":{"n":[1]}}}},"schema":{"items":"@id"}}"#,
@@ -41,7 +41,7 @@ fn each_file_is_found_out() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// An answer, never a panic, and the same in any pieces.
+    /// Each changed file is answered without a panic, and in the same way for any pieces.
     #[test]
     fn changed_dumps_are_answered(
         file in 0..FILES.len(),

@@ -1,21 +1,21 @@
-//! Files of other programs: what is rejected and why, references, and bytes changed at random.
+//! Files of other programs: reasons for rejections, references, and random changes to bytes.
 
 use super::*;
 use crate::indexeddb::value::Canonicalizer;
 
-/// A storage state with one object store without key path.
+/// Returns a storage state with one object store without key path.
 fn state(records: &str) -> String {
     let head = r#"{"cookies":[],"origins":[{"origin":"o","localStorage":[],"indexedDB":[{"name":"d","version":1,"stores":[{"name":"s","autoIncrement":false,"records":["#;
     format!("{head}{records}]}}]}}]}}]}}")
 }
 
-/// An export of Dexie with one table without key path.
+/// Returns an export of Dexie with one table without key path.
 fn export(rows: &str) -> String {
     let head = r#"{"formatName":"dexie","formatVersion":1,"data":{"databaseName":"d","databaseVersion":0.7,"tables":[{"name":"s","schema":"","rowCount":1}],"data":[{"tableName":"s","inbound":false,"rows":["#;
     format!("{head}{rows}]}}]}}}}")
 }
 
-/// The value of the only record in canonical form, or why there is none.
+/// Returns the value of the only record in canonical form, or the reason for its rejection.
 fn value(text: &str) -> String {
     let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
     match decoder.next().unwrap().unwrap() {
@@ -159,7 +159,7 @@ fn dexie_s_types_are_read_or_rejected() {
 
 #[test]
 fn chains_of_references_do_not_dig_deeper_than_values_may_be() {
-    // Each member refers to the next one, which is written where the reference is.
+    // Each member refers to the next one, which is written in place of the reference.
     let count = 3000;
     let members: Vec<_> = (0..count).map(|at| format!("\"m{at}\":[\"#1.m{}\"]", (at + 1) % count)).collect();
     let types: String = (0..count).map(|at| format!(",\"1.m{at}.0\":\"#\"")).collect();
@@ -214,7 +214,7 @@ fn documents_that_are_not_what_they_say_are_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Bytes of real files, changed: an answer, never a panic, and the same in any pieces.
+    /// Each changed real file is answered without a panic, and in the same way for any pieces.
     #[test]
     fn changed_files_are_answered(
         dexie: bool,
@@ -226,7 +226,7 @@ proptest! {
         } else {
             include_bytes!("../../../tests/fixtures/imports/playwright/storage-state.json")
         };
-        // Mostly records: the beginning is what most edits would break.
+        // Edits go mostly to the records, because almost any edit breaks the beginning.
         let from = start.index(whole.len() - 2000);
         let mut text = whole.to_vec();
         for (place, byte, kind) in edits {

@@ -48,7 +48,7 @@ fn a_last_line_without_end() {
         assert_eq!((decoded.error(), decoded.items.len()), (cut, usize::from(line.ends_with('\n'))), "{line}");
     }
     assert!(open("").error().contains("there is no end line"));
-    // Cut inside the header: truncated, not misunderstood.
+    // Input that is cut inside the header is reported as truncated, not misunderstood.
     assert!(error_of(&HEADER[..60]).contains("there is no end line"));
     assert_eq!(error_of(""), "the input ends after line 0: it is empty; send it again, whole");
     assert!(decode(b"".as_slice(), records()).end.is_ok());

@@ -52,7 +52,8 @@ fn every_example_is_what_the_page_says() {
     }
 }
 
-/// As much of JSON Schema as the schema uses; anything else panics, so that nothing is silently not checked.
+/// Validates the part of JSON Schema that the schema uses; panics at anything else, so that nothing
+/// is left unchecked silently.
 fn valid(schema: &Value, root: &Value, value: &Value) -> bool {
     let integer = |value: &Value| value.as_f64().filter(|number| number.fract() == 0.0);
     schema.as_object().unwrap().iter().all(|(word, rule)| match word.as_str() {
@@ -111,7 +112,7 @@ fn valid(schema: &Value, root: &Value, value: &Value) -> bool {
 #[test]
 fn the_schema_and_the_decoder_agree() {
     let schema: Value = serde_json::from_str(include_str!("../indexeddb-changes-1.schema.json")).unwrap();
-    // What a schema cannot say: another line (the header), or JSON itself.
+    // A schema cannot express these: they depend on another line (the header), or on JSON itself.
     let beyond = ["syntax", "duplicate-member", "unknown-store", "line-too-long", "depth"];
     let mut seen = 0;
     for (kind, lines) in blocks().into_iter().chain(fixtures()) {
@@ -136,7 +137,7 @@ const ALL: &str = include_str!("../../../tests/fixtures/changes/all-lines.ndjson
 const BAD: &str = include_str!("../../../tests/fixtures/changes/bad-lines.ndjson");
 const HEADERS: &str = include_str!("../../../tests/fixtures/changes/bad-headers.ndjson");
 
-/// Lines of the fixtures, those that the decoder rejects under its reason.
+/// Returns the lines of the fixtures, with those that the decoder rejects under their reason.
 fn fixtures() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut blocks = vec![("all", ALL.lines().collect()), ("reject:header", HEADERS.lines().collect())];
     let lines: Vec<_> = BAD.lines().collect();

@@ -1,9 +1,9 @@
-//! Records, in whatever way programs join JSON.
+//! Records, in all the ways in which programs join JSON.
 
 use super::*;
 use crate::exit_status::ExitStatus;
 
-/// The values that were taken, with what was rejected, and how the stream ended.
+/// Returns the accepted values and the rejections, or the error that ended the stream.
 fn values(text: impl AsRef<[u8]>) -> Result<Vec<String>, String> {
     let text = text.as_ref();
     let whole = decode(text, records());
@@ -18,7 +18,7 @@ fn values(text: impl AsRef<[u8]>) -> Result<Vec<String>, String> {
     whole.end.map(|_| items)
 }
 
-/// The same two records, as programs write them.
+/// The same two records, as different programs write them.
 const JOINED: [&str; 16] = [
     "{\"id\":1}\n{\"id\":2}\n",
     "{\"id\":1}\r\n\r\n{\"id\":2}",
@@ -53,7 +53,7 @@ fn pretty_printed_values_keep_their_text() {
     {
         assert_eq!(values(&text), Ok(vec![one.to_owned(), one.to_owned()]), "{text}");
     }
-    // As JsonRecordSetWriter prints it, and as Python does without indentation.
+    // As JsonRecordSetWriter prints them, and as Python prints them without indentation.
     for text in ["[ {\n  \"id\" : 1\n}, {\n  \"id\" : 2\n} ]", "[\n{\n\"id\": 1\n},\n{\n\"id\": 2\n}\n]"] {
         assert_eq!(decode(text.as_bytes(), records()).end.unwrap().changes, 2, "{text}");
     }
@@ -68,7 +68,7 @@ fn every_record_knows_its_line_and_its_first_byte() {
         (1, 1),
         (2, place("{\"id\":2}")),
         (3, place("{\n\"id\":3")),
-        // The first of its line: the line's first byte.
+        // For the first value of a line, the position is the line's first byte.
         (5, place("  {\"id\":4}")),
         (5, place("{\"id\":5}")),
         (6, place("{\"id\":6}")),
@@ -99,7 +99,7 @@ fn a_line_that_broke_off_takes_no_other_with_it() {
             "{broken}"
         );
     }
-    // In a text sequence also without line ends.
+    // In a text sequence, this also holds without line ends.
     let cut = values("\u{1e}{\"id\":1,\u{1e}{\"id\":2}");
     assert_eq!(cut, Ok(vec!["{\"id\":1,".to_owned(), "{\"id\":2}".to_owned()]));
     let cut = values("\u{1e}{\"id\":1,\n\u{1e}{\"id\":2}");

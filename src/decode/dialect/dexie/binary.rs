@@ -1,4 +1,4 @@
-//! Bytes in Dexie's exports: buffers, views, Blobs, Files, pictures.
+//! Binary data in Dexie's exports: buffers, views, Blobs, Files, images.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,11 +11,12 @@ use crate::decode::raw_json::Reject;
 use crate::indexeddb::value::tree::{Tree, unescape, write_plain, write_string};
 use crate::loss::what;
 
-/// A File's text holds a byte from 80 to FF as a character from here on, as the character set `x-user-defined` has it.
+/// The first of the characters for the bytes 80 to FF in the text of a File, as in the character
+/// set `x-user-defined`.
 const USER_DEFINED: u16 = 0xf780;
 
-/// Buffers that DataViews (and typed arrays of old releases) hold: numbered in the order of the document, and named by number
-/// where they are shared.
+/// The buffers of DataViews (and of typed arrays in old releases). They are numbered in the order
+/// of the document, and shared buffers are referred to by number.
 #[derive(Default)]
 pub(super) struct Buffers {
     held: Vec<(PlaceId, Option<u64>)>,
@@ -33,7 +34,7 @@ impl Buffers {
         buffers
     }
 
-    /// Goes through all places of which something was said, in the order of the document.
+    /// Visits all places that have a type, in the order of the document.
     fn walk(&mut self, typed: &Typed<'_>, tree: &Tree<'_>, place: PlaceId) {
         if typed.kind(Some(place)).and_then(view_of_number).is_some() {
             if tree.get("encoded").is_some() {
@@ -63,7 +64,7 @@ impl Buffers {
     }
 }
 
-/// The view of a type that holds its buffer itself or names it by number.
+/// Returns the view of a type that contains its buffer or refers to it by number.
 fn view_of_number(kind: &[u8]) -> Option<&'static str> {
     if kind == b"dataview" { Some("DataView") } else { typed_array(kind) }
 }
@@ -140,7 +141,7 @@ impl<'t> Builder<'_, 't> {
         close_view(name, tree, length, out)
     }
 
-    /// `array`, `width` and `height`; the array's items are bytes.
+    /// Writes an ImageData with `array`, `width` and `height`; the array's items are bytes.
     fn image_data(&mut self, tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<(), Reject> {
         let items = tree.get("array").and_then(Tree::items).ok_or(INVALID)?;
         let array: Vec<u16> = "array".encode_utf16().collect();
@@ -149,7 +150,7 @@ impl<'t> Builder<'_, 't> {
         let bytes = items.iter().map(byte).collect::<Option<Vec<u8>>>().ok_or(INVALID)?;
         let [width, height] = ["width", "height"].map(|name| tree.get(name).and_then(Tree::whole));
         let (width, height) = (width.ok_or(INVALID)?, height.ok_or(INVALID)?);
-        // Its colour space is not in the file.
+        // The file does not contain its colour space.
         self.lose(what::DOM);
         let head = "{\"~dom\":{\"kind\":\"ImageData\",\"data\":{\"~view\":{\"buffer\":{\"~buffer\":{\"data\":";
         out.extend_from_slice(head.as_bytes());
@@ -162,7 +163,7 @@ impl<'t> Builder<'_, 't> {
         Ok(())
     }
 
-    /// A File, or a Blob of an old release: its bytes as text.
+    /// Writes a File, or a Blob of an old release, whose bytes are stored as text.
     fn file(&mut self, tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<(), Reject> {
         let Some(Tree::String(raw)) = tree.get("stringContents") else { return Err(INVALID) };
         let byte = |unit: u16| match unit {

@@ -1,4 +1,5 @@
-//! What dexie-export-import writes, format version 1: the tables' description first, then rows, one at a time.
+//! Output of dexie-export-import, format version 1: the tables' description first, then the rows,
+//! one at a time.
 
 mod schema;
 mod types;
@@ -35,7 +36,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     ..DialectSpec::NONE
 };
 
-/// What is known before the first row.
+/// The information before the first row.
 #[derive(Default)]
 struct Head {
     name: Option<DomString>,
@@ -48,14 +49,14 @@ struct Table {
     rows: Option<u64>,
 }
 
-/// Where in the document the reader stands.
+/// The reader's position in the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
-    /// Among the tables' rows.
+    /// Between the tables' row lists.
     Tables(First),
-    /// Among the rows of one.
+    /// In the rows of one table.
     Rows(First),
-    /// Behind it.
+    /// After the document.
     End,
 }
 
@@ -63,9 +64,10 @@ enum At {
 pub(crate) struct Rows {
     at: At,
     names: Vec<DomString>,
-    /// How many rows each table has to have, and how many came; `None`: there is no list of its rows.
+    /// For each table, the number of rows that the export declares and the number that were found;
+    /// `None` for the latter if the export has no list of the table's rows.
     counts: Vec<(Option<u64>, Option<u64>)>,
-    /// The table that the rows are of.
+    /// The table of the current rows.
     table: Option<usize>,
     in_line: bool,
     max_line_bytes: usize,
@@ -78,6 +80,7 @@ pub(crate) fn open<R: Read>(
 ) -> Result<(BatchHeader, Import), DecodeError> {
     let mut pull = Pull(lines);
     let mut first = pull.open(b'{', "an export of Dexie")?;
+    // The format is checked before the data, so that a different file is never read as an export.
     let (mut format, mut version) = (false, false);
     loop {
         match pull.member(&mut first)?.as_deref() {
@@ -150,7 +153,7 @@ fn tables<R: Read>(pull: &mut Pull<'_, R>) -> Result<Vec<Table>, DecodeError> {
 }
 
 impl Rows {
-    /// Whether the rows that came last are values without keys beside them.
+    /// True if the rows that were read last are values without separate keys.
     pub(crate) fn in_line(&self) -> bool {
         self.in_line
     }
@@ -219,7 +222,7 @@ impl Rows {
         Ok(())
     }
 
-    /// What the document says of rows that it does not hold.
+    /// Records the rows that the document declares but does not contain.
     pub(crate) fn missing(&self, losses: &mut Losses) {
         for (name, (said, came)) in self.names.iter().zip(&self.counts) {
             let came = &came.unwrap_or(0);
@@ -229,7 +232,7 @@ impl Rows {
 }
 
 impl Rows {
-    /// For each table, in the order of the document, if its rows are not all there.
+    /// Returns, for each table in the order of the document, the reason if its rows are incomplete.
     pub(crate) fn incomplete(&self) -> impl Iterator<Item = Option<Incomplete>> {
         self.counts.iter().map(|(said, came)| match came {
             None => Some(Incomplete::LeftOut),
@@ -238,7 +241,7 @@ impl Rows {
     }
 }
 
-/// Passes over the members behind the rows, up to the end of their object.
+/// Skips the members after the rows, up to the end of their object.
 fn rest<R: Read>(pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
     let mut first = false;
     while pull.member(&mut first)?.is_some() {
@@ -247,7 +250,7 @@ fn rest<R: Read>(pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Behind the list of all rows: the ends of `data` and of the document.
+/// Reads the rest of `data` and of the document, after the list of all rows.
 fn end<R: Read>(pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
     rest(pull)?;
     rest(pull)?;

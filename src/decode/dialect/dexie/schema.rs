@@ -1,10 +1,11 @@
-//! Dexie's schema syntax: `++id,&mail,name,*tags,[a+b]`, the primary key first.
+//! Dexie's schema syntax: `++id,&mail,name,*tags,[a+b]`, with the primary key first.
 
 use serde_json::{Map, Value, json};
 
 use crate::indexeddb::schema::ObjectStore;
 
-/// Reads the schema of one table. `name` is its name in our JSON form. The message of an error is for people.
+/// Parses the schema of one table. `name` is its name in our JSON form. The error message is for
+/// people.
 pub(crate) fn parse(name: &Value, schema: &str) -> Result<ObjectStore, String> {
     let mut parts = schema.split(',').map(Part::read);
     let primary = parts.next().unwrap_or(Err("it has no primary key"))?;
@@ -29,9 +30,9 @@ pub(crate) fn parse(name: &Value, schema: &str) -> Result<ObjectStore, String> {
 }
 
 struct Part {
-    /// What Dexie calls the index.
+    /// The name that Dexie gives the index.
     name: String,
-    /// `null`: none.
+    /// The key path; `null` if there is none.
     path: Value,
     unique: bool,
     multi_entry: bool,
@@ -40,7 +41,7 @@ struct Part {
 
 impl Part {
     fn read(text: &str) -> Result<Self, &'static str> {
-        // Behind a colon stands a type of Dexie's own, which the browser does not know.
+        // After a colon comes a type that only Dexie uses; the browser does not know it.
         let text = text.split(':').next().unwrap_or_default().trim();
         let name = text.replace("++", "").replace(['&', '*'], "");
         let path = match name.strip_prefix('[') {

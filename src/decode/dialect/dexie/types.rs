@@ -1,5 +1,6 @@
-//! `$types`: which place of a row has which type. A place is written as member names joined by `.`, in which `~` is `~0` and
-//! `.` is `~1`. Places are kept as a tree of names, so that what is long or deep costs no more than its bytes.
+//! `$types`: the types of the places in a row. A place is written as member names joined by `.`, in
+//! which `~` is `~0` and `.` is `~1`. Places are kept as a tree of names, so that the cost of long
+//! or deep paths is proportional to their bytes.
 
 use std::collections::HashMap;
 
@@ -8,29 +9,29 @@ use crate::decode::raw_json::Reject;
 use crate::indexeddb::value::tree::{Tree, unescape};
 use crate::rejection::code;
 
-/// Code units: names may hold lone surrogates.
+/// Code units, because names may contain lone surrogates.
 type Units = Vec<u16>;
 
 /// The type of a reference.
 const REFERENCE: &[u8] = b"#";
 
-/// Number of a place.
+/// The number of a place.
 pub(crate) type PlaceId = usize;
 
 /// The place of the row itself.
 pub(crate) const ROOT: PlaceId = 0;
 
-/// A place that a type or a reference names, or one on the way there.
+/// A place with a type, a target of a reference, or a place on the way to one.
 #[derive(Default)]
 pub(crate) struct Place<'t> {
     pub(crate) kind: Option<&'t [u8]>,
-    /// What stands there.
+    /// The value at the place.
     pub(crate) tree: Option<&'t Tree<'t>>,
-    /// A reference names it.
+    /// True if a reference names it.
     pub(crate) target: bool,
-    /// Where it points to, if it is a reference.
+    /// The target, if the place is a reference.
     pub(crate) points_to: Option<PlaceId>,
-    /// The number that it was written under, if a reference names it.
+    /// The number under which it was written, if a reference names it.
     pub(crate) id: Option<u64>,
     children: HashMap<Units, PlaceId>,
 }
@@ -39,15 +40,16 @@ pub(crate) struct Place<'t> {
 pub(crate) struct Typed<'t> {
     /// The row without its types.
     pub(crate) root: &'t Tree<'t>,
-    /// Whether the root is the object that also holds `$types`, which is none of its members then.
+    /// True if the root is the object that also contains `$types`, which is then not a member of
+    /// the value.
     pub(crate) beside: bool,
     pub(crate) places: Vec<Place<'t>>,
-    /// How many places have a type.
+    /// The number of places that have a type.
     pub(crate) count: usize,
 }
 
 impl<'t> Typed<'t> {
-    /// Takes a row apart.
+    /// Splits a row into its value and its types.
     pub(crate) fn read(row: &'t Tree<'t>) -> Result<Self, Reject> {
         let untyped = |root| Self { root, beside: false, places: vec![Place::default()], count: 0 };
         let wrapped = || {
@@ -77,7 +79,7 @@ impl<'t> Typed<'t> {
         Ok(typed)
     }
 
-    /// The path of a member without a name of the root is the root's own.
+    /// Refuses a member with an empty name if its path could also mean the root itself.
     fn check_empty_name(&self) -> Result<(), Reject> {
         let container = |tree: &Tree<'_>| matches!(tree, Tree::List(_) | Tree::Object(_));
         let unclear = |(name, value): &(&[u8], Tree<'_>)| {
@@ -89,7 +91,7 @@ impl<'t> Typed<'t> {
         }
     }
 
-    /// The place of a path, new if need be.
+    /// Returns the place of a path, and creates it if necessary.
     fn insert(&mut self, path: &[u16]) -> PlaceId {
         let mut place = ROOT;
         if path.is_empty() {
@@ -105,7 +107,7 @@ impl<'t> Typed<'t> {
         place
     }
 
-    /// Finds what stands at each place.
+    /// Attaches the values to their places.
     fn attach(&mut self) {
         let mut open = vec![(ROOT, self.root)];
         while let Some((place, tree)) = open.pop() {
@@ -128,7 +130,7 @@ impl<'t> Typed<'t> {
         }
     }
 
-    /// Finds where references point to.
+    /// Resolves the targets of references.
     fn find_targets(&mut self) -> Result<(), Reject> {
         let references: Vec<_> =
             (0..self.places.len()).filter(|&place| self.places[place].kind == Some(REFERENCE)).collect();
@@ -139,7 +141,7 @@ impl<'t> Typed<'t> {
             self.places[target].target = true;
             self.places[place].points_to = Some(target);
         }
-        // A reference to a reference is nothing that was ever written, and could lead in a circle.
+        // No writer produces a reference to a reference, and one could lead in a circle.
         let to_reference = |place: &Place<'_>| {
             let target = place.points_to.and_then(|target| self.places.get(target));
             target.is_some_and(|target| target.kind == Some(REFERENCE))
@@ -153,23 +155,23 @@ impl<'t> Typed<'t> {
         Ok(())
     }
 
-    /// The place of a member or item, if anything was said of it.
+    /// Returns the place of a member or item, if `$types` mentions it.
     pub(crate) fn child(&self, place: Option<PlaceId>, name: &[u16]) -> Option<PlaceId> {
         self.places.get(place?)?.children.get(name).copied()
     }
 
-    /// Whether anything was said of places inside.
+    /// True if `$types` mentions places inside this one.
     pub(crate) fn has_children(&self, place: Option<PlaceId>) -> bool {
         place.and_then(|place| self.places.get(place)).is_some_and(|place| !place.children.is_empty())
     }
 
-    /// The type of a place.
+    /// Returns the type of a place.
     pub(crate) fn kind(&self, place: Option<PlaceId>) -> Option<&'t [u8]> {
         self.places.get(place?)?.kind
     }
 }
 
-/// One type; of a list of types the last one, if the others say nothing that JSON does not.
+/// Returns a single type, or the last one of a list if the others add nothing to JSON.
 fn single<'t>(kind: &'t Tree<'t>) -> Result<&'t [u8], Reject> {
     match kind {
         Tree::String(kind) => Ok(kind),
@@ -185,7 +187,7 @@ fn single<'t>(kind: &'t Tree<'t>) -> Result<&'t [u8], Reject> {
     }
 }
 
-/// An array index in its one spelling.
+/// Parses an array index in its only spelling.
 fn index(name: &[u16]) -> Option<usize> {
     let text = String::from_utf16(name).ok()?;
     text.parse().ok().filter(|index: &usize| index.to_string() == text)

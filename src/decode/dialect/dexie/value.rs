@@ -1,4 +1,4 @@
-//! Rows of Dexie's exports in our form: typeson's types are put where our tags are.
+//! Converts rows of Dexie's exports to our form: typeson's types become our tags.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ mod binary;
 pub(crate) const INVALID: Reject = (code::INVALID_TAG, "a typed value that is not written as its type is");
 const UNKNOWN: Reject = (code::UNKNOWN_TAG, "a type that Dexie's page does not list");
 
-/// Builds a row: a value, or a list of key and value.
+/// Builds a row, which is a value or a list of key and value.
 pub(crate) fn record(raw: &[u8], store: &ObjectStore, in_line: bool, out: &mut Built) -> Result<(), Reject> {
     if in_line != store.key_path.is_some() {
         return Err((code::INVALID_MEMBER, "the rows and the schema disagree on where the keys are"));
@@ -48,7 +48,7 @@ pub(crate) fn record(raw: &[u8], store: &ObjectStore, in_line: bool, out: &mut B
     }
 }
 
-/// The row itself, if it is a value whose types say nothing of its key path.
+/// Returns the row itself if it is a value whose types do not affect its key path.
 pub(crate) fn plain_value<'r>(raw: &'r [u8], path: &KeyPath) -> Option<&'r [u8]> {
     let Some(types) = at(raw, "$types") else { return Some(raw) };
     let mut members = Members::of(types).ok()?;
@@ -71,15 +71,15 @@ struct Builder<'a, 't> {
     typed: Typed<'t>,
     losses: &'a mut Losses,
     trail: Trail<'t>,
-    /// Where it stands, if anything was said of that.
+    /// The current place, if `$types` mentions it.
     place: Option<PlaceId>,
     last_id: u64,
-    /// How many types were met.
+    /// The number of types used so far.
     used: usize,
     depth: usize,
     /// Buffers of DataViews, which are shared by their number in the order of the document.
     buffers: binary::Buffers,
-    /// Losses are not told: this is a key.
+    /// True if losses are not reported, because this is a key.
     quiet: bool,
 }
 
@@ -110,7 +110,7 @@ impl<'t> Builder<'_, 't> {
         self.last_id
     }
 
-    /// Does something one step further inside.
+    /// Runs a closure one step further inside.
     fn within<T>(
         &mut self,
         name: &[u16],
@@ -128,7 +128,7 @@ impl<'t> Builder<'_, 't> {
     }
 
     fn item(&mut self, index: usize, item: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
-        // Most items have nothing said of them.
+        // Most items have no types inside.
         let name = if self.typed.has_children(self.place) { units_of(index) } else { Vec::new() };
         self.within(&name, Some(Step::Elements), |builder, out| builder.value(item, out), out)
     }
@@ -138,7 +138,7 @@ impl<'t> Builder<'_, 't> {
         self.within(&units, Some(Step::member(name)), |builder, out| builder.value(value, out), out)
     }
 
-    /// Writes what stands at the current place.
+    /// Writes the value at the current place.
     fn value(&mut self, tree: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
         if self.depth >= MAX_DEPTH {
             return Err((code::DEPTH, "brackets are nested too deep"));
@@ -146,7 +146,7 @@ impl<'t> Builder<'_, 't> {
         let Some(place) = self.place else { return self.inner(None, tree, out) };
         let Some(known) = self.typed.places.get(place) else { return Err(INVALID) };
         if let Some(id) = known.id {
-            // It was written where a reference to it came first.
+            // The value was already written, at the first reference to it.
             out.extend_from_slice(format!("{{\"~ref\":{id}}}").as_bytes());
             return Ok(());
         }
@@ -210,7 +210,7 @@ impl<'t> Builder<'_, 't> {
         Ok(())
     }
 
-    /// What else an object may have been.
+    /// Records a loss if the object may have been something else.
     fn ambiguous(&mut self, members: &[(&[u8], Tree<'_>)]) {
         let names = |names: &[&str]| {
             members.len() == names.len() && members.iter().zip(names).all(|((own, _), name)| *own == name.as_bytes())
@@ -263,7 +263,7 @@ impl<'t> Builder<'_, 't> {
         Ok(())
     }
 
-    /// An array with members beside its items, written as an object.
+    /// Writes an array with members in addition to its items, which the export writes as an object.
     fn array_object(&mut self, members: &'t [(&'t [u8], Tree<'t>)], out: &mut Vec<u8>) -> Result<(), Reject> {
         let is_length = |(name, _): &&(&[u8], Tree<'_>)| *name == b"length";
         let length = members.iter().find(is_length).and_then(|(_, length)| length.whole()).ok_or(INVALID)?;
@@ -306,6 +306,7 @@ impl<'t> Builder<'_, 't> {
             out.extend_from_slice(text.as_bytes());
             Ok(())
         };
+        // A value that does not fit its type is refused below rather than kept as plain data.
         match (kind, tree) {
             (b"undef", _) => text("{\"~undefined\":true}"),
             (b"nan", Tree::String(b"NaN")) => text("{\"~number\":\"NaN\"}"),
@@ -373,7 +374,7 @@ impl<'t> Builder<'_, 't> {
     }
 }
 
-/// A value that stands between two texts as it is.
+/// Writes a scalar between two texts.
 fn wrap(before: &str, tree: &Tree<'_>, after: &str, out: &mut Vec<u8>) -> Result<(), Reject> {
     if matches!(tree, Tree::List(_) | Tree::Object(_)) {
         return Err(INVALID);

@@ -1,4 +1,5 @@
-//! Answers of CouchDB's `_all_docs` and `_changes` with `include_docs=true`, and what pouchdb-dump writes.
+//! Responses of CouchDB's `_all_docs` and `_changes` with `include_docs=true`, and output of
+//! pouchdb-dump.
 
 use crate::decode::dialect::{ANY_NUMBER, ANY_STRING, Beginning, Dialect, DialectSpec};
 use std::io::Read;
@@ -47,7 +48,7 @@ const LOSSES: &[&str] = &[what::REVISIONS, what::RICH_TYPES, what::SCHEMA];
 /// The object store of documents, unless the options name another.
 const OBJECT_STORE: &str = "docs";
 
-/// Where documents have their key.
+/// The key path of documents.
 const KEY_PATH: &str = "_id";
 
 struct Reader<'a, R> {
@@ -63,7 +64,7 @@ impl<'a, R: Read> Reader<'a, R> {
         Self { pull: Pull(lines), options, stage, rows: 0 }
     }
 
-    /// Stages one row, and returns it.
+    /// Stages one row and copies it to `raw`; returns `false` if it is longer than the limit.
     fn row(&mut self, raw: &mut Vec<u8>) -> Result<bool, DecodeError> {
         self.pull.peek()?;
         let mark = self.pull.mark();
@@ -83,7 +84,7 @@ impl<'a, R: Read> Reader<'a, R> {
     }
 }
 
-/// Reads a whole answer.
+/// Reads a whole response.
 pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
@@ -117,7 +118,7 @@ pub(crate) fn open<R: Read>(
     finish(reader.stage, format, Revisions::default(), is_whole, None, options)
 }
 
-/// True if each line is one change: `feed=continuous`.
+/// True if each line is one change, as with `feed=continuous`.
 fn is_continuous<R: Read>(lines: &mut Lines<R>) -> Result<bool, DecodeError> {
     Ok(lines.peek(64)?.trim_ascii_start().starts_with(b"{\"seq\""))
 }
@@ -128,7 +129,7 @@ fn continuous<R: Read>(lines: &mut Lines<R>, options: &DecodeOptions) -> Result<
     while reader.pull.peek_or_end()?.is_some() {
         let mark = reader.pull.mark();
         let whole = reader.pull.copy(&mut raw, options.max_line_bytes)?;
-        // The last line says where to go on.
+        // The last line contains only the sequence number to continue from.
         if !whole || !raw.starts_with(b"{\"last_seq\"") {
             reader.stage.push(0, mark, whole.then_some(&raw[..]))?;
         }
@@ -193,7 +194,8 @@ fn finish(
     Ok((header, import))
 }
 
-/// Builds a row: `{"id","key","value":{"rev"},"doc"}` of `_all_docs`, `{"seq","id","changes","deleted","doc"}` of `_changes`.
+/// Builds a row: `{"id","key","value":{"rev"},"doc"}` of `_all_docs`, or
+/// `{"seq","id","changes","deleted","doc"}` of `_changes`.
 pub(super) fn row(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
     let row = tree(raw)?;
     row.members().ok_or((code::SYNTAX, "the row is not an object"))?;
@@ -226,7 +228,7 @@ fn write_document(document: &Tree<'_>, store: &ObjectStore, out: &mut Built) -> 
     if document.get("_conflicts").and_then(Tree::items).is_some_and(|others| !others.is_empty()) {
         lose(b"_conflicts", what::REVISIONS);
     }
-    // What CouchDB tells of a document, and what is not part of it.
+    // Members that CouchDB adds to a document and that are not part of it.
     let is_told = |name: &[u8], _: &Tree<'_>| {
         matches!(
             name,

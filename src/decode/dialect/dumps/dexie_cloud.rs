@@ -1,4 +1,5 @@
-//! What `dexie-cloud export` writes: `{"schema":…,"data":{table:{key:object}}}`, or the same by realm.
+//! Output of `dexie-cloud export`: `{"schema":…,"data":{table:{key:object}}}`, or the same grouped
+//! by realm.
 
 use crate::decode::dialect::{ANY_STRING, Beginning, Dialect, DialectSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +42,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     ..DialectSpec::NONE
 };
 
-/// Where the keys of tables are that the export describes no key of.
+/// The key path of tables whose key the export does not describe.
 const KEY_PATH: &str = "id";
 
 struct Reader<'a, R> {
@@ -50,7 +51,7 @@ struct Reader<'a, R> {
     stage: Stage,
     names: Vec<DomString>,
     skipped: BTreeMap<DomString, u64>,
-    /// Primary keys by table.
+    /// The primary keys by table.
     schema: BTreeMap<String, String>,
 }
 
@@ -90,6 +91,7 @@ pub(crate) fn open<R: Read>(
     }
     let known: BTreeSet<DomString> = names.iter().chain(skipped.keys()).cloned().collect();
     names_are_known(options, &known)?;
+    // The schema may come after the data, so key paths are only known here.
     let key_of = |name: &DomString| schema.get(&name.to_string()).map_or(KEY_PATH, String::as_str);
     let stores = names.iter().map(|name| store(name, options, key_of(name))).collect();
     let database = options.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
@@ -156,12 +158,13 @@ impl<R: Read> Reader<'_, R> {
     }
 }
 
-/// True for the name of a realm: one that was created, or a user's own, which has the user's address.
+/// True for the name of a realm: one that was created, or a user's private realm, which has the
+/// user's address.
 fn is_realm(name: &str) -> bool {
     name.starts_with("rlm-") || name.starts_with("rlm~") || name.contains('@')
 }
 
-/// Builds an object from a list of its key, its realm and itself.
+/// Builds an object from a list of its key, its realm and the object.
 pub(super) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
     let staged = tree(raw)?;
     let Some([Tree::String(key), realm, object]) = staged.items() else { return Err(NO_OBJECT) };
@@ -190,7 +193,8 @@ pub(super) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
         write_string(realm, &mut out.value);
     }
     match &store.key_path {
-        // An export may leave out the key of an object, which its place names.
+        // An export may leave out the key from an object, because the object is listed under its
+        // key.
         Some(KeyPath::Path(path)) if !path.to_string().contains('.') && object.get(&path.to_string()).is_none() => {
             separate(&mut out.value);
             write_name(path.to_string().as_bytes(), &mut out.value);
@@ -212,7 +216,7 @@ fn separate(out: &mut Vec<u8>) {
     }
 }
 
-/// Writes a value; `{"$t":type,"v":…}` stands for one that JSON does not have.
+/// Writes a value; `{"$t":type,"v":…}` represents a type that JSON does not have.
 fn write_typed(tree: &Tree<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Reject> {
     if depth > MAX_DEPTH {
         return Err((code::DEPTH, "brackets are nested too deep"));

@@ -22,7 +22,7 @@ use crate::indexeddb::value::tree::{Tree, write_name, write_plain};
 use crate::loss::Losses;
 use crate::rejection::code;
 
-/// Shape of a dump's records.
+/// The shape of a dump's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DumpFormat {
     Rxdb,
@@ -33,19 +33,19 @@ enum DumpFormat {
     Mongoexport,
 }
 
-/// Where the records of a dump come from.
+/// The source of a dump's records.
 enum Source {
-    /// They were read to the end, because what they need stands behind them.
+    /// Records that were read to the end, because information that they need comes after them.
     Staged(Staged),
-    /// One at a time.
+    /// Records that are read one at a time.
     Stream(mongoexport::Documents),
 }
 
-/// A dump whose records are given out.
+/// A dump whose records are being read.
 pub(crate) struct Dump {
     format: DumpFormat,
     source: Source,
-    /// Which revision of each document counts.
+    /// The winning revision of each document.
     revisions: Revisions,
     key_field: Option<String>,
     decimals: Decimals,
@@ -77,7 +77,7 @@ impl Dump {
         }
     }
 
-    /// Notes what the dump says of documents that are not given out.
+    /// Records the documents that the dump contains but that are not returned.
     pub(crate) fn missing(&self, store: &DomString, losses: &mut Losses) {
         self.revisions.missing(store, losses);
     }
@@ -101,14 +101,15 @@ impl Dump {
     }
 }
 
-/// Returns the object store of a dump that does not say where its keys are: where the options say, else at `default`.
+/// Returns the object store of a dump that does not name its key paths: with the path from the
+/// options, or else `default`.
 fn store(name: &DomString, options: &DecodeOptions, default: &str) -> ObjectStore {
     let named = options.key_paths.iter().find(|(own, _)| own == name).map(|(_, path)| path.clone());
     let default = || options.key_field.is_none().then(|| KeyPath::Path(default.into()));
     ObjectStore::new(name.clone(), named.or_else(|| options.key_path.clone()).or_else(default))
 }
 
-/// Writes the members of a document but those that `leaves_out` names.
+/// Writes the members of a document, except those for which `leaves_out` is true.
 fn write_members(members: &[(&[u8], Tree<'_>)], leaves_out: impl Fn(&[u8], &Tree<'_>) -> bool, out: &mut Vec<u8>) {
     out.push(b'{');
     let mut is_first = true;
@@ -122,7 +123,7 @@ fn write_members(members: &[(&[u8], Tree<'_>)], leaves_out: impl Fn(&[u8], &Tree
     out.push(b'}');
 }
 
-/// Makes a record of which only the key is known, and that it was deleted.
+/// Builds the deletion of a record of which only the key is known.
 fn write_deletion(key: &[u8], out: &mut Built) {
     out.key.extend_from_slice(key);
     (out.keyed, out.is_deleted) = (true, true);

@@ -1,4 +1,5 @@
-//! What mongoexport writes: a document of extended JSON a line, or, with `--jsonArray`, an array of them.
+//! Output of mongoexport: one document of extended JSON a line or, with `--jsonArray`, an array of
+//! them.
 
 use crate::decode::dialect::{ANY_STRING, Beginning, Dialect, DialectSpec};
 use crate::loss::what;
@@ -26,10 +27,10 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     ..DialectSpec::NONE
 };
 
-/// Where documents have their key.
+/// The key path of documents.
 const KEY_PATH: &str = "_id";
 
-/// Where the reader is.
+/// The reader's position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Start,
@@ -44,7 +45,7 @@ pub(super) struct Documents {
     max_line_bytes: usize,
 }
 
-/// Makes the header; nothing is read yet.
+/// Returns the header; nothing is read yet.
 pub(crate) fn open(options: &DecodeOptions) -> Result<(BatchHeader, Import), DecodeError> {
     let Some(name) = &options.object_store else {
         let what = "a file of mongoexport holds one collection and does not name it: give --object-store";

@@ -1,4 +1,5 @@
-//! Which of several revisions of a document counts: a dump of PouchDB holds the leaves of all conflicts.
+//! Chooses the winning revision of a document: a dump of PouchDB contains the leaves of all
+//! conflicts.
 
 use std::collections::HashMap;
 
@@ -7,20 +8,21 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::value::tree::Tree;
 use crate::loss::{Losses, path, what};
 
-/// Order of the revisions of one document, as CouchDB has it: what is not deleted, the longer history, the greater hash.
+/// The rank of a document's revision, in CouchDB's order: not deleted first, then the longer
+/// history, then the greater hash.
 type Rank = (bool, u64, Vec<u8>);
 
-/// The revision of each document that counts. Takes about 100 bytes for each document.
+/// The winning revision of each document. Takes about 100 bytes for each document.
 #[derive(Debug, Default)]
 pub(super) struct Revisions {
     best: HashMap<[u8; 16], Rank>,
     superseded: u64,
-    /// Documents that are not deleted.
+    /// The number of documents that are not deleted.
     documents: u64,
 }
 
 impl Revisions {
-    /// Hears of a document.
+    /// Takes a document into account.
     pub(super) fn hear(&mut self, raw: &[u8]) {
         let Some((id, rank)) = read(raw) else { return };
         self.documents += u64::from(rank.0);
@@ -35,17 +37,17 @@ impl Revisions {
         }
     }
 
-    /// Returns how many documents are there that are not deleted.
+    /// Returns the number of documents that are not deleted.
     pub(super) fn documents(&self) -> u64 {
         self.documents
     }
 
-    /// True if another revision of the same document counts.
+    /// True if another revision of the same document wins.
     pub(super) fn is_superseded(&self, raw: &[u8]) -> bool {
         read(raw).is_some_and(|(id, rank)| self.best.get(&id).is_some_and(|best| *best > rank))
     }
 
-    /// Notes the revisions that do not count.
+    /// Records the number of revisions that do not win.
     pub(super) fn missing(&self, store: &DomString, losses: &mut Losses) {
         losses.add(&path(store, &[]), what::REVISIONS, self.superseded);
     }

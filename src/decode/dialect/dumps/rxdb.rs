@@ -1,4 +1,5 @@
-//! What RxDB's `exportJSON` writes: a database, `{"name","instanceToken","collections":[{"name","docs"}]}`, or one collection.
+//! Output of RxDB's `exportJSON`: a database,
+//! `{"name","instanceToken","collections":[{"name","docs"}]}`, or one collection.
 
 use crate::decode::dialect::{ANY_STRING, Beginning, Dialect, DialectSpec};
 use std::collections::BTreeSet;
@@ -32,7 +33,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     ..DialectSpec::NONE
 };
 
-/// Where RxDB's own examples have the key, which no export names.
+/// The key path of RxDB's own examples; exports name none.
 const KEY_PATH: &str = "id";
 
 struct Reader<'a, R> {
@@ -56,6 +57,7 @@ pub(crate) fn open<R: Read>(
     let mut found = false;
     while let Some(member) = reader.pull.member(&mut first)? {
         match member.as_str() {
+            // A name before `collections` is the database's, one before `docs` is the collection's.
             "name" if name.is_none() => name = Some(reader.name()?),
             "collections" if !found => {
                 found = true;
@@ -145,7 +147,7 @@ impl<R: Read> Reader<'_, R> {
     }
 }
 
-/// Builds a document without what RxDB's storage keeps beside it.
+/// Builds a document without the members that RxDB's storage adds.
 pub(super) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
     let document = tree(raw)?;
     let members = document.members().ok_or(NO_OBJECT)?;

@@ -19,7 +19,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     ..DialectSpec::NONE
 };
 
-/// The members that are looked at.
+/// The members that are used.
 #[derive(Clone, Copy, Debug, Default)]
 struct Found<'a> {
     kind: Option<&'a [u8]>,
@@ -28,12 +28,12 @@ struct Found<'a> {
     table: Option<&'a [u8]>,
     columns: Option<&'a [u8]>,
     query: Option<&'a [u8]>,
-    /// Where in the database's log it stood.
+    /// The position in the database's log.
     position: Option<&'a [u8]>,
 }
 
-/// Tells what a line is, if the processor wrote it: `Some(true)` for a change of a row, `Some(false)` for what is passed
-/// over. For finding out the dialect.
+/// Classifies a line to detect the dialect, if the processor wrote it: `Some(true)` for a change of
+/// a row, `Some(false)` for a line that is skipped.
 pub(super) fn look(line: &[u8]) -> Option<bool> {
     let found = find(line).ok()?;
     found.position.or(found.table)?;
@@ -66,7 +66,7 @@ fn find(line: &[u8]) -> Result<Found<'_>, Reject> {
     Ok(found)
 }
 
-/// Reads a line; `None` for one that changes no row.
+/// Reads a line; returns `None` if it does not change a row.
 pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>) -> Result<Option<Event>, Reject> {
     let found = find(line)?;
     let kind = match found.kind.ok_or((code::MISSING_MEMBER, "the event has no type"))? {
@@ -102,7 +102,7 @@ fn is_truncate(query: Option<&[u8]>) -> bool {
     query.trim_start().get(..8).is_some_and(|word| word.eq_ignore_ascii_case("truncate"))
 }
 
-/// Reads one side of a row: this member of each column.
+/// Reads one side of a row: the member with this name from each column.
 fn row(columns: &Tree<'_>, member: &str, keys: &KeyColumns<'_>) -> Result<Row, Reject> {
     const COLUMNS: Reject = (code::INVALID_MEMBER, "columns must be an array of objects with the member value");
     const UNNAMED: Reject = (

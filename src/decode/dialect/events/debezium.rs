@@ -1,5 +1,5 @@
-//! Change events of Debezium, one a line: `{"op","before","after","source","ts_ms"}`, with or without its schema around; and
-//! rows that its `ExtractNewRecordState` has flattened.
+//! Change events of Debezium, one a line: `{"op","before","after","source","ts_ms"}`, with or
+//! without a schema around it; and rows flattened by its `ExtractNewRecordState`.
 
 use crate::decode::dialect::DialectSpec;
 use crate::loss::what;
@@ -21,10 +21,12 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     ..DialectSpec::NONE
 };
 
-/// Columns that `ExtractNewRecordState` adds to a row (`add.fields`, and `__deleted`) begin with this.
+/// The prefix of columns that `ExtractNewRecordState` adds to a row (`add.fields`, and
+/// `__deleted`).
 const ADDED: &[u8] = b"__";
 
-/// Members of an event's `source`, which `add.fields` can add; `__source_…` and `__transaction_…` are added as well.
+/// Members of an event's `source` that `add.fields` can add; it also adds `__source_…` and
+/// `__transaction_…`.
 const ADDED_NAMES: [&[u8]; 34] = [
     b"deleted",
     b"op",
@@ -62,18 +64,19 @@ const ADDED_NAMES: [&[u8]; 34] = [
     b"rs",
 ];
 
-/// A line of a stream of events.
+/// A line in a stream of events.
 #[derive(Clone, Copy, Debug)]
 enum EventLine<'a> {
-    /// A tombstone, heartbeat, transaction marker, schema change or message: it changes no row.
+    /// A tombstone, heartbeat, transaction marker, schema change or message, which does not change
+    /// a row.
     Passed,
-    /// A change of a row, and the schema around it.
+    /// A change of a row, with the schema around it.
     Change(Envelope<'a>, Option<&'a [u8]>),
-    /// A flattened row, and the schema around it.
+    /// A flattened row, with the schema around it.
     Flat(Flat<'a>, Option<&'a [u8]>),
 }
 
-/// The members of an event that are looked at.
+/// The members of an event that are used.
 #[derive(Clone, Copy, Debug, Default)]
 struct Envelope<'a> {
     op: Option<&'a [u8]>,
@@ -86,7 +89,7 @@ struct Envelope<'a> {
     update: Option<&'a [u8]>,
 }
 
-/// A flattened row, and what was added to it.
+/// A flattened row, with the members that were added to it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flat<'a> {
     row: &'a [u8],
@@ -99,26 +102,26 @@ struct Flat<'a> {
     table: Option<&'a [u8]>,
 }
 
-/// The members that tell which kind of line it is.
+/// The members that identify the kind of a line.
 #[derive(Clone, Copy, Debug, Default)]
 struct Signs<'a> {
     payload: Option<&'a [u8]>,
     schema: Option<&'a [u8]>,
     status: Option<&'a [u8]>,
-    /// Times: `ts_ms`, `ts_us`, `ts_ns`.
+    /// The number of times: `ts_ms`, `ts_us`, `ts_ns`.
     times: usize,
-    /// `ddl` or `tableChanges`.
+    /// True if there is `ddl` or `tableChanges`.
     is_schema_change: bool,
-    /// `id`, `event_count`, `data_collections`, of a transaction marker.
+    /// The number of members of a transaction marker: `id`, `event_count`, `data_collections`.
     transaction: usize,
     members: usize,
 }
 
-/// Tells what a line is, if it belongs to a stream of events: `Some(true)` for a change of a row, `Some(false)` for what
-/// is passed over. For finding out the dialect.
+/// Classifies a line to detect the dialect, if it belongs to a stream of events: `Some(true)` for a
+/// change of a row, `Some(false)` for a line that is skipped.
 pub(super) fn look(line: &[u8], options: &DecodeOptions) -> Option<bool> {
     match classify(line, 1).ok()? {
-        // A record may hold nothing but a time, if that is its key.
+        // A record may consist of only a time, if that is its key.
         EventLine::Passed if is_key_alone(line, options) => None,
         EventLine::Passed => Some(false),
         EventLine::Change(event, _) => {
@@ -155,7 +158,7 @@ fn is_true(raw: &[u8]) -> Option<bool> {
     }
 }
 
-/// Finds the members of a line; a `payload` inside counts for `depth` steps.
+/// Finds the members of a line; a `payload` inside is followed for `depth` levels.
 fn classify(line: &[u8], depth: usize) -> Result<EventLine<'_>, Reject> {
     if line == b"null" {
         return Ok(EventLine::Passed);
@@ -203,6 +206,7 @@ fn classify(line: &[u8], depth: usize) -> Result<EventLine<'_>, Reject> {
     if found.op == Some(b"\"m\"") {
         return Ok(EventLine::Passed);
     }
+    // `op` decides first: a row before or after it may have columns with any of these names.
     match (found.op, signs.payload) {
         (Some(_), _) => Ok(EventLine::Change(found, None)),
         (None, Some(b"null")) => Ok(EventLine::Passed),
@@ -223,13 +227,13 @@ fn classify(line: &[u8], depth: usize) -> Result<EventLine<'_>, Reject> {
     }
 }
 
-/// Tells whether a line marks the begin or end of a transaction, and holds nothing else.
+/// True if a line marks the beginning or end of a transaction, and contains nothing else.
 fn is_marker(signs: &Signs<'_>) -> bool {
     let of_status = matches!(signs.status, Some(b"\"BEGIN\"" | b"\"END\""));
     of_status && signs.transaction > 1 && 1 + signs.transaction + signs.times == signs.members
 }
 
-/// Reads a line; `None` for one that changes no row.
+/// Reads a line; returns `None` if it does not change a row.
 pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>, schemas: &mut Schemas) -> Result<Option<Event>, Reject> {
     match classify(line, 1)? {
         EventLine::Passed => Ok(None),
@@ -280,7 +284,7 @@ impl Flat<'_> {
         let table = Some(table).filter(|table| *table != Table::default());
         let at = clock(self.ts_ms.or(self.source_ts_ms))?;
         Ok(match kind {
-            // A row that was deleted may hold its key alone.
+            // A deleted row may contain only its key.
             Kind::Delete => {
                 Event { kind, at, table, before: row.map(Row::key_only), after: None, names_deletions: true }
             }
@@ -304,7 +308,7 @@ fn kind(op: &[u8]) -> Result<Kind, Reject> {
     }
 }
 
-/// Reads the table that an event's `source` names.
+/// Returns the table that an event's `source` names.
 fn table(source: Option<&[u8]>) -> Result<Option<Table>, Reject> {
     let Some(source) = source.filter(|source| *source != b"null") else { return Ok(None) };
     let mut table = Table::default();
@@ -322,7 +326,7 @@ fn table(source: Option<&[u8]>) -> Result<Option<Table>, Reject> {
     Ok(Some(table))
 }
 
-/// Decimal columns of an event's rows, as its schema has them.
+/// The decimal columns of an event's rows, from the event's schema.
 #[derive(Debug, Default)]
 pub(super) struct RowSchemas {
     before: Scales,
@@ -330,7 +334,7 @@ pub(super) struct RowSchemas {
     flat: Scales,
 }
 
-/// The schema that came last: it is the same for most events of a table.
+/// The schema that was read last, because it is the same for most events of a table.
 #[derive(Debug, Default)]
 pub(super) struct Schemas {
     text: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Decimals of databases as Kafka Connect carries them: unscaled bytes and a scale.
+//! Decimals of databases as Kafka Connect encodes them: unscaled bytes and a scale.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,10 +6,11 @@ use base64::engine::general_purpose::STANDARD;
 use crate::indexeddb::number;
 use crate::indexeddb::value::tree::Tree;
 
-/// A decimal may have this many unscaled bytes: more than any database's numbers but PostgreSQL's longest.
+/// The most unscaled bytes of a decimal: enough for any database's numbers except PostgreSQL's
+/// longest.
 const MAX_BYTES: usize = 1024;
 
-/// A decimal may have this many places behind or before its point.
+/// The greatest scale of a decimal, positive or negative.
 const MAX_SCALE: i64 = 4096;
 
 /// Returns the digits of `{"scale":…,"value":…}`, Debezium's form of a decimal whose scale varies from row to row.
@@ -61,7 +62,7 @@ fn digits(bytes: &[u8], negative: bool) -> String {
             magnitude.insert(0, 1);
         }
     }
-    // Groups of nine digits, the lowest first.
+    // Groups of nine digits, lowest first.
     let mut groups: Vec<u32> = vec![0];
     for byte in magnitude {
         let mut carry = u64::from(byte);
@@ -79,7 +80,7 @@ fn digits(bytes: &[u8], negative: bool) -> String {
     text
 }
 
-/// Returns the digits without a fraction of nothing but zeros, if that leaves an integer.
+/// Returns the digits without a fraction of only zeros, if the rest is an integer.
 pub(super) fn integer(digits: &str) -> Option<&str> {
     match digits.split_once('.') {
         None => Some(digits),
@@ -87,7 +88,7 @@ pub(super) fn integer(digits: &str) -> Option<&str> {
     }
 }
 
-/// Tells whether a number's text is one that a double holds, as the canonical form has it.
+/// True if a double can represent the number in this text, by the rules of the canonical form.
 pub(super) fn fits(literal: &[u8]) -> bool {
     number::scan(literal)
         .is_some_and(|scanned| scanned.length == literal.len() && number::parse(literal, scanned.integer).is_ok())

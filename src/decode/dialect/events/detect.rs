@@ -1,5 +1,5 @@
-//! Finds out whether a stream holds change events: the first value that is a change of a row decides, whether values stand in
-//! lines of their own, span lines, or are the elements of an array.
+//! Detects change events in a stream. The first value that changes a row decides, whether values
+//! are in separate lines, span lines, or are elements of an array.
 
 use std::io::Read;
 
@@ -12,11 +12,11 @@ use crate::decode::options::DecodeOptions;
 use crate::decode::scan::{BracketScan, MAX_DEPTH, is_space};
 use crate::decode::structure::{RECORD_SEPARATOR, StructureScan};
 
-/// Values that change no row are looked behind up to this many bytes.
+/// The number of bytes of values that change no row up to which the search continues.
 const PASSED_BYTES: usize = 1024 * 1024;
 
-/// Returns the dialect of a stream of change events, from its first value that changes a row, or from values before it that
-/// only such streams have. Takes nothing from the stream.
+/// Returns the dialect of a stream of change events, from its first value that changes a row, or
+/// from values before it that only such streams contain. Consumes nothing.
 pub(crate) fn first_event<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
@@ -55,7 +55,8 @@ pub(crate) fn first_event<R: Read>(
     }
 }
 
-/// Returns the length of the object that begins there; `None` if it is broken, or longer than a line may be.
+/// Returns the length of the object at `start`, or `None` if it is broken or longer than the limit
+/// for lines.
 fn object_length<R: Read>(lines: &mut Lines<R>, start: usize, in_array: bool) -> Result<Option<usize>, DecodeError> {
     if in_array {
         return length(lines, start, &mut BracketScan::new(MAX_DEPTH));
@@ -86,7 +87,7 @@ fn starts_with<R: Read>(lines: &mut Lines<R>, start: usize, word: &[u8]) -> Resu
     Ok(lines.available().get(start..).is_some_and(|text| text.starts_with(word)))
 }
 
-/// The dialect that a value may belong to, and whether it changes a row.
+/// Returns the dialect that a value may belong to, and true if it changes a row.
 fn look(value: &[u8], options: &DecodeOptions) -> Option<(Dialect, bool)> {
     let of_debezium = debezium::look(value, options).map(|is_change| (Dialect::Debezium, is_change));
     of_debezium.or_else(|| capture_mysql::look(value).map(|is_change| (Dialect::CaptureChangeMysql, is_change)))

@@ -10,7 +10,7 @@ use crate::rejection::code;
 
 const TEXT: Reject = (code::SYNTAX, "the event's document is not JSON in a string");
 
-/// Reads a document: a JSON string that holds extended JSON.
+/// Reads a document: a JSON string that contains extended JSON.
 pub(super) fn read(raw: &[u8], keys: &KeyColumns<'_>) -> Result<Row, Reject> {
     let text = inner(raw)?;
     let document = tree(&text)?;
@@ -22,8 +22,8 @@ pub(super) fn read(raw: &[u8], keys: &KeyColumns<'_>) -> Result<Row, Reject> {
     Ok(Row::document(out))
 }
 
-/// Returns the document of an older event's `patch`, with the key that its `filter` names: the whole document, or those
-/// members of it that `$set` and `$unset` name.
+/// Returns the document of an older event's `patch`, with the key in its `filter`: the whole
+/// document, or only the members that `$set` and `$unset` name.
 pub(super) fn patched(patch: Option<&[u8]>, filter: Option<&[u8]>, keys: &KeyColumns<'_>) -> Result<Row, Reject> {
     const PARTIAL: Reject = (
         code::MISSING_MEMBER,
@@ -60,12 +60,12 @@ pub(super) fn patched(patch: Option<&[u8]>, filter: Option<&[u8]>, keys: &KeyCol
     Ok(if is_partial { Row::part_of_document(out, gone) } else { Row::document(out) })
 }
 
-/// Returns the key of a deleted document, which is all that an older event's `filter` holds.
+/// Returns the key of a deleted document, which is the only content of an older event's `filter`.
 pub(super) fn key_only(filter: Option<&[u8]>, keys: &KeyColumns<'_>) -> Result<Option<Row>, Reject> {
     filter.map(|filter| Ok(read(filter, keys)?.key_only())).transpose()
 }
 
-/// Returns what a JSON string says, as UTF-8; lone surrogates stay escapes.
+/// Returns the text of a JSON string as UTF-8; lone surrogates stay escapes.
 fn inner(raw: &[u8]) -> Result<Vec<u8>, Reject> {
     let inside = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\"")).ok_or(TEXT)?;
     let mut text = Vec::with_capacity(inside.len());

@@ -1,4 +1,4 @@
-//! Change events of databases, one a line: which object store each goes to, and what it changes there.
+//! Change events of databases, one a line: the object store of each, and the change in it.
 
 pub(crate) mod capture_mysql;
 pub(crate) mod debezium;
@@ -26,7 +26,7 @@ use crate::rejection::code;
 /// ECMAScript's time range: milliseconds on either side of 1970.
 const MAX_TIME: i64 = 8_640_000_000_000_000;
 
-/// Change of one row that an event stands for.
+/// The kind of change that an event makes to a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Kind {
     #[default]
@@ -36,30 +36,30 @@ enum Kind {
     Clear,
 }
 
-/// An event as its own format gives it, before its row is looked at.
+/// An event as its format describes it, before its row is converted.
 #[derive(Debug, Default)]
 struct Event {
     kind: Kind,
     /// The event's clock, milliseconds since 1970.
     at: Option<i64>,
     table: Option<Table>,
-    /// The row before, if the event holds one.
+    /// The row before the change, if the event contains it.
     before: Option<Row>,
-    /// The row after, if the event holds one.
+    /// The row after the change, if the event contains it.
     after: Option<Row>,
-    /// Its stream names the rows that are deleted.
+    /// True if the stream names the rows that are deleted.
     names_deletions: bool,
 }
 
-/// The event that was read last: keys and rows in our own form.
+/// The event that was read last, with key and rows in our form.
 #[derive(Debug, Default)]
 pub(crate) struct EventParts {
     kind: Kind,
     at: Option<i64>,
     key: Vec<u8>,
-    /// The key is not in the row.
+    /// True if the key is not in the row.
     keyed: bool,
-    /// The key that the row had before, where it is written differently.
+    /// The row's previous key, if it is written differently.
     old_key: Option<Vec<u8>>,
     before: Vec<u8>,
     after: Vec<u8>,
@@ -86,25 +86,25 @@ impl EventParts {
         }
     }
 
-    /// Returns what the event says beside its row.
+    /// Returns the event's details in addition to its row.
     pub(crate) fn notes(&self) -> EventNotes<'_> {
         EventNotes { unsent: &self.unsent, old_key: self.old_key.as_deref() }
     }
 }
 
-/// Reader of a stream's events; remembers which tables came.
+/// Reads the events of a stream and remembers the tables seen.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     tables: Tables,
     schemas: debezium::Schemas,
     parts: EventParts,
-    /// Lines that are `null`.
+    /// The number of lines that are `null`.
     tombstones: u64,
-    /// Some event said that its row is deleted, or could have said so.
+    /// True if an event marked its row as deleted, or could have done so.
     names_deletions: bool,
 }
 
-/// A rejected event: its object store, if that is known, and why.
+/// The object store of a rejected event, if known, and the reason for the rejection.
 pub(crate) type EventReject = (Option<usize>, Reject);
 
 impl Events {
@@ -113,19 +113,21 @@ impl Events {
         &self.parts
     }
 
-    /// Hands over the losses of the event that was read last.
+    /// Returns the losses of the event that was read last, to be moved out.
     pub(crate) fn losses(&mut self) -> &mut Losses {
         &mut self.parts.losses
     }
 
-    /// Notes deletions that the stream cannot name: a flattened row's is a `null` and nothing else, unless it is rewritten.
+    /// Records deletions that the stream cannot name: unless it is rewritten, the deletion of a
+    /// flattened row is only a `null`.
     pub(crate) fn missing(&self, events: u64, losses: &mut Losses) {
         if events > 0 && !self.names_deletions {
             losses.add("", what::DELETION, self.tombstones);
         }
     }
 
-    /// Reads a line and returns the place of its object store; `None` for a line that changes no row.
+    /// Reads a line and returns the position of its object store, or `None` if the line does not
+    /// change a row.
     pub(crate) fn parse(
         &mut self,
         line: &[u8],
@@ -147,14 +149,15 @@ impl Events {
     }
 }
 
-/// Columns that are a key in any object store: their numbers are written as keys can hold them.
+/// Columns that are a key in any object store; numbers in them are written in a form that keys can
+/// have.
 struct KeyColumns<'a> {
     header: &'a BatchHeader,
     options: &'a DecodeOptions,
 }
 
 impl KeyColumns<'_> {
-    /// Tells whether a column, by its name as JSON has it, is a key or part of one.
+    /// True if a column, by its name in JSON, is a key or part of one.
     fn has(&self, name: &[u8]) -> bool {
         let named = |path: &DomString| crate::decode::raw_json::named(name, &path.to_string());
         let in_store = |path: &Option<KeyPath>| match path {
@@ -200,8 +203,10 @@ impl EventParts {
         } else {
             let after = after.as_mut().ok_or(LACKS)?;
             self.key = key_of(after)?;
-            // A row before without its key says nothing of where it was.
+            // A row before the change that lacks its key does not give the previous key.
             self.old_key = old_key.and_then(Result::ok).filter(|old| *old != self.key);
+            // The unsent members are stored under the previous key, where the change cannot reach
+            // them.
             if self.old_key.is_some() && !after.unsent.is_empty() {
                 let what = "the event moves the row to another key and does not send all of it: send the row whole";
                 return Err((code::MISSING_MEMBER, what));
@@ -226,7 +231,7 @@ impl EventParts {
     }
 }
 
-/// Writes a JSON object with these members.
+/// Returns a JSON object with these member names.
 fn names_object<'n>(names: impl IntoIterator<Item = &'n Vec<u8>>) -> Vec<u8> {
     let names: Vec<Vec<u8>> = names.into_iter().map(|name| [b"\"", &name[..], b"\":null"].concat()).collect();
     [b"{", &names.join(&b","[..])[..], b"}"].concat()

@@ -1,4 +1,4 @@
-//! A row of an event in our own form, column by column.
+//! Converts a row of an event to our form, column by column.
 
 use std::collections::HashMap;
 
@@ -11,26 +11,26 @@ use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value::tree::{Tree, write_name, write_plain};
 use crate::rejection::code;
 
-/// Scales of the columns that an event's own schema calls decimals.
+/// The scales of the columns that an event's schema declares as decimals.
 pub(super) type Scales = HashMap<Vec<u8>, i64>;
 
-/// A row: what was sent, and the names of what was not.
+/// A row: the values that were sent, and the names of those that were not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Row {
-    /// Names as JSON writes them, and values in our own form.
+    /// Names as written in JSON, with values in our form.
     columns: Vec<(Vec<u8>, Vec<u8>)>,
     /// Names of the columns that did not change and were not sent.
     pub(super) unsent: Vec<Vec<u8>>,
-    /// The row in our own form as one text, where it is no list of columns.
+    /// The row as one text in our form, if it is not a list of columns.
     whole: Option<Vec<u8>>,
-    /// Where only what changed was sent: the names of the columns that are gone.
+    /// The names of the columns that were removed, if only changes were sent.
     pub(super) gone: Option<Vec<Vec<u8>>>,
-    /// Only its key can be trusted.
+    /// True if only the key can be trusted.
     is_key_only: bool,
 }
 
 impl Row {
-    /// Reads a row that is a JSON object; `is_own` tells which members are columns.
+    /// Reads a row from a JSON object; `is_own` decides which members are columns.
     pub(super) fn read(
         raw: &[u8],
         keys: &KeyColumns<'_>,
@@ -46,12 +46,13 @@ impl Row {
         Ok(row)
     }
 
-    /// Returns a row that is a document in our own form already.
+    /// Returns a row from a document that is already in our form.
     pub(super) fn document(text: Vec<u8>) -> Self {
         Self { whole: Some(text), ..Self::default() }
     }
 
-    /// Returns a part of a document: what changed in it, and what is gone from it.
+    /// Returns a part of a document: the members that changed, and the names of those that were
+    /// removed.
     pub(super) fn part_of_document(text: Vec<u8>, gone: Vec<Vec<u8>>) -> Self {
         Self { whole: Some(text), gone: Some(gone), ..Self::default() }
     }
@@ -72,8 +73,9 @@ impl Row {
         self.columns.push((name.to_vec(), text));
     }
 
-    /// Takes what was not sent from the row before, if that holds it. A `null` there is no value: a column that is null
-    /// is never left out, and databases that log the key alone give `null` for all others.
+    /// Takes unsent values from the row before the change, if it contains them. A `null` there does
+    /// not count: a null column is never left out, and databases that log only the key give `null`
+    /// for all other columns.
     pub(super) fn take_unsent_from(&mut self, before: &Self) {
         let Self { columns, unsent, .. } = self;
         unsent.retain(|name| match before.columns.iter().find(|(own, value)| own == name && value != b"null") {
@@ -85,7 +87,7 @@ impl Row {
         });
     }
 
-    /// Returns the key, and takes it out of the row if it is not part of it.
+    /// Returns the key, and removes it from the row if the object store has out-of-line keys.
     pub(super) fn key(&mut self, path: Option<&KeyPath>, field: Option<&str>) -> Result<Vec<u8>, Reject> {
         match (path, field) {
             (Some(path), _) => raw_json::key_at(&self.text(), path),
@@ -99,7 +101,7 @@ impl Row {
         }
     }
 
-    /// Returns the row as what a change started from; empty if only its key can be trusted.
+    /// Returns the row as the base of a change; empty if only its key can be trusted.
     pub(super) fn base(&self) -> Vec<u8> {
         if self.is_key_only { Vec::new() } else { self.text() }
     }
@@ -122,8 +124,9 @@ impl Row {
     }
 }
 
-/// Writes a column's value. Decimals become numbers, or text where the options ask for that; in a key, which holds no
-/// BigInt, an integer that a double cannot hold becomes text with `--big-integers`.
+/// Writes a column's value. Decimals become numbers, or text if the options ask for it. A key
+/// cannot contain a BigInt, so with `--big-integers` an integer in a key that a double cannot
+/// represent becomes text.
 fn write_column(value: &Tree<'_>, scale: Option<i64>, is_key: bool, keys: &KeyColumns<'_>, out: &mut Vec<u8>) {
     let text = keys.options.decimals == Decimals::Text;
     let digits = scale.and_then(|scale| decimal::of_bytes(value, scale)).or_else(|| decimal::of_struct(value));

@@ -1,4 +1,5 @@
-//! Which object store an event's table belongs to, so that tables of one name in two schemas are never mixed.
+//! Assigns an event's table to an object store, so that tables with the same name in two schemas
+//! are never mixed.
 
 use crate::decode::header::BatchHeader;
 use crate::decode::options::DecodeOptions;
@@ -9,20 +10,20 @@ use crate::rejection::code;
 /// A table as an event names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Table {
-    /// The database, or the collection's.
+    /// The database of the table or collection.
     pub(super) database: Option<String>,
-    /// The schema, where the database has some.
+    /// The schema, if the database has schemas.
     pub(super) schema: Option<String>,
-    /// The table or collection.
+    /// The name of the table or collection.
     pub(super) name: Option<String>,
 }
 
-/// Database and schema of the first event of each object store.
+/// The database and schema of each object store's first event.
 #[derive(Debug, Default)]
 pub(super) struct Tables(Vec<Option<Table>>);
 
 impl Table {
-    /// Returns the names that an object store of this table may have, the most qualified first.
+    /// Returns the possible names of an object store for this table, the most qualified first.
     fn names(&self) -> Vec<String> {
         let Some(name) = &self.name else { return Vec::new() };
         let qualifiers: [Option<Vec<&String>>; 4] = [
@@ -41,7 +42,7 @@ impl Table {
 }
 
 impl Tables {
-    /// Returns the place of the object store of this table.
+    /// Returns the position of this table's object store.
     pub(super) fn place(
         &mut self,
         table: Option<&Table>,

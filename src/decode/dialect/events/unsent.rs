@@ -1,23 +1,23 @@
-//! Debezium's placeholder for a column that did not change and was not sent (`unavailable.value.placeholder`), in each
-//! form that a column can have it.
+//! Debezium's placeholder for a column that was not sent because it did not change
+//! (`unavailable.value.placeholder`), in each form that a column can have.
 
 use crate::indexeddb::value::tree::Tree;
 
-/// The placeholder, unless the connector has another.
+/// The placeholder, unless the connector is configured with another.
 const TEXT: &[u8] = b"__debezium_unavailable_value";
 
-/// The placeholder as base64, which stands for bytes; without padding.
+/// The placeholder as base64, as in a column of bytes; without padding.
 const BASE64: &[u8] = b"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ";
 
-/// The placeholder as hexadecimal digits, which stand for bytes with `binary.handling.mode=hex`.
+/// The placeholder as hexadecimal digits, as in a column of bytes with `binary.handling.mode=hex`.
 const HEX: &[u8] = b"5f5f646562657a69756d5f756e617661696c61626c655f76616c7565";
 
-/// Tells whether a column holds the placeholder.
+/// True if a column contains the placeholder.
 pub(super) fn is_unsent(column: &Tree<'_>) -> bool {
     match column {
         Tree::String(raw) => is_text(raw) || is_map_text(column),
         Tree::List(items) if items.is_empty() => false,
-        // An array column: of one text or bytes, or of the placeholder's bytes as numbers.
+        // An array column consists of one text or bytes, or of the placeholder's bytes as numbers.
         Tree::List(items) => {
             let is_placeholder = |item: &Tree<'_>| matches!(item, Tree::String(raw) if is_text(raw));
             items.iter().all(is_placeholder)
@@ -33,7 +33,7 @@ fn is_text(raw: &[u8]) -> bool {
     raw == TEXT || padding.is_some_and(|rest| matches!(rest, b"" | b"==")) || raw.eq_ignore_ascii_case(HEX)
 }
 
-/// A map column (`hstore`) that is sent as JSON in a string.
+/// True for a map column (`hstore`) with the placeholder, which is sent as JSON in a string.
 fn is_map_text(column: &Tree<'_>) -> bool {
     let Some(text) = column.text().filter(|text| text.starts_with('{') && text.len() < 4 * TEXT.len()) else {
         return false;

@@ -1,6 +1,8 @@
-//! What Playwright's `storageState({ indexedDB: true })` writes: all databases of all origins, one of which is meant.
+//! Output of Playwright's `storageState({ indexedDB: true })`: all databases of all origins, of
+//! which one is read.
 //!
-//! Its records may stand before the schema of their object store, so they wait in a temporary file until the document is read.
+//! Records may come before the schema of their object store, so they wait in a temporary file until
+//! the document has been read.
 
 mod value;
 
@@ -39,13 +41,13 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     ..DialectSpec::NONE
 };
 
-/// Messages name this many databases.
+/// The most databases that a message names.
 const MAX_NAMED: usize = 20;
 
-/// An empty file system of an origin is not longer.
+/// The greatest length of the empty file system of an origin, in bytes.
 const OPFS_BYTES: usize = 16;
 
-/// A document may describe this many object stores.
+/// The most object stores of a document.
 const MAX_STORES: usize = 10_000;
 
 /// A database as the document describes it.
@@ -61,7 +63,7 @@ struct Reader<'a, R> {
     options: &'a DecodeOptions,
     stage: Stage,
     chosen: Option<Found>,
-    /// Some origin was saved with its databases.
+    /// True if an origin was saved with its databases.
     has_databases: bool,
     /// All databases, for messages.
     there: Vec<String>,
@@ -162,7 +164,7 @@ impl<R: Read> Reader<'_, R> {
         Ok(())
     }
 
-    /// True if the options name this origin, or none. A slash at the end means nothing.
+    /// True if the options name this origin, or none. A slash at the end is ignored.
     fn is_meant(&self, origin: &str) -> bool {
         let bare = |origin: &str| origin.strip_suffix('/').unwrap_or(origin).to_owned();
         self.options.origin.as_ref().is_none_or(|wanted| bare(wanted) == bare(origin))
@@ -183,7 +185,7 @@ impl<R: Read> Reader<'_, R> {
                         self.there.push(format!("{} of {origin}", name.to_canonical()));
                     }
                     self.matching += usize::from(meant);
-                    // A second one is only listed.
+                    // A second match is only listed.
                     meant &= self.matching == 1;
                     found.name = Some(name);
                 }
@@ -256,7 +258,7 @@ impl<R: Read> Reader<'_, R> {
             .map_err(|error| self.pull.framing(format!("an object store is not described as it should be: {error}")))
     }
 
-    /// The indexes in our own form.
+    /// Returns the indexes in our form.
     fn indexes(&mut self, mut value: Value) -> Value {
         for index in value.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
             paths(index);
@@ -269,7 +271,7 @@ impl<R: Read> Reader<'_, R> {
     }
 }
 
-/// One member for both kinds of key path.
+/// Merges the members for the two kinds of key path into one.
 fn paths(members: &mut Map<String, Value>) {
     if let Some(paths) = members.remove("keyPathArray") {
         members.insert("keyPath".to_owned(), paths);

@@ -1,4 +1,4 @@
-//! Playwright's encoded values in our form.
+//! Converts Playwright's encoded values to our form.
 
 use std::collections::HashSet;
 
@@ -66,7 +66,8 @@ fn write<'t>(
     Encoder { trail, out, losses, referred, depth: 0 }.value(tree)
 }
 
-/// Notes each `null` of a value that is plain JSON: older Playwright writes one for NaN and the infinities, too.
+/// Records each `null` of a value that is plain JSON, because older releases of Playwright also
+/// write it for NaN and the infinities.
 fn find_nulls<'t>(tree: &'t Tree<'t>, trail: &mut Trail<'t>, losses: &mut Losses) {
     match tree {
         Tree::Null => trail.lose(what::SPECIAL_NUMBER, losses),
@@ -86,7 +87,7 @@ fn find_nulls<'t>(tree: &'t Tree<'t>, trail: &mut Trail<'t>, losses: &mut Losses
     }
 }
 
-/// All ids that something refers to, and perhaps more.
+/// Finds all ids that references name, and possibly more.
 fn find_references(tree: &Tree<'_>, found: &mut HashSet<u64>) {
     match tree {
         Tree::List(items) => items.iter().for_each(|item| find_references(item, found)),
@@ -175,7 +176,7 @@ impl<'t> Encoder<'_, 't> {
                 self.buffer(data)?;
             }
             b"ta" => self.typed_array(content)?,
-            // Containers without an id: the tool writes none, but reads them.
+            // Containers without an id, which the tool never writes but accepts.
             b"a" | b"o" | b"m" | b"s" => self.container(kind, content, 0)?,
             _ => return Err(UNKNOWN),
         }
@@ -312,7 +313,7 @@ impl<'t> Encoder<'_, 't> {
         Ok(())
     }
 
-    /// What else the object may have been.
+    /// Records a loss if the object may have been something else.
     fn ambiguous(&mut self, members: &[(&[u8], &Tree<'_>)]) {
         let indexes = || (0_usize..).map(|index| index.to_string());
         match members {
@@ -326,7 +327,7 @@ impl<'t> Encoder<'_, 't> {
     }
 }
 
-/// The members of an object that has these, and no other.
+/// Returns the members of an object that has exactly these.
 fn exact<'t, const N: usize>(tree: &'t Tree<'t>, names: [&str; N]) -> Result<[&'t Tree<'t>; N], Reject> {
     if tree.members().is_none_or(|members| members.len() != N) {
         return Err(INVALID);
@@ -338,7 +339,7 @@ fn exact<'t, const N: usize>(tree: &'t Tree<'t>, names: [&str; N]) -> Result<[&'
     Ok(found)
 }
 
-/// A typed array's name, and the bytes of an element.
+/// Returns a typed array's name, and the bytes of an element.
 fn view_type(kind: &str) -> Option<(&'static str, usize)> {
     Some(match kind {
         "i8" => ("Int8Array", 1),
