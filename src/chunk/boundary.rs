@@ -1,5 +1,5 @@
 //! Chunk boundaries, which depend on nothing but keys and weights. See "Boundaries" in
-//! `snapshot/FORMAT.md`.
+//! `doc/internals/format.md`.
 
 /// The least weight of a chunk, in bytes; only the last chunk of a list may weigh less.
 pub const MIN_BYTES: u64 = 128 * 1024;

@@ -1,5 +1,5 @@
 //! The content digest: a digest of keys and values alone, cut where chunks are cut. See "Digests"
-//! in `snapshot/FORMAT.md`.
+//! in `doc/internals/format.md`.
 
 use super::boundary::{Boundary, weight};
 use crate::indexeddb::key::SortableKey;

@@ -37,7 +37,7 @@ pub enum DecodeError {
     /// The header names another source than the options.
     #[error("the input's header and the options name another source")]
     OtherSource,
-    /// The header is not one that `CHANGES.md` describes.
+    /// The header does not have the form described in `doc/reference/changes.md`.
     #[error("the header (line {line}): {member}: {expected}")]
     Header {
         /// The number of the line, from 1.

@@ -1,4 +1,5 @@
-//! Stage 1: bytes → changes and rejections. Keys and values stay raw JSON here; the next stage reads them in full.
+//! Stage 1: turns bytes into changes and rejections. Keys and values stay raw JSON here; the next
+//! stage parses them in full.
 //!
 //! [changes.md#records]: crate::decode#records
 //! [changes.md#rejected-lines]: crate::decode#rejected-lines

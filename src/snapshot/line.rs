@@ -1,4 +1,4 @@
-//! Lines of a chunk, written and read in exactly the form that `FORMAT.md` describes.
+//! Lines of a chunk, written and read in exactly the form that `doc/internals/format.md` describes.
 //!
 //! Reading accepts only the form that writing produces, because chunks are checked against their
 //! digest first.

@@ -1,4 +1,4 @@
-//! The manifest: the list of all chunks of a version. See `FORMAT.md`.
+//! The manifest: the list of all chunks of a version. See `doc/internals/format.md`.
 
 use serde_json::{Map, Value};
 

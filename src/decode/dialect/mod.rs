@@ -1,7 +1,8 @@
 //! The formats of a batch. Each is described by one constant beside its reader; this file lists
 //! them.
 //!
-//! To add one: its file with a [`DialectSpec`], an arm in each match below, and its section in `IMPORTS.md`.
+//! To add a format, write its file with a [`DialectSpec`], add an arm to each match below, and write
+//! its section in `doc/reference/imports.md`.
 
 pub(crate) mod changes;
 pub(crate) mod dexie;

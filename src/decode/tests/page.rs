@@ -1,4 +1,5 @@
-//! Every code block of `CHANGES.md` is read by the decoder, and agrees with the JSON schema.
+//! Every code block of `doc/reference/changes.md` is read by the decoder, and agrees with the JSON
+//! schema.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
 //! Private fields, which are hidden in a canonical value before any part of it is stored. See
-//! `PRIVACY.md`.
+//! `doc/guide/privacy.md`.
 //!
 //! The value is walked once without being copied. The walk finds the places to cut and to replace;
 //! only a value with such places is written again.

@@ -227,7 +227,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The rules of `PRIVACY.md` applied to a tree, the slow way.
+/// The rules of `doc/guide/privacy.md` applied to a tree, the slow way.
 fn model(value: &Value, names: &[&str], inner: bool, elements: (bool, usize), hide: Hide) -> Option<Value> {
     // `here`: the path has `[]` here and continues. `levels`: the number of `[]` at the end of the
     // path.
