@@ -24,12 +24,12 @@ pub struct Log {
     limit: Option<usize>,
 
     /// text: one line per version, for people; json: one object per line
-    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
-    format: FormatArg,
+    #[arg(long, value_enum, default_value_t = LogFormatArg::Text)]
+    format: LogFormatArg,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatArg {
+enum LogFormatArg {
     Text,
     Json,
 }
@@ -41,8 +41,8 @@ impl Log {
         let flow = self.store.existing_flow(&*store)?;
         let entries = history::log(&*store, &flow, self.limit.unwrap_or(usize::MAX))?;
         let lines = entries.iter().map(|entry| match self.format {
-            FormatArg::Text => entry.to_text() + "\n",
-            FormatArg::Json => entry.to_json() + "\n",
+            LogFormatArg::Text => entry.to_text() + "\n",
+            LogFormatArg::Json => entry.to_json() + "\n",
         });
         print(&lines.collect::<String>())?;
         Ok(ExitStatus::Done)

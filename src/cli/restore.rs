@@ -31,8 +31,8 @@ pub struct Restore {
     /// changes: indexeddb-changes/1, which sync reads; records: the bare values of one object
     /// store; playwright: a storage state; dexie: a dump in the format of dexie-export-import;
     /// json: {"store":[value,...],...}; flowfile-v3: one FlowFile per object store, with attributes
-    #[arg(long, value_enum, default_value_t = FormatArg::Changes)]
-    format: FormatArg,
+    #[arg(long, value_enum, default_value_t = RestoreFormatArg::Changes)]
+    format: RestoreFormatArg,
 
     /// Only this object store (required with --format records when there are several)
     #[arg(long, value_name = "NAME")]
@@ -59,7 +59,7 @@ pub struct Restore {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatArg {
+enum RestoreFormatArg {
     Changes,
     Records,
     Playwright,
@@ -72,7 +72,8 @@ enum FormatArg {
 impl Restore {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
-        let export = matches!(self.format, FormatArg::Playwright | FormatArg::Dexie | FormatArg::Json);
+        let export =
+            matches!(self.format, RestoreFormatArg::Playwright | RestoreFormatArg::Dexie | RestoreFormatArg::Json);
         if !export && (self.losses.is_some() || self.fail_on_loss) {
             return Err(Failure::usage(
                 "--losses and --fail-on-loss are for playwright, dexie and json: the others lose nothing",
@@ -83,15 +84,15 @@ impl Restore {
         let version = history::open_version(&*store, &flow, self.at)?;
         let only = self.object_store.as_deref().map(Into::into);
         let format = match self.format {
-            FormatArg::Changes => RestoreFormat::Changes,
-            FormatArg::Records => RestoreFormat::Records,
-            FormatArg::Playwright => {
+            RestoreFormatArg::Changes => RestoreFormat::Changes,
+            RestoreFormatArg::Records => RestoreFormat::Records,
+            RestoreFormatArg::Playwright => {
                 let origin = self.origin.clone().unwrap_or_default();
                 return self.export(&*store, &flow, &version, ExportFormat::Playwright { origin });
             }
-            FormatArg::Dexie => return self.export(&*store, &flow, &version, ExportFormat::Dexie),
-            FormatArg::Json => return self.export(&*store, &flow, &version, ExportFormat::Json),
-            FormatArg::FlowFileV3 => {
+            RestoreFormatArg::Dexie => return self.export(&*store, &flow, &version, ExportFormat::Dexie),
+            RestoreFormatArg::Json => return self.export(&*store, &flow, &version, ExportFormat::Json),
+            RestoreFormatArg::FlowFileV3 => {
                 let folder = self.temp_dir.as_deref();
                 history::restore_flowfiles(&*store, &flow, &version, only.as_ref(), folder, &mut stdout()?)?;
                 write_notes(history::unmakeable(&*store, &flow, &version, only.as_ref(), u64::MAX)?.lines());

@@ -59,7 +59,7 @@ enum Given {
     Record,
 }
 
-enum Outcome {
+enum LineOutcome {
     Change(usize, changes::Found),
     Rejected(Option<usize>, raw_json::Reject),
 }
@@ -340,12 +340,12 @@ impl<R: Read> Decoder<R> {
     fn change(&mut self, line: &Line) -> Result<Option<Item<'_>>, DecodeError> {
         self.last = Given::Line(*line);
         let outcome = if line.too_long {
-            Outcome::Rejected(None, TOO_LONG)
+            LineOutcome::Rejected(None, TOO_LONG)
         } else {
             match changes::parse(self.lines.bytes(line), &self.header, &mut self.last_store) {
                 Ok(Parsed::End(count)) => return self.end(line, count).map(|()| None),
-                Ok(Parsed::Change(store, found)) => Outcome::Change(store, found),
-                Err((store, reject)) => Outcome::Rejected(store, reject),
+                Ok(Parsed::Change(store, found)) => LineOutcome::Change(store, found),
+                Err((store, reject)) => LineOutcome::Rejected(store, reject),
             }
         };
         if !line.ended {
@@ -354,8 +354,8 @@ impl<R: Read> Decoder<R> {
         }
         let index = self.count()?;
         match outcome {
-            Outcome::Rejected(store, reject) => Ok(Some(self.reject_change(line, store, reject))),
-            Outcome::Change(store, found) => {
+            LineOutcome::Rejected(store, reject) => Ok(Some(self.reject_change(line, store, reject))),
+            LineOutcome::Change(store, found) => {
                 self.changes += 1;
                 let op = found.op(self.lines.bytes(line));
                 let (line, offset, notes) = (line.number, line.offset, EventNotes::default());

@@ -124,7 +124,7 @@ impl<R: Read> Pull<'_, R> {
     pub(crate) fn copy(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<bool, DecodeError> {
         out.clear();
         self.peek()?;
-        let mut walk = Walk::default();
+        let mut walk = ValueWalk::default();
         let mut whole = true;
         loop {
             let text = self.0.available();
@@ -195,14 +195,14 @@ impl<R: Read> Pull<'_, R> {
 
 /// Finds the end of a value that arrives in pieces.
 #[derive(Default)]
-struct Walk {
+struct ValueWalk {
     depth: usize,
     string: bool,
     escaped: bool,
     length: usize,
 }
 
-impl Walk {
+impl ValueWalk {
     /// Returns the position after the value's end, if it is in this piece.
     fn end(&mut self, text: &[u8]) -> Option<usize> {
         let mut at = 0;

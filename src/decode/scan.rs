@@ -30,11 +30,11 @@ pub(crate) struct Member {
 pub(crate) struct Members<'a> {
     bytes: &'a [u8],
     place: usize,
-    state: State,
+    state: ScanState,
 }
 
 #[derive(PartialEq, Eq)]
-enum State {
+enum ScanState {
     First,
     Next,
     Done,
@@ -45,7 +45,7 @@ impl<'a> Members<'a> {
     pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, ScanError> {
         let place = skip_space(bytes, 0);
         match bytes.get(place) {
-            Some(b'{') => Ok(Self { bytes, place: place + 1, state: State::First }),
+            Some(b'{') => Ok(Self { bytes, place: place + 1, state: ScanState::First }),
             _ => Err(ScanError::Syntax),
         }
     }
@@ -56,14 +56,14 @@ impl<'a> Members<'a> {
         let bytes = self.bytes;
         let mut place = skip_space(bytes, self.place);
         match (bytes.get(place), &self.state) {
-            (_, State::Done) => return Ok(None),
+            (_, ScanState::Done) => return Ok(None),
             (Some(b'}'), _) => {
-                self.state = State::Done;
+                self.state = ScanState::Done;
                 let rest = skip_space(bytes, place + 1);
                 return if rest == bytes.len() { Ok(None) } else { Err(ScanError::Syntax) };
             }
-            (Some(b','), State::Next) => place = skip_space(bytes, place + 1),
-            (_, State::First) => {}
+            (Some(b','), ScanState::Next) => place = skip_space(bytes, place + 1),
+            (_, ScanState::First) => {}
             _ => return Err(ScanError::Syntax),
         }
         if bytes.get(place) != Some(&b'"') {
@@ -77,7 +77,7 @@ impl<'a> Members<'a> {
         let start = skip_space(bytes, place + 1);
         let value = Span { start, end: value_end(bytes, start)? };
         self.place = value.end;
-        self.state = State::Next;
+        self.state = ScanState::Next;
         Ok(Some(Member { name, value }))
     }
 }

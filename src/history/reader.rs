@@ -194,10 +194,10 @@ fn seen(lines: &[Line], chunk: &ChunkRef) -> Option<ChunkRef> {
 /// Returns the canonical name of the object store in the first line of a chunk of `~views`.
 fn view_name(text: &[u8]) -> Option<Vec<u8>> {
     #[derive(serde::Deserialize)]
-    struct Named {
+    struct NamedList {
         store: serde_json::Value,
     }
     let end = memchr::memchr(b'\n', text)?;
-    let named: Named = serde_json::from_slice(text.get(..end)?).ok()?;
+    let named: NamedList = serde_json::from_slice(text.get(..end)?).ok()?;
     DomString::from_json(&named.store).map(|name| name.to_canonical().into_bytes())
 }

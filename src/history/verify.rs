@@ -50,7 +50,7 @@ pub fn verify(
 ) -> Result<Verified, HistoryError> {
     let reader = VersionReader { store, flow, version };
     check_names(&reader)?;
-    let mut check = Check { reader, verified: Verified::default(), content: VerifiedContent::default(), chain };
+    let mut check = VersionCheck { reader, verified: Verified::default(), content: VerifiedContent::default(), chain };
     for object_store in &version.manifest.stores {
         check.object_store(object_store)?;
     }
@@ -74,7 +74,7 @@ pub(super) fn check_names(reader: &VersionReader<'_>) -> Result<(), StoreError> 
     }
 }
 
-struct Check<'a> {
+struct VersionCheck<'a> {
     reader: VersionReader<'a>,
     verified: Verified,
     /// The data that was read.
@@ -82,7 +82,7 @@ struct Check<'a> {
     chain: bool,
 }
 
-impl<'a> Check<'a> {
+impl<'a> VersionCheck<'a> {
     /// Walks records and tombstones in parallel, because both are in key order.
     fn object_store(&mut self, store: &'a StoreManifest) -> Result<(), StoreError> {
         let name = &store.schema.name;
@@ -162,7 +162,7 @@ impl<'a> Keys<'a> {
         Self { list: reader.list(list, chunks), boundary: Boundary::default(), keys: VecDeque::new() }
     }
 
-    fn next_key(&mut self, check: &mut Check<'_>) -> Result<Option<SortableKey>, StoreError> {
+    fn next_key(&mut self, check: &mut VersionCheck<'_>) -> Result<Option<SortableKey>, StoreError> {
         if self.keys.is_empty() {
             let Some(chunk) = self.list.advance()? else { return Ok(None) };
             check.chunk(self.list.list(), &chunk)?;

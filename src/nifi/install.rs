@@ -44,12 +44,12 @@ pub fn install(nifi: &Nifi, what: &Installation, tell: &mut dyn FnMut(String)) -
     tell(format!("NiFi {version} at {}", nifi.address()));
     known_parameters(what)?;
     let (group, context) = match find_group(nifi, what)? {
-        Found::There(group) => {
+        FoundGroup::There(group) => {
             tell(format!("group {:?} is there already ({group}): not uploaded again", what.name));
             let context = context_of(nifi, &group)?;
             (group, context)
         }
-        Found::Free(count) => {
+        FoundGroup::Free(count) => {
             refuse_missing_types(what, version)?;
             let definition = renamed(what).to_string();
             let y = (count * SPACING).to_string();
@@ -99,7 +99,7 @@ pub fn tell_state(nifi: &Nifi, installed: &Installed, tell: &mut dyn FnMut(Strin
     Ok(())
 }
 
-enum Found {
+enum FoundGroup {
     There(String),
     /// The number of groups in the parent group.
     Free(usize),
@@ -160,13 +160,13 @@ fn renamed(what: &Installation) -> Value {
     definition
 }
 
-fn find_group(nifi: &Nifi, what: &Installation) -> Result<Found, NifiError> {
+fn find_group(nifi: &Nifi, what: &Installation) -> Result<FoundGroup, NifiError> {
     let flow = nifi.get(&format!("/flow/process-groups/{}", what.parent))?;
     let groups = list(&flow, "/processGroupFlow/flow/processGroups");
     let mut same = groups.iter().filter(|group| text(group, "/component/name") == what.name);
     match (same.next(), same.next()) {
-        (None, _) => Ok(Found::Free(groups.len())),
-        (Some(group), None) => Ok(Found::There(text(group, "/id").to_owned())),
+        (None, _) => Ok(FoundGroup::Free(groups.len())),
+        (Some(group), None) => Ok(FoundGroup::There(text(group, "/id").to_owned())),
         (Some(_), Some(_)) => Err(NifiError::refused(format!("several groups are named {:?}", what.name))
             .hint("choose another name with --name, or another parent with --parent-group")),
     }

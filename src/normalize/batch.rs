@@ -167,15 +167,15 @@ pub fn normalize_keeping<R: Read>(
             Item::Rejected(rejection) => Some(rejection),
             Item::Change(change) => match normalizer.take(&change) {
                 Ok(()) => None,
-                Err(Refusal::Reject(code, message)) => {
+                Err(LineRefusal::Reject(code, message)) => {
                     let schema = header.schema.stores.get(change.store);
                     let keys = schema.filter(|_| is_full).map(|schema| normalizer.rejected_keys(&change.op, schema));
                     let (keys, store) = (keys.unwrap_or_default(), schema.map(|store| store.name.clone()));
                     Some(Rejection { line: change.line, offset: change.offset, code, store, message, keys })
                 }
-                Err(Refusal::States) => return Err(NormalizeError::States),
-                Err(Refusal::Io(error)) => return Err(NormalizeError::Temporary(error)),
-                Err(Refusal::TooManyRanges) => return Err(NormalizeError::TooManyRanges),
+                Err(LineRefusal::States) => return Err(NormalizeError::States),
+                Err(LineRefusal::Io(error)) => return Err(NormalizeError::Temporary(error)),
+                Err(LineRefusal::TooManyRanges) => return Err(NormalizeError::TooManyRanges),
             },
         };
         if let Some(mut rejection) = rejection {
@@ -209,7 +209,7 @@ pub fn normalize_keeping<R: Read>(
     })
 }
 
-enum Refusal {
+enum LineRefusal {
     Reject(&'static str, String),
     States,
     Io(io::Error),
@@ -217,20 +217,20 @@ enum Refusal {
     TooManyRanges,
 }
 
-impl From<ValueError> for Refusal {
+impl From<ValueError> for LineRefusal {
     fn from(error: ValueError) -> Self {
         Self::Reject(error.code(), error.to_string())
     }
 }
 
-impl From<KeyError> for Refusal {
+impl From<KeyError> for LineRefusal {
     fn from(error: KeyError) -> Self {
         let code = if error == KeyError::Length { code::KEY_TOO_LONG } else { code::INVALID_KEY };
         Self::Reject(code, error.to_string())
     }
 }
 
-impl From<ExtractError> for Refusal {
+impl From<ExtractError> for LineRefusal {
     fn from(error: ExtractError) -> Self {
         match error {
             ExtractError::Absent => {
@@ -241,13 +241,13 @@ impl From<ExtractError> for Refusal {
     }
 }
 
-impl From<Unhideable> for Refusal {
+impl From<Unhideable> for LineRefusal {
     fn from(Unhideable(why): Unhideable) -> Self {
         Self::Reject(code::PRIVATE_FIELD, format!("a private field cannot be hidden: {why}"))
     }
 }
 
-impl From<io::Error> for Refusal {
+impl From<io::Error> for LineRefusal {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
@@ -331,7 +331,7 @@ impl<'a> Normalizer<'a> {
         }
     }
 
-    fn take(&mut self, change: &Change<'_>) -> Result<(), Refusal> {
+    fn take(&mut self, change: &Change<'_>) -> Result<(), LineRefusal> {
         match change.op {
             Op::Put { key, value, at, base } => self.put(change, key, value, at, base),
             Op::Delete { key, at, base } => {
@@ -354,7 +354,7 @@ impl<'a> Normalizer<'a> {
         value: &[u8],
         at: Option<i64>,
         base: decode::Base<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), LineRefusal> {
         self.value.clear();
         self.canonicalizer.value(value, &mut self.value).map_err(|error| unreadable(value, error))?;
         self.key.clear();
@@ -362,7 +362,7 @@ impl<'a> Normalizer<'a> {
         match finder {
             KeyFinder::OutOfLine => {
                 let missing =
-                    || Refusal::Reject(code::NO_KEY, "the object store has no key path: give a key".to_owned());
+                    || LineRefusal::Reject(code::NO_KEY, "the object store has no key path: give a key".to_owned());
                 return match key {
                     Some(key) => self.explicit_key(key).and_then(|()| self.push_put(change, at, base)),
                     None => Err(missing()),
@@ -384,14 +384,14 @@ impl<'a> Normalizer<'a> {
             let found = std::mem::take(&mut self.key);
             self.explicit_key(given)?;
             if self.key != found {
-                return Err(Refusal::Reject(code::KEY_MISMATCH, "the key is not the one in the value".to_owned()));
+                return Err(LineRefusal::Reject(code::KEY_MISMATCH, "the key is not the one in the value".to_owned()));
             }
         }
         self.push_put(change, at, base)
     }
 
     /// Takes a put. If the record had another key before, that key is deleted in the same step.
-    fn push_put(&mut self, change: &Change<'_>, at: Option<i64>, base: decode::Base<'_>) -> Result<(), Refusal> {
+    fn push_put(&mut self, change: &Change<'_>, at: Option<i64>, base: decode::Base<'_>) -> Result<(), LineRefusal> {
         let Some(old) = change.notes.old_key else { return self.push(change, OP_PUT, at, base) };
         let key = std::mem::take(&mut self.key);
         self.explicit_key(old)?;
@@ -418,14 +418,14 @@ impl<'a> Normalizer<'a> {
         }
     }
 
-    fn explicit_key(&mut self, key: &[u8]) -> Result<(), Refusal> {
+    fn explicit_key(&mut self, key: &[u8]) -> Result<(), LineRefusal> {
         self.key_text.clear();
         self.key.clear();
         self.canonicalizer.key(key, &mut self.key_text).map_err(|error| unreadable(key, error))?;
         Ok(sortable_key_of(&self.key_text, &mut self.key)?)
     }
 
-    fn bound(&mut self, bound: Option<decode::Bound<'_>>) -> Result<Option<Bound>, Refusal> {
+    fn bound(&mut self, bound: Option<decode::Bound<'_>>) -> Result<Option<Bound>, LineRefusal> {
         let Some(bound) = bound else { return Ok(None) };
         self.explicit_key(bound.key)?;
         Ok(Some(Bound { key: SortableKey::trusted(&self.key), open: bound.open }))
@@ -437,15 +437,15 @@ impl<'a> Normalizer<'a> {
         lower: Option<Bound>,
         upper: Option<Bound>,
         at: Option<i64>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), LineRefusal> {
         if let (Some(lower), Some(upper)) = (&lower, &upper)
             && (lower.key > upper.key || (lower.key == upper.key && (lower.open || upper.open)))
         {
             // `IDBKeyRange` throws a `DataError` for these bounds.
-            return Err(Refusal::Reject(code::INVALID_RANGE, "no key can be between these bounds".to_owned()));
+            return Err(LineRefusal::Reject(code::INVALID_RANGE, "no key can be between these bounds".to_owned()));
         }
         if self.changes.ranges.len() >= MAX_RANGES {
-            return Err(Refusal::TooManyRanges);
+            return Err(LineRefusal::TooManyRanges);
         }
         let clock = self.clamp(at);
         self.changes.ranges.push(RangeChange { store: change.store, index: change.index, lower, upper, clock });
@@ -457,7 +457,13 @@ impl<'a> Normalizer<'a> {
         at.map(|at| at.min(self.latest))
     }
 
-    fn push(&mut self, change: &Change<'_>, op: u8, at: Option<i64>, base: decode::Base<'_>) -> Result<(), Refusal> {
+    fn push(
+        &mut self,
+        change: &Change<'_>,
+        op: u8,
+        at: Option<i64>,
+        base: decode::Base<'_>,
+    ) -> Result<(), LineRefusal> {
         let rules = self.rules.get(change.store);
         // The clock in the value counts only if the change itself has none.
         let clock = rules.and_then(|rules| rules.clock).filter(|_| at.is_none() && op == OP_PUT);
@@ -478,7 +484,7 @@ impl<'a> Normalizer<'a> {
         }
         let known = |named| self.states.len() < MAX_BASE_STATES || self.states.contains(&named);
         if matches!(base, decode::Base::State(version, state) if !known((version, state))) {
-            return Err(Refusal::States);
+            return Err(LineRefusal::States);
         }
         let at = self.clamp(at);
         let base = match base {
@@ -512,13 +518,13 @@ impl<'a> Normalizer<'a> {
 
 /// Returns the refusal for text that is not a value. It names the words that programs write for
 /// numbers that JSON does not have.
-fn unreadable(text: &[u8], error: ValueError) -> Refusal {
+fn unreadable(text: &[u8], error: ValueError) -> LineRefusal {
     const WORDS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
     let rest = text.get(error.offset..).unwrap_or_default();
     let word = WORDS.iter().find(|word| rest.starts_with(word.as_bytes()));
     match word.filter(|_| error.reason == ValueErrorReason::Syntax) {
         None => error.into(),
-        Some(word) => Refusal::Reject(
+        Some(word) => LineRefusal::Reject(
             error.code(),
             format!(
                 "{word} is not JSON, at byte {} of the value; write {{\"~number\":\"{word}\"}} or null (in Python, \

@@ -9,7 +9,7 @@ use crate::indexeddb::key::SortableKey;
 
 /// A range, from its first position to the first position after it.
 #[derive(Debug)]
-struct Span<'a> {
+struct RangeSpan<'a> {
     start: SortableKey,
     /// The end; `None` means after the last key.
     end: Option<SortableKey>,
@@ -22,7 +22,7 @@ struct Span<'a> {
 pub struct RangeSweep<'a> {
     /// Ranges that have not begun, in descending order of their starts, so the next one to begin is
     /// last.
-    waiting: Vec<Span<'a>>,
+    waiting: Vec<RangeSpan<'a>>,
     /// Ranges that have begun and not ended, by their number in the batch.
     covering: BTreeMap<u64, &'a RangeChange>,
     /// The ends of the covering ranges, nearest first.
@@ -32,7 +32,7 @@ pub struct RangeSweep<'a> {
 impl<'a> RangeSweep<'a> {
     /// Returns a sweep positioned before the first key. All ranges must be of one object store.
     pub fn new(ranges: impl IntoIterator<Item = &'a RangeChange>) -> Self {
-        let mut waiting: Vec<_> = ranges.into_iter().map(Span::of).collect();
+        let mut waiting: Vec<_> = ranges.into_iter().map(RangeSpan::of).collect();
         waiting.sort_by(|a, b| b.start.cmp(&a.start));
         Self { waiting, ..Self::default() }
     }
@@ -75,7 +75,7 @@ impl<'a> RangeSweep<'a> {
     }
 }
 
-impl<'a> Span<'a> {
+impl<'a> RangeSpan<'a> {
     fn of(range: &'a RangeChange) -> Self {
         let place = |key: &SortableKey, after: bool| if after { key.just_after() } else { key.clone() };
         let start = range.lower.as_ref().map(|lower| place(&lower.key, lower.open));

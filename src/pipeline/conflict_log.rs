@@ -185,7 +185,7 @@ impl ConflictLog {
 }
 
 /// What makes two conflicts of a log the same.
-struct Identity<'a> {
+struct ConflictIdentity<'a> {
     store: &'a DomString,
     key: &'a SortableKey,
     kind: &'a str,
@@ -197,7 +197,7 @@ struct Identity<'a> {
     incoming: Option<&'a str>,
 }
 
-impl Identity<'_> {
+impl ConflictIdentity<'_> {
     fn digest(&self) -> Digest {
         let store = self.store.to_canonical();
         let parts = [
@@ -225,7 +225,7 @@ pub(super) fn identity_of(conflict: &Conflict) -> Digest {
     let other = conflict.other.as_ref().map(SortableKey::to_canonical);
     let head = conflict.head.as_ref().map(|head| text(&head.digest));
     let incoming = text(&conflict.incoming.digest);
-    Identity {
+    ConflictIdentity {
         store: &conflict.store,
         key: &conflict.key,
         kind: conflict.kind.name(),
@@ -248,7 +248,7 @@ fn logged_identity(store: &DomString, key: &SortableKey, value: &[u8]) -> Option
         Some(other) => Some(Key::from_json(other).ok()?.to_canonical()),
         None => None,
     };
-    let identity = Identity {
+    let identity = ConflictIdentity {
         store,
         key,
         kind: &logged.kind,

@@ -158,7 +158,7 @@ impl LoggedConflict {
     pub fn read(line: &Line, value: &[u8]) -> Result<Self, ConflictError> {
         let wrong = |what| ConflictError::of(&line.key, what);
         let (version, store, key) = record_of(&line.key).ok_or_else(|| wrong("its key is none of a conflict"))?;
-        let members = Members::of(value).ok_or_else(|| wrong("its value is no object"))?;
+        let members = ConflictMembers::of(value).ok_or_else(|| wrong("its value is no object"))?;
         let kind = members.text("type").and_then(|name| ConflictType::from_name(&name));
         let winner = members.text("winner").and_then(|name| winner_of(&name));
         let head = match members.get("head") {
@@ -345,7 +345,7 @@ pub(super) fn resolved_value(value: &[u8], resolved: Resolved, lost: Option<(Cho
         all_members(value)?.into_iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
     if let Some((side, lost)) = lost
         && let Some((_, text)) = members.iter_mut().find(|(name, _)| name == side.name().as_bytes())
-        && Members::of(text).is_some_and(|members| members.get("value").is_none())
+        && ConflictMembers::of(text).is_some_and(|members| members.get("value").is_none())
     {
         // `value` is the last member of a side.
         text.pop();
@@ -364,9 +364,9 @@ pub(super) fn resolved_value(value: &[u8], resolved: Resolved, lost: Option<(Cho
 }
 
 /// The members of an object; names here need no escape.
-struct Members<'a>(Vec<NameValue<'a>>);
+struct ConflictMembers<'a>(Vec<NameValue<'a>>);
 
-impl<'a> Members<'a> {
+impl<'a> ConflictMembers<'a> {
     fn of(text: &'a [u8]) -> Option<Self> {
         all_members(text).map(Self)
     }
@@ -397,7 +397,7 @@ fn read_key(text: &[u8]) -> Option<SortableKey> {
 }
 
 fn read_side(text: &[u8]) -> Option<Side> {
-    let members = Members::of(text)?;
+    let members = ConflictMembers::of(text)?;
     let by = match members.get("by") {
         Some(_) => Some(members.text("by")?.parse().ok()?),
         None => None,
@@ -411,7 +411,7 @@ fn read_side(text: &[u8]) -> Option<Side> {
 }
 
 fn read_resolved(text: &[u8]) -> Option<Resolved> {
-    let members = Members::of(text)?;
+    let members = ConflictMembers::of(text)?;
     let at = serde_json::from_slice(members.get("at")?).ok()?;
     Some(Resolved { at, choice: Choice::from_name(&members.text("use")?)? })
 }

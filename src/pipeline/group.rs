@@ -50,9 +50,9 @@ pub(super) fn sync_group(
     folder: Option<PathBuf>,
 ) -> Result<(Vec<Option<Ended>>, Spool), SyncError> {
     let mut group =
-        Group { store, flow, batches, options, spool: Spool::new(folder.as_deref()), members: Vec::new(), folder };
+        FlowGroup { store, flow, batches, options, spool: Spool::new(folder.as_deref()), members: Vec::new(), folder };
     let stand = commit(store, flow, options, &mut group)?;
-    let Group { mut spool, members, .. } = group;
+    let FlowGroup { mut spool, members, .. } = group;
     let mut end = |member| end(store, options, stand, &mut spool, member);
     let ended = members.into_iter().map(|member| member.map(&mut end).transpose()).collect::<Result<_, _>>()?;
     Ok((ended, spool))
@@ -65,7 +65,7 @@ fn end(
     spool: &mut Spool,
     member: Member,
 ) -> Result<Ended, SyncError> {
-    let Merged { mut summary, header, said, lines } = match member {
+    let MergedBatch { mut summary, header, said, lines } = match member {
         Ok(merged) => merged,
         Err(error) => return Ok(Err(error)),
     };
@@ -77,16 +77,16 @@ fn end(
 }
 
 /// One batch that was merged; its changes are not kept.
-struct Merged {
+struct MergedBatch {
     summary: Summary,
     header: BatchHeader,
     said: ForSource,
     lines: Place,
 }
 
-type Member = Result<Merged, SyncError>;
+type Member = Result<MergedBatch, SyncError>;
 
-struct Group<'a> {
+struct FlowGroup<'a> {
     store: &'a dyn SnapshotStore,
     flow: &'a FlowName,
     batches: &'a mut dyn Batches,
@@ -110,7 +110,7 @@ struct Growing {
     differs: bool,
 }
 
-impl Round for Group<'_> {
+impl Round for FlowGroup<'_> {
     fn plan(
         &mut self,
         head: Option<&StoredVersion>,
@@ -145,7 +145,7 @@ impl Round for Group<'_> {
     }
 }
 
-impl Group<'_> {
+impl FlowGroup<'_> {
     /// Merges one more batch; the outer error ends the round.
     fn merge(
         &mut self,
@@ -190,7 +190,7 @@ impl Group<'_> {
             growing.write_conflicts(staging, self.flow, false)?;
         }
         let lines = self.spool.append_with(|mut out| lines.copy_to(&mut out))?;
-        Ok(Ok(Merged { summary, header: batch.header.clone(), said: ForSource { ack, notices, is_known }, lines }))
+        Ok(Ok(MergedBatch { summary, header: batch.header.clone(), said: ForSource { ack, notices, is_known }, lines }))
     }
 }
 

@@ -117,7 +117,7 @@ struct Known {
 }
 
 /// What is found on the way through the batch and the view, in the order of object stores and keys.
-enum Step {
+enum JoinStep {
     /// A record of the batch, and what the view has there.
     Put(Folded, Option<Known>),
     /// A record that only the view has.
@@ -181,7 +181,7 @@ impl<'a> Comparison<'a> {
     fn walk(
         &self,
         views: &dyn Fn(usize) -> StoreView<'a>,
-        visit: &mut dyn FnMut(usize, Step) -> Result<(), SyncError>,
+        visit: &mut dyn FnMut(usize, JoinStep) -> Result<(), SyncError>,
     ) -> Result<(), SyncError> {
         let mut folds = self.batch.changes.folds(0)?;
         let mut next = folds.next()?;
@@ -189,14 +189,14 @@ impl<'a> Comparison<'a> {
             let mut view = views(place);
             while let Some(put) = next.take_if(|put| self.places.get(put.store) == Some(&place)) {
                 while let Some(known) = view.take(|key| *key < put.key)? {
-                    visit(place, Step::Missing(known))?;
+                    visit(place, JoinStep::Missing(known))?;
                 }
                 let known = view.take(|key| *key == put.key)?;
-                visit(place, Step::Put(put, known))?;
+                visit(place, JoinStep::Put(put, known))?;
                 next = folds.next()?;
             }
             while let Some(known) = view.take(|_| true)? {
-                visit(place, Step::Missing(known))?;
+                visit(place, JoinStep::Missing(known))?;
             }
         }
         Ok(())
@@ -236,12 +236,12 @@ impl<'a> Comparison<'a> {
         };
         self.walk(&views, &mut |place, step| {
             match step {
-                Step::Put(put, _) => now[place].push(&put.key, &put.state, put.claim != Claim::None),
-                Step::Missing(known) if self.plans[place].kept(&known.line.key).is_some() => {
+                JoinStep::Put(put, _) => now[place].push(&put.key, &put.state, put.claim != Claim::None),
+                JoinStep::Missing(known) if self.plans[place].kept(&known.line.key).is_some() => {
                     counts[place] += 1;
                     now[place].push(&known.line.key, &known.line.state, false);
                 }
-                Step::Missing(_) => {}
+                JoinStep::Missing(_) => {}
             }
             Ok(())
         })?;
@@ -275,11 +275,11 @@ impl<'a> Comparison<'a> {
         let mut pushed = 0;
         self.walk(&views, &mut |place, step| {
             let change = match step {
-                Step::Put(put, known) => {
+                JoinStep::Put(put, known) => {
                     counts[place] += u64::from(known.is_some());
                     if skipped[place].skips_next() { None } else { self.put(put, known)? }
                 }
-                Step::Missing(known) => {
+                JoinStep::Missing(known) => {
                     counts[place] += 1;
                     let kept = self.plans[place].kept(&known.line.key).is_some();
                     if kept { None } else { Some(self.deletion(place, known)?) }
@@ -358,8 +358,8 @@ impl<'a> Comparison<'a> {
         let mut builder: Option<ChunkBuilder> = None;
         self.walk(&views, &mut |place, step| {
             let (key, state, at) = match step {
-                Step::Put(put, _) => (put.key, put.state, put.clock),
-                Step::Missing(known) => {
+                JoinStep::Put(put, _) => (put.key, put.state, put.clock),
+                JoinStep::Missing(known) => {
                     if self.plans[place].kept(&known.line.key).is_none() {
                         return Ok(());
                     }

@@ -93,7 +93,7 @@ pub(super) struct BodyLimits {
     pub(super) deadline: Instant,
 }
 
-enum Piece {
+enum BodyPiece {
     Data(Bytes),
     End,
     Failed(BodyError),
@@ -101,7 +101,7 @@ enum Piece {
 
 /// A body as a thread reads it.
 pub(super) struct BodyReader {
-    pieces: mpsc::Receiver<Piece>,
+    pieces: mpsc::Receiver<BodyPiece>,
     current: Bytes,
     at_end: bool,
     failed: Option<BodyError>,
@@ -123,7 +123,7 @@ impl Read for BodyReader {
                 return Err(failed.into());
             }
             match self.pieces.blocking_recv() {
-                Some(Piece::Data(bytes)) => {
+                Some(BodyPiece::Data(bytes)) => {
                     self.bytes += bytes.len() as u64;
                     if let Err(error) = self.memory.need(MemoryUse::Content, self.bytes.min(CONTENT_MEMORY)) {
                         self.failed = Some(BodyError::Memory(error));
@@ -131,8 +131,8 @@ impl Read for BodyReader {
                     }
                     self.current = bytes;
                 }
-                Some(Piece::End) => self.at_end = true,
-                Some(Piece::Failed(error)) => self.failed = Some(error),
+                Some(BodyPiece::End) => self.at_end = true,
+                Some(BodyPiece::Failed(error)) => self.failed = Some(error),
                 // The task that feeds us is gone, so the server is.
                 None => self.failed = Some(BodyError::Cut),
             }
@@ -153,23 +153,23 @@ where
     BodyReader { pieces, current: Bytes::new(), at_end: false, failed: None, bytes: 0, memory }
 }
 
-async fn feed<B>(mut body: B, limits: BodyLimits, sender: mpsc::Sender<Piece>, received: Arc<AtomicU64>)
+async fn feed<B>(mut body: B, limits: BodyLimits, sender: mpsc::Sender<BodyPiece>, received: Arc<AtomicU64>)
 where
     B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + Unpin,
 {
     let mut left = limits.max_bytes;
     loop {
         let piece = next(&mut body, limits.idle, limits.deadline).await.and_then(|bytes| match bytes {
-            None => Ok(Piece::End),
+            None => Ok(BodyPiece::End),
             Some(bytes) => {
                 received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 left = left.checked_sub(bytes.len() as u64).ok_or(BodyError::TooLarge(limits.max_bytes))?;
-                Ok(Piece::Data(bytes))
+                Ok(BodyPiece::Data(bytes))
             }
         });
-        let piece = piece.unwrap_or_else(Piece::Failed);
-        let is_last = !matches!(piece, Piece::Data(_));
-        let is_whole = matches!(piece, Piece::End | Piece::Failed(BodyError::Cut));
+        let piece = piece.unwrap_or_else(BodyPiece::Failed);
+        let is_last = !matches!(piece, BodyPiece::Data(_));
+        let is_whole = matches!(piece, BodyPiece::End | BodyPiece::Failed(BodyError::Cut));
         let unheard = sender.send(piece).await.is_err();
         if is_whole {
             return;
@@ -273,25 +273,25 @@ pub(super) fn send_blocking<T>(
 
 /// The writing end of an answer's body.
 pub(super) struct StreamSender {
-    sender: mpsc::Sender<Piece>,
+    sender: mpsc::Sender<BodyPiece>,
     idle: Duration,
     deadline: Instant,
 }
 
 impl StreamSender {
     pub(super) fn send(&self, handle: &Handle, bytes: Bytes) -> io::Result<()> {
-        send_blocking(handle, &self.sender, Piece::Data(bytes), self.idle, self.deadline)
+        send_blocking(handle, &self.sender, BodyPiece::Data(bytes), self.idle, self.deadline)
     }
 
     /// Says that all was sent: without it the other side sees a body that was cut off.
     pub(super) fn end(&self, handle: &Handle) -> io::Result<()> {
-        send_blocking(handle, &self.sender, Piece::End, self.idle, self.deadline)
+        send_blocking(handle, &self.sender, BodyPiece::End, self.idle, self.deadline)
     }
 }
 
 /// An answer's body that a thread writes.
 struct StreamBody {
-    pieces: mpsc::Receiver<Piece>,
+    pieces: mpsc::Receiver<BodyPiece>,
     at_end: bool,
 }
 
@@ -313,12 +313,12 @@ impl HttpBody for StreamBody {
             return Poll::Ready(None);
         }
         self.pieces.poll_recv(context).map(|piece| match piece {
-            Some(Piece::Data(bytes)) => Some(Ok(Frame::data(bytes))),
-            Some(Piece::End) => {
+            Some(BodyPiece::Data(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(BodyPiece::End) => {
                 self.at_end = true;
                 None
             }
-            Some(Piece::Failed(error)) => Some(Err(error.into())),
+            Some(BodyPiece::Failed(error)) => Some(Err(error.into())),
             None => Some(Err(BodyError::Cut.into())),
         })
     }

@@ -45,12 +45,12 @@ impl Right {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    client: Vec<Entry>,
+    client: Vec<ClientEntry>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct ClientEntry {
     name: String,
     token_file: Option<String>,
     token_blake3: Option<String>,
@@ -168,7 +168,7 @@ impl Clients {
     }
 }
 
-impl Entry {
+impl ClientEntry {
     fn checked(self, base: &Path) -> Result<Client, String> {
         let credential = self.credential(base)?;
         let source = self.source.as_deref().map(str::parse::<SourceId>).transpose();

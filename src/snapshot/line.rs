@@ -142,7 +142,7 @@ impl Line {
 
     /// Parses one line, without its line end, of the object store whose canonical name is `store`.
     pub fn parse(line: &[u8], store: &[u8]) -> Result<Self, LineError> {
-        let mut rest = Rest(line);
+        let mut rest = LineRest(line);
         rest.expect(b"{\"at\":")?;
         let at = rest.integer()?;
         let by = if rest.accept(b",\"by\":\"") {
@@ -229,9 +229,9 @@ fn read_key(text: &[u8]) -> Result<SortableKey, LineError> {
 }
 
 /// The rest of a line.
-struct Rest<'a>(&'a [u8]);
+struct LineRest<'a>(&'a [u8]);
 
-impl<'a> Rest<'a> {
+impl<'a> LineRest<'a> {
     fn accept(&mut self, text: &[u8]) -> bool {
         self.0.strip_prefix(text).map(|rest| self.0 = rest).is_some()
     }

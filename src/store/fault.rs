@@ -26,13 +26,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub const FAULT_VARIABLE: &str = "NIFI_IDB_FAULT";
 
 #[derive(Debug)]
-struct Fault {
+struct InjectedFault {
     step: String,
     is_panic: bool,
     countdown: AtomicU32,
 }
 
-static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
+static FAULT: OnceLock<Option<InjectedFault>> = OnceLock::new();
 
 /// Says that `name` is reached, and aborts the process or panics if `NIFI_IDB_FAULT` asks for that.
 pub fn step(name: &str) {
@@ -48,7 +48,7 @@ pub fn step(name: &str) {
     }
 }
 
-fn parse(text: &str) -> Option<Fault> {
+fn parse(text: &str) -> Option<InjectedFault> {
     let (step, action) = text.split_once('=')?;
     let (action, count) = action.split_once('@').unwrap_or((action, "1"));
     let countdown = count.parse().ok().filter(|count| *count > 0)?;
@@ -57,7 +57,7 @@ fn parse(text: &str) -> Option<Fault> {
         "panic" => true,
         _ => return None,
     };
-    Some(Fault { step: step.to_owned(), is_panic, countdown: AtomicU32::new(countdown) })
+    Some(InjectedFault { step: step.to_owned(), is_panic, countdown: AtomicU32::new(countdown) })
 }
 
 #[cfg(test)]

@@ -12,18 +12,18 @@ use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 /// Keeps versions in this process.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    kept: Mutex<Kept>,
+    kept: Mutex<KeptVersion>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct KeptVersion {
     flows: BTreeMap<FlowName, Vec<StoredVersion>>,
     chunks: BTreeMap<Digest, Arc<Vec<u8>>>,
     parts: BTreeMap<(Digest, u32), Vec<u8>>,
 }
 
 impl MemoryStore {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, KeptVersion> {
         // A panic elsewhere leaves whole entries behind: every change is one insertion.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -120,7 +120,7 @@ pub(super) fn references(text: &str) -> Result<Vec<Reference>, String> {
             rest = after;
             continue;
         }
-        let mut cursor = Cursor { rest: after, whole: text };
+        let mut cursor = ExpressionCursor { rest: after, whole: text };
         if sign == "#" {
             cursor.parameter(&mut found)?
         } else {
@@ -131,12 +131,12 @@ pub(super) fn references(text: &str) -> Result<Vec<Reference>, String> {
     Ok(found)
 }
 
-struct Cursor<'a> {
+struct ExpressionCursor<'a> {
     rest: &'a str,
     whole: &'a str,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> ExpressionCursor<'a> {
     fn wrong<T>(&self, what: &str) -> Result<T, String> {
         Err(format!("expression {:?}: {what}", self.whole))
     }

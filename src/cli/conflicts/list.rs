@@ -30,12 +30,12 @@ pub(super) struct List {
     filter: FilterArgs,
 
     /// json: one object per line; text: one line per conflict, for people
-    #[arg(long, value_enum, default_value_t = FormatArg::Json)]
-    format: FormatArg,
+    #[arg(long, value_enum, default_value_t = ListFormatArg::Json)]
+    format: ListFormatArg,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatArg {
+enum ListFormatArg {
     Json,
     Text,
 }
@@ -48,8 +48,8 @@ impl List {
         let flow = self.store.existing_flow(&*store)?;
         let version = history::open_version(&*store, &flow, self.at)?;
         let line = match self.format {
-            FormatArg::Json => LoggedConflict::to_json,
-            FormatArg::Text => text_line,
+            ListFormatArg::Json => LoggedConflict::to_json,
+            ListFormatArg::Text => text_line,
         };
         history::list_conflicts(&*store, &flow, &version, &filter, &line, &mut stdout()?)?;
         Ok(ExitStatus::Done)

@@ -87,7 +87,7 @@ impl Sync {
                 Ok((true, input)) => self.package(store, input, start),
                 Ok((false, input)) => self.single(store, input, rejects, start),
                 // `single` meets the same error when it reads, and reports it properly.
-                Err(error) => self.single(store, Broken(Some(error)), rejects, start),
+                Err(error) => self.single(store, FailedInput(Some(error)), rejects, start),
             },
             _ => self.single(store, input, rejects, start),
         }
@@ -168,9 +168,9 @@ impl Sync {
 }
 
 /// An input that failed on its first bytes.
-struct Broken(Option<io::Error>);
+struct FailedInput(Option<io::Error>);
 
-impl Read for Broken {
+impl Read for FailedInput {
     fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
         self.0.take().map_or(Ok(0), Err)
     }

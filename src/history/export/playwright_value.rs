@@ -47,7 +47,7 @@ fn write<'t>(
     let mut known = Definitions::new();
     definitions(tree, &mut known);
     let trail = Trail::new(&schema.name);
-    let mut encoder = Encoder { out, losses, trail, known, ids: HashMap::new(), last_id: 0, shared: None };
+    let mut encoder = PlaywrightEncoder { out, losses, trail, known, ids: HashMap::new(), last_id: 0, shared: None };
     if trivial(tree)? {
         encoder.text(&format!("\"{name}\":"));
         encoder.plain(tree)
@@ -81,7 +81,7 @@ fn trivial(tree: &Tree<'_>) -> Option<bool> {
     })
 }
 
-struct Encoder<'a, 't> {
+struct PlaywrightEncoder<'a, 't> {
     out: &'a mut Vec<u8>,
     losses: &'a mut Losses,
     trail: Trail<'t>,
@@ -93,7 +93,7 @@ struct Encoder<'a, 't> {
     shared: Option<u64>,
 }
 
-impl<'t> Encoder<'_, 't> {
+impl<'t> PlaywrightEncoder<'_, 't> {
     fn lose(&mut self, what: &'static str) {
         self.trail.lose(what, self.losses);
     }

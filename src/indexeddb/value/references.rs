@@ -11,7 +11,7 @@ const ID: &[u8] = b"{\"~id\":[";
 const REF: &[u8] = b"{\"~ref\":";
 
 /// One `~id` or `~ref` in the text.
-struct Mark {
+struct ReferenceMark {
     number: u64,
     start: usize,
     end: usize,
@@ -26,8 +26,8 @@ fn number(text: &[u8], at: usize) -> (u64, usize) {
 }
 
 /// Finds all marks, in order.
-fn marks(text: &[u8]) -> Vec<Mark> {
-    let mut found: Vec<Mark> = Vec::new();
+fn marks(text: &[u8]) -> Vec<ReferenceMark> {
+    let mut found: Vec<ReferenceMark> = Vec::new();
     // For every open bracket, the mark that it belongs to.
     let mut open: Vec<Option<usize>> = Vec::new();
     let mut at = 0;
@@ -40,12 +40,12 @@ fn marks(text: &[u8]) -> Vec<Mark> {
             b'{' if text[at..].starts_with(ID) => {
                 let (number, comma) = number(text, at + ID.len());
                 open.push(Some(found.len()));
-                found.push(Mark { number, start: at, end: 0, definition: Some((comma + 1, 0, 0)) });
+                found.push(ReferenceMark { number, start: at, end: 0, definition: Some((comma + 1, 0, 0)) });
             }
             b'{' if text[at..].starts_with(REF) => {
                 let (number, brace) = number(text, at + REF.len());
                 open.push(None);
-                found.push(Mark { number, start: at, end: brace + 1, definition: None });
+                found.push(ReferenceMark { number, start: at, end: brace + 1, definition: None });
             }
             b'{' | b'[' => open.push(None),
             b'}' | b']' => {
@@ -64,7 +64,7 @@ fn marks(text: &[u8]) -> Vec<Mark> {
 }
 
 /// A piece of text that is being copied.
-struct Piece {
+struct CopiedPiece {
     at: usize,
     end: usize,
     /// The first mark at or after `at`.
@@ -88,7 +88,7 @@ pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
     check_views(text, &definitions)?;
     let mut numbers: HashMap<u64, usize> = HashMap::new();
     let mut out = Vec::with_capacity(text.len());
-    let mut pieces = vec![Piece { at: 0, end: text.len(), mark: 0, defines: false }];
+    let mut pieces = vec![CopiedPiece { at: 0, end: text.len(), mark: 0, defines: false }];
     while let Some(piece) = pieces.last_mut() {
         let Some(mark) = marks.get(piece.mark).filter(|mark| mark.start < piece.end) else {
             out.extend_from_slice(&text[piece.at..piece.end]);
@@ -105,14 +105,14 @@ pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
         piece.mark = mark.definition.map_or(piece.mark + 1, |_| next);
         piece.at = mark.end;
         if !used.contains(&mark.number) {
-            pieces.push(Piece { at: start, end, mark: first, defines: false });
+            pieces.push(CopiedPiece { at: start, end, mark: first, defines: false });
         } else if let Some(known) = numbers.get(&mark.number) {
             out.extend_from_slice(format!("{{\"~ref\":{known}}}").as_bytes());
         } else {
             let fresh = numbers.len() + 1;
             numbers.insert(mark.number, fresh);
             out.extend_from_slice(format!("{{\"~id\":[{fresh},").as_bytes());
-            pieces.push(Piece { at: start, end, mark: first, defines: true });
+            pieces.push(CopiedPiece { at: start, end, mark: first, defines: true });
         }
     }
     // Moved definitions may be nested deeper now.

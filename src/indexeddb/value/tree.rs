@@ -57,7 +57,7 @@ impl<'a> Tree<'a> {
     ///
     /// See [`TreeError`].
     pub fn read_within(text: &'a [u8], depth: usize) -> Result<Self, TreeError> {
-        let mut reader = Reader { text, at: 0, left: MAX_VALUES, max_depth: depth };
+        let mut reader = TreeReader { text, at: 0, left: MAX_VALUES, max_depth: depth };
         reader.space();
         let tree = reader.value(0)?;
         reader.space();
@@ -140,14 +140,14 @@ pub fn escape(units: impl IntoIterator<Item = u16>, out: &mut Vec<u8>) {
     units.into_iter().for_each(|unit| crate::indexeddb::text::write_unit(unit, out));
 }
 
-struct Reader<'a> {
+struct TreeReader<'a> {
     text: &'a [u8],
     at: usize,
     left: usize,
     max_depth: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> TreeReader<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }

@@ -45,11 +45,11 @@ pub(super) struct Unhideable(pub(super) &'static str);
 
 /// A tree of private paths, by member name from the outside in.
 #[derive(Debug, Default)]
-struct Node {
+struct PathNode {
     /// Set if the value itself is private. The number is how many levels of array to go down; the
     /// elements at that level are hidden.
     hide: Option<(usize, Hide)>,
-    members: HashMap<Vec<u8>, Node>,
+    members: HashMap<Vec<u8>, PathNode>,
     /// True if the name of a member could also be the index of an array element.
     has_index: bool,
     /// True if a path continues through `[]`. In a Map, such a path applies to all values, not only
@@ -57,7 +57,7 @@ struct Node {
     has_elements: bool,
 }
 
-impl Node {
+impl PathNode {
     /// Returns the node for a member name, given as a string without the `~` escape.
     fn named(&self, string: &[u8]) -> Option<&Self> {
         let name = string.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
@@ -90,7 +90,7 @@ impl Node {
 /// The private fields of one object store.
 #[derive(Debug)]
 pub(super) struct Private {
-    root: Node,
+    root: PathNode,
     /// True if the key is in a private field.
     has_key: bool,
 }
@@ -101,7 +101,7 @@ impl Private {
         if privacy.fields.is_empty() {
             return None;
         }
-        let mut root = Node::default();
+        let mut root = PathNode::default();
         privacy.fields.iter().for_each(|(path, hide)| root.insert(path, *hide));
         let in_private = |path: &str| {
             let mut node = Some(&root);

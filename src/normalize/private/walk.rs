@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use super::{Hidden, MARK, Node, Unhideable};
+use super::{Hidden, MARK, PathNode, Unhideable};
 use crate::indexeddb::value::{Canonicalizer, string_end, value_end, without_stacks};
 use crate::policy::{HashKey, Hide};
 
@@ -50,13 +50,13 @@ fn read_digest(text: &[u8]) -> Option<blake3::Hash> {
 #[derive(Clone, Copy)]
 enum Target<'a> {
     /// The private fields inside the value.
-    Fields(&'a Node),
+    Fields(&'a PathNode),
     /// The value itself, or everything this many arrays below it.
     Hide(usize, Hide),
 }
 
-impl<'a> From<&'a Node> for Target<'a> {
-    fn from(node: &'a Node) -> Self {
+impl<'a> From<&'a PathNode> for Target<'a> {
+    fn from(node: &'a PathNode) -> Self {
         node.hide.map_or(Self::Fields(node), |(levels, hide)| Self::Hide(levels, hide))
     }
 }
@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
         Self { text, key, edits, canonicalizer, around: Vec::new(), hidden, renew: false }
     }
 
-    pub(super) fn root(&mut self, node: &Node) -> Result<()> {
+    pub(super) fn root(&mut self, node: &PathNode) -> Result<()> {
         self.value(0, Target::Fields(node)).map(drop)
     }
 
@@ -265,7 +265,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks `[name,value]` of an object; the name is a string without the `~` escape.
-    fn entry(&mut self, at: usize, node: &Node) -> Result<Fate> {
+    fn entry(&mut self, at: usize, node: &PathNode) -> Result<Fate> {
         self.pair(at, &mut |walk, name| Ok(node.named(&walk.text[name]).map(Target::from)))
     }
 
@@ -307,7 +307,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks `"name":value` of a plain object.
-    fn member(&mut self, at: usize, node: &Node) -> Result<Fate> {
+    fn member(&mut self, at: usize, node: &PathNode) -> Result<Fate> {
         let name_end = string_end(self.text, at).ok_or_else(damaged)?;
         match node.members.get(&self.text[at + 1..name_end - 1]) {
             Some(child) => self.value(name_end + 1, child.into()),

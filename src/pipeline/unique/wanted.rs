@@ -30,24 +30,24 @@ pub(in crate::pipeline) struct Wanted<'a> {
 #[derive(Debug, Default)]
 struct StoreWants {
     entries: Vec<IndexEntry>,
-    texts: Texts,
+    texts: WantedTexts,
 }
 
 /// Canonical texts, one of which stands in the value of each record that has one of the keys.
 #[derive(Debug)]
-enum Texts {
+enum WantedTexts {
     Few(Vec<Vec<u8>>),
     /// Too many, or of a key that no text need tell.
     Unknown,
 }
 
-impl Default for Texts {
+impl Default for WantedTexts {
     fn default() -> Self {
         Self::Few(Vec::new())
     }
 }
 
-impl Texts {
+impl WantedTexts {
     fn add(&mut self, sortable: &[u8]) {
         let Self::Few(texts) = self else { return };
         match Key::from_sortable(sortable).ok().as_ref().and_then(string_in) {
@@ -98,8 +98,8 @@ fn is_held(
 ) -> Result<bool, StoreError> {
     let list = List::Records(store.schema.name.clone());
     let finders: Option<Vec<Finder<'_>>> = match &wants.texts {
-        Texts::Few(texts) => Some(texts.iter().map(Finder::new).collect()),
-        Texts::Unknown => None,
+        WantedTexts::Few(texts) => Some(texts.iter().map(Finder::new).collect()),
+        WantedTexts::Unknown => None,
     };
     for chunk in store.records.iter().filter(|_| !wants.entries.is_empty()) {
         let text = base.read_chunk(&list, chunk)?;

@@ -6,14 +6,14 @@ use crate::policy::path::FieldPath;
 use crate::policy::resolver::Resolver;
 
 /// One path of the scope.
-struct Named<'a> {
+struct NamedPath<'a> {
     path: &'a FieldPath,
     place: &'a Span,
     field: &'a SaidField,
 }
 
-fn each(field: &SaidField) -> impl Iterator<Item = Named<'_>> {
-    field.rule.paths.iter().zip(&field.places).map(move |(path, place)| Named { path, place, field })
+fn each(field: &SaidField) -> impl Iterator<Item = NamedPath<'_>> {
+    field.rule.paths.iter().zip(&field.places).map(move |(path, place)| NamedPath { path, place, field })
 }
 
 /// Finds fields that are named twice, alone or in a group, or that are inside each other.
@@ -21,7 +21,7 @@ pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
     let mut named: Vec<_> = scope.fields.iter().flat_map(each).collect();
     // What is inside of a path comes behind it.
     named.sort_by(|a, b| a.path.steps().cmp(b.path.steps()).then(a.place.start.cmp(&b.place.start)));
-    let mut outer: Option<&Named<'_>> = None;
+    let mut outer: Option<&NamedPath<'_>> = None;
     for one in &named {
         match outer {
             Some(outer) if one.path.is_within(outer.path) => faults.push(overlap(outer, one)),
@@ -32,9 +32,9 @@ pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
 }
 
 /// The fault is told at what stands further down in the file.
-fn overlap(outer: &Named<'_>, inner: &Named<'_>) -> Fault {
+fn overlap(outer: &NamedPath<'_>, inner: &NamedPath<'_>) -> Fault {
     let (first, second) = if outer.place.start < inner.place.start { (outer, inner) } else { (inner, outer) };
-    let has = |named: &Named<'_>| match named.field.is_group {
+    let has = |named: &NamedPath<'_>| match named.field.is_group {
         true => format!("is in the group {:?}", named.field.rule.name),
         false => "has a resolver".to_owned(),
     };

@@ -61,13 +61,13 @@ fn not_looked_for(said: &SaidRule, own: &StorePolicy, scope: &Scope, faults: &mu
 
 /// A side of a conflict, by its name in expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+enum NamedSide {
     Base,
     Head,
     Incoming,
 }
 
-impl Side {
+impl NamedSide {
     const fn name(self) -> &'static str {
         match self {
             Self::Base => "base",
@@ -90,19 +90,19 @@ impl Side {
 }
 
 /// Whether an expression cannot be evaluated where this side is null.
-fn fails_on_null(expression: &Expression, side: Side) -> bool {
+fn fails_on_null(expression: &Expression, side: NamedSide) -> bool {
     let reads = expression.reads();
     match side {
-        Side::Base => reads.base.fails_on_null(),
-        Side::Head => reads.head.fails_on_null(),
-        Side::Incoming => reads.incoming.fails_on_null(),
+        NamedSide::Base => reads.base.fails_on_null(),
+        NamedSide::Head => reads.head.fails_on_null(),
+        NamedSide::Incoming => reads.incoming.fails_on_null(),
     }
 }
 
 /// A condition that takes a member of a side which has no value in a type that the rule is tried for.
 fn without_side(said: &SaidRule, faults: &mut Vec<Fault>) {
     let (Some(when), Some(place)) = (&said.rule.when, &said.when_place) else { return };
-    for side in [Side::Base, Side::Head, Side::Incoming] {
+    for side in [NamedSide::Base, NamedSide::Head, NamedSide::Incoming] {
         let without: Vec<_> = said.rule.types.iter().filter(|conflict| side.is_null(**conflict)).collect();
         if without.is_empty() || !fails_on_null(when, side) {
             continue;

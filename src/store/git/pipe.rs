@@ -17,7 +17,7 @@ const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<PipeState>,
     /// There is work, or none will come.
     work: Condvar,
     /// There is room, an id, or an error.
@@ -25,7 +25,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PipeState {
     jobs: VecDeque<(Kind, Vec<u8>)>,
     bytes: usize,
     ids: Vec<ObjectId>,
@@ -36,13 +36,13 @@ struct State {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
         // A panic on the other side ends the thread, and `close` passes it on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl PipeState {
     fn error(&mut self) -> StoreError {
         self.error.take().unwrap_or_else(|| {
             StoreError::new(StoreErrorKind::Transient, "this version cannot be written: an earlier write failed")

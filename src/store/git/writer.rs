@@ -32,12 +32,12 @@ const MOVE_TRIES: u32 = 100;
 
 /// Texts that the rendering may want, until they are too many for it.
 #[derive(Debug, Default)]
-struct Texts {
+struct RenderedTexts {
     kept: HashMap<Digest, Arc<Vec<u8>>>,
     bytes: u64,
 }
 
-impl Texts {
+impl RenderedTexts {
     fn keep(&mut self, chunk: &ChunkRef, text: &[u8]) {
         self.bytes += text.len() as u64;
         if self.bytes <= INLINE_BYTES {
@@ -50,7 +50,7 @@ impl Texts {
 
 /// What the version before left.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct PreviousTrees {
     pub(super) version: StoredVersion,
     pub(super) tree: Arc<Tree>,
     tree_id: ObjectId,
@@ -62,13 +62,13 @@ pub(super) struct GitWriter<'a> {
     pub(super) repo: Arc<Repo>,
     author: &'a str,
     flow: FlowName,
-    pub(super) head: Option<Head>,
+    pub(super) head: Option<PreviousTrees>,
     pipe: Pipe,
     /// Places among the pipe's ids.
     pub(super) chunks: HashMap<Digest, usize>,
     pub(super) parts: BTreeMap<Digest, BTreeMap<u32, usize>>,
-    records: Texts,
-    system: Texts,
+    records: RenderedTexts,
+    system: RenderedTexts,
 }
 
 impl<'a> GitWriter<'a> {
@@ -79,10 +79,10 @@ impl<'a> GitWriter<'a> {
         flow: &FlowName,
         head: Option<&StoredVersion>,
     ) -> Result<Self, StoreError> {
-        let head = head.map(|version| -> Result<Head, StoreError> {
+        let head = head.map(|version| -> Result<PreviousTrees, StoreError> {
             let tree = reader::tree_of(&repo, flow, version)?;
             let tree_id = reader::tree_id_of(&repo, flow, version)?;
-            Ok(Head { version: version.clone(), tree, tree_id })
+            Ok(PreviousTrees { version: version.clone(), tree, tree_id })
         });
         let pipe = Pipe::start(repo.path().join("objects"))?;
         Ok(Self {
@@ -93,8 +93,8 @@ impl<'a> GitWriter<'a> {
             pipe,
             chunks: HashMap::new(),
             parts: BTreeMap::new(),
-            records: Texts::default(),
-            system: Texts::default(),
+            records: RenderedTexts::default(),
+            system: RenderedTexts::default(),
         })
     }
 
@@ -119,7 +119,7 @@ impl<'a> GitWriter<'a> {
     }
 
     /// Reads a chunk of head, which may lie in another list there.
-    fn head_text(&self, head: &Head, list: &List, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError> {
+    fn head_text(&self, head: &PreviousTrees, list: &List, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError> {
         let same = |other: &(List, &ChunkRef)| other.1.full == chunk.full;
         let place = head.version.manifest.chunks().filter(same).max_by_key(|(other, _)| other == list);
         let (list, chunk) = place.ok_or_else(|| unknown(chunk))?;
@@ -128,7 +128,12 @@ impl<'a> GitWriter<'a> {
 }
 
 /// Whether the flow at `main` is, file by file, the one that the writer read. Without head it has to have no manifest.
-fn is_at(repo: &Repo, main: Option<ObjectId>, flow: &FlowName, head: Option<&Head>) -> Result<bool, StoreError> {
+fn is_at(
+    repo: &Repo,
+    main: Option<ObjectId>,
+    flow: &FlowName,
+    head: Option<&PreviousTrees>,
+) -> Result<bool, StoreError> {
     let commit = main.map(|main| repo.commit(main)).transpose()?;
     match (head, commit) {
         (Some(head), Some(commit)) => Ok(reader::flow_tree_id(repo, &commit, flow)? == Some(head.tree_id)),

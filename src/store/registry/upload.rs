@@ -36,7 +36,7 @@ pub(super) enum Upload {
 }
 
 /// How an attempt to store one text under one id ended.
-enum Attempt {
+enum UploadAttempt {
     Done,
     /// The id cannot be used; the text says why.
     Blocked(String),
@@ -157,15 +157,15 @@ impl RegistryStore {
         for salt in 0..MAX_SALTS {
             let flow = upload.id(bucket, salt);
             match self.attempt(bucket, &flow, &upload.name(salt), upload)? {
-                Attempt::Done => return Ok(Coordinates { bucket: bucket.to_owned(), flow }),
-                Attempt::Blocked(reason) => reasons.push(reason),
+                UploadAttempt::Done => return Ok(Coordinates { bucket: bucket.to_owned(), flow }),
+                UploadAttempt::Blocked(reason) => reasons.push(reason),
             }
         }
         let message = format!("none of {MAX_SALTS} flows can be used: {}", reasons.join("; "));
         Err(StoreError::new(StoreErrorKind::Refused, message))
     }
 
-    fn attempt(&self, bucket: &str, flow: &str, name: &str, upload: &Upload) -> Result<Attempt, StoreError> {
+    fn attempt(&self, bucket: &str, flow: &str, name: &str, upload: &Upload) -> Result<UploadAttempt, StoreError> {
         let path = format!("/buckets/{}/flows", segment(bucket));
         let body = json!({"description": upload.description(), "identifier": flow, "name": name, "type": "Flow"});
         if open(self.http.post(&path, body.to_string().as_bytes()), &path)?.is_some() {
@@ -179,9 +179,13 @@ impl RegistryStore {
         let mut repetition = 0;
         loop {
             let answer = match self.http.post(&path, &version) {
-                Ok(answer) if answer.is_success() => return upload.check_echo(&answer.body).map(|()| Attempt::Done),
+                Ok(answer) if answer.is_success() => {
+                    return upload.check_echo(&answer.body).map(|()| UploadAttempt::Done);
+                }
                 // Its id lies in another bucket, or it was deleted this moment.
-                Ok(answer) if answer.status == 404 => return Ok(Attempt::Blocked(format!("no such flow: {flow}"))),
+                Ok(answer) if answer.status == 404 => {
+                    return Ok(UploadAttempt::Blocked(format!("no such flow: {flow}")));
+                }
                 answer => answer,
             };
             let Some(error) = open(answer, &path)? else { continue };
@@ -190,34 +194,34 @@ impl RegistryStore {
             }
             repetition += 1;
             match error {
-                Open::Numbered if repetition == MAX_POSTS => {
-                    return Ok(Attempt::Blocked(format!("version 1 is refused, as if orphaned: {flow}")));
+                OpenWrite::Numbered if repetition == MAX_POSTS => {
+                    return Ok(UploadAttempt::Blocked(format!("version 1 is refused, as if orphaned: {flow}")));
                 }
-                Open::Numbered => {
+                OpenWrite::Numbered => {
                     let late = StoreError::new(StoreErrorKind::Transient, format!("no time left: POST {path}"));
                     self.http.pause(repetition, late)?;
                 }
-                Open::Other(error) if repetition == MAX_POSTS => return Err(error),
-                Open::Other(error) => self.http.pause(repetition, error)?,
+                OpenWrite::Other(error) if repetition == MAX_POSTS => return Err(error),
+                OpenWrite::Other(error) => self.http.pause(repetition, error)?,
             }
         }
     }
 
     /// Compares what a flow holds with what it should hold; `None` if it has no version.
-    fn compare(&self, bucket: &str, flow: &str, upload: &Upload) -> Result<Option<Attempt>, StoreError> {
+    fn compare(&self, bucket: &str, flow: &str, upload: &Upload) -> Result<Option<UploadAttempt>, StoreError> {
         let Some((metadata, found)) = self.flow_contents(flow)? else { return Ok(None) };
         if metadata.bucket_identifier != bucket {
-            return Ok(Some(Attempt::Blocked(format!("in another bucket: {flow}"))));
+            return Ok(Some(UploadAttempt::Blocked(format!("in another bucket: {flow}"))));
         }
         match upload.is_in(&found) {
-            true => Ok(Some(Attempt::Done)),
-            false => Ok(Some(Attempt::Blocked(format!("it holds something else: {flow}")))),
+            true => Ok(Some(UploadAttempt::Done)),
+            false => Ok(Some(UploadAttempt::Blocked(format!("it holds something else: {flow}")))),
         }
     }
 }
 
 /// A write whose outcome is open.
-enum Open {
+enum OpenWrite {
     /// 409 or 500: a race, an orphaned number, a heap that was too small.
     Numbered,
     /// Cut off, or what stands before the Registry failed.
@@ -225,17 +229,19 @@ enum Open {
 }
 
 /// Whether the outcome of a write is open; `None` if it was done. Errors are those that no other id would help against.
-fn open(answer: Result<Answer, Failure>, path: &str) -> Result<Option<Open>, StoreError> {
+fn open(answer: Result<Answer, Failure>, path: &str) -> Result<Option<OpenWrite>, StoreError> {
     match answer {
         Ok(answer) if answer.is_success() => Ok(None),
-        Ok(Answer { status: 409 | 500, .. }) => Ok(Some(Open::Numbered)),
-        Ok(answer) if answer.is_open() => Ok(Some(Open::Other(answer.refusal()))),
+        Ok(Answer { status: 409 | 500, .. }) => Ok(Some(OpenWrite::Numbered)),
+        Ok(answer) if answer.is_open() => Ok(Some(OpenWrite::Other(answer.refusal()))),
         Ok(answer) if answer.status == 404 => {
             let message = format!("the bucket of chunks is gone: POST {path}: 404");
             Err(StoreError::new(StoreErrorKind::Transient, message))
         }
         Ok(answer) => Err(answer.refusal()),
-        Err(Failure { sent: true, error }) if error.kind == StoreErrorKind::Transient => Ok(Some(Open::Other(error))),
+        Err(Failure { sent: true, error }) if error.kind == StoreErrorKind::Transient => {
+            Ok(Some(OpenWrite::Other(error)))
+        }
         Err(failure) => Err(failure.error),
     }
 }

@@ -8,7 +8,7 @@ use crate::merge::{Found, Outcome, Resolution, Trace, Winner, shown};
 use crate::policy::{ConflictType, Rule, StorePolicy};
 
 /// A rule of the policy and its result.
-struct Line<'a> {
+struct ExplainedRule<'a> {
     name: &'a str,
     said: String,
     when: Option<&'a str>,
@@ -16,7 +16,7 @@ struct Line<'a> {
 
 /// Returns all rules in the order in which they are tried, then the fallback that decides if none
 /// of them applies.
-fn lines<'a>(rules: &'a StorePolicy, traced: &'a Trace) -> Vec<Line<'a>> {
+fn lines<'a>(rules: &'a StorePolicy, traced: &'a Trace) -> Vec<ExplainedRule<'a>> {
     let Found::Conflict { kind, .. } = traced.found else { return Vec::new() };
     let when = |rule: &'a Rule| rule.when.as_ref().map(|when| when.source());
     let mut lines: Vec<_> = Vec::new();
@@ -29,10 +29,10 @@ fn lines<'a>(rules: &'a StorePolicy, traced: &'a Trace) -> Vec<Line<'a>> {
             None => format!("it is not for {}", kind.name()),
         };
         is_decided = is_decided || tried.is_some_and(|tried| Some(tried) == traced.tried.last());
-        lines.push(Line { name: &rule.name, said, when: when(rule) });
+        lines.push(ExplainedRule { name: &rule.name, said, when: when(rule) });
     }
     let others = traced.tried.iter().filter(|tried| rules.rules.iter().all(|rule| rule.name != tried.rule));
-    lines.extend(others.map(|tried| Line { name: &tried.rule, said: tried.said.to_owned(), when: None }));
+    lines.extend(others.map(|tried| ExplainedRule { name: &tried.rule, said: tried.said.to_owned(), when: None }));
     lines
 }
 
@@ -90,7 +90,7 @@ fn kept(resolution: &Resolution) -> Option<&'static str> {
 pub(super) fn json(asked: &Asked, rules: &StorePolicy, traced: &Trace) -> String {
     let resolution = traced.resolution.as_ref();
     let kind = if let Found::Conflict { kind, .. } = traced.found { Some(kind) } else { None };
-    let rule = |line: &Line<'_>| json!({ "name": line.name, "said": line.said, "when": line.when });
+    let rule = |line: &ExplainedRule<'_>| json!({ "name": line.name, "said": line.said, "when": line.when });
     let fields = resolution.iter().flat_map(|resolution| &resolution.fields);
     let field = |it: &crate::merge::FieldDecision| json!({ "field": it.field.as_ref(), "resolver": it.resolver, "winner": it.winner.name() });
     let key: Value = serde_json::from_str(&asked.key.to_canonical()).unwrap_or_default();

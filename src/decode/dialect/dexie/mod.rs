@@ -38,20 +38,20 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
 
 /// The information before the first row.
 #[derive(Default)]
-struct Head {
+struct ExportHead {
     name: Option<DomString>,
     version: Option<u64>,
-    tables: Option<Vec<Table>>,
+    tables: Option<Vec<ExportTable>>,
 }
 
-struct Table {
+struct ExportTable {
     store: ObjectStore,
     rows: Option<u64>,
 }
 
 /// The reader's position in the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+enum RowPosition {
     /// Between the tables' row lists.
     Tables(First),
     /// In the rows of one table.
@@ -62,7 +62,7 @@ enum At {
 
 /// The rows of a document, one at a time.
 pub(crate) struct Rows {
-    at: At,
+    at: RowPosition,
     names: Vec<DomString>,
     /// For each table, the number of rows that the export declares and the number that were found;
     /// `None` for the latter if the export has no list of the table's rows.
@@ -99,7 +99,7 @@ pub(crate) fn open<R: Read>(
         }
     }
     let mut first = pull.open(b'{', "data")?;
-    let mut head = Head::default();
+    let mut head = ExportHead::default();
     loop {
         match pull.member(&mut first)?.as_deref() {
             Some("databaseName") => {
@@ -129,7 +129,7 @@ pub(crate) fn open<R: Read>(
     let stores = tables.into_iter().map(|table| table.store).collect();
     let header = options.import_header(Dialect::Dexie, name, version, stores)?;
     let rows = Rows {
-        at: At::Tables(true),
+        at: RowPosition::Tables(true),
         names: names.clone(),
         counts,
         table: None,
@@ -140,13 +140,13 @@ pub(crate) fn open<R: Read>(
     Ok((header, import))
 }
 
-fn tables<R: Read>(pull: &mut Pull<'_, R>) -> Result<Vec<Table>, DecodeError> {
+fn tables<R: Read>(pull: &mut Pull<'_, R>) -> Result<Vec<ExportTable>, DecodeError> {
     let list = pull.value("tables")?;
     let list = list.as_array().ok_or_else(|| pull.framing("tables must be an array"))?;
     let table = |table: &Value| {
         let schema = table.get("schema").and_then(Value::as_str).ok_or("its schema is missing")?;
         let store = schema::parse(table.get("name").unwrap_or(&Value::Null), schema)?;
-        Ok::<_, String>(Table { store, rows: table.get("rowCount").and_then(Value::as_u64) })
+        Ok::<_, String>(ExportTable { store, rows: table.get("rowCount").and_then(Value::as_u64) })
     };
     let tables: Result<Vec<_>, _> = list.iter().map(table).collect();
     tables.map_err(|error| pull.framing(format!("a table is not described as it should be: {error}")))
@@ -167,17 +167,17 @@ impl Rows {
         let mut pull = Pull(lines);
         loop {
             match self.at {
-                At::Tables(mut first) => {
+                RowPosition::Tables(mut first) => {
                     if pull.item(&mut first)? {
                         self.table(&mut pull)?;
                     } else {
                         end(&mut pull)?;
-                        self.at = At::End;
+                        self.at = RowPosition::End;
                     }
                 }
-                At::Rows(mut first) => {
+                RowPosition::Rows(mut first) => {
                     if pull.item(&mut first)? {
-                        self.at = At::Rows(first);
+                        self.at = RowPosition::Rows(first);
                         pull.peek()?;
                         let mark = pull.mark();
                         let whole = pull.copy(raw, self.max_line_bytes)?;
@@ -187,9 +187,9 @@ impl Rows {
                         return Ok(Some(RawRecord { store: self.table, mark, too_long: !whole }));
                     }
                     rest(&mut pull)?;
-                    self.at = At::Tables(false);
+                    self.at = RowPosition::Tables(false);
                 }
-                At::End => return Ok(None),
+                RowPosition::End => return Ok(None),
             }
         }
     }
@@ -205,7 +205,7 @@ impl Rows {
                 Some("rows") => break,
                 Some(_) => pull.skip()?,
                 None => {
-                    self.at = At::Tables(false);
+                    self.at = RowPosition::Tables(false);
                     return Ok(());
                 }
             }
@@ -215,7 +215,7 @@ impl Rows {
         };
         self.table = self.names.iter().position(|known| *known == name);
         self.in_line = in_line;
-        self.at = At::Rows(pull.open(b'[', "rows")?);
+        self.at = RowPosition::Rows(pull.open(b'[', "rows")?);
         if let Some((_, count)) = self.table.and_then(|table| self.counts.get_mut(table)) {
             count.get_or_insert(0);
         }

@@ -7,7 +7,7 @@ use crate::indexeddb::schema::ObjectStore;
 /// Parses the schema of one table. `name` is its name in our JSON form. The error message is for
 /// people.
 pub(crate) fn parse(name: &Value, schema: &str) -> Result<ObjectStore, String> {
-    let mut parts = schema.split(',').map(Part::read);
+    let mut parts = schema.split(',').map(SchemaPart::read);
     let primary = parts.next().unwrap_or(Err("it has no primary key"))?;
     if primary.multi_entry {
         return Err("a primary key cannot be marked with *".to_owned());
@@ -18,7 +18,7 @@ pub(crate) fn parse(name: &Value, schema: &str) -> Result<ObjectStore, String> {
         if part.auto_increment || part.path.is_null() {
             return Err("an index needs a name, and cannot be marked with ++".to_owned());
         }
-        let Part { name, path, unique, multi_entry, .. } = part;
+        let SchemaPart { name, path, unique, multi_entry, .. } = part;
         indexes.push(json!({ "name": name, "keyPath": path, "unique": unique, "multiEntry": multi_entry }));
     }
     let mut members = Map::new();
@@ -29,7 +29,7 @@ pub(crate) fn parse(name: &Value, schema: &str) -> Result<ObjectStore, String> {
     ObjectStore::from_json(&members).map_err(|error| error.to_string())
 }
 
-struct Part {
+struct SchemaPart {
     /// The name that Dexie gives the index.
     name: String,
     /// The key path; `null` if there is none.
@@ -39,7 +39,7 @@ struct Part {
     auto_increment: bool,
 }
 
-impl Part {
+impl SchemaPart {
     fn read(text: &str) -> Result<Self, &'static str> {
         // After a colon comes a type that only Dexie uses; the browser does not know it.
         let text = text.split(':').next().unwrap_or_default().trim();

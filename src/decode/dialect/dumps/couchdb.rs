@@ -51,14 +51,14 @@ const OBJECT_STORE: &str = "docs";
 /// The key path of documents.
 const KEY_PATH: &str = "_id";
 
-struct Reader<'a, R> {
+struct CouchdbReader<'a, R> {
     pull: Pull<'a, R>,
     options: &'a DecodeOptions,
     stage: Stage,
     rows: u64,
 }
 
-impl<'a, R: Read> Reader<'a, R> {
+impl<'a, R: Read> CouchdbReader<'a, R> {
     fn new(lines: &'a mut Lines<R>, options: &'a DecodeOptions) -> Self {
         let stage = Stage::new(options.temp_folder.as_deref());
         Self { pull: Pull(lines), options, stage, rows: 0 }
@@ -92,7 +92,7 @@ pub(crate) fn open<R: Read>(
     if is_continuous(lines)? {
         return continuous(lines, options);
     }
-    let mut reader = Reader::new(lines, options);
+    let mut reader = CouchdbReader::new(lines, options);
     let mut first = reader.pull.open(b'{', "an answer of CouchDB")?;
     let mut format = None;
     let mut total = None;
@@ -124,7 +124,7 @@ fn is_continuous<R: Read>(lines: &mut Lines<R>) -> Result<bool, DecodeError> {
 }
 
 fn continuous<R: Read>(lines: &mut Lines<R>, options: &DecodeOptions) -> Result<(BatchHeader, Import), DecodeError> {
-    let mut reader = Reader::new(lines, options);
+    let mut reader = CouchdbReader::new(lines, options);
     let mut raw = Vec::new();
     while reader.pull.peek_or_end()?.is_some() {
         let mark = reader.pull.mark();
@@ -142,7 +142,7 @@ pub(crate) fn open_dump<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
 ) -> Result<(BatchHeader, Import), DecodeError> {
-    let mut reader = Reader::new(lines, options);
+    let mut reader = CouchdbReader::new(lines, options);
     let mut revisions = Revisions::default();
     let mut info = Value::Null;
     let mut raw = Vec::new();

@@ -45,7 +45,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
 /// The key path of tables whose key the export does not describe.
 const KEY_PATH: &str = "id";
 
-struct Reader<'a, R> {
+struct DexieCloudReader<'a, R> {
     pull: Pull<'a, R>,
     options: &'a DecodeOptions,
     stage: Stage,
@@ -61,7 +61,7 @@ pub(crate) fn open<R: Read>(
     options: &DecodeOptions,
     losses: &mut Losses,
 ) -> Result<(BatchHeader, Import), DecodeError> {
-    let mut reader = Reader {
+    let mut reader = DexieCloudReader {
         pull: Pull(lines),
         options,
         stage: Stage::new(options.temp_folder.as_deref()),
@@ -85,7 +85,7 @@ pub(crate) fn open<R: Read>(
         return Err(reader.pull.framing("this is no export of Dexie Cloud: it has no data"));
     }
     reader.pull.finish()?;
-    let Reader { stage, names, skipped, schema, .. } = reader;
+    let DexieCloudReader { stage, names, skipped, schema, .. } = reader;
     for (name, count) in &skipped {
         losses.add(&path(name, &[]), what::SKIPPED_STORE, *count);
     }
@@ -102,7 +102,7 @@ pub(crate) fn open<R: Read>(
     Ok((header, import))
 }
 
-impl<R: Read> Reader<'_, R> {
+impl<R: Read> DexieCloudReader<'_, R> {
     fn schema(&mut self) -> Result<(), DecodeError> {
         let schema = self.pull.value("schema")?;
         for (table, key) in schema.as_object().into_iter().flatten() {

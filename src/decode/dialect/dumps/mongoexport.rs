@@ -32,7 +32,7 @@ const KEY_PATH: &str = "_id";
 
 /// The reader's position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+enum DocumentPosition {
     Start,
     Array(First),
     Values,
@@ -41,7 +41,7 @@ enum At {
 
 /// The documents of a file, one at a time.
 pub(super) struct Documents {
-    at: At,
+    at: DocumentPosition,
     max_line_bytes: usize,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn open(options: &DecodeOptions) -> Result<(BatchHeader, Import), Dec
     let database = options.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
     let version = options.database_version.unwrap_or(1);
     let header = options.import_header(Dialect::Mongoexport, database, version, stores)?;
-    let source = Source::Stream(Documents { at: At::Start, max_line_bytes: options.max_line_bytes });
+    let source = Source::Stream(Documents { at: DocumentPosition::Start, max_line_bytes: options.max_line_bytes });
     let dump = Dump::new(DumpFormat::Mongoexport, source, options);
     let import = Import::new(Document::Dump(dump), [name], &header);
     Ok((header, import))
@@ -71,26 +71,26 @@ impl Documents {
         let mut pull = Pull(lines);
         loop {
             let found = match &mut self.at {
-                At::Start => {
+                DocumentPosition::Start => {
                     self.at = if pull.peek_or_end()? == Some(b'[') {
-                        At::Array(pull.open(b'[', "the array")?)
+                        DocumentPosition::Array(pull.open(b'[', "the array")?)
                     } else {
-                        At::Values
+                        DocumentPosition::Values
                     };
                     continue;
                 }
-                At::Array(first) => {
+                DocumentPosition::Array(first) => {
                     let found = pull.item(first)?;
                     if !found {
                         pull.finish()?;
                     }
                     found
                 }
-                At::Values => pull.peek_or_end()?.is_some(),
-                At::End => return Ok(None),
+                DocumentPosition::Values => pull.peek_or_end()?.is_some(),
+                DocumentPosition::End => return Ok(None),
             };
             if !found {
-                self.at = At::End;
+                self.at = DocumentPosition::End;
                 return Ok(None);
             }
             pull.peek()?;

@@ -36,7 +36,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
 /// The key path of RxDB's own examples; exports name none.
 const KEY_PATH: &str = "id";
 
-struct Reader<'a, R> {
+struct RxdbReader<'a, R> {
     pull: Pull<'a, R>,
     options: &'a DecodeOptions,
     losses: &'a mut Losses,
@@ -51,7 +51,7 @@ pub(crate) fn open<R: Read>(
     losses: &mut Losses,
 ) -> Result<(BatchHeader, Import), DecodeError> {
     let stage = Stage::new(options.temp_folder.as_deref());
-    let mut reader = Reader { pull: Pull(lines), options, losses, stage, names: Vec::new() };
+    let mut reader = RxdbReader { pull: Pull(lines), options, losses, stage, names: Vec::new() };
     let mut first = reader.pull.open(b'{', "an export of RxDB")?;
     let (mut name, mut database) = (None, None);
     let mut found = false;
@@ -82,7 +82,7 @@ pub(crate) fn open<R: Read>(
         return Err(reader.pull.framing("this is no export of RxDB: it has neither collections nor docs"));
     }
     reader.pull.finish()?;
-    let Reader { stage, names, .. } = reader;
+    let RxdbReader { stage, names, .. } = reader;
     let known: BTreeSet<DomString> = names.iter().cloned().collect();
     if known.len() != names.len() {
         return Err(DecodeError::Usage("the export names a collection twice".to_owned()));
@@ -98,7 +98,7 @@ pub(crate) fn open<R: Read>(
     Ok((header, import))
 }
 
-impl<R: Read> Reader<'_, R> {
+impl<R: Read> RxdbReader<'_, R> {
     fn name(&mut self) -> Result<DomString, DecodeError> {
         let name = DomString::from_json(&self.pull.value("a name")?);
         name.ok_or_else(|| self.pull.framing("a name must be a string"))

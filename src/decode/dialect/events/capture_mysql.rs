@@ -21,7 +21,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
 
 /// The members that are used.
 #[derive(Clone, Copy, Debug, Default)]
-struct Found<'a> {
+struct EventMembers<'a> {
     kind: Option<&'a [u8]>,
     timestamp: Option<&'a [u8]>,
     database: Option<&'a [u8]>,
@@ -45,8 +45,8 @@ pub(super) fn look(line: &[u8]) -> Option<bool> {
     }
 }
 
-fn find(line: &[u8]) -> Result<Found<'_>, Reject> {
-    let mut found = Found::default();
+fn find(line: &[u8]) -> Result<EventMembers<'_>, Reject> {
+    let mut found = EventMembers::default();
     let mut members = Members::of(line).map_err(broken)?;
     while let Some(Member { name, value }) = members.next().map_err(broken)? {
         let place = match name.of(line) {

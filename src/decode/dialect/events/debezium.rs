@@ -71,14 +71,14 @@ enum EventLine<'a> {
     /// a row.
     Passed,
     /// A change of a row, with the schema around it.
-    Change(Envelope<'a>, Option<&'a [u8]>),
+    Change(DebeziumEnvelope<'a>, Option<&'a [u8]>),
     /// A flattened row, with the schema around it.
     Flat(Flat<'a>, Option<&'a [u8]>),
 }
 
 /// The members of an event that are used.
 #[derive(Clone, Copy, Debug, Default)]
-struct Envelope<'a> {
+struct DebeziumEnvelope<'a> {
     op: Option<&'a [u8]>,
     before: Option<&'a [u8]>,
     after: Option<&'a [u8]>,
@@ -163,7 +163,7 @@ fn classify(line: &[u8], depth: usize) -> Result<EventLine<'_>, Reject> {
     if line == b"null" {
         return Ok(EventLine::Passed);
     }
-    let mut found = Envelope::default();
+    let mut found = DebeziumEnvelope::default();
     let mut signs = Signs::default();
     let mut flat = Flat { row: line, ..Flat::default() };
     let mut members = Members::of(line).map_err(broken)?;
@@ -242,7 +242,7 @@ pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>, schemas: &mut Schemas) ->
     }
 }
 
-impl Envelope<'_> {
+impl DebeziumEnvelope<'_> {
     fn read(&self, keys: &KeyColumns<'_>, schema: Option<&RowSchemas>) -> Result<Event, Reject> {
         let kind = kind(self.op.unwrap_or_default())?;
         let row = |raw: Option<&[u8]>, scales: fn(&RowSchemas) -> &Scales| match raw {

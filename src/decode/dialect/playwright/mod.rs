@@ -52,17 +52,17 @@ const MAX_STORES: usize = 10_000;
 
 /// A database as the document describes it.
 #[derive(Default)]
-struct Found {
+struct FoundDatabase {
     name: Option<DomString>,
     version: Option<u64>,
     stores: Vec<ObjectStore>,
 }
 
-struct Reader<'a, R> {
+struct StateReader<'a, R> {
     pull: Pull<'a, R>,
     options: &'a DecodeOptions,
     stage: Stage,
-    chosen: Option<Found>,
+    chosen: Option<FoundDatabase>,
     /// True if an origin was saved with its databases.
     has_databases: bool,
     /// All databases, for messages.
@@ -77,7 +77,7 @@ pub(crate) fn open<R: Read>(
     options: &DecodeOptions,
     losses: &mut Losses,
 ) -> Result<(BatchHeader, Import), DecodeError> {
-    let mut reader = Reader {
+    let mut reader = StateReader {
         pull: Pull(lines),
         options,
         stage: Stage::new(options.temp_folder.as_deref()),
@@ -88,7 +88,7 @@ pub(crate) fn open<R: Read>(
         losses: Losses::default(),
     };
     reader.document()?;
-    let Reader { stage, chosen, has_databases, there, matching, losses: mut found_losses, .. } = reader;
+    let StateReader { stage, chosen, has_databases, there, matching, losses: mut found_losses, .. } = reader;
     losses.append(&mut found_losses);
     let list = || if there.is_empty() { "none".to_owned() } else { there.join(", ") };
     let found = match (chosen, matching) {
@@ -114,7 +114,7 @@ pub(crate) fn open<R: Read>(
     Ok((header, import))
 }
 
-impl<R: Read> Reader<'_, R> {
+impl<R: Read> StateReader<'_, R> {
     fn document(&mut self) -> Result<(), DecodeError> {
         let mut first = self.pull.open(b'{', "a storage state")?;
         let mut origins = false;
@@ -172,7 +172,7 @@ impl<R: Read> Reader<'_, R> {
 
     fn database(&mut self, origin: &str) -> Result<(), DecodeError> {
         let mut first = self.pull.open(b'{', "a database")?;
-        let mut found = Found::default();
+        let mut found = FoundDatabase::default();
         let mut meant = false;
         while let Some(member) = self.pull.member(&mut first)? {
             match member.as_str() {

@@ -63,7 +63,7 @@ fn write<'t>(
     }
     let mut referred = HashSet::new();
     find_references(tree, &mut referred);
-    Encoder { trail, out, losses, referred, depth: 0 }.value(tree)
+    CanonicalEncoder { trail, out, losses, referred, depth: 0 }.value(tree)
 }
 
 /// Records each `null` of a value that is plain JSON, because older releases of Playwright also
@@ -99,7 +99,7 @@ fn find_references(tree: &Tree<'_>, found: &mut HashSet<u64>) {
     }
 }
 
-struct Encoder<'a, 't> {
+struct CanonicalEncoder<'a, 't> {
     trail: &'a mut Trail<'t>,
     out: &'a mut Vec<u8>,
     losses: &'a mut Losses,
@@ -107,7 +107,7 @@ struct Encoder<'a, 't> {
     depth: usize,
 }
 
-impl<'t> Encoder<'_, 't> {
+impl<'t> CanonicalEncoder<'_, 't> {
     fn lose(&mut self, what: &'static str) {
         self.trail.lose(what, self.losses);
     }

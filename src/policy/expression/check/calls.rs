@@ -2,14 +2,14 @@
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr};
 
-use super::{Checker, Typed};
+use super::{Checker, TypedNode};
 use crate::policy::expression::functions::{ALL, Form, LEFT_OUT, LOOPS, Signature, find};
 use crate::policy::expression::names::meant;
 use crate::policy::expression::node::Node;
 use crate::policy::expression::types::Type;
 
 impl Checker<'_> {
-    pub(super) fn function(&mut self, tree: &IdedExpr, call: &CallExpr) -> Typed {
+    pub(super) fn function(&mut self, tree: &IdedExpr, call: &CallExpr) -> TypedNode {
         let name = call.func_name.as_str();
         let target = call.target.as_deref();
         if name == "has" && target.is_none() {
@@ -28,16 +28,16 @@ impl Checker<'_> {
         let Some(signature) = find(name, form) else {
             self.unknown_function(tree, name, form);
             parts.iter().for_each(|part| drop(self.node(part)));
-            return Typed::unknown();
+            return TypedNode::unknown();
         };
         let fits = if signature.more { !parts.is_empty() } else { parts.len() == signature.takes.len() };
         if !fits {
             self.count(tree, signature, call.args.len());
             parts.iter().for_each(|part| drop(self.node(part)));
-            return Typed::unknown();
+            return TypedNode::unknown();
         }
         let nodes: Vec<_> = parts.iter().enumerate().map(|(at, part)| self.part(part, signature, at)).collect();
-        Typed::new(Node::Call(signature.function, nodes.into()), signature.gives)
+        TypedNode::new(Node::Call(signature.function, nodes.into()), signature.gives)
     }
 
     /// An argument, or what a method is called on.
@@ -97,11 +97,11 @@ impl Checker<'_> {
         self.at(span, format!("unknown {what} `{name}`"), help);
     }
 
-    fn has(&mut self, tree: &IdedExpr, call: &CallExpr) -> Typed {
+    fn has(&mut self, tree: &IdedExpr, call: &CallExpr) -> TypedNode {
         let [part] = &call.args[..] else {
             let message = format!("has() takes one argument, here are {}", call.args.len());
             self.at(self.spans.name(tree), message, "write `has(head.a)`");
-            return Typed::unknown();
+            return TypedNode::unknown();
         };
         let part_kinds = self.node(part);
         let node = match part_kinds.node {
@@ -120,7 +120,7 @@ impl Checker<'_> {
             }
             _ => Node::Null,
         };
-        Typed::new(node, Type::BOOL)
+        TypedNode::new(node, Type::BOOL)
     }
 }
 

@@ -3,7 +3,7 @@
 use cel::common::ast::{CallExpr, Expr, IdedExpr};
 
 use super::calls::arguments;
-use super::{Checker, Typed};
+use super::{Checker, TypedNode};
 use crate::policy::expression::names::Variable;
 use crate::policy::expression::node::{Loop, LoopKind, Node};
 use crate::policy::expression::types::{Kind, Type};
@@ -15,13 +15,13 @@ impl Checker<'_> {
         range: &IdedExpr,
         call: &CallExpr,
         counts: &[usize],
-    ) -> Typed {
+    ) -> TypedNode {
         let name = call.func_name.as_str();
         let span = self.spans.name(tree);
         if self.element.is_some() {
             let help = "bring it in front of the other, or into a rule of its own";
             self.at(span, format!("{name}() stands inside another loop"), help);
-            return Typed::unknown();
+            return TypedNode::unknown();
         }
         let range_tree = range;
         let range = self.node(range);
@@ -33,11 +33,11 @@ impl Checker<'_> {
             let takes = if counts.len() > 1 { "two or three arguments".into() } else { arguments(counts[0]) };
             let message = format!("{name}() takes {takes}, here are {}", call.args.len());
             self.at(span, message, format!("write `head.list.{name}(x, …)`, where x stands for an element"));
-            return Typed::unknown();
+            return TypedNode::unknown();
         };
         let Expr::Ident(variable_name) = &variable.expr else {
             self.say(variable, "here stands a name for the element", format!("write `head.list.{name}(x, …)`"));
-            return Typed::unknown();
+            return TypedNode::unknown();
         };
         if Variable::from_name(variable_name).is_some()
             || Kind::from_name(variable_name).is_some()
@@ -45,7 +45,7 @@ impl Checker<'_> {
             || variable_name.starts_with('.')
         {
             self.say(variable, format!("`{variable_name}` names something else already"), "take another name: `x`");
-            return Typed::unknown();
+            return TypedNode::unknown();
         }
         let elements = match range.kinds {
             Type::LIST => range.elements,
@@ -63,11 +63,11 @@ impl Checker<'_> {
             (kind, condition, _) => (kind, condition, None, Type::BOOL, Type::ANY),
         };
         let node = Node::Loop(Box::new(Loop { kind, range: range.node, condition, result }));
-        Typed { node, kinds: gives, elements }
+        TypedNode { node, kinds: gives, elements }
     }
 
     /// What is done for each element: which loop, its condition, its result.
-    fn body(&mut self, name: &str, call: &CallExpr) -> (LoopKind, Option<Node>, Option<Typed>) {
+    fn body(&mut self, name: &str, call: &CallExpr) -> (LoopKind, Option<Node>, Option<TypedNode>) {
         let kind = match name {
             "map" => match &call.args[1..] {
                 [condition, result] => {

@@ -17,7 +17,7 @@ use super::types::{Kind, Type};
 use super::{Mistake, Wanted, syntax};
 
 /// A node and what it may give.
-struct Typed {
+struct TypedNode {
     node: Node,
     kinds: Type,
     /// What the elements of a list may be.
@@ -85,7 +85,7 @@ fn measure(tree: &IdedExpr, depth: usize, nodes: &mut usize) -> Option<()> {
     }
 }
 
-impl Typed {
+impl TypedNode {
     fn new(node: Node, kinds: Type) -> Self {
         Self { node, kinds, elements: Type::ANY }
     }
@@ -107,7 +107,7 @@ impl Checker<'_> {
         self.at(self.spans.of(node), message, help);
     }
 
-    fn node(&mut self, tree: &IdedExpr) -> Typed {
+    fn node(&mut self, tree: &IdedExpr) -> TypedNode {
         match &tree.expr {
             Expr::Literal(literal) => self.literal(tree, literal),
             Expr::Ident(name) => self.name(tree, name),
@@ -117,7 +117,7 @@ impl Checker<'_> {
                 let elements: Vec<_> = list.elements.iter().map(|element| self.node(element)).collect();
                 let kinds = elements.iter().fold(Type::NEVER, |all, element| all | element.kinds);
                 let nodes = elements.into_iter().map(|element| element.node).collect();
-                Typed { node: Node::List(nodes), kinds: Type::LIST, elements: kinds }
+                TypedNode { node: Node::List(nodes), kinds: Type::LIST, elements: kinds }
             }
             Expr::Map(map) => {
                 let mut entries = Vec::new();
@@ -134,50 +134,50 @@ impl Checker<'_> {
                         entries.push((key.node, value.node));
                     }
                 }
-                Typed::new(Node::Map(entries.into()), Type::MAP)
+                TypedNode::new(Node::Map(entries.into()), Type::MAP)
             }
             Expr::Struct(_) => {
                 self.say(tree, "there are no messages", "a map is written `{\"name\": value}`");
-                Typed::unknown()
+                TypedNode::unknown()
             }
             Expr::Unspecified | Expr::Comprehension(_) => {
                 self.say(tree, "this is no expression", "");
-                Typed::unknown()
+                TypedNode::unknown()
             }
         }
     }
 
-    fn literal(&mut self, tree: &IdedExpr, literal: &LiteralValue) -> Typed {
+    fn literal(&mut self, tree: &IdedExpr, literal: &LiteralValue) -> TypedNode {
         match literal {
-            LiteralValue::Null => Typed::new(Node::Null, Type::NULL),
-            LiteralValue::Boolean(truth) => Typed::new(Node::Bool(*truth.inner()), Type::BOOL),
-            LiteralValue::Int(int) => Typed::new(Node::Int(*int.inner()), Type::INT),
-            LiteralValue::Double(double) => Typed::new(Node::Double(*double.inner()), Type::DOUBLE),
-            LiteralValue::String(text) => Typed::new(Node::Text(text.inner().into()), Type::TEXT),
-            LiteralValue::Bytes(bytes) => Typed::new(Node::Bytes(bytes.inner().into()), Type::BYTES),
+            LiteralValue::Null => TypedNode::new(Node::Null, Type::NULL),
+            LiteralValue::Boolean(truth) => TypedNode::new(Node::Bool(*truth.inner()), Type::BOOL),
+            LiteralValue::Int(int) => TypedNode::new(Node::Int(*int.inner()), Type::INT),
+            LiteralValue::Double(double) => TypedNode::new(Node::Double(*double.inner()), Type::DOUBLE),
+            LiteralValue::String(text) => TypedNode::new(Node::Text(text.inner().into()), Type::TEXT),
+            LiteralValue::Bytes(bytes) => TypedNode::new(Node::Bytes(bytes.inner().into()), Type::BYTES),
             LiteralValue::UInt(_) => {
                 self.say(tree, "there are no unsigned integers", "leave the `u` out");
-                Typed::unknown()
+                TypedNode::unknown()
             }
         }
     }
 
-    fn name(&mut self, tree: &IdedExpr, name: &str) -> Typed {
+    fn name(&mut self, tree: &IdedExpr, name: &str) -> TypedNode {
         let name = name.strip_prefix('.').unwrap_or(name);
         if let Some((element, kinds)) = &self.element
             && element == name
         {
-            return Typed::new(Node::Element, *kinds);
+            return TypedNode::new(Node::Element, *kinds);
         }
         if let Some(variable) = Variable::from_name(name) {
-            return Typed::new(Node::Variable(variable), variable.kinds());
+            return TypedNode::new(Node::Variable(variable), variable.kinds());
         }
         if let Some(kind) = Kind::from_name(name) {
-            return Typed::new(Node::Type(kind), Type::TYPE);
+            return TypedNode::new(Node::Type(kind), Type::TYPE);
         }
         if name == "meta" {
             self.say(tree, "`meta` is no value", "use one of its members: `meta.head.at`");
-            return Typed::unknown();
+            return TypedNode::unknown();
         }
         let element = self.element.as_ref().map(|(element, _)| element.as_str());
         let help = match meant(name, VARIABLES.into_iter().chain(element)) {
@@ -191,10 +191,10 @@ impl Checker<'_> {
             ),
         };
         self.say(tree, format!("unknown variable `{name}`"), help);
-        Typed::unknown()
+        TypedNode::unknown()
     }
 
-    fn member(&mut self, tree: &IdedExpr, select: &SelectExpr) -> Typed {
+    fn member(&mut self, tree: &IdedExpr, select: &SelectExpr) -> TypedNode {
         if let Some(meta) = self.meta(tree, select) {
             return meta;
         }
@@ -206,13 +206,13 @@ impl Checker<'_> {
                 _ => "members are those of records, objects and Maps",
             };
             self.at(self.spans.field(tree), message, help);
-            return Typed::unknown();
+            return TypedNode::unknown();
         }
-        Typed::new(Node::Member(Box::new(inner.node), Name::new(&select.field)), Type::DATA)
+        TypedNode::new(Node::Member(Box::new(inner.node), Name::new(&select.field)), Type::DATA)
     }
 
     /// `meta.head.at` and the like; `None` if it is something else.
-    fn meta(&mut self, tree: &IdedExpr, select: &SelectExpr) -> Option<Typed> {
+    fn meta(&mut self, tree: &IdedExpr, select: &SelectExpr) -> Option<TypedNode> {
         let is_meta =
             |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name.trim_start_matches('.') == "meta");
         if is_meta(&select.operand) {
@@ -223,7 +223,7 @@ impl Checker<'_> {
             } else {
                 self.unknown_member(tree, "meta", &select.field, &META);
             }
-            return Some(Typed::unknown());
+            return Some(TypedNode::unknown());
         }
         let Expr::Select(side) = &select.operand.expr else { return None };
         if !is_meta(&side.operand) {
@@ -231,13 +231,13 @@ impl Checker<'_> {
         }
         if !META.contains(&canonical(&side.field)) {
             self.unknown_member(&select.operand, "meta", &side.field, &META);
-            return Some(Typed::unknown());
+            return Some(TypedNode::unknown());
         }
         let Some(variable) = Variable::of_meta(&side.field, &select.field) else {
             self.unknown_member(tree, &format!("meta.{}", side.field), &select.field, &META_MEMBERS);
-            return Some(Typed::unknown());
+            return Some(TypedNode::unknown());
         };
-        Some(Typed::new(Node::Variable(variable), variable.kinds()))
+        Some(TypedNode::new(Node::Variable(variable), variable.kinds()))
     }
 
     fn unknown_member(&mut self, tree: &IdedExpr, of: &str, name: &str, known: &[&str]) {
@@ -248,7 +248,7 @@ impl Checker<'_> {
         self.at(self.spans.field(tree), format!("`{of}` has no member `{name}`"), help);
     }
 
-    fn call(&mut self, tree: &IdedExpr, call: &CallExpr) -> Typed {
+    fn call(&mut self, tree: &IdedExpr, call: &CallExpr) -> TypedNode {
         if let Some(operator) = self.operator(tree, call) { operator } else { self.function(tree, call) }
     }
 }

@@ -2,7 +2,7 @@
 
 use cel::common::ast::{CallExpr, IdedExpr, operators as sign};
 
-use super::{Checker, Typed};
+use super::{Checker, TypedNode};
 use crate::policy::conflict_type::ConflictType;
 use crate::policy::expression::data::Name;
 use crate::policy::expression::names::{Variable, meant};
@@ -11,28 +11,28 @@ use crate::policy::expression::types::Type;
 
 impl Checker<'_> {
     /// The operator that a call is; `None` if it is a function.
-    pub(super) fn operator(&mut self, tree: &IdedExpr, call: &CallExpr) -> Option<Typed> {
+    pub(super) fn operator(&mut self, tree: &IdedExpr, call: &CallExpr) -> Option<TypedNode> {
         use Arithmetic as A;
         use Compare as C;
         let parts = &call.args[..];
         Some(match (call.func_name.as_str(), parts) {
             (sign::LOGICAL_NOT, [inner]) => {
                 let inner = self.bool(inner, "!");
-                Typed::new(Node::Not(Box::new(inner)), Type::BOOL)
+                TypedNode::new(Node::Not(Box::new(inner)), Type::BOOL)
             }
             (sign::LOGICAL_AND, [a, b]) => {
                 let parts = [self.bool(a, "&&"), self.bool(b, "&&")];
-                Typed::new(Node::And(Box::new(parts)), Type::BOOL)
+                TypedNode::new(Node::And(Box::new(parts)), Type::BOOL)
             }
             (sign::LOGICAL_OR, [a, b]) => {
                 let parts = [self.bool(a, "||"), self.bool(b, "||")];
-                Typed::new(Node::Or(Box::new(parts)), Type::BOOL)
+                TypedNode::new(Node::Or(Box::new(parts)), Type::BOOL)
             }
             (sign::CONDITIONAL, [condition, a, b]) => {
                 let condition = self.bool(condition, "?");
                 let (a, b) = (self.node(a), self.node(b));
                 let (kinds, elements) = (a.kinds | b.kinds, a.elements | b.elements);
-                Typed { node: Node::Choice(Box::new([condition, a.node, b.node])), kinds, elements }
+                TypedNode { node: Node::Choice(Box::new([condition, a.node, b.node])), kinds, elements }
             }
             (sign::ADD, [a, b]) => self.arithmetic(tree, A::Add, a, b),
             (sign::SUBSTRACT, [a, b]) => self.arithmetic(tree, A::Subtract, a, b),
@@ -44,8 +44,10 @@ impl Checker<'_> {
             (sign::LESS_EQUALS, [a, b]) => self.compare(tree, C::LessOrEqual, a, b),
             (sign::GREATER, [a, b]) => self.compare(tree, C::Greater, a, b),
             (sign::GREATER_EQUALS, [a, b]) => self.compare(tree, C::GreaterOrEqual, a, b),
-            (sign::EQUALS, [a, b]) => Typed::new(Node::Equal(self.equality(tree, a, b, "never")), Type::BOOL),
-            (sign::NOT_EQUALS, [a, b]) => Typed::new(Node::NotEqual(self.equality(tree, a, b, "always")), Type::BOOL),
+            (sign::EQUALS, [a, b]) => TypedNode::new(Node::Equal(self.equality(tree, a, b, "never")), Type::BOOL),
+            (sign::NOT_EQUALS, [a, b]) => {
+                TypedNode::new(Node::NotEqual(self.equality(tree, a, b, "always")), Type::BOOL)
+            }
             (sign::IN, [element, range]) => self.within(tree, element, range),
             (sign::INDEX, [of, index]) => self.index(of, index),
             _ => return None,
@@ -62,16 +64,16 @@ impl Checker<'_> {
         part.node
     }
 
-    fn negate(&mut self, tree: &IdedExpr) -> Typed {
+    fn negate(&mut self, tree: &IdedExpr) -> TypedNode {
         let part = self.node(tree);
         if !part.kinds.meets(Type::NUMBER) {
             self.say(tree, format!("`-` takes a number, this is {}", part.kinds), "");
-            return Typed::unknown();
+            return TypedNode::unknown();
         }
-        Typed::new(Node::Negate(Box::new(part.node)), plain(part.kinds, part.kinds))
+        TypedNode::new(Node::Negate(Box::new(part.node)), plain(part.kinds, part.kinds))
     }
 
-    fn arithmetic(&mut self, tree: &IdedExpr, operator: Arithmetic, a: &IdedExpr, b: &IdedExpr) -> Typed {
+    fn arithmetic(&mut self, tree: &IdedExpr, operator: Arithmetic, a: &IdedExpr, b: &IdedExpr) -> TypedNode {
         let (a, b) = (self.node(a), self.node(b));
         let mut gives = Type::NEVER;
         if a.kinds.meets(Type::NUMBER) && b.kinds.meets(Type::NUMBER) {
@@ -96,10 +98,10 @@ impl Checker<'_> {
             self.at(self.spans.sign(tree), message, help);
             gives = Type::ANY;
         }
-        Typed { node: Node::Arithmetic(operator, Box::new([a.node, b.node])), kinds: gives, elements }
+        TypedNode { node: Node::Arithmetic(operator, Box::new([a.node, b.node])), kinds: gives, elements }
     }
 
-    fn compare(&mut self, tree: &IdedExpr, order: Compare, a: &IdedExpr, b: &IdedExpr) -> Typed {
+    fn compare(&mut self, tree: &IdedExpr, order: Compare, a: &IdedExpr, b: &IdedExpr) -> TypedNode {
         let (a, b) = (self.node(a), self.node(b));
         let numbers = a.kinds.meets(Type::NUMBER) && b.kinds.meets(Type::NUMBER);
         if !numbers && !a.kinds.and(b.kinds).meets(Type::TEXT | Type::BYTES | Type::BOOL) {
@@ -110,7 +112,7 @@ impl Checker<'_> {
                 "two numbers or Dates, two strings, two bytes and two bools have one",
             );
         }
-        Typed::new(Node::Compare(order, Box::new([a.node, b.node])), Type::BOOL)
+        TypedNode::new(Node::Compare(order, Box::new([a.node, b.node])), Type::BOOL)
     }
 
     fn equality(&mut self, tree: &IdedExpr, a: &IdedExpr, b: &IdedExpr, when: &str) -> Box<[Node; 2]> {
@@ -142,7 +144,7 @@ impl Checker<'_> {
         }
     }
 
-    fn within(&mut self, tree: &IdedExpr, element: &IdedExpr, range: &IdedExpr) -> Typed {
+    fn within(&mut self, tree: &IdedExpr, element: &IdedExpr, range: &IdedExpr) -> TypedNode {
         let range_tree = range;
         let (element, range) = (self.node(element), self.node(range));
         if !range.kinds.meets(Type::LIST | Type::MAP) {
@@ -161,10 +163,10 @@ impl Checker<'_> {
         {
             nodes.iter().zip(&list.elements).for_each(|(node, tree)| self.conflict_type(node, tree));
         }
-        Typed::new(Node::In(Box::new([element.node, range.node])), Type::BOOL)
+        TypedNode::new(Node::In(Box::new([element.node, range.node])), Type::BOOL)
     }
 
-    fn index(&mut self, of_tree: &IdedExpr, index_tree: &IdedExpr) -> Typed {
+    fn index(&mut self, of_tree: &IdedExpr, index_tree: &IdedExpr) -> TypedNode {
         let (of, index) = (self.node(of_tree), self.node(index_tree));
         let list = of.kinds.meets(Type::LIST) && index.kinds.meets(Type::NUMBER);
         let map = of.kinds.meets(Type::MAP) && index.kinds.meets(Type::TEXT);
@@ -183,7 +185,7 @@ impl Checker<'_> {
             Node::Text(name) if of.kinds.meets(Type::MAP) => Node::Member(Box::new(of.node), Name::new(&name)),
             index => Node::Index(Box::new([of.node, index])),
         };
-        Typed::new(node, kinds)
+        TypedNode::new(node, kinds)
     }
 }
 
