@@ -39,7 +39,7 @@ pub(crate) const STATE: &str = "sync.state";
 pub(crate) const STATUS: &str = "sync.status";
 pub(crate) const UNCHANGED: &str = "sync.unchanged";
 
-/// The attributes that are read, sorted. The server refuses other attributes that look like these.
+/// The attributes that are read, sorted. The server takes them as headers or query parameters.
 pub const READ: [&str; 16] = [
     DELIVERY,
     DATABASE,

@@ -1,4 +1,5 @@
-//! Runs the cases of a policy file through the functions that a merge calls, and says what no case reaches.
+//! Runs the cases of a policy file through the functions of a merge, and finds the rules that no
+//! case reaches.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,23 +10,23 @@ use crate::normalize::{Claim, DEFAULT_SKEW_MS};
 use crate::policy::{Case, CaseBase, CaseResult, CaseState, ConflictType, FieldRule, Policy, Resolver, StorePolicy};
 use crate::snapshot::{FlowVersion, Line, LineState, Meta};
 
-/// What a case came to.
+/// The result of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
-    /// How it was found and decided.
+    /// The detection and the decision.
     pub trace: Trace,
-    /// What was expected and did not come; none: the case is good.
+    /// The differences from the expected result; empty if the case passed.
     pub mismatches: Vec<Mismatch>,
 }
 
-/// Something that was expected and did not come.
+/// A difference between the expected and the actual result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// `result`, `type` or `rule`.
     pub what: &'static str,
-    /// What was expected.
+    /// The expected value.
     pub expected: String,
-    /// What came.
+    /// The actual value.
     pub got: String,
 }
 
@@ -100,7 +101,7 @@ impl From<&CaseResult> for Outcome {
     }
 }
 
-/// An outcome for people: a value as it is.
+/// Formats an outcome for people; a value appears unchanged.
 pub fn shown(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Nothing => "nothing stored".to_owned(),
@@ -111,21 +112,21 @@ pub fn shown(outcome: &Outcome) -> String {
     }
 }
 
-/// What no case reaches, each list in the order of the policy.
+/// The parts of a policy that no case reaches, each list in the order of the policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unreached {
     /// Conditional rules, by their names in logs.
     pub rules: Vec<Arc<str>>,
-    /// Types of conflict that are looked for.
+    /// Types of conflict that the policy detects.
     pub types: Vec<ConflictType>,
     /// Fields and groups, each with its scope: `orders: stock`.
     pub fields: Vec<String>,
 }
 
-/// Types that no case can come to: they are no matter of one record.
+/// Types that no case can reach, because they do not concern a single record.
 const NO_CASE: [ConflictType; 3] = [ConflictType::UniqueIndex, ConflictType::SchemaNewer, ConflictType::SchemaOlder];
 
-/// Says what none of these cases reached.
+/// Returns the parts of a policy that none of these cases reaches.
 pub fn unreached(policy: &Policy, ran: &[(&Case, &Ran)]) -> Unreached {
     let scopes: Vec<&StorePolicy> = std::iter::once(&policy.default).chain(policy.stores.values()).collect();
     let (mut rules, mut types, mut fields) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -163,12 +164,13 @@ pub fn unreached(policy: &Policy, ran: &[(&Case, &Ran)]) -> Unreached {
     left
 }
 
-/// A field of a group that is decided one by one.
+/// True if the rule decides this field alone or as a member of a group.
 fn reaches(rule: &FieldRule, field: &str) -> bool {
     rule.paths.iter().any(|path| path.to_string() == field)
 }
 
-/// A rule for fields belongs to the defaults if they have the same.
+/// Returns the name of a field with its scope. A rule that equals one of the defaults is named as
+/// theirs.
 fn field_name(policy: &Policy, scope: &StorePolicy, rule: &FieldRule) -> String {
     let same =
         |other: &FieldRule| other.name == rule.name && other.paths == rule.paths && other.resolver == rule.resolver;

@@ -1,4 +1,4 @@
-//! Arrays, Sets and Maps: unions, and three-way by element.
+//! Arrays, Sets and Maps: unions, and three-way merges by element.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,19 +6,19 @@ use super::order::canonical_order;
 use crate::indexeddb::value::{has_references, items, tagged};
 use crate::policy::{FieldPath, Step};
 
-/// What holds elements.
+/// A type of collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// A JSON array.
     Array,
     /// `~set`.
     Set,
-    /// `~map`: elements are `[key,value]`.
+    /// `~map`; its elements are `[key,value]`.
     Map,
 }
 
-/// The elements of an array without holes, a Set or a Map; `None` for everything else, and where references hide what is in
-/// them.
+/// Returns the elements of an array without holes, a Set or a Map. Returns `None` for everything
+/// else, and if references hide the elements.
 pub(super) fn elements(canonical: &[u8]) -> Option<(Shape, Vec<&[u8]>)> {
     if has_references(canonical) {
         return None;
@@ -41,7 +41,7 @@ pub(super) fn write(shape: Shape, elements: &[&[u8]]) -> Vec<u8> {
     [open, &elements.join(&b","[..]), close].concat()
 }
 
-/// All elements of two collections of one shape, each once, in canonical order.
+/// Returns all elements of two arrays or two Sets, without duplicates, in canonical order.
 pub(super) fn union(head: &[u8], incoming: &[u8]) -> Option<Vec<u8>> {
     let ((shape, head), (other, incoming)) = (elements(head)?, elements(incoming)?);
     if shape != other || shape == Shape::Map {
@@ -53,7 +53,7 @@ pub(super) fn union(head: &[u8], incoming: &[u8]) -> Option<Vec<u8>> {
     Some(write(shape, &all))
 }
 
-/// What is at a path of plain objects.
+/// Returns the value at a path of plain objects.
 pub(super) fn at<'a>(canonical: &'a [u8], path: &FieldPath) -> Option<&'a [u8]> {
     path.steps().iter().try_fold(canonical, |value, step| {
         let Step::Member(wanted) = step else { return None };
@@ -62,16 +62,18 @@ pub(super) fn at<'a>(canonical: &'a [u8], path: &FieldPath) -> Option<&'a [u8]> 
     })
 }
 
-/// What [`append_unique`] gave.
+/// The result of [`append_unique`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Appended {
     pub(super) value: Vec<u8>,
-    /// Two elements with one key were different: the one with the smaller text is not in the result.
+    /// True if two elements with the same key differed; the one with the smaller text is not in the
+    /// result.
     pub(super) contested: bool,
 }
 
-/// All elements of two arrays, each key once. Of two different elements with one key the greater text stays, so that both
-/// orders give the same. `None` if something is no array, or an element has no key.
+/// Returns the elements of two arrays, one for each key. Of two different elements with the same
+/// key the greater text wins, so that the result does not depend on the order. Returns `None` if a
+/// value is not an array, or an element has no key.
 pub(super) fn append_unique(
     head: &[u8],
     incoming: &[u8],
@@ -105,8 +107,9 @@ pub(super) fn append_unique(
     Some(Appended { value: write(Shape::Array, &all), contested })
 }
 
-/// Three-way of elements as a set: what one side added is added, what one side removed is removed. Head's order, then what
-/// incoming added in its order. Elements that stand several times count once.
+/// Merges elements as sets: an element that one side added is added, and one that a side removed is
+/// removed. The result has head's elements in their order, then incoming's additions in theirs.
+/// Repeated elements count once.
 pub(super) fn as_sets<'a>(base: &[&'a [u8]], head: &[&'a [u8]], incoming: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let was: BTreeSet<&[u8]> = base.iter().copied().collect();
     let theirs: BTreeSet<&[u8]> = incoming.iter().copied().collect();
@@ -117,16 +120,17 @@ pub(super) fn as_sets<'a>(base: &[&'a [u8]], head: &[&'a [u8]], incoming: &[&'a 
     kept.chain(added).copied().filter(|element| seen.insert(*element)).collect()
 }
 
-/// What incoming put behind the base, behind head. `None` if one of them changed what was there.
+/// Returns head followed by the elements that incoming appended to the base. Returns `None` if a
+/// side changed elements of the base.
 pub(super) fn appended<'a>(base: &[&'a [u8]], head: &[&'a [u8]], incoming: &[&'a [u8]]) -> Option<Vec<&'a [u8]>> {
     let new = incoming.strip_prefix(base)?;
     head.starts_with(base).then(|| head.iter().chain(new).copied().collect())
 }
 
-/// Keys in order, and the element of each.
+/// Keys in order, and the element for each key.
 pub(super) type Identified<'a> = (Vec<&'a [u8]>, BTreeMap<&'a [u8], &'a [u8]>);
 
-/// Elements by identity; `None` if one has no key or two have the same.
+/// Returns elements by key; `None` if an element has no key, or two have the same.
 pub(super) fn by_identity<'a>(
     elements: &[&'a [u8]],
     key_of: &dyn Fn(&'a [u8]) -> Option<&'a [u8]>,

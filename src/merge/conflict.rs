@@ -1,4 +1,4 @@
-//! A conflict as a value: what the list `~conflicts` keeps of it.
+//! The data of a conflict that is kept in the list `~conflicts`.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use crate::indexeddb::text;
 use crate::policy::ConflictType;
 use crate::snapshot::{Digest, FlowVersion, SourceId};
 
-/// Whose state stands after a conflict.
+/// The side that wins a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Winner {
-    /// What was stored.
+    /// The stored state.
     Head,
-    /// What came.
+    /// The incoming state.
     Incoming,
-    /// Members of both.
+    /// Members of both sides.
     Merged,
-    /// Nobody decided: head stands, and the change waits.
+    /// Undecided: head stays, and the change waits.
     Nobody,
 }
 
 impl Winner {
-    /// Its name in lists and reports.
+    /// Returns the name used in lists and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Head => "head",
@@ -36,24 +36,24 @@ impl Winner {
 /// One side of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Side {
-    /// Its clock: head's `at`, or the time that incoming is stored with.
+    /// The side's clock: head's `at`, or the time with which incoming is stored.
     pub at: i64,
-    /// Its source.
+    /// The side's source.
     pub by: Option<SourceId>,
-    /// Digest of its canonical value without error stacks; `None` if it deletes.
+    /// Digest of the side's canonical value without error stacks; `None` for a deletion.
     pub digest: Option<Digest>,
-    /// The canonical value, kept whole if this side lost.
+    /// The whole canonical value, if this side lost.
     pub value: Option<Vec<u8>>,
 }
 
-/// What decided about one field.
+/// The decision about one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldDecision {
     /// The field's path, or the group's name.
     pub field: Arc<str>,
     /// The resolver.
     pub resolver: &'static str,
-    /// Whose value it has now.
+    /// The side whose value the field has now.
     pub winner: Winner,
 }
 
@@ -64,31 +64,31 @@ pub struct Conflict {
     pub store: DomString,
     /// The record's key.
     pub key: SortableKey,
-    /// Type.
+    /// The type.
     pub kind: ConflictType,
-    /// Of a conflict about a unique index: the record that has the same key in it.
+    /// For a conflict about a unique index: the record with the same index key.
     pub other: Option<SortableKey>,
-    /// Name of the rule that decided.
+    /// Name of the rule that decided or parked it.
     pub rule: Arc<str>,
-    /// Whose state stands.
+    /// The side that won.
     pub winner: Winner,
-    /// Why nobody decided, in fixed words.
+    /// The reason why no rule decided, one of a fixed set.
     pub reason: Option<&'static str>,
-    /// What decided about single fields.
+    /// Decisions about single fields.
     pub fields: Vec<FieldDecision>,
-    /// Digest of the base's value, if there was one and it was known.
+    /// Digest of the base's value, if the base is known and had a record.
     pub base: Option<Digest>,
-    /// The base's canonical value, kept if nobody decided.
+    /// The base's canonical value, kept if no rule decided.
     pub base_value: Option<Vec<u8>>,
-    /// What was stored; `None`: neither a record nor a tombstone.
+    /// The stored side; `None` if there was neither a record nor a tombstone.
     pub head: Option<Side>,
-    /// What came.
+    /// The incoming side.
     pub incoming: Side,
 }
 
 impl Conflict {
-    /// The key of its line in `~conflicts`: flow version, object store, key, and from the second conflict of this record in
-    /// this version on their number.
+    /// Returns the key of the conflict's line in `~conflicts`: flow version, object store, key; and
+    /// a number, from this version's second conflict about the record on.
     pub fn list_key(&self, version: FlowVersion, number: u32) -> Result<SortableKey, KeyError> {
         let key = Key::from_sortable(self.key.as_bytes())?;
         let mut parts = vec![Key::Number(f64::from(version.get())), Key::String(self.store.clone()), key];
@@ -98,7 +98,7 @@ impl Conflict {
         Key::Array(parts).to_list_key()
     }
 
-    /// The canonical value of its line; members that say nothing are left out.
+    /// Returns the canonical value of the conflict's line; empty members are omitted.
     pub fn to_value(&self) -> Vec<u8> {
         let mut out = b"{\"base\":".to_vec();
         write_digest(self.base.as_ref(), &mut out);

@@ -1,4 +1,4 @@
-//! What a resolver makes of two values: of a whole record, or of one field.
+//! Applies a resolver to two values: those of a whole record, or of one field.
 
 use std::cmp::Ordering;
 
@@ -10,24 +10,24 @@ use super::order::compare;
 use super::resolve::Asked;
 use crate::policy::{Expression, FieldPath, Resolver, Variables};
 
-/// What a resolver gave.
+/// The result of a resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Head's value.
     Head,
     /// Incoming's value.
     Incoming,
-    /// Another value; and whether something of one side is not in it.
+    /// Another value; true if it lacks something of a side.
     Value(Vec<u8>, bool),
-    /// It cannot decide, for this reason.
+    /// The resolver cannot decide, for this reason.
     Unresolved(&'static str),
-    /// It leaves the conflict to a person.
+    /// The resolver leaves the conflict to a person.
     Park,
-    /// It refuses the batch.
+    /// The resolver refuses the batch.
     Fail,
 }
 
-/// The values of a field, or of a whole record. `None`: there is no such member.
+/// The values of a field or of a whole record. `None`: the member does not exist.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Values<'a> {
     pub(super) base: Base<'a>,
@@ -44,12 +44,12 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Whether one side has not got it, and nothing was there before.
+    /// True if exactly one side has the member, and the base did not.
     fn is_new_on_one_side(&self) -> bool {
         self.base == Base::Absent && (self.head.is_none() || self.incoming.is_none())
     }
 
-    /// The side that alone changed the value, where the base says so.
+    /// Returns the side that alone changed the value, if the base is known.
     pub(super) fn only_changed(&self) -> Option<Winner> {
         let base = self.base()?;
         match (self.head == base, self.incoming == base) {
@@ -61,7 +61,7 @@ impl<'a> Values<'a> {
 }
 
 impl Asked<'_> {
-    /// Asks a resolver about values that differ. `field` is the path; empty for a whole record.
+    /// Applies a resolver to values that differ. `field` is the path; empty for a whole record.
     pub(super) fn decide(&self, resolver: &Resolver, values: Values<'_>, field: &str) -> Outcome {
         match resolver {
             Resolver::Park => Outcome::Park,
@@ -116,7 +116,8 @@ impl Asked<'_> {
             let (Some(head), Some(incoming)) = (values.head, values.incoming) else { return present(values) };
             return match compare(incoming, head) {
                 Some(order) if order == wanted => Outcome::Incoming,
-                // Two texts of one rank, as 1 and a BigInt 1: the greater text, on both sides alike.
+                // The values are equal but their texts differ, as for 1 and a BigInt 1. The greater
+                // text wins, whichever side has it.
                 Some(Ordering::Equal) if incoming > head => Outcome::Incoming,
                 Some(_) => Outcome::Head,
                 None => Outcome::Unresolved("max and min need two values that have an order"),
@@ -129,7 +130,8 @@ impl Asked<'_> {
         }
     }
 
-    /// The side whose record has the greater, or smaller, member; equal ones: the side whose `values` are the greater text.
+    /// Returns the side whose record has the greater (or smaller) member `by`. If these are equal,
+    /// the side whose `values` have the greater text.
     pub(super) fn side_by(&self, by: &FieldPath, values: Values<'_>, wanted: Ordering) -> Option<Winner> {
         let (head, incoming) =
             (self.head_value.and_then(|it| at(it, by)), self.incoming_value().and_then(|it| at(it, by)));
@@ -145,7 +147,7 @@ impl Asked<'_> {
     }
 }
 
-/// The side that has the value.
+/// Returns the side that has the value.
 fn present(values: Values<'_>) -> Outcome {
     if values.head.is_some() { Outcome::Head } else { Outcome::Incoming }
 }
@@ -156,7 +158,7 @@ fn sum(values: Values<'_>) -> Outcome {
     };
     let base = match values.base {
         Base::Value(base) => base,
-        // What was inserted on both sides was nothing before.
+        // Both sides inserted the member, so the sum starts at zero.
         Base::Absent => zero(head),
         Base::Unknown => return Outcome::Unresolved("delta needs to know what the change started from"),
     };

@@ -1,4 +1,5 @@
-//! Whether a change follows head or is in conflict with it, and of which type: pure functions, no I/O, no clock.
+//! Detection: decides whether a change follows head or is in conflict with it, and of which type.
+//! Pure functions without I/O or a clock.
 
 use super::collections::at;
 use super::number::delta;
@@ -10,72 +11,75 @@ use crate::normalize::Claim;
 use crate::policy::{ConflictType, Detect, FieldPath, Resolver, StorePolicy, ThreeWay};
 use crate::snapshot::{FlowVersion, Line, LineState, SourceId};
 
-/// One change of one key, folded, ready to be merged.
+/// A folded change of one key, ready to be merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
-    /// What the source says the key is now. Never spilled: the value is at hand.
+    /// The key's new state according to the source. Never spilled, because the value is in memory.
     pub state: LineState,
-    /// The source's own clock, clamped, in milliseconds since 1970; `None` if it claimed none.
+    /// The source's own clock, limited by the skew, in milliseconds since 1970; `None` if it sent
+    /// none.
     pub clock: Option<i64>,
     /// The source, if the batch named one.
     pub by: Option<SourceId>,
 }
 
-/// What is known of a base once a conflict made it worth reading.
+/// The base, as known after a conflict made it necessary to read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base<'a> {
-    /// Nothing.
+    /// The base is unknown.
     Unknown,
-    /// The key had no record.
+    /// The base had no record with this key.
     Absent,
-    /// The key had this canonical value.
+    /// The base had this canonical value.
     Value(&'a [u8]),
 }
 
-/// How a batch stands to head: the same for all of its changes of one object store.
+/// The relation of a batch to head; the same for all its changes of one object store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// The source numbers its changes, so they come in order.
+    /// True if the source numbers its changes, so that they arrive in order.
     pub sequenced: bool,
-    /// The batch's schema is not head's, and the policy does not accept that.
+    /// The type of schema conflict, if the batch's schema differs from head's and the policy does
+    /// not accept it.
     pub schema: Option<ConflictType>,
-    /// The source was last heard of before tombstones were dropped that it may need.
+    /// True if tombstones that the source may need were dropped since its last batch.
     pub stale: bool,
-    /// Deletions up to this version are remembered no more.
+    /// The version up to which deletions are no longer remembered.
     pub forgotten: Option<FlowVersion>,
 }
 
-/// What metadata alone say of a change.
+/// The relation of a change to head, as far as metadata alone can determine it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detection {
-    /// Nothing to do.
+    /// The change changes nothing.
     Equal,
     /// The change follows head.
     FastForward,
-    /// The values of head and base decide: [`judge`].
+    /// The values of head and base must be compared by [`judge`].
     Suspect {
-        /// Metadata say that the change follows head.
+        /// True if the metadata show that the change follows head.
         follows: bool,
     },
 }
 
-/// What metadata and values say of a change.
+/// The relation of a change to head, determined by metadata and values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
     /// The change follows head.
     FastForward,
-    /// Both changed, but not the same: this canonical value holds what both did.
+    /// Both sides changed the record, but not the same members. This canonical value contains both
+    /// changes.
     Merged(Vec<u8>),
     /// A conflict.
     Conflict {
-        /// Its type.
+        /// The type.
         kind: ConflictType,
-        /// The change had seen head; the policy asks nevertheless.
+        /// True if the change had seen head; the policy's rules decide it nevertheless.
         follows: bool,
     },
 }
 
-/// Compares a change with head's line (an entry or a tombstone) and the base that it claims.
+/// Compares a change with head's line (a record or a tombstone) and with the base that it claims.
 pub fn detect(
     policy: &StorePolicy,
     head: Option<&Line>,
@@ -85,9 +89,10 @@ pub fn detect(
 ) -> Detection {
     let suspect = Detection::Suspect { follows: false };
     if let Some(head) = head.filter(|head| head.state.same(&incoming.state)) {
-        // Where clocks alone decide, the later one has to be known to what comes after.
+        // If clocks alone decide, the later clock must be stored, because later changes are
+        // compared with it.
         let later = (incoming.clock, &incoming.by) > (Some(head.meta.at), &head.meta.by);
-        // Two that sell one each have sold two, though they say the same.
+        // Two sources that each sell one item have sold two, although both sent the same value.
         let sums = policy.fields.iter().any(|rule| rule.resolver == Resolver::Delta)
             || policy.resolver(ConflictType::UpdateUpdate) == Some(&Resolver::Delta);
         let another = head.meta.by != incoming.by && *claim != Claim::None && !follows_base(head, claim);
@@ -108,7 +113,8 @@ pub fn detect(
     }
     let follows = own
         || match (&policy.detect, incoming.clock) {
-            // Of two equal clocks the one with the greater source is later; equal sources follow anyway.
+            // Of two equal clocks, the one with the greater source is later. Equal sources follow
+            // anyway.
             (Detect::Clock, Some(clock)) if clock == head.meta.at && !policy.commutative => incoming.by > head.meta.by,
             (Detect::Clock, Some(clock)) => clock > head.meta.at,
             _ => follows_base(head, claim),
@@ -120,7 +126,7 @@ pub fn detect(
     Detection::FastForward
 }
 
-/// Whether head is what the change started from, as far as its base says that.
+/// True if head is the change's base, as far as the claim determines it.
 fn follows_base(head: &Line, claim: &Claim) -> bool {
     match claim {
         Claim::None => false,
@@ -130,7 +136,8 @@ fn follows_base(head: &Line, claim: &Claim) -> bool {
     }
 }
 
-/// Whether the source's own later change is stored already. Batches without a source are all of one nameless source.
+/// True if a later change by the same source is already stored. All batches without a source count
+/// as those of one nameless source.
 fn out_of_order(policy: &StorePolicy, head: &Line, incoming: &Incoming, standing: &Standing) -> bool {
     !policy.commutative
         && policy.resolver(ConflictType::OutOfOrder).is_some()
@@ -139,7 +146,8 @@ fn out_of_order(policy: &StorePolicy, head: &Line, incoming: &Incoming, standing
         && incoming.clock.is_some_and(|clock| clock < head.meta.at)
 }
 
-/// Whether what head neither has nor remembers may be more than an insertion.
+/// Decides about a key that head neither has nor remembers: true if the change may be more than an
+/// insertion.
 fn missing(policy: &StorePolicy, incoming: &Incoming, claim: &Claim, standing: &Standing) -> bool {
     if incoming.state == LineState::Delete {
         return policy.resolver(ConflictType::DeleteMissing).is_some();
@@ -149,7 +157,7 @@ fn missing(policy: &StorePolicy, incoming: &Incoming, claim: &Claim, standing: &
             Claim::None => standing.stale,
             Claim::Absent => false,
             Claim::Value(_) => true,
-            // What was deleted after that version would be remembered, unless it was dropped.
+            // A deletion after that version would still be remembered, unless it was dropped.
             Claim::Version(version) => standing.forgotten.is_some_and(|forgotten| *version < forgotten),
         }
 }
@@ -158,7 +166,7 @@ fn has_immutable(policy: &StorePolicy) -> bool {
     policy.fields.iter().any(|rule| rule.resolver == Resolver::Immutable)
 }
 
-/// Judges a suspect change by the values. `sides.kind` is not looked at.
+/// Compares a suspect change by its values. Ignores `sides.kind`.
 pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &Standing, follows: bool) -> Judgement {
     let Sides { head, head_value, incoming, base, .. } = *sides;
     let conflict = |kind| Judgement::Conflict { kind, follows: false };
@@ -168,7 +176,7 @@ pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &
     let Some(line) = head else {
         return match (&incoming.state, base) {
             (LineState::Delete, _) => conflict(ConflictType::DeleteMissing),
-            // It was not there when the source read it either: an insertion.
+            // The source saw no record either, so this is an insertion.
             (_, Base::Absent) => Judgement::FastForward,
             _ => conflict(ConflictType::UpdateMissing),
         };
@@ -191,7 +199,7 @@ pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &
         follows = by_field.unwrap_or(follows);
         let plain = ThreeWay::default();
         if policy.detect == Detect::ChangedFields && !follows && !policy.commutative && base != Base::Unknown {
-            // Without rules for fields: only what both changed differently makes a conflict.
+            // Without rules for fields, a conflict is only what both sides changed differently.
             let bare = StorePolicy { fields: Vec::new(), ..StorePolicy::builtin() };
             let asked = Asked { policy: &bare, sides, head_value };
             if let Ok(merged) = merge(&asked, base, Rest::ThreeWay(&plain))
@@ -210,7 +218,7 @@ pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &
     Judgement::FastForward
 }
 
-/// Names the type of a conflict between an entry or a tombstone and a change.
+/// Returns the type of a conflict between a record or a tombstone and a change.
 pub fn conflict_type(head: &LineState, incoming: &Incoming, claim: &Claim, base: Base<'_>) -> ConflictType {
     match (head, &incoming.state) {
         (LineState::Delete, _) if *claim == Claim::None => ConflictType::UpdateRecentlyDeleted,
@@ -221,7 +229,8 @@ pub fn conflict_type(head: &LineState, incoming: &Incoming, claim: &Claim, base:
     }
 }
 
-/// Whether both sides changed one field, or one group of fields, that has a rule of its own.
+/// True if both sides changed the same field, or the same group of fields, and a rule exists for
+/// it.
 fn both_changed(policy: &StorePolicy, base: Base<'_>, head: &[u8], incoming: &[u8]) -> bool {
     let before = if let Base::Value(base) = base { Some(base) } else { None };
     policy.fields.iter().any(|rule| {
@@ -237,17 +246,18 @@ fn immutable_differs(policy: &StorePolicy, head: &[u8], incoming: &[u8]) -> bool
     paths.any(|path| at(head, path).is_some_and(|stored| at(incoming, path) != Some(stored)))
 }
 
-/// Whether head has the number that the change started from; `None` if a number is missing.
+/// True if head has the number that the change started from; `None` if a number is missing.
 fn numbered(field: &FieldPath, base: Option<&[u8]>, head: &[u8], incoming: &[u8]) -> Option<bool> {
     let stored = at(head, field)?;
     if let Some(before) = base.and_then(|base| at(base, field)) {
         return Some(before == stored);
     }
-    // Each change adds one.
+    // Each change increases the number by one.
     Some(delta(b"0", stored, b"1")? == at(incoming, field)?)
 }
 
-/// Whether head has the time that the change started from, or an earlier one than the change; `None` if a time is missing.
+/// True if head has the time that the change started from, or an earlier time than the change;
+/// `None` if a time is missing.
 fn later(field: &FieldPath, base: Option<&[u8]>, head: &[u8], incoming: &[u8]) -> Option<bool> {
     let stored = at(head, field)?;
     if let Some(before) = base.and_then(|base| at(base, field)) {

@@ -1,20 +1,21 @@
-//! Sums of numbers as people mean them: decimal, so that 0.1 + 0.2 is 0.3.
+//! Sums of numbers in decimal arithmetic, so that 0.1 + 0.2 is 0.3.
 
 use crate::indexeddb::number::write_canonical;
 use crate::indexeddb::value::tagged;
 
-/// A number as its canonical text says it: `digits` · 10^`exponent`.
+/// A number as in its canonical text: `digits` · 10^`exponent`.
 #[derive(Clone, Copy)]
 struct Decimal {
     digits: i128,
     exponent: i32,
 }
 
-/// `head + incoming − base` of canonical numbers, or of canonical BigInts; `None` if they are not all of one kind, or if the
-/// result is too large, or a whole number that no double is: a counter must not lose a step at 2^53 without a word.
+/// Returns `head + incoming − base` of canonical numbers, or of canonical BigInts. Returns `None`
+/// if their types differ, if the result is too large, or if it is an integer that no double
+/// represents: a counter must not silently lose a step at 2^53.
 ///
-/// The sum is exact in decimals and rounded once, to the nearest double: the order in which changes are added up makes no
-/// difference as long as fewer than 17 digits are needed.
+/// The sum is exact in decimals and rounded once, to the nearest double. So the order of additions
+/// makes no difference as long as 17 digits are not needed.
 pub(super) fn delta(base: &[u8], head: &[u8], incoming: &[u8]) -> Option<Vec<u8>> {
     if let (Some(base), Some(head), Some(incoming)) = (big(base), big(head), big(incoming)) {
         let sum = head.checked_add(incoming.checked_sub(base)?)?;
@@ -28,14 +29,14 @@ pub(super) fn delta(base: &[u8], head: &[u8], incoming: &[u8]) -> Option<Vec<u8>
     let exact = exact();
     let sum = match exact {
         Some(digits) => value_of(Decimal { digits, exponent })?,
-        // So far apart that decimals do not help.
+        // The exponents are too far apart for exact decimals.
         None => value_of(head)? + (value_of(incoming)? - value_of(base)?),
     };
     if !sum.is_finite() {
         return None;
     }
     let mut out = Vec::new();
-    // There is no negative zero in a sum.
+    // Turns negative zero into zero.
     write_canonical(sum + 0.0, &mut out);
     let rounded = |digits| decimal(&out).is_none_or(|sum| shortest(sum) != shortest(Decimal { digits, exponent }));
     match exact {
@@ -44,7 +45,7 @@ pub(super) fn delta(base: &[u8], head: &[u8], incoming: &[u8]) -> Option<Vec<u8>
     }
 }
 
-/// Without zeros at the end.
+/// Removes trailing zeros.
 fn shortest(mut number: Decimal) -> (i128, i32) {
     while number.digits != 0 && number.digits % 10 == 0 {
         number = Decimal { digits: number.digits / 10, exponent: number.exponent + 1 };
@@ -61,14 +62,14 @@ fn value_of(number: Decimal) -> Option<f64> {
     format!("{}e{}", number.digits, number.exponent).parse().ok()
 }
 
-/// A BigInt of up to 38 digits.
+/// Parses a BigInt of up to 38 digits.
 pub(super) fn big(canonical: &[u8]) -> Option<i128> {
     let (tag, content) = tagged(canonical)?;
     let digits = content.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     std::str::from_utf8(digits).ok().filter(|_| tag == b"~bigint")?.parse().ok()
 }
 
-/// Zero, of the kind that `like` is.
+/// Returns zero in the type of `like`.
 pub(super) fn zero(like: &[u8]) -> &'static [u8] {
     if big(like).is_some() { br#"{"~bigint":"0"}"# } else { b"0" }
 }

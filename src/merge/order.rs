@@ -1,12 +1,13 @@
-//! Which of two values is greater.
+//! The order of values.
 
 use std::cmp::Ordering;
 
 use super::number::big;
 use crate::indexeddb::value::{sortable_key_of, tagged};
 
-/// Compares canonical values in IndexedDB's order of keys (number < Date < string < binary < array), BigInts as numbers.
-/// `None` if one of them has no place in it: an object, a boolean, NaN, a BigInt of more than 38 digits.
+/// Compares canonical values in IndexedDB's order of keys (number < Date < string < binary <
+/// array), with BigInts as numbers. Returns `None` if a value has no place in this order: an
+/// object, a boolean, NaN, a BigInt of more than 38 digits.
 pub(super) fn compare(a: &[u8], b: &[u8]) -> Option<Ordering> {
     match (big(a), big(b)) {
         (Some(a), Some(b)) => return Some(a.cmp(&b)),
@@ -17,8 +18,8 @@ pub(super) fn compare(a: &[u8], b: &[u8]) -> Option<Ordering> {
     Some(key(a)?.cmp(&key(b)?))
 }
 
-/// Compares elements of a set: those that are keys first, in their order; then by canonical text. Never equal unless the
-/// texts are.
+/// Compares elements of a set: valid keys first, in their order, then by canonical text. Equal only
+/// if the texts are.
 pub(super) fn canonical_order(a: &[u8], b: &[u8]) -> Ordering {
     let keys = match (key(a), key(b)) {
         (Some(a), Some(b)) => a.cmp(&b),

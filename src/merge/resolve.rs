@@ -1,4 +1,4 @@
-//! What becomes of a conflict: the rules of an object store, asked in their order.
+//! Decides a conflict by trying the rules of an object store in their order.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -14,64 +14,64 @@ use crate::policy::{
 };
 use crate::snapshot::{Digest, Line, LineState};
 
-/// A conflict, before it is decided.
+/// The sides of a conflict that is not decided yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Sides<'a> {
-    /// Its type.
+    /// The type.
     pub kind: ConflictType,
     /// The object store.
     pub store: &'a DomString,
     /// The record's key.
     pub key: &'a SortableKey,
-    /// Head's entry or tombstone.
+    /// Head's record or tombstone.
     pub head: Option<&'a Line>,
-    /// Head's canonical value, read whole; `None` for a tombstone and for nothing.
+    /// Head's whole canonical value; `None` for a tombstone, or if there is neither.
     pub head_value: Option<&'a [u8]>,
-    /// What came.
+    /// The incoming change.
     pub incoming: &'a Incoming,
-    /// What it started from.
+    /// The change's base.
     pub base: Base<'a>,
-    /// When the batch was received, in milliseconds since 1970.
+    /// Time of receipt, in milliseconds since 1970.
     pub received_at: i64,
 }
 
-/// The outcome of a conflict.
+/// The decision of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// Whose state stands.
+    /// The side that wins.
     pub winner: Winner,
-    /// Name of the rule that decided.
+    /// Name of the rule that decided or parked it.
     pub rule: Arc<str>,
     /// The merged canonical value, if the winner is [`Winner::Merged`].
     pub merged: Option<Vec<u8>>,
-    /// Head lost something: its side is to be kept whole.
+    /// True if head lost something, so that its side must be kept whole.
     pub head_lost: bool,
-    /// Incoming lost something: its side is to be kept whole.
+    /// True if incoming lost something, so that its side must be kept whole.
     pub incoming_lost: bool,
-    /// What decided about single fields.
+    /// Decisions about single fields.
     pub fields: Vec<FieldDecision>,
-    /// Why nobody decided, if the winner is [`Winner::Nobody`].
+    /// The reason why no rule decided, if the winner is [`Winner::Nobody`].
     pub reason: Option<&'static str>,
-    /// The policy refuses the batch.
+    /// True if the policy refuses the batch.
     pub refused: bool,
 }
 
-/// A rule that was asked.
+/// A rule that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
-    /// Its name.
+    /// The rule's name.
     pub rule: Arc<str>,
-    /// What it said.
+    /// The result.
     pub said: &'static str,
 }
 
-/// Decides a conflict. `tried` hears of each rule that is asked.
+/// Decides a conflict, and passes each rule that is tried to `tried`.
 pub fn resolve(policy: &StorePolicy, sides: &Sides<'_>, tried: &mut dyn FnMut(Tried)) -> Resolution {
     let resolution = decided(policy, sides, tried);
     let incoming = if let LineState::Put(value) = &sides.incoming.state { Some(&**value) } else { None };
     let is_side = matches!(resolution.winner, Winner::Head | Winner::Incoming);
     if is_side && !policy.commutative && incoming.is_some() && sides.head_value == incoming {
-        // Both say it: head stays as it is, and nothing is lost.
+        // Both sides have the same state, so head stays and nothing is lost.
         return Resolution { winner: Winner::Head, head_lost: false, incoming_lost: false, ..resolution };
     }
     resolution
@@ -97,14 +97,14 @@ fn decided(policy: &StorePolicy, sides: &Sides<'_>, tried: &mut dyn FnMut(Tried)
             }
         }
     }
-    // A type that is not looked for never gets here.
+    // A type that the policy does not detect never gets here.
     let resolver = policy.resolver(sides.kind).unwrap_or(&Resolver::IncomingWins);
     let name: Arc<str> = format!("{}/{}", policy.scope, resolver.kind().name()).into();
     tried(Tried { rule: name.clone(), said: "it decides" });
     asked.by(resolver, name)
 }
 
-/// A conflict, and the policy that is asked.
+/// A conflict, and the policy that decides it.
 pub(super) struct Asked<'a> {
     pub(super) policy: &'a StorePolicy,
     pub(super) sides: &'a Sides<'a>,
@@ -112,12 +112,12 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Incoming's canonical value; `None` if it deletes.
+    /// Returns incoming's canonical value; `None` for a deletion.
     pub(super) fn incoming_value(&self) -> Option<&'a [u8]> {
         if let LineState::Put(value) = &self.sides.incoming.state { Some(value) } else { None }
     }
 
-    /// Shows an expression what it can see.
+    /// Calls `evaluate` with the variables of an expression.
     pub(super) fn with_variables<T>(
         &self,
         field: &str,
@@ -145,7 +145,8 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// The side with the later clock; ties by source, then by digest. Without a clock what arrives is later.
+    /// Returns the side with the later clock; ties are broken by source, then by digest. A change
+    /// without a clock is later than head.
     pub(super) fn later(&self) -> Winner {
         let Sides { head: Some(head), incoming, .. } = self.sides else { return Winner::Incoming };
         let Some(clock) = incoming.clock else { return Winner::Incoming };
@@ -156,14 +157,14 @@ impl<'a> Asked<'a> {
     fn ties(&self, head: &Line) -> Ordering {
         let incoming = self.sides.incoming;
         if self.policy.commutative && !self.policy.fields.is_empty() {
-            // What fields have of their own, and who merged it, depends on what came before.
+            // Source and fields with rules depend on earlier merges, so they must not break ties.
             return self.rest_of(&incoming.state).cmp(&self.rest_of(&head.state));
         }
         let sources = incoming.by.cmp(&head.meta.by);
         sources.then_with(|| incoming.state.content_digest().cmp(&head.state.content_digest()))
     }
 
-    /// Digest of a value without the fields that have rules of their own.
+    /// Returns the digest of a value without the fields that have rules.
     fn rest_of(&self, state: &LineState) -> Option<Digest> {
         let value = match state {
             LineState::Delete => return None,
@@ -178,7 +179,7 @@ impl<'a> Asked<'a> {
         Some(Digest::of(&rest))
     }
 
-    /// The side that a resolver which picks sides picks.
+    /// Returns the side that a resolver for whole sides picks.
     pub(super) fn side(&self, resolver: &Resolver) -> Result<Winner, &'static str> {
         let clock = self.sides.incoming.clock;
         match resolver {
@@ -238,14 +239,14 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// A whole side, with the fields that have rules of their own.
+    /// Decides for a whole side, except fields that have rules.
     fn whole(&self, winner: Winner, fields: bool, resolver: &Resolver, rule: Arc<str>) -> Resolution {
         let rule = self.renamed(resolver, rule);
         if fields && !self.policy.fields.is_empty() {
             match merge(self, self.sides.base, Rest::Side(winner)) {
                 Ok(merged) => {
                     let mut resolution = self.merged(merged, rule);
-                    // Of the other side nothing but its fields was taken.
+                    // The other side lost everything except its fields with rules.
                     resolution.head_lost |= winner == Winner::Incoming;
                     resolution.incoming_lost |= winner == Winner::Head;
                     return resolution;
@@ -267,7 +268,8 @@ impl<'a> Asked<'a> {
                     return self.merged(merged, rule);
                 }
                 Err(Stop::NotMergeable) => {
-                    // Values without members: one side may have gone back to what they started from.
+                    // The values have no members. If one side equals the base, only the other
+                    // changed.
                     if let (Base::Value(_), Some(head), Some(incoming)) = (values.base, values.head, values.incoming)
                         && let Some(alone) = values.only_changed()
                     {
@@ -279,7 +281,8 @@ impl<'a> Asked<'a> {
                 Err(Stop::Fail) => return Resolution { refused: true, ..parked("the policy refuses it", rule) },
             }
         }
-        // Without a base every member would be contested: what decides those decides about the whole.
+        // Without a base every member would be contested, so the resolver for contested members
+        // decides the whole record.
         let name: Arc<str> = format!("{}/{}", self.policy.scope, how.contested.kind().name()).into();
         match &*how.contested {
             Resolver::ThreeWay(_) => self.unresolved("three-way needs to know what the change started from", rule),
@@ -292,7 +295,7 @@ impl<'a> Asked<'a> {
         Resolution { head_lost, incoming_lost, fields, ..self.value(value, false, rule) }
     }
 
-    /// A merge that gives one side back is that side's win, and makes no entry of its own.
+    /// Decides for a merged value. If it equals a side, that side wins and nothing new is stored.
     fn value(&self, value: Vec<u8>, lossy: bool, rule: Arc<str>) -> Resolution {
         let winner = match () {
             () if self.head_value == Some(&value) => Winner::Head,
@@ -321,7 +324,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The built-in default says how the last write was found.
+    /// Returns the rule's name. The built-in default names how it determined the last write.
     fn renamed(&self, resolver: &Resolver, rule: Arc<str>) -> Arc<str> {
         match (self.policy.builtin, resolver.kind(), self.sides.incoming.clock) {
             (true, ResolverKind::LastWriteWins, Some(_)) => "default/newer".into(),
@@ -331,7 +334,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// A whole side; the other one is kept.
+/// Decides for a whole side; the other one is kept.
 fn side(winner: Winner, rule: Arc<str>) -> Resolution {
     let (head_lost, incoming_lost) = (winner == Winner::Incoming, winner == Winner::Head);
     Resolution {

@@ -1,4 +1,4 @@
-//! The rules, enumerated.
+//! Tests that enumerate the rules.
 
 mod detection;
 mod fields;
@@ -11,7 +11,7 @@ use crate::indexeddb::key::{SortableKey, sortable_string};
 use crate::policy::{ConflictType, FieldPath, FieldRule, Resolver, StorePolicy};
 use crate::snapshot::{FlowVersion, Line, LineState, Meta, SourceId};
 
-/// A state: `-` is a deletion, everything else a canonical value.
+/// Parses a state: `-` is a deletion, anything else a canonical value.
 fn state(text: &str) -> LineState {
     if text == "-" { LineState::Delete } else { LineState::Put(text.as_bytes().into()) }
 }
@@ -28,7 +28,7 @@ fn path(text: &str) -> FieldPath {
     FieldPath::parse(text).unwrap()
 }
 
-/// Head's line: written by `b` in version 5 at time 100.
+/// Returns head's line, written by `b` in version 5 at time 100.
 fn head(text: &str) -> Line {
     Line { key: sortable_string("k"), meta: Meta { at: 100, by: source("b"), rev: version(5) }, state: state(text) }
 }
@@ -37,7 +37,7 @@ fn incoming(text: &str, clock: Option<i64>) -> Incoming {
     Incoming { state: state(text), clock, by: source("a") }
 }
 
-/// A policy that decides everything by one resolver.
+/// Returns a policy that decides everything by one resolver.
 fn by(resolver: Resolver) -> StorePolicy {
     let unsaid = StorePolicy::unsaid();
     StorePolicy { types: unsaid.types.clone().map(|_| Some(resolver.clone())), scope: "data".into(), ..unsaid }
@@ -47,7 +47,8 @@ fn field(name: &str, resolver: Resolver) -> FieldRule {
     FieldRule { name: name.into(), paths: vec![path(name)], resolver }
 }
 
-/// A conflict, from texts. Without a base nothing is known of it; `!` says that there was no record.
+/// A conflict, written as texts. Without a base nothing is known of it; `!` means that there was no
+/// record.
 struct Case<'a> {
     kind: ConflictType,
     base: &'a str,
@@ -78,7 +79,7 @@ impl Case<'_> {
         resolve(policy, &sides, &mut |_| ())
     }
 
-    /// The value that stands: `-` for a deletion, `?` for a parked conflict.
+    /// Returns the resulting value: `-` for a deletion, `?` for a parked conflict.
     fn stands(&self, policy: &StorePolicy) -> String {
         let resolution = self.resolved(policy);
         match resolution.winner {
@@ -90,7 +91,7 @@ impl Case<'_> {
     }
 }
 
-/// An update on both sides, without a clock.
+/// Returns an update on both sides, without a clock.
 fn update<'a>(base: &'a str, head: &'a str, incoming: &'a str) -> Case<'a> {
     Case { kind: ConflictType::UpdateUpdate, base, head, incoming, clock: None }
 }

@@ -1,4 +1,5 @@
-//! Two records to one, member by member: against a base, or from one side with rules for single fields.
+//! Merges two records member by member: by comparing with a base, or by taking one side except for
+//! fields with rules.
 
 use super::collections::{self, Shape, elements};
 use super::conflict::{FieldDecision, Winner};
@@ -8,56 +9,56 @@ use super::resolve::Asked;
 use crate::indexeddb::value::{self, NameValue};
 use crate::policy::{Arrays, FieldPath, FieldRule, Resolver, Step, ThreeWay, Unresolved};
 
-/// The log names at most this many fields of a conflict; what becomes of the others is in the sides.
+/// Limit on the fields of a conflict that the log names; the others can be found in the sides.
 pub const MAX_DECISIONS: usize = 100;
 
-/// The log shows at most this many bytes of a field's path.
+/// Limit on the bytes of a field's path in the log.
 pub const MAX_PATH_BYTES: usize = 256;
 
-/// Where members come from that no rule of their own decides.
+/// The origin of members without a rule.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rest<'a> {
-    /// All from one side.
+    /// All members come from one side.
     Side(Winner),
-    /// From the side that changed them.
+    /// Each member comes from the side that changed it.
     ThreeWay(&'a ThreeWay),
 }
 
-/// What a merge gave.
+/// The result of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Merged {
     /// The merged canonical value.
     pub(super) value: Vec<u8>,
-    /// How many members both sides changed differently, and no rule of their own decided.
+    /// Number of members without a rule that both sides changed differently.
     pub(super) contested: usize,
-    /// Something of head is not in it.
+    /// True if the value lacks something of head.
     pub(super) head_lost: bool,
-    /// Something of incoming is not in it.
+    /// True if the value lacks something of incoming.
     pub(super) incoming_lost: bool,
-    /// What decided about single fields.
+    /// Decisions about single fields.
     pub(super) fields: Vec<FieldDecision>,
 }
 
-/// Why there is no merge.
+/// The reason why there is no merged value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// No plain objects, nor anything else that can be merged by member.
+    /// The values are not plain objects or other values that can be merged by member.
     NotMergeable,
-    /// A person is to decide, for this reason.
+    /// A person must decide, for this reason.
     Park(&'static str),
     /// The batch is refused.
     Fail,
 }
 
-/// How a field is decided.
+/// The way in which a field is decided.
 #[derive(Clone, Copy)]
 enum How<'a> {
     Resolver(&'a Resolver),
-    /// As a part of a group, whose side is decided already.
+    /// As part of a group whose side has been decided.
     Group(&'a Resolver, Winner),
 }
 
-/// A rule for a field, with the steps that are left to it.
+/// A rule for a field, with the remaining steps of its path.
 #[derive(Clone, Copy)]
 struct Ruled<'a> {
     steps: &'a [Step],
@@ -67,7 +68,7 @@ struct Ruled<'a> {
 
 type Members<'a> = Vec<NameValue<'a>>;
 
-/// Merges the two sides. `base` is what they started from; it is only looked at by what needs it.
+/// Merges the two sides. `base` is only used where a comparison needs it.
 pub(super) fn merge(asked: &Asked<'_>, base: Base<'_>, rest: Rest<'_>) -> Result<Merged, Stop> {
     let (Some(head), Some(incoming)) = (asked.head_value, asked.incoming_value()) else {
         return Err(Stop::NotMergeable);
@@ -88,12 +89,12 @@ struct Merger<'m, 'a> {
     asked: &'m Asked<'a>,
     rest: Rest<'m>,
     found: Merged,
-    /// Names of the members that are open.
+    /// Names of the members on the way to the current one.
     path: Vec<Vec<u8>>,
 }
 
 impl<'m> Merger<'m, '_> {
-    /// The rules for fields; groups that are taken from one side are decided here, once.
+    /// Returns the rules for fields. Groups that are taken from one side are decided here, once.
     fn rules(&mut self, base: Base<'_>, head: &[u8], incoming: &[u8]) -> Result<Vec<Ruled<'m>>, Stop> {
         let mut rules = Vec::new();
         for rule in &self.asked.policy.fields {
@@ -127,7 +128,8 @@ impl<'m> Merger<'m, '_> {
         if !by_side {
             return Ok(How::Resolver(resolver));
         }
-        // The fields of a group as one value: absent members are told apart from every present one.
+        // Represents the fields of a group as one value, in which an absent member differs from
+        // every present one.
         let tuple = |record: &[u8]| {
             let part = |path| collections::at(record, path).unwrap_or_default();
             paths.iter().map(part).collect::<Vec<_>>().join(&b","[..])
@@ -146,7 +148,7 @@ impl<'m> Merger<'m, '_> {
         }
     }
 
-    /// Objects, Maps, Sets and arrays by their parts; `None` if these cannot be merged so.
+    /// Merges objects, Maps, Sets and arrays by their parts; `None` if these cannot be merged.
     fn containers(
         &mut self,
         base: Base<'_>,
@@ -169,7 +171,8 @@ impl<'m> Merger<'m, '_> {
         self.collections(base, head, incoming)
     }
 
-    /// Maps, Sets and arrays. Apart from objects, so that values nested as deep as they may need little stack.
+    /// Merges Maps, Sets and arrays. Separate from objects, so that deeply nested values need
+    /// little stack.
     fn collections(&mut self, base: Base<'_>, head: &[u8], incoming: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
         let (Rest::ThreeWay(how), Base::Value(base)) = (self.rest, base) else { return Ok(None) };
         let (Some((shape, base)), Some((a, head)), Some((b, incoming))) =
@@ -238,10 +241,10 @@ impl<'m> Merger<'m, '_> {
         Ok(out)
     }
 
-    /// One member; `None`: it is gone.
+    /// Merges one member; `None` if the result has no such member.
     fn value(&mut self, values: Values<'_>, rules: &[Ruled<'m>]) -> Result<Option<Vec<u8>>, Stop> {
         let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
-        // The same change on both sides is two changes to a sum, and one to everything else.
+        // For a sum, the same change on both sides is two changes; for everything else it is one.
         let changed = match values.base {
             Base::Value(base) => values.head != Some(base),
             Base::Absent => values.head.is_some(),
@@ -259,7 +262,8 @@ impl<'m> Merger<'m, '_> {
             Rest::ThreeWay(_) => values.only_changed(),
         };
         let contested = alone.is_none();
-        // Fields inside that have rules of their own keep to them also where the object itself is new, or on one side only.
+        // Fields with rules inside this object follow them even if the object is new, or on one
+        // side only.
         let absent = if rules.is_empty() { None } else { Some(&b"{}"[..]) };
         if (contested || !rules.is_empty())
             && let (Some(head), Some(incoming)) = (values.head.or(absent), values.incoming.or(absent))
@@ -279,7 +283,7 @@ impl<'m> Merger<'m, '_> {
         }
     }
 
-    /// A member that both sides changed differently.
+    /// Decides a member that both sides changed differently.
     fn contested(&mut self, how: &ThreeWay, values: Values<'_>) -> Result<Option<Vec<u8>>, Stop> {
         self.found.contested += 1;
         let field = self.field();
@@ -296,7 +300,7 @@ impl<'m> Merger<'m, '_> {
             How::Group(resolver, Winner::Incoming) => (resolver, Outcome::Incoming),
             How::Group(resolver, _) => (resolver, Outcome::Head),
             How::Resolver(resolver @ Resolver::ThreeWay(how)) => {
-                // Only inside this field members and arrays are merged this way.
+                // The setting applies to members and arrays inside this field only.
                 let outer = std::mem::replace(&mut self.rest, Rest::ThreeWay(how));
                 let merged = self.value(values, &[]);
                 self.rest = outer;
@@ -319,7 +323,8 @@ impl<'m> Merger<'m, '_> {
         Ok(self.take(outcome, values))
     }
 
-    /// Elements with equal keys are merged; others come and go. What one side removed and the other changed stays.
+    /// Merges elements with equal keys; other elements are added or removed. An element that one
+    /// side removed and the other changed is kept.
     fn identified(
         &mut self,
         shape: Shape,
@@ -369,7 +374,7 @@ impl<'m> Merger<'m, '_> {
         Ok(Some(collections::write(shape, &all)))
     }
 
-    /// What stands if a resolver cannot decide about a field.
+    /// Returns the outcome for a field whose resolver cannot decide.
     fn settled(&self, outcome: Outcome) -> Result<Outcome, Stop> {
         match outcome {
             Outcome::Park => Err(Stop::Park("the policy leaves it to a person")),
@@ -420,7 +425,7 @@ impl<'m> Merger<'m, '_> {
         }
     }
 
-    /// The path of the member that is open, for people.
+    /// Returns the path of the current member, for people.
     fn field(&self) -> String {
         let mut path = Vec::new();
         for name in &self.path {
@@ -431,7 +436,8 @@ impl<'m> Merger<'m, '_> {
     }
 }
 
-/// The key of an entry of a Map, if it is a primitive: objects have an identity that a text does not show.
+/// Returns the key of a Map entry if it is a primitive. Objects have an identity that a text does
+/// not contain.
 fn map_key(pair: &[u8]) -> Option<&[u8]> {
     let key = *value::items(pair)?.first()?;
     let primitive =
@@ -439,8 +445,9 @@ fn map_key(pair: &[u8]) -> Option<&[u8]> {
     primitive.then_some(key)
 }
 
-/// A canonical value without what is at a path of plain objects, and without objects on the way that hold nothing else: those
-/// come and go with it. `None` if it is not there.
+/// Returns a canonical value without the member at a path of plain objects. Objects on the path
+/// that contain nothing else are removed too, because they come and go with the member. Returns
+/// `None` if there is no such member.
 pub(super) fn without(canonical: &[u8], steps: &[Step]) -> Option<Vec<u8>> {
     let (Step::Member(wanted), inner) = steps.split_first()? else { return None };
     let members = value::members(canonical)?;

@@ -1,4 +1,4 @@
-//! How one change is found and decided, step by step: the same functions that a merge calls, and what they say on the way.
+//! Traces how one change is detected and decided, with the same functions as a merge.
 
 use super::Winner;
 use super::detect::{Base, Detection, Incoming, Judgement, Standing, detect, judge};
@@ -9,48 +9,48 @@ use crate::normalize::{Claim, clock_at};
 use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{Line, LineState};
 
-/// One change, and all that is known of it.
+/// A change, and the facts needed to merge it.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
     /// The object store.
     pub store: &'a DomString,
     /// The record's key.
     pub key: &'a SortableKey,
-    /// Head's entry or tombstone.
+    /// Head's record or tombstone.
     pub head: Option<&'a Line>,
-    /// Head's canonical value, read whole; `None` for a tombstone and for nothing.
+    /// Head's whole canonical value; `None` for a tombstone, or if there is neither.
     pub head_value: Option<&'a [u8]>,
-    /// What came.
+    /// The incoming change.
     pub incoming: &'a Incoming,
-    /// What it claims to have started from.
+    /// The base that the change claims.
     pub claim: &'a Claim,
-    /// What is known of that.
+    /// The base, as far as it is known.
     pub base: Base<'a>,
-    /// How its batch stands to head.
+    /// The relation of the batch to head.
     pub standing: &'a Standing,
-    /// When that was received, in milliseconds since 1970.
+    /// Time of receipt of the batch, in milliseconds since 1970.
     pub received_at: i64,
 }
 
-/// How a change was found.
+/// The result of detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Head has that state already.
+    /// Head already has that state.
     Equal,
-    /// It follows head.
+    /// The change follows head.
     FastForward,
-    /// Both changed, and not the same fields: nothing is in conflict.
+    /// Both sides changed the record, but not the same fields, so nothing is in conflict.
     Merged,
     /// A conflict of this type.
     Conflict {
-        /// Its type.
+        /// The type.
         kind: ConflictType,
-        /// The change had seen head; the policy asks nevertheless.
+        /// True if the change had seen head; the policy's rules decide it nevertheless.
         follows: bool,
     },
 }
 
-/// What stands in the end.
+/// The resulting state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Neither a record nor a tombstone.
@@ -59,26 +59,26 @@ pub enum Outcome {
     Value(Vec<u8>),
     /// A tombstone.
     Deleted,
-    /// What head has, and the change waits for a person.
+    /// Head's state; the change waits for a person.
     Parked,
-    /// What head has, and the batch is refused.
+    /// Head's state; the batch is refused.
     Failed,
 }
 
-/// How one change was found and decided.
+/// The detection and decision of one change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// How it was found.
+    /// The result of detection.
     pub found: Found,
-    /// Rules that were asked, in their order.
+    /// The rules that were tried, in order.
     pub tried: Vec<Tried>,
-    /// What they decided, if there was a conflict.
+    /// The decision, if there was a conflict.
     pub resolution: Option<Resolution>,
-    /// What stands in the end.
+    /// The resulting state.
     pub outcome: Outcome,
 }
 
-/// Finds and decides one change as a merge would.
+/// Detects and decides one change as a merge would.
 pub fn trace(policy: &StorePolicy, question: &Question<'_>) -> Trace {
     let Question { store, key, head, head_value, incoming, claim, base, standing, received_at } = *question;
     let done = |found, outcome| Trace { found, tried: Vec::new(), resolution: None, outcome };
@@ -118,7 +118,7 @@ fn state(state: Option<&LineState>, whole: Option<&[u8]>) -> Outcome {
 }
 
 impl Found {
-    /// Its name in cases and reports; a conflict's is its type.
+    /// Returns the name used in cases and reports; for a conflict, its type.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Equal => "equal",
@@ -128,7 +128,7 @@ impl Found {
         }
     }
 
-    /// In one sentence.
+    /// Describes the result in one sentence.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Equal => "head has this state already",
@@ -140,7 +140,7 @@ impl Found {
     }
 }
 
-/// The clock that a change counts with: its own, else the member that the policy names.
+/// Returns the effective clock of a change: its own, otherwise the member that the policy names.
 pub fn clock_of(policy: &StorePolicy, own: Option<i64>, incoming: &LineState) -> Option<i64> {
     match (&policy.clock_field, incoming, own) {
         (Some(path), LineState::Put(value), None) => clock_at(value, path),

@@ -1,4 +1,5 @@
-//! The guard: judges what a plan deletes, before anything is written. `merge/RULES.md`, "The guard".
+//! The guard: checks the deletions of a plan before anything is written. See
+//! `doc/reference/rules.md`, "The guard".
 
 use std::collections::BTreeMap;
 
@@ -12,40 +13,43 @@ use crate::merge::Conflict;
 use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest};
 use crate::store::StoreError;
 
-/// The guard asks if an object store would lose more records in bulk than this, in a run of batches; so many in one
-/// batch are neither judged nor counted …
+/// The bulk deletions in an object store that a run of batches may make. Up to this many in one
+/// batch are not counted.
 pub const MAX_BULK_DELETES: u64 = 2;
 
-/// … or more by single deletions than this …
+/// The single deletions in an object store that a run of batches may make.
 pub const MAX_DELETES: u64 = 10;
 
-/// … and together more than this share of them, in per cent.
+/// Beyond these numbers, the share of the records that a run may delete, in per cent.
 pub const MAX_DELETES_PERCENT: u64 = 20;
 
-/// Up to so many single deletions of a batch in an object store are work by hand, and are not counted.
+/// Up to this many single deletions of a batch in an object store are manual work, and are not
+/// counted.
 pub const MAX_DELETES_BY_HAND: u64 = 5;
 
-/// Batches of one source that are received within so many milliseconds are judged together: a run.
+/// The length of a run: batches of one source received within this many milliseconds are judged
+/// together.
 pub const RUN_MS: i64 = 60 * 60 * 1000;
 
-/// Hears what a plan would delete, and writes nothing.
+/// A sink that counts the deletions of a plan, and writes nothing.
 #[derive(Debug, Default)]
 pub(super) struct Deletes {
     counts: BTreeMap<DomString, Deletions>,
     hasher: blake3::Hasher,
 }
 
-/// What a plan is compared with.
+/// The facts that a plan is compared with.
 pub(super) struct Measure<'a> {
-    /// What is stored.
+    /// The manifest of head.
     pub(super) head: &'a Manifest,
-    /// Object stores that the batch's schema has not any more, or recreates.
+    /// Object stores that the batch's schema no longer has, or recreates.
     pub(super) vanishing: &'a [DomString],
-    /// The batch is full and has no line at all.
+    /// True if the batch is full and has no line at all.
     pub(super) is_empty: bool,
-    /// What the source has deleted lately.
+    /// The source's recent deletions.
     pub(super) run: &'a Run,
-    /// How many records the source has in an object store, or at least so many.
+    /// Returns the number of records that the source has in an object store; may stop counting at
+    /// the given number.
     pub(super) had: &'a dyn Fn(&DomString, u64) -> Result<u64, StoreError>,
 }
 
@@ -74,7 +78,7 @@ impl MergeSink for Deletes {
     }
 }
 
-/// True if a part is more than the share that the guard lets through.
+/// True if a part is more than the share that the guard permits.
 fn is_much(part: u64, of: u64) -> bool {
     part * 100 > of * MAX_DELETES_PERCENT
 }
@@ -86,7 +90,7 @@ impl Deletes {
         }
     }
 
-    /// Adds the records of an object store that is recreated: all of them go.
+    /// Adds the records of an object store that is recreated, all of which are deleted.
     pub(super) fn recreated(&mut self, store: &DomString, records: &[ChunkRef]) {
         let count: u64 = records.iter().map(|chunk| chunk.count).sum();
         let deletions = self.counts.entry(store.clone()).or_default();
@@ -95,7 +99,7 @@ impl Deletes {
         records.iter().for_each(|chunk| self.name(&[chunk.content.as_bytes()]));
     }
 
-    /// Says what of head would be lost beyond the limits.
+    /// Describes the deletions that exceed the limits.
     fn judge(&self, measure: &Measure<'_>) -> Result<Option<String>, StoreError> {
         let mut lost = Vec::new();
         for (name, deletions) in &self.counts {
@@ -106,7 +110,7 @@ impl Deletes {
         Ok((!lost.is_empty()).then(|| lost.join(", ")))
     }
 
-    /// The plan's name: digest of source, batch and deletes.
+    /// Returns the plan's name: a digest of source, batch and deletions.
     pub(super) fn plan(&self, source: &str, batch: &blake3::Hash) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(source.as_bytes()).update(&[0]).update(batch.as_bytes());
@@ -114,7 +118,7 @@ impl Deletes {
         hasher.finalize().to_hex()[..32].to_owned()
     }
 
-    /// Lets the plan through, or says why not; true if it is only let through because it was confirmed.
+    /// Permits or refuses the plan. Returns true if it is permitted only because it was confirmed.
     pub(super) fn check(
         &self,
         measure: &Measure<'_>,
@@ -127,7 +131,7 @@ impl Deletes {
     }
 }
 
-/// Says what one object store would lose, if that is too much.
+/// Describes the deletions in one object store, if they exceed the limits.
 fn judge_store(name: &DomString, now: Deletions, measure: &Measure<'_>) -> Result<Option<String>, StoreError> {
     if now.total() == 0 {
         return Ok(None);
@@ -147,7 +151,7 @@ fn judge_store(name: &DomString, now: Deletions, measure: &Measure<'_>) -> Resul
     if vanishes || measure.is_empty || empties || (many && is_much(run.total(), of + before.total())) {
         return Ok(Some(lost(now.total())));
     }
-    // Of these, whatever there is beside them: all that the source has?
+    // The limits also apply to the source's own records: does the batch delete all of them?
     let enough = (run.own() * 100).div_ceil(MAX_DELETES_PERCENT) + 1;
     let may_be_all = now.own_bulk > 1;
     if !(may_be_all || many && run.own() > 0) {

@@ -1,4 +1,4 @@
-//! Cases go the way of a merge, and what none of them reaches is named.
+//! Cases run like a merge, and unreached parts are reported.
 
 use super::*;
 use crate::policy::PolicyFile;
@@ -7,7 +7,7 @@ fn read(text: &str) -> PolicyFile {
     PolicyFile::read(text).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
-/// Every way in which a change can be found, and every outcome.
+/// Covers every kind of detection, and every outcome.
 #[test]
 fn each_finding_and_each_outcome() {
     let file = read(

@@ -1,11 +1,11 @@
-//! Which change is in conflict, and of which type.
+//! Tests of detection: which change is in conflict, and of which type.
 
 use super::super::{Base, Detection, Judgement, Sides, Standing, detect, judge};
 use super::*;
 use crate::normalize::Claim;
 use crate::policy::Detect;
 
-/// The whole truth table of the built-in default: head × incoming × source × claim.
+/// Enumerates the truth table of the built-in default: head × incoming × source × claim.
 #[test]
 fn base_revision_enumerated() {
     let policy = StorePolicy::builtin();
@@ -20,7 +20,8 @@ fn base_revision_enumerated() {
         Claim::Value(b"3".as_slice().into()),
         Claim::Absent,
     ];
-    // One row a head and state: E equal, F fast-forward, C conflict; per claim for another source.
+    // One row for each head and state, one column for each claim by another source: E equal, F
+    // fast-forward, C conflict.
     let expected =
         [["FFFFFFF", "FFFFFFF", "FFFFFFF"], ["EEEEEEE", "CCFFFCC", "CCFFFCC"], ["CCFFCCF", "CCFFCCF", "EEEEEEE"]];
     for (head_text, rows) in heads.iter().zip(expected) {
@@ -37,7 +38,7 @@ fn base_revision_enumerated() {
                     _ => Detection::Suspect { follows: false },
                 };
                 assert_eq!(found("a"), wanted, "head {head_text} incoming {text} claim {claim:?}");
-                // The source that wrote head last is never in conflict with itself.
+                // The source that wrote head is never in conflict with itself.
                 let wanted = if wanted == Detection::Equal { wanted } else { Detection::FastForward };
                 assert_eq!(found("b"), wanted, "own: head {head_text} incoming {text} claim {claim:?}");
             }
@@ -45,7 +46,7 @@ fn base_revision_enumerated() {
     }
 }
 
-/// What [`detect`] and [`judge`] say together; `base` is what the claim turns out to be.
+/// Returns the combined result of [`detect`] and [`judge`]; `base` is what the claim refers to.
 fn judged(
     policy: &StorePolicy,
     head_text: &str,
@@ -181,7 +182,7 @@ fn clocks_and_fields_that_say_what_follows() {
     let of = |detect: Detect, head: &str, change: &str, clock, claim: &Claim, base| {
         judged(&StorePolicy { detect, ..StorePolicy::unsaid() }, head, &incoming(change, clock), claim, base, &none)
     };
-    // Head was written at 100.
+    // Head was written at time 100.
     assert_eq!(of(Detect::Clock, "1", "2", Some(101), &Claim::None, Base::Unknown), "follows");
     assert_eq!(
         of(Detect::Clock, "1", "2", Some(100), &v, Base::Value(b"1")),

@@ -89,7 +89,7 @@ fn a_group_is_taken_from_one_side() {
         r#"{"city":"B","moved":3,"street":"a"}"#,
         "no street of one and city of the other"
     );
-    // Only one side touched the group: there is nothing to decide.
+    // Only one side changed the group, so there is nothing to decide.
     let policy = with(three_way(), vec![group(Resolver::HeadWins)]);
     let alone = update(
         r#"{"city":"A","moved":1,"street":"a","x":1}"#,
@@ -97,7 +97,7 @@ fn a_group_is_taken_from_one_side() {
         r#"{"city":"C","moved":2,"street":"c","x":1}"#,
     );
     assert_eq!(alone.stands(&policy), r#"{"city":"C","moved":2,"street":"c","x":2}"#);
-    // A resolver that makes values is asked field by field.
+    // A resolver that computes values is applied to each field separately.
     let policy = with(three_way(), vec![FieldRule { paths: vec![path("a"), path("b")], ..group(Resolver::Delta) }]);
     let sums = update(r#"{"a":1,"b":1}"#, r#"{"a":2,"b":3}"#, r#"{"a":5,"b":7}"#);
     assert_eq!(sums.stands(&policy), r#"{"a":6,"b":9}"#);

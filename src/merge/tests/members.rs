@@ -1,4 +1,4 @@
-//! Three-way, member by member and element by element.
+//! Three-way merges, member by member and element by element.
 
 use super::*;
 use crate::policy::{Arrays, ThreeWay};
@@ -9,7 +9,7 @@ fn merged(arrays: Arrays, base: &str, head: &str, incoming: &str) -> (String, bo
     (case.stands(&policy), case.resolved(&policy).rule.ends_with("-contested"))
 }
 
-/// All 3-way cases of one member: absent or one of three values on each side.
+/// Enumerates the 3-way cases of one member: absent or one of three values on each side.
 #[test]
 fn one_member_enumerated() {
     let values = [None, Some("1"), Some("2"), Some("3")];
@@ -80,7 +80,7 @@ fn maps_are_merged_by_key_and_sets_by_element() {
     assert_eq!(merged(Arrays::Whole, base, head, incoming), (expected.to_owned(), false));
     let set = |items: &str| format!(r#"{{"s":{{"~set":[{items}]}}}}"#);
     assert_eq!(merged(Arrays::Whole, &set("1,2"), &set("2,3"), &set("1,2,4")), (set("2,3,4"), false));
-    // An object as key has an identity that is not in the text.
+    // An object used as a key has an identity that the text does not contain.
     let keyed = |n: u8| format!(r#"{{"m":{{"~map":[[{{}},{n}]]}}}}"#);
     assert_eq!(merged(Arrays::Whole, &keyed(1), &keyed(2), &keyed(3)), (keyed(3), true));
 }

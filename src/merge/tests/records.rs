@@ -1,9 +1,11 @@
-//! What becomes of whole records: for every resolver a case that a resolver which does nothing would fail.
+//! Decisions about whole records. For every resolver there is a case that an inactive resolver
+//! would fail.
 
 use super::*;
 use crate::policy::{Arrays, Expression, Rule, ThreeWay, Unresolved, Wanted};
 
-/// The built-in default: head, incoming, incoming's clock, base → who stands, rule, who lost something.
+/// Enumerates the built-in default: head, incoming, incoming's clock, base → winner, rule, losing
+/// sides.
 #[test]
 fn the_default_enumerated() {
     use ConflictType as T;
