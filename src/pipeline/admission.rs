@@ -1,4 +1,5 @@
-//! Whether a batch may go where it wants to: asked when its header was read, before anything else is done with it.
+//! Admission of a batch: checked when its header has been read, before anything else is done with
+//! it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::snapshot::{FlowName, SourceId};
 
 type Check = dyn Fn(&FlowName, Option<&SourceId>) -> Result<(), String> + Send + Sync;
 
-/// An edge's answer to what a batch says of itself. Copies of it share what they remember.
+/// The check of a batch by the server. Clones share their state.
 #[derive(Clone)]
 pub struct Admission {
     check: Arc<Check>,
@@ -19,12 +20,12 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// `check` hears the flow and the source; it says why not.
+    /// `check` gets the flow and the source; its error is the reason for a refusal.
     pub fn new(check: impl Fn(&FlowName, Option<&SourceId>) -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self { check: Arc::new(check), denied: Arc::default() }
     }
 
-    /// Whether any batch was not admitted; the store's own refusals have the same status.
+    /// True if any batch was not admitted. A refusal by the store has the same status.
     pub fn has_denied(&self) -> bool {
         self.denied.load(Ordering::Relaxed)
     }
@@ -33,7 +34,8 @@ impl Admission {
         (self.check)(flow, source).map_err(|message| self.deny(message))
     }
 
-    /// A batch that names another source than its sender's is not admitted either.
+    /// Returns the failure if the batch names another source than its sender's, which is not
+    /// admitted either.
     pub(super) fn explain(&self, error: &DecodeError) -> Option<Failure> {
         matches!(error, DecodeError::OtherSource)
             .then(|| self.deny("the batch names a source that is not its sender's"))

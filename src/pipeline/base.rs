@@ -1,4 +1,4 @@
-//! Reads head's chunks, and old versions where a conflict makes that worth it.
+//! Reads head's chunks, and old versions if a conflict requires it.
 
 use std::cell::RefCell;
 
@@ -10,13 +10,13 @@ use crate::snapshot::line::PART_BYTES;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Spilled};
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
 
-/// Reads what a merge needs of stored versions.
+/// A reader of the stored data that a merge needs.
 #[derive(Debug)]
 pub struct BaseReader<'a> {
     store: &'a dyn SnapshotStore,
     flow: &'a FlowName,
     head: Option<&'a StoredVersion>,
-    /// The version that was read last, and its chunk that was read last: conflicts come in key order.
+    /// The last version read, and its last chunk, because conflicts come in key order.
     old: RefCell<Option<(FlowVersion, Option<StoredVersion>)>>,
     lines: RefCell<Option<(Digest, Vec<Line>)>>,
 }
@@ -29,12 +29,13 @@ impl ChunkSource for BaseReader<'_> {
 }
 
 impl<'a> BaseReader<'a> {
-    /// Reads from this flow, whose head is `head`.
+    /// Creates a reader of this flow, whose head is `head`.
     pub fn new(store: &'a dyn SnapshotStore, flow: &'a FlowName, head: Option<&'a StoredVersion>) -> Self {
         Self { store, flow, head, old: RefCell::default(), lines: RefCell::default() }
     }
 
-    /// The value that a base claims: `None` if nothing is known of it, `Some(None)` if there was no record.
+    /// Returns the value that a base claims: `None` if it is unknown, `Some(None)` if there was no
+    /// record.
     pub fn value(
         &self,
         store: &DomString,
@@ -59,12 +60,12 @@ impl<'a> BaseReader<'a> {
             *self.old.borrow_mut() = Some((version, self.store.version(self.flow, version)?));
         }
         let old = self.old.borrow();
-        // A version that never was, or was pruned, says nothing.
+        // The version never existed or was pruned, so the base is unknown.
         let Some((_, Some(old))) = old.as_ref() else { return Ok(None) };
         let records = old.manifest.store(store);
         let now = self.head.and_then(|head| head.manifest.store(store));
         if records.zip(now).is_some_and(|(then, now)| then.schema.key_path != now.schema.key_path) {
-            // The object store was recreated since: its keys mean other records.
+            // The object store was recreated since, so its keys denote other records.
             return Ok(None);
         }
         let line = match records {
@@ -97,7 +98,8 @@ impl<'a> BaseReader<'a> {
         }))
     }
 
-    /// The canonical value of a line of head, read from its parts if it is spilled; `None` for a tombstone.
+    /// Returns the canonical value of a line of head, read from its parts if it is spilled; `None`
+    /// for a tombstone.
     pub fn whole_value(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
         match self.head {
             Some(head) => read_whole(self.store, self.flow, head, state),
@@ -106,7 +108,8 @@ impl<'a> BaseReader<'a> {
     }
 }
 
-/// The canonical value of a line of `version`, read from its parts if it is spilled; `None` for a tombstone.
+/// Returns the canonical value of a line of `version`, read from its parts if it is spilled; `None`
+/// for a tombstone.
 pub fn read_whole(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -128,7 +131,7 @@ fn read_spilled(
 ) -> Result<Vec<u8>, StoreError> {
     let mut value = Vec::new();
     for part in 0..spilled.bytes.div_ceil(PART_BYTES as u64) {
-        // A manifest that names 2^32 parts is not one of ours: such a value was never stored.
+        // No stored value has 2^32 parts, so such a manifest was not written by this program.
         let part = u32::try_from(part)
             .map_err(|_| StoreError::new(StoreErrorKind::Damaged, "a spilled value of too many parts"))?;
         value.extend_from_slice(&store.read_part(flow, version, &spilled.digest, part)?);

@@ -1,4 +1,5 @@
-//! Append; if that fails, re-read head, then accept, merge again or give up. The one step back of the whole pipeline.
+//! Appends a version. If that fails, reads head again, then accepts, merges again or gives up. This
+//! is the only step back in the pipeline.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::thread;
@@ -9,19 +10,19 @@ use super::error::SyncError;
 use crate::snapshot::{FlowName, FlowVersion, RootId, StateId};
 use crate::store::{AppendError, SnapshotStore, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter};
 
-/// How often a batch is merged anew after it lost a race.
+/// Limit on the attempts to merge a batch that loses races.
 pub const MAX_ATTEMPTS: u32 = 60;
 
-/// How many of these may end without an answer that says something: a store that is out of order is not besieged.
+/// Limit on the attempts that end without a clear answer, so that a broken store is not flooded.
 const MAX_DOUBTS: u32 = 6;
 
-/// The longest pause between two attempts.
+/// Limit on the pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(400);
 
-/// What is merged anew on each head that is met.
+/// The work that is repeated for each new head.
 pub(super) trait Round {
-    /// Plans the version after `head` and gives `writer` what is new; `None` if nothing differs. Without a writer it only
-    /// plans. Nothing is left of a round before.
+    /// Plans the version after `head`, and passes new data to `writer`; `None` if nothing differs.
+    /// Without a writer it only plans. Starts over, without any state of an earlier call.
     fn plan(
         &mut self,
         head: Option<&StoredVersion>,
@@ -29,7 +30,7 @@ pub(super) trait Round {
     ) -> Result<Option<Box<VersionDraft>>, SyncError>;
 }
 
-/// The version that stands in the end.
+/// The resulting version.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stand {
     pub(super) version: FlowVersion,
@@ -37,7 +38,8 @@ pub(super) struct Stand {
     pub(super) state: StateId,
 }
 
-/// Plans and commits; gives the newest version, or `None` if there is none because nothing made one.
+/// Plans and commits. Returns the newest version; `None` if there is none, because no batch has
+/// made one.
 pub(super) fn commit(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -65,7 +67,8 @@ pub(super) fn commit(
             Err(AppendError::Lost) => last = "another writer was first".to_owned(),
             Err(AppendError::Failed(error)) => return Err(error.into()),
             Err(AppendError::Ambiguous(error)) => {
-                // Ours if and only if a version of that number has our state.
+                // The version is ours if and only if the stored version with that number has our
+                // state.
                 let stored = store.version(flow, stand.version)?;
                 if stored.as_ref().is_some_and(|stored| stored.state == state) {
                     return Ok(Some(stand));
@@ -81,13 +84,13 @@ pub(super) fn commit(
     Err(SyncError::Exhausted { attempts: MAX_ATTEMPTS, last })
 }
 
-/// Waits a random time that grows with the attempts; fails if the deadline would pass.
+/// Waits for a random time that grows with the attempts; fails if the deadline would pass.
 fn pause(attempt: u32, deadline: Option<Instant>, last: &str) -> Result<(), SyncError> {
     let wait = if attempt == 1 {
         Duration::ZERO
     } else {
         let most = Duration::from_millis(4).saturating_mul(1 << attempt.min(8)).min(MAX_PAUSE);
-        // A hasher's random seed is all the chance that this needs; no result depends on it.
+        // The random seed of a hasher is random enough here, because no result depends on it.
         let chance = RandomState::new().build_hasher().finish() % 1000;
         most.mul_f64(chance as f64 / 1000.0)
     };

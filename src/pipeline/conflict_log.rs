@@ -1,5 +1,6 @@
-//! Conflicts that are logged already. One that leaves head as it is comes again each time its batch is sent again: it is told
-//! then, but not logged anew, else a source that repeats itself would make a version and a line each time.
+//! Recognizes conflicts that are already logged. A conflict that does not change head occurs again
+//! each time its batch is sent again. It is then reported, but not logged again; otherwise a source
+//! that repeats itself would add a version and a line each time.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -14,37 +15,38 @@ use crate::merge::{Conflict, Winner};
 use crate::snapshot::{ChunkRef, Digest, FlowVersion, Line, LineState, List};
 use crate::store::StoreError;
 
-/// So many of the newest conflicts are looked through for the same one.
+/// Limit on the newest conflicts that are compared.
 pub(super) const REPEATS: usize = 1024;
 
-/// What is known of the log while one version is made.
+/// The known part of the log while one version is made.
 #[derive(Debug, Default)]
 pub(super) struct ConflictLog {
-    /// Whether head's log was read.
+    /// True if head's log has been read.
     is_read: bool,
-    /// The newest of head.
+    /// The newest conflicts of head.
     of_head: HashSet<Digest>,
-    /// Those of head that are read only if their record is asked about: their values are large.
+    /// Conflicts of head with large values, which are read only if a conflict about their record is
+    /// compared.
     large: HashMap<(DomString, SortableKey), Vec<Line>>,
-    /// The newest of the version that is being made, and the order in which they came.
+    /// The newest conflicts of the version being made, also in order of arrival.
     ours: HashSet<Digest>,
     in_order: VecDeque<Digest>,
-    /// How many conflicts of one record the version that is being made has, where it has several.
+    /// For records with several conflicts in the version being made: the number of these.
     numbers: HashMap<SortableKey, u32>,
-    /// Lines that wait for the end of a version of several batches, if there are several: each of them would write the end of the
-    /// list anew.
+    /// Lines that wait for the end of a version, if it has several batches. Otherwise each batch
+    /// would rewrite the end of the list.
     waiting: Option<BTreeMap<SortableKey, Line>>,
     waiting_bytes: usize,
-    /// Whether lines of this version are in the list already.
+    /// True if lines of this version are in the list already.
     is_written: bool,
-    /// What the batch at hand has added.
+    /// The additions of the current batch.
     of_batch: Vec<(SortableKey, Digest)>,
 }
 
-/// So many bytes of lines wait in memory before they are written.
+/// Limit on the bytes of lines that wait in memory.
 const WAITING_BYTES: usize = 16 * 1024 * 1024;
 
-/// As much of a logged conflict as tells whether another one is the same.
+/// The part of a logged conflict that identifies it.
 #[derive(Deserialize)]
 struct ConflictDigests {
     #[serde(rename = "type")]
@@ -63,17 +65,17 @@ struct SideDigest {
 }
 
 impl ConflictLog {
-    /// The log of a version that several batches make.
+    /// Creates the log of a version that several batches make.
     pub(super) fn of_several() -> Self {
         Self { waiting: Some(BTreeMap::new()), ..Self::default() }
     }
 
-    /// Begins another batch.
+    /// Begins the next batch.
     pub(super) fn begin(&mut self) {
         self.of_batch.clear();
     }
 
-    /// Forgets what the batch at hand has added: it is not in the version.
+    /// Removes the additions of the current batch, because it does not become part of the version.
     pub(super) fn undo(&mut self) {
         for (key, identity) in std::mem::take(&mut self.of_batch) {
             if let Some(waiting) = &mut self.waiting {
@@ -84,17 +86,17 @@ impl ConflictLog {
         }
     }
 
-    /// Whether a line of this version has this key.
+    /// True if a line of this version has this key.
     pub(super) fn has(&self, key: &SortableKey) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| waiting.contains_key(key))
     }
 
-    /// Whether the list itself may have lines of this version.
+    /// True if the list may contain lines of this version.
     pub(super) fn is_written(&self) -> bool {
         self.is_written || self.waiting.is_none()
     }
 
-    /// Takes a line that is to wait; gives it back if lines do not wait here.
+    /// Keeps a line that must wait; returns it if lines do not wait here.
     pub(super) fn keep(&mut self, line: Line, identity: Digest) -> Option<Line> {
         let Some(waiting) = &mut self.waiting else { return Some(line) };
         let bytes = if let LineState::Put(value) = &line.state { value.len() } else { 0 };
@@ -104,7 +106,8 @@ impl ConflictLog {
         None
     }
 
-    /// Takes out the lines that wait, at the end or if there are many; `None`: there is nothing to write yet.
+    /// Removes and returns the waiting lines if `at_end` or if there are many; `None` if nothing
+    /// must be written yet.
     pub(super) fn take_waiting(&mut self, at_end: bool) -> Option<BTreeMap<SortableKey, Line>> {
         let waiting = self.waiting.as_mut().filter(|waiting| !waiting.is_empty())?;
         if !at_end && self.waiting_bytes < WAITING_BYTES {
@@ -114,8 +117,8 @@ impl ConflictLog {
         Some(std::mem::take(waiting))
     }
 
-    /// Whether the log has this conflict, with head as it still is; remembers it if not. `conflicts` is the log so far, `version`
-    /// the one that is being made.
+    /// True if the log contains this conflict with head in its current state; otherwise adds the
+    /// conflict. `conflicts` is the log so far, `version` the one being made.
     pub(super) fn is_repeated(
         &mut self,
         conflict: &Conflict,
@@ -151,7 +154,8 @@ impl ConflictLog {
         Ok(false)
     }
 
-    /// The number of the next conflict of a record, where the version that is being made has `first` already.
+    /// Returns the number of a record's next conflict, if the version being made already has
+    /// `first`.
     pub(super) fn next_number(&mut self, first: &SortableKey) -> u32 {
         let number = self.numbers.entry(first.clone()).or_insert(1);
         *number += 1;
@@ -165,7 +169,7 @@ impl ConflictLog {
             let lines = lines_of(&List::Conflicts, chunk, &base.read_chunk(&List::Conflicts, chunk)?)?;
             for line in lines.into_iter().rev() {
                 let Some((of, store, key)) = record_of(&line.key) else { continue };
-                // Those of the version that is being made are known from when they came.
+                // The conflicts of the version being made were added when they occurred.
                 if of >= version {
                     continue;
                 }
@@ -192,7 +196,7 @@ struct ConflictIdentity<'a> {
     winner: &'a str,
     by: Option<&'a str>,
     other: Option<&'a str>,
-    /// Inside: no record, but a tombstone.
+    /// Inside: `None` for a tombstone.
     head: Option<Option<&'a str>>,
     incoming: Option<&'a str>,
 }
@@ -219,7 +223,7 @@ impl ConflictIdentity<'_> {
     }
 }
 
-/// Digest of what makes a conflict the same as another one.
+/// Returns the digest of a conflict's identity.
 pub(super) fn identity_of(conflict: &Conflict) -> Digest {
     let text = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
     let other = conflict.other.as_ref().map(SortableKey::to_canonical);
@@ -238,7 +242,8 @@ pub(super) fn identity_of(conflict: &Conflict) -> Digest {
     .digest()
 }
 
-/// Of a logged conflict; `None` if it cannot be read, or if a person has decided it against head: then it is over.
+/// Returns the identity of a logged conflict; `None` if it cannot be read, or if a person decided
+/// it against head, which ends it.
 fn logged_identity(store: &DomString, key: &SortableKey, value: &[u8]) -> Option<Digest> {
     let logged: ConflictDigests = serde_json::from_slice(value).ok()?;
     if logged.resolved.is_some_and(|resolved| resolved["use"] != "head") {

@@ -1,4 +1,5 @@
-//! The list `~conflicts`, read back: one logged conflict, what of it is shown, and which ones are meant.
+//! The list `~conflicts`, read back: logged conflicts, their display, and the filter that selects
+//! them.
 
 use std::fmt;
 
@@ -12,24 +13,24 @@ use crate::policy::ConflictType;
 use crate::snapshot::{Digest, FlowVersion, Line, LineState, SourceId};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// What a person may make of a conflict.
+/// A person's decision about a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The state that was stored before.
+    /// The stored state.
     Head,
-    /// The state that came.
+    /// The incoming state.
     Incoming,
-    /// What both started from.
+    /// The state of the base.
     Base,
-    /// A value of the person's own.
+    /// A value given by the person.
     Value,
 }
 
 impl Choice {
-    /// All of them.
+    /// All choices.
     pub const ALL: [Self; 4] = [Self::Head, Self::Incoming, Self::Base, Self::Value];
 
-    /// Its name in lists and reports.
+    /// Returns the name used in lists and reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Head => "head",
@@ -39,16 +40,16 @@ impl Choice {
         }
     }
 
-    /// The choice of this name.
+    /// Returns the choice with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 }
 
-/// How far a conflict is.
+/// The state of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConflictState {
-    /// Nobody decided: the change waits.
+    /// Undecided: the change waits.
     Parked,
     /// A rule decided.
     Decided,
@@ -57,7 +58,7 @@ pub enum ConflictState {
 }
 
 impl ConflictState {
-    /// Its name in lists.
+    /// Returns the name used in lists.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Parked => "parked",
@@ -67,19 +68,20 @@ impl ConflictState {
     }
 }
 
-/// What a person decided.
+/// A person's decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// When, in milliseconds since 1970.
+    /// The time, in milliseconds since 1970.
     pub at: i64,
-    /// For what.
+    /// The choice.
     pub choice: Choice,
 }
 
 /// One line of `~conflicts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedConflict {
-    /// The line's key: flow version, object store, record's key, and a number from the second one on.
+    /// The line's key: flow version, object store, the record's key; and a number, from the
+    /// version's second conflict about the record on.
     pub id: SortableKey,
     /// The flow version in which the two sides met.
     pub version: FlowVersion,
@@ -87,33 +89,33 @@ pub struct LoggedConflict {
     pub store: DomString,
     /// The record's key.
     pub key: SortableKey,
-    /// The flow version that wrote the line last: of the conflict, or of its resolution.
+    /// The flow version that last wrote the line, because of the conflict or of its resolution.
     pub rev: FlowVersion,
-    /// Type.
+    /// The type.
     pub kind: ConflictType,
-    /// Of a conflict about a unique index: the record that had the same key in it.
+    /// For a conflict about a unique index: the record with the same index key.
     pub other: Option<SortableKey>,
-    /// Name of the rule that decided.
+    /// Name of the rule that decided or parked it.
     pub rule: String,
-    /// Whose state stood then.
+    /// The side that won.
     pub winner: Winner,
-    /// Why nobody decided.
+    /// The reason why no rule decided.
     pub reason: Option<String>,
-    /// What decided about single fields, as it stands in the line.
+    /// Decisions about single fields, as text of the line.
     pub fields: Option<String>,
     /// Digest of the base's value.
     pub base: Option<Digest>,
     /// The base's canonical value, if it is kept.
     pub base_value: Option<Vec<u8>>,
-    /// What was stored; `None`: neither a record nor a tombstone.
+    /// The stored side; `None` if there was neither a record nor a tombstone.
     pub head: Option<Side>,
-    /// What came.
+    /// The incoming side.
     pub incoming: Side,
-    /// What a person decided.
+    /// The person's decision, if there is one.
     pub resolved: Option<Resolved>,
 }
 
-/// A line that is no conflict as this release knows them.
+/// A line that this release cannot read as a conflict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("conflict {id}: {what}")]
 pub struct ConflictError {
@@ -122,7 +124,7 @@ pub struct ConflictError {
 }
 
 impl ConflictError {
-    /// Something about the line of this key.
+    /// Creates the error about the line with this key.
     pub(super) fn of(id: &SortableKey, what: &'static str) -> Self {
         Self { id: id.to_canonical(), what }
     }
@@ -134,7 +136,7 @@ impl From<ConflictError> for StoreError {
     }
 }
 
-/// The record that the key of a line of `~conflicts` names: flow version, object store, key.
+/// Returns the record in the key of a line of `~conflicts`: flow version, object store, key.
 pub fn record_of(id: &SortableKey) -> Option<(FlowVersion, DomString, SortableKey)> {
     let Ok(Key::Array(parts)) = Key::from_sortable(id.as_bytes()) else { return None };
     let (version, store, key) = match parts.as_slice() {
@@ -143,18 +145,18 @@ pub fn record_of(id: &SortableKey) -> Option<(FlowVersion, DomString, SortableKe
         }
         _ => return None,
     };
-    // A flow version is a whole number of 32 bits.
+    // A flow version is an integer of 32 bits.
     let number = version as u64;
     let version = FlowVersion::new(number).filter(|_| number as f64 == version)?;
     Some((version, store, key))
 }
 
 impl LoggedConflict {
-    /// Reads a line; `value` is its canonical value, whole.
+    /// Parses a line; `value` is its whole canonical value.
     ///
     /// # Errors
     ///
-    /// One that names the line's key and what of it cannot be read.
+    /// An error that names the line's key and the unreadable part.
     pub fn read(line: &Line, value: &[u8]) -> Result<Self, ConflictError> {
         let wrong = |what| ConflictError::of(&line.key, what);
         let (version, store, key) = record_of(&line.key).ok_or_else(|| wrong("its key is none of a conflict"))?;
@@ -192,7 +194,7 @@ impl LoggedConflict {
         })
     }
 
-    /// How far it is.
+    /// Returns the state of the conflict.
     pub fn state(&self) -> ConflictState {
         match (&self.resolved, self.winner) {
             (Some(_), _) => ConflictState::Resolved,
@@ -201,12 +203,13 @@ impl LoggedConflict {
         }
     }
 
-    /// The state that a choice means, found where it is kept: in the line, or in the versions before and of the conflict.
-    /// `None`: it is not kept any more. An own value is the caller's.
+    /// Returns the state that a choice refers to, from the line, or from the conflict's version or
+    /// the one before. Returns `None` if it is no longer kept. The caller provides a person's own
+    /// value.
     ///
     /// # Errors
     ///
-    /// A version cannot be read, or the value in the line is not what its digest says.
+    /// A version cannot be read, or the value in the line does not match its digest.
     pub fn state_of(&self, choice: Choice, base: &BaseReader<'_>) -> Result<Option<LineState>, StoreError> {
         let before = FlowVersion::new(u64::from(self.version.get()) - 1);
         let (side, versions) = match choice {
@@ -239,20 +242,21 @@ impl LoggedConflict {
     fn base_state(&self) -> Option<LineState> {
         match &self.base_value {
             Some(value) => Some(LineState::Put(value.as_slice().into())),
-            // Both sides inserted the record: there was none before.
+            // Both sides inserted the record, so the base had none.
             None => (self.kind == ConflictType::InsertInsert).then_some(LineState::Delete),
         }
     }
 
-    /// Canonical JSON of the line, without the sides' values: members `base`, `fields` (if there are), `head` (or null),
-    /// `id`, `incoming`, `key`, `kind`, `other` (of a unique index), `reason` (if nobody decided), `resolved` (if so), `rule`,
-    /// `state`, `store`, `type`, `winner`; without line end.
+    /// Returns canonical JSON of the line without the sides' values: members `base`, `fields` (if
+    /// any), `head` (or null), `id`, `incoming`, `key`, `kind`, `other` (for a unique index),
+    /// `reason` (if no rule decided), `resolved` (if resolved), `rule`, `state`, `store`, `type`,
+    /// `winner`; without a line end.
     pub fn to_json(&self) -> String {
         self.write(None, None, None)
     }
 
-    /// As [`Self::to_json`], with the values of the sides that were found, `baseValue`, and `now`: the record's line as it
-    /// stands, or null.
+    /// As [`Self::to_json`], with the values of the sides that were found, `baseValue`, and `now`:
+    /// the record's current line, or null.
     pub fn to_json_with(&self, head: Option<&LineState>, incoming: Option<&LineState>, now: Option<&str>) -> String {
         self.write(head, incoming, Some(now.unwrap_or("null")))
     }
@@ -291,27 +295,27 @@ impl LoggedConflict {
     }
 }
 
-/// Which conflicts are meant: those that fit all that is given.
+/// A selection of conflicts: those that match all given criteria.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConflictFilter {
-    /// How far they are; `None`: all.
+    /// Only conflicts in this state; `None`: all.
     pub state: Option<ConflictState>,
-    /// Of this object store.
+    /// Only conflicts in this object store.
     pub store: Option<DomString>,
-    /// About records with this key.
+    /// Only conflicts about records with this key.
     pub key: Option<SortableKey>,
-    /// Of this type.
+    /// Only conflicts of this type.
     pub kind: Option<ConflictType>,
-    /// Decided, or parked, by the rule of this name.
+    /// Only conflicts decided or parked by the rule with this name.
     pub rule: Option<String>,
-    /// With this source on either side.
+    /// Only conflicts with this source on either side.
     pub source: Option<SourceId>,
-    /// Of this flow version and later ones.
+    /// Only conflicts of this flow version or later.
     pub since: Option<FlowVersion>,
 }
 
 impl ConflictFilter {
-    /// Whether a conflict is meant.
+    /// True if the conflict matches.
     pub fn admits(&self, conflict: &LoggedConflict) -> bool {
         fn fits<T: PartialEq>(wanted: Option<&T>, there: &T) -> bool {
             wanted.is_none_or(|wanted| wanted == there)
@@ -329,15 +333,15 @@ impl ConflictFilter {
             && self.since.is_none_or(|since| conflict.version >= since)
     }
 
-    /// Where the lines of the list begin that may be meant.
+    /// Returns the first key in the list that may match.
     pub fn first_key(&self) -> Option<SortableKey> {
         let since = Key::Number(f64::from(self.since?.get()));
         Key::Array(vec![since]).to_list_key().ok()
     }
 }
 
-/// A line's value with what a person decided; `lost` is the value that does not stand any more, and the side that it was of.
-/// `None`: the value is no object.
+/// Adds a person's decision to a line's value. `lost` is the value that the decision replaces, and
+/// its side. Returns `None` if the value is not an object.
 pub(super) fn resolved_value(value: &[u8], resolved: Resolved, lost: Option<(Choice, &[u8])>) -> Option<Vec<u8>> {
     let Resolved { at, choice } = resolved;
     let resolution = format!("{{\"at\":{at},\"use\":\"{}\"}}", choice.name()).into_bytes();
@@ -384,7 +388,7 @@ fn winner_of(name: &str) -> Option<Winner> {
     [Winner::Head, Winner::Incoming, Winner::Merged, Winner::Nobody].into_iter().find(|it| it.name() == name)
 }
 
-/// A digest or null.
+/// Parses a digest or null.
 fn read_digest(text: &[u8]) -> Option<Option<Digest>> {
     let text: Option<String> = serde_json::from_slice(text).ok()?;
     text.map_or(Some(None), |digest| digest.parse().ok().map(Some))
@@ -551,7 +555,7 @@ mod tests {
         let text = with(Some((Choice::Head, b"1")));
         let read = LoggedConflict::read(&line(&parked(), 1), text.as_bytes()).unwrap();
         assert_eq!((read.resolved, read.head), (Some(resolved), Some(side("a", "1", true))));
-        // What is kept already is not kept twice, and nothing has no value.
+        // A value that is kept already is not added again, and a deletion has no value.
         assert_eq!(with(Some((Choice::Incoming, b"1"))), with(None));
         let nothing = Conflict { head: None, ..parked() }.to_value();
         let of_nothing = |lost| resolved_value(&nothing, resolved, lost);
@@ -578,7 +582,7 @@ mod tests {
             let broken = value.replacen(from, to, 1);
             assert_ne!(broken, value);
             if to.starts_with("\"head\":{\"x\"") {
-                // Members that a later release adds are no damage.
+                // Members that a later release adds are not damage.
                 LoggedConflict::read(&line(&conflict, 1), broken.as_bytes()).unwrap();
                 continue;
             }

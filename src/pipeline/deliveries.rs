@@ -1,8 +1,8 @@
-//! Deliveries that `~sources` remembers: batches without sequence numbers that came with a name.
+//! Remembered deliveries in `~sources`: batches without sequence numbers that have a delivery id.
 //!
-//! A name counts for one client and one source, and with what it delivered: nobody's id suppresses another's batch, and
-//! other content under the same name is told apart from the same again. Only digests are kept, so a line has one size,
-//! whatever a client sends.
+//! A delivery id is valid for one client and one source, and is stored with a digest of the
+//! content. So nobody's id suppresses another's batch, and the same id with other content is
+//! recognized. Only digests are kept, so every line has the same size.
 
 use std::collections::VecDeque;
 
@@ -18,16 +18,16 @@ use crate::snapshot::{Digest, FlowVersion, Meta};
 /// How many deliveries are remembered, the newest; more if the oldest version among them made more.
 pub const DELIVERIES: usize = 1024;
 
-/// A delivery id may be this long, in bytes.
+/// Limit on the bytes of a delivery id.
 pub const MAX_DELIVERY_BYTES: usize = 256;
 
-/// The kind of the lines of `~sources` that hold deliveries.
+/// The kind of the lines of `~sources` that contain deliveries.
 const DELIVERED: &str = "delivered";
 
-/// The kind of lines of earlier releases: a bare id, of any client and source and with any content.
+/// The kind of lines from earlier releases: a bare id, for any client, source and content.
 const UNSCOPED: &str = "delivery";
 
-/// One named delivery of a batch.
+/// The delivery of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     id: String,
@@ -37,19 +37,19 @@ pub struct Delivery {
     content: Option<Digest>,
 }
 
-/// How a delivery stands to those that are remembered.
+/// The relation of a delivery to the remembered ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recognition {
-    /// It is new.
+    /// The delivery is new.
     New,
-    /// It came before.
+    /// The delivery is a replay.
     Replay,
-    /// Its name came before, with other content.
+    /// The delivery id was used before with other content.
     OtherContent,
 }
 
 impl Delivery {
-    /// The delivery of a batch by `client`, called `id`.
+    /// Creates the delivery `id` of a batch by `client`.
     pub fn new(client: Option<&str>, id: &str, batch: &Batch) -> Self {
         let BatchHeader { schema, mode, source, .. } = &batch.header;
         let mut name = blake3::Hasher::new();
@@ -61,7 +61,7 @@ impl Delivery {
             content.update(bytes.as_bytes());
             add(&mut content, Some(&schema.name.to_canonical()));
             add(&mut content, Some(mode.name()));
-            // Bare records do not say themselves where they go.
+            // The content of bare records does not contain the object store, so the digest must.
             let only = if let [only] = schema.stores.as_slice() { Some(only.name.to_canonical()) } else { None };
             add(&mut content, only.as_deref());
             content.finalize().into()
@@ -69,7 +69,7 @@ impl Delivery {
         Self { id: id.to_owned(), name: name.finalize().into(), content }
     }
 
-    /// The id that it came with.
+    /// Returns the delivery id.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -79,13 +79,13 @@ impl Delivery {
     }
 }
 
-/// Adds a text with its length, or that there is none.
+/// Adds a text with its length, or a mark if there is none.
 fn add(hasher: &mut blake3::Hasher, text: Option<&str>) {
     hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
     hasher.update(text.unwrap_or_default().as_bytes());
 }
 
-/// Keys of remembered deliveries in the order in which they came, those of one version together.
+/// Keys of remembered deliveries in order of arrival, grouped by version.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeliveryQueue {
     versions: VecDeque<(FlowVersion, Vec<SortableKey>)>,
@@ -115,7 +115,7 @@ impl DeliveryQueue {
 }
 
 impl Sources {
-    /// Looks a delivery up among those that are remembered.
+    /// Compares a delivery with the remembered ones.
     pub fn recognize(&self, delivery: &Delivery) -> Recognition {
         if self.has(&list_key(UNSCOPED, &delivery.id)) {
             return Recognition::Replay;
@@ -181,7 +181,7 @@ mod tests {
     fn the_newest_are_remembered() {
         let mut sources = Sources::default();
         for number in 1..DELIVERIES as u64 + 10 {
-            // Read back, as for a next version.
+            // Reads the list back, as for the next version.
             sources = Sources::from_lines(sources.lines().cloned());
             sources.add_delivery(&delivery(&format!("id-{number}"), "x"), &in_version(number));
         }

@@ -1,4 +1,4 @@
-//! Why a batch made no version.
+//! The reasons why a batch made no version.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::report::Outcome;
 use crate::snapshot::{FlowName, FlowVersion, SourceId};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Why a batch made no version. Nothing of it is visible.
+/// The reason why a batch made no version. Nothing of the batch is visible.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
     /// The store failed or refused.
@@ -28,10 +28,10 @@ pub enum SyncError {
         id: SourceId,
         /// The last number that was committed.
         checkpoint: u64,
-        /// The batch's first.
+        /// The batch's first number.
         first: u64,
     },
-    /// A known source came with a history of its own.
+    /// A known source sent a batch with a new epoch.
     #[error(
         "source {id} was known in epoch {known}, this batch is of epoch {epoch}: its history changed; run again with \
          --new-epoch keep (nothing is deleted) or --new-epoch mirror (what is missing in this batch is deleted)"
@@ -39,36 +39,36 @@ pub enum SyncError {
     Epoch {
         /// The source.
         id: SourceId,
-        /// The epoch that is stored.
+        /// The stored epoch.
         known: String,
-        /// The batch's.
+        /// The batch's epoch.
         epoch: String,
     },
-    /// The batch started from a version that the flow has not got.
+    /// The batch's base is a version that the flow does not have.
     #[error(
         "the batch's base is version {base}, but {flow} has {head}: the source knows another history; check bucket and flow, \
          or send a full batch without a base"
     )]
     Diverged {
-        /// What the batch says.
+        /// The base version of the batch.
         base: FlowVersion,
         /// The flow.
         flow: FlowName,
-        /// What there is.
+        /// The existing versions.
         head: String,
     },
-    /// A base names a version with a state that it has not got.
+    /// A base names a version with a state that the version does not have.
     #[error(
         "version {base} of {flow} has not the state that the batch names as its base: the source knows another history, \
          as after a restored backup; check bucket and flow, or send a full batch without a base"
     )]
     OtherState {
-        /// The version that is named.
+        /// The version.
         base: FlowVersion,
         /// The flow.
         flow: FlowName,
     },
-    /// A delivery id came again with other content.
+    /// A delivery id was used again with other content.
     #[error(
         "delivery id {id:?} was used before for other content, so this batch is not a replay, and nothing of it was \
          stored; give every delivery an id of its own"
@@ -82,12 +82,12 @@ pub enum SyncError {
         "guard: this batch would delete {what}; plan={plan} (run again with --confirm {plan} to let exactly this through)"
     )]
     Guard {
-        /// How much of what.
+        /// The number and kind of the deletions.
         what: String,
-        /// Digest of source, batch and deletes.
+        /// Digest of source, batch and deletions.
         plan: String,
     },
-    /// The policy says that such a batch is to fail.
+    /// The policy refuses the batch.
     #[error(
         "the policy refuses this batch: rule {rule:?}, conflict {kind} in object store {}; change what was sent, or the rule",
         store.to_canonical()
@@ -100,7 +100,7 @@ pub enum SyncError {
         /// The rule.
         rule: Arc<str>,
     },
-    /// A record is not what the conflict left that a person decides now.
+    /// A record has changed since the conflict that a person decides.
     #[error(
         "the record of conflict {id} changed after it{}{}; see conflicts show, and run again with --even-if-changed to \
          replace what stands (it is kept as a conflict of its own)",
@@ -109,28 +109,28 @@ pub enum SyncError {
     Changed {
         /// The conflict's id.
         id: String,
-        /// The version that changed the record, if it is still there.
+        /// The version that changed the record, if the record still exists.
         version: Option<FlowVersion>,
-        /// How many other conflicts that is so for.
+        /// Number of other conflicts with such a record.
         more: usize,
     },
-    /// The batch does not fit what the flow holds.
+    /// The batch does not fit the data of the flow.
     #[error("{0}")]
     Mismatch(String),
-    /// The batch's schema is one that no browser can make.
+    /// No browser can create the batch's schema.
     #[error("{what}")]
     Unmakeable {
-        /// What is wrong, and what to do.
+        /// The fault, and what to do.
         what: String,
-        /// Options describe the object store, not the input.
+        /// True if options, not the input, describe the object store.
         by_options: bool,
     },
     /// Every attempt lost its race, or the deadline passed.
     #[error("not committed after {attempts} attempts: {last}; try again")]
     Exhausted {
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
-        /// What the last attempt ended with.
+        /// The error of the last attempt.
         last: String,
     },
 }
@@ -144,7 +144,7 @@ fn and_more(more: usize) -> String {
 }
 
 impl SyncError {
-    /// What the process ends with.
+    /// Returns the exit status of the process.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::Store(error) => error.exit_status(),
@@ -162,12 +162,12 @@ impl SyncError {
         }
     }
 
-    /// Whether it is not about one batch but about the store or this machine: others would meet it too.
+    /// True if the error is about the store or this machine, so that other batches would fail too.
     pub(super) fn concerns_all(&self) -> bool {
         matches!(self, Self::Store(_) | Self::Temporary(_) | Self::Exhausted { .. })
     }
 
-    /// What the summary says.
+    /// Returns the outcome for the summary.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Gap { .. }

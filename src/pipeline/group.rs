@@ -1,5 +1,5 @@
-//! Several batches of one flow, one version: each is merged into what the ones before it made, and is in it whole or not at
-//! all.
+//! Merges several batches of one flow into one version. Each is merged into the result of the
+//! previous ones, and is applied as a whole or not at all.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,23 +25,27 @@ use crate::snapshot::{Digest, FlowName, FlowVersion, List, Manifest, SourceId, S
 use crate::spool::{Place, Spool};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
 
-/// Gives the batches of a flow, in the order in which they are merged. A lost race asks for them again.
+/// The batches of a flow, in the order in which they are merged. They are read again after a lost
+/// race.
 pub(super) trait Batches {
-    /// How many there are.
+    /// Returns the number of batches.
     fn count(&self) -> usize;
 
-    /// Reads one, and how its delivery is named; `None` if it cannot be read, which is noted where the batches come from.
+    /// Reads a batch, and its delivery id; `None` if it cannot be read, which the implementation
+    /// records.
     fn read(&mut self, place: usize) -> Option<(Batch, Option<String>)>;
 }
 
-/// How one batch ended, and where its report lies, without rejects and summary.
+/// The result of one batch, and the place of its report, which has neither rejects nor summary.
 pub(super) type Ended = Result<(Summary, Place), SyncError>;
 
-/// Merges batches into a flow and commits them as one version; gives how each that could be read ended, and their reports.
+/// Merges batches into a flow and commits them as one version. Returns the results of all batches
+/// that could be read, and their reports.
 ///
 /// # Errors
 ///
-/// What concerns them all: nothing of any batch is visible then, but as for a single batch.
+/// Errors that concern all batches. Nothing of any batch is visible then, with the same exception
+/// as for a single batch.
 pub(super) fn sync_group(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -91,13 +95,13 @@ struct FlowGroup<'a> {
     flow: &'a FlowName,
     batches: &'a mut dyn Batches,
     options: &'a SyncOptions,
-    /// Reports.
+    /// The reports.
     spool: Spool,
     members: Vec<Option<Member>>,
     folder: Option<PathBuf>,
 }
 
-/// What the version becomes, batch by batch.
+/// The version, as it grows with each batch.
 #[derive(Default)]
 struct Growing {
     head: Option<StoredVersion>,
@@ -136,7 +140,7 @@ impl Round for FlowGroup<'_> {
         let summary = growing.comment();
         let Growing { head: grown, known, received_at, differs, .. } = growing;
         let Some(manifest) = grown.filter(|_| differs).map(|grown| grown.manifest) else { return Ok(None) };
-        // The sources come last: what head has of them is not what the version has.
+        // The list of sources is written last, because head's list is not part of the new version.
         let manifest = Manifest { sources: Vec::new(), ..manifest };
         if let Some(writer) = writer.as_deref_mut() {
             staging.transfer(&manifest, writer)?;
@@ -206,12 +210,12 @@ impl Growing {
         manifest.version = FlowVersion::after(head.map(|head| head.manifest.version));
         self.head = Some(StoredVersion {
             manifest,
-            // It has none before it is whole, and nobody asks.
+            // The state is not known before the version is complete, and nothing reads it.
             state: StateId(Digest::of(b"")),
             comment: String::new(),
             author: String::new(),
             timestamp_ms: batch.received_at,
-            // What the store needs to read head's chunks.
+            // The store needs this to read head's chunks.
             inner: head.map(|head| head.inner.clone()).unwrap_or_default(),
         });
         self.total.add(counts);
@@ -221,7 +225,7 @@ impl Growing {
         self.differs = true;
     }
 
-    /// Writes conflicts that wait, at the end or if there are many.
+    /// Writes the waiting conflicts if `at_end` or if there are many.
     fn write_conflicts(&mut self, staging: &Staging<'_>, flow: &FlowName, at_end: bool) -> Result<(), SyncError> {
         let Some(waiting) = self.logged.take_waiting(at_end) else { return Ok(()) };
         let Some(mut grown) = self.head.take() else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! One FlowFile in: its attributes settle what the options leave open, its content is decoded, merged and committed, and
-//! whatever happens is a verdict, never a panic and never silence.
+//! The intake of one FlowFile: its attributes complete the options; its content is decoded, merged
+//! and committed. The result is always a verdict, never a panic.
 
 use std::io::{self, Read};
 
@@ -22,88 +22,90 @@ use crate::report::{Outcome, ReportLines, Summary, privacy_line};
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowName, SourceId};
 
-/// `sync.error` has at most this many characters.
+/// Limit on the characters of `sync.error`.
 const MAX_ERROR_CHARS: usize = 1_000;
 
 /// The media type of a report.
 const REPORT_TYPE: &str = "application/x-ndjson";
 
-/// When a batch that is done asks for a person's review: exit status 3.
+/// The conditions under which a batch that is done needs a person's review: exit status 3.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Review {
-    /// If lines were rejected.
+    /// True if rejected lines need review.
     pub rejects: bool,
-    /// If conflicts were parked.
+    /// True if parked conflicts need review.
     pub conflicts: bool,
 }
 
-/// What configuration says of every FlowFile of a call.
+/// The configuration for every FlowFile of a call.
 #[derive(Clone, Debug)]
 pub struct IntakeOptions {
     /// The bucket.
     pub bucket: String,
-    /// The flow; else the database's name.
+    /// The flow; by default the database's name.
     pub flow: Option<String>,
-    /// What the content leaves open.
+    /// Defaults for everything that the content does not contain.
     pub decode: DecodeOptions,
-    /// How values are read, and when the FlowFile was received.
+    /// Options for reading values, and the time of receipt.
     pub normalize: NormalizeOptions,
-    /// What the caller says beside the batch.
+    /// The caller's options for the batch.
     pub sync: SyncOptions,
-    /// When to end with 3.
+    /// The conditions for exit status 3.
     pub review: Review,
-    /// The report has the text of what was rejected; that of a sequenced batch has it always.
+    /// True if the report contains the text of rejected lines. For a sequenced batch it always
+    /// does.
     pub rejected_text: bool,
-    /// Whether a batch may go where it wants to; `None`: it may.
+    /// The admission of batches; `None`: all are admitted.
     pub admission: Option<Admission>,
-    /// Whether the attribute `indexeddb.received.at` counts. It is never later than what the options say.
+    /// True if the attribute `indexeddb.received.at` is used. It is never later than the time in
+    /// the options.
     pub trusts_received_at: bool,
 }
 
-/// How one FlowFile ended.
+/// The result of one FlowFile.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// The report's last line.
+    /// The last line of the report.
     pub summary: Summary,
-    /// What the process would have ended with for this FlowFile alone.
+    /// The exit status that a process for this FlowFile alone would have.
     pub status: ExitStatus,
-    /// Why it is not done.
+    /// The reason if it is not done.
     pub failure: Option<Failure>,
-    /// What `confirm` takes, where the guard refused.
+    /// The value for `confirm`, if the guard refused.
     pub plan: Option<String>,
-    /// Changes of the source are missing: it may send them, or a full batch.
+    /// True if changes of the source are missing: it may send them, or a full batch.
     pub resync: bool,
     database: Option<DomString>,
     object_store: Option<DomString>,
     source: Option<SourceId>,
 }
 
-/// How one FlowFile ended, and its report.
+/// The result of one FlowFile, and its report.
 #[derive(Debug)]
 pub struct Delivered {
-    /// How it ended.
+    /// The result.
     pub verdict: Verdict,
     /// All lines, the summary last.
     pub report: ReportLines,
 }
 
-/// Hears of rejected lines while they are found, beside the report.
+/// A receiver of rejected lines, in addition to the report.
 pub trait Rejects {
-    /// Hears of the header, as it came, before the first rejected line of `indexeddb-changes/1`.
+    /// Receives the header, unchanged, before the first rejected line of `indexeddb-changes/1`.
     ///
     /// # Errors
     ///
     /// As [`Self::hear`].
     fn header(&mut self, line: &str) -> io::Result<()>;
 
-    /// Hears of one, with its text.
+    /// Receives a rejected line with its text.
     ///
     /// # Errors
     ///
-    /// One that it cannot keep: the batch fails, nothing is written.
+    /// The line cannot be kept. The batch fails, and nothing is written.
     fn hear(&mut self, rejection: &Rejection, text: &mut RejectedText<'_>) -> io::Result<()>;
 
-    /// There are no more; called before anything is written.
+    /// Called after the last line, before anything is written.
     ///
     /// # Errors
     ///
@@ -125,21 +127,21 @@ impl Rejects for () {
     }
 }
 
-/// A content that was read whole, or as far as it could be.
+/// A content that was read completely, or as far as possible.
 pub(super) struct ReadBatch {
-    /// It is there if it could be read, however the rest went.
+    /// The header, if it could be read.
     pub(super) header: Option<BatchHeader>,
     pub(super) batch: Result<Batch, Failure>,
-    /// How many change lines came, and how many of them were rejected, if all were read.
+    /// The number of change lines, and of those rejected, if all were read.
     pub(super) lines: (u64, u64),
 }
 
-/// The line that says under which header rejected lines came.
+/// Returns the report line with the header of rejected lines.
 fn header_line(header: &str) -> String {
     canonical_json(&json!({ "type": "header", "value": header }))
 }
 
-/// Takes one batch that is not packaged. What it gives says all: it never fails otherwise.
+/// Processes one batch that is not in a package. The result describes any failure.
 pub fn deliver<R: Read>(
     store: &dyn crate::store::SnapshotStore,
     options: &IntakeOptions,
@@ -149,7 +151,7 @@ pub fn deliver<R: Read>(
     deliver_hearing(store, options, attributes, content, &mut ())
 }
 
-/// As [`deliver`]; `rejects` hears of every line that is refused.
+/// As [`deliver`]; `rejects` receives every rejected line.
 pub fn deliver_hearing<R: Read>(
     store: &dyn crate::store::SnapshotStore,
     options: &IntakeOptions,
@@ -184,13 +186,14 @@ pub fn deliver_hearing<R: Read>(
     Delivered { report: whole(report, privacy.as_deref(), lines, &verdict), verdict }
 }
 
-/// The line that says how many private fields were hidden, if any were.
+/// Returns the report line with the numbers of hidden private fields, if there are any.
 pub(super) fn privacy_line_of(batch: &Batch) -> Option<String> {
     let Hidden { excluded, hashed, redacted } = batch.hidden;
     privacy_line(excluded, hashed, redacted)
 }
 
-/// Rejects, what was hidden, what happened, then the summary. What was about to happen in a batch that failed did not.
+/// Joins rejects, hidden fields, results and the summary. The results of a failed batch are
+/// omitted, because they did not take effect.
 fn whole(mut rejects: ReportLines, privacy: Option<&str>, mut lines: ReportLines, verdict: &Verdict) -> ReportLines {
     let mut add = || {
         if verdict.failure.is_none() {
@@ -201,13 +204,13 @@ fn whole(mut rejects: ReportLines, privacy: Option<&str>, mut lines: ReportLines
     };
     match add() {
         Ok(()) => rejects,
-        // A report without its last line says: not finished.
+        // A report without a summary means that the batch is not finished.
         Err(_) => ReportLines::default(),
     }
 }
 
 impl IntakeOptions {
-    /// The options of one FlowFile: its attributes say what is left open.
+    /// Returns the options of one FlowFile, completed by its attributes.
     pub(super) fn settled(&self, attributes: &Attributes) -> Result<Self, Failure> {
         let mut settled = self.clone();
         let decode = &mut settled.decode;
@@ -297,9 +300,10 @@ impl IntakeOptions {
             Err(error) => return ReadBatch { header: None, batch: Err(self.refused(error)), lines: (0, 0) },
         };
         let header = decoder.header().clone();
-        // A sequenced batch is acknowledged with its rejects, and its source then forgets them.
+        // After the acknowledgement the source forgets a sequenced batch, so only the report keeps
+        // rejected lines.
         let with_text = self.rejected_text || header.sequence.is_some();
-        // It is written before the first rejection, and only if there is one.
+        // Written before the first rejection, and only if there is one.
         let mut header_line = decoder.header_text().map(header_line);
         let mut first = None;
         let mut hear = |rejection: &Rejection, mut text: RejectedText<'_>| {
@@ -332,7 +336,8 @@ impl IntakeOptions {
         drop(decoder);
         let batch = Batch { content: content.digest(), ..batch };
         let lines = (batch.received, batch.rejected);
-        // A sequenced batch is acknowledged all the same: one bad change would block its source for ever.
+        // A sequenced batch is acknowledged anyway; otherwise one bad change would block its source
+        // forever.
         let nothing_left = batch.rejected == batch.received && header.sequence.is_none();
         let batch = match first.filter(|_| nothing_left) {
             Some(first) => Err(first.failure(&header, batch.rejected)),
@@ -341,13 +346,13 @@ impl IntakeOptions {
         ReadBatch { header: Some(header), batch, lines }
     }
 
-    /// Why a batch cannot be begun.
+    /// Returns the failure for a batch that cannot be started.
     pub(super) fn refused(&self, error: DecodeError) -> Failure {
         let denied = self.admission.as_ref().and_then(|admission| admission.explain(&error));
         denied.unwrap_or_else(|| explain(&error.into()))
     }
 
-    /// Where a batch goes; without its header, as far as the options say it.
+    /// Returns the flow for a batch; without its header, as far as the options determine it.
     pub(super) fn flow_of(&self, header: Option<&BatchHeader>) -> Result<FlowName, Failure> {
         let database = header.map(|header| &header.schema.name).or(self.decode.database.as_ref());
         let name = self.flow.clone().or_else(|| database.map(DomString::to_file_name));
@@ -361,14 +366,14 @@ impl IntakeOptions {
     }
 }
 
-/// Content on its way to the decoder, and its digest where one is asked for.
+/// A reader that passes content to the decoder, and computes its digest if required.
 struct Digested<R> {
     content: R,
     hasher: Option<blake3::Hasher>,
 }
 
 impl<R: Read> Digested<R> {
-    /// The digest of all bytes, also of those that the decoder had no need of.
+    /// Returns the digest of all bytes, including those that the decoder did not read.
     fn digest(mut self) -> Option<Digest> {
         self.hasher.as_ref()?;
         io::copy(&mut self, &mut io::sink()).ok()?;
@@ -386,7 +391,8 @@ impl<R: Read> Read for Digested<R> {
     }
 }
 
-/// How a FlowFile's delivery is named. NiFi gives a FlowFile that went through a file or another flow a new `uuid`.
+/// Returns the delivery id in the attributes. `uuid` is the default, but NiFi gives a FlowFile a
+/// new one when it passes through a file or another flow.
 pub fn delivery(attributes: &Attributes) -> Option<&str> {
     attributes.get(names::DELIVERY).or_else(|| attributes.get(names::UUID))
 }
@@ -400,7 +406,7 @@ fn key_path(text: &str) -> Result<KeyPath, Failure> {
     Ok(KeyPath::Paths(paths.iter().map(|path| path.as_str().into()).collect()))
 }
 
-/// Key paths by object store: a JSON object whose values are paths, or arrays of paths.
+/// Parses key paths by object store: a JSON object whose values are paths, or arrays of paths.
 fn key_paths(text: &str) -> Result<Vec<(DomString, KeyPath)>, Failure> {
     let wrong = || {
         let what = "attribute indexeddb.key.paths must be a JSON object of object stores, each with a path, or an array of paths";
@@ -412,7 +418,8 @@ fn key_paths(text: &str) -> Result<Vec<(DomString, KeyPath)>, Failure> {
     members.iter().map(read).collect::<Option<_>>().ok_or_else(wrong)
 }
 
-/// What a full disk, or a folder that is not there, ends a run with: the one may be emptied, the other is a wrong setting.
+/// Returns the exit status for a full disk, which may be emptied, or a missing folder, which is a
+/// wrong setting.
 pub fn disk_status(error: &io::Error) -> ExitStatus {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => ExitStatus::Usage,
@@ -439,7 +446,7 @@ impl From<SyncError> for Failure {
 }
 
 impl Verdict {
-    /// Nothing of it was merged.
+    /// Creates the verdict of a FlowFile of which nothing was merged.
     pub(super) fn failed(
         header: Option<&BatchHeader>,
         flow: Option<FlowName>,
@@ -449,13 +456,14 @@ impl Verdict {
         Self::new(header, Summary::new(Outcome::Failed, flow), review, Some(failure))
     }
 
-    /// With how many change lines came, and how many of them were rejected.
+    /// Adds the number of change lines, and of those rejected.
     pub(super) fn with_lines(mut self, (received, rejected): (u64, u64)) -> Self {
         (self.summary.received, self.summary.rejected) = (received, rejected);
         self
     }
 
-    /// It was merged, or refused; `lines` are how many change lines came, and how many of them were rejected.
+    /// Creates the verdict of a merged or refused FlowFile; `lines` are the number of change lines,
+    /// and of those rejected.
     pub(super) fn of(
         header: &BatchHeader,
         flow: &FlowName,
@@ -490,12 +498,12 @@ impl Verdict {
         }
     }
 
-    /// Whether the batch is in the store, or was there before.
+    /// True if the batch is in the store, now or from before.
     pub fn is_done(&self) -> bool {
         self.failure.is_none()
     }
 
-    /// What `FLOWFILE.md` says is written.
+    /// Returns the attributes that `doc/reference/flowfiles.md` lists as written.
     pub fn attributes(&self) -> Attributes {
         let Self { summary, failure, .. } = self;
         let number = |number: u64| Some(number.to_string());

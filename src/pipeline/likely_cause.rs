@@ -1,23 +1,23 @@
-//! Guesses why all of a batch was rejected, from the first thing that was.
+//! Guesses why all lines of a batch were rejected, from the first of them.
 
 use crate::decode::{BatchHeader, Dialect};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::rejection::{Rejection, code};
 
-/// So many bytes of the first rejected text are looked at.
+/// Limit on the bytes of the first rejected text that are examined.
 pub(super) const HEAD_BYTES: usize = 1024;
 
 /// The first line or record of a batch that was rejected.
 #[derive(Debug)]
 pub(super) struct FirstRejection {
     pub(super) rejection: Rejection,
-    /// How its text begins.
+    /// The beginning of its text.
     pub(super) head: Vec<u8>,
 }
 
 impl FirstRejection {
-    /// Returns why a batch of which all `count` lines were rejected fails, with its likely cause.
+    /// Returns the failure of a batch whose `count` lines were all rejected, with its likely cause.
     pub(super) fn failure(&self, header: &BatchHeader, count: u64) -> Failure {
         let Rejection { line, offset, code, message, .. } = &self.rejection;
         let all = if count == 1 { "the only line was".to_owned() } else { format!("all {count} lines were") };
@@ -26,7 +26,7 @@ impl FirstRejection {
         Failure::new(ExitStatus::Input, what).hint("nothing was written; the report names every rejected line")
     }
 
-    /// What the input looks like, and what may have been meant.
+    /// Describes the apparent format of the input, and the option that was probably meant.
     fn cause(&self, dialect: Dialect) -> Option<&'static str> {
         let head = self.head.trim_ascii_start();
         let begins = |text: &str| head.starts_with(text.as_bytes());

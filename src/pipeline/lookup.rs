@@ -1,4 +1,5 @@
-//! Looks up single records of one version. Keys come in order, so the chunks that were read last are kept.
+//! Looks up single records of one version. Keys are asked for in order, so the last chunks read are
+//! kept.
 
 use super::base::read_whole;
 use crate::chunk::lines_of;
@@ -7,10 +8,10 @@ use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{ChunkRef, Digest, FlowName, Line, LineState, List};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 
-/// The lines of the chunk that was read last.
+/// The lines of the last chunk read.
 type Kept = Option<(Digest, Vec<Line>)>;
 
-/// Looks up records and tombstones of one version.
+/// A lookup of records and tombstones in one version.
 #[derive(Debug)]
 pub(super) struct Lookup<'a> {
     store: &'a dyn SnapshotStore,
@@ -21,12 +22,12 @@ pub(super) struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// Nothing is read yet.
+    /// Creates a lookup without reading anything.
     pub(super) fn new(store: &'a dyn SnapshotStore, flow: &'a FlowName, version: &'a StoredVersion) -> Self {
         Self { store, flow, version, records: None, tombstones: None }
     }
 
-    /// The record's line, or its tombstone's; `None` if the version knows nothing of the key.
+    /// Returns the line of the record or its tombstone; `None` if the version has neither.
     pub(super) fn find(&mut self, store: &DomString, key: &SortableKey) -> Result<Option<Line>, StoreError> {
         let Some(lists) = self.version.manifest.store(store) else { return Ok(None) };
         let (at, records) = ((self.store, self.flow, self.version), List::Records(store.clone()));
@@ -36,7 +37,8 @@ impl<'a> Lookup<'a> {
         find(at, &List::Tombstones(store.clone()), &lists.tombstones, key, &mut self.tombstones)
     }
 
-    /// A line of this version as text of `indexeddb-changes/1`, with its value inline, without line end.
+    /// Returns a line of this version as text of `indexeddb-changes/1`, with its value inline,
+    /// without a line end.
     pub(super) fn text(&self, store: &DomString, line: &Line) -> Result<String, StoreError> {
         let state =
             read_whole(self.store, self.flow, self.version, &line.state)?.map_or(LineState::Delete, LineState::Put);
@@ -44,7 +46,7 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// A line as text, without line end.
+/// Returns a line as text, without a line end.
 pub(super) fn line_text(store: &DomString, line: &Line) -> String {
     let mut text = Vec::new();
     line.write(store.to_canonical().as_bytes(), &mut text);

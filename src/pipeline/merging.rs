@@ -1,4 +1,5 @@
-//! Merges the changes of a batch into all object stores, as often as it is asked: for plans and for the version itself.
+//! Merges the changes of a batch into all object stores. May run several times: for plans, and for
+//! the version itself.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +12,13 @@ use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Changes, RangeChange};
 use crate::snapshot::Manifest;
 
-/// What is merged into what, and by which rules.
+/// The changes, their target and the rules.
 pub(super) struct Merging<'a> {
     head: &'a Manifest,
     changes: &'a Changes,
-    /// The object stores, as the changes number them.
+    /// The object stores, in the order in which changes number them.
     names: &'a [DomString],
-    /// Changes before this number are committed already.
+    /// The number of changes at the beginning that are committed already.
     skip: u64,
     facts: &'a BatchFacts,
     rules: &'a Rules<'a>,
@@ -26,7 +27,7 @@ pub(super) struct Merging<'a> {
 }
 
 impl<'a> Merging<'a> {
-    /// Also finds what unique indexes do not allow.
+    /// Also finds violations of unique indexes.
     pub(super) fn new(
         head: &'a Manifest,
         changes: &'a Changes,
@@ -54,12 +55,14 @@ impl<'a> Merging<'a> {
         Ok(merging)
     }
 
-    /// How many records of head give way to others with their key in a unique index.
+    /// Returns the number of head's records that give way to others with the same key in a unique
+    /// index.
     pub(super) fn displaced(&self) -> u64 {
         self.collisions.values().map(|found| found.displaced.len() as u64).sum()
     }
 
-    /// Merges; gives counts and the object stores that differ. `manifest` gets the new lists.
+    /// Merges the changes; returns counts and the object stores that differ. Stores the new lists
+    /// in `manifest`.
     pub(super) fn run(
         &self,
         manifest: &mut Manifest,
@@ -68,7 +71,7 @@ impl<'a> Merging<'a> {
         self.run_in(None, manifest, sink)
     }
 
-    /// As [`Self::run`], but only in these object stores.
+    /// As [`Self::run`], but only for these object stores.
     fn run_in(
         &self,
         only: Option<&UniqueStores<'_>>,

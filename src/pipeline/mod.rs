@@ -1,10 +1,12 @@
-//! One batch in, one version out; or many FlowFiles in, one version a flow out.
+//! The pipeline: one batch makes one version; a package of FlowFiles makes one version per flow.
 //!
-//! Every edge (standard input, HTTP, gRPC) calls [`deliver`](crate::pipeline::deliver()) for one FlowFile and
-//! [`deliver_package`](crate::pipeline::deliver_package()) for a package; what they give is the same whoever called.
+//! The command line, HTTP and gRPC all call [`deliver`](crate::pipeline::deliver()) for one
+//! FlowFile and [`deliver_package`](crate::pipeline::deliver_package()) for a package. The result
+//! does not depend on the caller.
 //!
-//! [`sync`](crate::pipeline::sync()) reads head, merges what the batch touches, gives new chunks to the store's writer and appends. Only
-//! `commit.rs` goes back: after a failed append it reads head again, and accepts, merges again or gives up.
+//! [`sync`](crate::pipeline::sync()) reads head, merges the affected object stores, passes new
+//! chunks to the store's writer and appends. Only `commit.rs` goes back: after a failed append it
+//! reads head again, and accepts, merges again or gives up.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,36 +55,38 @@ pub use walk::Counts;
 
 use crate::policy::Policy;
 
-/// What a known source's new epoch means.
+/// The meaning of a new epoch of a known source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewEpoch {
-    /// Its view is emptied and its checkpoint reset; nothing is deleted.
+    /// The source's view is emptied and its checkpoint reset; nothing is deleted.
     Keep,
-    /// What is missing in its full batch is deleted.
+    /// Records that are missing in its full batch are deleted.
     Mirror,
 }
 
-/// What a caller says beside the batch.
+/// The caller's options for a batch.
 #[derive(Clone, Debug, Default)]
 pub struct SyncOptions {
-    /// Names the delivery of an unnumbered batch, so that a second one is a replay.
+    /// The delivery id of an unsequenced batch, by which a repetition is recognized as a replay.
     pub delivery: Option<String>,
-    /// Who delivers, where that was proved: names of deliveries count for each client apart.
+    /// The authenticated client, if any; delivery ids are separate for each client.
     pub client: Option<String>,
-    /// The plan that the guard may let through.
+    /// The plan that the guard permits.
     pub confirm: Option<String>,
-    /// What a new epoch of a known source means.
+    /// The meaning of a new epoch of a known source.
     pub new_epoch: Option<NewEpoch>,
-    /// Plan only: nothing is written.
+    /// True to plan only, without writing.
     pub dry_run: bool,
-    /// Also report everything that changed after the batch's base and was not its source's own change.
+    /// True to also report everything that changed since the batch's base, except its source's own
+    /// changes.
     pub pull: bool,
-    /// Name no value that another source wrote: no lines `change`, and lines `resolved` without their record.
+    /// True to report no values of other sources: no `change` lines, and `resolved` lines without
+    /// the record.
     pub withholds_values: bool,
-    /// No attempt begins after this, and one that is under way ends.
+    /// The time after which no attempt starts, and a running one ends.
     pub deadline: Option<Instant>,
-    /// Folder for reports and batches that do not fit in memory; `None`: the system's.
+    /// Folder for reports and batches that do not fit into memory; `None`: the system's.
     pub temp_folder: Option<PathBuf>,
-    /// What decides conflicts; `None`: the built-in default.
+    /// The policy that decides conflicts; `None`: the built-in default.
     pub policy: Option<Arc<Policy>>,
 }

@@ -1,4 +1,4 @@
-//! Tells a source what people decided about conflicts that it has a part in.
+//! Reports people's decisions to the sources of a conflict.
 
 use super::conflicts::record_of;
 use super::error::SyncError;
@@ -9,25 +9,27 @@ use crate::report::{Ack, ReportLines, resolved_line, resolved_line_without_value
 use crate::snapshot::{FlowName, FlowVersion, Meta};
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind};
 
-/// What is said to the source of a batch once its version stands.
+/// The information for a batch's source, reported once the version is known.
 #[derive(Debug, Default)]
 pub(super) struct ForSource {
-    /// Up to where its changes are durable.
+    /// The number up to which its changes are durable.
     pub(super) ack: Option<Ack>,
-    /// What people decided.
+    /// People's decisions.
     pub(super) notices: Vec<Notice>,
-    /// It may have what a source that is new cannot have.
+    /// True if the source may have records that a new source cannot have.
     pub(super) is_known: bool,
 }
 
-/// The notices for the source of a batch; those that go with the version that it makes, if it does, leave `sources`.
+/// Returns the notices for a batch's source. If the batch makes a version, removes from `sources`
+/// the notices that this version completes.
 pub(super) fn of_batch(sources: &mut Sources, batch: &Batch, makes: Option<FlowVersion>) -> Vec<Notice> {
     let Some(source) = &batch.header.source else { return Vec::new() };
     let meta = makes.map(|rev| Meta { at: batch.received_at, by: Some(source.clone()), rev });
     sources.tell(source, batch.header.base, meta.as_ref())
 }
 
-/// Adds a line `resolved` for every notice, with the record as it stands in `version`. Reads nothing if there is none.
+/// Adds a `resolved` line for every notice, with the record's line in `version`. Reads nothing if
+/// there are no notices.
 pub(super) fn tell(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -49,7 +51,7 @@ pub(super) fn tell(
     Ok(())
 }
 
-/// Adds a line `resolved` for every notice that says only how it was decided.
+/// Adds a `resolved` line for every notice, with the decision only.
 pub(super) fn tell_without_values(notices: &[Notice], lines: &mut ReportLines) -> Result<(), SyncError> {
     for notice in notices.iter().filter(|notice| record_of(&notice.id).is_some()) {
         lines.push(&resolved_line_without_value(&notice.id, notice.choice.name()))?;

@@ -1,4 +1,4 @@
-//! What head holds that one source wrote itself.
+//! The records in head that one source wrote itself.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -9,7 +9,7 @@ use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{ChunkRef, Digest, FlowVersion, Line, LineState, List, Manifest, SourceId};
 use crate::store::StoreError;
 
-/// Counts the records of an object store that this source wrote last, or stops at `enough`.
+/// Counts the records of an object store that this source wrote last; stops at `enough`.
 pub(super) fn count_records(
     base: &BaseReader<'_>,
     head: &Manifest,
@@ -29,19 +29,20 @@ pub(super) fn count_records(
     Ok(count)
 }
 
-/// Entries and tombstones of head that a source wrote itself, by delta batches since its last full one.
+/// Records and tombstones of head that a source wrote itself, by delta batches since its last full
+/// one.
 pub(super) struct OwnChanges<'a> {
     pub(super) base: &'a BaseReader<'a>,
     pub(super) head: &'a Manifest,
     pub(super) by: &'a SourceId,
-    /// The version that the first of these delta batches made.
+    /// The version made by the first of these delta batches.
     pub(super) since: FlowVersion,
-    /// Chunks that are older, by full digest: they are not read.
+    /// Older chunks, by full digest, which are not read.
     pub(super) older: BTreeSet<Digest>,
 }
 
 impl<'a> OwnChanges<'a> {
-    /// Those of one object store, in key order.
+    /// Returns the own changes of one object store, in key order.
     pub(super) fn of_store(&'a self, name: &DomString) -> OwnLines<'a> {
         let store = self.head.store(name);
         let newer = |chunks: &'a [ChunkRef]| chunks.iter().filter(|chunk| !self.older.contains(&chunk.full)).collect();
@@ -54,7 +55,7 @@ impl<'a> OwnChanges<'a> {
         }
     }
 
-    /// Object stores with any of them that are not in `known`.
+    /// Returns the object stores that have own changes and are not in `known`.
     pub(super) fn stores_beside(&self, known: &[DomString]) -> Result<Vec<DomString>, StoreError> {
         let mut found = Vec::new();
         for name in self.head.stores.iter().map(|store| &store.schema.name).filter(|name| !known.contains(name)) {
@@ -65,7 +66,7 @@ impl<'a> OwnChanges<'a> {
         Ok(found)
     }
 
-    /// The whole value of one of them.
+    /// Returns the whole value of an own change.
     pub(super) fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
         self.base.whole_value(state)
     }
@@ -97,7 +98,7 @@ impl OwnList<'_> {
 }
 
 impl OwnLines<'_> {
-    /// The next one; a key is never in both lists.
+    /// Returns the next own change; a key is never in both lists.
     pub(super) fn next(&mut self) -> Result<Option<Line>, StoreError> {
         let record = self.records.front(self.changes)?;
         let tombstone = self.tombstones.front(self.changes)?;

@@ -1,4 +1,5 @@
-//! Many FlowFiles in: grouped by flow, one version each; every one ends with a verdict of its own. `FLOWFILE.md` is the page.
+//! The intake of many FlowFiles: grouped by flow, one version per flow; each FlowFile gets a
+//! separate verdict. The page is `doc/reference/flowfiles.md`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -18,7 +19,7 @@ use crate::snapshot::manifest::canonical_json;
 use crate::spool::{Place, Spool};
 use crate::store::SnapshotStore;
 
-/// FlowFiles with how each ended.
+/// FlowFiles with their results.
 #[derive(Debug)]
 pub struct Package {
     entries: Vec<Entry>,
@@ -34,31 +35,31 @@ struct Entry {
     rejects: Place,
     /// How many lines came, and how many were rejected.
     lines: (u64, u64),
-    /// The line that says how many private fields were hidden.
+    /// The report line with the numbers of hidden private fields.
     privacy: Option<String>,
     /// The whole report.
     report: Place,
     ended: Option<Verdict>,
 }
 
-/// What is known of a FlowFile before it is merged.
+/// The facts known about a FlowFile before it is merged.
 struct Peeked {
     place: usize,
     options: IntakeOptions,
     header: BatchHeader,
 }
 
-/// Takes a stream of packages: one version per flow, and a verdict for every FlowFile.
+/// Processes a stream of packages: one version per flow, and a verdict for every FlowFile.
 ///
 /// # Errors
 ///
-/// Framing is lost, or the stream could not be read or kept: nothing was written then.
+/// Framing is lost, or the stream could not be read or kept; nothing was written.
 pub fn deliver_package<R: Read>(
     store: &dyn SnapshotStore,
     options: &IntakeOptions,
     input: R,
 ) -> Result<Package, Failure> {
-    // The answer takes the place of the content, so it has the text of what was rejected.
+    // The response replaces the content, so it must contain the text of rejected lines.
     let options = &IntakeOptions { rejected_text: true, ..options.clone() };
     let folder = options.normalize.temp_folder.as_deref();
     let mut package = Package { entries: Vec::new(), contents: Spool::new(folder), reports: Spool::new(folder) };
@@ -101,7 +102,7 @@ impl Package {
         Ok(())
     }
 
-    /// The FlowFiles that can be merged, by flow, in the order in which they are.
+    /// Groups the FlowFiles that can be merged by flow, each group in merge order.
     fn groups(&mut self, options: &IntakeOptions) -> Vec<(FlowName, Vec<Peeked>)> {
         let mut groups: BTreeMap<FlowName, Vec<Peeked>> = BTreeMap::new();
         for place in 0..self.entries.len() {
@@ -124,7 +125,8 @@ impl Package {
         let Entry { attributes, content, .. } = &self.entries[place];
         let mut settled = options.settled(attributes).map_err(|failure| fail(None, None, failure))?;
         if let (None, Some(id)) = (delivery(attributes), &options.sync.delivery) {
-            // The option names the package: one name for all would make the second a replay of the first.
+            // The option names the package. With the same id for all, the second FlowFile would be
+            // a replay of the first.
             settled.sync.delivery = Some(format!("{id}#{}", place + 1));
         }
         let options = settled;
@@ -150,7 +152,7 @@ impl Package {
         let (ended, mut lines) = match result {
             Ok((ended, lines)) => (ended.into_iter().map(Some).collect::<Vec<_>>(), lines),
             Err(error) => {
-                // It concerns all that have not failed by themselves.
+                // The error concerns all FlowFiles that have not failed for another reason.
                 let failure = Failure::from(error);
                 for Peeked { place, header, .. } in &members {
                     let entry = &mut self.entries[*place];
@@ -167,7 +169,7 @@ impl Package {
         for (Peeked { place, header, .. }, ended) in members.iter().zip(ended) {
             let entry = &mut self.entries[*place];
             let (result, report) = match ended.flatten() {
-                // It could not be read: that is its verdict already.
+                // It could not be read, and already has a verdict.
                 None => continue,
                 Some(Ok((summary, report))) => (Ok(summary), report),
                 Some(Err(error)) => (Err(error), Place::default()),
@@ -197,13 +199,13 @@ impl Package {
         self.entries.iter().filter_map(|entry| entry.ended.as_ref())
     }
 
-    /// What the process ends with: 4 if any FlowFile is to come again, else 0.
+    /// Returns the exit status of the process: 4 if any FlowFile must be sent again, otherwise 0.
     pub fn status(&self) -> ExitStatus {
         let transient = self.verdicts().any(|verdict| verdict.status == ExitStatus::Transient);
         if transient { ExitStatus::Transient } else { ExitStatus::Done }
     }
 
-    /// Why the process does not end with 0: the first FlowFile that is to come again.
+    /// Returns the reason if the exit status is not 0: the first FlowFile that must be sent again.
     pub fn failure(&self) -> Option<Failure> {
         let transient = |verdict: &&Verdict| verdict.status == ExitStatus::Transient;
         let count = self.verdicts().filter(transient).count();
@@ -213,12 +215,13 @@ impl Package {
         Some(Failure { message, ..first.clone() })
     }
 
-    /// How each FlowFile ended, in the order of the stream.
+    /// Returns the results, in the order of the stream.
     pub fn iter(&self) -> impl Iterator<Item = (&Attributes, &Verdict)> {
         self.entries.iter().filter_map(|entry| Some((&entry.attributes, entry.ended.as_ref()?)))
     }
 
-    /// Writes the answer as packages: reports of what is done, and what is not done as it came.
+    /// Writes the response as packages: reports for FlowFiles that are done, and the unchanged
+    /// FlowFile otherwise.
     ///
     /// # Errors
     ///
@@ -257,7 +260,7 @@ impl Package {
         writeln!(out, "{}", self.summary())
     }
 
-    /// The line `package`, without its end.
+    /// Returns the line `package`, without a line end.
     pub fn summary(&self) -> String {
         let count = |is: &dyn Fn(&Verdict) -> bool| self.verdicts().filter(|verdict| is(verdict)).count();
         let outcome = |outcome: Outcome| count(&|verdict| verdict.summary.outcome == outcome);
@@ -274,7 +277,8 @@ impl Package {
     }
 }
 
-/// Those with a sequence first, by source, epoch and first number; the others in the order of the stream.
+/// Returns the sort key for merging: sequenced batches first, by source, epoch and first number;
+/// the others in the order of the stream.
 fn order(peeked: &Peeked) -> (bool, Option<(&str, &str, u64)>, usize) {
     let header = &peeked.header;
     let sequenced = header.source.as_ref().zip(header.sequence.as_ref());
@@ -312,7 +316,7 @@ impl Batches for Members<'_> {
             }
             Err(failure) => {
                 let flow = options.flow_of(Some(header)).ok();
-                // What was rejected is in its content, which it keeps.
+                // The FlowFile keeps its content, which includes the rejected lines.
                 entry.ended = Some(Verdict::failed(Some(header), flow, options.review, failure).with_lines(lines));
                 None
             }

@@ -1,4 +1,5 @@
-//! What a source lacks: everything that changed after the version that it has, and was not its own change.
+//! Reports what a source lacks: everything that changed since the version that it has, except its
+//! own changes.
 
 use std::collections::HashSet;
 
@@ -11,9 +12,10 @@ use crate::report::{ReportLines, change_line};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List};
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
 
-/// Adds a line `change` for every record and tombstone of `version` that is newer than the batch's base; without a base for all
-/// records, and for all tombstones if the source `is_known` from before. A line `reset` comes first if the source may have what
-/// was deleted and is not remembered any more. Reads only chunks that the base has not got.
+/// Adds a `change` line for every record and tombstone of `version` that is newer than the batch's
+/// base. Without a base, adds all records, and all tombstones if the source `is_known`. A `reset`
+/// line comes first if the source may have records whose deletion is no longer remembered. Reads
+/// only chunks that the base does not have.
 pub(super) fn pull(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -35,7 +37,8 @@ pub(super) fn pull(
         None => forgotten.is_some(),
     };
     if begins_anew {
-        // Deletions that it never heard of are remembered no more: only what is there now can be trusted.
+        // Deletions that the source missed are no longer remembered, so it must discard all other
+        // records.
         lines.push("{\"type\":\"reset\"}")?;
     }
     let since = header.base.filter(|_| !begins_anew);
@@ -44,7 +47,7 @@ pub(super) fn pull(
         then.iter().flat_map(|then| then.manifest.chunks()).map(|(_, chunk)| chunk.full).collect();
     for (list, chunk) in now.manifest.chunks() {
         let (List::Records(name) | List::Tombstones(name)) = &list else { continue };
-        // A source that begins has nothing to delete.
+        // A source without any records has nothing to delete.
         let nothing = (begins_anew || !may_lack) && matches!(list, List::Tombstones(_));
         if nothing || had.contains(&chunk.full) {
             continue;

@@ -1,4 +1,4 @@
-//! What a merge makes goes to the store's writer and to the report.
+//! Passes the results of a merge to the store's writer and to the report.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +16,8 @@ use crate::snapshot::line::{PART_BYTES, SPILL_BYTES};
 use crate::snapshot::{ChunkRef, Digest, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled};
 use crate::store::{StoreError, StoreErrorKind, VersionWriter};
 
-/// Gives the store's writer what head has not got. Without a writer, as in a dry run, nothing is given.
+/// Passes to the store's writer the data that head does not have. Without a writer, as in a dry
+/// run, nothing is passed.
 pub(super) struct Output<'w, 's> {
     writer: Option<&'w mut (dyn VersionWriter + 's)>,
     chunks: HashSet<Digest>,
@@ -24,7 +25,7 @@ pub(super) struct Output<'w, 's> {
 }
 
 impl<'w, 's> Output<'w, 's> {
-    /// Knows what head has.
+    /// Creates the output; data in `head` is not written again.
     pub(super) fn new(writer: Option<&'w mut (dyn VersionWriter + 's)>, head: Option<&Manifest>) -> Self {
         let mut output = Self { writer, chunks: HashSet::new(), spilled: HashSet::new() };
         for (_, chunk) in head.into_iter().flat_map(Manifest::chunks) {
@@ -34,7 +35,7 @@ impl<'w, 's> Output<'w, 's> {
         output
     }
 
-    /// Makes a list anew from all of its lines.
+    /// Rebuilds a list from all its lines.
     pub(super) fn list<'l>(
         &mut self,
         list: &List,
@@ -55,7 +56,7 @@ impl<'w, 's> Output<'w, 's> {
         Ok(chunks)
     }
 
-    /// Takes a value; gives the state that its line holds.
+    /// Stores a value if it is large; returns the state for its line.
     pub(super) fn spill(&mut self, state: LineState) -> Result<LineState, StoreError> {
         let LineState::Put(value) = &state else { return Ok(state) };
         if value.len() <= SPILL_BYTES {
@@ -92,19 +93,20 @@ impl ChunkSink for Output<'_, '_> {
 pub(super) struct Recorder<'a, 'w, 's> {
     output: &'a mut Output<'w, 's>,
     conflicts: ListEditor<'a>,
-    /// The list as it was.
+    /// The list before this attempt.
     before: &'a [ChunkRef],
     logged: &'a mut ConflictLog,
     base: &'a BaseReader<'a>,
     lines: &'a mut ReportLines,
     version: FlowVersion,
-    /// Whether lines `change` are made.
+    /// True if `change` lines are reported.
     pub(super) report_changes: bool,
     deletions: BTreeMap<DomString, Deletions>,
 }
 
 impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
-    /// Records into `output` and `lines`; `before` are head's conflicts.
+    /// Creates a recorder that writes to `output` and `lines`; `before` is head's list of
+    /// conflicts.
     pub(super) fn new(
         output: &'a mut Output<'w, 's>,
         before: &'a [ChunkRef],
@@ -118,7 +120,7 @@ impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
         Self { output, conflicts, before, logged, base, lines, version, report_changes: true, deletions }
     }
 
-    /// Gives the new list of conflicts, and what was deleted.
+    /// Returns the new list of conflicts, and the deletions.
     pub(super) fn finish(self) -> Result<(Vec<ChunkRef>, BTreeMap<DomString, Deletions>), StoreError> {
         Ok((self.conflicts.finish(self.output)?, self.deletions))
     }
@@ -150,7 +152,8 @@ impl MergeSink for Recorder<'_, '_, '_> {
             return Ok(false);
         }
         let refused = |error| StoreError::new(StoreErrorKind::Refused, "key of a conflict").because(error);
-        // Several batches of one version may be in conflict about one record: no losing side is written over.
+        // Several batches of one version may have conflicts about one record, whose lines must not
+        // overwrite each other.
         let mut key = conflict.list_key(self.version, 1).map_err(refused)?;
         let first = key.clone();
         while self.logged.has(&key) || (self.logged.is_written() && self.conflicts.get(&key, self.output)?.is_some()) {

@@ -1,43 +1,45 @@
-//! How long deletions are remembered. Time is the batches' own: marks in `~sources` say when which version was made.
+//! The retention of deletions. It uses the batches' times of receipt: marks in `~sources` record
+//! when a version was made.
 
 use serde_json::{Value, json};
 
 use crate::policy::Tombstones;
 use crate::snapshot::FlowVersion;
 
-/// This many marks are kept at most; one is made when at least a 32nd of the retention has passed since the last.
+/// Limit on the number of marks; a new one is made when at least a 32nd of the retention has passed
+/// since the last.
 pub const MARKS: usize = 64;
 
-/// What `~sources` knows of versions and times under a policy that forgets deletions.
+/// The versions and times in `~sources`, under a policy that forgets deletions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Deletions up to this version are remembered no more.
+    /// The version up to which deletions are no longer remembered.
     pub forgotten: Option<FlowVersion>,
-    /// Versions and when the batch of each was received, in milliseconds since 1970; both ascend.
+    /// Versions and their times of receipt in milliseconds since 1970, both ascending.
     pub marks: Vec<(FlowVersion, i64)>,
 }
 
 impl Retention {
-    /// Up to which version deletions may be forgotten now, if that is further than before.
+    /// Returns the version up to which deletions may be forgotten now, if it is later than before.
     pub fn due(&self, policy: Tombstones, now: i64) -> Option<FlowVersion> {
         let old = self.marks.iter().rev().find(|(_, at)| at.saturating_add(policy.keep_ms) < now);
         old.map(|(version, _)| *version).filter(|version| self.forgotten.is_none_or(|forgotten| *version > forgotten))
     }
 
-    /// Remembers when a version was made, and that deletions up to `forgotten` are gone.
+    /// Records the time of a version, and that deletions up to `forgotten` are gone.
     pub fn advance(&mut self, policy: Tombstones, version: FlowVersion, now: i64, forgotten: Option<FlowVersion>) {
         self.forgotten = self.forgotten.max(forgotten);
         let step = policy.keep_ms / 32;
         if self.marks.last().is_none_or(|(_, last)| now >= last.saturating_add(step.max(1))) {
             self.marks.push((version, now));
         }
-        // The newest of those that are forgotten says nothing any more either.
+        // Marks of forgotten versions are no longer needed.
         self.marks.retain(|(version, _)| self.forgotten.is_none_or(|forgotten| *version > forgotten));
         let surplus = self.marks.len().saturating_sub(MARKS);
         self.marks.drain(..surplus);
     }
 
-    /// Reads the value of its line.
+    /// Parses the value of the line.
     pub fn from_json(value: &Value) -> Self {
         let version = |value: &Value| value.as_u64().and_then(FlowVersion::new);
         let mark = |mark: &Value| Some((version(&mark[0])?, mark[1].as_i64()?));
@@ -45,7 +47,7 @@ impl Retention {
         Self { forgotten: version(&value["forgotten"]), marks }
     }
 
-    /// The value of its line.
+    /// Returns the value of the line.
     pub fn to_json(&self) -> Value {
         let marks: Vec<_> = self.marks.iter().map(|(version, at)| json!([version.get(), at])).collect();
         match self.forgotten {
@@ -72,7 +74,8 @@ mod tests {
         for day in 1..=40 {
             let now = i64::try_from(day).unwrap() * DAY;
             let due = retention.due(policy, now);
-            // A deletion of version n was received on day n; on day n + 33 more than 32 days have passed.
+            // A deletion of version n was received on day n. On day n + 33 more than 32 days have
+            // passed.
             let expected = (day > 33).then(|| version(day - 33));
             assert_eq!(due, expected, "day {day}");
             retention.advance(policy, version(day), now, due);

@@ -1,4 +1,4 @@
-//! The policy that a batch is merged by, and how the batch stands to head.
+//! The policy for a batch, and the relation of the batch to head.
 
 use std::sync::LazyLock;
 
@@ -10,24 +10,24 @@ use crate::merge::Standing;
 use crate::policy::{ConflictType, Policy, Resolver, StorePolicy};
 use crate::snapshot::{FlowVersion, Manifest};
 
-/// What holds where there is no policy file.
+/// The built-in policy, used without a policy file.
 static BUILTIN: LazyLock<Policy> = LazyLock::new(Policy::default);
 
-/// What every object store of a batch is merged by.
+/// The rules for merging a batch, for every object store.
 #[derive(Debug)]
 pub(super) struct Rules<'a> {
     policy: &'a Policy,
     standing: Standing,
-    /// The batch's schema is newer than head's, and the policy does not accept that.
+    /// True if the batch's schema is newer than head's, and the policy does not accept that.
     newer: bool,
-    /// Object stores that head's newer schema describes differently, where the policy does not accept that.
+    /// Object stores that differ from head's newer schema, if the policy does not accept that.
     outdated: Vec<DomString>,
     /// Deletions up to this version are to be forgotten now.
     pub(super) forget: Option<FlowVersion>,
 }
 
 impl SyncOptions {
-    /// The policy file's rules, or the built-in ones.
+    /// Returns the policy file's rules, or the built-in ones.
     pub(super) fn rules(&self) -> &Policy {
         self.policy.as_deref().unwrap_or(&BUILTIN)
     }
@@ -71,7 +71,7 @@ impl<'a> Rules<'a> {
         rules
     }
 
-    /// The rules of an object store, and how the batch's changes of it stand to head.
+    /// Returns the rules of an object store, and the relation of its changes to head.
     pub(super) fn of(&self, store: &DomString) -> (&'a StorePolicy, Standing) {
         let schema = match () {
             () if self.newer => Some(ConflictType::SchemaNewer),
@@ -81,17 +81,17 @@ impl<'a> Rules<'a> {
         (self.policy.store(store), Standing { schema, ..self.standing.clone() })
     }
 
-    /// Whether it is looked for records with one key in a unique index.
+    /// True if unique indexes are checked.
     pub(super) fn keeps_unique(&self) -> bool {
         self.policy.default.resolver(ConflictType::UniqueIndex).is_some()
     }
 
-    /// Whether the batch's schema may say that object stores are gone.
+    /// True if the batch's schema may remove object stores.
     pub(super) fn accepts_schema(&self) -> bool {
         !self.newer && self.outdated.is_empty()
     }
 
-    /// Takes back what a schema that is not accepted made of the manifest.
+    /// Restores the parts of the manifest that were changed by a schema which is not accepted.
     pub(super) fn keep_schema(&self, before: Option<&Manifest>, manifest: &mut Manifest) {
         let Some(before) = before.filter(|_| !self.accepts_schema()) else { return };
         manifest.database_version = before.database_version;

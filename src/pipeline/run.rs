@@ -1,4 +1,4 @@
-//! What a source has deleted lately, for the guard: a run of batches is judged together.
+//! Runs: a source's recent deletions, which the guard judges together.
 
 use std::collections::BTreeMap;
 
@@ -8,30 +8,30 @@ use super::guard::{MAX_BULK_DELETES, MAX_DELETES_BY_HAND, RUN_MS};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::name_to_json;
 
-/// Deletions of records in one object store.
+/// Numbers of deleted records in one object store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deletions {
-    /// Records that are missing from a full batch, or that a range, an index or a schema takes.
+    /// Records missing from a full batch, or deleted by a range, an index or a schema.
     pub bulk: u64,
-    /// Those of them that the source had.
+    /// The part of `bulk` that the source had.
     pub own_bulk: u64,
-    /// Records that lines of their own delete.
+    /// Records deleted by separate lines.
     pub single: u64,
-    /// Those of them that the source had.
+    /// The part of `single` that the source had.
     pub own_single: u64,
 }
 
-/// One record that a plan deletes.
+/// The deletion of one record by a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Deletion {
-    /// No line of its own deletes it.
+    /// True if no separate line deletes it.
     pub(super) bulk: bool,
-    /// It is one that the source had.
+    /// True if the source had the record.
     pub(super) own: bool,
 }
 
 impl Deletion {
-    /// Counts it.
+    /// Adds it to `counts`.
     pub(super) fn count(self, store: &DomString, counts: &mut BTreeMap<DomString, Deletions>) {
         let deletions = counts.entry(store.clone()).or_default();
         let (all, own) = match self.bulk {
@@ -44,17 +44,17 @@ impl Deletion {
 }
 
 impl Deletions {
-    /// All of them.
+    /// Returns the number of all deletions.
     pub fn total(&self) -> u64 {
         self.bulk + self.single
     }
 
-    /// All that the source had.
+    /// Returns the number of deletions of records that the source had.
     pub fn own(&self) -> u64 {
         self.own_bulk + self.own_single
     }
 
-    /// Leaves out what is work by hand.
+    /// Returns the deletions without manual work.
     pub fn counted(self) -> Self {
         let mut counted = self;
         if self.bulk <= MAX_BULK_DELETES {
@@ -66,7 +66,7 @@ impl Deletions {
         counted
     }
 
-    /// The sum of both.
+    /// Returns the sum of both.
     pub fn and(self, other: Self) -> Self {
         Self {
             bulk: self.bulk + other.bulk,
@@ -77,27 +77,27 @@ impl Deletions {
     }
 }
 
-/// What a source has deleted since the run began.
+/// The deletions by a source since the run began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
-    /// When the first batch of the run was received, in milliseconds since 1970.
+    /// Time of receipt of the run's first batch, in milliseconds since 1970.
     pub at: i64,
-    /// By object store; only what is counted.
+    /// The counted deletions, by object store.
     pub stores: BTreeMap<DomString, Deletions>,
 }
 
 impl Run {
-    /// True if a batch that is received then belongs to it.
+    /// True if a batch received at this time belongs to the run.
     pub fn holds(&self, received_at: i64) -> bool {
         !self.stores.is_empty() && received_at.abs_diff(self.at) <= RUN_MS.unsigned_abs()
     }
 
-    /// What was deleted in an object store.
+    /// Returns the deletions in an object store.
     pub fn of(&self, store: &DomString) -> Deletions {
         self.stores.get(store).copied().unwrap_or_default()
     }
 
-    /// Adds what a batch deletes.
+    /// Adds the deletions of a batch.
     pub fn add(&mut self, received_at: i64, deletions: &BTreeMap<DomString, Deletions>) {
         for (store, deletions) in deletions {
             let counted = deletions.counted();

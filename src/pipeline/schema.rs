@@ -1,4 +1,4 @@
-//! Head's schema and the batch's, united.
+//! Unites the schemas of head and of the batch.
 
 use super::error::SyncError;
 use crate::decode::BatchHeader;
@@ -6,9 +6,10 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
 use crate::snapshot::{Manifest, StoreManifest};
 
-/// Gives head's manifest with the schema that the batch brings: the newer database version describes an object store,
-/// no object store is lost. Also names the object stores that a newer version has deleted and made again: only so can
-/// it be that their keys come from elsewhere now. Their old lines are still there.
+/// Returns head's manifest with the batch's schema: the newer database version describes an object
+/// store, and no object store is lost. Also returns the object stores that a newer version deleted
+/// and recreated, which is the only way in which a key path can change. Their old lines are still
+/// in the manifest.
 pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<(Manifest, Vec<DomString>), SyncError> {
     let Some(head) = head else {
         check_makeable(None, header)?;
@@ -22,8 +23,8 @@ pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<(M
         )));
     }
     check_makeable(Some(head), header)?;
-    // Bare records know nothing of the schema but the key path; what does not know the names of indexes describes object
-    // stores anew only with a newer version.
+    // Bare records contain no schema except the key path. Input without the names of indexes
+    // redefines an object store only if its version is newer.
     let newer = header.schema.version > head.database_version;
     let same = header.schema.version == head.database_version && header.dialect.names_indexes();
     let describes = header.dialect.has_schema() && (newer || same);
@@ -45,8 +46,8 @@ pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<(M
     Ok((manifest, recreated))
 }
 
-/// Refuses an object store that no browser can make. One that head holds already is taken as it is: else nothing could be
-/// brought to that flow any more.
+/// Refuses an object store that no browser can create. One that is already in head is accepted;
+/// otherwise nothing could be written to that flow any more.
 fn check_makeable(head: Option<&Manifest>, header: &BatchHeader) -> Result<(), SyncError> {
     for store in &header.schema.stores {
         let known =

@@ -1,4 +1,4 @@
-//! One batch, one version: what it makes goes straight to the store's writer.
+//! Merges one batch into one version, writing directly to the store.
 
 use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
@@ -14,12 +14,12 @@ use crate::report::{Outcome, ReportLines, Summary, comment_summary};
 use crate::snapshot::{FlowName, FlowVersion};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
 
-/// Merges a batch into a flow and commits it as one version, or says that nothing differs.
+/// Merges a batch into a flow and commits it as one version, or reports that nothing differs.
 ///
 /// # Errors
 ///
-/// Nothing of the batch is visible then, with the one exception that the store's answer to the commit was lost and
-/// head could not be read again.
+/// Nothing of the batch is visible then. The one exception: the store's response to the commit was
+/// lost, and head could not be read again.
 pub fn sync(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -61,7 +61,7 @@ impl Round for Single<'_> {
         head: Option<&StoredVersion>,
         mut writer: Option<&mut (dyn VersionWriter + '_)>,
     ) -> Result<Option<Box<VersionDraft>>, SyncError> {
-        // Rejections of the batch stand before all else and are the caller's.
+        // Rejections of the batch precede these lines and belong to the caller.
         self.lines.clear()?;
         let Self { store, flow, batch, options, .. } = *self;
         let committed = head.map(|head| head.manifest.version);
@@ -78,7 +78,7 @@ impl Round for Single<'_> {
     }
 }
 
-/// The summary of a batch that is done, without the version.
+/// Returns the summary of a batch that is done, without the version.
 pub(super) fn summary(flow: &FlowName, batch: &Batch, counts: &Counts, differs: bool) -> Summary {
     let outcome = if differs { Outcome::Committed } else { Outcome::Unchanged };
     Summary {
@@ -94,7 +94,8 @@ pub(super) fn summary(flow: &FlowName, batch: &Batch, counts: &Counts, differs: 
     }
 }
 
-/// Says which version stands, adds what the source lacks where it asked and what people decided, and acknowledges.
+/// Completes the report after the commit: the version, what a pulling source lacks, people's
+/// decisions, and the acknowledgement.
 pub(super) fn finish(
     store: &dyn SnapshotStore,
     summary: &mut Summary,

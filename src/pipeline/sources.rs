@@ -1,4 +1,5 @@
-//! The list `~sources`: what each source has sent, and which deliveries were seen. Replays are recognised here.
+//! The list `~sources`: the state of each source, and remembered deliveries. Replays are recognized
+//! here.
 
 use std::collections::BTreeMap;
 
@@ -15,60 +16,60 @@ use crate::indexeddb::schema::name_to_json;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta, SourceId};
 
-/// How many notices are kept, the newest; those of one version in the order of their conflicts.
+/// Limit on the notices that are kept, newest first; those of one version are ordered by conflict.
 pub const NOTICES: usize = 1024;
 
-/// What a source last sent in full.
+/// The records that a source last sent in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum View {
-    /// The records of this flow version equal it.
+    /// Equal to the records of this flow version.
     Version(FlowVersion),
     /// Chunks of `~views` by full digest, per object store.
     Chunks(Vec<(DomString, Vec<Digest>)>),
 }
 
-/// What is kept of a source.
+/// The state of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceState {
-    /// Its epoch, if it numbers its changes.
+    /// The epoch, if the source numbers its changes.
     pub epoch: Option<String>,
-    /// The last sequence number that was committed; 0 before the first.
+    /// The last committed sequence number; 0 before the first.
     pub checkpoint: u64,
-    /// What it last sent in full, if it ever did.
+    /// The records that it last sent in full, if any.
     pub view: Option<View>,
-    /// The version that its last full batch made.
+    /// The version made by its last full batch.
     pub full: Option<FlowVersion>,
-    /// The version that its first delta batch made after that.
+    /// The version made by its first delta batch after that.
     pub own: Option<FlowVersion>,
 }
 
-/// What a source is to be told: a person decided a conflict that it has a part in.
+/// A notice for a source: a person decided a conflict in which the source is involved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// Key of the conflict's line in `~conflicts`.
     pub id: SortableKey,
-    /// What was decided.
+    /// The decision.
     pub choice: Choice,
-    /// The version that has it.
+    /// The version that contains the decision.
     pub resolved: FlowVersion,
-    /// The version whose report told it first, if the source gives no bases.
+    /// The first version whose report contained the notice, if the source sends no bases.
     pub told: Option<FlowVersion>,
 }
 
-/// All of `~sources`, in memory: a line is some hundred bytes.
+/// The whole list `~sources` in memory; a line has some hundred bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     lines: BTreeMap<SortableKey, Line>,
-    /// Deliveries in the order in which they came, read when the first is added.
+    /// Deliveries in order of arrival, read when the first one is added.
     pub(super) deliveries: Option<DeliveryQueue>,
-    /// Chunks that views name and how often, counted when that is first asked.
+    /// The number of views that refer to each chunk, counted on first use.
     viewed: Option<BTreeMap<Digest, usize>>,
 }
 
-/// How a numbered batch stands to what was committed.
+/// The relation of a sequenced batch to the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replay {
-    /// All of it is committed.
+    /// The whole batch is committed already.
     Whole,
     /// Changes before this number of the batch (from 0) are committed; 0 if none is.
     From(u64),
@@ -78,9 +79,9 @@ pub enum Replay {
     Epoch,
 }
 
-/// Compares a batch's range with a source's state.
+/// Compares a batch's range of numbers with a source's state.
 ///
-/// `jump` is for full batches, which may begin anywhere.
+/// `jump` is true for full batches, which may start at any number.
 pub fn replay(state: Option<&SourceState>, epoch: &str, first: u64, last: u64, jump: bool) -> Replay {
     let checkpoint = match state {
         None => 0,
@@ -111,7 +112,7 @@ pub(super) fn list_key(kind: &str, id: &str) -> SortableKey {
     SortableKey::trusted(&out)
 }
 
-/// `["notice",SOURCE,ID]`; `None` if `id` is no key of a conflict.
+/// Returns the key `["notice",SOURCE,ID]`; `None` if `id` is not the key of a conflict.
 fn notice_key(source: &SourceId, id: &SortableKey) -> Option<SortableKey> {
     let id = Key::from_sortable(id.as_bytes()).ok()?;
     Key::Array(vec![Key::String("notice".into()), Key::String(source.as_str().into()), id]).to_list_key().ok()
@@ -130,12 +131,12 @@ impl Notice {
 }
 
 impl Sources {
-    /// Takes the lines of the list.
+    /// Builds the list from its lines.
     pub fn from_lines(lines: impl IntoIterator<Item = Line>) -> Self {
         Self { lines: lines.into_iter().map(|line| (line.key.clone(), line)).collect(), ..Self::default() }
     }
 
-    /// The lines, in key order.
+    /// Returns the lines, in key order.
     pub fn lines(&self) -> impl Iterator<Item = &Line> {
         self.lines.values()
     }
@@ -155,14 +156,14 @@ impl Sources {
         }
     }
 
-    /// What is kept of a source.
+    /// Returns the state of a source.
     pub fn source(&self, id: &SourceId) -> Option<SourceState> {
         let key = source_key(id);
         let rev = self.lines.get(&key)?.meta.rev;
         self.value(&key).map(|value| SourceState::from_json(&value, rev))
     }
 
-    /// All sources with what is kept of them.
+    /// Returns all sources with their states.
     pub fn all(&self) -> Vec<(SourceId, SourceState)> {
         let source = |line: &Line| {
             let Ok(Key::Array(parts)) = Key::from_sortable(line.key.as_bytes()) else { return None };
@@ -173,7 +174,7 @@ impl Sources {
         self.of_kind("source").map(|(_, line)| line).filter_map(source).collect()
     }
 
-    /// Sets a source's state; false if it had it already.
+    /// Sets a source's state; false if it is unchanged.
     pub fn set_source(&mut self, id: &SourceId, state: &SourceState, meta: &Meta) -> bool {
         if self.source(id).as_ref() == Some(state) {
             return false;
@@ -182,7 +183,7 @@ impl Sources {
         true
     }
 
-    /// Sets a source's state, and which version did so, also if it had that state already.
+    /// Sets a source's state, and the version that set it, even if the state is unchanged.
     pub fn put_source(&mut self, id: &SourceId, state: &SourceState, meta: &Meta) {
         if let Some(mut viewed) = self.viewed.take() {
             let before = self.source(id).unwrap_or_default();
@@ -205,13 +206,13 @@ impl Sources {
         }
     }
 
-    /// What a source has deleted lately, as the guard counts it.
+    /// Returns a source's recent deletions, as counted by the guard.
     pub fn run(&self, source: Option<&SourceId>, received_at: i64) -> Run {
         let run = self.value(&run_key(source)).map(|value| Run::from_json(&value)).unwrap_or_default();
         if run.holds(received_at) { run } else { Run::default() }
     }
 
-    /// Sets what a source has deleted lately, and forgets what others did too long ago.
+    /// Sets a source's recent deletions, and forgets those of others that are too old.
     pub fn set_run(&mut self, source: Option<&SourceId>, run: &Run, meta: &Meta) {
         let old = |(key, _): (&SortableKey, &Line)| {
             let run = self.value(key).map(|value| Run::from_json(&value)).unwrap_or_default();
@@ -227,27 +228,27 @@ impl Sources {
         }
     }
 
-    /// What is kept of how long deletions are remembered.
+    /// Returns the retention of deletions.
     pub fn retention(&self) -> Retention {
         self.value(&list_key("retention", "")).map(|value| Retention::from_json(&value)).unwrap_or_default()
     }
 
-    /// Sets what is kept of how long deletions are remembered.
+    /// Sets the retention of deletions.
     pub fn set_retention(&mut self, retention: &Retention, meta: &Meta) {
         self.set(list_key("retention", ""), canonical_json(&retention.to_json()), meta);
     }
 
-    /// The version that a source's last batch made, as far as that is kept.
+    /// Returns the version made by a source's last batch, if it is kept.
     pub fn last_seen(&self, id: &SourceId) -> Option<FlowVersion> {
         self.lines.get(&source_key(id)).map(|line| line.meta.rev)
     }
 
-    /// When a source's last batch that made a version was received, as far as that is kept.
+    /// Returns the time of receipt of a source's last batch that made a version, if it is kept.
     pub fn seen_at(&self, id: &SourceId) -> Option<i64> {
         self.lines.get(&source_key(id)).map(|line| line.meta.at)
     }
 
-    /// Keeps that a source was there, where nothing else of it is kept.
+    /// Records that a source exists, if nothing else is stored about it.
     pub fn set_seen(&mut self, id: &SourceId, meta: &Meta) {
         let key = source_key(id);
         let state = match self.lines.remove(&key) {
@@ -257,7 +258,7 @@ impl Sources {
         self.lines.insert(key.clone(), Line { key, meta: meta.clone(), state });
     }
 
-    /// Adds a notice for a source, about a conflict that the version of `meta` resolves.
+    /// Adds a notice for a source, about a conflict that the version in `meta` resolves.
     pub fn add_notice(&mut self, source: &SourceId, id: &SortableKey, choice: Choice, meta: &Meta) {
         let Some(key) = notice_key(source, id) else { return };
         let notice = Notice { id: id.clone(), choice, resolved: meta.rev, told: None };
@@ -276,20 +277,21 @@ impl Sources {
         all.into_iter().take(surplus).for_each(|(_, _, key)| drop(self.lines.remove(&key)));
     }
 
-    /// The open notices of a source, in the order of their conflicts.
+    /// Returns the open notices of a source, ordered by conflict.
     fn notices(&self, source: &SourceId) -> Vec<(SortableKey, Notice)> {
         let prefix = list_key("notice", source.as_str());
-        // Without the array's end.
+        // Without the end of the array.
         let prefix = prefix.as_bytes()[..prefix.as_bytes().len() - 1].to_vec();
         let from = SortableKey::trusted(&prefix);
         let lines = self.lines.range(from..).take_while(|(key, _)| key.as_bytes().starts_with(&prefix));
         lines.filter_map(|(key, _)| Some((key.clone(), self.notice(key)?))).collect()
     }
 
-    /// The notices that the report of a batch of this source tells. `base` is the batch's. If it makes a version, `meta` is
-    /// of that version, and notices that the source has surely heard of go: those whose version the batch started from,
-    /// and, where it gives no base, those that the report of an earlier version told. An answer that was lost is
-    /// therefore told again by the replay.
+    /// Returns the notices for the report of a batch from this source. `base` is the batch's base.
+    /// If the batch makes a version, `meta` is of that version, and notices that the source must
+    /// have received are removed: those whose version the base includes, and, for a source without
+    /// bases, those that an earlier version's report contained. So a replay reports notices again
+    /// if the response was lost.
     pub fn tell(&mut self, source: &SourceId, base: Option<FlowVersion>, meta: Option<&Meta>) -> Vec<Notice> {
         let mut told = Vec::new();
         for (key, mut notice) in self.notices(source) {
@@ -326,7 +328,7 @@ impl Sources {
 
     pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&SortableKey, &Line)> + use<'_> {
         let prefix = list_key(kind, "");
-        // Keys of one kind begin with the same bytes up to the end of the first string.
+        // Keys of one kind start with the same bytes, up to the end of the first string.
         let kind = prefix.as_bytes()[..prefix.as_bytes().len() - 3].to_vec();
         let from = SortableKey::trusted(&kind);
         self.lines.range(from..).take_while(move |(key, _)| key.as_bytes().starts_with(&kind))
@@ -341,7 +343,8 @@ impl Sources {
         true
     }
 
-    /// Full digests of all chunks that views name, each with how many name it.
+    /// Returns the full digests of all chunks in views, each with the number of views that refer to
+    /// it.
     pub fn view_chunks(&mut self) -> &BTreeMap<Digest, usize> {
         let viewed = self.viewed.take().unwrap_or_else(|| {
             let mut viewed = BTreeMap::new();
@@ -354,7 +357,7 @@ impl Sources {
     }
 }
 
-/// Counts one more that names a chunk, or one less.
+/// Adds or removes one reference to a chunk.
 fn count(viewed: &mut BTreeMap<Digest, usize>, chunk: Digest, more: bool) {
     let number = viewed.entry(chunk).or_default();
     *number = if more { *number + 1 } else { number.saturating_sub(1) };
@@ -369,7 +372,7 @@ impl SourceState {
         stores.iter().flat_map(|(_, chunks)| chunks.iter().copied())
     }
 
-    /// `rev` is the version of its line.
+    /// Parses a line's value; `rev` is the line's version.
     fn from_json(value: &Value, rev: FlowVersion) -> Self {
         let version = |member: &str| value[member].as_u64().and_then(FlowVersion::new);
         let view = View::from_json(&value["view"]);
@@ -383,7 +386,7 @@ impl SourceState {
         }
     }
 
-    /// For a line of the version `rev`.
+    /// Returns the value for a line of version `rev`.
     fn to_json(&self, rev: FlowVersion) -> Value {
         let mut members = Map::new();
         if let Some(epoch) = &self.epoch {
@@ -413,7 +416,7 @@ impl View {
         stores.collect::<Option<Vec<_>>>().map(Self::Chunks)
     }
 
-    /// The flow version that equals it, if one does.
+    /// Returns the flow version that equals the view, if one does.
     fn version(&self) -> Option<FlowVersion> {
         match self {
             Self::Version(version) => Some(*version),
@@ -515,14 +518,15 @@ mod tests {
         assert_eq!(ids(sources.tell(&a, None, None)), [conflict(3)]);
         assert_eq!(ids(sources.tell(&a, FlowVersion::new(5), None)), []);
         assert_eq!(sources.lines().cloned().collect::<Vec<_>>(), before);
-        // With a base: until that is the version.
+        // With a base: reported until the base is that version.
         let mut based = sources.clone();
         for version in [6, 7] {
             assert_eq!(ids(based.tell(&a, FlowVersion::new(4), Some(&of_version(version)))), [conflict(3)]);
         }
         assert_eq!(ids(based.tell(&a, FlowVersion::new(5), Some(&of_version(8)))), []);
         assert_eq!(based.lines().count(), 0);
-        // Without: once in a version, again if that batch comes again or another is of the same version, then never.
+        // Without a base: reported once, and again if that batch is repeated or another batch is
+        // part of the same version; then never.
         let six = sources.tell(&a, None, Some(&of_version(6)));
         assert_eq!((six[0].told, six[0].resolved), (FlowVersion::new(6), FlowVersion::new(5).unwrap()));
         sources = Sources::from_lines(sources.lines().cloned());

@@ -1,4 +1,5 @@
-//! What batches of one version have made so far: it is read like a store, and only what the last of them leaves is written.
+//! The results so far of the batches of one version. They are read like a store, and only the final
+//! state is written.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::store::{
     VersionWriter,
 };
 
-/// A store with chunks and parts on top that nobody else sees.
+/// A store with additional chunks and parts that nobody else can see.
 #[derive(Debug)]
 pub(super) struct Staging<'a> {
     store: &'a dyn SnapshotStore,
@@ -31,7 +32,7 @@ fn temporary(error: std::io::Error) -> StoreError {
 }
 
 impl<'a> Staging<'a> {
-    /// Nothing yet on top of `head`.
+    /// Creates an empty staging area on top of `head`.
     pub(super) fn new(store: &'a dyn SnapshotStore, head: Option<&'a StoredVersion>, folder: Option<&Path>) -> Self {
         let kept = Kept { spool: Spool::new(folder), chunks: HashMap::new(), parts: BTreeMap::new() };
         Self { store, head, kept: Mutex::new(kept) }
@@ -41,7 +42,7 @@ impl<'a> Staging<'a> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives `writer` what `manifest` names and head has not got.
+    /// Passes to `writer` everything that `manifest` refers to and head does not have.
     pub(super) fn transfer(&self, manifest: &Manifest, writer: &mut dyn VersionWriter) -> Result<(), StoreError> {
         let mut known: HashSet<Digest> = HashSet::new();
         let mut spilled: HashSet<Digest> = HashSet::new();
@@ -64,7 +65,7 @@ impl<'a> Staging<'a> {
         Ok(())
     }
 
-    /// The version that the store's own calls are about.
+    /// Returns the version to use for calls to the underlying store.
     fn below(&self, version: &StoredVersion) -> Option<&StoredVersion> {
         let ours = self.head.is_none_or(|head| version.manifest.version > head.manifest.version);
         if ours { self.head } else { None }
@@ -127,7 +128,7 @@ impl SnapshotStore for Staging<'_> {
         }
         drop(kept);
         let below = self.below(version).unwrap_or(version);
-        // Head may hold it in another list.
+        // Head may have the chunk in another list.
         let place = below.manifest.chunks().filter(|(_, there)| there.full == chunk.full);
         match place.max_by_key(|(there, _)| there == list) {
             Some((list, chunk)) => self.store.read_chunk(flow, below, &list, chunk),
@@ -163,7 +164,7 @@ impl SnapshotStore for Staging<'_> {
     }
 }
 
-/// Keeps what one batch makes. It commits nothing: the whole version does.
+/// A writer that stages one batch. It commits nothing; the whole version is committed later.
 #[derive(Debug)]
 pub(super) struct StagingWriter<'s, 'a>(pub(super) &'s Staging<'a>);
 

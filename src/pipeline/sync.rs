@@ -1,4 +1,4 @@
-//! One attempt: from a batch and head to a draft, and all that is new in the store's writer.
+//! One attempt: turns a batch and head into a draft, and passes new data to the store's writer.
 
 use super::base::{BaseReader, read_whole};
 use super::conflict_log::ConflictLog;
@@ -25,45 +25,49 @@ use crate::snapshot::{
 };
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter};
 
-/// What an attempt is about.
+/// The input of an attempt.
 pub(super) struct Attempt<'a> {
     pub(super) store: &'a dyn SnapshotStore,
     pub(super) flow: &'a FlowName,
     pub(super) batch: &'a Batch,
     pub(super) options: &'a SyncOptions,
-    /// What the batch is merged into: head, or head and what batches before it in the same version made of it.
+    /// The version that the batch is merged into: head, or head with the earlier batches of the
+    /// same version.
     pub(super) head: Option<&'a StoredVersion>,
-    /// The newest version that is committed.
+    /// The newest committed version.
     pub(super) committed: Option<FlowVersion>,
-    /// Whether no other batch comes after it in the same version, so that a view may be that version.
+    /// True if no other batch follows in the same version, so that a view may be that version.
     pub(super) last: bool,
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 pub(super) struct Planned {
-    /// What the version becomes, its sources and numbers aside; `None` if nothing differs from head.
+    /// The new version without its sources and numbers; `None` if nothing differs from head.
     pub(super) manifest: Option<Manifest>,
-    /// How many keys came out how.
+    /// The counts of the changes.
     pub(super) counts: Counts,
     /// The object stores that differ.
     pub(super) touched: Vec<DomString>,
-    /// What is acknowledged once it is durable.
+    /// The acknowledgement, valid once the version is durable.
     pub(super) ack: Option<Ack>,
-    /// The source was heard of before, or its batch is a replay: it may have what a new source cannot have.
+    /// True if the source is known, or its batch is a replay, so that it may have records that a
+    /// new source cannot have.
     pub(super) is_known: bool,
 }
 
-/// How a batch stands to its source's history.
+/// The relation of a batch to its source's history.
 struct Standing {
-    /// Changes before this number are committed.
+    /// The number of the first change that is not committed yet.
     skip: u64,
-    /// The source's state before this batch; its view emptied and its checkpoint reset where `keep` asked for it.
+    /// The source's state before this batch; with `keep`, its view is empty and its checkpoint
+    /// reset.
     state: SourceState,
 }
 
 impl Attempt<'_> {
-    /// Merges, guards, and gives `writer` what is new; without a writer it only plans. `sources` changes only if the
-    /// version does. `logged` is what is known of the log of conflicts, one for all batches of a version.
+    /// Merges, guards, and passes new data to `writer`; without a writer it only plans. Changes
+    /// `sources` only if there is a new version. `logged` is the known part of the conflict log,
+    /// shared by all batches of a version.
     pub(super) fn run(
         &self,
         sources: &mut Sources,
@@ -113,6 +117,8 @@ impl Attempt<'_> {
         let compared = comparison.as_ref().map(|comparison| comparison.compare(folder)).transpose()?;
         let kept = compared.as_ref().map(|compared| compared.kept.as_slice()).unwrap_or_default();
         let kept_count = kept.iter().map(|kept| kept.count).sum();
+        // A full batch that repeats its view needs no merge, unless it must store a checkpoint or a
+        // delivery.
         if let Some(compared) = &compared
             && compared.same
             && standing.state.view.is_some()
@@ -144,6 +150,8 @@ impl Attempt<'_> {
         let merging = Merging::new(&started, changes, &names, skip, &facts, &rules, &base)?;
         let mut run = sources.run(header.source.as_ref(), self.batch.received_at);
         let lost = [&vanishing[..], &recreated].concat();
+        // A dry run of the merge counts the deletions for the guard. It reads chunks once more, so it
+        // is skipped for batches that cannot delete enough to be refused.
         let judged = self.may_delete_much(changes.deletes, &run)
             || merging.displaced() > 0
             || !changes.ranges.is_empty()
@@ -185,6 +193,7 @@ impl Attempt<'_> {
                 touched.push(name.clone());
             }
         }
+        // An object store that the new schema lacks disappears with its last record.
         manifest.stores.retain(|store| !(vanishing.contains(&store.schema.name) && store.records.is_empty()));
         for (place, generator) in header.key_generators.iter().enumerate() {
             let name = &header.schema.stores[place].name;
@@ -196,7 +205,8 @@ impl Attempt<'_> {
         let meta = Meta { at: self.batch.received_at, by: header.source.clone(), rev: facts.version };
         let compared = comparison.as_ref().zip(compared.as_ref());
         let (state, recorded) = self.record_source(sources, standing, compared, &mut manifest, &meta, &mut output)?;
-        // A source that only says what is known is there all the same, and must not be taken for one that was away.
+        // A source that only repeats known data must still count as present, so that it does not
+        // look like one that was away.
         let unheard = policy.tombstones.zip(header.source.as_ref()).is_some_and(|(policy, id)| {
             sources.seen_at(id).is_none_or(|at| self.batch.received_at.saturating_sub(at) > policy.keep_ms / 4)
         });
@@ -229,7 +239,7 @@ impl Attempt<'_> {
         Ok(Planned { manifest: Some(manifest), counts, touched, ack: self.ack(), is_known })
     }
 
-    /// Checks that every version that a base names with its state has that state.
+    /// Checks the state of every version that a base names together with a state.
     fn check_states(&self, committed: Option<FlowVersion>) -> Result<(), SyncError> {
         let header = &self.batch.header;
         let named = header.base.zip(header.base_state).into_iter().chain(self.batch.states.iter().copied());
@@ -248,8 +258,8 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Tells a source that pulls what became of its changes that are not judged again: of all, or of those numbered below `skip`.
-    /// What others wrote after its base it gets anyway.
+    /// Reports to a pulling source the current state of changes that are not merged again: all, or
+    /// those numbered below `skip`. It gets changes by others since its base in any case.
     fn tell_replayed(&self, skip: Option<u64>, lines: &mut ReportLines) -> Result<(), SyncError> {
         let BatchHeader { schema, source, base, .. } = &self.batch.header;
         let pulls = self.options.pull && !self.options.withholds_values;
@@ -257,7 +267,7 @@ impl Attempt<'_> {
         let mut lookup = Lookup::new(self.store, self.flow, head);
         let mut judged = skip.map(|skip| self.batch.changes.folds(skip)).transpose()?;
         let mut next = judged.as_mut().map_or(Ok(None), Folds::next)?;
-        // A range among the later changes judges what it covers, too.
+        // A range among the later changes also decides the keys that it covers.
         let ranges_in = |store: usize| skip.map(|skip| self.batch.changes.ranges_of(store, skip)).unwrap_or_default();
         let mut ranges = (0, RangeSweep::new(ranges_in(0)));
         let mut folds = self.batch.changes.folds(0)?;
@@ -284,7 +294,8 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// The inner error: all of it is committed already, up to here.
+    /// Returns the relation of the batch to its source. The inner error means that all of it is
+    /// committed already, with the acknowledgement.
     fn standing(
         &self,
         sources: &Sources,
@@ -327,7 +338,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// The batch's delivery, if it is named and has no sequence.
+    /// Returns the batch's delivery, if it has an id and no sequence.
     fn delivery(&self) -> Option<Delivery> {
         let SyncOptions { client, delivery, .. } = self.options;
         let id = delivery.as_ref().filter(|_| self.batch.header.sequence.is_none())?;
@@ -340,7 +351,7 @@ impl Attempt<'_> {
         Some(Ack { source, epoch: epoch.clone(), checkpoint: *last })
     }
 
-    /// True if so many deletions of single keys may be more than the guard lets through.
+    /// True if this number of single deletions may exceed the limits of the guard.
     fn may_delete_much(&self, deletes: u64, run: &Run) -> bool {
         if self.batch.header.mode == Mode::Full {
             return deletes > 1 || (deletes == 1 && self.batch.received == 0);
@@ -348,7 +359,7 @@ impl Attempt<'_> {
         deletes > MAX_DELETES || (deletes > MAX_DELETES_BY_HAND && !run.stores.is_empty())
     }
 
-    /// Object stores that a full batch of a newer schema has not any more.
+    /// Returns the object stores that a full batch with a newer schema no longer has.
     fn vanishing(&self, before: Option<&Manifest>) -> Vec<DomString> {
         let header = &self.batch.header;
         let newer = before.filter(|before| header.mode == Mode::Full && upgrades(header, before));
@@ -357,7 +368,7 @@ impl Attempt<'_> {
         gone.map(|store| store.schema.name.clone()).collect()
     }
 
-    /// Sets what is kept of the batch's source, and gives it; true if that differs from what was.
+    /// Sets and returns the state of the batch's source; true if it differs from before.
     fn record_source(
         &self,
         sources: &mut Sources,
@@ -374,7 +385,8 @@ impl Attempt<'_> {
         }
         match compared {
             Some((comparison, compared)) if !compared.alike || state.view.is_none() => {
-                // Also if only its own changes since are new in it: another may change those in head before the next one.
+                // The view is also set if only the source's own changes since are new in it,
+                // because other sources may change those in head before the next batch.
                 state.view = Some(self.new_view(comparison, compared, manifest, meta, output)?);
                 state.full = Some(meta.rev);
             }
@@ -385,7 +397,7 @@ impl Attempt<'_> {
         Ok((state, recorded))
     }
 
-    /// Keeps, of a batch that makes a version, how it stands to its source's last full one.
+    /// Stores, for a batch that makes a version, its relation to the source's last full batch.
     fn settle_source(&self, sources: &mut Sources, mut state: SourceState, meta: &Meta) {
         let Some(id) = self.batch.header.source.as_ref().filter(|_| state.view.is_some()) else { return };
         if self.batch.header.mode == Mode::Full {
@@ -429,7 +441,7 @@ impl Attempt<'_> {
         ))
     }
 
-    /// Keeps in `~views` what some source's view names, once, sorted by digest.
+    /// Keeps in `~views` the chunks that any view refers to, once each, sorted by digest.
     fn keep_views(&self, sources: &mut Sources, before: Option<&Manifest>, manifest: &mut Manifest) {
         let named = sources.view_chunks();
         manifest.views.extend(before.into_iter().flat_map(|before| before.views.iter().cloned()));
@@ -450,7 +462,7 @@ pub(super) fn read_sources(
     for chunk in head.map(|head| head.manifest.sources.as_slice()).unwrap_or_default() {
         lines.extend(lines_of(&List::Sources, chunk, &base.read_chunk(&List::Sources, chunk)?)?);
     }
-    // A source with a large view has a long value.
+    // The value of a source with a large view may be spilled.
     for line in &mut lines {
         if let Some(value) = base.whole_value(&line.state)? {
             line.state = LineState::Put(value);
@@ -459,7 +471,7 @@ pub(super) fn read_sources(
     Ok(Sources::from_lines(lines))
 }
 
-/// Makes a draft of what a version becomes: the one after `head`, with its sources and its comment.
+/// Returns the draft of the version after `head`, with its sources and its comment.
 pub(super) fn seal(
     mut manifest: Manifest,
     sources: &Sources,
@@ -491,20 +503,21 @@ fn view_chunks(
     stores.iter().map(store).collect()
 }
 
-/// What a source last sent in full, and where that lies. Empty for a delta batch.
+/// The records that a source last sent in full, and their location. Empty for a delta batch.
 struct OldView<'a> {
     attempt: &'a Attempt<'a>,
-    /// The version that has it, if that is not head.
+    /// The version that contains them, if it is not head.
     version: Option<StoredVersion>,
-    /// `None`: the source never sent in full.
+    /// `None`: the source never sent a full batch.
     chunks: Option<ViewChunks>,
     in_views: bool,
-    /// The batch is of a newer schema than head.
+    /// True if the batch's schema is newer than head's.
     upgrades: bool,
 }
 
 impl<'a> OldView<'a> {
-    /// Finds it. Object stores that have another key path in `now` are left out: their keys are other keys.
+    /// Reads the view. Omits object stores with another key path in `now`, because their keys
+    /// denote other records.
     fn read(
         attempt: &'a Attempt<'a>,
         state: &SourceState,
@@ -550,12 +563,12 @@ impl<'a> OldView<'a> {
         Ok(old)
     }
 
-    /// The version that has its chunks.
+    /// Returns the version that contains the chunks.
     fn stored(&self) -> Option<&StoredVersion> {
         self.version.as_ref().or(self.attempt.head)
     }
 
-    /// What the source has changed itself since.
+    /// Returns the source's own changes since.
     fn own_changes<'b>(
         &self,
         state: &SourceState,
@@ -570,7 +583,7 @@ impl<'a> OldView<'a> {
         Some(OwnChanges { base, head, by, since, older })
     }
 
-    /// The batch beside it; `None` for a delta batch.
+    /// Returns the comparison of the batch with the view; `None` for a delta batch.
     fn comparison<'b>(
         &'b self,
         state: &SourceState,
@@ -602,8 +615,7 @@ impl ViewSource for OldView<'_> {
     }
 }
 
-/// True if the batch's schema may say that an object store was deleted, or deleted and made again: only an upgrade does
-/// that.
+/// True if the batch's schema may delete or recreate an object store, which only an upgrade can.
 fn upgrades(header: &BatchHeader, before: &Manifest) -> bool {
     header.dialect.has_schema() && header.schema.version > before.database_version
 }
@@ -627,7 +639,7 @@ fn schema_differs(before: &Manifest, after: &Manifest) -> bool {
     before.schema() != after.schema() || generators(before) != generators(after)
 }
 
-/// Digest of what a batch says, for the guard: not of when it came.
+/// Returns the digest of a batch's content for the guard, without its time of receipt.
 fn batch_digest(batch: &Batch) -> Result<blake3::Hash, SyncError> {
     let mut hasher = blake3::Hasher::new();
     let mut folds = batch.changes.folds(0)?;

@@ -1,5 +1,6 @@
-//! A full batch becomes changes: compared with what its source itself last sent in full, never with head. What the source
-//! has changed by delta batches since is part of that. `merge/RULES.md`, "Full batches".
+//! Turns a full batch into changes, by comparing it with the view of its source, never with head.
+//! The view includes the source's own changes by delta batches since its last full one. See
+//! `doc/reference/rules.md`, "Full batches".
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -16,59 +17,60 @@ use crate::normalize::{
 use crate::snapshot::{ChunkRef, FlowVersion, Line, LineState, List, Meta};
 use crate::store::StoreError;
 
-/// What a source last sent in full: chunks per object store, sorted by name.
+/// A view: chunks per object store, sorted by name.
 pub(super) type ViewChunks = Vec<(DomString, Vec<ChunkRef>)>;
 
-/// Reads a view.
+/// A reader of a view.
 pub(super) trait ViewSource {
-    /// The lines of one of its chunks.
+    /// Returns the lines of a chunk.
     fn lines(&self, store: &DomString, chunk: &ChunkRef) -> Result<Vec<Line>, StoreError>;
-    /// The whole value of one of its lines.
+    /// Returns the whole value of a line.
     fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError>;
 }
 
-/// What a source has sent before.
+/// The data that a source has sent before.
 pub(super) struct SourceView<'a> {
-    /// Its chunks; `None`: it never sent in full, or that was forgotten.
+    /// The chunks of its view; `None` if it never sent a full batch, or the view was forgotten.
     pub(super) chunks: Option<&'a ViewChunks>,
-    /// The version that its last full batch made.
+    /// The version made by its last full batch.
     pub(super) full: Option<FlowVersion>,
-    /// What it changed itself since.
+    /// Its own changes since.
     pub(super) own: Option<&'a OwnChanges<'a>>,
-    /// Reads its chunks.
+    /// The reader of the chunks.
     pub(super) source: &'a dyn ViewSource,
 }
 
 /// A full batch as changes.
 #[derive(Debug)]
 pub(super) struct Compared {
-    /// Puts and deletes, with their base.
+    /// Puts and deletions, with their base.
     pub(super) changes: Changes,
-    /// The object stores that `changes` count, sorted by name: the batch's, the view's, and those of own changes.
+    /// The object stores by which `changes` are numbered, sorted by name: the batch's, the view's,
+    /// and those of own changes.
     pub(super) names: Vec<DomString>,
-    /// What the source has now, per object store of `names`; with what was kept.
+    /// The source's records now, per object store of `names`, including kept ones.
     pub(super) contents: Vec<Vec<ContentRef>>,
-    /// True if that is what it last sent in full.
+    /// True if they equal what it last sent in full.
     pub(super) alike: bool,
     /// True if nothing else can differ either.
     pub(super) same: bool,
-    /// How many records of the batch say what the view says.
+    /// Number of records in the batch that equal the view's.
     pub(super) unchanged: u64,
-    /// What the batch does not hold and does not delete.
+    /// Records that are neither in the batch nor deleted.
     pub(super) kept: Vec<Kept>,
-    /// How many records the source had before, per object store of `names`.
+    /// Number of records that the source had before, per object store of `names`.
     pub(super) had: Vec<u64>,
 }
 
 impl Compared {
-    /// How many records of an object store the source had.
+    /// Returns the number of records of an object store that the source had.
     pub(super) fn had_in(&self, name: &DomString) -> u64 {
         let place = self.names.binary_search(name).ok();
         place.and_then(|place| self.had.get(place)).copied().unwrap_or(0)
     }
 }
 
-/// Records that stay, though a full batch does not hold them.
+/// Records that stay although a full batch does not contain them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kept {
     pub(super) store: DomString,
@@ -80,11 +82,12 @@ pub(super) struct Kept {
 struct StorePlan<'a> {
     name: DomString,
     viewed: &'a [ChunkRef],
-    /// Why none of its records is deleted.
+    /// The reason why none of its records is deleted.
     keeps_all: Option<KeptReason>,
     /// Single records that are not deleted.
     withheld: Option<&'a WithheldStore>,
-    /// The batch cannot hold a record of it, and nothing else differs: its view goes on as it is.
+    /// True if the batch cannot contain records of it, and nothing else differs, so that its view
+    /// is kept unchanged.
     carried: bool,
 }
 
@@ -105,14 +108,14 @@ pub(super) struct Comparison<'a> {
     batch: &'a Batch,
     view: SourceView<'a>,
     plans: Vec<StorePlan<'a>>,
-    /// For each object store of the batch, its place in `plans`.
+    /// For each object store of the batch, its index in `plans`.
     places: Vec<usize>,
 }
 
 /// A record of the view.
 struct Known {
     line: Line,
-    /// The source changed it itself since.
+    /// True if the source has changed it since.
     own: bool,
 }
 
@@ -125,7 +128,8 @@ enum JoinStep {
 }
 
 impl<'a> Comparison<'a> {
-    /// `gone` says of an object store that is not in the batch's schema if an upgrade has deleted it.
+    /// `gone` is true if an upgrade has deleted the object stores that are missing from the batch's
+    /// schema.
     pub(super) fn new(batch: &'a Batch, view: SourceView<'a>, gone: bool) -> Result<Self, StoreError> {
         let schema = &batch.header.schema;
         let chunks = view.chunks.map(Vec::as_slice).unwrap_or_default();
@@ -151,7 +155,7 @@ impl<'a> Comparison<'a> {
         Ok(Self { batch, view, plans, places })
     }
 
-    /// Gives what differs. A batch that says the same as before, without any base, reads no chunk.
+    /// Returns the differences. For a batch that equals the view and has no base, reads no chunk.
     pub(super) fn compare(&self, temp: Option<PathBuf>) -> Result<Compared, SyncError> {
         let (now, kept) = self.contents()?;
         let all: u64 = now.iter().flatten().map(|chunk| chunk.content.count).sum();
@@ -177,7 +181,8 @@ impl<'a> Comparison<'a> {
         Ok(Compared { changes, names, contents, alike, same, unchanged, kept, had })
     }
 
-    /// Goes through the batch and, beside it, through what `views` gives for each object store.
+    /// Walks through the batch, and in parallel through the view that `views` returns for each
+    /// object store.
     fn walk(
         &self,
         views: &dyn Fn(usize) -> StoreView<'a>,
@@ -202,7 +207,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// The view of one object store, without the chunks that `skips` names.
+    /// Returns the view of one object store, without the chunks for which `skips` is true.
     fn view_of(&self, place: usize, skips: &dyn Fn(&ChunkRef) -> bool) -> StoreView<'a> {
         let plan = &self.plans[place];
         StoreView {
@@ -210,7 +215,7 @@ impl<'a> Comparison<'a> {
             source: self.view.source,
             chunks: plan.viewed.iter().filter(|chunk| !skips(chunk)).collect(),
             lines: VecDeque::new(),
-            // Without a view there is nothing that the source could have changed since.
+            // Without a view there are no own changes since.
             own: self.view.own.filter(|_| self.view.chunks.is_some()).map(|own| own.of_store(&plan.name)),
             own_line: None,
             next: None,
@@ -223,7 +228,8 @@ impl<'a> Comparison<'a> {
         StoreView { name, source, chunks, lines, own: None, own_line: None, next: None }
     }
 
-    /// What the source has now, in chunks; and what is kept of what the batch does not hold.
+    /// Returns the source's records now, in chunks, and the kept records that the batch does not
+    /// contain.
     fn contents(&self) -> Result<(Vec<Vec<NowChunk>>, Vec<Kept>), SyncError> {
         let mut now: Vec<NowChunks> = self.plans.iter().map(|_| NowChunks::default()).collect();
         let mut counts = vec![0; self.plans.len()];
@@ -254,9 +260,10 @@ impl<'a> Comparison<'a> {
         Ok((now.into_iter().map(NowChunks::finish).collect(), kept))
     }
 
-    /// Adds what differs from the view to `changes`; counts the view's records, as far as it reads them, and the puts.
+    /// Adds the differences from the view to `changes`. Returns the numbers of the view's records,
+    /// as far as they are read, and the number of puts.
     fn changes(&self, now: &[Vec<NowChunk>], changes: &mut Changes) -> Result<(Vec<u64>, u64), SyncError> {
-        // Chunks are left out only where nothing but equal values can decide.
+        // A chunk may be skipped only if equal values mean that nothing changed.
         let skips =
             |place: usize| self.batch.header.base.is_none() && self.view.own.is_none() && !self.plans[place].keeps();
         let views = |place: usize| {
@@ -293,7 +300,7 @@ impl<'a> Comparison<'a> {
         Ok((counts, pushed - changes.deletes))
     }
 
-    /// A record of the batch as a change, unless it says what the view has.
+    /// Turns a record of the batch into a change; `None` if it equals the view's.
     fn put(&self, mut put: Folded, known: Option<Known>) -> Result<Option<Folded>, SyncError> {
         put.store = self.places.get(put.store).copied().unwrap_or(0);
         let known = known.filter(|known| self.counts(known, &put.claim));
@@ -314,7 +321,8 @@ impl<'a> Comparison<'a> {
         Ok(Folded { store: place, key, state, clock: None, claim, unsent })
     }
 
-    /// True if a record of the view says more of what the source had than the change itself, or the batch's base.
+    /// True if the view's record is better evidence of what the source had than the change's claim
+    /// or the batch's base.
     fn counts(&self, known: &Known, claim: &Claim) -> bool {
         let later = |version: &FlowVersion| self.view.full.is_some_and(|full| full > *version);
         known.own
@@ -336,7 +344,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Gives a chunk for each content, from `stored` where it is, else written anew.
+    /// Provides a chunk for each content, from `stored` if it is there, otherwise written anew.
     pub(super) fn store_view(
         &self,
         compared: &Compared,
@@ -363,7 +371,7 @@ impl<'a> Comparison<'a> {
                     if self.plans[place].kept(&known.line.key).is_none() {
                         return Ok(());
                     }
-                    // Its parts may be in an older version only.
+                    // The parts of the value may only be in an older version.
                     let value = self.whole(&known)?;
                     let Line { key, meta, state } = known.line;
                     (key, value.map_or(state, LineState::Put), Some(meta.at))
@@ -395,11 +403,11 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// A chunk of what the source has now.
+/// A chunk of the source's current records.
 #[derive(Debug)]
 struct NowChunk {
     content: ContentRef,
-    /// A line in it names its base.
+    /// True if a line in it has a base.
     has_claims: bool,
 }
 
@@ -436,7 +444,7 @@ impl NowChunks {
     }
 }
 
-/// Follows the batch through its chunks, to leave out those that the view has as well.
+/// Follows the batch through its chunks, to skip those that the view has as well.
 struct Skipping<'a> {
     now: &'a [NowChunk],
     viewed: &'a [ChunkRef],
@@ -457,7 +465,7 @@ impl Skipping<'_> {
     }
 }
 
-/// The view of one object store, with what its source changed since, in key order.
+/// The view of one object store, with the source's changes since, in key order.
 struct StoreView<'a> {
     name: DomString,
     source: &'a dyn ViewSource,
@@ -469,7 +477,7 @@ struct StoreView<'a> {
 }
 
 impl StoreView<'_> {
-    /// The next record, if its key is as asked for.
+    /// Returns the next record, if its key is wanted.
     fn take(&mut self, is_wanted: impl Fn(&SortableKey) -> bool) -> Result<Option<Known>, StoreError> {
         while self.next.is_none() {
             while self.lines.is_empty() {
@@ -487,7 +495,7 @@ impl StoreView<'_> {
                     if self.lines.front().is_some_and(|line| line.key == own.key) {
                         self.lines.pop_front();
                     }
-                    // It deleted the record itself.
+                    // The source deleted the record itself.
                     if own.state == LineState::Delete {
                         continue;
                     }

@@ -1,4 +1,5 @@
-//! Merges sorted changes into one object store of head: decisions come from `merge`, chunks from `chunk`.
+//! Merges sorted changes into one object store of head. `merge` decides conflicts, `chunk` builds
+//! chunks.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,51 +16,51 @@ use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{Digest, FlowVersion, Line, LineState, List, Meta, SourceId, StoreManifest};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// What is the same for every change of a batch.
+/// The facts that all changes of a batch share.
 #[derive(Clone, Debug)]
 pub(super) struct BatchFacts {
-    /// The flow version that is being made.
+    /// The flow version being made.
     pub version: FlowVersion,
     /// The batch's source.
     pub by: Option<SourceId>,
     /// The batch's base version.
     pub base: Option<FlowVersion>,
-    /// Whether its lines are all records that the source has, changed or not.
+    /// True if its lines are all records of the source, changed or not.
     pub is_full: bool,
-    /// When it was received, in milliseconds since 1970.
+    /// Time of receipt, in milliseconds since 1970.
     pub received_at: i64,
-    /// When merging ends, done or not.
+    /// The time at which merging ends, finished or not.
     pub deadline: Option<Instant>,
 }
 
-/// After this many keys a walk looks at the clock.
+/// Number of keys between two looks at the clock.
 const KEYS_BETWEEN_LOOKS: u32 = 1024;
 
-/// How many keys came out how.
+/// The numbers of keys, by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Keys that had no record and have one now.
+    /// Keys that had no record before.
     pub inserted: u64,
-    /// Records whose value is another now.
+    /// Records with a new value.
     pub updated: u64,
-    /// Records that are gone.
+    /// Deleted records.
     pub deleted: u64,
-    /// Changes that a put or a delete names and that changed no record.
+    /// Named puts and deletions that changed no record.
     pub unchanged: u64,
     /// Conflicts, decided or parked.
     pub conflicts: u64,
-    /// Conflicts that nobody decided.
+    /// Conflicts that no rule decided.
     pub parked: u64,
-    /// Conflicts that were logged already.
+    /// Conflicts that were logged before.
     pub repeated: u64,
-    /// Tombstones that came without a record going, or were forgotten.
+    /// Tombstones that were added without deleting a record, or forgotten.
     pub tombstones: u64,
-    /// Records that a full batch did not hold, and did not delete.
+    /// Records that a full batch neither contained nor deleted.
     pub kept: u64,
 }
 
 impl Counts {
-    /// Adds another object store's.
+    /// Adds the counts of another object store.
     pub fn add(&mut self, other: &Self) {
         self.inserted += other.inserted;
         self.updated += other.updated;
@@ -72,7 +73,7 @@ impl Counts {
         self.kept += other.kept;
     }
 
-    /// Whether any record, tombstone or conflict differs from head.
+    /// True if any record, tombstone or conflict differs from head.
     pub fn changes_something(&self) -> bool {
         let Self { inserted, updated, deleted, conflicts, repeated, tombstones, unchanged: _, parked: _, kept: _ } =
             *self;
@@ -80,7 +81,7 @@ impl Counts {
     }
 }
 
-/// A change that the policy refuses, and the whole batch with it.
+/// A change that makes the policy refuse the whole batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) store: DomString,
@@ -88,23 +89,25 @@ pub(super) struct Refusal {
     pub(super) rule: Arc<str>,
 }
 
-/// Takes what a merge makes. `write_chunk` may be told of chunks that head has.
+/// A sink for the results of a merge. `write_chunk` may receive chunks that head has.
 pub(super) trait MergeSink: ChunkSink {
-    /// Takes a value; gives the state that its line holds: the value itself, or its reference if it is spilled.
+    /// Receives a value; returns the state for its line: the value itself, or its reference if it
+    /// is spilled.
     fn spill(&mut self, state: LineState) -> Result<LineState, StoreError>;
-    /// Hears of a record that goes.
+    /// Receives a deleted record.
     fn deleted(&mut self, store: &DomString, key: &SortableKey, deletion: Deletion);
-    /// Takes a conflict, in the order of object store and key; false if it was logged before.
+    /// Receives a conflict, in the order of object store and key; returns false if it was logged
+    /// before.
     fn conflict(&mut self, conflict: Conflict) -> Result<bool, StoreError>;
-    /// Hears of a line that is put, or of a tombstone that is made, and of the line that was there.
+    /// Receives a line that is put, or a new tombstone, and the previous line.
     fn applied(&mut self, _store: &DomString, _head: Option<&Line>, _line: &Line) -> Result<(), StoreError> {
         Ok(())
     }
-    /// Hears of an outcome that is not what the source sent.
+    /// Receives a result that differs from what the source sent.
     fn differs(&mut self, store: &DomString, line: &Line) -> Result<(), StoreError>;
 }
 
-/// Walks one object store once, in key order.
+/// A walk through one object store, once, in key order.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
     name: DomString,
@@ -114,31 +117,31 @@ pub(super) struct Walk<'a> {
     base: &'a BaseReader<'a>,
     records: ListEditor<'a>,
     tombstones: ListEditor<'a>,
-    /// What unique indexes do not allow.
+    /// The changes that unique indexes prevent.
     unique: Option<&'a Collisions>,
-    /// Records that give way to others, up to where that was done.
+    /// The position up to which records have given way to others.
     gave_way: Option<SortableKey>,
-    /// Deletions up to this version are forgotten on the way.
+    /// The version up to which deletions are forgotten on the way.
     forget: Option<FlowVersion>,
-    /// Where forgetting is.
+    /// The position up to which deletions have been forgotten.
     kept: SortableKey,
-    /// Ranges of this object store.
+    /// The ranges of this object store.
     ranges: RangeSweep<'a>,
-    /// Where the ranges were swept to.
+    /// The position up to which ranges have been applied.
     swept: Option<SortableKey>,
-    /// What is deleted now has no line of its own.
+    /// True if the current deletion has no separate line.
     in_bulk: bool,
-    /// What is merged now has a line of its own.
+    /// True if the current change has a separate line.
     is_named: bool,
     highest_number: f64,
-    /// Keys since the last look at the clock.
+    /// Number of keys since the last look at the clock.
     keys: u32,
     counts: Counts,
     refusal: Option<Refusal>,
 }
 
 impl<'a> Walk<'a> {
-    /// Starts before the first key of `head`'s object store.
+    /// Creates a walk that starts before the first key of `head`'s object store.
     pub(super) fn new(
         head: &'a StoreManifest,
         ranges: &'a [RangeChange],
@@ -176,7 +179,7 @@ impl<'a> Walk<'a> {
         Self { forget, ..self }
     }
 
-    /// Also leaves out, and takes away, what unique indexes do not allow.
+    /// Also refuses changes and deletes records as unique indexes require.
     pub(super) fn unique(self, unique: Option<&'a Collisions>) -> Self {
         Self { unique, ..self }
     }
@@ -204,12 +207,12 @@ impl<'a> Walk<'a> {
         self.sweep(Some(&change.key), sink)?;
         self.ranges.advance(&change.key);
         self.in_bulk = self.facts.is_full || self.ranges.last().is_some();
-        // What a full batch does not hold is deleted, but no line names it.
+        // A record that a full batch does not contain is deleted, but no line names it.
         self.is_named = !self.facts.is_full || change.state != LineState::Delete;
         let change = self.with_unsent(change, sink)?;
         let claim = match (&change.claim, self.facts.base) {
             (Claim::None, Some(version)) => Claim::Version(version),
-            // A version that is not there yet says nothing of what the source had.
+            // A version that does not exist yet cannot be the base.
             (Claim::Version(version), _) if *version >= self.facts.version => Claim::None,
             (claim, _) => claim.clone(),
         };
@@ -217,7 +220,7 @@ impl<'a> Walk<'a> {
         self.merge(change.key, incoming, &claim, sink)
     }
 
-    /// The change with those members that its source did not send, as head has them.
+    /// Returns the change, completed by head's values of the members that its source did not send.
     fn with_unsent(&mut self, mut change: Folded, sink: &mut dyn MergeSink) -> Result<Folded, StoreError> {
         if !change.unsent.is_empty() {
             let stored = match self.head(&change.key, sink)? {
@@ -229,7 +232,8 @@ impl<'a> Walk<'a> {
         Ok(change)
     }
 
-    /// Sweeps the ranges to the end and gives the new lists, and the first change that the policy refuses.
+    /// Applies the remaining ranges. Returns the counts, and the first change that the policy
+    /// refuses.
     pub(super) fn finish(
         mut self,
         manifest: &mut StoreManifest,
@@ -241,7 +245,7 @@ impl<'a> Walk<'a> {
         manifest.records = self.records.finish(sink)?;
         manifest.tombstones = self.tombstones.finish(sink)?;
         if manifest.schema.auto_increment && self.highest_number >= 1.0 {
-            // IndexedDB's generator never gives more than 2^53 and never goes back.
+            // IndexedDB's generator never exceeds 2^53 and never goes back.
             let next = self.highest_number.floor().min(9_007_199_254_740_991.0) as u64 + 1;
             manifest.key_generator = manifest.key_generator.max(Some(next));
         }
@@ -275,7 +279,8 @@ impl<'a> Walk<'a> {
                 self.counts.unchanged += u64::from(self.is_named);
                 Ok(())
             }
-            // What its source did not change is no change: what others did to it meanwhile stays, whatever clocks say.
+            // A record that its source did not change is not a change. Changes by others since then
+            // stay, whatever the clocks are.
             Detection::FastForward if self.is_unchanged(head.as_ref(), &key, &incoming, claim)? => {
                 self.counts.unchanged += u64::from(self.is_named);
                 head.map_or(Ok(()), |head| sink.differs(&self.name, &head))
@@ -288,7 +293,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// True if a record of a full batch is equal to its base, though the change would follow what others wrote.
+    /// True if a record of a full batch equals its base, although detection lets the change follow
+    /// other sources' changes.
     fn is_unchanged(
         &self,
         head: Option<&Line>,
@@ -331,7 +337,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Tells that head is as it was, if the source sent something else; nothing at all counts as deleted.
+    /// Reports that head is unchanged, if the source sent something else. A missing record is
+    /// reported as deleted.
     fn kept(
         &self,
         key: &SortableKey,
@@ -342,7 +349,7 @@ impl<'a> Walk<'a> {
         if let Some(head) = head {
             return if head.state.same(sent) { Ok(()) } else { sink.differs(&self.name, head) };
         }
-        // What waits for its schema comes in later.
+        // The change waits for its schema and is applied later.
         if self.standing.schema.is_some() {
             return Ok(());
         }
@@ -366,7 +373,7 @@ impl<'a> Walk<'a> {
         self.apply(head, Line { key, meta, state: incoming.state }, sink)
     }
 
-    /// Reads what a change started from and judges it by the values.
+    /// Reads the base of a change, and compares the values.
     fn suspect(
         &mut self,
         key: SortableKey,
@@ -382,12 +389,14 @@ impl<'a> Walk<'a> {
             Some(None) => Base::Absent,
             Some(Some(value)) => Base::Value(value),
         };
-        // What its source did not change is no change: what others did to it meanwhile stands.
+        // A record that its source did not change is not a change, so changes by others since then
+        // stay.
         let own = head.as_ref().is_some_and(|head| head.meta.by == incoming.by);
         if self.facts.is_full && !own && is_base(&incoming.state, base_value.as_ref()) {
             self.counts.unchanged += u64::from(self.is_named);
             return head.map_or(Ok(()), |head| self.kept(&key, Some(&head), &incoming.state, sink));
         }
+        // The values decide from here on, so a spilled value of head is read now, and not earlier.
         let head_value = match &head {
             Some(head) => self.base.whole_value(&head.state)?,
             None => None,
@@ -405,7 +414,7 @@ impl<'a> Walk<'a> {
         };
         let (kind, follows) = match merge::judge(self.policy, &sides, claim, &self.standing, follows) {
             Judgement::FastForward => return self.fast_forward(key, head.as_ref(), incoming, sink),
-            // A merge that gives one side back is that side.
+            // If the merged value equals a side, that side wins.
             Judgement::Merged(value) if head_value.as_deref() == Some(&*value) => {
                 self.counts.unchanged += u64::from(self.is_named);
                 return self.kept(&key, head.as_ref(), &incoming.state, sink);
@@ -422,11 +431,11 @@ impl<'a> Walk<'a> {
             let refusal = || Refusal { store: name.clone(), kind, rule: resolution.rule.clone() };
             self.refusal.get_or_insert_with(refusal);
         }
-        // The change had seen head, and stands as it came: there is nothing to tell.
+        // The change had seen head and is applied unchanged, so there is nothing to report.
         if !(follows && resolution.winner == Winner::Incoming) {
             self.log(self.conflict(&sides, &resolution), sink)?;
         }
-        // Of two values that are joined the later clock stays, whichever of them the result looks like.
+        // If both values are joined, the later clock is kept, whichever value the result equals.
         let joined = self.policy.commutative && kind.has_both_values();
         let mut meta = self.meta(&incoming);
         let at = head.as_ref().filter(|_| joined).map_or(meta.at, |head| meta.at.max(head.meta.at));
@@ -451,7 +460,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A change whose index key another record has.
+    /// Refuses a change whose index key another record has.
     fn refused_by_index(
         &mut self,
         key: SortableKey,
@@ -466,7 +475,8 @@ impl<'a> Walk<'a> {
         self.counts.unchanged += u64::from(self.is_named);
         let other = Some(collision.other.clone());
         self.log(Conflict { other, ..self.conflict(&sides, &resolution) }, sink)?;
-        // Its source has the only copy in use of a new record that waits, so it is not told to delete it.
+        // The source has the only copy of a new record that waits, so it must not be told to delete
+        // it.
         let is_new = head.as_ref().is_none_or(|head| head.state == LineState::Delete);
         if is_new && resolution.winner == Winner::Nobody {
             return Ok(());
@@ -519,7 +529,7 @@ impl<'a> Walk<'a> {
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
         let own = self.meta(incoming);
-        // Nobody has seen this value yet: no source is named.
+        // No source has seen the merged value yet, so the line names none.
         let at = head.map_or(own.at, |head| own.at.max(head.meta.at));
         let line =
             Line { key: key.clone(), meta: Meta { by: None, at, rev: own.rev }, state: LineState::Put(value.into()) };
@@ -527,7 +537,7 @@ impl<'a> Walk<'a> {
         self.apply(head, line, sink)
     }
 
-    /// What is kept of a conflict: the sides that lost something, whole.
+    /// Returns the conflict to log, with whole values for the sides that lost something.
     fn conflict(&self, sides: &Sides<'_>, resolution: &Resolution) -> Conflict {
         let digest = |state: &LineState| (*state != LineState::Delete).then(|| state.content_digest());
         let kept = |lost: bool, value: Option<&[u8]>| value.filter(|_| lost).map(<[u8]>::to_vec);
@@ -589,7 +599,8 @@ impl<'a> Walk<'a> {
         self.records.put(&line, sink)
     }
 
-    /// Deletes what ranges cover, up to but not including `until`, whose own change has folded the ranges in.
+    /// Deletes the records in ranges, up to but not including `until`. The change at `until`
+    /// already includes the ranges.
     fn sweep(&mut self, until: Option<&SortableKey>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
         if self.ranges.is_over() {
             return Ok(());
@@ -613,7 +624,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Deletes head's record at `key` if it is in the range's base; one that changed since is a conflict.
+    /// Deletes head's record at `key` if the range's base has it; a record that changed since is a
+    /// conflict.
     fn delete_in_range(
         &mut self,
         key: SortableKey,
@@ -626,7 +638,7 @@ impl<'a> Walk<'a> {
             return self.merge(key, incoming, &self.facts.base.map_or(Claim::None, Claim::Version), sink);
         }
         let Some(version) = self.facts.base else {
-            // Without a base the range means head.
+            // Without a base, the range applies to head.
             let Some(head) = self.records.get(&key, sink)?.cloned() else { return Ok(()) };
             let meta = self.meta(&incoming);
             return self.apply(Some(&head), Line { key, meta, state: LineState::Delete }, sink);
@@ -642,7 +654,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether a state is the one that a change started from, as far as that is known.
+/// True if a state equals the change's base, as far as the base is known.
 fn is_base(state: &LineState, base: Option<&Option<Box<[u8]>>>) -> bool {
     match base {
         None => false,

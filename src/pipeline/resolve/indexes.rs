@@ -1,4 +1,4 @@
-//! No record gets a key in a unique index that another one has.
+//! Checks that no record gets a key in a unique index that another record has.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ use crate::pipeline::error::SyncError;
 use crate::snapshot::List;
 use crate::spool::Spool;
 
-/// Looks at the unique indexes of each object store that gets a value: reads all of its records.
+/// Checks the unique indexes of each object store that gets a value; reads all its records.
 pub(super) fn check(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Result<(), SyncError> {
     for records in records.chunk_by(|a, b| a.store == b.store) {
         check_store(facts, records, spool)?;
@@ -26,7 +26,7 @@ fn check_store(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Resu
     let Some(store) = records.first().and_then(|first| facts.head.manifest.store(&first.store)) else { return Ok(()) };
     let name = &store.schema.name;
     let Some(indexes) = UniqueIndexes::of(&store.schema) else { return Ok(()) };
-    // What a record has already it does not take from anybody.
+    // A record takes nothing from others by keeping an index key that it has.
     let (mut taken, mut kept) = (HashMap::new(), HashMap::new());
     for record in records {
         let Some(Chosen::Put(place, _)) = record.change else { continue };

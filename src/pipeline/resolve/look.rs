@@ -1,4 +1,4 @@
-//! Looks at the records as they stand, and refuses what would overwrite something unseen.
+//! Reads the current records, and refuses to overwrite a change that the person has not seen.
 
 use super::Facts;
 use super::pick::{Chosen, Picked};
@@ -14,56 +14,57 @@ use crate::pipeline::walk::MergeSink;
 use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta};
 use crate::spool::{Place, Spool};
 
-/// What stands of a record.
+/// The current state of a record.
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) meta: Meta,
-    /// Digest of its value without error stacks; `None`: it is deleted.
+    /// Digest of the value without error stacks; `None` for a tombstone.
     pub(super) digest: Option<Digest>,
-    /// Where the value lies, if it is to go.
+    /// The place of the value, if it is replaced.
     pub(super) value: Option<Place>,
 }
 
-/// A record that conflicts are about.
+/// A record with conflicts to decide.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) store: DomString,
     pub(super) key: SortableKey,
-    /// The conflicts, by place.
+    /// The conflicts, by index.
     pub(super) conflicts: Vec<usize>,
-    /// What stands; `None`: neither a record nor a tombstone.
+    /// The current state; `None` if there is neither a record nor a tombstone.
     pub(super) standing: Option<Standing>,
-    /// What it becomes, if that is something else.
+    /// The new state, if it differs.
     pub(super) change: Option<Chosen>,
-    /// The conflict that decides, by place, and the side whose state goes; no side: the state that goes is neither's.
+    /// The deciding conflict, by index, and the side whose state is replaced; no side if the state
+    /// is neither's.
     pub(super) lost: Option<(usize, Option<Choice>)>,
-    /// Its line when all is done.
+    /// The place of the final line.
     pub(super) line: Option<Place>,
 }
 
 impl Record {
-    /// Whether it gets a value.
+    /// True if the record gets a value.
     pub(super) fn puts(&self) -> bool {
         matches!(self.change, Some(Chosen::Put(..)))
     }
 
-    /// Whether there is a record.
+    /// True if the record exists.
     pub(super) fn was_live(&self) -> bool {
         self.standing.as_ref().is_some_and(|standing| standing.digest.is_some())
     }
 
-    /// Whether a record goes.
+    /// True if the record is deleted.
     pub(super) fn deletes(&self) -> bool {
         self.change == Some(Chosen::Delete) && self.was_live()
     }
 
-    /// Whether the state that goes was neither side's, so that a new line keeps it.
+    /// True if the replaced state was neither side's, so that a new line must keep it.
     pub(super) fn logs(&self) -> bool {
         self.change.is_some() && self.standing.is_some() && matches!(self.lost, Some((_, None)))
     }
 }
 
-/// Looks at every record that a conflict is about, in the order of object store and key.
+/// Reads every record with conflicts, in the order of object store and key.
 pub(super) fn look(facts: &Facts<'_>, picked: &[Picked], spool: &mut Spool) -> Result<Vec<Record>, SyncError> {
     let mut order: Vec<usize> = (0..picked.len()).collect();
     order.sort_by(|&a, &b| (&picked[a].store, &picked[a].key, a).cmp(&(&picked[b].store, &picked[b].key, b)));
@@ -86,14 +87,16 @@ pub(super) fn look(facts: &Facts<'_>, picked: &[Picked], spool: &mut Spool) -> R
         return Err(SyncError::Changed { id, version, more });
     }
     let confirmed = facts.options.confirm.as_deref();
-    // A person decides, not a source: nobody's records are compared, and every call is judged alone.
+    // A person decides, not a source, so there are no records of a source to compare with, and each
+    // call is judged alone.
     let (run, had) = (Run::default(), |_: &DomString, enough| Ok(enough));
     let measure = Measure { head: &facts.head.manifest, vanishing: &[], is_empty: false, run: &run, had: &had };
     deletes.check(&measure, confirmed, || Ok(deletes.plan("", &digest_of(facts, picked))))?;
     Ok(records)
 }
 
-/// Says what to do where a record has no place to go: its schema was parked, or its object store is gone.
+/// Returns the advice for a record without an object store: its schema was parked, or its object
+/// store was deleted.
 fn no_object_store(facts: &Facts<'_>, name: &DomString) -> String {
     let (name, version) = (name.to_canonical(), facts.head.manifest.version);
     format!(
@@ -140,7 +143,8 @@ fn look_at(
                 changed.push((place, standing.as_ref().map(|standing| standing.meta.rev)));
             }
         }
-        // Deleting what is not there leaves a tombstone, as in a sync, if there is an object store.
+        // Deleting a record that does not exist leaves a tombstone, as in a sync, if the object
+        // store exists.
         let remembers = standing.is_none() && chosen == Chosen::Delete && facts.options.choice != Choice::Head;
         let remembers = remembers && facts.head.manifest.store(&first.store).is_some();
         if chosen.digest() != now || remembers {
@@ -174,25 +178,26 @@ fn look_at(
     Ok(record)
 }
 
-/// Of a record that is set: never older than what it replaces, else an older change could win over it.
+/// Returns the metadata of a record that is set. It is never older than the replaced record;
+/// otherwise an older change could win over it.
 pub(super) fn meta_of(facts: &Facts<'_>, standing: Option<&Standing>) -> Meta {
     let before = standing.map_or(facts.meta.at, |standing| standing.meta.at);
     Meta { at: facts.meta.at.max(before), ..facts.meta.clone() }
 }
 
-/// Whether the record is not what the conflict left.
+/// True if the record's state is not the one that the conflict left.
 fn has_changed(conflict: &Picked, standing: Option<&Standing>) -> bool {
     let now = standing.and_then(|standing| standing.digest);
     let left = match conflict.winner {
         Winner::Head | Winner::Nobody => Some(conflict.head.as_ref().and_then(|head| head.digest)),
         Winner::Incoming => Some(conflict.incoming.digest),
-        // Its digest is not kept.
+        // The digest of a merged value is not kept.
         Winner::Merged => None,
     };
     standing.is_some_and(|standing| standing.meta.rev > conflict.version) || left.is_some_and(|left| left != now)
 }
 
-/// What a plan is about, for the guard.
+/// Returns the digest of the plan's subject, for the guard.
 fn digest_of(facts: &Facts<'_>, picked: &[Picked]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(facts.options.choice.name().as_bytes());

@@ -1,9 +1,11 @@
-//! A person decides conflicts: one version sets the records, marks the conflicts and tells their sources.
+//! Decides conflicts for a person: one version sets the records, marks the conflicts resolved and
+//! notifies their sources.
 //!
-//! Nothing is overwritten unseen. A record that is not what the conflict left is not replaced unless that was asked for. A
-//! value that does not stand any more is kept whole: with its side in the conflict's line, or, where it was neither side's,
-//! in a new line of a decided conflict, which can be overturned like any other. Older versions have it too, but versions may
-//! be dropped, and the line names the source that has to hear of it.
+//! Nothing is overwritten unseen. A record that has changed since the conflict is replaced only on
+//! request. A replaced value is kept whole: with its side in the conflict's line, or, if it was
+//! neither side's, in a new line of a decided conflict, which can be resolved like any other. Older
+//! versions contain the value too, but they may be dropped; and the line names the source to be
+//! notified.
 
 mod indexes;
 mod look;
@@ -33,45 +35,45 @@ use crate::snapshot::{FlowName, FlowVersion, Meta};
 use crate::spool::{Place, Spool};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
 
-/// Which conflicts are decided.
+/// The selection of conflicts to decide.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// Those with these keys in `~conflicts`.
+    /// The conflicts with these keys in `~conflicts`.
     Ids(Vec<SortableKey>),
-    /// All that fit.
+    /// All conflicts that match.
     Matching(ConflictFilter),
 }
 
-/// What is decided, and how.
+/// The conflicts to decide, and the decision.
 #[derive(Clone, Debug)]
 pub struct ResolveOptions {
-    /// About which conflicts.
+    /// The selection.
     pub selection: Selection,
-    /// For what.
+    /// The choice.
     pub choice: Choice,
-    /// The person's own value as JSON, where that is the choice.
+    /// The value as JSON, if the choice is a person's own value.
     pub value: Option<Vec<u8>>,
-    /// The policy file's rules: an own value has its private fields hidden, and no record gets an index key that another one
-    /// has, if the policy looks for that.
+    /// The policy file's rules. They hide private fields of an own value, and enforce unique
+    /// indexes if the policy detects such conflicts.
     pub policy: Option<Arc<Policy>>,
     /// The key of hashed fields.
     pub hash_key: Option<HashKey>,
-    /// When, in milliseconds since 1970.
+    /// The time of the decision, in milliseconds since 1970.
     pub received_at: i64,
-    /// Replace records that changed after their conflict, too.
+    /// True to also replace records that have changed since the conflict.
     pub even_if_changed: bool,
-    /// The plan that the guard may let through.
+    /// The plan that the guard permits.
     pub confirm: Option<String>,
-    /// Plan only: nothing is written.
+    /// True to plan only, without writing.
     pub dry_run: bool,
-    /// No attempt begins after this.
+    /// The time after which no attempt starts.
     pub deadline: Option<Instant>,
-    /// Where values lie that do not fit into memory.
+    /// Folder for values that do not fit into memory.
     pub temp_folder: Option<PathBuf>,
 }
 
 impl ResolveOptions {
-    /// Decides now, writes, and asks where something changed.
+    /// Creates options that write, and that ask for confirmation if something has changed.
     pub fn new(selection: Selection, choice: Choice, received_at: i64) -> Self {
         Self {
             selection,
@@ -89,17 +91,22 @@ impl ResolveOptions {
     }
 }
 
-/// Decides conflicts and commits that as one version; a line `resolved` for each goes to `lines`, behind a line `privacy` if
-/// something of an own value was hidden.
+/// Decides conflicts and commits the result as one version. Adds a `resolved` line for each to
+/// `lines`, after a `privacy` line if fields of an own value were hidden.
 ///
-/// In the summary, `received` are the conflicts, `put`, `deleted` and `unchanged` count them by what became of their records, and
-/// `conflicts` are new lines of `~conflicts` about values that were neither side's.
+/// In the summary, `received` is the number of conflicts; `put`, `deleted` and `unchanged` count
+/// them by the result for their records; `conflicts` counts new lines of `~conflicts` for values
+/// that were neither side's.
 ///
 /// # Errors
 ///
-/// [`SyncError::Mismatch`] if there is no such conflict, it is decided otherwise already, what was chosen is not kept any
-/// more, the value does not fit or a policy that is not given has to judge it, or another record has its index key; [`SyncError::Changed`] and [`SyncError::Guard`] if a person must confirm; the others as for
-/// [`sync`](super::sync()). Nothing is visible then.
+/// - [`SyncError::Mismatch`]: the conflict does not exist or has another decision already; the
+///   chosen state is no longer kept; the value does not fit, or needs a policy that was not given;
+///   or another record has its index key.
+/// - [`SyncError::Changed`] and [`SyncError::Guard`]: a person must confirm.
+/// - All others as for [`sync`](super::sync()).
+///
+/// Nothing is visible after an error.
 pub fn resolve(
     store: &dyn SnapshotStore,
     flow: &FlowName,
@@ -128,16 +135,16 @@ fn canonical(value: &[u8]) -> Result<Vec<u8>, SyncError> {
     Ok(out)
 }
 
-/// What all steps of one round know.
+/// The facts shared by all steps of one round.
 struct Facts<'a> {
     store: &'a dyn SnapshotStore,
     flow: &'a FlowName,
     head: &'a StoredVersion,
     base: &'a BaseReader<'a>,
     options: &'a ResolveOptions,
-    /// The person's own value, canonical.
+    /// The person's own value, in canonical form.
     value: Option<&'a [u8]>,
-    /// Of everything that is written.
+    /// The metadata of all written lines.
     meta: Meta,
 }
 
@@ -178,7 +185,7 @@ impl Round for Resolving<'_> {
     }
 }
 
-/// Adds a line for every conflict, in the order of their keys.
+/// Adds a line for every conflict, ordered by key.
 fn report(
     choice: Choice,
     picked: &[Picked],
@@ -214,7 +221,8 @@ fn summary(flow: &FlowName, picked: &[Picked], records: &[Record]) -> Summary {
     }
 }
 
-/// `resolved 3 conflicts, +0 ~2 -1 in 1 object store`: what the version's comment begins with.
+/// Returns the beginning of the version's comment: `resolved 3 conflicts, +0 ~2 -1 in 1 object
+/// store`.
 fn comment(picked: &[Picked], records: &[Record]) -> String {
     let conflicts = match picked.iter().filter(|conflict| !conflict.done).count() {
         1 => "resolved 1 conflict".to_owned(),

@@ -1,4 +1,4 @@
-//! A value of a person's own: what has to be so before it may become a record.
+//! Checks a person's own value before it may become a record.
 
 use super::Facts;
 use super::write::RULE;
@@ -7,10 +7,11 @@ use crate::normalize::{Hidden, hide};
 use crate::pipeline::conflicts::LoggedConflict;
 use crate::pipeline::error::SyncError;
 
-/// What the rules of the built-in default are called, where there was no policy file.
+/// The prefix of rules from the built-in default, which applies without a policy file.
 const BUILTIN: &str = "default/";
 
-/// Checks a canonical value and hides its private fields: as a value that comes with a batch. Gives what is to be stored.
+/// Checks a canonical value and hides its private fields, as for a value in a batch. Returns the
+/// value to store.
 pub(super) fn admit(
     facts: &Facts<'_>,
     conflict: &LoggedConflict,
@@ -41,7 +42,7 @@ pub(super) fn admit(
     Ok((value, hidden))
 }
 
-/// Checks that a value has the record's own key.
+/// Checks that a value contains the record's key.
 fn check_key(facts: &Facts<'_>, conflict: &LoggedConflict, value: &[u8]) -> Result<(), SyncError> {
     let store = facts.head.manifest.store(&conflict.store);
     let Some(path) = store.and_then(|store| store.schema.key_path.as_ref()) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Finds the conflicts that are meant, and the state that was chosen for each.
+//! Finds the selected conflicts, and the chosen state for each.
 
 use std::collections::BTreeSet;
 
@@ -13,17 +13,17 @@ use crate::pipeline::error::SyncError;
 use crate::snapshot::{Digest, FlowVersion, LineState, List, SourceId};
 use crate::spool::{Place, Spool};
 
-/// The state that was chosen; values lie in the spool.
+/// The chosen state; values are stored in the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chosen {
-    /// The record goes.
+    /// Delete the record.
     Delete,
-    /// Where the value lies, and its digest without error stacks.
+    /// The place of the value, and its digest without error stacks.
     Put(Place, Digest),
 }
 
 impl Chosen {
-    /// Its digest; `None` if it deletes.
+    /// Returns the digest; `None` for a deletion.
     pub(super) fn digest(self) -> Option<Digest> {
         match self {
             Self::Delete => None,
@@ -39,7 +39,7 @@ pub(super) struct PickedSide {
     pub(super) digest: Option<Digest>,
 }
 
-/// A conflict that is meant.
+/// A selected conflict.
 #[derive(Clone, Debug)]
 pub(super) struct Picked {
     pub(super) id: SortableKey,
@@ -50,13 +50,13 @@ pub(super) struct Picked {
     pub(super) head: Option<PickedSide>,
     pub(super) incoming: PickedSide,
     pub(super) chosen: Chosen,
-    /// Private fields of an own value that were hidden.
+    /// The private fields that were hidden in an own value.
     pub(super) hidden: Hidden,
-    /// It was decided like this before.
+    /// True if it already has this decision.
     pub(super) done: bool,
 }
 
-/// Finds the conflicts that are meant, in the order of their keys. Chosen values go to the spool.
+/// Finds the selected conflicts, ordered by key. Stores chosen values in the spool.
 pub(super) fn pick(facts: &Facts<'_>, spool: &mut Spool) -> Result<Vec<Picked>, SyncError> {
     let chunks = &facts.head.manifest.conflicts;
     let wanted: BTreeSet<&SortableKey> = match &facts.options.selection {
@@ -106,7 +106,7 @@ pub(super) fn pick(facts: &Facts<'_>, spool: &mut Spool) -> Result<Vec<Picked>, 
     Ok(picked)
 }
 
-/// Names what is there instead.
+/// Describes the existing conflicts, for an id that does not exist.
 fn no_conflict(facts: &Facts<'_>, id: &SortableKey) -> String {
     let manifest = &facts.head.manifest;
     let count: u64 = manifest.conflicts.iter().map(|chunk| chunk.count).sum();
@@ -133,7 +133,7 @@ fn settle(facts: &Facts<'_>, conflict: LoggedConflict, spool: &mut Spool) -> Res
     };
     let mut done = conflict.resolved.is_some_and(|resolved| resolved.choice == choice);
     if let (true, Choice::Value, Some(state)) = (done, choice, &state) {
-        // The same value, too?
+        // Was it also the same value?
         let then = facts.base.value(&conflict.store, &conflict.key, &Claim::Version(conflict.rev))?;
         done = then.flatten().is_some_and(|value| LineState::Put(value).same(state));
     }
@@ -150,7 +150,7 @@ fn settle(facts: &Facts<'_>, conflict: LoggedConflict, spool: &mut Spool) -> Res
             Chosen::Put(spool.append(&value)?, digest)
         }
         Some(_) => Chosen::Delete,
-        // What was done may have gone since.
+        // The state of an earlier decision may no longer be kept.
         None if done => Chosen::Delete,
         None => {
             let what = format!("conflict {id}: its {choice} is not kept; choose another, or give a value of your own");

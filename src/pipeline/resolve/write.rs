@@ -1,4 +1,5 @@
-//! Writes what was decided: records and tombstones, the conflicts' lines, new lines for what was neither side's, notices.
+//! Writes the decisions: records and tombstones, the conflicts' lines, new lines for replaced
+//! values that were neither side's, and notices.
 
 use super::look::{Record, meta_of};
 use super::pick::{Chosen, Picked};
@@ -15,10 +16,10 @@ use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, Meta};
 use crate::spool::Spool;
 use crate::store::{StoreError, StoreErrorKind, VersionDraft, VersionWriter};
 
-/// The rule that a new line names: a person decided.
+/// The rule in a new line: a person decided.
 pub(super) const RULE: &str = "resolve";
 
-/// Gives `writer` what is new, and the draft of the version.
+/// Passes new data to `writer`, and returns the draft of the version.
 pub(super) fn write(
     facts: &Facts<'_>,
     picked: &[Picked],
@@ -38,7 +39,7 @@ pub(super) fn write(
         let choice = facts.options.choice;
         for conflict in record.conflicts.iter().filter_map(|&place| picked.get(place)).filter(|it| !it.done) {
             let head = conflict.head.as_ref().filter(|head| head.digest != conflict.chosen.digest());
-            // Whoever wrote what goes now may be neither of them.
+            // The replaced state may be by a source that is on neither side.
             let written = record.standing.as_ref().filter(|_| record.logs()).and_then(|it| it.meta.by.as_ref());
             let sides = [conflict.incoming.by.as_ref(), head.and_then(|head| head.by.as_ref()), written];
             for source in sides.into_iter().flatten() {
@@ -47,7 +48,7 @@ pub(super) fn write(
         }
     }
     sources.trim_notices();
-    // The sources come last: what head has of them is not what the version has.
+    // The list of sources is written last, because head's list is not part of the new version.
     let manifest = Manifest { sources: Vec::new(), ..manifest };
     Ok(seal(manifest, &sources, Some(head), writer, &comment(picked, records), facts.options.received_at)?)
 }
@@ -87,7 +88,8 @@ fn write_records(
     Ok(())
 }
 
-/// Marks the conflicts, then adds new ones: their keys begin with the new version, so they come last.
+/// Marks the conflicts, then adds new ones. Their keys start with the new version, so they come
+/// last.
 fn write_conflicts(
     facts: &Facts<'_>,
     picked: &[Picked],
@@ -126,7 +128,8 @@ fn write_conflicts(
     Ok(editor.finish(output)?)
 }
 
-/// Lines that keep states which were neither side's of the conflict, in the order of their keys: that of their records.
+/// Returns lines that keep states which were neither side's, ordered by key, which is the order of
+/// their records.
 fn new_conflicts(
     facts: &Facts<'_>,
     records: &[Record],

@@ -1,7 +1,9 @@
-//! Two records of one object store with one key in a unique index: a page cannot have both.
+//! Detects two records of one object store with the same key in a unique index, which a web page
+//! cannot have.
 //!
-//! Looked for in two steps. [`wanted`] hears of all that changes and keeps 16 bytes for each index key that a record gets new;
-//! where no other record has or gets one of them, that is all. Else [`search`] decides, with what it needs to know of each change.
+//! The check has two steps. [`wanted`] receives all changes and keeps 16 bytes for each index key
+//! that is new to a record. If no other record has or gets any of them, the check ends. Otherwise
+//! [`search`] decides, with more data about each change.
 
 mod search;
 mod wanted;
@@ -24,14 +26,14 @@ pub(super) struct UniqueStores<'a> {
 }
 
 impl<'a> UniqueStores<'a> {
-    /// Finds those among the object stores of these names.
+    /// Finds them among the object stores with these names.
     pub(super) fn of(manifest: &'a Manifest, names: &[DomString]) -> Self {
         let named = manifest.stores.iter().filter(|store| names.contains(&store.schema.name));
         let found = named.filter_map(|store| Some((&store.schema.name, UniqueIndexes::of(&store.schema)?)));
         Self { stores: found.collect() }
     }
 
-    /// Leaves only these.
+    /// Keeps only these.
     pub(super) fn only(mut self, names: &BTreeSet<DomString>) -> Self {
         self.stores.retain(|name, _| names.contains(*name));
         self
@@ -50,7 +52,7 @@ impl<'a> UniqueStores<'a> {
     }
 }
 
-/// The entries of a line's value; none of a deletion. Spilled values are read.
+/// Returns the index entries of a line's value; none for a deletion. Reads spilled values.
 fn entries_of(
     indexes: &UniqueIndexes,
     line: Option<&Line>,
@@ -63,7 +65,7 @@ fn entries_of(
     }
 }
 
-/// A line without its value: values are large, and clock and source decide.
+/// Returns a line without its value: values are large, and only clock and source are needed.
 fn bare(line: &Line) -> Line {
     let state = if line.state == LineState::Delete { LineState::Delete } else { LineState::Put(Box::default()) };
     Line { state, key: line.key.clone(), meta: line.meta.clone() }

@@ -15,7 +15,7 @@ use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
 use crate::store::StoreError;
 
-/// What of one object store does not go as its changes say.
+/// The changes of one object store that unique indexes prevent.
 #[derive(Debug, Default)]
 pub(in crate::pipeline) struct Collisions {
     /// Changes that are not applied, because another record has their index key.
@@ -24,16 +24,16 @@ pub(in crate::pipeline) struct Collisions {
     pub(in crate::pipeline) displaced: BTreeMap<SortableKey, Collision>,
 }
 
-/// What is decided about two records with one index key, for that of them which does not get it.
+/// The decision about two records with the same index key, for the one that does not get it.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Collision {
     pub(in crate::pipeline) resolution: Resolution,
-    /// The other one.
+    /// The other record.
     pub(in crate::pipeline) other: SortableKey,
 }
 
-/// Hears what a merge would leave of object stores with unique indexes. Takes some 200 bytes for each change that gives a record an
-/// index key or takes one from it.
+/// A sink that collects a merge's results for object stores with unique indexes. Uses about 200
+/// bytes for each change that adds an index key to a record or removes one.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Outcomes<'a> {
     unique: &'a UniqueStores<'a>,
@@ -42,14 +42,14 @@ pub(in crate::pipeline) struct Outcomes<'a> {
     lines: BTreeMap<DomString, BTreeMap<SortableKey, Outcome>>,
 }
 
-/// What becomes of a record.
+/// The result for a record.
 #[derive(Debug)]
 struct Outcome {
-    /// Index keys that it gets new.
+    /// Index keys that are new to it.
     wants: Vec<IndexEntry>,
-    /// Index keys that it has before and after: it holds them whatever is decided.
+    /// Index keys that it has before and after, whatever is decided.
     keeps: Vec<IndexEntry>,
-    /// Index keys that it gives away, unless its change is refused.
+    /// Index keys that it releases, unless its change is refused.
     frees: Vec<IndexEntry>,
     /// Its line, without its value.
     line: Line,
@@ -58,12 +58,13 @@ struct Outcome {
 }
 
 impl<'a> Outcomes<'a> {
-    /// Hears of nothing yet.
+    /// Creates an empty collection.
     pub(in crate::pipeline) fn new(unique: &'a UniqueStores<'a>, base: &'a BaseReader<'a>) -> Self {
         Self { unique, base, lines: BTreeMap::new() }
     }
 
-    /// Finds collisions among the outcomes, and between them and head's other records, until there is none left.
+    /// Finds collisions among the results, and with head's other records, until there are none
+    /// left.
     pub(in crate::pipeline) fn collisions<'p>(
         &self,
         head: &Manifest,
@@ -166,7 +167,7 @@ impl Search<'_> {
         Ok(Ok(found))
     }
 
-    /// Reads head once.
+    /// Finds the owners; reads head once.
     fn holders(&self) -> Result<Holders<'_>, StoreError> {
         let wanted: HashSet<&IndexEntry> = self.outcomes.values().flat_map(|outcome| &outcome.wants).collect();
         let kept = self.outcomes.iter().flat_map(|(key, outcome)| outcome.keeps.iter().map(move |entry| (*entry, key)));
@@ -189,7 +190,7 @@ impl Search<'_> {
         lines_of(&list, chunk, &self.base.read_chunk(&list, chunk)?)
     }
 
-    /// Asks the policy which of two records is to have the index key.
+    /// Applies the policy to two records with the same index key.
     fn ask(&self, key: &SortableKey, outcome: &Outcome, holder: Option<&Line>) -> Resolution {
         let meta = &outcome.line.meta;
         let incoming = Incoming { state: outcome.line.state.clone(), clock: Some(meta.at), by: meta.by.clone() };
@@ -220,7 +221,7 @@ fn give_up(taken: &mut HashMap<IndexEntry, &SortableKey>, key: &SortableKey, out
     }
 }
 
-/// Of two changes of one batch only the second can give way.
+/// Adapts a decision between two changes of one batch, of which only the second can give way.
 fn given_way(resolution: Resolution) -> Resolution {
     let winner = if resolution.winner == Winner::Nobody { Winner::Nobody } else { Winner::Head };
     Resolution { winner, head_lost: false, incoming_lost: true, ..resolution }

@@ -1,4 +1,5 @@
-//! The first step: index keys that records get new, and object stores in which another record has or gets one of them.
+//! The first step: finds object stores in which an index key that is new to a record belongs to
+//! another record too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +17,11 @@ use crate::pipeline::walk::MergeSink;
 use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
 use crate::store::StoreError;
 
-/// So many texts at most are looked for in a chunk before it is taken apart.
+/// Limit on the texts that are searched for in a chunk before it is parsed.
 const MAX_TEXTS: usize = 8;
 
-/// Hears what a merge would leave of object stores with unique indexes: 16 bytes for each index key that a record gets new.
+/// A sink that collects 16 bytes for each index key that is new to a record, in object stores with
+/// unique indexes.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Wanted<'a> {
     unique: &'a UniqueStores<'a>,
@@ -33,11 +35,11 @@ struct StoreWants {
     texts: WantedTexts,
 }
 
-/// Canonical texts, one of which stands in the value of each record that has one of the keys.
+/// Canonical texts; the value of each record with one of the keys contains one of them.
 #[derive(Debug)]
 enum WantedTexts {
     Few(Vec<Vec<u8>>),
-    /// Too many, or of a key that no text need tell.
+    /// Too many texts, or a key that need not occur as text.
     Unknown,
 }
 
@@ -57,8 +59,8 @@ impl WantedTexts {
     }
 }
 
-/// A string of the key: it stands in the value as it is, while a number may be the length of something, and bytes may be
-/// part of others.
+/// Returns a string of the key. A string occurs unchanged in the value, while a number may be the
+/// length of something, and bytes may be part of others.
 fn string_in(key: &Key) -> Option<&DomString> {
     match key {
         Key::String(text) => Some(text),
@@ -68,13 +70,14 @@ fn string_in(key: &Key) -> Option<&DomString> {
 }
 
 impl<'a> Wanted<'a> {
-    /// Hears of nothing yet.
+    /// Creates an empty collection.
     pub(in crate::pipeline) fn new(unique: &'a UniqueStores<'a>, base: &'a BaseReader<'a>) -> Self {
         Self { unique, base, stores: BTreeMap::new() }
     }
 
-    /// Names the object stores in which two records may want one index key. Reads all records of an object store, unless nothing
-    /// is wanted in it; with few keys only the chunks that hold one of them as text are taken apart.
+    /// Returns the object stores in which two records may want the same index key. Reads all
+    /// records of an object store in which any key is wanted; if there are few keys, parses only
+    /// chunks that contain one of them as text.
     pub(in crate::pipeline) fn contested(self, head: &Manifest) -> Result<BTreeSet<DomString>, StoreError> {
         let mut contested = BTreeSet::new();
         for (name, mut wants) in self.stores {
@@ -104,7 +107,7 @@ fn is_held(
     for chunk in store.records.iter().filter(|_| !wants.entries.is_empty()) {
         let text = base.read_chunk(&list, chunk)?;
         let may_hold = |finders: &Vec<Finder<'_>>| {
-            // The text of a spilled value is elsewhere.
+            // The text of a spilled value is stored elsewhere.
             find(&text, b"\"spilled\":").is_some() || finders.iter().any(|finder| finder.find(&text).is_some())
         };
         if !finders.as_ref().is_none_or(may_hold) {
@@ -155,7 +158,7 @@ impl MergeSink for Wanted<'_> {
                 wants.texts.add(sortable);
             }
         });
-        // A record that has one of its own keys twice is in the index once.
+        // A record that contains one of its keys twice is in the index once.
         gets.sort_unstable();
         gets.dedup();
         wants.entries.append(&mut gets);
