@@ -7,36 +7,19 @@ const FEWEST_LETTERS: usize = 3;
 /// Returns the known word most similar to `word`, if it is similar enough; otherwise the only known
 /// word that starts with it. Case, `_` and `-` are ignored.
 pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |text: &str| -> Vec<char> {
+    let plain = |text: &str| -> String {
         text.chars().filter(|it| !matches!(it, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
     };
     let wanted = plain(word);
-    let limit = (wanted.len() / 3).max(1);
-    let known: Vec<(Vec<char>, &str)> = known.into_iter().map(|it| (plain(it), it)).collect();
-    let near = known.iter().map(|(letters, it)| (distance(&wanted, letters), *it));
+    let limit = (wanted.chars().count() / 3).max(1);
+    let known: Vec<(String, &str)> = known.into_iter().map(|it| (plain(it), it)).collect();
+    let near = known.iter().map(|(letters, it)| (strsim::osa_distance(&wanted, letters), *it));
     let nearest = near.filter(|(far, _)| *far <= limit).min_by_key(|(far, _)| *far).map(|(_, it)| it);
     nearest.or_else(|| {
         let mut longer = known.iter().filter(|(letters, _)| letters.starts_with(&wanted));
-        let only = longer.next().filter(|_| wanted.len() >= FEWEST_LETTERS && longer.next().is_none());
+        let only = longer.next().filter(|_| wanted.chars().count() >= FEWEST_LETTERS && longer.next().is_none());
         only.map(|(_, it)| *it)
     })
-}
-
-/// Returns the number of characters to insert, delete, replace, or swap with their neighbor.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let first = |i: usize| (0..=b.len()).map(|j| if i == 0 { j } else { i * usize::from(j == 0) }).collect::<Vec<_>>();
-    let mut rows: Vec<_> = (0..=a.len()).map(first).collect();
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = least;
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 /// Joins words for a sentence: `"a", "b" and "c"`.

@@ -1,7 +1,6 @@
 //! Appends a version. If that fails, reads head again, then accepts, merges again or gives up. This
 //! is the only step back in the pipeline.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -90,9 +89,8 @@ fn pause(attempt: u32, deadline: Option<Instant>, last: &str) -> Result<(), Sync
         Duration::ZERO
     } else {
         let most = Duration::from_millis(4).saturating_mul(1 << attempt.min(8)).min(MAX_PAUSE);
-        // The random seed of a hasher is random enough here, because no result depends on it.
-        let chance = RandomState::new().build_hasher().finish() % 1000;
-        most.mul_f64(chance as f64 / 1000.0)
+        // No result depends on it.
+        most.mul_f64(fastrand::f64())
     };
     if deadline.is_some_and(|deadline| Instant::now() + wait >= deadline) {
         let last =

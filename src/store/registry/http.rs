@@ -168,7 +168,7 @@ impl Http {
     /// Waits before repetition number `repetition` (from 0), or gives `error` back if the deadline does not allow it.
     pub(super) fn pause(&self, repetition: u32, error: StoreError) -> Result<(), StoreError> {
         let longest = FIRST_PAUSE.saturating_mul(1 << repetition.min(10)).min(LONGEST_PAUSE);
-        self.wait(longest.mul_f64(jitter()), error)
+        self.wait(longest.mul_f64(fastrand::f64()), error)
     }
 
     /// Waits, or gives `error` back if the deadline does not allow it.
@@ -315,15 +315,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// 0 to 1, different from process to process and from call to call. It decides how long to wait and nothing else.
-#[expect(clippy::disallowed_methods, reason = "a seed for pauses; no result depends on it")]
-fn jitter() -> f64 {
-    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let seed = format!("{} {:?} {}", std::process::id(), std::thread::current().id(), time.as_nanos());
-    let [byte, other, ..] = *blake3::hash(seed.as_bytes()).as_bytes();
-    f64::from(u16::from_le_bytes([byte, other])) / f64::from(u16::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,10 +344,5 @@ mod tests {
         options.deadline = Some(Instant::now());
         let error = Http::open(options).unwrap().get("/x").unwrap_err();
         assert_eq!(error.message, "the deadline is reached: GET http://127.0.0.1:9/nifi-registry-api/x");
-    }
-
-    #[test]
-    fn jitter_stays_in_range() {
-        assert!((0..1000).map(|_| jitter()).all(|value| (0.0..=1.0).contains(&value)));
     }
 }
