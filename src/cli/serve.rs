@@ -96,7 +96,7 @@ pub struct Serve {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = IDLE_TEXT, help_heading = "Limits")]
     idle: Duration,
 
-    /// How long to wait on shutdown for requests in progress
+    /// Time to wait on shutdown for requests in progress
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = DRAIN_TEXT, help_heading = "Limits")]
     drain: Duration,
 

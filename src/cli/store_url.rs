@@ -19,7 +19,7 @@ use crate::store::registry::RegistryStore;
 /// The location of the snapshot store, and the settings for connecting to it.
 #[derive(Args, Clone, Debug)]
 pub struct StoreArgs {
-    /// Where versions are stored: git:PATH (a bare repository, created on first use),
+    /// Location of the store: git:PATH (a bare repository, created on first use),
     /// http(s)://HOST:PORT (NiFi Registry) or memory: (lost when the process ends)
     #[arg(long, value_name = "STORE", env = "NIFI_IDB_STORE", hide_env_values = true)]
     pub store: OsString,

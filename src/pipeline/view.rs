@@ -34,7 +34,7 @@ pub(super) struct SourceView<'a> {
     pub(super) chunks: Option<&'a ViewChunks>,
     /// The version made by its last full batch.
     pub(super) full: Option<FlowVersion>,
-    /// Its own changes since.
+    /// The source's own changes since.
     pub(super) own: Option<&'a OwnChanges<'a>>,
     /// The reader of the chunks.
     pub(super) source: &'a dyn ViewSource,

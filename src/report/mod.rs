@@ -78,9 +78,9 @@ pub struct Summary {
     pub flow: Option<FlowName>,
     /// The new version, or head's if none was written.
     pub version: Option<FlowVersion>,
-    /// That version's root.
+    /// Root of that version.
     pub root: Option<RootId>,
-    /// That version's state.
+    /// State of that version.
     pub state: Option<StateId>,
     /// Number of change lines received.
     pub received: u64,

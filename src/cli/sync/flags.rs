@@ -109,7 +109,7 @@ pub struct Sync {
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..=MAX_TIME_MS))]
     received_at: Option<i64>,
 
-    /// How far a record's own clock may be ahead of the time of receipt; a later clock is set back
+    /// Time by which a record's clock may be ahead of the time of receipt; a later one is set back
     /// [default: the policy's value, or 5m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     skew: Option<Duration>,

@@ -51,9 +51,9 @@ struct Outcome {
     keeps: Vec<IndexEntry>,
     /// Index keys that it releases, unless its change is refused.
     frees: Vec<IndexEntry>,
-    /// Its line, without its value.
+    /// The new line, without its value.
     line: Line,
-    /// Its line in head, without its value.
+    /// The line in head, without its value.
     before: Option<Line>,
 }
 
