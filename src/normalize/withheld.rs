@@ -86,7 +86,7 @@ impl Withheld {
         }
     }
 
-    /// Records that the input does not contain all records of an object store.
+    /// Marks an object store of which the input does not contain all records.
     pub fn incomplete(&mut self, place: usize, incomplete: Incomplete) {
         if let Some(store) = self.stores.get_mut(place) {
             store.incomplete = Some(incomplete);

@@ -1,4 +1,4 @@
-//! A page only.
+//! A module that contains only a page.
 //!
 //! [../reference/clients.md]: crate::server::client
 //!

@@ -1,10 +1,11 @@
-//! What other systems call our resolvers.
+//! Names that other systems have for our resolvers.
 
 use super::conflict_type::ConflictType;
 use super::resolver::ResolverKind;
 
-/// Names that are understood beside the canonical ones. Upper and lower case count: `IGNORE` is GoldenGate's and
-/// SymmetricDS's and leaves the change out, `ignore` is EDB Postgres Distributed's and goes on without a missing column.
+/// Names that are accepted in addition to the canonical ones. Names are case-sensitive: `IGNORE` is
+/// from GoldenGate and SymmetricDS and leaves the change out, while `ignore` is from EDB Postgres
+/// Distributed and continues without a missing column.
 pub const ALIASES: [(&str, ResolverKind); 49] = {
     use ResolverKind as K;
     [
@@ -23,7 +24,8 @@ pub const ALIASES: [(&str, ResolverKind); 49] = {
         ("subscriber-always-wins", K::IncomingWins),
         ("OVERWRITE", K::IncomingWins),
         ("update", K::IncomingWins),
-        // What they would skip, or stop at, is a row that is not whole. A change here always is.
+        // Those systems would skip, or stop at, an incomplete row. A change here is always
+        // complete.
         ("insert_or_skip", K::IncomingWins),
         ("insert_or_error", K::IncomingWins),
         // SymmetricDS applies the change anyway.
@@ -48,13 +50,14 @@ pub const ALIASES: [(&str, ResolverKind); 49] = {
         ("minimum", K::Min),
         ("union", K::SetUnion),
         ("first", K::Immutable),
-        // The target stays, and the change is kept: in a discard file there, in the list of conflicts here.
+        // The target stays, and the change is kept: in a discard file there, in the list of
+        // conflicts here.
         ("DISCARD", K::Skip),
         ("error", K::Fail),
         ("manual", K::Park),
         ("MANUAL", K::Park),
         ("ignore", K::Accept),
-        // The same words with the other separator.
+        // The same names with the other separator.
         ("newer_wins", K::LastWriteWins),
         ("older_wins", K::FirstWriteWins),
         ("client_wins", K::IncomingWins),
@@ -64,22 +67,23 @@ pub const ALIASES: [(&str, ResolverKind); 49] = {
     ]
 };
 
-/// SQL Server's: `max`, and it needs `by`.
+/// SQL Server's name for `max`, which then requires `by`.
 pub(super) const PRIORITY_COLUMN: &str = "priority-column";
 
-/// Understood in the types of deletes: the side that updates.
+/// The alias for the side that updates, accepted in the types of deletes.
 pub(super) const UPDATE_WINS: &str = "update-wins";
 
-/// Understood in the types of deletes: the side that deletes.
+/// The alias for the side that deletes, accepted in the types of deletes.
 pub(super) const DELETE_WINS: &str = "delete-wins";
 
-/// The resolver of this name, canonical or not.
+/// Returns the resolver with this name, which may be canonical or an alias.
 pub fn resolver_kind(name: &str) -> Option<ResolverKind> {
     let alias = || ALIASES.into_iter().find(|(alias, _)| *alias == name).map(|(_, kind)| kind);
     ResolverKind::from_name(name).or_else(alias)
 }
 
-/// The resolver that `update-wins` and `delete-wins` are for a type; `None` for another name, or another type.
+/// Returns the resolver for `update-wins` or `delete-wins` in a type; `None` for any other name or
+/// type.
 pub(super) fn delete_alias(name: &str, conflict: ConflictType) -> Option<ResolverKind> {
     use ConflictType as T;
     let updates_win = match name {
@@ -95,7 +99,7 @@ pub(super) fn delete_alias(name: &str, conflict: ConflictType) -> Option<Resolve
     Some(if updates_win == head_updates { ResolverKind::HeadWins } else { ResolverKind::IncomingWins })
 }
 
-/// Our type of conflict for what other systems call theirs: only to say what would be right.
+/// Returns our conflict type for a name from another system, to suggest it in a message.
 pub(super) fn foreign_type(name: &str) -> Option<ConflictType> {
     use ConflictType as T;
     Some(match name.to_ascii_lowercase().replace('-', "_").as_str() {
@@ -112,7 +116,7 @@ pub(super) fn foreign_type(name: &str) -> Option<ConflictType> {
     })
 }
 
-/// What other systems call a way to find a conflict, and how ours is written.
+/// Returns our spelling for another system's name of a way to detect conflicts.
 pub(super) fn foreign_detect(name: &str) -> Option<&'static str> {
     Some(match name.to_ascii_lowercase().replace('_', "-").as_str() {
         "hlc" => "\"clock\"",
@@ -128,7 +132,7 @@ pub(super) fn foreign_detect(name: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// The page and the code name the same.
+    /// The page and the code list the same names.
     #[test]
     fn the_page_names_every_alias() {
         let page = include_str!("../../doc/reference/policy.md");
@@ -153,7 +157,7 @@ mod tests {
     }
 
     impl ResolverKind {
-        /// `max` and `min` share a line of the page.
+        /// Treats `max` and `min` alike, because they share a line of the page.
         fn kind_or(self, line: Self) -> Self {
             if matches!(self, Self::Max | Self::Min) && matches!(line, Self::Max | Self::Min) { line } else { self }
         }

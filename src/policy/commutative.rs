@@ -1,9 +1,10 @@
-//! Whether the order in which batches arrive can change the result.
+//! Finds out if the order in which batches arrive can change the result.
 //!
-//! It cannot if the state of a record only ever grows in some order that knows nothing of arrival: the later clock, the
-//! greater value, the larger set. Each reason below is a way in which a scope leaves that. What is promised counts on
-//! two things that no file can say: every change has a clock, from its source or at `clock`, and each resolver can decide
-//! about the values that come.
+//! It cannot if the state of a record only ever grows in some order that is independent of arrival:
+//! the later clock, the greater value, the larger set. Each reason below is a way in which a scope
+//! breaks this rule. The result also depends on two things that a file cannot guarantee: every
+//! change has a clock, from its source or at `clock`, and each resolver can decide between the
+//! values that arrive.
 
 use std::sync::Arc;
 
@@ -12,29 +13,29 @@ use super::path::FieldPath;
 use super::resolver::{Resolver, ResolverKind};
 use super::rules::{FieldRule, StorePolicy, Unresolved};
 
-/// What part of a scope a reason is about.
+/// The part of a scope that a reason is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// What decides a type.
+    /// The resolver of a type.
     Type(ConflictType),
-    /// A rule, by its place in the scope.
+    /// A rule, by its position in the scope.
     Rule(usize),
-    /// A field or group, by its place in the scope.
+    /// A field or group, by its position in the scope.
     Field(usize),
-    /// What happens when nothing else decides.
+    /// The resolver of last resort.
     Unresolved,
 }
 
-/// Why the order of arrival can change the result.
+/// The reason why the order of arrival can change the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// What part of the scope it is about.
+    /// The part of the scope.
     pub part: Part,
-    /// In one sentence, without its end.
+    /// The reason in one sentence, without its final period.
     pub why: String,
 }
 
-/// All reasons why a scope's result can depend on the order of arrival; none: it cannot.
+/// Returns all reasons why a scope's result can depend on the order of arrival; none if it cannot.
 pub fn why_not_commutative(policy: &StorePolicy) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut add = |part, why: String| reasons.push(Reason { part, why });
@@ -52,7 +53,7 @@ pub fn why_not_commutative(policy: &StorePolicy) -> Vec<Reason> {
     reasons
 }
 
-/// The clock's resolver that decides whole records, if one does.
+/// Returns the clock resolver that decides whole records, if there is one.
 fn records(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) -> Option<ResolverKind> {
     let [insert, update] = [ConflictType::InsertInsert, ConflictType::UpdateUpdate];
     let kind = |conflict| policy.resolver(conflict).map(Resolver::kind);
@@ -83,7 +84,7 @@ fn record(
     None
 }
 
-/// Why a resolver depends on the order of arrival.
+/// Returns the reason why a resolver depends on the order of arrival.
 fn why(kind: ResolverKind) -> &'static str {
     match kind {
         ResolverKind::IncomingWins => "what arrives last stands",
@@ -122,7 +123,8 @@ fn field_reason(field: &FieldRule, policy: &StorePolicy, by_clock: Option<&Resol
     }
 }
 
-/// A side is taken by a member: that member itself must be what was compared, in the result too.
+/// Returns a reason unless the member that a side is chosen by is resolved in the same way, so that
+/// the result contains the value that was compared.
 fn by_reason(field: &FieldRule, by: &FieldPath, policy: &StorePolicy, kind: ResolverKind) -> Option<String> {
     let in_group = field.paths.iter().any(|path| by.is_within(path));
     let follows = policy.fields.iter().any(|other| {
@@ -140,13 +142,13 @@ fn by_reason(field: &FieldRule, by: &FieldPath, policy: &StorePolicy, kind: Reso
     ))
 }
 
-/// Between a deletion and a value there must be one answer, whichever comes first.
+/// Checks that a deletion and a value have the same outcome, whichever comes first.
 fn deletes(policy: &StorePolicy, by_clock: Option<&ResolverKind>, add: &mut impl FnMut(Part, String)) {
     use ConflictType as T;
     let types = [T::UpdateDelete, T::DeleteUpdate, T::UpdateRecentlyDeleted];
     let found = types.map(|conflict| policy.resolver(conflict).map(Resolver::kind));
     let side = |head: bool| if head { Some(ResolverKind::HeadWins) } else { Some(ResolverKind::IncomingWins) };
-    // update-delete: head updates; the two others: head deletes.
+    // In update-delete, head updates; in the two others, head deletes.
     let updates_win = [side(true), side(false), side(false)];
     let deletes_win = [side(false), side(true), side(true)];
     if found == updates_win || found == deletes_win {
@@ -154,7 +156,7 @@ fn deletes(policy: &StorePolicy, by_clock: Option<&ResolverKind>, add: &mut impl
     }
     let clocks = found == [Some(ResolverKind::LastWriteWins); 3];
     if clocks && (policy.fields.is_empty() || by_clock.is_none()) {
-        // Right in itself; what is wrong with the records was said.
+        // This is correct in itself, and the fault of the records was already reported.
         return;
     }
     let why = if clocks {
@@ -166,7 +168,8 @@ fn deletes(policy: &StorePolicy, by_clock: Option<&ResolverKind>, add: &mut impl
     add(Part::Type(T::UpdateDelete), why.to_owned());
 }
 
-/// All the rest. `out-of-order` is not looked for where every change is judged.
+/// Checks the remaining types. `out-of-order` is not detected when every change goes to the
+/// resolvers.
 fn others(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) {
     use ConflictType as T;
     let kind = |conflict| policy.resolver(conflict).map(Resolver::kind);
@@ -182,7 +185,8 @@ fn others(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) {
         }
     }
     for conflict in [T::UniqueIndex, T::SchemaNewer, T::SchemaOlder] {
-        // That the second of two records with one index key waits holds everywhere: the page says what follows.
+        // The second of two records with one index key is parked in any case; the page describes
+        // the consequences.
         let known = if conflict == T::UniqueIndex { ResolverKind::Park } else { ResolverKind::Accept };
         if let Some(found) = kind(conflict).filter(|found| *found != known) {
             let why = format!(

@@ -1,6 +1,6 @@
 //! Types of conflict.
 
-/// What kind of disagreement there is between head and a change.
+/// The type of disagreement between head and a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConflictType {
     /// Both sides inserted the record.
@@ -9,13 +9,13 @@ pub enum ConflictType {
     UpdateUpdate,
     /// Head changed it, incoming deletes it.
     UpdateDelete,
-    /// Head deleted it, incoming changes what it had seen before.
+    /// Head deleted it, incoming changes the value from before the deletion.
     DeleteUpdate,
-    /// Head deleted it and remembers that; nothing says whether incoming had ever seen it.
+    /// Head deleted it and has a tombstone; it is unknown if incoming had ever seen the record.
     UpdateRecentlyDeleted,
-    /// Incoming changes what head neither has nor remembers.
+    /// Incoming changes a record of which head has neither a value nor a tombstone.
     UpdateMissing,
-    /// Incoming deletes what head neither has nor remembers.
+    /// Incoming deletes a record of which head has neither a value nor a tombstone.
     DeleteMissing,
     /// Two records of an object store would have the same key in a unique index.
     UniqueIndex,
@@ -23,12 +23,12 @@ pub enum ConflictType {
     SchemaNewer,
     /// The batch was made under an older schema than head's, which describes the object store differently.
     SchemaOlder,
-    /// The source's own later change is stored already: its changes came in the wrong order.
+    /// A later change by the same source is already stored: its changes arrived in the wrong order.
     OutOfOrder,
 }
 
 impl ConflictType {
-    /// All of them, in the order of the printed matrix.
+    /// All types, in the order of the printed matrix.
     pub const ALL: [Self; 11] = [
         Self::InsertInsert,
         Self::UpdateUpdate,
@@ -43,7 +43,7 @@ impl ConflictType {
         Self::OutOfOrder,
     ];
 
-    /// Its name in policy files, lists and reports.
+    /// Returns the name in policy files, lists and reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::InsertInsert => "insert-insert",
@@ -60,12 +60,12 @@ impl ConflictType {
         }
     }
 
-    /// The type of this name.
+    /// Returns the type with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 
-    /// Whether both sides have a value: only then can fields be resolved one by one.
+    /// True if both sides have a value; only then can fields be resolved separately.
     pub const fn has_both_values(self) -> bool {
         matches!(self, Self::InsertInsert | Self::UpdateUpdate)
     }

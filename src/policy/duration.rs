@@ -1,9 +1,10 @@
 //! Durations as text, in policy files and on the command line.
 
-/// What a duration looks like.
+/// The description of a duration in messages.
 pub const DURATION_EXPECTED: &str = "expected a number with ms, s, m, h or d, such as 500ms or 30s";
 
-/// Reads `1500ms`, `30s`, `5m`, `2h`, `90d`, or a number of seconds: milliseconds. `None` if it is no such text, or too large.
+/// Parses `1500ms`, `30s`, `5m`, `2h`, `90d`, or a number of seconds, and returns milliseconds.
+/// Returns `None` if the text has another form, or the duration is too large.
 pub fn duration_ms(text: &str) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -18,7 +19,7 @@ pub fn duration_ms(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(scale)
 }
 
-/// The shortest text that [`duration_ms`] reads as this.
+/// Returns the shortest text that [`duration_ms`] parses as this duration.
 pub(crate) fn duration_text(milliseconds: u64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let whole = units.into_iter().find(|(scale, _)| milliseconds > 0 && milliseconds.is_multiple_of(*scale));

@@ -1,9 +1,10 @@
-//! The printed matrix: which resolver may decide which type of conflict.
+//! The printed matrix of the conflict types that each resolver may decide.
 
 use super::conflict_type::ConflictType;
 use super::resolver::ResolverKind;
 
-/// The matrix as a table in Markdown, a line a resolver, a column a type and one for single fields.
+/// Returns the matrix as a Markdown table, with one line for each resolver, one column for each
+/// type, and one column for single fields.
 pub fn matrix() -> String {
     let types = ConflictType::ALL.map(ConflictType::name);
     let mut out = format!("| | {} | one field |\n", types.join(" | "));
@@ -23,7 +24,7 @@ mod tests {
     const START: &str = "<!-- matrix -->\n\n";
     const END: &str = "\n<!-- end of matrix -->";
 
-    /// With `UPDATE_MATRIX=1` in the environment it writes the page anew.
+    /// With `UPDATE_MATRIX=1` in the environment, this rewrites the page.
     #[test]
     fn the_page_has_the_matrix() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/doc/reference/policy.md");

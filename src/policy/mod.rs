@@ -4,11 +4,12 @@
 //!
 #![doc = include_str!("../../doc/reference/policy.md")]
 
-/// How complaints about others, hostile documents and hostile sources are answered, and by which test.
+/// Complaints about other systems, hostile documents and hostile sources: our answers, and the
+/// tests that prove them.
 pub mod adversaries;
 mod aliases;
 mod check;
-/// What other systems' words are here.
+/// The names of other systems' features here.
 pub mod coming_from;
 mod commutative;
 mod conflict_type;

@@ -1,37 +1,39 @@
-//! Where a field is in a value.
+//! Paths of fields in values.
 
 use std::fmt;
 
 /// A step of a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
-    /// A member of an object, by its name as it stands between the quotes in canonical text, with the `~` escape.
+    /// A member of an object, with its name as it is written between the quotes in canonical text,
+    /// with the `~` escape.
     Member(Vec<u8>),
     /// Every element of an array.
     Elements,
 }
 
-/// Member names from the outside in: `address.street`, `"a.b".c`, `contacts[].email`.
+/// A path of member names from the outside in: `address.street`, `"a.b".c`, `contacts[].email`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath {
     text: String,
     steps: Vec<Step>,
 }
 
-/// A text that is no path.
+/// The error for a text that is not a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct PathError {
-    /// Why.
+    /// The fault.
     pub what: &'static str,
-    /// Where, in bytes from the start of the text.
+    /// The position, in bytes from the start of the text.
     pub offset: usize,
 }
 
 impl FieldPath {
-    /// Reads a path: names joined by `.`; a name that holds `.`, `[`, `"` or is empty stands in quotes, with `\"` and `\\`
-    /// for those; `[]` behind a name means every element.
+    /// Parses a path: names joined by `.`. A name that is empty or contains `.`, `[` or `"` must be
+    /// quoted, with `"` and `\` escaped as `\"` and `\\`. `[]` after a name means every element.
     pub fn parse(text: &str) -> Result<Self, PathError> {
+        // Every fault is reported with its position, so that the policy file's reader can mark it.
         let mut steps = Vec::new();
         let mut rest = text;
         let at = |rest: &str| text.len() - rest.len();
@@ -79,17 +81,17 @@ impl FieldPath {
         }
     }
 
-    /// Its steps.
+    /// Returns the steps.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// Whether it names the elements of an array.
+    /// True if it names the elements of an array.
     pub fn has_elements(&self) -> bool {
         self.steps.contains(&Step::Elements)
     }
 
-    /// Whether `self` is `other`, or names something inside it.
+    /// True if `self` is `other`, or names something inside it.
     pub fn is_within(&self, other: &Self) -> bool {
         self.steps.starts_with(&other.steps)
     }

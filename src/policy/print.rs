@@ -1,4 +1,5 @@
-//! The whole policy as TOML in canonical form: canonical names, and what the file left unsaid filled in.
+//! Prints the whole policy as TOML in canonical form: with canonical names, and with all settings
+//! that the file left out.
 
 use super::conflict_type::ConflictType;
 use super::duration::duration_text;
@@ -9,7 +10,8 @@ use super::resolver::{Arrays, Resolver};
 use super::rules::{Detect, StorePolicy, Unresolved};
 
 impl PolicyFile {
-    /// The file in canonical form; read again it is the same policy with the same cases.
+    /// Returns the file in canonical form. Reading it again results in the same policy with the
+    /// same cases.
     pub fn to_toml(&self) -> String {
         let mut out = "version = 1\n".to_owned();
         if let Some(tombstones) = self.policy.tombstones {
@@ -33,7 +35,8 @@ impl PolicyFile {
     }
 }
 
-/// A scope: rules, fields and private fields that are its own; of all else what it is in the end.
+/// Prints a scope: only its own rules, fields and private fields, but the final value of every
+/// other setting.
 fn scope(out: &mut String, name: &str, own: &Scope, policy: &StorePolicy) {
     *out += &format!("\n[{name}]\n");
     *out += &format!("detect = {}\n", detect(&policy.detect));
@@ -49,6 +52,7 @@ fn scope(out: &mut String, name: &str, own: &Scope, policy: &StorePolicy) {
     *out += &format!("commutative = {}\n", policy.commutative);
     *out += &format!("\n[{name}.types]\n");
     for conflict in ConflictType::ALL {
+        // `resolve` already covers some types, and an object store may not set database-wide ones.
         let is_said = one.is_some() && BOTH_VALUES.contains(&conflict);
         let is_wide = own.store.is_some() && super::file::scope::DATABASE_WIDE.contains(&conflict);
         if let Some(decides) = policy.resolver(conflict).filter(|_| !is_said && !is_wide) {
@@ -110,7 +114,7 @@ const fn unresolved(unresolved: Unresolved) -> &'static str {
     }
 }
 
-/// A resolver in canonical form.
+/// Returns a resolver in canonical form.
 pub(crate) fn resolver(resolver: &Resolver) -> String {
     let name = string(resolver.kind().name());
     let parameters = match resolver {
@@ -180,7 +184,8 @@ fn case(out: &mut String, case: &Case) {
     }
 }
 
-/// A canonical value as TOML. What canonical values have and TOML has not, null, cannot come from a policy file.
+/// Returns a canonical value as TOML. TOML has no null, but a value from a policy file cannot
+/// contain one.
 fn value(canonical: &[u8]) -> String {
     fn toml(value: &serde_json::Value) -> String {
         match value {
@@ -203,14 +208,14 @@ fn value(canonical: &[u8]) -> String {
     serde_json::from_slice(canonical).map(|value| toml(&value)).unwrap_or_default()
 }
 
-/// A key of TOML: bare where that is legal.
+/// Returns a TOML key, without quotes if possible.
 fn key(name: &str) -> String {
     let is_bare =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if is_bare { name.to_owned() } else { string(name) }
 }
 
-/// A string of TOML: as it is where it can stand between single quotes and could not between double ones.
+/// Returns a TOML string, in single quotes if that avoids escapes and is possible.
 fn string(text: &str) -> String {
     let needs_escape = |c: char| matches!(c, '"' | '\\') || c.is_control();
     if text.contains(needs_escape) && !text.contains(|c: char| c == '\'' || c.is_control()) {

@@ -1,60 +1,61 @@
-//! What is left out, hidden or hashed before anything is stored.
+//! Private fields, which are left out, redacted or hashed before anything is stored.
 
 use std::fmt;
 
 use super::path::FieldPath;
 use super::rules::Policy;
 
-/// What becomes of a private field. A later one says more of the value than the ones before it.
+/// The treatment of a private field. Each variant reveals more of the value than the ones before
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hide {
-    /// It is left out.
+    /// The field is left out.
     Exclude,
-    /// Its value is replaced by a mark.
+    /// The value is replaced by a mark.
     Redact,
-    /// Its value is replaced by a digest with a secret key.
+    /// The value is replaced by a digest with a secret key.
     Hash,
 }
 
 /// The private fields of one object store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Privacy {
-    /// Field and what becomes of it.
+    /// The fields, each with its treatment.
     pub fields: Vec<(FieldPath, Hide)>,
 }
 
 impl Privacy {
-    /// Whether it hashes a field.
+    /// True if it hashes a field.
     pub fn hashes(&self) -> bool {
         self.fields.iter().any(|(_, hide)| *hide == Hide::Hash)
     }
 }
 
 impl Policy {
-    /// Whether any object store has a field that is hashed: then there must be a [`HashKey`].
+    /// True if any object store has a hashed field, which requires a [`HashKey`].
     pub fn needs_hash_key(&self) -> bool {
         self.default.privacy.hashes() || self.stores.values().any(|store| store.privacy.hashes())
     }
 }
 
-/// The secret key of `hash`: without one, whoever guesses a value (an address, a telephone number) can tell that it is the
-/// right one. Its debug form hides it.
+/// The secret key of `hash`. Without a key, anyone could guess a value (an address, a telephone
+/// number) and check the guess. The debug form hides the key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HashKey([u8; 32]);
 
 impl HashKey {
-    /// A secret of fewer bytes could be guessed itself.
+    /// The least length of a secret, in bytes; a shorter one could itself be guessed.
     pub const MIN_SECRET_BYTES: usize = 16;
 
-    /// What BLAKE3 derives keys for.
+    /// BLAKE3's context for deriving the key.
     const CONTEXT: &str = "nifi-idb privacy hash 1";
 
-    /// Derives the key from a secret; `None` if that is too short.
+    /// Derives the key from a secret; returns `None` if the secret is too short.
     pub fn from_secret(secret: &str) -> Option<Self> {
         (secret.len() >= Self::MIN_SECRET_BYTES).then(|| Self(blake3::derive_key(Self::CONTEXT, secret.as_bytes())))
     }
 
-    /// The digest of a canonical value.
+    /// Returns the digest of a canonical value.
     pub fn digest(&self, canonical: &[u8]) -> blake3::Hash {
         blake3::keyed_hash(&self.0, canonical)
     }

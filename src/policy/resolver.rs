@@ -1,82 +1,85 @@
-//! Resolvers: what decides a conflict, and which of them may serve which type.
+//! Resolvers, which decide conflicts, and the conflict types that each may decide.
 
 use super::conflict_type::ConflictType;
 use super::expression::Expression;
 use super::path::FieldPath;
 
-/// What decides a conflict, of a whole record or of one field.
+/// The resolver of a conflict, for a whole record or for one field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolver {
-    /// The later clock wins; ties by source, then by digest of the value. Without a clock: what arrives later.
+    /// The later clock wins; ties are broken by source, then by the digest of the value. Without a
+    /// clock, the later arrival wins.
     LastWriteWins,
-    /// The earlier clock wins; ties the other way round. Without a clock: what arrived first.
+    /// The earlier clock wins; ties are broken the other way round. Without a clock, the first
+    /// arrival wins.
     FirstWriteWins,
     /// The change wins.
     IncomingWins,
-    /// What is stored wins.
+    /// The stored state wins.
     HeadWins,
-    /// Member by member against the base.
+    /// Merges member by member against the base.
     ThreeWay(ThreeWay),
-    /// Head plus what incoming added to its base.
+    /// Head, plus the amount that incoming added to its base.
     Delta,
-    /// The greater value; or, `by` a member of both sides, the side where that is greater.
+    /// The greater value; or, with `by`, the side on which that member is greater.
     Max {
-        /// The member that is compared; `None`: the value itself.
+        /// The member to compare; `None` means the value itself.
         by: Option<FieldPath>,
     },
     /// The smaller value, or side.
     Min {
-        /// The member that is compared; `None`: the value itself.
+        /// The member to compare; `None` means the value itself.
         by: Option<FieldPath>,
     },
-    /// All elements of both sides, each once, in canonical order.
+    /// All elements of both sides without duplicates, in canonical order.
     SetUnion,
-    /// All elements of both lists, each key once.
+    /// All elements of both lists, one for each key.
     AppendUnique {
-        /// The member that says which elements are the same.
+        /// The member that identifies an element.
         key: FieldPath,
-        /// The member by which the result is sorted; `None`: head's, then incoming's new ones.
+        /// The member to sort the result by; `None` means head's elements, then incoming's new
+        /// ones.
         order_by: Option<FieldPath>,
     },
-    /// The state that stands further back in this list: canonical values.
+    /// The state that comes later in this list of canonical values.
     Order(Vec<Vec<u8>>),
-    /// The value that was stored first stays.
+    /// The value that was stored first.
     Immutable,
-    /// The change is left out; it is kept in the list of conflicts.
+    /// Leaves the change out, but keeps it in the list of conflicts.
     Skip,
-    /// The whole batch is refused.
+    /// Refuses the whole batch.
     Fail,
-    /// Nothing decides: head stays, the change waits for a person.
+    /// Decides nothing: head stays, and the change waits for a person.
     Park,
-    /// Go on as if there were no conflict of this type.
+    /// Continues as if there were no conflict of this type.
     Accept,
-    /// The value that an expression gives.
+    /// The value of an expression.
     Cel(Expression),
 }
 
-/// How values are merged member by member.
+/// The settings for merging values member by member.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThreeWay {
-    /// What becomes of arrays.
+    /// The way to merge arrays.
     pub arrays: Arrays,
-    /// What decides between members that both sides changed differently.
+    /// The resolver of members that both sides changed differently.
     pub contested: Box<Resolver>,
 }
 
-/// How three-way merges arrays.
+/// The way in which three-way merges arrays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arrays {
-    /// They are values like any other.
+    /// As a whole, like any other value.
     Whole,
-    /// As sets: what one side added is added, what one side removed is removed.
+    /// As sets: elements that one side added are added, elements that one side removed are removed.
     Set,
-    /// What incoming put behind the base's elements is put behind head's.
+    /// By appending: elements that incoming added after the base's are added after head's.
     Append,
-    /// By identity: elements with equal keys are merged, others come and go as in a set.
+    /// By identity: elements with equal keys are merged, others are added and removed as in a set.
     Key(FieldPath),
 }
 
-/// A resolver's kind, without its parameters: a line of the matrix.
+/// The kind of a resolver, without its parameters; a line of the matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResolverKind {
     /// See [`Resolver::LastWriteWins`].
@@ -116,7 +119,7 @@ pub enum ResolverKind {
 }
 
 impl ResolverKind {
-    /// All of them, in the order of the printed matrix.
+    /// All kinds, in the order of the printed matrix.
     pub const ALL: [Self; 17] = [
         Self::LastWriteWins,
         Self::FirstWriteWins,
@@ -137,7 +140,7 @@ impl ResolverKind {
         Self::Cel,
     ];
 
-    /// Its canonical name.
+    /// Returns the canonical name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::LastWriteWins => "last-write-wins",
@@ -160,12 +163,12 @@ impl ResolverKind {
         }
     }
 
-    /// The kind of this canonical name.
+    /// Returns the kind with this canonical name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.name() == name)
     }
 
-    /// Whether it may decide conflicts of this type: a cell of the matrix.
+    /// True if it may decide conflicts of this type; a cell of the matrix.
     pub const fn serves(self, conflict: ConflictType) -> bool {
         use ConflictType as T;
         match self {
@@ -191,14 +194,14 @@ impl ResolverKind {
         }
     }
 
-    /// Whether it may decide about one field.
+    /// True if it may decide a single field.
     pub const fn serves_fields(self) -> bool {
         !matches!(self, Self::Skip | Self::Accept)
     }
 }
 
 impl Resolver {
-    /// Its kind.
+    /// Returns the kind.
     pub const fn kind(&self) -> ResolverKind {
         match self {
             Self::LastWriteWins => ResolverKind::LastWriteWins,

@@ -1,4 +1,4 @@
-//! A policy, read and checked: what a merge asks.
+//! A policy that has been read and checked, as a merge uses it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,127 +13,132 @@ use crate::indexeddb::dom_string::DomString;
 /// The rules of one database.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// For object stores that have no rules of their own.
+    /// The rules of object stores without their own rules.
     pub default: StorePolicy,
-    /// By object store; each whole, with the defaults in it.
+    /// The rules by object store, each complete with the defaults.
     pub stores: BTreeMap<DomString, StorePolicy>,
-    /// How long deletions are remembered; `None`: for ever.
+    /// The retention of deletions; `None` means forever.
     pub tombstones: Option<Tombstones>,
-    /// How far ahead of the time of receipt a claimed clock may be, in milliseconds; `None`: as the option says.
+    /// The limit for clocks ahead of the time of receipt, in milliseconds; `None` means that the
+    /// option applies.
     pub max_skew_ms: Option<i64>,
 }
 
-/// How long deletions are remembered.
+/// The retention of deletions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tombstones {
-    /// In milliseconds; at least `longest_offline_ms`.
+    /// The time that deletions are kept, in milliseconds; at least `longest_offline_ms`.
     pub keep_ms: i64,
-    /// The longest time that a source may be away, in milliseconds.
+    /// The longest time that a source may be offline, in milliseconds.
     pub longest_offline_ms: i64,
 }
 
 /// The rules of one object store.
 #[derive(Clone, Debug)]
 pub struct StorePolicy {
-    /// What the rules are called in logs: the object store's name, or `defaults`.
+    /// The name of the rules in logs: the object store's name, or `defaults`.
     pub scope: Arc<str>,
-    /// No policy file stands behind it.
+    /// True for the built-in default, which does not come from a policy file.
     pub builtin: bool,
-    /// How a conflict is found.
+    /// The way to detect a conflict.
     pub detect: Detect,
-    /// Where a change without a clock of its own has one: a Date, or milliseconds since 1970.
+    /// The field that contains the clock of a change that has none: a Date, or milliseconds since
+    /// 1970.
     pub clock_field: Option<FieldPath>,
-    /// Every change is judged by the resolvers, whatever it had seen, so that the order of arrival does not matter.
+    /// True if every change goes to the resolvers, whatever base it has, so that the order of
+    /// arrival does not matter.
     pub commutative: bool,
-    /// Conditional rules; the first that fits decides.
+    /// Conditional rules; the first one that matches decides.
     pub rules: Vec<Rule>,
-    /// What decides conflicts of a type, in the order of [`ConflictType::ALL`]; `None`: such conflicts are not looked for.
+    /// The resolver of each type, in the order of [`ConflictType::ALL`]; `None` means that such
+    /// conflicts are not detected.
     pub types: [Option<Resolver>; ConflictType::ALL.len()],
-    /// Fields that have a resolver of their own, and groups of fields that are resolved as one.
+    /// Fields with their own resolver, and groups of fields that are resolved together.
     pub fields: Vec<FieldRule>,
-    /// What happens when nothing else decides.
+    /// The resolver of last resort.
     pub unresolved: Unresolved,
-    /// What is left out, hidden or hashed before anything is stored.
+    /// Fields that are left out, redacted or hashed before anything is stored.
     pub privacy: Privacy,
 }
 
-/// How a conflict is found.
+/// The way to detect a conflict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Detect {
-    /// Head's record is newer than what the change had seen.
+    /// Head's record is newer than the change's base.
     #[default]
     BaseRevision,
-    /// As base revision, and both sides changed the same field differently.
+    /// Like the base revision, but both sides must have changed the same field differently.
     ChangedFields,
     /// The change's clock is not later than head's.
     Clock,
-    /// The member's value is not the one that the change started from; each change adds one.
+    /// The member's value differs from the one that the change started from; each change adds one.
     VersionField(FieldPath),
-    /// The member's value is not the one that the change started from, or not later than head's.
+    /// The member's value differs from the one that the change started from, or is not later than
+    /// head's.
     TimestampField(FieldPath),
 }
 
 /// A rule with a condition.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Its name in logs, with its scope: `orders/shipped orders are locked`.
+    /// The name in logs, with its scope: `orders/shipped orders are locked`.
     pub name: Arc<str>,
-    /// The types that it is tried for.
+    /// The types that the rule applies to.
     pub types: Vec<ConflictType>,
-    /// `None`: it always fits.
+    /// The condition; `None` means that the rule always matches.
     pub when: Option<Expression>,
-    /// What decides.
+    /// The resolver.
     pub then: Resolver,
 }
 
-/// A resolver for one field, or for a group of fields as one.
+/// A resolver for one field, or for a group of fields together.
 #[derive(Clone, Debug)]
 pub struct FieldRule {
-    /// Its name in logs: the field's path, or the group's name.
+    /// The name in logs: the field's path, or the group's name.
     pub name: Arc<str>,
-    /// The fields; several are a group.
+    /// The fields; several form a group.
     pub paths: Vec<FieldPath>,
-    /// What decides.
+    /// The resolver.
     pub resolver: Resolver,
 }
 
-/// What happens when nothing else decides.
+/// The resolver of last resort, when nothing else decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unresolved {
-    /// The change waits for a person.
+    /// The change is parked for a person to decide.
     #[default]
     Park,
-    /// Head stays.
+    /// Head wins.
     HeadWins,
-    /// The change stands.
+    /// The change wins.
     IncomingWins,
-    /// The later clock.
+    /// The later clock wins.
     LastWriteWins,
     /// The whole batch is refused.
     Fail,
 }
 
 impl Policy {
-    /// The rules of an object store.
+    /// Returns the rules of an object store.
     pub fn store(&self, name: &DomString) -> &StorePolicy {
         self.stores.get(name).unwrap_or(&self.default)
     }
 }
 
 impl StorePolicy {
-    /// What decides conflicts of this type; `None`: they are not looked for.
+    /// Returns the resolver of this type; `None` means that such conflicts are not detected.
     pub fn resolver(&self, conflict: ConflictType) -> Option<&Resolver> {
         self.types.get(conflict as usize).and_then(Option::as_ref)
     }
 }
 
-/// The types that no policy and no scope names: by [`ConflictType::ALL`].
+/// Returns a table of resolvers, in the order of [`ConflictType::ALL`].
 fn types(of: impl Fn(ConflictType) -> Option<Resolver>) -> [Option<Resolver>; ConflictType::ALL.len()] {
     ConflictType::ALL.map(of)
 }
 
 impl StorePolicy {
-    /// What a scope is before a policy file says anything.
+    /// Returns a scope's rules before a policy file sets anything.
     pub fn unsaid() -> Self {
         use ConflictType as T;
         Self {
@@ -148,7 +153,7 @@ impl StorePolicy {
                 T::UpdateDelete | T::DeleteUpdate | T::UpdateRecentlyDeleted | T::OutOfOrder => {
                     Some(Resolver::LastWriteWins)
                 }
-                // A page cannot hold two records with one key in a unique index.
+                // A browser cannot store two records with one key in a unique index.
                 T::UniqueIndex => Some(Resolver::Park),
                 T::UpdateMissing | T::DeleteMissing | T::SchemaNewer | T::SchemaOlder => None,
             }),
@@ -158,7 +163,8 @@ impl StorePolicy {
         }
     }
 
-    /// The built-in default, which holds where there is no policy file: a source's own changes follow each other as they come.
+    /// Returns the built-in default, used without a policy file. It takes a source's own changes in
+    /// the order of arrival.
     pub fn builtin() -> Self {
         let unsaid = Self::unsaid();
         let mut types = unsaid.types.clone();
@@ -169,7 +175,7 @@ impl StorePolicy {
 }
 
 impl Default for Policy {
-    /// The built-in default.
+    /// Returns the built-in default.
     fn default() -> Self {
         Self { default: StorePolicy::builtin(), stores: BTreeMap::new(), tombstones: None, max_skew_ms: None }
     }

@@ -1,4 +1,5 @@
-//! Which scopes depend on the order in which batches arrive: an error where the file says that they must not, else a note.
+//! Finds the scopes that depend on the order in which batches arrive: a fault if the file requires
+//! that they do not, otherwise a note.
 
 use crate::policy::commutative::{Part, Reason, why_not_commutative};
 use crate::policy::conflict_type::ConflictType;
@@ -6,10 +7,10 @@ use crate::policy::file::scope::{BOTH_VALUES, Scope};
 use crate::policy::file::{Fault, PolicyFile, Span};
 use crate::policy::rules::{Detect, StorePolicy};
 
-/// Reasons that a note lists; the rest are counted.
+/// The most reasons that a note lists; the others are counted.
 const SHOWN_REASONS: usize = 3;
 
-/// Adds notes to the file, and gives the faults.
+/// Adds notes to the file, and returns the faults.
 pub(crate) fn order_of_arrival(file: &mut PolicyFile) -> Vec<Fault> {
     let (mut faults, mut notes) = (Vec::new(), Vec::new());
     for scope in std::iter::once(&file.defaults).chain(&file.stores) {
@@ -25,7 +26,7 @@ pub(crate) fn order_of_arrival(file: &mut PolicyFile) -> Vec<Fault> {
             notes.push(note(&reasons, scope));
         }
     }
-    // Defaults with a fault show it in every object store.
+    // A fault in the defaults also appears in every object store.
     faults.dedup();
     faults.sort_by_key(|fault| fault.span.start);
     faults.dedup();
@@ -67,7 +68,7 @@ fn help(part: Part, scope: &Scope) -> String {
     format!("{right}, or leave commutative out")
 }
 
-/// Where the file says what a reason is about; `None`: it does not say it.
+/// Returns the place in the file that causes a reason, or `None` if the file does not mention it.
 fn place_of(part: Part, own: &StorePolicy, scope: &Scope, above: Option<&Scope>) -> Option<Span> {
     let scopes = || std::iter::once(scope).chain(above);
     match part {

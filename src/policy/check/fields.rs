@@ -1,4 +1,4 @@
-//! No field may have two resolvers.
+//! Checks that no field has two resolvers.
 
 use crate::policy::file::scope::{SaidField, Scope};
 use crate::policy::file::{Fault, Span};
@@ -16,10 +16,10 @@ fn each(field: &SaidField) -> impl Iterator<Item = NamedPath<'_>> {
     field.rule.paths.iter().zip(&field.places).map(move |(path, place)| NamedPath { path, place, field })
 }
 
-/// Finds fields that are named twice, alone or in a group, or that are inside each other.
+/// Finds fields that are named twice, alone or in a group, or that contain each other.
 pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
     let mut named: Vec<_> = scope.fields.iter().flat_map(each).collect();
-    // What is inside of a path comes behind it.
+    // This sorts a path before the paths inside it.
     named.sort_by(|a, b| a.path.steps().cmp(b.path.steps()).then(a.place.start.cmp(&b.place.start)));
     let mut outer: Option<&NamedPath<'_>> = None;
     for one in &named {
@@ -31,7 +31,7 @@ pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
     group_names(scope, faults);
 }
 
-/// The fault is told at what stands further down in the file.
+/// Returns the fault, located at the field that comes later in the file.
 fn overlap(outer: &NamedPath<'_>, inner: &NamedPath<'_>) -> Fault {
     let (first, second) = if outer.place.start < inner.place.start { (outer, inner) } else { (inner, outer) };
     let has = |named: &NamedPath<'_>| match named.field.is_group {
@@ -48,7 +48,8 @@ fn overlap(outer: &NamedPath<'_>, inner: &NamedPath<'_>) -> Fault {
     Fault::new(second.place.clone(), message).help("name either the whole field, or each of its members")
 }
 
-/// A side is taken by a member that does not go with it: the next conflict compares with the other side's.
+/// Returns notes for fields that are resolved by a member that is not resolved with them: the next
+/// conflict would then compare with the other side's member.
 pub(super) fn left_behind(scope: &Scope) -> Vec<Fault> {
     let mut notes = Vec::new();
     for field in &scope.fields {

@@ -1,4 +1,5 @@
-//! What a policy file must be beyond its form: what it says must be able to happen, and must not contradict itself.
+//! Checks of a policy file beyond its form: everything in it must be able to take effect, and must
+//! not contradict the rest.
 
 mod arrival;
 mod fields;
@@ -11,7 +12,7 @@ pub use schema::{Checked, against_schema};
 
 use super::file::{Fault, PolicyFile};
 
-/// Checks each scope for itself.
+/// Checks each scope separately.
 pub(crate) fn scopes(file: &PolicyFile) -> Vec<Fault> {
     let mut faults = Vec::new();
     for scope in std::iter::once(&file.defaults).chain(&file.stores) {
@@ -23,7 +24,7 @@ pub(crate) fn scopes(file: &PolicyFile) -> Vec<Fault> {
     faults
 }
 
-/// What is not wrong, and seldom meant.
+/// Returns notes on things that are valid but rarely intended.
 pub(crate) fn notes(file: &PolicyFile) -> Vec<Fault> {
     let scopes = || std::iter::once(&file.defaults).chain(&file.stores);
     scopes().flat_map(fields::left_behind).collect()

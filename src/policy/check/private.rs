@@ -1,10 +1,11 @@
-//! A private field is left out, replaced by a mark, or hashed: one of them.
+//! Checks that a private field is either left out, replaced by a mark, or hashed, but only one of
+//! these.
 
 use crate::policy::file::Fault;
 use crate::policy::file::scope::Scope;
 use crate::policy::privacy::Hide;
 
-/// Finds fields that are in two lists, or twice in one, and fields inside of others.
+/// Finds fields that are in two lists, or twice in one, and fields inside others.
 pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
     let mut private: Vec<_> = scope.privacy.iter().collect();
     private.sort_by(|a, b| a.path.steps().cmp(b.path.steps()).then(a.place.start.cmp(&b.place.start)));

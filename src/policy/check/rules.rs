@@ -1,4 +1,4 @@
-//! Every rule must be able to fit, and its condition to be evaluated.
+//! Checks that every rule can match, and that its condition can be evaluated.
 
 use crate::policy::conflict_type::ConflictType;
 use crate::policy::expression::Expression;
@@ -7,7 +7,7 @@ use crate::policy::file::scope::{SaidRule, Scope};
 use crate::policy::rules::StorePolicy;
 use crate::similar::listed;
 
-/// Checks the rules of a scope; `own` is what the scope is in the end.
+/// Checks the rules of a scope; `own` is the scope with the defaults applied.
 pub(super) fn check(scope: &Scope, own: &StorePolicy, faults: &mut Vec<Fault>) {
     for (number, said) in scope.rules.iter().enumerate() {
         let before = scope.rules.get(..number).unwrap_or_default();
@@ -25,7 +25,8 @@ pub(super) fn check(scope: &Scope, own: &StorePolicy, faults: &mut Vec<Fault>) {
     }
 }
 
-/// An earlier rule takes a type from a later one if it always fits, or fits whenever the later one does.
+/// True if an earlier rule takes a type from a later one: it always matches, or it has the same
+/// condition.
 fn takes(earlier: &SaidRule, later: &SaidRule) -> bool {
     let source = |said: &SaidRule| said.rule.when.as_ref().map(|when| when.source().to_owned());
     earlier.rule.when.is_none() || source(earlier) == source(later)
@@ -45,7 +46,7 @@ fn unreachable(said: &SaidRule, before: &[SaidRule]) -> Option<Fault> {
     Some(Fault::new(said.place.clone(), message).help(help))
 }
 
-/// Types of conflict that this scope never finds.
+/// Finds types of conflict that this scope does not detect.
 fn not_looked_for(said: &SaidRule, own: &StorePolicy, scope: &Scope, faults: &mut Vec<Fault>) {
     for (conflict, place) in said.rule.types.iter().zip(&said.type_places) {
         if own.resolver(*conflict).is_none() {
@@ -76,7 +77,7 @@ impl NamedSide {
         }
     }
 
-    /// Whether this side never has a value in conflicts of this type.
+    /// True if this side never has a value in conflicts of this type.
     const fn is_null(self, conflict: ConflictType) -> bool {
         use ConflictType as T;
         match self {
@@ -89,7 +90,7 @@ impl NamedSide {
     }
 }
 
-/// Whether an expression cannot be evaluated where this side is null.
+/// True if an expression cannot be evaluated when this side is null.
 fn fails_on_null(expression: &Expression, side: NamedSide) -> bool {
     let reads = expression.reads();
     match side {
@@ -99,7 +100,7 @@ fn fails_on_null(expression: &Expression, side: NamedSide) -> bool {
     }
 }
 
-/// A condition that takes a member of a side which has no value in a type that the rule is tried for.
+/// Finds a condition that uses a member of a side that has no value in one of the rule's types.
 fn without_side(said: &SaidRule, faults: &mut Vec<Fault>) {
     let (Some(when), Some(place)) = (&said.rule.when, &said.when_place) else { return };
     for side in [NamedSide::Base, NamedSide::Head, NamedSide::Incoming] {

@@ -1,4 +1,5 @@
-//! A policy file against the schema of a database: names that are not there, and private fields that keys are made of.
+//! Checks a policy file against the schema of a database: unknown names, and private fields that
+//! are part of keys.
 
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{Database, KeyPath, ObjectStore};
@@ -9,12 +10,12 @@ use crate::policy::path::FieldPath;
 use crate::policy::privacy::Hide;
 use crate::similar::similar;
 
-/// What a check against a schema found.
+/// The result of a check against a schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// What is wrong.
+    /// The faults.
     pub faults: Vec<Fault>,
-    /// What is worth knowing.
+    /// Notes that are worth knowing.
     pub notes: Vec<Fault>,
 }
 
@@ -53,7 +54,7 @@ fn unknown(scope: &Scope, name: &DomString, names: &[String]) -> Fault {
     Fault::new(scope.place.clone(), format!("there is no object store {name:?}")).help(help)
 }
 
-/// The paths of a key, as paths of fields; a key path that is the value itself is none.
+/// Returns the paths of a key as field paths; a key path that is the value itself has none.
 fn key_paths(store: &ObjectStore) -> Vec<FieldPath> {
     let paths: Vec<&DomString> = match &store.key_path {
         None => Vec::new(),
@@ -63,7 +64,8 @@ fn key_paths(store: &ObjectStore) -> Vec<FieldPath> {
     paths.into_iter().filter_map(|path| FieldPath::parse(&path.to_text()?).ok()).collect()
 }
 
-/// A key cannot be hidden: without it there is no record.
+/// Finds private fields that are part of a key: a key cannot be hidden, because a record cannot
+/// exist without it.
 fn keys(file: &PolicyFile, store: &ObjectStore, checked: &mut Checked) {
     let own = file.stores.iter().find(|scope| scope.store.as_ref() == Some(&store.name));
     for key in key_paths(store) {

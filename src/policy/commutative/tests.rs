@@ -1,9 +1,9 @@
-//! Which scopes do not depend on the order of arrival, and why the others do.
+//! Scopes that do not depend on the order of arrival, and reasons why others do.
 
 use crate::policy::PolicyFile;
 use crate::policy::commutative::why_not_commutative;
 
-/// The reasons for the defaults of this file, `commutative` left out.
+/// Returns the reasons for the defaults of this file, without `commutative`.
 fn reasons(scope: &str) -> Vec<String> {
     let text = format!("version = 1\n[defaults]\n{scope}\n");
     let file = PolicyFile::read(&text).unwrap_or_else(|faults| panic!("{scope}: {faults:?}"));

@@ -33,7 +33,7 @@ pub(super) enum Function {
     IsFinite,
 }
 
-/// How a function is called.
+/// The ways to call a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// `f(x)`
@@ -46,15 +46,15 @@ pub(super) enum Form {
     Math,
 }
 
-/// What a function takes and gives.
+/// The parameters and result of a function.
 #[derive(Debug)]
 pub(super) struct Signature {
     pub(super) name: &'static str,
     pub(super) form: Form,
     pub(super) function: Function,
-    /// What it takes; of a method what it is called on comes first.
+    /// The kinds of the arguments. For a method, the first one is its target.
     pub(super) takes: &'static [Type],
-    /// The last may come any number of times.
+    /// True if the last argument may be repeated.
     pub(super) more: bool,
     pub(super) gives: Type,
 }
@@ -77,7 +77,7 @@ const EXTREME: Type = Type::NUMBER.or(Type::LIST);
 use Form::{Both, Global, Math, Method};
 use Function as F;
 
-/// All of them, in the order of the page.
+/// All functions, in the order of the page.
 pub(super) static ALL: [Signature; 26] = [
     signature("size", Both, F::Size, &[SIZED], Type::INT),
     signature("contains", Method, F::Contains, &[Type::TEXT, Type::TEXT], Type::BOOL),
@@ -107,11 +107,11 @@ pub(super) static ALL: [Signature; 26] = [
     signature("isFinite", Math, F::IsFinite, &[Type::NUMBER], Type::BOOL),
 ];
 
-/// The macros that go through a list, with the numbers of arguments that they take.
+/// The macros over a list, with their possible numbers of arguments.
 pub(super) const LOOPS: [(&str, &[usize]); 5] =
     [("all", &[2]), ("exists", &[2]), ("exists_one", &[2]), ("filter", &[2]), ("map", &[2, 3])];
 
-/// Functions of CEL that are left out, and what to write.
+/// Functions of CEL that are not supported, with a replacement.
 pub(super) const LEFT_OUT: [(&str, &str); 12] = [
     (
         "matches",
@@ -130,7 +130,7 @@ pub(super) const LEFT_OUT: [(&str, &str); 12] = [
     ("getMilliseconds", "a Date is its milliseconds since 1970 itself: `head.when - incoming.when`"),
 ];
 
-/// The function of this name, called in this way.
+/// Returns the function with this name and form.
 pub(super) fn find(name: &str, form: Form) -> Option<&'static Signature> {
     let fits = |own: Form| own == form || (own == Both && form != Math);
     ALL.iter().find(|signature| signature.name == name && fits(signature.form))

@@ -1,30 +1,33 @@
-//! How large an expression may be, and how much one evaluation may do.
+//! Limits on the size of an expression and on the work of one evaluation.
 
-/// Bytes of an expression's text.
+/// The greatest length of an expression's text, in bytes.
 pub const MAX_SOURCE: usize = 4096;
 
-/// Nodes of an expression: literals, names, operators, calls.
+/// The most nodes of an expression: literals, names, operators, calls.
 pub const MAX_NODES: usize = 512;
 
-/// How deep nodes stand in each other.
+/// The greatest depth of nested nodes.
 pub const MAX_DEPTH: usize = 64;
 
-/// Elements of a list that `all`, `exists`, `exists_one`, `map` or `filter` goes through, and of a list that is made.
+/// The most elements of a list that `all`, `exists`, `exists_one`, `map` or `filter` goes through,
+/// or that an expression makes.
 pub const MAX_LIST: usize = 10_000;
 
-/// Bytes of all strings, bytes, lists and maps that one evaluation makes, a value of a list counting
-/// [`BYTES_PER_VALUE`]. What is only read is not made, unless it holds escapes or base64.
+/// The most bytes of all strings, bytes, lists and maps that one evaluation makes. A value in a
+/// list counts as [`BYTES_PER_VALUE`]. Values that are only read do not count, unless they contain
+/// escapes or base64.
 pub const MAX_MADE: usize = 16 << 20;
 
-/// What a value in a list or map counts against [`MAX_MADE`].
+/// The bytes that a value in a list or map counts towards [`MAX_MADE`].
 pub const BYTES_PER_VALUE: usize = 40;
 
-/// Bytes of a value that an expression gives, as canonical text. A value of a record that is given as it is may be longer.
+/// The greatest length of the canonical text of a result, in bytes. A value of a record that is
+/// returned unchanged may be longer.
 pub const MAX_VALUE: usize = 1 << 20;
 
-/// Steps of one evaluation, beside those that reading each side once for every node takes. A node is a step, and so are
-/// [`BYTES_PER_STEP`] bytes that are read or written.
+/// The most steps of one evaluation, in addition to the steps that each node needs to read each
+/// side once. A node is one step, and so are [`BYTES_PER_STEP`] bytes that are read or written.
 pub const MAX_STEPS: u64 = 1_000_000;
 
-/// Bytes that are read or written as one step.
+/// The number of bytes read or written that count as one step.
 pub const BYTES_PER_STEP: usize = 64;

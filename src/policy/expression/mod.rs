@@ -28,7 +28,7 @@ pub use variables::{SideMeta, Variables};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A compiled expression. A copy costs nothing, and threads can share it.
+/// A compiled expression. It is cheap to clone and can be shared between threads.
 #[derive(Clone, Debug)]
 pub struct Expression {
     compiled: Arc<Compiled>,
@@ -38,30 +38,30 @@ pub struct Expression {
 struct Compiled {
     source: Box<str>,
     node: node::Node,
-    /// How many nodes it has.
+    /// The number of nodes.
     nodes: usize,
     reads: Reads,
 }
 
-/// What an expression is for.
+/// The purpose of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// A condition: true or false.
+    /// A condition, which is true or false.
     Condition,
-    /// A value that is stored.
+    /// A value to be stored.
     Value,
 }
 
 /// A mistake in an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where, in bytes of the expression: first and behind the last.
+    /// The position of the first byte in the expression.
     pub start: usize,
-    /// Behind the last byte.
+    /// The position after the last byte.
     pub end: usize,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
-    /// What would be right.
+    /// The correction.
     pub help: Option<String>,
 }
 
@@ -82,30 +82,30 @@ impl PartialEq for Expression {
 }
 
 impl Expression {
-    /// Reads and checks an expression. All mistakes that are found come in the order of the text; a text that is no CEL has
-    /// one.
+    /// Parses and checks an expression. Returns all mistakes in the order of the text; a text that
+    /// is not CEL has only one.
     pub fn compile(source: &str, wanted: Wanted) -> Result<Self, Vec<Mistake>> {
         let (node, nodes) = check::check(source, wanted)?;
         let reads = Reads::of(&node);
         Ok(Self { compiled: Arc::new(Compiled { source: source.into(), node, nodes, reads }) })
     }
 
-    /// Its text.
+    /// Returns the source text.
     pub fn source(&self) -> &str {
         &self.compiled.source
     }
 
-    /// What it reads of the sides.
+    /// Returns the parts of the sides that the expression reads.
     pub fn reads(&self) -> &Reads {
         &self.compiled.reads
     }
 
-    /// Whether a condition holds. What is neither true nor false is an error.
+    /// Evaluates a condition. Fails if the result is neither true nor false.
     pub fn holds(&self, variables: &Variables<'_>) -> Result<bool, EvaluationError> {
         evaluate::holds(&self.compiled.node, self.compiled.nodes, variables)
     }
 
-    /// The canonical value that it gives.
+    /// Evaluates the expression to a canonical value.
     pub fn value(&self, variables: &Variables<'_>) -> Result<Vec<u8>, EvaluationError> {
         evaluate::value(&self.compiled.node, self.compiled.nodes, variables)
     }

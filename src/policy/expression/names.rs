@@ -1,4 +1,4 @@
-//! The names that an expression can use, and what was meant by others.
+//! The names that an expression can use, and suggestions for unknown names.
 
 use super::data::Value;
 use super::types::{Kind, Type};
@@ -23,16 +23,16 @@ pub(super) enum Variable {
     Now,
 }
 
-/// What can stand alone, but for the aliases.
+/// The names that can be used alone, except the aliases.
 pub(super) const VARIABLES: [&str; 9] = ["base", "head", "incoming", "meta", "store", "key", "type", "field", "now"];
 
 /// The members of `meta`.
 pub(super) const META: [&str; 2] = ["head", "incoming"];
 
-/// The members of those.
+/// The members of `meta.head` and `meta.incoming`.
 pub(super) const META_MEMBERS: [&str; 3] = ["at", "by", "rev"];
 
-/// The name that an alias stands for.
+/// Returns the name that an alias refers to.
 pub(super) fn canonical(name: &str) -> &str {
     match name {
         "ours" => "head",
@@ -42,7 +42,7 @@ pub(super) fn canonical(name: &str) -> &str {
 }
 
 impl Variable {
-    /// The variable of this name. `meta` is none: its members are.
+    /// Returns the variable with this name. `meta` is not a variable, but its members are.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Some(match canonical(name) {
             "base" => Self::Base,
@@ -57,7 +57,7 @@ impl Variable {
         })
     }
 
-    /// `meta.SIDE.MEMBER`.
+    /// Returns the variable for `meta.SIDE.MEMBER`.
     pub(super) fn of_meta(side: &str, member: &str) -> Option<Self> {
         Some(match (canonical(side), member) {
             ("head", "at") => Self::HeadAt,
@@ -70,7 +70,7 @@ impl Variable {
         })
     }
 
-    /// What it may be.
+    /// Returns the kinds of its possible values.
     pub(super) fn kinds(self) -> Type {
         match self {
             Self::Base | Self::Head | Self::Incoming => Type::DATA,
@@ -82,7 +82,7 @@ impl Variable {
         }
     }
 
-    /// What it is.
+    /// Returns its value.
     pub(super) fn value<'a>(self, variables: &Variables<'a>) -> Value<'a> {
         let text = |text: &'a str| Value::Text(text.into());
         let int = |int: Option<i64>| int.map_or(Value::Null, Value::Int);
@@ -105,14 +105,15 @@ impl Variable {
     }
 }
 
-/// The one of `known` that was probably meant by `name`.
+/// Returns the one of `known` that `name` was probably meant to be.
 pub(super) fn meant<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let most = (name.chars().count() / 3).max(1);
     let close = known.into_iter().map(|known| (distance(name, known), known)).filter(|(far, _)| *far <= most);
     close.min().map(|(_, known)| known)
 }
 
-/// How many letters must be changed, put in, left out or swapped with their neighbour, upper and lower case being alike.
+/// Returns the number of letters to change, insert, delete or swap with their neighbour, ignoring
+/// case.
 fn distance(a: &str, b: &str) -> usize {
     let letters = |text: &str| text.chars().take(64).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
     let (a, b) = (letters(a), letters(b));

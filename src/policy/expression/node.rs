@@ -18,7 +18,7 @@ pub(super) enum Node {
     Bytes(Arc<[u8]>),
     Type(Kind),
     Variable(Variable),
-    /// The element that the loop is at: loops do not stand in each other, so there is one.
+    /// The current element of the loop. Loops are never nested, so there is only one.
     Element,
     /// `a.b`
     Member(Box<Node>, Name),
@@ -44,7 +44,7 @@ pub(super) enum Node {
     Loop(Box<Loop>),
 }
 
-/// An operator of numbers; `+` also joins.
+/// An arithmetic operator; `+` also concatenates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arithmetic {
     Add,
@@ -54,7 +54,7 @@ pub(super) enum Arithmetic {
     Remainder,
 }
 
-/// An order.
+/// A comparison of order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compare {
     Less,
@@ -68,13 +68,13 @@ pub(super) enum Compare {
 pub(super) struct Loop {
     pub(super) kind: LoopKind,
     pub(super) range: Node,
-    /// What must hold of an element; for `map` of two arguments `None`.
+    /// The condition on an element; `None` for `map` with two arguments.
     pub(super) condition: Option<Node>,
-    /// What `map` makes of an element.
+    /// The result of `map` for an element.
     pub(super) result: Option<Node>,
 }
 
-/// Which macro.
+/// The kind of a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LoopKind {
     All,

@@ -1,4 +1,4 @@
-//! What an expression reads: which sides, and which of their members.
+//! The sides that an expression reads, and the members of each.
 
 use std::collections::BTreeSet;
 
@@ -6,41 +6,42 @@ use super::functions::Function;
 use super::names::Variable;
 use super::node::Node;
 
-/// What an expression reads.
+/// The parts of the sides that an expression reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
-    /// Of `base`.
+    /// The parts of `base`.
     pub base: SideReads,
-    /// Of `head`.
+    /// The parts of `head`.
     pub head: SideReads,
-    /// Of `incoming`.
+    /// The parts of `incoming`.
     pub incoming: SideReads,
-    /// It uses clock, source or flow version of head.
+    /// True if it reads the clock, source or flow version of head.
     pub head_meta: bool,
-    /// It uses clock or source of incoming.
+    /// True if it reads the clock or source of incoming.
     pub incoming_meta: bool,
 }
 
-/// What an expression reads of a side.
+/// The parts of one side that an expression reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SideReads {
-    /// Names of top-level members that it uses or asks for with `has()`.
+    /// Names of top-level members that it reads, or tests with `has()`.
     pub members: BTreeSet<String>,
-    /// It uses the side by other means than a member of a known name.
+    /// True if it uses the side in any other way than by members with known names.
     pub whole: bool,
-    /// It takes a member of the side: where the side is null, that is an error.
+    /// True if it reads a member of the side, which fails if the side is null.
     pub needed: bool,
-    /// It compares the side with null, or asks `has()` of it: it may well know what to do where the side is null.
+    /// True if it compares the side with null, or tests it with `has()`, and so may handle a null
+    /// side.
     pub guarded: bool,
 }
 
 impl SideReads {
-    /// Whether it uses the side at all.
+    /// True if it uses the side at all.
     pub fn any(&self) -> bool {
         self.whole || self.guarded || !self.members.is_empty()
     }
 
-    /// Whether it cannot be evaluated where this side is null: it takes a member and never asks.
+    /// True if it cannot be evaluated when this side is null: it reads a member without any test.
     pub fn fails_on_null(&self) -> bool {
         self.needed && !self.guarded
     }
@@ -87,7 +88,7 @@ impl Reads {
                     }
                 }
                 _ => {
-                    // has(head.a.b) is false where head is null.
+                    // `has(head.a.b)` is false if head is null.
                     if let (Node::Has(..), Some(side)) = (node, root(inner).and_then(|variable| self.side(variable))) {
                         side.guarded = true;
                     }
@@ -149,7 +150,7 @@ impl Reads {
     }
 }
 
-/// The variable that a chain of members begins with.
+/// Returns the variable that a chain of members starts from.
 fn root(node: &Node) -> Option<Variable> {
     match node {
         Node::Variable(variable) => Some(*variable),

@@ -1,4 +1,4 @@
-//! What an expression gives, in canonical form.
+//! The result of an expression, in canonical form.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,10 +12,11 @@ use crate::indexeddb::number::write_canonical;
 use crate::indexeddb::text::write_text;
 use crate::indexeddb::value::{Canonicalizer, member_name};
 
-/// Integers beyond this become BigInts: no double holds all of them.
+/// The greatest magnitude of an integer that stays a number. Others become BigInts, because doubles
+/// cannot represent all of them.
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
-/// The canonical text of a value. What nobody looked into is given back as it is.
+/// Returns the canonical text of a value. Text that was not parsed is returned unchanged.
 pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Outcome<Vec<u8>> {
     let mut out = Vec::new();
     match value {
@@ -25,7 +26,7 @@ pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Outcome<Vec<u8>> {
                 if !has_shared(text) {
                     return Ok(text.to_vec());
                 }
-                // A part of a record whose other part it refers to.
+                // The text is a part of a record that may refer to another part.
                 Canonicalizer::default().value(text, &mut out).map_err(|_| EvaluationError::REFERENCES)?;
                 return Ok(out);
             }
@@ -39,7 +40,7 @@ pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Outcome<Vec<u8>> {
 }
 
 fn has(text: &[u8], tag: &[u8]) -> bool {
-    // In a string the quote would be escaped, so this can only be the tag.
+    // Inside a string the quote would be escaped, so this can only be the tag.
     memmem::find(text, tag).is_some()
 }
 
@@ -47,14 +48,14 @@ fn has_shared(text: &[u8]) -> bool {
     has(text, b"{\"~ref\":") || has(text, b"{\"~id\":")
 }
 
-/// Appends a value; members stand in any order.
+/// Appends a value; the order of members does not matter.
 fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Outcome<()> {
     work.step()?;
     match value {
         Value::Raw(text) => {
             work.read(text.len())?;
             if has(text, b"{\"~binary\":") {
-                // Part of a key: as a value it is a buffer.
+                // This is part of a key, and becomes a buffer in a value.
                 return write(value.open(work)?, out, work);
             }
             stored(text, out)?;
@@ -119,7 +120,7 @@ fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Outcome<()> {
     if out.len() > MAX_VALUE { Err(EvaluationError::VALUE) } else { Ok(()) }
 }
 
-/// Appends a part of a record as it is.
+/// Appends a part of a record unchanged.
 fn stored(text: &[u8], out: &mut Vec<u8>) -> Outcome<()> {
     if has_shared(text) {
         return Err(EvaluationError::REFERENCES);

@@ -1,14 +1,14 @@
-//! Where the nodes of a parsed expression stand in its text, in bytes.
+//! The positions of the nodes of a parsed expression in its text, in bytes.
 
 use std::ops::Range;
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo};
 
-/// The text and the places of its nodes.
+/// The text, with the positions of its nodes.
 pub(super) struct Spans<'s> {
     source: &'s str,
     info: SourceInfo,
-    /// Where each character begins; the parser counts those.
+    /// The byte position of each character, because the parser counts characters.
     bytes: Vec<usize>,
 }
 
@@ -18,7 +18,8 @@ impl<'s> Spans<'s> {
         Self { source, info, bytes }
     }
 
-    /// What the parser noted for a node: of a call the bracket, of an operator its sign, of a member the point.
+    /// Returns the mark that the parser recorded for a node: the bracket of a call, the sign of an
+    /// operator, the point of a member.
     fn mark(&self, id: u64) -> Option<Range<usize>> {
         let (start, last) = self.info.offset_for(id)?;
         let byte = |char: u32| self.bytes.get(char as usize).copied().unwrap_or(self.source.len());
@@ -26,9 +27,10 @@ impl<'s> Spans<'s> {
         (range.start <= range.end).then_some(range)
     }
 
-    /// The whole of a node, without the brackets around it.
+    /// Returns the span of a whole node, without the brackets around it.
     pub(super) fn of(&self, node: &IdedExpr) -> Range<usize> {
         let mut span = self.mark(node.id).unwrap_or(0..self.source.len());
+        // The parser marks only one sign per node, so the span is extended over all parts.
         let mut cover = |other: Range<usize>| span = span.start.min(other.start)..span.end.max(other.end);
         match &node.expr {
             Expr::Call(call) => {
@@ -60,7 +62,7 @@ impl<'s> Spans<'s> {
                 }
                 span.end = self.behind(span.end, b'}');
             }
-            // The sign of a negative number is not marked.
+            // The parser does not mark the sign of a negative number.
             Expr::Literal(LiteralValue::Int(_) | LiteralValue::Double(_)) => {
                 let before = self.source[..span.start].trim_end();
                 let negative = match &node.expr {
@@ -77,7 +79,7 @@ impl<'s> Spans<'s> {
         span
     }
 
-    /// The name of a call: what stands before its bracket.
+    /// Returns the name of a call, which comes before its bracket.
     pub(super) fn name(&self, call: &IdedExpr) -> Range<usize> {
         let mark = self.mark(call.id).unwrap_or(0..0);
         let before = self.source[..mark.start].trim_end();
@@ -85,12 +87,12 @@ impl<'s> Spans<'s> {
         before.len() - name..before.len()
     }
 
-    /// The sign of an operator.
+    /// Returns the sign of an operator.
     pub(super) fn sign(&self, call: &IdedExpr) -> Range<usize> {
         self.mark(call.id).unwrap_or(0..self.source.len())
     }
 
-    /// The name of a member: what stands behind its point.
+    /// Returns the name of a member, which comes after its point.
     pub(super) fn field(&self, select: &IdedExpr) -> Range<usize> {
         let mark = self.mark(select.id).unwrap_or(0..0);
         let after = &self.source[mark.end..];
@@ -100,8 +102,8 @@ impl<'s> Spans<'s> {
         start..start + name
     }
 
-    /// Behind the closing bracket that follows `end`, if white space, a comma and closing round brackets are all that is
-    /// between.
+    /// Returns the position after the closing bracket that follows `end`, if only white space, a
+    /// comma and closing round brackets are in between.
     fn behind(&self, end: usize, bracket: u8) -> usize {
         for (at, byte) in self.source.bytes().enumerate().skip(end) {
             match byte {

@@ -1,4 +1,4 @@
-//! Text to a syntax tree, and what a person is told when there is none.
+//! Parses text to a syntax tree, and reports a mistake if that fails.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::Mistake;
 use super::limits::{MAX_DEPTH, MAX_SOURCE};
 use super::spans::Spans;
 
-/// A parsed text.
+/// Parses a text.
 pub(super) fn parse(source: &str) -> Result<(IdedExpr, Spans<'_>), Mistake> {
     if source.len() > MAX_SOURCE {
         let message = format!("the expression is longer than {MAX_SOURCE} bytes");
@@ -18,7 +18,7 @@ pub(super) fn parse(source: &str) -> Result<(IdedExpr, Spans<'_>), Mistake> {
     if source.trim().is_empty() {
         return Err(Mistake::new(0..source.len(), "the expression is empty").help("write one, such as `head.a == 1`"));
     }
-    // Without macros: those calls are looked at like others, and keep their places.
+    // Without the parser's macros, those calls are parsed like any other and keep their positions.
     let parser = cel::Env::default().with_optional_support(false).parser().max_recursion_depth(MAX_DEPTH as u16);
     match parser.parse_with_source_info(source) {
         Ok((tree, info)) => Ok((tree, Spans::new(source, info))),
@@ -26,7 +26,7 @@ pub(super) fn parse(source: &str) -> Result<(IdedExpr, Spans<'_>), Mistake> {
     }
 }
 
-/// The one thing to say: what stands first, and of that what the lexer says.
+/// Returns the only mistake to report: the first in the text, and at that position the lexer's.
 fn mistake(source: &str, errors: &[ParseError]) -> Mistake {
     let told = errors.iter().filter(|error| !error.msg.starts_with("Incomplete"));
     let rank = |error: &&ParseError| (error.pos, !error.msg.contains("token recognition"));
@@ -63,13 +63,13 @@ fn mistake(source: &str, errors: &[ParseError]) -> Mistake {
     }
 }
 
-/// The tree is deeper than may be.
+/// Returns the mistake for a tree that is too deep.
 pub(super) fn too_deep(span: Range<usize>) -> Mistake {
     Mistake::new(span, format!("the expression nests deeper than {MAX_DEPTH}"))
         .help("use fewer brackets, or split it into several rules")
 }
 
-/// What the lexer does not know.
+/// Returns the mistake for a character that the lexer does not accept.
 fn unknown_sign(source: &str, start: usize) -> Mistake {
     let rest = &source[start..];
     let first = rest.chars().next().unwrap_or(' ');
@@ -99,7 +99,7 @@ fn unknown_sign(source: &str, start: usize) -> Mistake {
     }
 }
 
-/// What the grammar does not allow.
+/// Returns the mistake for a token that the grammar does not allow.
 fn unexpected(source: &str, start: usize) -> Mistake {
     let start = start + (source[start..].len() - source[start..].trim_start().len());
     if start >= source.len() {
@@ -128,14 +128,14 @@ fn unexpected(source: &str, start: usize) -> Mistake {
     }
 }
 
-/// Line and column in characters, from 1, to a byte.
+/// Converts line and column in characters, from 1, to a byte position.
 fn place(source: &str, (line, column): (isize, isize)) -> usize {
     let before: usize = source.split_inclusive('\n').take(usize::try_from(line - 1).unwrap_or(0)).map(str::len).sum();
     let column = usize::try_from(column - 1).unwrap_or(0);
     source[before..].char_indices().nth(column).map_or(source.len(), |(byte, _)| before + byte)
 }
 
-/// The name or number at a place, or one character.
+/// Returns the name or number at a position, or one character.
 fn word(source: &str, start: usize) -> Range<usize> {
     let rest = &source[start..];
     let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();

@@ -1,9 +1,9 @@
-//! What a value may be: sets of kinds, known before anything is evaluated.
+//! Types of values, as sets of kinds that are known before evaluation.
 
 use std::fmt;
 use std::ops::BitOr;
 
-/// What a value is, as `type()` tells it.
+/// The kind of a value, as `type()` returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Null,
@@ -16,7 +16,7 @@ pub(super) enum Kind {
     Map,
     Date,
     Type,
-    /// What can only be compared and given back.
+    /// A value that can only be compared and returned.
     Stored,
 }
 
@@ -35,7 +35,7 @@ impl Kind {
         Self::Stored,
     ];
 
-    /// Its name in expressions.
+    /// Returns the name in expressions.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Null => "null_type",
@@ -52,7 +52,7 @@ impl Kind {
         }
     }
 
-    /// The kind of this name.
+    /// Returns the kind with this name.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -73,7 +73,7 @@ impl Kind {
     }
 }
 
-/// The kinds that a value may have.
+/// The set of kinds that a value may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Type(u16);
 
@@ -90,34 +90,34 @@ impl Type {
     pub(super) const MAP: Self = Self::of(Kind::Map);
     pub(super) const DATE: Self = Self::of(Kind::Date);
     pub(super) const TYPE: Self = Self::of(Kind::Type);
-    /// What arithmetic takes: a Date is its milliseconds.
+    /// The operands of arithmetic; a Date is its milliseconds.
     pub(super) const NUMBER: Self = Self(Self::INT.0 | Self::DOUBLE.0 | Self::DATE.0);
-    /// Numbers that are no Dates.
+    /// Numbers that are not Dates.
     pub(super) const PLAIN: Self = Self(Self::INT.0 | Self::DOUBLE.0);
-    /// What a record can hold.
+    /// The values that a record can contain.
     pub(super) const DATA: Self = Self(Self::ANY.0 & !Self::TYPE.0);
 
-    /// Just this kind.
+    /// Returns the type with only this kind.
     pub(super) const fn of(kind: Kind) -> Self {
         Self(1 << kind as u16)
     }
 
-    /// What both may be.
+    /// Returns the kinds that are in both types.
     pub(super) const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// What one of the two may be.
+    /// Returns the kinds that are in either type.
     pub(super) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether a value of one may be of the other.
+    /// True if the two types have a kind in common.
     pub(super) const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// Whether values of the two may be equal: all numbers are of one kind here.
+    /// True if values of the two types may be equal; all numbers count as one kind.
     pub(super) fn may_equal(self, other: Self) -> bool {
         let widen = |of: Self| if of.meets(Self::NUMBER) { Self(of.0 | Self::NUMBER.0) } else { of };
         widen(self).meets(widen(other))

@@ -1,31 +1,32 @@
-//! What one evaluation has left to spend.
+//! The remaining budget of one evaluation.
 
 use super::error::{EvaluationError, Outcome};
 use super::limits::{BYTES_PER_STEP, BYTES_PER_VALUE, MAX_LIST, MAX_MADE, MAX_STEPS};
 
-/// Steps and bytes that are left.
+/// The steps and bytes that are left.
 #[derive(Debug)]
 pub(super) struct Work {
     steps: u64,
     made: usize,
-    /// The limit that steps ended by.
+    /// The error for the limit that ended the steps.
     limit: EvaluationError,
 }
 
 impl Work {
-    /// For an expression of `nodes` over sides of `bytes`: whatever stands in no loop may read each side once.
+    /// Returns the budget of an expression with `nodes` nodes over sides of `bytes` bytes: outside
+    /// loops, each node may read each side once.
     pub(super) fn new(nodes: usize, bytes: usize) -> Self {
         let reading = (nodes as u64).saturating_mul((bytes / BYTES_PER_STEP) as u64);
         Self { steps: MAX_STEPS.saturating_add(reading), made: MAX_MADE, limit: EvaluationError::STEPS }
     }
 
-    /// One step.
+    /// Takes one step.
     #[inline]
     pub(super) fn step(&mut self) -> Outcome<()> {
         self.read(0)
     }
 
-    /// One step, and the bytes that it reads.
+    /// Takes one step, and the steps for reading these bytes.
     #[inline]
     pub(super) fn read(&mut self, bytes: usize) -> Outcome<()> {
         let steps = 1 + (bytes / BYTES_PER_STEP) as u64;
@@ -38,14 +39,15 @@ impl Work {
         }
     }
 
-    /// Ends the evaluation: nothing is left, so that no operator that bears errors goes on.
+    /// Ends the evaluation. Nothing is left of the budget, so that operators that tolerate errors
+    /// do not continue.
     pub(super) fn end<T>(&mut self, error: EvaluationError) -> Outcome<T> {
         self.steps = 0;
         self.limit = error;
         Err(error)
     }
 
-    /// Bytes that are about to be made.
+    /// Takes the bytes for a value that is about to be made.
     pub(super) fn make(&mut self, bytes: usize) -> Outcome<()> {
         self.read(bytes)?;
         match self.made.checked_sub(bytes) {
@@ -57,7 +59,7 @@ impl Work {
         }
     }
 
-    /// A list or map of this many values that is about to be made.
+    /// Takes the bytes for a list or map of this many values that is about to be made.
     pub(super) fn make_values(&mut self, count: usize) -> Outcome<()> {
         if count > MAX_LIST {
             return self.end(EvaluationError::LIST);

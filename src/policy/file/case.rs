@@ -1,4 +1,4 @@
-//! Reads the cases that a policy file holds.
+//! Reads the cases in a policy file.
 
 use std::sync::Arc;
 
@@ -11,45 +11,45 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::policy::conflict_type::ConflictType;
 
-/// One case: what is known, stored and sent, and what must come of it. Values are canonical.
+/// One case: the given base, head and change, and the expected outcome. Values are canonical.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// Its name.
+    /// The case's name.
     pub name: Arc<str>,
-    /// Where it stands in the file.
+    /// The place in the file.
     pub place: Span,
     /// The object store.
     pub store: DomString,
     /// The record's key.
     pub key: SortableKey,
-    /// What the change started from.
+    /// The base that the change started from.
     pub base: CaseBase,
-    /// What is stored; `None`: nothing.
+    /// The stored state; `None` if there is none.
     pub head: Option<CaseState>,
-    /// What came.
+    /// The incoming state.
     pub incoming: CaseState,
-    /// Head's clock, milliseconds since 1970; 0 if the case does not say it.
+    /// Head's clock, in milliseconds since 1970; 0 by default.
     pub head_at: i64,
-    /// The change's own clock.
+    /// The clock of the change.
     pub incoming_at: Option<i64>,
-    /// When it was received. `None`: at the later of the two clocks, and no clock is set back.
+    /// The time of receipt. By default, the later of the two clocks, so that no clock is clamped.
     pub received_at: Option<i64>,
-    /// Who wrote head.
+    /// The source that wrote head.
     pub head_by: String,
-    /// Whose change it is.
+    /// The source of the change.
     pub incoming_by: String,
-    /// What must come of it.
+    /// The expected outcome.
     pub expect: Expectation,
 }
 
-/// What is known of a case's base.
+/// The base of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaseBase {
-    /// Nothing.
+    /// The base is unknown.
     Unknown,
-    /// There was no record.
+    /// The record did not exist.
     Absent,
-    /// There was this value.
+    /// The record had this value.
     Value(Vec<u8>),
 }
 
@@ -62,18 +62,18 @@ pub enum CaseState {
     Deleted,
 }
 
-/// What must come of a case. What is `None` is not looked at.
+/// The expected outcome of a case. Fields that are `None` are not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expectation {
-    /// What is stored, or happens, in the end.
+    /// The stored state, or the fate of the change.
     pub result: Option<CaseResult>,
-    /// How it was detected.
+    /// The expected detection.
     pub detection: Option<ExpectedDetection>,
-    /// Name of the rule that decided.
+    /// The name of the rule that decided.
     pub rule: Option<String>,
 }
 
-/// What a case comes to.
+/// The outcome of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaseResult {
     /// This value is stored.
@@ -82,27 +82,27 @@ pub enum CaseResult {
     Deleted,
     /// Neither a record nor a tombstone is stored.
     Absent,
-    /// The change waits for a person.
+    /// The change is parked for a person to decide.
     Parked,
     /// The whole batch is refused.
     Failed,
 }
 
-/// How a case's change is to be detected.
+/// The expected detection of a case's change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpectedDetection {
-    /// Nothing to do.
+    /// There is nothing to do.
     Equal,
     /// The change follows head.
     FastForward,
-    /// Both changed, and no field differently.
+    /// Both sides changed, but no field differently.
     Merged,
     /// A conflict of this type.
     Conflict(ConflictType),
 }
 
 impl ExpectedDetection {
-    /// Its name in cases.
+    /// Returns the name in cases.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Equal => "equal",
@@ -113,9 +113,9 @@ impl ExpectedDetection {
     }
 }
 
-/// A source, where a case names none.
+/// The source of head by default.
 const HEAD: &str = "head";
-/// Likewise.
+/// The source of the change by default.
 const INCOMING: &str = "incoming";
 
 impl<'a> Reader<'a> {
@@ -163,6 +163,7 @@ impl<'a> Reader<'a> {
         let received_at = clock(self, "received-at");
         let (head_by, incoming_by) = (self.source(table, "head-by", HEAD), self.source(table, "incoming-by", INCOMING));
         let expect = self.expectation(table, place);
+        // Nothing above returns early, so that all faults of a case are reported together.
         let (name, place) = name?;
         let (head_at, incoming_at) = (head_at?.unwrap_or(0), incoming_at?);
         Some(Case {
@@ -186,7 +187,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The record's key; 1 if the case does not say it.
+    /// Reads the record's key, which is 1 by default.
     fn key(&mut self, table: &Table<'a>) -> Option<SortableKey> {
         let canonical = match table.get("key") {
             Some(value) => self.canonical(value)?,
@@ -201,7 +202,7 @@ impl<'a> Reader<'a> {
         key
     }
 
-    /// A side: at most one of the value, its text, and the flag that says that there is none.
+    /// Reads a side: at most one of the value, its text, and the flag for no value.
     fn side(&mut self, table: &Table<'a>, name: &str, flag: &str) -> Option<Option<CaseState>> {
         let text = format!("{name}-json");
         let said: Vec<_> =
@@ -223,7 +224,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A source id, as everywhere.
+    /// Reads a source id, which has the same form as everywhere.
     fn source(&mut self, table: &Table<'a>, name: &str, default: &str) -> Option<String> {
         let Some(value) = table.get(name) else { return Some(default.to_owned()) };
         let id = self.string(value, name)?;

@@ -1,38 +1,38 @@
-//! What is wrong in a policy file, and where: rendered with the line and a caret below the place.
+//! Faults in a policy file, and their rendering: the line, with a caret below the place.
 
 use std::ops::Range;
 
 /// A place in the file, in bytes.
 pub type Span = Range<usize>;
 
-/// Of a line that is longer, this many characters around the place are shown.
+/// The most characters shown of a longer line.
 const SHOWN_CHARS: usize = 160;
 
-/// Before the place, of a line that is longer.
+/// The number of these characters that come before the place.
 const SHOWN_BEFORE: usize = 60;
 
 /// A fault of the file, or a note on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
+    /// The place in the file.
     pub span: Span,
-    /// What is wrong, in one line.
+    /// The fault, in one line.
     pub message: String,
-    /// What would be right.
+    /// The correction.
     pub help: Option<String>,
 }
 
-/// Line and column of a byte, both from 1; columns count characters.
+/// A position as line and column, both from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The line.
     pub line: usize,
-    /// The character in it.
+    /// The column in the line.
     pub column: usize,
 }
 
 impl Place {
-    /// Where byte `offset` of `text` is.
+    /// Returns the position of byte `offset` in `text`.
     pub fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..floor(text, offset)).unwrap_or_default();
         let start = before.rfind('\n').map_or(0, |end| end + 1);
@@ -41,7 +41,7 @@ impl Place {
     }
 }
 
-/// The start of the character that byte `offset` belongs to.
+/// Returns the start of the character that contains byte `offset`.
 fn floor(text: &str, offset: usize) -> usize {
     let mut offset = offset.min(text.len());
     while !text.is_char_boundary(offset) {
@@ -51,25 +51,25 @@ fn floor(text: &str, offset: usize) -> usize {
 }
 
 impl Fault {
-    /// A fault without help.
+    /// Returns a fault without help.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
         Self { span, message: message.into(), help: None }
     }
 
-    /// With what would be right.
+    /// Adds the correction.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// `file:line:column: message`.
+    /// Returns `file:line:column: message`.
     pub fn headline(&self, name: &str, text: &str) -> String {
         let Place { line, column } = Place::of(text, self.span.start);
         format!("{name}:{line}:{column}: {}", self.message)
     }
 
-    /// The lines below the headline: the line of the file, the caret, the help.
+    /// Returns the lines below the headline: the line of the file, the caret, the help.
     pub fn details(&self, text: &str) -> Vec<String> {
         let place = Place::of(text, self.span.start);
         let line = text.split('\n').nth(place.line - 1).unwrap_or_default();
@@ -81,7 +81,7 @@ impl Fault {
             let from = if chars.len() > SHOWN_CHARS { at.saturating_sub(SHOWN_BEFORE) } else { 0 };
             let to = chars.len().min(from + SHOWN_CHARS);
             let marked = text.get(floor(text, self.span.start)..floor(text, self.span.end)).unwrap_or_default();
-            // Of a place of several lines the first is marked.
+            // If the place spans several lines, the first is marked.
             let marked = marked.lines().next().unwrap_or_default().chars().count();
             let marked = marked.min(to.saturating_sub(at)).max(1);
             let (cut, cut_end) = (if from > 0 { "..." } else { "" }, if to < chars.len() { "..." } else { "" });
@@ -95,7 +95,7 @@ impl Fault {
         lines
     }
 
-    /// Headline and details, each line with its end.
+    /// Returns headline and details, each line with its line end.
     pub fn render(&self, name: &str, text: &str) -> String {
         let mut out = self.headline(name, text) + "\n";
         for line in self.details(text) {

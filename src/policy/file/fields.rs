@@ -1,4 +1,4 @@
-//! Reads the fields of a scope: alone, in groups, and the private ones.
+//! Reads the fields of a scope: single fields, groups, and private fields.
 
 use super::MAX_FIELDS;
 use super::fault::{Fault, Span};
@@ -11,7 +11,7 @@ use crate::policy::privacy::Hide;
 use crate::policy::resolver::ResolverKind;
 use crate::policy::rules::FieldRule;
 
-/// The name behind the dot, where a path without quotes has become tables within each other.
+/// Returns the name after the dot, if a path without quotes was parsed as nested tables.
 fn dotted<'t>(value: &'t Value<'_>) -> Option<&'t str> {
     let table = value.get_ref().as_table().filter(|table| !table.contains_key("use"))?;
     let (name, _) = table.iter().next()?;
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
             let field = SaidField { rule, places: vec![key.span()], resolver_place: value.span(), is_group: false };
             scope.fields.push(field);
         }
-        // Tables of TOML have no order: what counts is the file's.
+        // Tables in TOML are unordered; the order of the file applies.
         scope.fields.sort_by_key(|field| field.places.first().map(|place| place.start));
     }
 

@@ -1,4 +1,5 @@
-//! Reads policy files: TOML in, a [`Policy`] and its cases out, or all that is wrong, each fault with its place.
+//! Reads policy files. Turns TOML into a [`Policy`] and its cases, or into all faults with their
+//! places.
 
 mod case;
 mod fault;
@@ -22,33 +23,33 @@ use self::scope::Scope;
 use super::check;
 use super::rules::Policy;
 
-/// A policy file may have this many bytes.
+/// The greatest length of a policy file, in bytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
-/// Rules in one scope.
+/// The most rules in one scope.
 const MAX_RULES: usize = 1_000;
 
-/// Fields in one list.
+/// The most fields in one list.
 const MAX_FIELDS: usize = 10_000;
 
-/// Object stores with rules of their own.
+/// The most object stores with their own rules.
 const MAX_STORES: usize = 1_000;
 
-/// Cases in one file.
+/// The most cases in one file.
 const MAX_CASES: usize = 10_000;
 
-/// A policy file, read and checked.
+/// A policy file that has been read and checked.
 #[derive(Clone, Debug)]
 pub struct PolicyFile {
-    /// What a merge asks.
+    /// The policy that a merge uses.
     pub policy: Policy,
-    /// Its cases, in the file's order.
+    /// The cases, in the file's order.
     pub cases: Vec<Case>,
-    /// What is worth knowing and not wrong, in the file's order.
+    /// Notes on things that are valid but worth knowing, in the file's order.
     pub notes: Vec<Fault>,
-    /// The defaults as the file says them.
+    /// The defaults, as written in the file.
     pub(crate) defaults: Scope,
-    /// The object stores' scopes as the file says them, in its order.
+    /// The object stores' scopes, as written in the file and in its order.
     pub(crate) stores: Vec<Scope>,
 }
 
@@ -57,12 +58,12 @@ impl PolicyFile {
     ///
     /// # Errors
     ///
-    /// All faults, in the file's order; at least one.
+    /// Returns all faults, at least one, in the file's order.
     pub fn read(text: &str) -> Result<Self, Vec<Fault>> {
         let mut file = top::read(text)?;
         let mut faults = check::scopes(&file);
         if faults.is_empty() {
-            // What depends on the order of arrival is asked of scopes that are right in themselves.
+            // The order of arrival is only checked for scopes that are otherwise correct.
             faults = check::order_of_arrival(&mut file);
         }
         if faults.is_empty() {
@@ -74,7 +75,7 @@ impl PolicyFile {
         Err(faults)
     }
 
-    /// Whether this object store has rules of its own.
+    /// True if the file has rules for this object store.
     pub fn names(&self, store: &crate::indexeddb::dom_string::DomString) -> bool {
         self.policy.stores.contains_key(store)
     }

@@ -1,4 +1,5 @@
-//! The members that each table of the file may have. The reader, the JSON Schema and the page are held to them by tests.
+//! The members that each table of the file may have. Tests compare them with the reader, the JSON
+//! Schema and the page.
 
 pub(crate) const TOP: &[&str] = &["version", "defaults", "stores", "tombstones", "clock", "tests"];
 pub(crate) const TOMBSTONES: &[&str] = &["keep", "longest-offline"];
@@ -38,11 +39,11 @@ pub(crate) const CASE: &[&str] = &[
     "rule",
 ];
 
-/// Ways to find a conflict.
+/// The ways to detect a conflict.
 pub(crate) const DETECTS: &[&str] = &["base-revision", "changed-fields", "clock", "version-field", "timestamp-field"];
 
-/// What three-way does with arrays, by name.
+/// The ways in which three-way merges arrays, by name.
 pub(crate) const ARRAYS_NAMES: &[&str] = &["whole", "set", "append"];
 
-/// What happens when nothing else decides.
+/// The resolvers of last resort.
 pub(crate) const UNRESOLVED: &[&str] = &["park", "head-wins", "incoming-wins", "last-write-wins", "fail"];

@@ -1,4 +1,5 @@
-//! What a scope is in the end: what is unsaid, overlaid by the defaults, overlaid by the object store's own.
+//! Computes a scope's final rules: the built-in values, overridden by the defaults, overridden by
+//! the object store's own rules.
 
 use super::scope::Scope;
 use crate::policy::conflict_type::ConflictType;
@@ -6,7 +7,7 @@ use crate::policy::privacy::Privacy;
 use crate::policy::resolver::Resolver;
 use crate::policy::rules::{FieldRule, Policy, Rule, StorePolicy, Tombstones};
 
-/// The policy that these scopes make.
+/// Returns the policy that these scopes make.
 pub(super) fn policy(
     defaults: &Scope,
     stores: &[Scope],
@@ -15,7 +16,8 @@ pub(super) fn policy(
 ) -> Policy {
     let mut unsaid = StorePolicy::unsaid();
     if tombstones.is_some() {
-        // A source that was away longer than deletions are remembered must not bring them back unseen.
+        // A source that was offline for longer than deletions are remembered must not bring them
+        // back unnoticed.
         set(&mut unsaid, ConflictType::UpdateMissing, Resolver::Park);
     }
     let default = over(unsaid, defaults);
@@ -29,7 +31,7 @@ fn set(policy: &mut StorePolicy, conflict: ConflictType, resolver: Resolver) {
     }
 }
 
-/// `below`, overlaid by what a scope says.
+/// Returns `below`, overridden by a scope.
 fn over(below: StorePolicy, scope: &Scope) -> StorePolicy {
     let name = scope.name();
     let mut policy = StorePolicy { scope: name.as_str().into(), ..below };
@@ -63,7 +65,7 @@ fn over(below: StorePolicy, scope: &Scope) -> StorePolicy {
     policy
 }
 
-/// The scope's own, then those below that none of its own speaks of.
+/// Returns the scope's own fields, followed by those below that do not overlap with any of them.
 fn fields(scope: &Scope, below: Vec<FieldRule>) -> Vec<FieldRule> {
     let own: Vec<_> = scope.fields.iter().map(|said| said.rule.clone()).collect();
     let is_free = |rule: &FieldRule| {
@@ -74,7 +76,8 @@ fn fields(scope: &Scope, below: Vec<FieldRule>) -> Vec<FieldRule> {
     own.into_iter().chain(below).collect()
 }
 
-/// Both: what is private for the whole database is private here, but for a field of which the scope says something else.
+/// Returns both: fields that are private for the whole database are private here, except those that
+/// the scope treats differently.
 fn privacy(scope: &Scope, below: Privacy) -> Privacy {
     let own: Vec<_> = scope.privacy.iter().map(|said| (said.path.clone(), said.hide)).collect();
     let is_free = |path: &crate::policy::path::FieldPath| own.iter().all(|(own, _)| own.steps() != path.steps());

@@ -1,4 +1,4 @@
-//! Takes values out of parsed TOML, and collects what is wrong with them.
+//! Reads values from parsed TOML, and collects their faults.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -15,23 +15,23 @@ pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 /// A table.
 pub(super) type Table<'a> = DeTable<'a>;
 
-/// A value that the file says, and where.
+/// A value from the file, with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Said<T> {
-    /// It.
+    /// The value.
     pub(crate) value: T,
-    /// Where.
+    /// The place.
     pub(crate) place: Span,
 }
 
 impl<T> Said<T> {
-    /// `value`, as `place` says it.
+    /// Returns `value` with the position of `place`.
     pub(super) fn of(value: T, place: &Value<'_>) -> Self {
         Self { value, place: place.span() }
     }
 }
 
-/// The file's text, and what was found wrong so far.
+/// The file's text, with the faults found so far.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
@@ -52,12 +52,12 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 impl<'a> Reader<'a> {
-    /// Notes a fault.
+    /// Adds a fault.
     pub(super) fn fault(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
 
-    /// A value that is not what it should be.
+    /// Adds a fault for a value that is not of the expected form.
     fn not(&mut self, value: &Value<'_>, what: &str, expected: &str) {
         let found = kind(value.get_ref());
         let help = match expected {
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
         self.fault(Fault::new(value.span(), format!("{what} must be {expected}, and is {found}")).help(help));
     }
 
-    /// Finds members that a table does not have.
+    /// Finds members that a table may not have.
     pub(super) fn known(&mut self, table: &Table<'_>, names: &[&str], what: &str) {
         for key in table.keys().filter(|key| !names.contains(&key.get_ref().as_ref())) {
             let help = match similar(key.get_ref(), names.iter().copied()) {
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A word of a list.
+    /// Reads a word from a fixed list.
     pub(super) fn word(&mut self, word: &str, place: Span, known: &[&'static str], what: &str) -> Option<&'static str> {
         let found = known.iter().find(|it| **it == word).copied();
         if found.is_none() {
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An array of tables: `[[name]]`.
+    /// Reads an array of tables: `[[name]]`.
     pub(super) fn tables<'t>(&mut self, value: &'t Value<'a>, what: &str) -> Vec<(&'t Table<'a>, Span)> {
         if let DeValue::Table(_) = value.get_ref() {
             let message = format!("{what} must be an array of tables, and is one table");
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A member that says `true` or is left out.
+    /// Reads a member that is `true` or left out.
     pub(super) fn flag(&mut self, table: &Table<'a>, name: &str) -> bool {
         let Some(value) = table.get(name) else { return false };
         let said = self.boolean(value, name);
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
         said == Some(true)
     }
 
-    /// A path of the text at `place`; `elements`: it may hold `[]`.
+    /// Reads the path in the text at `place`. It may contain `[]` if `elements` is true.
     pub(super) fn path_of(&mut self, text: &str, place: Span, elements: bool) -> Option<FieldPath> {
         match FieldPath::parse(text) {
             Ok(path) if path.has_elements() && !elements => {
@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
         self.path_of(text, value.span(), false)
     }
 
-    /// A duration, in milliseconds.
+    /// Reads a duration, in milliseconds.
     pub(super) fn duration(&mut self, value: &Value<'a>, what: &str) -> Option<i64> {
         let text = self.string(value, what)?;
         let read = duration_ms(text).and_then(|value| i64::try_from(value).ok());
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
         read
     }
 
-    /// What a list may be long: the rest is not read.
+    /// Checks the length of a list; a list that is too long is not read.
     pub(super) fn limit(&mut self, place: &Span, count: usize, most: usize, what: &str) -> bool {
         if count > most {
             let message = format!("{count} {what} are too many: there may be {most}");

@@ -12,20 +12,21 @@ use crate::policy::expression::{Expression, Wanted};
 use crate::policy::resolver::{Arrays, Resolver, ResolverKind, ThreeWay};
 use crate::similar::{listed, similar};
 
-/// What a resolver is asked to decide.
+/// The part of a record that a resolver decides.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Serving<'t> {
     /// Conflicts of these types, of whole records.
     Types(&'t [ConflictType]),
     /// One field.
     Field,
-    /// Several fields: from one side if it picks sides, else one by one.
+    /// Several fields: taken from one side if the resolver picks sides, otherwise resolved one by
+    /// one.
     Group,
     /// Members that both sides changed, within three-way.
     Contested,
 }
 
-/// Parameters of a kind.
+/// Returns the parameters of a kind.
 pub(crate) const fn parameters(kind: ResolverKind) -> &'static [&'static str] {
     match kind {
         ResolverKind::ThreeWay => &["arrays", "contested"],
@@ -37,7 +38,7 @@ pub(crate) const fn parameters(kind: ResolverKind) -> &'static [&'static str] {
     }
 }
 
-/// How a resolver that needs parameters is written.
+/// Returns an example of a resolver that needs parameters.
 fn example(kind: ResolverKind) -> &'static str {
     match kind {
         ResolverKind::AppendUnique => r#"{ use = "append-unique", key = "id" }"#,
@@ -52,7 +53,7 @@ impl Serving<'_> {
         match self {
             Self::Types(types) => types.iter().all(|conflict| kind.serves(*conflict)),
             Self::Field | Self::Group => kind.serves_fields(),
-            // What is contested was tried member by member already.
+            // Contested members were already merged member by member.
             Self::Contested => kind.serves_fields() && !matches!(kind, ResolverKind::ThreeWay),
         }
     }
@@ -71,7 +72,7 @@ impl Serving<'_> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads a resolver and checks that it may serve.
+    /// Reads a resolver and checks that it is allowed here.
     pub(super) fn resolver(&mut self, value: &Value<'a>, serving: Serving<'_>) -> Option<Resolver> {
         let none = Table::new();
         let (name, place, table) = match value.get_ref() {
@@ -242,7 +243,7 @@ impl<'a> Reader<'a> {
         self.path(key, "key").map(Arrays::Key)
     }
 
-    /// Reads and checks an expression; its mistakes have their places in the string.
+    /// Reads and checks an expression. Mistakes are located inside the string.
     pub(super) fn expression(&mut self, value: &Value<'a>, what: &str, wanted: Wanted) -> Option<Expression> {
         let source = self.string(value, what)?;
         match Expression::compile(source, wanted) {
@@ -258,12 +259,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The canonical name for an alias.
+/// Returns the canonical name for an alias.
 fn canonical_name(alias: &str) -> Option<&'static str> {
     aliases::resolver_kind(alias).map(ResolverKind::name)
 }
 
-/// What a table without `use` was meant to be.
+/// Returns help for a table without `use`.
 fn without_use(table: &Table<'_>) -> String {
     let first = table.iter().next().map(|(name, _)| name.get_ref().to_string()).unwrap_or_default();
     let parameters = ResolverKind::ALL.into_iter().find(|kind| parameters(*kind).contains(&first.as_str()));

@@ -12,11 +12,12 @@ use crate::policy::conflict_type::ConflictType;
 use crate::policy::expression::Wanted;
 use crate::policy::rules::Rule;
 
-/// Longest name of a rule, a group or a case, in characters.
+/// The greatest length of the name of a rule, a group or a case, in characters.
 const MAX_NAME_CHARS: usize = 200;
 
 impl<'a> Reader<'a> {
-    /// The name of a rule, a group or a case: it goes into logs, on one line.
+    /// Reads the name of a rule, a group or a case. It is written to logs, so it must be on one
+    /// line.
     pub(super) fn name(&mut self, table: &Table<'a>, place: &Span, what: &str) -> Option<(Arc<str>, Span)> {
         let Some(value) = table.get("name") else {
             let fault = Fault::new(place.clone(), format!("{what} needs `name`"));

@@ -1,4 +1,5 @@
-//! Reads a scope: the defaults, or the rules of one object store. What the file does not say stays unsaid.
+//! Reads a scope: the defaults, or the rules of one object store. Settings that the file does not
+//! contain stay unset.
 
 use toml::de::DeValue;
 
@@ -15,16 +16,16 @@ use crate::policy::resolver::Resolver;
 use crate::policy::rules::{Detect, FieldRule, Rule, Unresolved};
 use crate::similar::{listed, similar};
 
-/// A scope as the file says it.
+/// A scope as written in the file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
-    /// Its header, or its name where it has none.
+    /// The place of its header or, without one, of its name.
     pub(crate) place: Span,
-    /// The object store; `None`: the defaults.
+    /// The object store, or `None` for the defaults.
     pub(crate) store: Option<DomString>,
     pub(crate) detect: Option<Said<Detect>>,
     pub(crate) resolve: Option<Said<Resolver>>,
-    /// By [`ConflictType::ALL`].
+    /// The resolvers, in the order of [`ConflictType::ALL`].
     pub(crate) types: [Option<Said<Resolver>>; ConflictType::ALL.len()],
     pub(crate) fields: Vec<SaidField>,
     pub(crate) rules: Vec<SaidRule>,
@@ -34,24 +35,24 @@ pub(crate) struct Scope {
     pub(crate) privacy: Vec<SaidPrivate>,
 }
 
-/// A field or group and its places.
+/// A field or group, with its places.
 #[derive(Clone, Debug)]
 pub(crate) struct SaidField {
     pub(crate) rule: FieldRule,
-    /// Of each path.
+    /// The place of each path.
     pub(crate) places: Vec<Span>,
-    /// Of the resolver.
+    /// The place of the resolver.
     pub(crate) resolver_place: Span,
-    /// Whether it was written as a group.
+    /// True if it was written as a group.
     pub(crate) is_group: bool,
 }
 
-/// A rule and its places. Its name has no scope yet.
+/// A rule, with its places. Its name does not include the scope yet.
 #[derive(Clone, Debug)]
 pub(crate) struct SaidRule {
     pub(crate) rule: Rule,
     pub(crate) place: Span,
-    /// Of each type; one for all if the rule names none.
+    /// The place of each type; a single one if the rule names none.
     pub(crate) type_places: Vec<Span>,
     pub(crate) when_place: Option<Span>,
 }
@@ -64,20 +65,20 @@ pub(crate) struct SaidPrivate {
     pub(crate) place: Span,
 }
 
-/// Types that a scope's `resolve` decides, and that a rule without types is tried for.
+/// The types that a scope's `resolve` decides, and that a rule without types applies to.
 pub(crate) const BOTH_VALUES: [ConflictType; 2] = [ConflictType::InsertInsert, ConflictType::UpdateUpdate];
 
-/// Types that are decided for the whole database or not at all.
+/// The types that can only be decided for the whole database.
 pub(crate) const DATABASE_WIDE: [ConflictType; 3] =
     [ConflictType::UniqueIndex, ConflictType::SchemaNewer, ConflictType::SchemaOlder];
 
 impl Scope {
-    /// What it is called in messages and in the names of rules.
+    /// Returns the scope's name in messages and in the names of rules.
     pub(crate) fn name(&self) -> String {
         self.store.as_ref().map_or_else(|| "defaults".to_owned(), ToString::to_string)
     }
 
-    /// Where it stands in the file.
+    /// Returns the name of the scope's table in the file.
     pub(crate) fn table(&self) -> String {
         self.store.as_ref().map_or_else(|| "defaults".to_owned(), |name| format!("stores.{name}"))
     }
@@ -136,6 +137,7 @@ impl<'a> Reader<'a> {
             }
             _ => (self.string(value, "detect")?, value.span(), None),
         };
+        // Other systems' names are refused with our spelling, because some of ours need a field.
         let name = match aliases::foreign_detect(name) {
             Some(ours) => {
                 let fault = Fault::new(place, format!("unknown way to find a conflict {name:?}"));
@@ -173,7 +175,7 @@ impl<'a> Reader<'a> {
 
     fn unresolved(&mut self, value: &Value<'a>) -> Option<Unresolved> {
         let name = self.string(value, "on-unresolved")?;
-        // Other systems' names are understood here as well.
+        // Other systems' names are accepted here too.
         let canonical = aliases::resolver_kind(name).map_or(name, |kind| kind.name());
         Some(match self.word(canonical, value.span(), UNRESOLVED, "value of on-unresolved")? {
             "head-wins" => Unresolved::HeadWins,
@@ -184,7 +186,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The type of this name.
+    /// Reads the type with this name.
     pub(super) fn conflict_type(&mut self, name: &str, place: Span) -> Option<ConflictType> {
         let found = ConflictType::from_name(name);
         if found.is_none() {

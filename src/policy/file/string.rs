@@ -1,14 +1,14 @@
-//! Where a character of a TOML string stands in the file: behind quotes, escapes and left-out line ends.
+//! Maps positions in a TOML string to the file, through quotes, escapes and omitted line ends.
 
 use super::fault::Span;
 
-/// The place in the file of bytes `start..end` of the string that stands at `place`: a value, or a key with or without
-/// quotes.
+/// Returns the place in the file of bytes `start..end` of the string at `place`. The string is a
+/// value, or a key with or without quotes.
 pub(super) fn inside(text: &str, place: &Span, start: usize, end: usize) -> Span {
     let raw = text.get(place.clone()).unwrap_or_default();
     let offsets = offsets(raw);
     let at = |byte: usize| {
-        // An offset within a character is that character's.
+        // An offset inside a character belongs to that character.
         let found = offsets.partition_point(|(decoded, _)| *decoded <= byte);
         place.start + found.checked_sub(1).and_then(|found| offsets.get(found)).map_or(0, |(_, raw)| *raw)
     };
@@ -16,7 +16,8 @@ pub(super) fn inside(text: &str, place: &Span, start: usize, end: usize) -> Span
     from..if end > start { to.max(from + 1) } else { from }
 }
 
-/// Of each character of the string, and of its end: its byte in the string, and in the raw text.
+/// Returns, for each character of the string and for its end, its byte position in the string and
+/// in the raw text.
 fn offsets(raw: &str) -> Vec<(usize, usize)> {
     let (quotes, escapes) = match () {
         () if raw.starts_with("\"\"\"") => (3, true),
@@ -27,6 +28,7 @@ fn offsets(raw: &str) -> Vec<(usize, usize)> {
     };
     let mut at = quotes;
     if quotes == 3 {
+        // TOML drops a line end directly after the opening quotes.
         let body = raw.get(at..).unwrap_or_default();
         at += if body.starts_with("\r\n") { 2 } else { usize::from(body.starts_with('\n')) };
     }
@@ -47,7 +49,7 @@ fn offsets(raw: &str) -> Vec<(usize, usize)> {
             Some('x') => 2,
             Some('u') => 4,
             Some('U') => 8,
-            // The end of the line, and all space that follows, is left out.
+            // The end of the line and all white space after it are omitted.
             Some(' ' | '\t' | '\r' | '\n') => {
                 at += 1 + escape.len() - escape.trim_start().len();
                 continue;
@@ -74,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// Every kind of string: each character is found where it stands.
+    /// In every kind of string, each character is found at its position.
     #[test]
     fn every_character_is_found() {
         for raw in [
@@ -99,7 +101,7 @@ mod tests {
                 let found = inside(&text, &place, byte, byte + character.len_utf8());
                 let shown = &text[found.clone()];
                 let escaped = shown.starts_with('\\') || shown == character.to_string();
-                // A left-out line end belongs to the character before it.
+                // An omitted line end belongs to the character before it.
                 assert!(escaped || shown.starts_with(character), "{raw}: {character:?} at {found:?} is {shown:?}");
             }
             let end = inside(&text, &place, string.len(), string.len());

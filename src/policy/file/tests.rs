@@ -1,4 +1,5 @@
-//! Reader, schema and page name the same members; printing is reading backwards; scopes overlay each other.
+//! Reader, schema and page have the same members, printing and reading are inverse, and scopes
+//! override each other.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use crate::policy::rules::Detect;
 
 const PAGE: &str = include_str!("../../../doc/reference/policy.md");
 
-/// The example of the page.
+/// Returns the page's example.
 fn example() -> &'static str {
     let start = PAGE.find("```toml\n").unwrap() + "```toml\n".len();
     &PAGE[start..start + PAGE[start..].find("```").unwrap()]
@@ -86,7 +87,7 @@ fn the_example_of_the_page_is_what_it_says() {
     assert_eq!(file.cases.len(), 1);
 }
 
-/// Printed, read again, printed: the same policy and the same text.
+/// Checks that a file that is printed, read and printed again is the same policy and the same text.
 pub(in crate::policy) fn prints(text: &str) {
     let first = read(text);
     let printed = first.to_toml();
@@ -156,7 +157,7 @@ fn a_scope_is_the_defaults_overlaid_with_its_own() {
     assert_eq!(default.resolver(ConflictType::InsertInsert), Some(&Resolver::Park));
     assert_eq!(default.resolver(ConflictType::UpdateUpdate), Some(&Resolver::HeadWins));
     assert_eq!(default.resolver(ConflictType::UpdateMissing), Some(&Resolver::Park), "there are tombstones");
-    // What the object store says itself stands over all of the defaults.
+    // The object store's own settings override all defaults.
     assert_eq!(s.resolver(ConflictType::InsertInsert), Some(&Resolver::IncomingWins));
     assert_eq!(s.resolver(ConflictType::UpdateDelete), Some(&Resolver::Skip));
     let names = |rules: Vec<&str>| rules.join(" ");
@@ -193,7 +194,7 @@ fn files_are_bounded() {
     assert!(!faults(&deep).is_empty());
 }
 
-/// Whatever bytes are changed in a file, reading it ends, and every fault can be shown.
+/// Any damaged file can be read to the end, and every fault can be rendered.
 #[test]
 fn damaged_files_are_read_without_panic() {
     let text = example();

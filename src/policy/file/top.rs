@@ -10,13 +10,14 @@ use super::{MAX_FILE_BYTES, MAX_STORES, PolicyFile, overlay};
 use crate::indexeddb::dom_string::DomString;
 use crate::policy::rules::Tombstones;
 
-/// The version of the format that is read.
+/// The version of the format.
 const VERSION: &str = "1";
 
-/// Faults of TOML itself that are told: more are seldom more than echoes of the first.
+/// The most TOML syntax faults that are reported; further ones are usually consequences of the
+/// first.
 const MAX_SYNTAX_FAULTS: usize = 10;
 
-/// Reads a file; what scopes mean together is checked elsewhere.
+/// Reads a file. The relations between scopes are checked elsewhere.
 pub(super) fn read(text: &str) -> Result<PolicyFile, Vec<Fault>> {
     if text.len() > MAX_FILE_BYTES {
         let message = format!("a policy file may have {MAX_FILE_BYTES} bytes, and this one has {}", text.len());
@@ -40,7 +41,7 @@ pub(super) fn read(text: &str) -> Result<PolicyFile, Vec<Fault>> {
     Err(reader.faults)
 }
 
-/// What would be right, for the mistakes of TOML that people make.
+/// Returns the correction for common mistakes in TOML.
 fn syntax_help(message: &str) -> Option<&'static str> {
     let helps = [
         ("duplicate key", "a name stands once in a table: join the two, or rename one"),

@@ -1,4 +1,4 @@
-//! TOML values as values of IndexedDB, in canonical form.
+//! Converts TOML values to canonical values of IndexedDB.
 
 use toml::de::{DeInteger, DeValue};
 use toml::value::{Datetime, Offset};
@@ -9,7 +9,7 @@ use super::string::inside;
 use crate::indexeddb::value::{Canonicalizer, Options};
 
 impl<'a> Reader<'a> {
-    /// The canonical form of a TOML value. Tags are understood: `{ "~bigint" = "5" }`.
+    /// Returns the canonical form of a TOML value. Tags are supported: `{ "~bigint" = "5" }`.
     pub(super) fn canonical(&mut self, value: &Value<'a>) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         let before = self.faults.len();
@@ -26,7 +26,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The canonical form of a value that is given as text.
+    /// Returns the canonical form of a value that is given as text.
     pub(super) fn canonical_text(&mut self, value: &Value<'a>, what: &str) -> Option<Vec<u8>> {
         let text = self.string(value, what)?;
         match canonical(text.as_bytes()) {
@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
             },
             DeValue::Float(number) => {
                 let (text, read) = (number.as_str(), number.as_str().parse::<f64>());
-                // What is written as infinite is meant; what only rounds to it is not.
+                // An explicit infinity is intended; a number that only rounds to one is not.
                 match read.ok().filter(|read| !read.is_infinite() || text.ends_with("inf")) {
                     Some(number) => push_float(number, out),
                     None => self.fault(Fault::new(value.span(), "a number of JavaScript does not hold this")),
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A clock: milliseconds since 1970, or a date and time.
+    /// Reads a clock: milliseconds since 1970, or a date and time.
     pub(super) fn clock(&mut self, value: &Value<'a>, what: &str) -> Option<i64> {
         let read = match value.get_ref() {
             DeValue::Integer(number) => integer(number),
@@ -108,10 +108,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The last moment that a Date can hold.
+/// The latest time that a Date can represent.
 const MAX_CLOCK_MS: i64 = crate::indexeddb::value::MAX_DATE_MS as i64;
 
-/// The canonical form of a value, or what is wrong and at which byte.
+/// Returns the canonical form of a value, or the fault and its byte position.
 fn canonical(text: &[u8]) -> Result<Vec<u8>, (String, usize)> {
     let mut out = Vec::new();
     let read = Canonicalizer::new(Options::default()).value(text, &mut out);
@@ -119,7 +119,7 @@ fn canonical(text: &[u8]) -> Result<Vec<u8>, (String, usize)> {
     Ok(out)
 }
 
-/// An integer that a double holds.
+/// Returns an integer that a double can represent.
 fn integer(number: &DeInteger<'_>) -> Option<i64> {
     let number = i64::from_str_radix(number.as_str(), number.radix()).ok()?;
     (number.unsigned_abs() <= 1 << 53).then_some(number)
@@ -139,7 +139,7 @@ fn push_float(number: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Milliseconds since 1970; `None` if something of the moment is missing.
+/// Returns milliseconds since 1970; `None` if the date or the time is incomplete.
 fn date_ms(date: &Datetime) -> Option<i64> {
     let (day, time) = (date.date?, date.time?);
     let offset = match date.offset? {
@@ -152,7 +152,8 @@ fn date_ms(date: &Datetime) -> Option<i64> {
     Some((days * 86_400 + seconds - offset * 60) * 1_000 + millis)
 }
 
-/// Days from 1970-01-01 in the Gregorian calendar: years are counted from March, so that the leap day is the last.
+/// Returns the days since 1970-01-01 in the Gregorian calendar. Years are counted from March, so
+/// that the leap day is last.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

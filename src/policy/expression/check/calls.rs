@@ -40,7 +40,7 @@ impl Checker<'_> {
         TypedNode::new(Node::Call(signature.function, nodes.into()), signature.gives)
     }
 
-    /// An argument, or what a method is called on.
+    /// Checks an argument, or the target of a method.
     fn part(&mut self, tree: &IdedExpr, signature: &Signature, at: usize) -> Node {
         let part = self.node(tree);
         if let Some(&takes) = signature.takes.get(at).or(signature.takes.last())
@@ -106,7 +106,7 @@ impl Checker<'_> {
         let part_kinds = self.node(part);
         let node = match part_kinds.node {
             Node::Member(inner, name) => Node::Has(inner, name),
-            // A member of meta is always there, and null if it is not known.
+            // A member of `meta` always exists, and is null if it is unknown.
             node @ Node::Variable(_) if matches!(part.expr, Expr::Select(_)) => {
                 Node::NotEqual(Box::new([node, Node::Null]))
             }
@@ -133,7 +133,7 @@ pub(super) fn arguments(count: usize) -> String {
     }
 }
 
-/// How a function is called.
+/// Returns an example call of a function.
 fn example(signature: &Signature) -> String {
     let name = signature.name;
     match (signature.form, signature.takes.len()) {

@@ -1,4 +1,4 @@
-//! Macros that go through a list: `all`, `exists`, `exists_one`, `filter`, `map`.
+//! Macros over a list: `all`, `exists`, `exists_one`, `filter`, `map`.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr};
 
@@ -18,6 +18,7 @@ impl Checker<'_> {
     ) -> TypedNode {
         let name = call.func_name.as_str();
         let span = self.spans.name(tree);
+        // Loops cannot be nested, so that one element is enough and the cost stays bounded.
         if self.element.is_some() {
             let help = "bring it in front of the other, or into a rule of its own";
             self.at(span, format!("{name}() stands inside another loop"), help);
@@ -52,6 +53,7 @@ impl Checker<'_> {
             Type::MAP => Type::TEXT,
             _ => Type::ANY,
         };
+        // The element's name is only known while the body is checked.
         self.element = Some((variable_name.clone(), elements));
         let checked = self.body(name, call);
         self.element = None;
@@ -66,7 +68,7 @@ impl Checker<'_> {
         TypedNode { node, kinds: gives, elements }
     }
 
-    /// What is done for each element: which loop, its condition, its result.
+    /// Checks the body of a loop; returns its kind, its condition and its result.
     fn body(&mut self, name: &str, call: &CallExpr) -> (LoopKind, Option<Node>, Option<TypedNode>) {
         let kind = match name {
             "map" => match &call.args[1..] {

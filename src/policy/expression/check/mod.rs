@@ -1,4 +1,4 @@
-//! Checks a syntax tree and turns it into what is evaluated: names, types, sizes.
+//! Checks names, types and sizes in a syntax tree, and turns it into nodes that can be evaluated.
 
 mod calls;
 mod loops;
@@ -16,23 +16,23 @@ use super::spans::Spans;
 use super::types::{Kind, Type};
 use super::{Mistake, Wanted, syntax};
 
-/// A node and what it may give.
+/// A node, with the kinds of its possible values.
 struct TypedNode {
     node: Node,
     kinds: Type,
-    /// What the elements of a list may be.
+    /// The kinds of a list's elements.
     elements: Type,
 }
 
-/// Goes through a tree.
+/// Walks a tree.
 struct Checker<'s> {
     spans: Spans<'s>,
     mistakes: Vec<Mistake>,
-    /// Name and kinds of the element, inside a loop.
+    /// The name and kinds of the element, inside a loop.
     element: Option<(String, Type)>,
 }
 
-/// A checked expression and its number of nodes, or everything that is wrong with it.
+/// Returns a checked expression and its number of nodes, or all of its mistakes.
 pub(super) fn check(source: &str, wanted: Wanted) -> Result<(Node, usize), Vec<Mistake>> {
     let (tree, spans) = syntax::parse(source).map_err(|mistake| vec![mistake])?;
     let whole = spans.of(&tree);
@@ -63,7 +63,7 @@ pub(super) fn check(source: &str, wanted: Wanted) -> Result<(Node, usize), Vec<M
     Err(checker.mistakes)
 }
 
-/// Counts nodes; `None` if they nest too deep.
+/// Counts nodes; returns `None` if they nest too deep.
 fn measure(tree: &IdedExpr, depth: usize, nodes: &mut usize) -> Option<()> {
     *nodes += 1;
     if depth > MAX_DEPTH {
@@ -90,7 +90,7 @@ impl TypedNode {
         Self { node, kinds, elements: Type::ANY }
     }
 
-    /// What stands for a node with a mistake, so that others are found.
+    /// Returns a placeholder for a node with a mistake, so that further mistakes can be found.
     fn unknown() -> Self {
         Self::new(Node::Null, Type::ANY)
     }
@@ -211,7 +211,7 @@ impl Checker<'_> {
         TypedNode::new(Node::Member(Box::new(inner.node), Name::new(&select.field)), Type::DATA)
     }
 
-    /// `meta.head.at` and the like; `None` if it is something else.
+    /// Checks `meta.head.at` and the like; returns `None` for anything else.
     fn meta(&mut self, tree: &IdedExpr, select: &SelectExpr) -> Option<TypedNode> {
         let is_meta =
             |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name.trim_start_matches('.') == "meta");

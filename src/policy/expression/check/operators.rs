@@ -10,7 +10,7 @@ use crate::policy::expression::node::{Arithmetic, Compare, Node};
 use crate::policy::expression::types::Type;
 
 impl Checker<'_> {
-    /// The operator that a call is; `None` if it is a function.
+    /// Checks a call that is an operator; returns `None` if it is a function.
     pub(super) fn operator(&mut self, tree: &IdedExpr, call: &CallExpr) -> Option<TypedNode> {
         use Arithmetic as A;
         use Compare as C;
@@ -54,7 +54,7 @@ impl Checker<'_> {
         })
     }
 
-    /// A part that must be true or false.
+    /// Checks a part that must be true or false.
     pub(super) fn bool(&mut self, tree: &IdedExpr, sign: &str) -> Node {
         let part = self.node(tree);
         if !part.kinds.meets(Type::BOOL) {
@@ -132,7 +132,7 @@ impl Checker<'_> {
         Box::new([a.node, b.node])
     }
 
-    /// A literal that is compared with `type`.
+    /// Checks a literal that is compared with `type`.
     fn conflict_type(&mut self, node: &Node, tree: &IdedExpr) {
         let Node::Text(name) = node else { return };
         if ConflictType::from_name(name).is_none() {
@@ -181,7 +181,8 @@ impl Checker<'_> {
         }
         let kinds = if of.kinds == Type::LIST { of.elements } else { Type::ANY };
         let node = match index.node {
-            // So that what is read is known, and the name is looked for as it stands in the text.
+            // A fixed index becomes a member, so that the members that are read are known and the
+            // name is compared as it is written in the text.
             Node::Text(name) if of.kinds.meets(Type::MAP) => Node::Member(Box::new(of.node), Name::new(&name)),
             index => Node::Index(Box::new([of.node, index])),
         };
@@ -189,7 +190,7 @@ impl Checker<'_> {
     }
 }
 
-/// What arithmetic of such numbers gives.
+/// Returns the kinds that arithmetic on these numbers can result in.
 fn plain(a: Type, b: Type) -> Type {
     let ints = a.meets(Type::INT) && b.meets(Type::INT);
     let other = Type::DOUBLE | Type::DATE;

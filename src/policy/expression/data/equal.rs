@@ -1,4 +1,4 @@
-//! Whether values are equal.
+//! Equality of values.
 
 use memchr::memmem;
 
@@ -7,8 +7,8 @@ use crate::indexeddb::value::{each_member, has_references, without_stacks};
 use crate::policy::expression::error::{EvaluationError, Outcome};
 use crate::policy::expression::work::Work;
 
-/// Whether two values are equal, as CEL has it: values of different kinds are not, but numbers are one kind, and a Date is
-/// its milliseconds. Error stacks do not count.
+/// True if two values are equal, by CEL's rules: values of different kinds differ, but all numbers
+/// are one kind, and a Date is its milliseconds. Error stacks are ignored.
 pub(in crate::policy::expression) fn equal<'a>(a: Value<'a>, b: Value<'a>, work: &mut Work) -> Outcome<bool> {
     if let (Value::Raw(a), Value::Raw(b)) = (&a, &b)
         && let Some(decided) = texts(a, b, work)?
@@ -39,7 +39,8 @@ pub(in crate::policy::expression) fn equal<'a>(a: Value<'a>, b: Value<'a>, work:
     })
 }
 
-/// What the texts alone tell: there is one canonical text for every value that holds no tags.
+/// Compares only the texts. That is enough unless a value contains tags, because the canonical text
+/// is unique; otherwise returns `None`.
 fn texts(a: &[u8], b: &[u8], work: &mut Work) -> Outcome<Option<bool>> {
     work.read(a.len().min(b.len()))?;
     let same = a == b;
@@ -48,7 +49,8 @@ fn texts(a: &[u8], b: &[u8], work: &mut Work) -> Outcome<Option<bool>> {
         return Ok(Some(same));
     }
     work.read(a.len() + b.len())?;
-    // In a string the quote would be escaped, so this can only be a tag, or a member whose name has the escape.
+    // Inside a string the quote would be escaped, so this can only be a tag, or a member whose name
+    // has the escape.
     let tags = |text: &[u8]| memmem::find(text, b"{\"~").is_some();
     Ok((!tags(a) && !tags(b)).then_some(same))
 }
@@ -91,7 +93,7 @@ fn maps<'a>(a: &Map<'a>, b: &Map<'a>, work: &mut Work) -> Outcome<bool> {
     Ok(true)
 }
 
-/// Both have their members in the one order.
+/// Compares two objects, whose members are in canonical order.
 fn objects<'a>(a: &'a [u8], b: &'a [u8], work: &mut Work) -> Outcome<bool> {
     let (mut a, mut b) = (each_member(a), each_member(b));
     loop {

@@ -1,4 +1,4 @@
-//! Lists: arrays and Sets of a record, and what expressions make.
+//! Lists: arrays and Sets of a record, and lists made by expressions.
 
 use std::rc::Rc;
 
@@ -15,14 +15,14 @@ pub(in crate::policy::expression) enum List<'a> {
     Made(Rc<[Value<'a>]>),
 }
 
-/// Goes through a list.
+/// Iterates over a list.
 pub(in crate::policy::expression) enum Elements<'a, 'l> {
     Text(Items<'a>),
     Made(std::slice::Iter<'l, Value<'a>>),
 }
 
 impl<'a> List<'a> {
-    /// Its elements, in order.
+    /// Returns the elements, in order.
     pub(in crate::policy::expression) fn elements(&self) -> Elements<'a, '_> {
         match self {
             Self::Text(text) => Elements::Text(each_item(text)),
@@ -30,7 +30,7 @@ impl<'a> List<'a> {
         }
     }
 
-    /// How many it has.
+    /// Returns the number of elements.
     pub(in crate::policy::expression) fn size(&self, work: &mut Work) -> Outcome<usize> {
         match self {
             Self::Made(values) => Ok(values.len()),
@@ -41,7 +41,7 @@ impl<'a> List<'a> {
         }
     }
 
-    /// The element of an index.
+    /// Returns the element at an index.
     pub(in crate::policy::expression) fn get(&self, index: usize, work: &mut Work) -> Outcome<Option<Value<'a>>> {
         if let Self::Made(values) = self {
             return Ok(values.get(index).cloned());
@@ -57,7 +57,7 @@ impl<'a> List<'a> {
 }
 
 impl<'a> Elements<'a, '_> {
-    /// The next one.
+    /// Returns the next element.
     pub(in crate::policy::expression) fn next(&mut self, work: &mut Work) -> Outcome<Option<Value<'a>>> {
         match self {
             Self::Made(values) => {

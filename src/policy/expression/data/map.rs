@@ -1,4 +1,4 @@
-//! Maps: objects and Maps of a record, and what expressions make.
+//! Maps: objects and Maps of a record, and maps made by expressions.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use crate::indexeddb::value::{each_item, each_member, member_name, unescaped};
 use crate::policy::expression::error::{EvaluationError, Outcome};
 use crate::policy::expression::work::Work;
 
-/// A member's name, as text and as it stands in an object's canonical text.
+/// A member's name, as text and as it is written in an object's canonical text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy::expression) struct Name {
     pub(in crate::policy::expression) text: Box<str>,
@@ -16,18 +16,18 @@ pub(in crate::policy::expression) struct Name {
 }
 
 impl Name {
-    /// The name of this text.
+    /// Returns the name with this text.
     pub(in crate::policy::expression) fn new(text: &str) -> Self {
         Self { text: text.into(), canonical: member_name(text).into() }
     }
 
-    /// As it stands between the quotes.
+    /// Returns the name as it is written between the quotes.
     pub(super) fn canonical(&self) -> &[u8] {
         &self.canonical
     }
 }
 
-/// A map; its keys are strings.
+/// A map, whose keys are strings.
 #[derive(Clone, Debug)]
 pub(in crate::policy::expression) enum Map<'a> {
     /// A plain object.
@@ -43,7 +43,7 @@ pub(in crate::policy::expression) type Member<'a> = (Cow<'a, str>, Value<'a>);
 const BROKEN: EvaluationError = EvaluationError::BROKEN;
 
 impl<'a> Map<'a> {
-    /// The value of a member; `None` if it is not there.
+    /// Returns the value of a member, or `None` if it does not exist.
     pub(in crate::policy::expression) fn get(&self, name: &Name, work: &mut Work) -> Outcome<Option<Value<'a>>> {
         match self {
             Self::Object(text) => {
@@ -76,7 +76,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// Its members, in the order in which they stand.
+    /// Returns the members, in the order of the text.
     pub(in crate::policy::expression) fn members(&self, work: &mut Work) -> Outcome<Vec<Member<'a>>> {
         let mut found = Vec::new();
         match self {
@@ -105,7 +105,7 @@ impl<'a> Map<'a> {
         Ok(found)
     }
 
-    /// How many it has.
+    /// Returns the number of members.
     pub(in crate::policy::expression) fn size(&self, work: &mut Work) -> Outcome<usize> {
         match self {
             Self::Object(text) => {
@@ -118,7 +118,7 @@ impl<'a> Map<'a> {
     }
 }
 
-/// Whether all keys of a `~map`'s content are strings, so that it is a map for expressions.
+/// True if all keys of a `~map`'s content are strings, so that it is a map in expressions.
 pub(super) fn has_text_keys(pairs: &[u8], work: &mut Work) -> Outcome<bool> {
     work.read(pairs.len())?;
     for pair in each_item(pairs) {

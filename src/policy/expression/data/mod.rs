@@ -1,4 +1,5 @@
-//! Values while an expression is evaluated: canonical text that is opened when something asks for it, or what was made.
+//! Values during evaluation: canonical text that is parsed on demand, or values made by the
+//! expression.
 
 mod equal;
 mod list;
@@ -25,20 +26,20 @@ use crate::indexeddb::value;
 /// A value.
 #[derive(Clone, Debug)]
 pub(super) enum Value<'a> {
-    /// Canonical text that nobody has looked into: it is given back as it is.
+    /// Canonical text that has not been parsed; it is returned unchanged.
     Raw(&'a [u8]),
     Null,
     Bool(bool),
     Int(i64),
     Double(f64),
-    /// Milliseconds since 1970; NaN: an invalid Date.
+    /// Milliseconds since 1970; NaN for an invalid Date.
     Date(f64),
     Text(Cow<'a, str>),
     Bytes(Cow<'a, [u8]>),
     List(List<'a>),
     Map(Map<'a>),
     Type(Kind),
-    /// A tagged value that can only be compared and given back.
+    /// A tagged value that can only be compared and returned.
     Stored(&'a [u8]),
 }
 
@@ -50,12 +51,12 @@ pub(super) enum Number {
 }
 
 impl<'a> Value<'a> {
-    /// A side, or null.
+    /// Returns a side, or null.
     pub(super) fn of(text: Option<&'a [u8]>) -> Self {
         text.map_or(Self::Null, Self::Raw)
     }
 
-    /// What is behind canonical text; everything else as it is. Never gives [`Value::Raw`].
+    /// Parses canonical text; returns any other value unchanged. Never returns [`Value::Raw`].
     pub(super) fn open(self, work: &mut Work) -> Outcome<Self> {
         match self {
             Self::Raw(text) => open(text, work),
@@ -63,7 +64,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Its kind; it must be open.
+    /// Returns the kind of a value, which must be open.
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Raw(_) | Self::Stored(_) => Kind::Stored,
@@ -80,7 +81,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number that an open value is: a Date's milliseconds.
+    /// Returns the number that an open value represents; for a Date, its milliseconds.
     pub(super) fn number(&self) -> Option<Number> {
         match *self {
             Self::Int(int) => Some(Number::Int(int)),
@@ -89,7 +90,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether it is true; an error for what is no bool.
+    /// Returns the truth value; fails if the value is not a bool.
     pub(super) fn truth(self, work: &mut Work) -> Outcome<bool> {
         match self.open(work)? {
             Self::Bool(truth) => Ok(truth),
@@ -99,7 +100,7 @@ impl<'a> Value<'a> {
 }
 
 impl Number {
-    /// As a double.
+    /// Returns the number as a double.
     pub(super) fn double(self) -> f64 {
         match self {
             Self::Int(int) => int as f64,
@@ -107,7 +108,7 @@ impl Number {
         }
     }
 
-    /// Which is less, exactly; `None` for NaN.
+    /// Compares exactly; returns `None` for NaN.
     pub(super) fn compare(self, other: Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(&b)),
@@ -167,7 +168,7 @@ fn tagged<'a>(tag: &[u8], content: &'a [u8], text: &'a [u8], work: &mut Work) ->
     })
 }
 
-/// The text of a canonical string.
+/// Returns the text of a canonical string.
 fn string<'a>(text: &'a [u8], work: &mut Work) -> Outcome<Cow<'a, str>> {
     work.read(text.len())?;
     let text = inside(text).and_then(value::unescaped).ok_or(EvaluationError::BROKEN)?;

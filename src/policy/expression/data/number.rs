@@ -1,10 +1,10 @@
-//! Numbers: canonical text to doubles, and integers beside doubles.
+//! Numbers: doubles from canonical text, and integers compared with doubles.
 
 use std::cmp::Ordering;
 
-/// The double of a canonical JSON number.
+/// Returns the double of a canonical JSON number.
 pub(super) fn read(text: &[u8]) -> Option<f64> {
-    // Most are small integers, whose digits are the number.
+    // Most numbers are small integers, whose digits are the value.
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if digits.len() <= 15 && digits.iter().all(u8::is_ascii_digit) && !digits.is_empty() {
         let int = digits.iter().fold(0_i64, |int, digit| int * 10 + i64::from(digit - b'0'));
@@ -13,9 +13,9 @@ pub(super) fn read(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok().filter(|double: &f64| double.is_finite())
 }
 
-/// Compares an integer with a double, exactly; `None` for NaN.
+/// Compares an integer with a double, exactly; returns `None` for NaN.
 pub(super) fn compare(int: i64, double: f64) -> Option<Ordering> {
-    /// 2^63: the first double above all integers.
+    /// 2^63: the smallest double greater than all integers.
     const ABOVE: f64 = 9_223_372_036_854_775_808.0;
     if double.is_nan() {
         return None;

@@ -1,28 +1,28 @@
-//! A side whose members are asked for one after the other: its text is read once.
+//! A side whose members are read one by one, while its text is scanned only once.
 
 use super::{Name, Value};
 use crate::indexeddb::value::{Members, NameValue, each_member, tagged};
 use crate::policy::expression::error::{EvaluationError, Outcome};
 use crate::policy::expression::work::Work;
 
-/// Members of a record that are remembered, so that memory does not grow with the record.
+/// The most members of a record that are remembered, so that memory does not grow with the record.
 const MAX_MET: usize = 256;
 
-/// The members of a record that were met so far, and where the search goes on.
+/// The members of a record found so far, and the position where the search continues.
 pub(in crate::policy::expression) struct Record<'a> {
     rest: Members<'a>,
     met: Vec<NameValue<'a>>,
 }
 
 impl<'a> Record<'a> {
-    /// Of a plain object; `None` for other values.
+    /// Returns the members of a plain object; `None` for other values.
     pub(in crate::policy::expression) fn of(text: &'a [u8]) -> Option<Self> {
         let plain = text.first() == Some(&b'{') && tagged(text).is_none();
         // Most records have few members.
         plain.then(|| Self { rest: each_member(text), met: Vec::with_capacity(16) })
     }
 
-    /// The value of a member; `None` if it is not there.
+    /// Returns the value of a member, or `None` if it does not exist.
     pub(in crate::policy::expression) fn get(&mut self, name: &Name, work: &mut Work) -> Outcome<Option<Value<'a>>> {
         let wanted = name.canonical();
         work.read(self.met.len() * 8)?;

@@ -1,4 +1,5 @@
-//! Numbers, joining, and order. Integers stay integers among themselves; beside a double they are doubles.
+//! Arithmetic, concatenation and order. Operations on integers are exact; an operation with a
+//! double uses doubles.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -8,7 +9,7 @@ use crate::policy::expression::error::{EvaluationError, Outcome};
 use crate::policy::expression::node::{Arithmetic, Compare};
 use crate::policy::expression::work::Work;
 
-/// An operator of two open values.
+/// Applies an operator to two open values.
 pub(super) fn apply<'a>(operator: Arithmetic, a: Value<'a>, b: Value<'a>, work: &mut Work) -> Outcome<Value<'a>> {
     match (a.number(), b.number()) {
         (Some(Number::Int(a)), Some(Number::Int(b))) => ints(operator, a, b).map(Value::Int),
@@ -69,7 +70,7 @@ fn join<'a>(a: Value<'a>, b: Value<'a>, work: &mut Work) -> Outcome<Value<'a>> {
     })
 }
 
-/// The negative of an open value.
+/// Negates an open value.
 pub(super) fn negate<'a>(value: &Value<'a>) -> Outcome<Value<'a>> {
     match value.number() {
         Some(Number::Int(int)) => int.checked_neg().map(Value::Int).ok_or(EvaluationError::OVERFLOW),
@@ -78,7 +79,7 @@ pub(super) fn negate<'a>(value: &Value<'a>) -> Outcome<Value<'a>> {
     }
 }
 
-/// Whether two open values stand in this order. NaN stands in none.
+/// True if two open values are in this order. NaN is in none.
 pub(super) fn compare(wanted: Compare, a: &Value<'_>, b: &Value<'_>, work: &mut Work) -> Outcome<bool> {
     let order = match (a, b) {
         (Value::Text(a), Value::Text(b)) => {

@@ -15,7 +15,7 @@ impl<'a> Evaluator<'a> {
         use Function as F;
         let Some(first) = parts.first() else { return Err(EvaluationError::TYPES) };
         Ok(match function {
-            // What is not looked into stays as it is.
+            // A value that is not parsed stays unchanged.
             F::Dyn => self.run(first)?,
             F::TypeOf => Value::Type(self.kind(first)?),
             F::Greatest => self.extreme(parts, true)?,
@@ -116,7 +116,7 @@ impl<'a> Evaluator<'a> {
             Value::Double(double) if double.is_infinite() => {
                 out.extend_from_slice(if double > 0.0 { b"Infinity" } else { b"-Infinity" });
             }
-            // As JavaScript writes it: −0 too.
+            // This is JavaScript's text of the number; −0 becomes 0.
             Value::Double(double) => write_canonical(double + 0.0, &mut out),
             text @ Value::Text(_) => return Ok(text),
             Value::Bytes(bytes) => out = bytes.into_owned(),
@@ -126,7 +126,8 @@ impl<'a> Evaluator<'a> {
         String::from_utf8(out).map(|text| Value::Text(Cow::Owned(text))).map_err(|_| EvaluationError::CONVERSION)
     }
 
-    /// The greatest or least of the arguments, or of the elements of the only one. It stays what it is: a Date a Date.
+    /// Returns the greatest or least of the arguments, or of the elements of the only argument. It
+    /// keeps its kind: a Date stays a Date.
     fn extreme(&mut self, parts: &'a [Node], greatest: bool) -> Outcome<Value<'a>> {
         let mut best: Option<(Value<'a>, Number)> = None;
         let mut values = Vec::new();
@@ -157,7 +158,8 @@ impl<'a> Evaluator<'a> {
                         order.is_lt()
                     }
                 }
-                // NaN wins over all, as in JavaScript, so that the order of arguments does not matter.
+                // NaN wins over all numbers, as in JavaScript, so that the order of arguments does
+                // not matter.
                 None => nan,
             });
             if better {

@@ -1,4 +1,4 @@
-//! Macros that go through a list.
+//! Macros over a list.
 
 use super::Evaluator;
 use crate::policy::expression::data::{List, Value};
@@ -16,7 +16,7 @@ impl<'a> Evaluator<'a> {
             }
             _ => return Err(EvaluationError::TYPES),
         };
-        // First, so that it does not depend on where the loop ends.
+        // Checked first, so that the result does not depend on where the loop ends.
         if list.size(&mut self.work)? > MAX_LIST {
             return self.work.end(EvaluationError::LIST);
         }
@@ -34,7 +34,8 @@ impl<'a> Evaluator<'a> {
         inner.condition.as_ref().map_or(Ok(true), |condition| self.truth(condition))
     }
 
-    /// `all` and `exists`: as `&&` and `||`, one element that decides is enough, even if others are errors.
+    /// Evaluates `all` and `exists`. As with `&&` and `||`, one deciding element is enough, even if
+    /// others fail.
     fn decide(&mut self, inner: &'a Loop, list: &List<'a>, decides: bool) -> Outcome<bool> {
         let mut otherwise = Ok(!decides);
         let mut elements = list.elements();
@@ -43,7 +44,7 @@ impl<'a> Evaluator<'a> {
             match self.condition(inner) {
                 Ok(truth) if truth == decides => return Ok(decides),
                 Ok(_) => {}
-                // The next step ends it if a limit was reached.
+                // If a limit was reached, the next step ends the loop.
                 error if otherwise.is_ok() => otherwise = error,
                 Err(_) => {}
             }

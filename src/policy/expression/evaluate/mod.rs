@@ -1,4 +1,4 @@
-//! Evaluation: a node and the variables to a value.
+//! Evaluation: computes the value of a node from the variables.
 
 mod arithmetic;
 mod call;
@@ -15,7 +15,7 @@ use super::types::Kind;
 use super::variables::Variables;
 use super::work::Work;
 
-/// Whether a condition of so many nodes holds.
+/// Evaluates a condition with this many nodes.
 pub(super) fn holds(node: &Node, nodes: usize, variables: &Variables<'_>) -> Outcome<bool> {
     let mut evaluator = Evaluator::new(nodes, variables);
     match evaluator.opened(node)? {
@@ -24,7 +24,7 @@ pub(super) fn holds(node: &Node, nodes: usize, variables: &Variables<'_>) -> Out
     }
 }
 
-/// The canonical text of what an expression of so many nodes gives.
+/// Returns the canonical text of the value of an expression with this many nodes.
 pub(super) fn value(node: &Node, nodes: usize, variables: &Variables<'_>) -> Outcome<Vec<u8>> {
     let mut evaluator = Evaluator::new(nodes, variables);
     let value = evaluator.run(node)?;
@@ -34,9 +34,9 @@ pub(super) fn value(node: &Node, nodes: usize, variables: &Variables<'_>) -> Out
 /// One evaluation.
 struct Evaluator<'a> {
     variables: &'a Variables<'a>,
-    /// Base, head and incoming, once a member of them was asked for.
+    /// The records of base, head and incoming, once a member of them is read.
     records: [Option<Record<'a>>; 3],
-    /// The element that the loop is at.
+    /// The current element of the loop.
     element: Value<'a>,
     work: Work,
 }
@@ -68,6 +68,7 @@ impl<'a> Evaluator<'a> {
                         self.member(&inner, name)?
                     }
                 };
+                // `has()` must not fail on a missing member, so it has its own walk.
                 found.ok_or(EvaluationError::MISSING)?
             }
             Node::Has(inner, name) => Value::Bool(self.perhaps_member(inner, name)?.is_some()),
@@ -107,7 +108,7 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// The value of a node, open.
+    /// Returns the value of a node, open.
     fn opened(&mut self, node: &'a Node) -> Outcome<Value<'a>> {
         self.run(node)?.open(&mut self.work)
     }
@@ -120,7 +121,7 @@ impl<'a> Evaluator<'a> {
         variable.value(self.variables)
     }
 
-    /// A member of what a variable holds; `None` if it is not there.
+    /// Returns a member of a variable, or `None` if it does not exist.
     fn member_of_side(&mut self, variable: Variable, name: &Name) -> Outcome<Option<Value<'a>>> {
         let (place, text) = match variable {
             Variable::Base => (0, self.variables.base),
@@ -140,7 +141,7 @@ impl<'a> Evaluator<'a> {
         self.member(&value, name)
     }
 
-    /// A member of an open value; `None` if it is not there.
+    /// Returns a member of an open value, or `None` if it does not exist.
     fn member(&mut self, of: &Value<'a>, name: &Name) -> Outcome<Option<Value<'a>>> {
         match of {
             Value::Map(map) => map.get(name, &mut self.work),
@@ -149,7 +150,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// The member of what a node leads to; `None` if it, or one before it, is missing or null on the way.
+    /// Returns a member of a node's value; `None` if it, or a member before it, is missing or null.
     fn perhaps_member(&mut self, node: &'a Node, name: &Name) -> Outcome<Option<Value<'a>>> {
         self.work.step()?;
         if let Node::Variable(side) = *node {
@@ -164,7 +165,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// What a chain of members leads to, open; `None` if one is missing or null on the way.
+    /// Returns the value of a chain of members, open; `None` if one of them is missing or null.
     fn perhaps(&mut self, node: &'a Node) -> Outcome<Option<Value<'a>>> {
         let Node::Member(inner, name) = node else { return self.opened(node).map(Some) };
         match self.perhaps_member(inner, name)? {
@@ -214,7 +215,7 @@ impl<'a> Evaluator<'a> {
         Ok(Value::Map(Map::Made(members.into())))
     }
 
-    /// `&&` and `||`: one side that decides is enough, even if the other is an error.
+    /// Evaluates `&&` and `||`: one deciding side is enough, even if the other fails.
     fn logic(&mut self, parts: &'a [Node; 2], decides: bool) -> Outcome<bool> {
         let first = self.truth(&parts[0]);
         if first == Ok(decides) {

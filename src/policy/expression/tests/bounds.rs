@@ -1,4 +1,4 @@
-//! Bounds: of the text, and of one evaluation.
+//! Limits on the text and on one evaluation.
 
 use super::limits::*;
 use super::{EvaluationError as E, *};
@@ -43,7 +43,7 @@ fn the_text() {
     assert!(Expression::compile(&balanced, Wanted::Condition).is_ok());
 }
 
-/// Sides of the size of large records.
+/// Returns a side as large as a large record.
 fn large() -> Vec<u8> {
     let list = vec!["\"element\""; MAX_LIST].join(",");
     let longer = vec!["1"; MAX_LIST + 1].join(",");
@@ -62,7 +62,7 @@ fn one_evaluation() {
         let expression = compile(source, Wanted::Value);
         let start = Instant::now();
         let result = expression.value(&variables).map(|value| value.len());
-        // Hundreds of times what it takes where nothing is optimised.
+        // This is hundreds of times longer than an unoptimised build takes.
         assert!(start.elapsed().as_secs() < 20, "{source}");
         result
     };
@@ -70,7 +70,7 @@ fn one_evaluation() {
     assert_eq!(run("head.longer.all(x, false)"), Err(E::LIST));
     assert_eq!(run("head.list + [1]"), Err(E::LIST));
     assert_eq!(run("size(head.longer)"), Ok(5));
-    // Work that grows with the record in every element.
+    // Work that grows with the record for every element.
     for source in [
         "head.list.all(x, !head.long.contains(\"b\"))",
         "head.list.all(x, \"no\" in head.list || true)",
@@ -94,7 +94,7 @@ fn one_evaluation() {
     assert_eq!(run("head.long + \"a\""), Err(E::VALUE));
     assert_eq!(run("[head.list, head.long]"), Err(E::VALUE));
     assert_eq!(run("head"), Ok(head.len()));
-    // What stands in no loop may always read each side once.
+    // Outside loops, each node may always read each side once.
     let many = vec!["head.umlauts != \"\""; 20].join(" && ");
     assert!(matches!(run(&many), Ok(_) | Err(E::MADE)), "{:?}", run(&many));
     assert_eq!(run(&vec!["!has(head.none)"; 100].join(" && ")), Ok(4));

@@ -1,8 +1,8 @@
-//! What compiling refuses: where, what is said, and what would be right.
+//! Mistakes that compiling finds: position, message, and help.
 
 use super::*;
 
-/// The mistakes of an expression: for each the text that it points at, the message and the help.
+/// Returns the mistakes of an expression: for each, the marked text, the message and the help.
 fn mistakes(source: &str, wanted: Wanted) -> Vec<(String, String, String)> {
     let Err(mistakes) = Expression::compile(source, wanted) else { panic!("{source} has no mistake") };
     let shown = mistakes.into_iter().map(|mistake| {
@@ -13,7 +13,7 @@ fn mistakes(source: &str, wanted: Wanted) -> Vec<(String, String, String)> {
     shown.collect()
 }
 
-/// Source, the place, a part of the message, a part of the help.
+/// Source, marked text, a part of the message, a part of the help.
 type Case = (&'static str, &'static str, &'static str, &'static str);
 
 fn check(wanted: Wanted, cases: &[Case]) {

@@ -10,7 +10,7 @@ mod values;
 use super::*;
 use crate::indexeddb::value::Canonicalizer;
 
-/// Head of most tests: one member for each kind of value, under its name.
+/// Head in most tests, with one member for each kind of value, named after it.
 pub(super) const HEAD: &str = r#"{"array":[1,2,3],"big":{"~bigint":"5"},"buffer":{"~buffer":{"data":"AQID"}},"deep":{"a":{"b":[{"c":7}]}},
     "no":false,"half":0.5,"huge":{"~bigint":"9223372036854775808"},"inf":{"~number":"Infinity"},"invalid":{"~date":null},
     "map":{"~map":[["k",1],["l",{"~date":5}]]},"minus":{"~number":"-0"},"nan":{"~number":"NaN"},"nil":null,"numbers":{"~map":[[1,"a"]]},
@@ -26,7 +26,7 @@ pub(super) fn text(value: &str) -> Vec<u8> {
     out
 }
 
-/// What is seen of [`HEAD`], [`INCOMING`] and no base.
+/// Runs with the variables for [`HEAD`], [`INCOMING`] and no base.
 pub(super) fn with<T>(run: impl FnOnce(&Variables<'_>) -> T) -> T {
     let (head, incoming) = (text(HEAD), text(INCOMING));
     run(&Variables {
@@ -96,7 +96,7 @@ fn the_page_tells_what_there_is() {
     for name in names::VARIABLES.into_iter().chain(functions::LOOPS.map(|(name, _)| name)) {
         assert!(page.contains(&format!("`{name}")) || page.contains(&format!(".{name}(")), "{name}");
     }
-    // Every block is a list of expressions, a line each, with what it gives behind `//`.
+    // Every block is a list of expressions, one a line, with the result after `//`.
     let blocks = page.split("```cel\n").skip(1).map(|block| block.split("```").next().unwrap());
     let mut count = 0;
     for line in blocks.flat_map(str::lines).filter(|line| !line.trim().is_empty()) {

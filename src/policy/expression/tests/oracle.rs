@@ -1,8 +1,8 @@
-//! The same results as the evaluator of the `cel` crate, where both know the words.
+//! Compares results with the evaluator of the `cel` crate, for everything that both support.
 
 use super::*;
 
-/// A record in the crate's own values.
+/// Returns a record as a value of that crate.
 fn theirs(text: &[u8]) -> cel::Value {
     fn of(value: &serde_json::Value) -> cel::Value {
         use serde_json::Value as J;
@@ -23,7 +23,8 @@ fn theirs(text: &[u8]) -> cel::Value {
 
 const RECORD: &str = r#"{"a":1,"b":2.5,"c":"text","d":[1,2,3],"e":{"f":"x"},"g":null,"h":true,"i":[],"j":"😀ä"}"#;
 
-/// Parts that are put together; all numbers are doubles, as the crate has no operators between those and integers.
+/// Parts to combine. All numbers are doubles, because the crate has no operators between those and
+/// integers.
 const ATOMS: [&str; 20] = [
     "head.a",
     "head.b",
@@ -96,12 +97,13 @@ fn the_crate_says_the_same() {
     let singles = SINGLES.iter().flat_map(|shape| ATOMS.map(|a| shape.replace('A', a)));
     let (mut values, mut errors) = (0, 0);
     for source in pairs.chain(singles) {
-        // The crate joins the keys of a map to a list.
+        // The crate concatenates the keys of a map to a list.
         if source.contains(" + ") && ["head.e", "{"].iter().any(|map| source.ends_with(map) || source.contains("+ {")) {
             continue;
         }
         let expected = cel::Program::compile(&source).unwrap().execute(&context);
-        // A mistake that compiling finds is an error of theirs, or a comparison that is always false.
+        // A mistake found by compiling is an error for the crate, or a comparison that is always
+        // false.
         let Ok(expression) = Expression::compile(&source, Wanted::Value) else { continue };
         match (expression.value(&variables), expected) {
             (Ok(ours), Ok(expected)) => {

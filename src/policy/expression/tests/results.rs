@@ -1,4 +1,4 @@
-//! What `value()` gives.
+//! Results of `value()`.
 
 use super::{EvaluationError as E, *};
 

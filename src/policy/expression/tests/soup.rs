@@ -1,4 +1,4 @@
-//! Words in any order: never a panic, and what is given is canonical.
+//! Words in random order: evaluation never panics, and results are canonical.
 
 use proptest::prelude::*;
 
@@ -79,7 +79,7 @@ const WORDS: [&str; 72] = [
     " ",
 ];
 
-/// Expressions that the grammar allows, so that evaluation is reached.
+/// Generates expressions that the grammar allows, so that evaluation is reached.
 fn trees() -> impl Strategy<Value = String> {
     let members = [
         "array", "big", "buffer", "deep", "error", "huge", "inf", "map", "minus", "nan", "nil", "numbers", "regexp",

@@ -1,4 +1,4 @@
-//! What expressions see of records, and what operators and functions make of it.
+//! Values of records in expressions, and results of operators and functions.
 
 use super::{EvaluationError as E, *};
 
@@ -28,7 +28,7 @@ fn conditions_that_hold() {
         "head.when <= now && now - head.when == 500 && head.when != incoming.when && type(head.when) == date",
         "head.invalid != head.invalid && !(head.invalid < 1) && date(1700000000000) == head.when",
         "math.greatest(head.when, incoming.when) == incoming.when",
-        // Metadata and the rest.
+        // Metadata and the other variables.
         "meta.head.at == 1000 && meta.head.by == \"laptop\" && meta.head.rev == 3 && meta.ours.at < now",
         "meta.incoming.at == null && meta.theirs.by == \"phone\" && !has(meta.incoming.at) && has(meta.head.at)",
         "store == \"orders\" && type == \"update-update\" && field == \"\" && ours.array == head.array && theirs == incoming && ours != head",
@@ -58,7 +58,7 @@ fn conditions_that_hold() {
         "head.map.all(k, k in [\"k\", \"l\"]) && {\"a\": 1}.map(k, k) == [\"a\"] && head.set.exists(x, x == \"x\")",
         "head.array.filter(x, x > 1).map(x, x - 1).all(x, x < 3) && head.deep.a.b.exists(x, x.c == 7)",
         "[1, \"a\"].exists(x, x == \"a\" && x.startsWith(\"a\")) && [\"a\", 1].exists(x, x > 0) && ![0, \"a\"].all(x, x > 0)",
-        // has() and what && and || bear.
+        // `has()`, and errors that `&&` and `||` tolerate.
         "!has(head.none) && !has(head.none.more) && !has(base.a) && !has(base.a.b) && !has(head.nil.a) && has(head.nil)",
         "(true || head.none == 1) && (head.none == 1 || true) && !(false && head.none == 1) && !(head.none == 1 && false)",
     ] {
