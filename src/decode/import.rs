@@ -88,7 +88,7 @@ impl Import {
         Ok(found.map(|found| RawRecord { store: found.store.and_then(place), ..found }))
     }
 
-    /// Records the losses for records that the document does not contain.
+    /// Reports the losses for records that the document does not contain.
     pub(crate) fn missing(&self, header: &BatchHeader, losses: &mut Losses) {
         match &self.document {
             Document::Dexie(rows) => rows.missing(losses),

@@ -70,7 +70,7 @@ impl Withheld {
         Self { stores: vec![WithheldStore::default(); stores], keys: 0, anywhere: false }
     }
 
-    /// Records a rejected line; `keys` are the keys that it may be about.
+    /// Adds a rejected line; `keys` are the keys that it may be about.
     pub fn reject(&mut self, place: Option<usize>, keys: Vec<SortableKey>) {
         let Some(store) = place.and_then(|place| self.stores.get_mut(place)) else {
             self.anywhere = true;

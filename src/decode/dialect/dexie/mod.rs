@@ -222,7 +222,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Records the rows that the document declares but does not contain.
+    /// Reports the rows that the document declares but does not contain.
     pub(crate) fn missing(&self, losses: &mut Losses) {
         for (name, (said, came)) in self.names.iter().zip(&self.counts) {
             let came = &came.unwrap_or(0);

@@ -210,7 +210,7 @@ impl<'t> Builder<'_, 't> {
         Ok(())
     }
 
-    /// Records a loss if the object may have been something else.
+    /// Reports a loss if the object may have been something else.
     fn ambiguous(&mut self, members: &[(&[u8], Tree<'_>)]) {
         let names = |names: &[&str]| {
             members.len() == names.len() && members.iter().zip(names).all(|((own, _), name)| *own == name.as_bytes())

@@ -77,7 +77,7 @@ impl Dump {
         }
     }
 
-    /// Records the documents that the dump contains but that are not returned.
+    /// Reports the documents that the dump contains but that are not returned.
     pub(crate) fn missing(&self, store: &DomString, losses: &mut Losses) {
         self.revisions.missing(store, losses);
     }

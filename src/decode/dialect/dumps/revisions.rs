@@ -47,7 +47,7 @@ impl Revisions {
         read(raw).is_some_and(|(id, rank)| self.best.get(&id).is_some_and(|best| *best > rank))
     }
 
-    /// Records the number of revisions that do not win.
+    /// Reports the number of revisions that do not win.
     pub(super) fn missing(&self, store: &DomString, losses: &mut Losses) {
         losses.add(&path(store, &[]), what::REVISIONS, self.superseded);
     }

@@ -118,7 +118,7 @@ impl Events {
         &mut self.parts.losses
     }
 
-    /// Records deletions that the stream cannot name: unless it is rewritten, the deletion of a
+    /// Reports deletions that the stream cannot name: unless it is rewritten, the deletion of a
     /// flattened row is only a `null`.
     pub(crate) fn missing(&self, events: u64, losses: &mut Losses) {
         if events > 0 && !self.names_deletions {

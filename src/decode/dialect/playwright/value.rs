@@ -66,7 +66,7 @@ fn write<'t>(
     CanonicalEncoder { trail, out, losses, referred, depth: 0 }.value(tree)
 }
 
-/// Records each `null` of a value that is plain JSON, because older releases of Playwright also
+/// Reports each `null` of a value that is plain JSON, because older releases of Playwright also
 /// write it for NaN and the infinities.
 fn find_nulls<'t>(tree: &'t Tree<'t>, trail: &mut Trail<'t>, losses: &mut Losses) {
     match tree {
@@ -313,7 +313,7 @@ impl<'t> CanonicalEncoder<'_, 't> {
         Ok(())
     }
 
-    /// Records a loss if the object may have been something else.
+    /// Reports a loss if the object may have been something else.
     fn ambiguous(&mut self, members: &[(&[u8], &Tree<'_>)]) {
         let indexes = || (0_usize..).map(|index| index.to_string());
         match members {
