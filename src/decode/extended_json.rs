@@ -104,8 +104,7 @@ fn numeric(content: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-/// Reads a time: milliseconds in `$numberLong`, a number from an older program, or text in ISO
-/// 8601.
+/// Reads a time: milliseconds in `$numberLong`, a number from an older program, or ISO 8601 text.
 fn date(content: &Tree<'_>) -> Option<i64> {
     match content {
         Tree::Number(raw) => std::str::from_utf8(raw).ok()?.parse().ok(),

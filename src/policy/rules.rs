@@ -42,8 +42,7 @@ pub struct StorePolicy {
     pub builtin: bool,
     /// The way to detect a conflict.
     pub detect: Detect,
-    /// The field that contains the clock of a change that has none: a Date, or milliseconds since
-    /// 1970.
+    /// The field to take the clock from if a change has none: a Date, or milliseconds since 1970.
     pub clock_field: Option<FieldPath>,
     /// True if every change goes to the resolvers, whatever base it has, so that the order of
     /// arrival does not matter.

@@ -58,8 +58,7 @@
 //! | `~error` | `{"cause":…,"message":…,"name":…,"stack":…}`, all but the name optional: Error and DOMException. AggregateError is written `Error`, as all engines but Firefox store it. Stacks are kept but not portable: [`without_stacks`] |
 //! | `~blob` | `{"blake3":hex,"data":base64,"lastModified":ms,"name":…,"size":n,"type":…}`: a Blob, with a name a File. `data` may be kept elsewhere under its digest. Where it is given, size and digest are checked, or computed if they are missing. `lastModified` needs a name |
 //! | `~dom` | `{"kind":…,…}`: ImageData, DOMPoint, DOMRect, DOMQuad, DOMMatrix, FileList (`"files":[~blob,…]`) |
-//! | `~opaque` | `{"kind":…,"reason":…,…}`: CryptoKey, file handles, values that could not be
-//! decoded |
+//! | `~opaque` | `{"kind":…,"reason":…,…}`: CryptoKey, file handles, undecodable values |
 //! | `~id` | `[n,value]`: the first place of a value that occurs more than once, or within itself |
 //! | `~ref` | `n`: a further place |
 //!
