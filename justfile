@@ -13,9 +13,15 @@ test:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# Compares 50,000 random histories with a second implementation of the merge rules: tests/it/model.
-model:
-    NIFI_IDB_MODEL=50000 cargo test --test it model:: -- --nocapture
+# 50,000 random histories against a second implementation of the merge rules: tests/it/model/mod.rs says what they have in
+# them. Each difference is printed when it is found, up to 20. FROM is the first history's seed.
+model FROM="0" COUNT="50000":
+    NIFI_IDB_MODEL={{COUNT}} NIFI_IDB_MODEL_FROM={{FROM}} NIFI_IDB_MODEL_DIFFERENCES=20 \
+        cargo test --test it model:: -- --nocapture
+
+# One of these histories alone, by its seed.
+model-history SEED:
+    NIFI_IDB_MODEL_SEED={{SEED}} cargo test --test it model:: -- --nocapture
 
 # Needs cargo-deny.
 deny:

@@ -46,6 +46,8 @@ pub struct Standing {
     pub stale: bool,
     /// The version up to which deletions are no longer remembered.
     pub forgotten: Option<FlowVersion>,
+    /// Before this version the keys of the object store meant other records.
+    pub since: Option<FlowVersion>,
 }
 
 /// The relation of a change to head, as far as metadata alone can determine it.
@@ -202,12 +204,20 @@ pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &
             // Without rules for fields, a conflict is only what both sides changed differently.
             let bare = StorePolicy { fields: Vec::new(), ..StorePolicy::builtin() };
             let asked = Asked { policy: &bare, sides, head_value };
-            if let Ok(merged) = merge(&asked, base, Rest::ThreeWay(&plain))
-                && merged.contested == 0
+            let merged = match before {
+                // One side is as before, whatever value that is: the other side is taken.
+                Some(before) if before == head => Some(incoming.to_vec()),
+                Some(before) if before == incoming => Some(head.to_vec()),
+                _ => merge(&asked, base, Rest::ThreeWay(&plain))
+                    .ok()
+                    .filter(|merged| merged.contested == 0)
+                    .map(|merged| merged.value),
+            };
+            if let Some(value) = merged
                 && !both_changed(policy, base, head, incoming)
                 && !immutable_differs(policy, head, incoming)
             {
-                return Judgement::Merged(merged.value);
+                return Judgement::Merged(value);
             }
         }
     }

@@ -102,6 +102,8 @@ pub(super) struct Recorder<'a, 'w, 's> {
     /// True if `change` lines are reported.
     pub(super) report_changes: bool,
     deletions: BTreeMap<DomString, Deletions>,
+    /// The first key of the record whose conflict was written last.
+    last: Option<SortableKey>,
 }
 
 impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
@@ -117,7 +119,7 @@ impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
     ) -> Self {
         let conflicts = ListEditor::new(List::Conflicts, before, base);
         let deletions = BTreeMap::new();
-        Self { output, conflicts, before, logged, base, lines, version, report_changes: true, deletions }
+        Self { output, conflicts, before, logged, base, lines, version, report_changes: true, deletions, last: None }
     }
 
     /// Returns the new list of conflicts, and the deletions.
@@ -156,10 +158,16 @@ impl MergeSink for Recorder<'_, '_, '_> {
         // overwrite each other.
         let mut key = conflict.list_key(self.version, 1).map_err(refused)?;
         let first = key.clone();
-        while self.logged.has(&key) || (self.logged.is_written() && self.conflicts.get(&key, self.output)?.is_some()) {
+        // The list does not show what was put into it last.
+        let mut is_again = self.last.as_ref() == Some(&first);
+        while std::mem::take(&mut is_again)
+            || self.logged.has(&key)
+            || (self.logged.is_written() && self.conflicts.get(&key, self.output)?.is_some())
+        {
             let number = self.logged.next_number(&first);
             key = conflict.list_key(self.version, number).map_err(refused)?;
         }
+        self.last = Some(first);
         let state = self.output.spill(LineState::Put(conflict.to_value().into()))?;
         let meta = Meta { at: conflict.incoming.at, by: conflict.incoming.by.clone(), rev: self.version };
         if let Some(line) = self.logged.keep(Line { key, meta, state }, identity_of(&conflict)) {

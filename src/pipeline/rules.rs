@@ -1,5 +1,6 @@
 //! The policy for a batch, and the relation of the batch to head.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::SyncOptions;
@@ -22,6 +23,8 @@ pub(super) struct Rules<'a> {
     newer: bool,
     /// Object stores that differ from head's newer schema, if the policy does not accept that.
     outdated: Vec<DomString>,
+    /// Object stores that were recreated, and since when they are what they are.
+    recreated: BTreeMap<DomString, FlowVersion>,
     /// Deletions up to this version are to be forgotten now.
     pub(super) forget: Option<FlowVersion>,
 }
@@ -53,9 +56,11 @@ impl<'a> Rules<'a> {
                 schema: None,
                 stale: older(header.base.or(seen)),
                 forgotten,
+                since: None,
             },
             newer: false,
             outdated: Vec::new(),
+            recreated: BTreeMap::new(),
             forget,
         };
         let objects = |kind| policy.default.resolver(kind).is_some_and(|resolver| *resolver != Resolver::Accept);
@@ -78,7 +83,18 @@ impl<'a> Rules<'a> {
             () if self.outdated.contains(store) => Some(ConflictType::SchemaOlder),
             () => None,
         };
-        (self.policy.store(store), Standing { schema, ..self.standing.clone() })
+        let since = self.recreated.get(store).copied();
+        (self.policy.store(store), Standing { schema, since, ..self.standing.clone() })
+    }
+
+    /// Says which object stores were recreated.
+    pub(super) fn with_recreated(self, recreated: BTreeMap<DomString, FlowVersion>) -> Self {
+        Self { recreated, ..self }
+    }
+
+    /// True if the keys of an object store meant other records in a version than they do now.
+    pub(super) fn is_before_recreation(&self, version: FlowVersion, store: &DomString) -> bool {
+        self.recreated.get(store).is_some_and(|since| version < *since)
     }
 
     /// True if unique indexes are checked.

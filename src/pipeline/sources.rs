@@ -196,12 +196,29 @@ impl Sources {
         self.lines.insert(key.clone(), Line { key, meta: meta.clone(), state });
     }
 
-    /// Forgets what every source sent of an object store whose keys are other keys now.
-    pub fn forget_store(&mut self, name: &DomString, meta: &Meta) {
+    /// Since which version the keys of an object store mean what they mean now, where it was recreated or gone.
+    pub fn recreated(&self) -> BTreeMap<DomString, FlowVersion> {
+        let recreated = |(key, line): (&SortableKey, &Line)| {
+            let Ok(Key::Array(parts)) = Key::from_sortable(key.as_bytes()) else { return None };
+            let [_, Key::String(name)] = parts.as_slice() else { return None };
+            Some((name.clone(), line.meta.rev))
+        };
+        self.of_kind("recreated").filter_map(recreated).collect()
+    }
+
+    /// Keeps that the keys of an object store mean other records from the version of `meta` on, and
+    /// forgets what every source but `except` sent of it. Nobody counts as heard of by that.
+    pub fn forget_store(&mut self, name: &DomString, except: Option<&SourceId>, meta: &Meta) {
+        if let Ok(key) = Key::Array(vec![Key::String("recreated".into()), Key::String(name.clone())]).to_list_key() {
+            let state = LineState::Put(b"{}".as_slice().into());
+            self.lines.insert(key.clone(), Line { key, meta: meta.clone(), state });
+        }
         for (id, mut state) in self.all() {
-            if let Some(View::Chunks(stores)) = &mut state.view {
-                stores.retain(|(known, _)| known != name);
-                self.set_source(&id, &state, meta);
+            let Some(View::Chunks(stores)) = &mut state.view else { continue };
+            stores.retain(|(known, _)| known != name);
+            let heard = self.lines.get(&source_key(&id)).map(|line| line.meta.clone());
+            if let Some(heard) = heard.filter(|_| except != Some(&id)) {
+                self.set_source(&id, &state, &heard);
             }
         }
     }

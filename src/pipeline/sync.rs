@@ -87,7 +87,7 @@ impl Attempt<'_> {
         let all_unchanged = Counts { unchanged: self.batch.received, ..Counts::default() };
         let delivery = self.delivery();
         let unchanged = |counts, ack, is_known| Planned { manifest: None, counts, touched: Vec::new(), ack, is_known };
-        let standing = match self.standing(sources, delivery.as_ref())? {
+        let mut standing = match self.standing(sources, delivery.as_ref())? {
             Ok(standing) => standing,
             Err(ack) => {
                 self.tell_replayed(None, lines)?;
@@ -108,9 +108,15 @@ impl Attempt<'_> {
         if !rules.accepts_schema() {
             recreated.clear();
         }
+        if let Some(View::Chunks(stores)) = &mut standing.state.view {
+            stores.retain(|(name, _)| !recreated.contains(name));
+        }
+        let mut since = sources.recreated();
+        since.extend(recreated.iter().map(|name| (name.clone(), FlowVersion::after(known))));
+        let rules = rules.with_recreated(since);
         manifest.stores.iter_mut().filter(|store| recreated.contains(&store.schema.name)).for_each(begin_anew);
         let started = manifest.clone();
-        let old = OldView::read(self, &standing.state, &started, before)?;
+        let old = OldView::read(self, &standing.state, &started, before, &rules)?;
         let own = old.own_changes(&standing.state, header.source.as_ref(), &base, &started);
         let comparison = old.comparison(&standing.state, own.as_ref())?;
         let folder = self.options.temp_folder.clone();
@@ -125,6 +131,9 @@ impl Attempt<'_> {
             && header.sequence.is_none()
             && delivery.is_none()
             && recreated.is_empty()
+            && !self.is_unheard(sources)
+            && header.key_generators.iter().all(Option::is_none)
+            && before.is_some_and(|head| !schema_differs(head, &started))
         {
             report_kept(kept, lines)?;
             let counts = Counts { unchanged: compared.unchanged, kept: kept_count, ..Counts::default() };
@@ -194,7 +203,11 @@ impl Attempt<'_> {
             }
         }
         // An object store that the new schema lacks disappears with its last record.
-        manifest.stores.retain(|store| !(vanishing.contains(&store.schema.name) && store.records.is_empty()));
+        // An object store that the new schema lacks disappears with its last record.
+        let vanished = |store: &StoreManifest| vanishing.contains(&store.schema.name) && store.records.is_empty();
+        let gone: Vec<_> =
+            manifest.stores.iter().filter(|store| vanished(store)).map(|store| store.schema.name.clone()).collect();
+        manifest.stores.retain(|store| !vanished(store));
         for (place, generator) in header.key_generators.iter().enumerate() {
             let name = &header.schema.stores[place].name;
             if let Some(store) = manifest.stores.iter_mut().find(|store| store.schema.name == *name) {
@@ -205,12 +218,8 @@ impl Attempt<'_> {
         let meta = Meta { at: self.batch.received_at, by: header.source.clone(), rev: facts.version };
         let compared = comparison.as_ref().zip(compared.as_ref());
         let (state, recorded) = self.record_source(sources, standing, compared, &mut manifest, &meta, &mut output)?;
-        // A source that only repeats known data must still count as present, so that it does not
-        // look like one that was away.
-        let unheard = policy.tombstones.zip(header.source.as_ref()).is_some_and(|(policy, id)| {
-            sources.seen_at(id).is_none_or(|at| self.batch.received_at.saturating_sub(at) > policy.keep_ms / 4)
-        });
-        let differs = unheard
+        // A source that only says what is known is there all the same, and must not be taken for one that was away.
+        let differs = self.is_unheard(sources)
             || delivery.is_some()
             || counts.changes_something()
             || recorded
@@ -219,7 +228,10 @@ impl Attempt<'_> {
             return Ok(unchanged(counts, self.ack(), is_known));
         }
         self.settle_source(sources, state, &meta);
-        recreated.iter().for_each(|name| sources.forget_store(name, &meta));
+        // What a full batch brought of a recreated object store is its source's view now.
+        let own = header.source.as_ref().filter(|_| facts.is_full);
+        recreated.iter().for_each(|name| sources.forget_store(name, own, &meta));
+        gone.iter().for_each(|name| sources.forget_store(name, None, &meta));
         if confirmed {
             run = Run::default();
         } else {
@@ -239,7 +251,15 @@ impl Attempt<'_> {
         Ok(Planned { manifest: Some(manifest), counts, touched, ack: self.ack(), is_known })
     }
 
-    /// Checks the state of every version that a base names together with a state.
+    /// True if it was not kept lately that the batch's source was there, and deletions are forgotten after a time.
+    fn is_unheard(&self, sources: &Sources) -> bool {
+        let source = self.batch.header.source.as_ref();
+        self.options.rules().tombstones.zip(source).is_some_and(|(policy, id)| {
+            sources.seen_at(id).is_none_or(|at| self.batch.received_at.saturating_sub(at) > policy.keep_ms / 4)
+        })
+    }
+
+    /// Checks that every version that a base names with its state has that state.
     fn check_states(&self, committed: Option<FlowVersion>) -> Result<(), SyncError> {
         let header = &self.batch.header;
         let named = header.base.zip(header.base_state).into_iter().chain(self.batch.states.iter().copied());
@@ -523,6 +543,7 @@ impl<'a> OldView<'a> {
         state: &SourceState,
         now: &Manifest,
         before: Option<&Manifest>,
+        rules: &Rules<'_>,
     ) -> Result<Self, SyncError> {
         let header = &attempt.batch.header;
         let upgrades = before.is_some_and(|before| upgrades(header, before));
@@ -543,7 +564,9 @@ impl<'a> OldView<'a> {
                 }
                 let stores = old.stored().map(|version| version.manifest.stores.as_slice()).unwrap_or_default();
                 let has_same_keys = |store: &&StoreManifest| {
-                    now.store(&store.schema.name).is_none_or(|now| now.schema.key_path == store.schema.key_path)
+                    let name = &store.schema.name;
+                    now.store(name).is_none_or(|now| now.schema.key_path == store.schema.key_path)
+                        && !rules.is_before_recreation(*version, name)
                 };
                 let chunks = |store: &StoreManifest| (store.schema.name.clone(), store.records.clone());
                 old.chunks = Some(stores.iter().filter(has_same_keys).map(chunks).collect());

@@ -216,8 +216,16 @@ impl<'a> Walk<'a> {
             (Claim::Version(version), _) if *version >= self.facts.version => Claim::None,
             (claim, _) => claim.clone(),
         };
+        // Nor does one whose records were other records.
+        let claim = if self.is_of_others(&claim) { Claim::None } else { claim };
         let incoming = Incoming { state: change.state, clock: change.clock, by: self.facts.by.clone() };
         self.merge(change.key, incoming, &claim, sink)
+    }
+
+    /// True if a base is a version in which the object store's keys meant other records.
+    fn is_of_others(&self, claim: &Claim) -> bool {
+        let Claim::Version(version) = claim else { return false };
+        self.standing.since.is_some_and(|since| *version < since)
     }
 
     /// Returns the change, completed by head's values of the members that its source did not send.
@@ -646,7 +654,7 @@ impl<'a> Walk<'a> {
         let claim = Claim::Version(version);
         let inserted_since = match self.records.get(&key, sink)? {
             Some(head) if head.meta.rev > version && head.meta.by != self.facts.by => {
-                self.base.value(&self.name, &key, &claim)? == Some(None)
+                self.is_of_others(&claim) || self.base.value(&self.name, &key, &claim)? == Some(None)
             }
             _ => false,
         };

@@ -29,6 +29,7 @@ mod links;
 mod lost_main;
 mod model;
 mod model_findings;
+mod model_schema_findings;
 mod names;
 mod package_conflicts;
 mod packages;

@@ -15,10 +15,10 @@ use serde_json::Value;
 
 /// A flow in memory, perhaps with a policy.
 #[derive(Default)]
-struct Lab {
-    store: MemoryStore,
-    policy: Option<&'static str>,
-    pull: bool,
+pub(crate) struct Lab {
+    pub(crate) store: MemoryStore,
+    pub(crate) policy: Option<&'static str>,
+    pub(crate) pull: bool,
 }
 
 /// A policy in which the field `n` is added up.
@@ -30,7 +30,7 @@ impl Lab {
         self.of_stores(r#"[{"name":"data","keyPath":null},{"name":"more","keyPath":null}]"#, header, lines)
     }
 
-    fn of_stores(&self, stores: &str, header: &str, lines: &[&str]) -> (Summary, Vec<Value>) {
+    pub(crate) fn of_stores(&self, stores: &str, header: &str, lines: &[&str]) -> (Summary, Vec<Value>) {
         let policy = self.policy.map(|text| Arc::new(PolicyFile::read(text).unwrap().policy));
         let options = IntakeOptions {
             bucket: "indexeddb".to_owned(),

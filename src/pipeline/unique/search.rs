@@ -53,8 +53,6 @@ struct Outcome {
     frees: Vec<IndexEntry>,
     /// The new line, without its value.
     line: Line,
-    /// The line in head, without its value.
-    before: Option<Line>,
 }
 
 impl<'a> Outcomes<'a> {
@@ -95,91 +93,137 @@ struct Search<'a> {
     received_at: i64,
 }
 
-/// Who has an index key, beside the changes that get one.
+/// Who has an index key.
 struct Holders<'s> {
-    /// Records of head that no change touches: those whose key some change wants.
-    untouched: HashMap<IndexEntry, Line>,
-    /// Records that have the key before and after their change.
-    kept: HashMap<IndexEntry, &'s SortableKey>,
-    /// Records whose change is refused, by the keys that they therefore do not give away.
-    again: HashMap<IndexEntry, &'s SortableKey>,
+    /// Records of head that no change touches: those that have a key which some change wants.
+    untouched: HashMap<IndexEntry, Vec<Line>>,
+    /// The keys of each of them that changes want.
+    wanted_of: HashMap<SortableKey, Vec<IndexEntry>>,
+    /// Records of the batch that had the key before and have it still: it is no part of their change, or that is refused.
+    kept: HashMap<IndexEntry, BTreeSet<&'s SortableKey>>,
+    /// Changes that have got the key.
+    taken: HashMap<IndexEntry, &'s SortableKey>,
+    /// The records of head that give way to a change.
+    gave_way: HashMap<&'s SortableKey, Vec<SortableKey>>,
+}
+
+/// What becomes of a change.
+enum Verdict {
+    /// It gets all that it wants, and these records of head give way to it.
+    Granted(BTreeMap<SortableKey, Collision>),
+    Refused(Collision),
 }
 
 impl Search<'_> {
-    /// Decides each change against all who have one of the keys that it wants. It gets all of them or none. A change that is refused
+    /// Decides each change, the lowest key first, against all who have one of the keys that it wants. A change that is refused
     /// leaves its record as it was: who got what that has is decided again.
     fn run(&self) -> Result<Result<Collisions, Refusal>, StoreError> {
         let mut holders = self.holders()?;
         let mut found = Collisions::default();
-        let mut taken: HashMap<IndexEntry, &SortableKey> = HashMap::new();
-        let mut takers: HashMap<SortableKey, Vec<SortableKey>> = HashMap::new();
         let wanting = self.outcomes.iter().filter(|(_, outcome)| !outcome.wants.is_empty());
         let mut waiting: BTreeSet<&SortableKey> = wanting.map(|(key, _)| key).collect();
         while let Some(key) = waiting.pop_first() {
             let Some(outcome) = self.outcomes.get(key).filter(|_| !found.refused.contains_key(key)) else { continue };
-            let mut displaces = Vec::new();
-            let mut refused = None;
-            for entry in &outcome.wants {
-                let in_batch = holders.kept.get(entry).or_else(|| taken.get(entry));
-                if let Some(other) = in_batch.filter(|other| **other != key) {
-                    // Both are in this batch: the first one, or the one that had it before, stays.
-                    let line = self.outcomes.get(*other).map(|other| &other.line);
-                    let resolution = given_way(self.ask(key, outcome, line));
-                    refused = Some(Collision { resolution, other: (*other).clone() });
-                    break;
+            match self.decide(key, outcome, &holders, &found) {
+                Verdict::Granted(displaced) => {
+                    holders.taken.extend(outcome.wants.iter().map(|entry| (*entry, key)));
+                    holders.gave_way.insert(key, displaced.keys().cloned().collect());
+                    found.displaced.extend(displaced);
                 }
-                let again = holders.again.get(entry).and_then(|key| self.outcomes.get(*key)?.before.as_ref());
-                let holder = holders.untouched.get(entry).or(again).filter(|line| line.key != *key);
-                let Some(holder) = holder.filter(|line| !found.displaced.contains_key(&line.key)) else { continue };
-                let resolution = self.ask(key, outcome, Some(holder));
-                match resolution.winner {
-                    Winner::Incoming if !resolution.refused => {
-                        displaces.push((holder.key.clone(), Collision { resolution, other: key.clone() }));
-                    }
-                    _ => {
-                        refused = Some(Collision { resolution, other: holder.key.clone() });
-                        break;
-                    }
+                Verdict::Refused(Collision { resolution, .. }) if resolution.refused => {
+                    return Ok(Err(self.refusal(&resolution)));
                 }
-            }
-            let Some(refused) = refused else {
-                taken.extend(outcome.wants.iter().map(|entry| (*entry, key)));
-                takers.entry(key.clone()).or_default().extend(displaces.iter().map(|(key, _)| key.clone()));
-                found.displaced.extend(displaces);
-                continue;
-            };
-            if refused.resolution.refused {
-                return Ok(Err(self.refusal(&refused.resolution)));
-            }
-            found.refused.insert(key.clone(), refused);
-            give_up(&mut taken, key, outcome);
-            takers.remove(key).into_iter().flatten().for_each(|other| drop(found.displaced.remove(&other)));
-            // Its record stays as it was.
-            for entry in &outcome.frees {
-                holders.again.insert(*entry, key);
-                if let Some(taker) = taken.get(entry).copied() {
-                    self.outcomes.get(taker).into_iter().for_each(|outcome| give_up(&mut taken, taker, outcome));
-                    takers.remove(taker).into_iter().flatten().for_each(|other| drop(found.displaced.remove(&other)));
-                    waiting.insert(taker);
+                Verdict::Refused(collision) => {
+                    found.refused.insert(key.clone(), collision);
+                    for entry in &outcome.frees {
+                        holders.kept.entry(*entry).or_default().insert(key);
+                    }
+                    waiting.extend(self.take_back(&outcome.frees, &mut holders, &mut found));
                 }
             }
         }
         Ok(Ok(found))
     }
 
+    fn decide(&self, key: &SortableKey, outcome: &Outcome, holders: &Holders<'_>, found: &Collisions) -> Verdict {
+        let mut displaced = BTreeMap::new();
+        let mut refused: Option<Collision> = None;
+        // Of several that keep a key the lowest is named.
+        let mut refuse = |collision: Collision| {
+            if refused.as_ref().is_none_or(|refused| collision.other < refused.other) {
+                refused = Some(collision);
+            }
+        };
+        for entry in &outcome.wants {
+            let kept = holders.kept.get(entry).into_iter().flatten();
+            for other in kept.chain(holders.taken.get(entry)).filter(|other| **other != key) {
+                // Both are in this batch: the first one, or the one that had it before, stays.
+                let line = self.outcomes.get(*other).map(|other| &other.line);
+                let resolution = given_way(self.ask(key, outcome, line));
+                refuse(Collision { resolution, other: (*other).clone() });
+            }
+            let untouched = holders.untouched.get(entry).into_iter().flatten();
+            for holder in untouched.filter(|line| !found.displaced.contains_key(&line.key)) {
+                let resolution = self.ask(key, outcome, Some(holder));
+                if resolution.winner == Winner::Incoming && !resolution.refused {
+                    displaced.insert(holder.key.clone(), Collision { resolution, other: key.clone() });
+                } else {
+                    refuse(Collision { resolution, other: holder.key.clone() });
+                }
+            }
+        }
+        refused.map_or(Verdict::Granted(displaced), Verdict::Refused)
+    }
+
+    /// Somebody has these index keys after all: gives the changes that had got them, which are decided again. A record that
+    /// gave way to one of those has its keys again, too.
+    fn take_back<'s>(
+        &'s self,
+        entries: &[IndexEntry],
+        holders: &mut Holders<'s>,
+        found: &mut Collisions,
+    ) -> Vec<&'s SortableKey> {
+        let (mut entries, mut again) = (entries.to_vec(), Vec::new());
+        while let Some(entry) = entries.pop() {
+            let Some(taker) = holders.taken.get(&entry).copied() else { continue };
+            for entry in self.outcomes.get(taker).into_iter().flat_map(|outcome| &outcome.wants) {
+                holders.taken.remove(entry);
+            }
+            for other in holders.gave_way.remove(taker).into_iter().flatten() {
+                found.displaced.remove(&other);
+                entries.extend(holders.wanted_of.get(&other).into_iter().flatten());
+            }
+            again.push(taker);
+        }
+        again
+    }
+
     /// Finds the owners; reads head once.
     fn holders(&self) -> Result<Holders<'_>, StoreError> {
         let wanted: HashSet<&IndexEntry> = self.outcomes.values().flat_map(|outcome| &outcome.wants).collect();
-        let kept = self.outcomes.iter().flat_map(|(key, outcome)| outcome.keeps.iter().map(move |entry| (*entry, key)));
-        let mut holders = Holders { untouched: HashMap::new(), kept: kept.collect(), again: HashMap::new() };
+        let mut holders = Holders {
+            untouched: HashMap::new(),
+            wanted_of: HashMap::new(),
+            kept: HashMap::new(),
+            taken: HashMap::new(),
+            gave_way: HashMap::new(),
+        };
+        for (key, outcome) in self.outcomes {
+            for entry in outcome.keeps.iter().filter(|entry| wanted.contains(entry)) {
+                holders.kept.entry(*entry).or_default().insert(key);
+            }
+        }
         for chunk in self.store.records.iter().filter(|_| !wanted.is_empty()) {
             for line in self.lines(chunk)? {
                 if self.outcomes.contains_key(&line.key) {
                     continue;
                 }
-                let held = entries_of(self.indexes, Some(&line), self.base)?;
-                let held = held.into_iter().filter(|entry| wanted.contains(entry));
-                holders.untouched.extend(held.map(|entry| (entry, bare(&line))));
+                let mut held = entries_of(self.indexes, Some(&line), self.base)?;
+                held.retain(|entry| wanted.contains(entry));
+                held.iter().for_each(|entry| holders.untouched.entry(*entry).or_default().push(bare(&line)));
+                if !held.is_empty() {
+                    holders.wanted_of.insert(line.key, held);
+                }
             }
         }
         Ok(holders)
@@ -209,15 +253,6 @@ impl Search<'_> {
 
     fn refusal(&self, resolution: &Resolution) -> Refusal {
         Refusal { store: self.name.clone(), kind: ConflictType::UniqueIndex, rule: resolution.rule.clone() }
-    }
-}
-
-/// Takes its index keys from a change that is refused, or decided again.
-fn give_up(taken: &mut HashMap<IndexEntry, &SortableKey>, key: &SortableKey, outcome: &Outcome) {
-    for entry in &outcome.wants {
-        if taken.get(entry).is_some_and(|taker| *taker == key) {
-            taken.remove(entry);
-        }
     }
 }
 
@@ -256,7 +291,7 @@ impl MergeSink for Outcomes<'_> {
         }
         let frees = before.iter().copied().filter(|entry| after.binary_search(entry).is_err()).collect();
         let (keeps, wants) = after.into_iter().partition(|entry| before.binary_search(entry).is_ok());
-        let outcome = Outcome { wants, keeps, frees, line: bare(line), before: head.map(bare) };
+        let outcome = Outcome { wants, keeps, frees, line: bare(line) };
         if !self.lines.contains_key(store) {
             self.lines.insert(store.clone(), BTreeMap::new());
         }

@@ -2,7 +2,7 @@
 
 use super::answer::Refusal;
 use super::flow::{Delivery, Draft, Flow};
-use super::words::{Answered, Batch, Op};
+use super::words::{Answered, Batch, Claim, Op};
 
 /// What becomes of a batch as a whole.
 pub(super) enum Admitted {
@@ -18,7 +18,7 @@ pub(super) fn admit(flow: &Flow, draft: &mut Draft, batch: &Batch) -> Admitted {
     if bad > 0 && bad == batch.lines.len() && batch.sequence.is_none() && super::ALL_REJECTED {
         return Admitted::Refused(Refusal::Unreadable);
     }
-    if batch.base.is_some_and(|base| base > flow.version()) {
+    if batch.base.is_some_and(|base| base > flow.version()) || !are_states_right(flow, batch) {
         return Admitted::Refused(Refusal::Guard);
     }
     let mut skip = 0;
@@ -29,7 +29,8 @@ pub(super) fn admit(flow: &Flow, draft: &mut Draft, batch: &Batch) -> Admitted {
             if known.epoch.as_ref().is_some_and(|epoch| *epoch != sequence.epoch) {
                 match batch.new_epoch {
                     None => return Admitted::Refused(Refusal::Guard),
-                    Some(Answered::Keep) => checkpoint = 0,
+                    Some(Answered::Mirror) if !batch.full => return Admitted::Refused(Refusal::Mismatch),
+                    Some(_) => checkpoint = 0,
                 }
             }
             if sequence.last <= checkpoint {
@@ -61,4 +62,14 @@ pub(super) fn admit(flow: &Flow, draft: &mut Draft, batch: &Batch) -> Admitted {
         }
     }
     Admitted::From(skip)
+}
+
+/// Returns true if every version that is named with a state is there, with that state.
+fn are_states_right(flow: &Flow, batch: &Batch) -> bool {
+    let of_lines = batch.lines.iter().filter_map(|line| match line.base {
+        Some(Claim::State(version, of)) => Some((version, of)),
+        _ => None,
+    });
+    let mut named = batch.base.zip(batch.base_state).into_iter().chain(of_lines);
+    named.all(|(version, of)| version == of && version <= flow.version())
 }

@@ -65,6 +65,8 @@ pub(super) struct Answer {
 /// What is stored, as anybody can read it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Stored {
+    /// The database's version and its object stores.
+    pub(super) schema: Value,
     /// Lines of all records and tombstones, by object store and key.
     pub(super) records: Vec<Value>,
     /// Lines of `~conflicts`: key, `at`, `by`, `rev` and value.

@@ -13,6 +13,7 @@ use super::words::{Batch, Claim, Step};
 /// What a history came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Played {
+    pub(super) histories: u64,
     pub(super) batches: u64,
     pub(super) versions: u64,
     pub(super) conflicts: u64,
@@ -20,6 +21,7 @@ pub(super) struct Played {
 
 impl Played {
     pub(super) fn add(&mut self, other: Self) {
+        self.histories += 1;
         self.batches += other.batches;
         self.versions += other.versions;
         self.conflicts += other.conflicts;
@@ -75,6 +77,7 @@ fn send(product: &Product, flow: &mut Flow, batch: &Batch) -> Result<(), String>
 
 fn stored(product: &Product, flow: &Flow) -> Result<(), String> {
     let (there, expected) = (product.stored(), flow.stored());
+    differs("schema", &there.schema, &expected.schema)?;
     differing("records", &there.records, &expected.records)?;
     differing("conflicts", &there.conflicts, &expected.conflicts)?;
     differs("sources", &there.sources, &expected.sources)
@@ -137,9 +140,14 @@ fn shorter(steps: &[Step]) -> Vec<Vec<Step>> {
         // What was the version of a step is that of the one before now.
         each_batch(&mut fewer[place..], |batch| {
             batch.base = batch.base.map(|base| base.saturating_sub(1)).filter(|&base| base > 0);
+            batch.base_state = batch.base_state.map(|of| of.saturating_sub(1)).filter(|_| batch.base.is_some());
             for line in &mut batch.lines {
-                if let Some(Claim::Version(base)) = &mut line.base {
-                    *base = base.saturating_sub(1).max(1);
+                match &mut line.base {
+                    Some(Claim::Version(base)) => *base = base.saturating_sub(1).max(1),
+                    Some(Claim::State(base, of)) => {
+                        (*base, *of) = (base.saturating_sub(1).max(1), of.saturating_sub(1).max(1));
+                    }
+                    _ => {}
                 }
             }
         });

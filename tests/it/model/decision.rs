@@ -74,7 +74,7 @@ fn resolve(
         if let (Some(ours), Some(theirs)) = (&head.value, &change.value)
             && let Ok(Some(value)) = &whole.value
         {
-            let ruled = rule_fields(rules, known, (ours, theirs), value.clone());
+            let ruled = rule_fields(rules, known, (ours, theirs), value.clone(), later);
             whole.lost = (whole.lost.0 || ruled.head_lost, whole.lost.1 || ruled.incoming_lost);
             whole.value = ruled.value.map(Some).ok_or(());
             whole.fields = ruled.fields;
@@ -101,7 +101,7 @@ fn resolve(
     }
 }
 
-/// Decides a conflict.
+/// Decides a conflict; `Err`: the policy refuses the batch.
 pub(super) fn decide(
     rules: &Rules,
     conflict: &Conflict,
@@ -109,11 +109,14 @@ pub(super) fn decide(
     change: &Change,
     batch: &Batch,
     version: u32,
-) -> Decision {
+) -> Result<Decision, ()> {
     let Conflict { kind, known } = conflict;
     let at = change.clock.unwrap_or(batch.received_at);
     let incoming = Entry { value: change.value.clone(), at, by: batch.source.clone(), rev: version };
     let resolver = rules.resolver(*kind).unwrap();
+    if resolver == Resolver::Fail {
+        return Err(());
+    }
     let Outcome { value, rule, lost, fields } = resolve(rules, resolver, known.as_ref(), head, change, batch);
     let stands = match &value {
         Err(_) => head.clone(),
@@ -127,7 +130,7 @@ pub(super) fn decide(
         () if stands == incoming => "incoming",
         () => "merged",
     };
-    let rule = format!("{}/{rule}", if rules.is_builtin() { "default" } else { "defaults" });
+    let rule = format!("{}/{rule}", rules.scope());
     let side = |entry: &Entry, lost: bool| {
         let mut side = json!({"at": entry.at, "digest": digest(entry.value.as_ref())});
         if let Some(by) = &entry.by {
@@ -157,7 +160,7 @@ pub(super) fn decide(
         let line = |(field, resolver, winner): FieldDecision| json!({"field": field, "resolver": resolver.name(), "winner": winner});
         logged["fields"] = fields.into_iter().map(line).collect();
     }
-    Decision { rule, winner, stands, logged }
+    Ok(Decision { rule, winner, stands, logged })
 }
 
 /// Returns what both sides come to without a conflict, if no field is contested.
@@ -170,7 +173,14 @@ pub(super) fn silently(
     version: u32,
 ) -> Option<Entry> {
     let (Some(ours), Some(theirs)) = (&head.value, &change.value) else { return None };
-    let merge = merge(rules, known, ours, theirs, Side::Head).filter(|merge| !merge.contested && !merge.ruled)?;
+    // Without a word only where no field with a rule was changed by both.
+    let was = |name: &str| known?.as_ref()?.get(name);
+    let changed = |side: &Value, name: &str| side.get(name) != was(name);
+    if rules.fields.iter().any(|(name, _)| changed(ours, name) && changed(theirs, name)) {
+        return None;
+    }
+    let bare = Rules { fields: &[], ..rules.clone() };
+    let merge = merge(&bare, known, ours, theirs, Side::Head).filter(|merge| !merge.contested)?;
     let at = change.clock.unwrap_or(batch.received_at);
     let value = merge.value?;
     Some(match () {

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::decision::{later, silently};
-use super::flow::{Entry, Flow};
+use super::flow::{Draft, Entry, Flow};
 use super::folding::{Base, Change};
-use super::rules::{Detect, Resolver, Rules};
+use super::retention::Forgetting;
+use super::rules::{Detect, Resolver};
 use super::three_way::Side;
 use super::words::Batch;
 
@@ -18,6 +19,8 @@ pub(super) enum Kind {
     DeleteUpdate,
     UpdateRecentlyDeleted,
     OutOfOrder,
+    UpdateMissing,
+    UniqueIndex,
 }
 
 impl Kind {
@@ -29,6 +32,8 @@ impl Kind {
             Self::DeleteUpdate => "delete-update",
             Self::UpdateRecentlyDeleted => "update-recently-deleted",
             Self::OutOfOrder => "out-of-order",
+            Self::UpdateMissing => "update-missing",
+            Self::UniqueIndex => "unique-index",
         }
     }
 }
@@ -49,17 +54,22 @@ pub(super) enum Finding {
     Follows,
     /// Both sides changed other fields.
     Merged(Entry),
+    /// It may have been deleted, which nobody remembers; with what is known of it.
+    Missing(Option<Option<Value>>),
     /// Somebody changed the record meanwhile.
     Conflict(Conflict),
 }
 
 /// Compares a change with head.
-pub(super) fn detect(flow: &Flow, rules: &Rules, head: Option<&Entry>, change: &Change, batch: &Batch) -> Finding {
+pub(super) fn detect(flow: &Flow, draft: &Draft, change: &Change, batch: &Batch, forgetting: Forgetting) -> Finding {
+    let (rules, head) = (flow.rules, draft.records.get(&change.place));
     if change.stands {
         return Finding::Stands;
     }
-    let Some(head) = head else { return Finding::Follows };
+    let Some(head) = head else { return missing(flow, draft, change, forgetting) };
     let (follows, known) = match &change.base {
+        // Of a record of an object store that was made anew since.
+        Base::Version(version) if draft.is_before_recreation(*version, &change.place.0) => (false, None),
         Base::Head => (true, None),
         Base::None => (false, None),
         Base::Absent => (head.value.is_none(), Some(None)),
@@ -74,21 +84,30 @@ pub(super) fn detect(flow: &Flow, rules: &Rules, head: Option<&Entry>, change: &
             return Finding::Equal;
         }
     }
+    // Whoever touches an immutable field is in conflict.
+    let touches = rules.fields.iter().any(|(name, resolver)| {
+        let field = |value: &Option<Value>| value.as_ref().filter(|value| value.is_object())?.get(name).cloned();
+        let stored = field(&head.value);
+        *resolver == Resolver::Immutable && change.value.is_some() && stored.is_some() && stored != field(&change.value)
+    });
     if head.by == batch.source {
         let is_late = change.clock.is_some_and(|at| at < head.at) && change.base != Base::Head;
         if is_late && batch.sequence.is_none() && rules.resolver(Kind::OutOfOrder).is_some() {
             return Finding::Conflict(Conflict { kind: Kind::OutOfOrder, known });
         }
-        return Finding::Follows;
+        if !touches {
+            return Finding::Follows;
+        }
     }
-    if change.is_full && change.value.is_some() && known.as_ref() == Some(&change.value) {
+    let is_own = head.by == batch.source;
+    if change.is_full && !is_own && change.value.is_some() && known.as_ref() == Some(&change.value) {
         return Finding::Stands;
     }
     let follows = match (rules.detect, change.clock) {
         (Detect::Clock, Some(_)) if change.base != Base::Head => later(head, change, batch) == Side::Incoming,
         _ => follows,
     };
-    if follows {
+    if (follows || is_own) && !touches {
         return Finding::Follows;
     }
     let kind = match (&head.value, &change.value, &known) {
@@ -99,9 +118,34 @@ pub(super) fn detect(flow: &Flow, rules: &Rules, head: Option<&Entry>, change: &
         (None, _, Some(_)) => Kind::DeleteUpdate,
     };
     if rules.detect == Detect::ChangedFields
+        && !touches
         && let Some(merged) = silently(rules, known.as_ref(), head, change, batch, flow.version() + 1)
     {
         return Finding::Merged(merged);
     }
     Finding::Conflict(Conflict { kind, known })
+}
+
+/// Compares a change with nothing.
+fn missing(flow: &Flow, draft: &Draft, change: &Change, forgetting: Forgetting) -> Finding {
+    if change.value.is_none() || flow.rules.resolver(Kind::UpdateMissing).is_none() {
+        return Finding::Follows;
+    }
+    let stale = if forgetting.stale { Finding::Missing(None) } else { Finding::Follows };
+    let known = match &change.base {
+        Base::None | Base::Head => return stale,
+        Base::Absent => return Finding::Follows,
+        Base::Value(value) => Some(value.clone()),
+        Base::Version(version) if draft.is_before_recreation(*version, &change.place.0) => return stale,
+        Base::Version(version) if forgetting.forgotten.is_none_or(|forgotten| *version >= forgotten) => {
+            return Finding::Follows;
+        }
+        Base::Version(version) => flow.record_at(*version, &change.place).cloned(),
+    };
+    match known {
+        known if change.is_full && known == change.value => Finding::Stands,
+        // It was not there when the source read it either.
+        None => Finding::Follows,
+        known => Finding::Missing(Some(known)),
+    }
 }

@@ -1,19 +1,22 @@
 //! The oracle: what the pages say that a flow holds after each batch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::admission::{Admitted, admit};
-use super::answer::{Answer, Counts, Refusal, Stored, line_of};
-use super::decision::decide;
-use super::detection::{Finding, detect};
-use super::folding::{Change, Folded, fold};
-use super::guard::{Loss, Run, judge};
+use super::answer::{Answer, Refusal, Stored, line_of};
+use super::folding::fold;
+use super::guard::Run;
+use super::judging::{Judging, acknowledge};
+use super::losses::{Losing, admits_losses};
+use super::retention::{advance, forget, forgetting, notice};
 use super::rules::Rules;
+use super::schema::Shape;
 use super::telling::pulled;
+use super::upgrade::{begin_anew, unite};
 use super::view::{Dump, View, dump};
-use super::words::{Batch, Key, Op, Place, STORES};
+use super::words::{Batch, Key, Op, Place};
 
 /// A record, or the tombstone of one.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +53,7 @@ pub(super) type Logged = (i64, Option<String>, Value);
 /// What the newest version holds, and what all before it held.
 #[derive(Clone, Debug)]
 pub(super) struct Flow {
-    rules: &'static Rules,
+    pub(super) rules: &'static Rules,
     pub(super) head: Draft,
     /// By version; 0 holds nothing.
     pub(super) versions: Vec<Records>,
@@ -62,12 +65,29 @@ pub(super) struct Draft {
     pub(super) records: Records,
     /// By version, place and number.
     pub(super) conflicts: BTreeMap<(u32, Place, u32), Logged>,
-    /// Object stores that a batch has named.
-    pub(super) stores: BTreeSet<&'static str>,
+    /// The database's version; `None` before the first batch.
+    pub(super) database_version: Option<u64>,
+    /// Object stores that a batch has described.
+    pub(super) stores: BTreeMap<&'static str, Shape>,
+    /// Since which version the keys of an object store are what they are.
+    pub(super) recreated: BTreeMap<&'static str, u32>,
     pub(super) sources: BTreeMap<String, Known>,
     pub(super) deliveries: Vec<Delivery>,
+    /// When versions were made, where deletions are forgotten after a time.
+    pub(super) made: Vec<(u32, i64)>,
+    /// Deletions up to this version are forgotten.
+    pub(super) forgotten: Option<u32>,
+    /// The last version that a source's batch made, and when that was received.
+    pub(super) seen: BTreeMap<String, (u32, i64)>,
     /// By source: the deletions that the guard adds up.
     pub(super) runs: BTreeMap<Option<String>, Run>,
+}
+
+impl Draft {
+    /// Returns true if a version's keys of an object store mean other records than they do now.
+    pub(super) fn is_before_recreation(&self, version: u32, store: &str) -> bool {
+        self.recreated.get(store).is_some_and(|since| version < *since)
+    }
 }
 
 impl Flow {
@@ -78,6 +98,11 @@ impl Flow {
     /// Returns the newest version's number; 0 if there is none.
     pub(super) fn version(&self) -> u32 {
         self.versions.len() as u32 - 1
+    }
+
+    /// Returns the number of the version that a draft is or becomes.
+    pub(super) fn version_of(&self, draft: &Draft) -> u32 {
+        self.version() + u32::from(*draft != self.head)
     }
 
     /// Takes one batch.
@@ -146,7 +171,7 @@ impl Flow {
                 answer.outcome = "unchanged";
                 answer.counts.unchanged = answer.counts.received;
                 if batch.pull {
-                    answer.changes = pulled(self, draft, batch, (batch.lines.len(), None), true);
+                    pulled(self, draft, batch, (batch.lines.len(), None), true, &mut answer);
                 }
                 acknowledge(draft, batch, &mut answer);
                 return answer;
@@ -154,67 +179,46 @@ impl Flow {
             Admitted::From(skip) => skip,
         };
         let before = draft.clone();
-        let mut dumped = batch.full.then(|| dump(self, draft, batch));
+        let upgrade = match unite(draft, batch, self.version() + 1) {
+            Ok(upgrade) => upgrade,
+            Err(refusal) => return Answer { status: refusal.status(), outcome: refusal.outcome(), ..answer },
+        };
+        answer.counts.deleted += begin_anew(draft, &upgrade);
+        let mut dumped = batch.full.then(|| dump(self, draft, batch, upgrade.is_newer));
         let folded = match &mut dumped {
             Some(dumped) => std::mem::take(&mut dumped.folded),
             None => fold(self, draft, batch, skip),
         };
-        draft.stores.extend(STORES.iter().filter(|store| batch.has(store)));
         answer.counts.unchanged += folded.without_effect;
-        for change in folded.changes.values() {
-            self.judge(draft, batch, change, &mut answer);
+        let forgetting = forgetting(self, draft, batch);
+        forget(draft, forgetting);
+        let judging = Judging { flow: self, batch, folded: &folded, forgetting };
+        let displaced = match judging.all(draft, &mut answer) {
+            Ok(displaced) => displaced,
+            Err(()) => return refused(answer),
+        };
+        let losing = Losing { before: &before, batch, folded: &folded, upgrade: &upgrade, displaced: &displaced };
+        if !admits_losses(&losing, draft, dumped.as_ref(), confirmed) {
+            return refused(answer);
         }
-        if !self.admits_losses(&before, draft, batch, &folded, dumped.as_ref(), confirmed) {
-            answer = Answer { status: Refusal::Guard.status(), outcome: Refusal::Guard.outcome(), ..answer };
-            return answer;
-        }
+        upgrade.drop_empty(draft);
         self.remember(&before, draft, batch, dumped.as_ref());
+        if *draft != before {
+            advance(self, draft, batch, forgetting);
+        }
         answer.outcome = if *draft == before { "unchanged" } else { "committed" };
         answer.kept = dumped.map(|dumped| dumped.kept).unwrap_or_default();
         if batch.pull {
-            answer.changes.extend(pulled(self, draft, batch, (skip, Some(&folded)), is_known));
+            pulled(self, draft, batch, (skip, Some(&folded)), is_known, &mut answer);
         }
         acknowledge(draft, batch, &mut answer);
         answer
     }
 
-    /// Asks the guard; the run of deletions is part of the draft.
-    fn admits_losses(
-        &self,
-        before: &Draft,
-        draft: &mut Draft,
-        batch: &Batch,
-        folded: &Folded,
-        dumped: Option<&Dump>,
-        confirmed: bool,
-    ) -> bool {
-        if !super::GUARD {
-            return true;
-        }
-        let mut losses: BTreeMap<String, Loss> = BTreeMap::new();
-        for (place, entry) in draft.records.iter().filter(|(_, entry)| entry.value.is_none()) {
-            if before.records.get(place).is_some_and(|before| before.value.is_some()) {
-                let loss = losses.entry(place.0.clone()).or_default();
-                let bulk = folded.changes.get(place).is_some_and(|change| change.bulk);
-                let keys = if bulk { &mut loss.bulk } else { &mut loss.single };
-                keys.insert(place.1.clone());
-                debug_assert!(entry.rev == self.version() + 1);
-            }
-        }
-        let had = dumped.map(|dumped| &dumped.had);
-        let run = draft.runs.get(&batch.source);
-        match judge(&before.records, batch, &losses, had, run) {
-            _ if confirmed => drop(draft.runs.remove(&batch.source)),
-            Some(None) => {}
-            Some(Some(run)) => drop(draft.runs.insert(batch.source.clone(), run)),
-            None => return false,
-        }
-        true
-    }
-
     /// Writes down what is kept of a batch's source and delivery.
     fn remember(&self, before: &Draft, draft: &mut Draft, batch: &Batch, dumped: Option<&Dump>) {
         let version = self.version() + 1;
+        notice(self, draft, batch);
         if let (Some(source), Some(sequence)) = (&batch.source, &batch.sequence) {
             let known = draft.sources.entry(source.clone()).or_default();
             known.epoch = Some(sequence.epoch.clone());
@@ -239,66 +243,6 @@ impl Flow {
         }
     }
 
-    /// Decides about one record.
-    fn judge(&self, draft: &mut Draft, batch: &Batch, change: &Change, answer: &mut Answer) {
-        let version = self.version() + 1;
-        let place = change.place.clone();
-        let head = draft.records.get(&place).cloned();
-        let count = &mut answer.counts;
-        let incoming = Entry {
-            value: change.value.clone(),
-            at: change.clock.unwrap_or(batch.received_at),
-            by: batch.source.clone(),
-            rev: version,
-        };
-        let stands = match detect(self, self.rules, head.as_ref(), change, batch) {
-            Finding::Equal => {
-                // What a range covers is no line of its own.
-                count.unchanged += u64::from(change.is_named);
-                return;
-            }
-            Finding::Stands => {
-                count.unchanged += 1;
-                // What it says since its last full batch it is not told again.
-                if let Some(head) = head.filter(|head| !change.stands && head.value != change.value) {
-                    answer.changes.push(head.line(&place));
-                }
-                return;
-            }
-            Finding::Follows => incoming.clone(),
-            Finding::Merged(merged) => merged,
-            Finding::Conflict(conflict) => {
-                let decision = decide(self.rules, &conflict, head.as_ref().unwrap(), change, batch, version);
-                let number = draft.conflicts.keys().filter(|(of, at, _)| *of == version && *at == place).count();
-                let logged = (incoming.at, batch.source.clone(), decision.logged);
-                let stays = head.as_ref() == Some(&decision.stands);
-                let known = |(id, line): (&(u32, Place, u32), &Logged)| id.1 == place && says(&line.2, &logged.2);
-                if !(super::LOGGED_ONCE && stays && draft.conflicts.iter().any(known)) {
-                    draft.conflicts.insert((version, place.clone(), number as u32), logged);
-                }
-                let (store, key) = &place;
-                let mut line = json!({"key": key.to_json(), "kind": conflict.kind.name(), "rule": decision.rule,
-                    "store": store, "type": "conflict", "winner": decision.winner});
-                if decision.winner == "none" {
-                    line["reason"] = json!(true);
-                }
-                answer.conflicts.push(line);
-                count.conflicts += 1;
-                count.parked += u64::from(decision.winner == "none");
-                decision.stands
-            }
-        };
-        if stands.value != change.value {
-            answer.changes.push(stands.line(&place));
-        }
-        if head.as_ref() == Some(&stands) {
-            count.unchanged += u64::from(change.is_named);
-        } else {
-            tally(count, head.as_ref(), &stands);
-            draft.records.insert(place, stands);
-        }
-    }
-
     /// Returns what anybody can read of the newest version.
     pub(super) fn stored(&self) -> Stored {
         let line = |(place, entry): (&Place, &Entry)| entry.line(place);
@@ -318,7 +262,9 @@ impl Flow {
             line
         });
         let sources = self.head.sources.iter();
+        let stores: Vec<_> = self.head.stores.values().map(|shape| shape.to_json()).collect();
         Stored {
+            schema: json!({"stores": stores, "version": self.head.database_version}),
             records: live.chain(gone).collect(),
             conflicts: conflicts.collect(),
             sources: sources.map(|(id, known)| (id.clone(), known.epoch.clone(), known.checkpoint)).collect(),
@@ -342,32 +288,12 @@ impl Flow {
     }
 }
 
+fn refused(answer: Answer) -> Answer {
+    Answer { status: Refusal::Guard.status(), outcome: Refusal::Guard.outcome(), ..answer }
+}
+
 /// Returns the live keys of an object store.
 pub(super) fn live(records: &Records, store: &str) -> Vec<Key> {
     let there = records.iter().filter(|((of, _), entry)| of == store && entry.value.is_some());
     there.map(|((_, key), _)| key.clone()).collect()
-}
-
-/// Returns true if two lines of the log say the same of one record.
-fn says(logged: &Value, other: &Value) -> bool {
-    let same = |path: &str| logged.pointer(path) == other.pointer(path);
-    ["/type", "/winner", "/incoming/by", "/incoming/digest", "/head/digest", "/other"].iter().all(|path| same(path))
-}
-
-fn tally(count: &mut Counts, head: Option<&Entry>, stands: &Entry) {
-    let had = head.is_some_and(|head| head.value.is_some());
-    match &stands.value {
-        Some(_) => count.put += 1,
-        None if had => count.deleted += 1,
-        // A tombstone for what is not there.
-        None => {}
-    }
-}
-
-fn acknowledge(draft: &Draft, batch: &Batch, answer: &mut Answer) {
-    if let (Some(source), Some(_)) = (&batch.source, &batch.sequence) {
-        let known = &draft.sources[source];
-        let line = json!({"checkpoint": known.checkpoint, "epoch": known.epoch, "source": source, "type": "ack"});
-        answer.others.push(line);
-    }
 }

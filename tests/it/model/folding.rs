@@ -44,9 +44,6 @@ pub(super) struct Folded {
     pub(super) without_effect: u64,
 }
 
-/// How far a clock may be ahead of the time of receipt.
-pub(super) const SKEW: i64 = 300_000;
-
 fn within(key: &Key, lower: &Bound, upper: &Bound) -> bool {
     let above = lower.as_ref().is_none_or(|(bound, open)| key > bound || (key == bound && !open));
     let below = upper.as_ref().is_none_or(|(bound, open)| key < bound || (key == bound && !open));
@@ -62,7 +59,7 @@ pub(super) fn base_of(flow: &Flow, batch: &Batch, line: &Line) -> Base {
     match &line.base {
         // A change's own base that head has not reached counts as none.
         Some(Claim::Version(version)) if *version > flow.version() => Base::None,
-        Some(Claim::Version(version)) => Base::Version(*version),
+        Some(Claim::Version(version) | Claim::State(version, _)) => Base::Version(*version),
         Some(Claim::Value(value)) => Base::Value(value.clone()),
         Some(Claim::Absent) => Base::Absent,
         None => batch.base.map_or(Base::None, Base::Version),
@@ -70,8 +67,8 @@ pub(super) fn base_of(flow: &Flow, batch: &Batch, line: &Line) -> Base {
 }
 
 /// Returns a line's clock; one that is too far ahead is set back.
-pub(super) fn clock_of(batch: &Batch, line: &Line) -> Option<i64> {
-    line.at.map(|at| at.min(batch.received_at + SKEW))
+pub(super) fn clock_of(flow: &Flow, batch: &Batch, line: &Line) -> Option<i64> {
+    line.at.map(|at| at.min(batch.received_at + flow.rules.skew))
 }
 
 /// Folds the lines of a delta batch from place `skip` on.
@@ -84,7 +81,7 @@ pub(super) fn fold_lines(flow: &Flow, draft: &Draft, batch: &Batch, lines: &[Lin
     let mut folded = Folded { changes: BTreeMap::new(), without_effect: 0 };
     let mut covered: Vec<(&str, Bound, Bound)> = Vec::new();
     for line in lines {
-        let clock = clock_of(batch, line);
+        let clock = clock_of(flow, batch, line);
         let mut set = |key: Key, value: Option<Value>, base: Base, bulk: bool| {
             let is_covered = covers(&covered, &line.store, &key);
             let place = (line.store.clone(), key);
@@ -130,7 +127,9 @@ pub(super) fn fold_lines(flow: &Flow, draft: &Draft, batch: &Batch, lines: &[Lin
             Some(base) => {
                 let own = draft.records.iter().filter(|(_, entry)| entry.value.is_some() && entry.by == batch.source);
                 let own = own.filter(|((store, _), _)| *store == line.store).map(|((_, key), _)| key.clone());
-                (own.chain(flow.live_at(base, &line.store)).collect(), Base::Version(base))
+                let is_known = !draft.is_before_recreation(base, &line.store);
+                let then = if is_known { flow.live_at(base, &line.store) } else { Vec::new() };
+                (own.chain(then).collect(), Base::Version(base))
             }
             None => (live(&draft.records, &line.store), Base::Head),
         };

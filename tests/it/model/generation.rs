@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use super::dice::Dice;
 use super::flow::Flow;
+use super::lines::said;
 use super::rules::Rules;
-use super::words::{Answered, Batch, Bound, Claim, DATA, ITEMS, Key, Line, Op, STORES, Sequence, Step};
+use super::schema::{Schema, World};
+use super::words::{Answered, Batch, Op, Sequence, Step};
 
 /// What histories may have in them.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Features {
     pub(super) pull: bool,
     /// Values that are no plain objects.
     pub(super) scalars: bool,
+    /// Bases with states, right and wrong.
+    pub(super) states: bool,
 }
 
 /// A source as it is in its browser.
@@ -32,12 +34,15 @@ struct Client {
     seen: u32,
 }
 
-struct Generator {
-    dice: Dice,
-    features: Features,
-    flow: Flow,
+pub(super) struct Generator {
+    pub(super) dice: Dice,
+    pub(super) features: Features,
+    world: World,
+    /// The schema of the batch at hand.
+    pub(super) schema: Schema,
+    pub(super) flow: Flow,
     clients: Vec<Client>,
-    clock: i64,
+    pub(super) clock: i64,
     steps: Vec<Step>,
     /// Batches that may come again.
     sent: Vec<Batch>,
@@ -45,14 +50,15 @@ struct Generator {
 }
 
 /// Returns the history of a seed.
-pub(super) fn generate(seed: u64, rules: &'static Rules, features: Features) -> Vec<Step> {
-    let mut dice = Dice::new(seed);
+pub(super) fn generate(mut dice: Dice, rules: &'static Rules, world: World, features: Features) -> Vec<Step> {
     let clients = 2 + dice.roll(5) as usize;
     let clients = (0..clients).map(|_| Client { numbered: dice.one_in(2), ..Client::default() }).collect();
     let steps = 4 + dice.roll(9);
     let mut generator = Generator {
         dice,
         features,
+        world,
+        schema: world[0],
         flow: Flow::new(rules),
         clients,
         clock: 1_000_000,
@@ -68,7 +74,9 @@ pub(super) fn generate(seed: u64, rules: &'static Rules, features: Features) -> 
 
 impl Generator {
     fn step(&mut self) {
-        self.clock += self.dice.between(1, 20);
+        // Longer than the guard remembers.
+        self.clock += if self.dice.one_in(25) { 3_700_000 } else { self.dice.between(1, 20) };
+        self.schema = self.pick_schema();
         let step = match self.dice.roll(12) {
             0 | 1 if !self.sent.is_empty() => Step::Send(self.again()),
             2 if self.features.packages => self.package(),
@@ -91,11 +99,34 @@ impl Generator {
         self.steps.push(step);
     }
 
+    /// Returns the flow's schema, mostly; at times the next one, or any.
+    fn pick_schema(&mut self) -> Schema {
+        let known = self.flow.head.database_version.unwrap_or(1);
+        let place = self.world.iter().position(|schema| schema.version == known).unwrap_or(0);
+        match self.dice.roll(10) {
+            0 | 1 => self.world[(place + 1).min(self.world.len() - 1)],
+            2 => self.dice.pick(self.world),
+            _ => self.world[place],
+        }
+    }
+
+    /// Returns when a batch is received: the clocks of two servers may differ.
+    fn receipt(&mut self) -> i64 {
+        // Where deletions are forgotten, a 32nd of the time more or less would matter.
+        let goes_back = self.flow.rules.keep.is_none() && self.dice.one_in(12);
+        if goes_back { self.clock - self.dice.between(1, 60) } else { self.clock }
+    }
+
     /// Returns a batch that was sent before, perhaps with more lines behind it.
     fn again(&mut self) -> Batch {
         let mut batch = self.dice.pick(&self.sent);
-        if self.dice.one_in(2) {
+        if self.dice.one_in(2) || self.flow.rules.keep.is_some() {
             batch.received_at = self.clock;
+        }
+        self.schema = batch.schema;
+        if batch.sequence.is_none() && batch.delivery.is_some() && self.dice.one_in(8) {
+            // The same delivery, it says, but it is not.
+            batch.lines.pop();
         }
         if batch.sequence.is_some() && !batch.full && self.dice.one_in(3) {
             for _ in 0..=self.dice.roll(2) {
@@ -133,7 +164,7 @@ impl Generator {
 
     /// Returns a new batch of some source.
     fn batch(&mut self) -> Batch {
-        let mut batch = Batch { received_at: self.clock, ..Batch::default() };
+        let mut batch = Batch { received_at: self.receipt(), schema: self.schema, ..Batch::default() };
         let who = self.dice.roll(self.clients.len() as u64) as usize;
         let nameless = self.dice.one_in(10);
         if !nameless {
@@ -149,9 +180,14 @@ impl Generator {
             _ => Some(self.clients[who].seen),
         }
         .filter(|&base| base > 0);
+        self.name_state(&mut batch);
         batch.pull = self.features.pull && self.dice.one_in(3);
         batch.confirms = self.dice.roll(4) > 0;
-        let count = if self.dice.one_in(15) { 0 } else { 1 + self.dice.roll(4) };
+        if self.has_indexes() && self.dice.one_in(4) {
+            batch.lines = self.moves();
+        }
+        let most = if self.has_indexes() { 6 } else { 4 };
+        let count = if self.dice.one_in(15) { 0 } else { 1 + self.dice.roll(most) };
         for _ in 0..count {
             let line = self.line();
             batch.lines.push(line);
@@ -168,7 +204,7 @@ impl Generator {
     /// Returns a full batch: mostly what the source sent last in full or what is stored, with some changes.
     fn full(&mut self) -> Batch {
         let who = self.dice.roll(self.clients.len() as u64) as usize;
-        let mut batch = Batch { received_at: self.clock, full: true, ..Batch::default() };
+        let mut batch = Batch { received_at: self.receipt(), schema: self.schema, full: true, ..Batch::default() };
         batch.source = Some(format!("s{who}"));
         batch.base = match self.dice.roll(6) {
             0 => Some(self.clients[who].seen),
@@ -176,10 +212,11 @@ impl Generator {
             _ => None,
         }
         .filter(|&base| base > 0);
+        self.name_state(&mut batch);
         batch.pull = self.features.pull && self.dice.one_in(3);
         batch.confirms = self.dice.roll(4) > 0;
         if self.dice.one_in(12) {
-            batch.without = Some(self.dice.pick(&[DATA, ITEMS]));
+            batch.without = Some(self.dice.pick(self.schema.stores).name);
         }
         let view = self.flow.head.sources.get(&format!("s{who}")).and_then(|known| known.view.clone());
         let head = self.flow.head.records.iter();
@@ -192,7 +229,7 @@ impl Generator {
             records.clear();
         }
         for _ in 0..self.dice.roll(3) {
-            let (store, key) = (self.dice.pick(&STORES).to_owned(), self.key());
+            let (store, key) = (self.dice.pick(self.schema.stores).name.to_owned(), self.key());
             let value = self.value(&store, &key);
             records.insert((store, key), value);
         }
@@ -207,7 +244,7 @@ impl Generator {
             }
             line.op = match self.dice.roll(25) {
                 0 if self.features.rejected => self.bad(&store, &key),
-                _ => Op::Put { key: key.clone(), value },
+                _ => Op::Put { value: self.keyed(&store, &key, value), key: key.clone() },
             };
             line.base = (matches!(line.op, Op::Put { .. }) && self.dice.one_in(8)).then(|| self.claim(&store, &key));
             line.store = said(&line.op, &store);
@@ -226,7 +263,14 @@ impl Generator {
         if self.dice.one_in(25) {
             self.clients[who].epoch += 1;
             self.clients[who].sent = 0;
-            batch.new_epoch = self.dice.pick(&[None, Some(Answered::Keep), Some(Answered::Keep)]);
+            let answers = [None, Some(Answered::Keep), Some(Answered::Keep), Some(Answered::Mirror)];
+            batch.new_epoch = self.dice.pick(&answers);
+        }
+        // A client goes on where its last batch was acknowledged.
+        let known = self.flow.head.sources.get(&format!("s{who}"));
+        let is_known = |epoch: u32| known.is_some_and(|known| known.epoch == Some(format!("e{epoch}")));
+        if is_known(self.clients[who].epoch) && self.dice.roll(8) > 0 {
+            self.clients[who].sent = known.map_or(0, |known| known.checkpoint);
         }
         let client = &mut self.clients[who];
         let mut first = client.sent + 1;
@@ -240,133 +284,5 @@ impl Generator {
         if first == client.sent + 1 || batch.full {
             client.sent = last;
         }
-    }
-
-    fn line(&mut self) -> Line {
-        let store = self.dice.pick(&[DATA, DATA, ITEMS]);
-        let key = self.key();
-        let at = (!self.dice.one_in(3)).then(|| match self.dice.roll(12) {
-            0 => self.clock + self.dice.between(299_000, 500_000),
-            1 => self.dice.between(-5, 5),
-            _ => self.clock + self.dice.between(-30, 30),
-        });
-        let op = match self.dice.roll(20) {
-            0 => Op::Clear,
-            1 | 2 => {
-                let (lower, upper) = self.range();
-                Op::Range { lower, upper }
-            }
-            3..=6 => Op::Delete { key: key.clone() },
-            7 if self.features.rejected => self.bad(store, &key),
-            _ => Op::Put { value: self.value(store, &key), key: key.clone() },
-        };
-        let base = match &op {
-            Op::Put { .. } | Op::Delete { .. } if self.dice.one_in(3) => Some(self.claim(store, &key)),
-            _ => None,
-        };
-        Line { store: said(&op, store), op, at, base }
-    }
-
-    /// Returns a line that is rejected.
-    fn bad(&mut self, store: &str, key: &Key) -> Op {
-        let key_text = key.to_json();
-        let (reason, text) = match self.dice.roll(5) {
-            0 => ("unknown-op", json!({"op": "add", "store": store, "key": key_text, "value": 1}).to_string()),
-            1 => ("unknown-store", json!({"op": "delete", "store": "nowhere", "key": key_text}).to_string()),
-            2 => ("missing-member", json!({"op": "put", "store": store, "key": key_text}).to_string()),
-            3 => ("syntax", r#"{"op":"put","#.to_owned()),
-            _ => {
-                let value = if store == ITEMS {
-                    format!(r#"{{"id":{key_text},"n":12345678901234567891}}"#)
-                } else {
-                    "12345678901234567891".to_owned()
-                };
-                let text = format!(r#"{{"op":"put","store":"{store}","key":{key_text},"value":{value}}}"#);
-                ("number-precision", text)
-            }
-        };
-        let is_known = !matches!(reason, "unknown-store" | "syntax");
-        Op::Bad { reason, text, key: is_known.then(|| key.clone()) }
-    }
-
-    fn claim(&mut self, store: &str, key: &Key) -> Claim {
-        let head = self.flow.version();
-        match self.dice.roll(8) {
-            0 => Claim::Absent,
-            1 if self.dice.one_in(2) => Claim::Version(head + 1 + self.dice.roll(2) as u32),
-            2..=4 => {
-                let version = self.dice.roll(u64::from(head) + 1) as u32;
-                let known = self.flow.record_at(version, &(store.to_owned(), key.clone())).cloned();
-                Claim::Value(known.unwrap_or_else(|| self.value(store, key)))
-            }
-            _ if head == 0 => Claim::Absent,
-            _ => Claim::Version(1 + self.dice.roll(u64::from(head)) as u32),
-        }
-    }
-
-    fn key(&mut self) -> Key {
-        match self.dice.roll(10) {
-            0..=5 => Key::Number(self.dice.between(1, 4)),
-            6 => Key::Date(self.dice.between(0, 1)),
-            7 | 8 => Key::Text(self.dice.pick(&["a", "b", "2"]).to_owned()),
-            _ => Key::Array(vec![Key::Number(1), Key::Text("x".to_owned())]),
-        }
-    }
-
-    fn range(&mut self) -> (Bound, Bound) {
-        loop {
-            let mut bound = |odds| (!self.dice.one_in(odds)).then(|| (self.key(), self.dice.one_in(2)));
-            let (lower, upper) = (bound(3), bound(3));
-            let holds = match (&lower, &upper) {
-                (None, None) => false,
-                (Some((lower, open)), Some((upper, also))) => lower < upper || (lower == upper && !open && !also),
-                _ => true,
-            };
-            if holds {
-                return (lower, upper);
-            }
-        }
-    }
-
-    /// Returns a value; often the stored one with one member changed.
-    fn value(&mut self, store: &str, key: &Key) -> Value {
-        let place = (store.to_owned(), key.clone());
-        let version = self.dice.between(0, i64::from(self.flow.version())) as u32;
-        let mut value = match self.flow.record_at(version, &place) {
-            Some(known) if known.is_object() && known.get("~date").is_none() && !self.dice.one_in(4) => known.clone(),
-            _ if self.features.scalars && store == DATA && self.dice.one_in(6) => {
-                return self.dice.pick(&[json!(1), json!("text"), json!([1, 2]), json!(null), json!({"~date": 5})]);
-            }
-            _ => json!({}),
-        };
-        for _ in 0..=self.dice.roll(2) {
-            let name = self.dice.pick(&["a", "b", "n", "tags", "deep"]);
-            let small = self.dice.between(0, 5);
-            value[name] = match name {
-                "tags" => json!([small, self.dice.roll(3)]),
-                "deep" => {
-                    let mut deep = value[name].as_object().cloned().unwrap_or_default();
-                    deep.insert(self.dice.pick(&["x", "y"]).to_owned(), json!(small));
-                    json!(deep)
-                }
-                _ => json!(small),
-            };
-        }
-        if self.dice.one_in(6) {
-            let name = self.dice.pick(&["a", "b", "tags", "deep"]);
-            value.as_object_mut().unwrap().remove(name);
-        }
-        if store == ITEMS {
-            value["id"] = key.to_json();
-        }
-        value
-    }
-}
-
-/// Returns the object store that a line names, as far as there is one.
-fn said(op: &Op, store: &str) -> String {
-    match op {
-        Op::Bad { key: None, .. } => String::new(),
-        _ => store.to_owned(),
     }
 }

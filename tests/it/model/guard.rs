@@ -55,7 +55,7 @@ pub(super) fn judge(
             Some(view) => (view.get(store).copied().unwrap_or_default(), bulk),
             None => (own.len() as u64, loss.bulk.intersection(&own).count() as u64),
         };
-        if bulk >= 2 && (bulk == there || (own_bulk >= 2 && own_bulk == has)) {
+        if bulk >= 2 && (bulk == there || (own_bulk >= 2 && own_bulk >= has)) {
             return None;
         }
         // Work by hand.

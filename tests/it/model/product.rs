@@ -15,7 +15,7 @@ use nifi_idb::store::memory::MemoryStore;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Counts, Stored};
-use super::words::{Answered, Batch};
+use super::words::{Answered, Batch, STATE_OF};
 
 /// A flow in memory.
 pub(super) struct Product {
@@ -83,13 +83,19 @@ impl Product {
     fn options(&self, batch: &Batch, confirm: Option<String>) -> IntakeOptions {
         let new_epoch = batch.new_epoch.map(|answered| match answered {
             Answered::Keep => NewEpoch::Keep,
+            Answered::Mirror => NewEpoch::Mirror,
         });
         let policy = self.policy.clone();
+        let mut normalize =
+            NormalizeOptions { policy: policy.clone(), ..NormalizeOptions::received_at(batch.received_at) };
+        if let Some(skew) = policy.as_ref().and_then(|policy| policy.max_skew_ms) {
+            normalize.skew_ms = skew;
+        }
         IntakeOptions {
             bucket: "indexeddb".into(),
             flow: Some("shop".into()),
             decode: DecodeOptions::default(),
-            normalize: NormalizeOptions { policy: policy.clone(), ..NormalizeOptions::received_at(batch.received_at) },
+            normalize,
             sync: SyncOptions { pull: batch.pull, new_epoch, confirm, policy, ..SyncOptions::default() },
             review: Review::default(),
             admission: None,
@@ -98,10 +104,23 @@ impl Product {
         }
     }
 
+    /// Puts in the states that a text only speaks of.
+    fn with_states(&self, mut text: String) -> String {
+        while let Some(place) = text.find(STATE_OF) {
+            let number = place + STATE_OF.len()..place + STATE_OF.len() + 6;
+            let version = FlowVersion::new(text[number.clone()].parse().unwrap());
+            let version = version.and_then(|version| self.store.version(&self.flow, version).unwrap());
+            // A version that is not there has no state.
+            let state = version.map_or("0".repeat(64), |version| version.state.to_string());
+            text.replace_range(place..number.end, &state);
+        }
+        text
+    }
+
     /// Delivers one batch; returns its answer and the plan that the guard asks to confirm.
     pub(super) fn send(&self, batch: &Batch, confirm: Option<String>) -> (Answer, Option<String>) {
         let options = self.options(batch, confirm);
-        let text = batch.to_text();
+        let text = self.with_states(batch.to_text());
         let mut delivered = deliver(&self.store, &options, &attributes(batch), text.as_bytes());
         let mut report = Vec::new();
         delivered.report.copy_to(&mut report).unwrap();
@@ -113,7 +132,7 @@ impl Product {
     pub(super) fn send_package(&self, batches: &[Batch]) -> Vec<Answer> {
         let mut input = Vec::new();
         for batch in batches {
-            let text = batch.to_text();
+            let text = self.with_states(batch.to_text());
             write_head(&attributes(batch), text.len() as u64, &mut input).unwrap();
             input.extend_from_slice(text.as_bytes());
         }
@@ -149,8 +168,11 @@ impl Product {
         records.extend(self.lines(|list| matches!(list, List::Tombstones(_))));
         let mut conflicts = self.lines(|list| matches!(list, List::Conflicts));
         conflicts.iter_mut().for_each(|line| hide_reason(&mut line["value"]));
+        let head = self.store.head(&self.flow).unwrap().unwrap().manifest.schema();
+        let stores: Vec<_> = head.stores.iter().map(|store| Value::Object(store.to_json())).collect();
         let known = sources(&self.store, &self.flow, None).unwrap();
         Stored {
+            schema: json!({"stores": stores, "version": head.version}),
             records,
             conflicts,
             sources: known.into_iter().map(|it| (it.source.to_string(), it.epoch, it.checkpoint)).collect(),

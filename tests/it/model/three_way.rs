@@ -20,8 +20,6 @@ pub(super) struct Merge {
     pub(super) value: Option<Value>,
     /// Both changed a member differently that has no rule.
     pub(super) contested: bool,
-    /// A field with a rule was decided.
-    pub(super) ruled: bool,
     pub(super) head_lost: bool,
     pub(super) incoming_lost: bool,
     /// What decided about single fields.
@@ -48,19 +46,11 @@ pub(super) fn merge(
     if !is_whole && !objects {
         return None;
     }
-    let mut merge = Merge {
-        value: None,
-        contested: false,
-        ruled: false,
-        head_lost: false,
-        incoming_lost: false,
-        fields: Vec::new(),
-    };
+    let mut merge = Merge { value: None, contested: false, head_lost: false, incoming_lost: false, fields: Vec::new() };
     let merged = merge.member(rules, "", (Some(base), Some(head), Some(incoming)), winner);
-    let ruled = rule_fields(rules, known, (head, incoming), merged.unwrap_or_default());
+    let ruled = rule_fields(rules, known, (head, incoming), merged.unwrap_or_default(), winner);
     merge.head_lost |= ruled.head_lost;
     merge.incoming_lost |= ruled.incoming_lost;
-    merge.ruled = !ruled.fields.is_empty();
     merge.fields.extend(ruled.fields);
     merge.fields.sort_by(|one, other| one.0.cmp(&other.0));
     merge.value = ruled.value;
@@ -82,6 +72,7 @@ pub(super) fn rule_fields(
     known: Option<&Option<Value>>,
     (head, incoming): (&Value, &Value),
     mut value: Value,
+    later: Side,
 ) -> Ruled {
     let mut ruled = Ruled { value: None, fields: Vec::new(), head_lost: false, incoming_lost: false };
     let is_object = |value: &Value| value.as_object().is_some_and(is_plain);
@@ -92,13 +83,13 @@ pub(super) fn rule_fields(
                 None => FieldBase::Unknown,
                 Some(base) => FieldBase::Known(base.as_ref().and_then(|base| base.get(name))),
             };
-            match field(*resolver, base, head.get(name), incoming.get(name)) {
+            match field(*resolver, base, head.get(name), incoming.get(name), later) {
                 FieldOutcome::Agrees => {}
                 FieldOutcome::Undecided => {
                     undecided = true;
                     ruled.fields.push(((*name).to_owned(), *resolver, "none"));
                 }
-                FieldOutcome::Value(value) => {
+                FieldOutcome::Value(value, loses) => {
                     let whose = match () {
                         () if value.as_ref() == incoming.get(name) => "incoming",
                         () if value.as_ref() == head.get(name) => "head",
@@ -107,9 +98,8 @@ pub(super) fn rule_fields(
                     ruled.fields.push(((*name).to_owned(), *resolver, whose));
                     // A side is picked, and the other one had something else to say.
                     let (ours, theirs) = (head.get(name), incoming.get(name));
-                    let picks = *resolver == Resolver::Max || ours.is_none() || theirs.is_none();
-                    ruled.head_lost |= picks && whose == "incoming" && base != FieldBase::Known(ours);
-                    ruled.incoming_lost |= picks && whose == "head" && base != FieldBase::Known(theirs);
+                    ruled.head_lost |= loses && value.as_ref() != ours && base != FieldBase::Known(ours);
+                    ruled.incoming_lost |= loses && value.as_ref() != theirs && base != FieldBase::Known(theirs);
                     match value {
                         Some(value) => drop(members.insert((*name).to_owned(), value)),
                         None => drop(members.remove(*name)),

@@ -52,7 +52,7 @@ impl Seen {
             || match (claim, batch.base) {
                 (None, None) => true,
                 (None, Some(base)) => unheard(base),
-                (Some(Claim::Version(base)), Some(_)) => unheard(*base),
+                (Some(Claim::Version(base) | Claim::State(base, _)), Some(_)) => unheard(*base),
                 _ => false,
             };
         counts.then_some(value)
@@ -60,19 +60,17 @@ impl Seen {
 }
 
 /// Why all of an object store, or one record, is kept.
-struct Keeping {
-    left_out: BTreeSet<String>,
+struct Keeping<'a> {
+    batch: &'a Batch,
+    /// Only an upgrade can delete an object store.
+    upgrades: bool,
     unknown: BTreeSet<String>,
     rejected: BTreeSet<Place>,
 }
 
-impl Keeping {
-    fn of(batch: &Batch) -> Self {
-        let mut keeping = Self {
-            left_out: STORES.iter().filter(|store| !batch.has(store)).map(|store| (*store).to_owned()).collect(),
-            unknown: BTreeSet::new(),
-            rejected: BTreeSet::new(),
-        };
+impl<'a> Keeping<'a> {
+    fn of(batch: &'a Batch, upgrades: bool) -> Self {
+        let mut keeping = Self { batch, upgrades, unknown: BTreeSet::new(), rejected: BTreeSet::new() };
         for line in &batch.lines {
             match &line.op {
                 Op::Bad { key: Some(key), .. } => {
@@ -90,7 +88,7 @@ impl Keeping {
 
     fn reason(&self, place: &Place) -> Option<&'static str> {
         match () {
-            () if self.left_out.contains(&place.0) => Some("store-left-out"),
+            () if !self.batch.has(&place.0) && !self.upgrades => Some("store-left-out"),
             () if self.unknown.contains(&place.0) => Some("unknown-key"),
             () if self.rejected.contains(place) => Some("rejected-line"),
             () => None,
@@ -112,7 +110,7 @@ pub(super) struct Dump {
 }
 
 /// Compares the records of a full batch with its source's view.
-pub(super) fn dump(flow: &Flow, draft: &Draft, batch: &Batch) -> Dump {
+pub(super) fn dump(flow: &Flow, draft: &Draft, batch: &Batch, upgrades: bool) -> Dump {
     let seen = seen(draft, batch);
     let mut dump = Dump {
         folded: Folded { changes: BTreeMap::new(), without_effect: 0 },
@@ -136,7 +134,7 @@ pub(super) fn dump(flow: &Flow, draft: &Draft, batch: &Batch) -> Dump {
         let change = Change {
             place: place.clone(),
             value: Some(value.clone()),
-            clock: clock_of(batch, line),
+            clock: clock_of(flow, batch, line),
             stands: counting == Some(value),
             base,
             is_full: true,
@@ -147,7 +145,7 @@ pub(super) fn dump(flow: &Flow, draft: &Draft, batch: &Batch) -> Dump {
         dump.folded.changes.insert(place, change);
     }
     let Some(seen) = seen else { return dump };
-    let keeping = Keeping::of(batch);
+    let keeping = Keeping::of(batch, upgrades);
     let mut kept: BTreeMap<(String, &'static str), u64> = BTreeMap::new();
     for (place, value) in &seen.records {
         *dump.had.entry(place.0.clone()).or_default() += 1;

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::schema::Schema;
+
 /// A key; the order of the variants is IndexedDB's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
@@ -29,24 +31,38 @@ pub(super) type Place = (String, Key);
 
 /// The object store whose keys are out of line.
 pub(super) const DATA: &str = "data";
-/// The object store whose keys are the values' `id`.
+/// The object store whose keys are a member of the values.
 pub(super) const ITEMS: &str = "items";
 
+/// An object store that only some database versions have.
+pub(super) const EXTRA: &str = "extra";
+
 /// All object stores, in the order of their names.
-pub(super) const STORES: [&str; 2] = [DATA, ITEMS];
+pub(super) const STORES: [&str; 3] = [DATA, EXTRA, ITEMS];
 
 /// What a change line says that its sender started from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Claim {
     Version(u32),
+    /// A version, and which one's state is named beside it.
+    State(u32, u32),
     Value(Value),
     Absent,
 }
+
+/// Returns a version with its state, or with another one's. The state itself is known only to who has stored it.
+fn with_state(version: u32, state_of: u32) -> Value {
+    json!({"version": version, "state": format!("{STATE_OF}{state_of:06}")})
+}
+
+/// What stands for the state of the version whose number follows, in six digits.
+pub(super) const STATE_OF: &str = "the state of version ";
 
 impl Claim {
     fn to_json(&self) -> Value {
         match self {
             Self::Version(version) => json!(version),
+            Self::State(version, of) => with_state(*version, *of),
             Self::Value(value) => json!({ "value": value }),
             Self::Absent => json!({ "absent": true }),
         }
@@ -145,6 +161,7 @@ pub(super) struct Sequence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answered {
     Keep,
+    Mirror,
 }
 
 /// A batch, and what its caller says beside it.
@@ -153,7 +170,10 @@ pub(super) struct Batch {
     pub(super) source: Option<String>,
     pub(super) sequence: Option<Sequence>,
     pub(super) base: Option<u32>,
+    /// The state beside the base: that of this version.
+    pub(super) base_state: Option<u32>,
     pub(super) full: bool,
+    pub(super) schema: Schema,
     pub(super) lines: Vec<Line>,
     /// The object store that the header leaves out.
     pub(super) without: Option<&'static str>,
@@ -168,16 +188,15 @@ pub(super) struct Batch {
 impl Batch {
     /// Returns true if the header names the object store.
     pub(super) fn has(&self, store: &str) -> bool {
-        self.without != Some(store)
+        self.without != Some(store) && self.schema.store(store).is_some()
     }
 
     /// Returns the batch as `indexeddb-changes/1`.
     pub(super) fn to_text(&self) -> String {
-        let stores = STORES.iter().filter(|store| self.has(store));
-        let stores: Vec<_> = stores
-            .map(|&store| json!({ "name": store, "keyPath": if store == ITEMS { json!("id") } else { Value::Null } }))
-            .collect();
-        let mut header = json!({ "format": "indexeddb-changes/1", "database": "shop", "stores": stores });
+        let stores = self.schema.stores.iter().filter(|shape| self.has(shape.name));
+        let stores: Vec<_> = stores.map(|shape| shape.to_json()).collect();
+        let mut header = json!({"format": "indexeddb-changes/1", "database": "shop", "stores": stores,
+            "databaseVersion": self.schema.version});
         if let Some(source) = &self.source {
             header["source"] = json!(source);
         }
@@ -185,7 +204,7 @@ impl Batch {
             (header["epoch"], header["first"], header["last"]) = (json!(epoch), json!(first), json!(last));
         }
         if let Some(base) = self.base {
-            header["base"] = json!(base);
+            header["base"] = self.base_state.map_or(json!(base), |of| with_state(base, of));
         }
         if self.full {
             header["mode"] = json!("full");

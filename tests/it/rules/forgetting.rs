@@ -95,3 +95,18 @@ fn a_source_that_was_away_for_too_long_is_told_to_begin_anew() {
     assert_eq!(pull("late", r#","base":1"#), ("reset".into(), vec![2.into(), 3.into()]), "all that there is");
     assert_eq!(pull("b", r#","base":39"#), ("change".into(), vec![3.into()]), "it has missed no deletion");
 }
+
+#[test]
+fn a_source_whose_full_batches_repeat_themselves_was_not_away() {
+    let lab = lab();
+    let full = |day| From { more: r#","mode":"full""#, ..on(day, "late") };
+    let all = [put(1, "1"), put(2, "2")];
+    lab.ok(&full(1), &all);
+    lab.ok(&on(2, "a"), &[delete(2, r#","base":1"#)]);
+    for day in 3..=40 {
+        lab.ok(&full(day), &all);
+        lab.ok(&on(day, "a"), &[put(3, &day.to_string())]);
+    }
+    assert_eq!(lab.data().get("2"), None, "forgotten");
+    assert_eq!(lab.ok(&on(41, "late"), &[put(9, "9")]).conflicts, 0, "it is new, nobody deleted it");
+}
