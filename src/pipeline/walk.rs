@@ -501,7 +501,9 @@ impl<'a> Walk<'a> {
                 break;
             }
             self.gave_way = Some(key.just_after());
-            self.sweep(Some(key), sink)?;
+            // A range that covers it is in conflict with it first: otherwise it would be gone already.
+            self.sweep(Some(&key.just_after()), sink)?;
+            self.swept = Some(key.just_after());
             let Some(head) = self.records.get(key, sink)?.cloned() else { continue };
             let value = self.base.whole_value(&head.state)?;
             let incoming = Incoming { state: LineState::Delete, clock: None, by: self.facts.by.clone() };

@@ -104,6 +104,19 @@ fn two_conflicts_about_one_record_of_one_batch_are_two_lines() {
 }
 
 #[test]
+fn a_range_is_in_conflict_with_a_record_before_that_gives_way() {
+    let clocks = "version = 1\n[defaults]\ndetect = \"clock\"\n[defaults.types]\nupdate-delete = \"last-write-wins\"\n\
+                  unique-index = \"incoming-wins\"\n";
+    let lab = Lab { policy: Some(clocks), ..Lab::default() };
+    let at = |key: u8, at: u16| format!(r#"{{"op":"put","store":"data","key":{key},"value":{{"u":3}},"at":{at}}}"#);
+    send(&lab, INDEXED, 1, r#""source":"a""#, &[at(2, 900)]);
+    let range = r#"{"op":"delete-range","store":"data","upper":4,"at":500}"#.to_owned();
+    let (said, lines) = send(&lab, INDEXED, 1, r#""source":"b","base":1"#, &[at(7, 600), range]);
+    let kinds: Vec<_> = lines.iter().filter(|line| line["type"] == "conflict").map(|line| &line["kind"]).collect();
+    assert_eq!((kinds, said.deleted), (vec![&"update-delete".into(), &"unique-index".into()], 1));
+}
+
+#[test]
 fn of_several_others_the_lowest_is_named() {
     let lab = Lab::default();
     send(&lab, INDEXED, 1, r#""source":"a""#, &[put(1, r#"{"u":1}"#), put(2, r#"{"v":1}"#)]);

@@ -100,7 +100,7 @@ pub(super) fn detect(flow: &Flow, draft: &Draft, change: &Change, batch: &Batch,
         }
     }
     let is_own = head.by == batch.source;
-    if change.is_full && !is_own && change.value.is_some() && known.as_ref() == Some(&change.value) {
+    if change.is_full && !is_own && known.as_ref() == Some(&change.value) {
         return Finding::Stands;
     }
     let follows = match (rules.detect, change.clock) {
@@ -128,6 +128,10 @@ pub(super) fn detect(flow: &Flow, draft: &Draft, change: &Change, batch: &Batch,
 
 /// Compares a change with nothing.
 fn missing(flow: &Flow, draft: &Draft, change: &Change, forgetting: Forgetting) -> Finding {
+    // What a range alone covers leaves a tombstone only if there was a record.
+    if change.bulk && !change.is_named && !change.is_full {
+        return Finding::Equal;
+    }
     if change.value.is_none() || flow.rules.resolver(Kind::UpdateMissing).is_none() {
         return Finding::Follows;
     }

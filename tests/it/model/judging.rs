@@ -89,7 +89,7 @@ impl Judging<'_> {
                 return Ok(());
             }
             Finding::Stands => {
-                answer.counts.unchanged += 1;
+                answer.counts.unchanged += u64::from(change.is_named);
                 // What it says since its last full batch it is not told again.
                 if let Some(head) = head.filter(|head| !change.stands && head.value != change.value) {
                     answer.changes.push(head.line(&place));

@@ -24,15 +24,18 @@ pub(super) fn pulled(
     if let Some(base) = batch.base {
         let named: BTreeSet<_> = batch.lines[..replayed].iter().filter_map(Line::place).collect();
         let said = fold_lines(flow, draft, batch, &batch.lines);
+        let mut first = Vec::new();
         for change in said.changes.values().filter(|change| named.contains(&change.place)) {
             if let Some(entry) = draft.records.get(&change.place)
                 && entry.value != change.value
                 && (entry.rev <= base || is_own(entry))
                 && judged.is_none_or(|judged| !judged.changes.contains_key(&change.place))
             {
-                lines.push(entry.line(&change.place));
+                first.push(entry.line(&change.place));
             }
         }
+        // Before what becomes of the changes that are judged now.
+        lines.splice(0..0, first);
     }
     let may_lack = is_known || replayed > 0;
     let anew = match batch.base {
