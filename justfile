@@ -23,6 +23,12 @@ model FROM="0" COUNT="50000":
 model-history SEED:
     NIFI_IDB_MODEL_SEED={{SEED}} cargo test --test it model:: -- --nocapture
 
+# Ten minutes of mixed load on one server, with a program that was built for speed: tests/it/serve/mixed_load.rs.
+load:
+    cargo build --release
+    NIFI_IDB_TEST_PROGRAM={{justfile_directory()}}/target/release/nifi-idb NIFI_IDB_LOAD_MINUTES=10 \
+        cargo test --test it serve::mixed_load -- --nocapture
+
 # Needs cargo-deny.
 deny:
     cargo deny check

@@ -4,7 +4,7 @@
 use std::io;
 
 use crate::exit_status::ExitStatus;
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind};
 
 /// The reason why a command failed, for people. Contains no data and no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +15,14 @@ pub struct Failure {
     pub message: String,
     /// The next steps, one per line.
     pub hints: Vec<String>,
+    /// The store's disk takes no more: it will when somebody has made room.
+    pub is_no_room: bool,
 }
 
 impl Failure {
     /// Creates a failure without hints.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), hints: Vec::new() }
+        Self { status, message: message.into(), hints: Vec::new(), is_no_room: false }
     }
 
     /// Creates the failure for a wrong flag or setting.
@@ -47,6 +49,7 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::new(error.exit_status(), error.to_string())
+        let is_no_room = error.kind == StoreErrorKind::NoRoom;
+        Self { is_no_room, ..Self::new(error.exit_status(), error.to_string()) }
     }
 }

@@ -110,8 +110,8 @@
 //! - A new delivery of an unsequenced batch that is done is always remembered, by the version that
 //!   it makes. If no data differs, it makes a version that contains only the id (outcome
 //!   `committed`). Otherwise a repetition could restore old values after somebody has changed them.
-//! - The newest [`pipeline::sources::DELIVERIES`] of a flow are remembered, and all others of the
-//!   oldest version among them.
+//! - At least [`pipeline::sources::DELIVERIES`] of a flow are remembered. Beyond that, the client
+//!   with the most forgets first, its oldest version's deliveries together.
 //! - Without a delivery id, equal content is not a replay: on, off, on again are three versions.
 //! - The delivery id of a sequenced batch is neither looked up nor stored.
 //!
@@ -177,6 +177,9 @@ pub mod failure;
 
 /// A buffer that moves from memory to an unlinked file when it grows.
 pub mod spool;
+
+/// Temporary files that nobody else can read.
+pub mod temporary;
 
 /// A memory budget shared by requests.
 pub mod memory;

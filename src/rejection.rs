@@ -119,19 +119,27 @@ impl Rejection {
         )
     }
 
-    /// Writes the report line with the member `text` or `textBase64`, and a line end.
+    /// Writes a line of [`Self::to_json`] with the member `text` or `textBase64`, and a line end.
     ///
     /// # Errors
     ///
     /// Those of `out`, and of the temporary file that contains the text.
-    pub fn write_with_text(&self, text: &mut RejectedText<'_>, out: &mut dyn Write) -> io::Result<()> {
-        let line = self.to_json();
+    pub fn write_line_with_text(line: &str, text: &mut RejectedText<'_>, out: &mut dyn Write) -> io::Result<()> {
         // Canonical order puts the member between `store` and `type`.
         let (before, after) = line.split_at(line.len() - ",\"type\":\"rejected\"}".len());
         out.write_all(before.as_bytes())?;
         text.write_member(out)?;
         out.write_all(after.as_bytes())?;
         out.write_all(b"\n")
+    }
+
+    /// As [`Self::write_line_with_text`], of its own line.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_line_with_text`].
+    pub fn write_with_text(&self, text: &mut RejectedText<'_>, out: &mut dyn Write) -> io::Result<()> {
+        Self::write_line_with_text(&self.to_json(), text, out)
     }
 }
 

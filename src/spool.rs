@@ -4,7 +4,7 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use tempfile::SpooledTempFile;
+use crate::temporary::OverflowFile;
 
 /// The default limit on the bytes kept in memory.
 pub const DEFAULT_MEMORY_BYTES: usize = 4 * 1024 * 1024;
@@ -24,7 +24,7 @@ pub struct Place {
 /// A buffer that is appended to at its end and read at any place.
 #[derive(Debug)]
 pub struct Spool {
-    file: SpooledTempFile,
+    file: OverflowFile,
     bytes: u64,
 }
 
@@ -32,11 +32,7 @@ impl Spool {
     /// Creates an empty spool. Above [`DEFAULT_MEMORY_BYTES`] it is stored in `folder`, by default
     /// the system's folder for temporary files.
     pub fn new(folder: Option<&Path>) -> Self {
-        let file = match folder {
-            Some(folder) => tempfile::spooled_tempfile_in(DEFAULT_MEMORY_BYTES, folder),
-            None => tempfile::spooled_tempfile(DEFAULT_MEMORY_BYTES),
-        };
-        Self { file, bytes: 0 }
+        Self { file: OverflowFile::new(DEFAULT_MEMORY_BYTES, folder), bytes: 0 }
     }
 
     /// Appends `bytes`.
@@ -118,7 +114,7 @@ impl Spool {
     /// The temporary file cannot be truncated.
     pub fn clear(&mut self) -> io::Result<()> {
         self.bytes = 0;
-        self.file.set_len(0)
+        self.file.cut(0)
     }
 }
 

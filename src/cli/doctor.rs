@@ -12,6 +12,7 @@ use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, At};
 use crate::store::SnapshotStore;
+use crate::temporary::private_file;
 
 /// Limit on the records of an object store whose unique indexes are checked, because the check
 /// reads all of them.
@@ -40,7 +41,7 @@ impl Doctor {
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let mut text = format!("nifi-idb {}, snapshot format 1\n", env!("CARGO_PKG_VERSION"));
         let folder = self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-        let temporary = tempfile::tempfile_in(&folder).map_err(|error| {
+        let temporary = private_file(Some(&folder)).map_err(|error| {
             Failure::usage(format!("temporary files in {}: {error}", folder.display()))
                 .hint("name another folder with --temp-dir or TMPDIR")
         });

@@ -1,5 +1,7 @@
 //! The command line: one file per command; each turns flags into library calls.
 
+#[cfg(feature = "serve")]
+mod allocator;
 mod completions;
 mod conflicts;
 mod doctor;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::allocator;
 use super::hash_key::HashKeyArgs;
 use super::policy;
 use super::signals;
@@ -81,7 +82,8 @@ pub struct Serve {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_MESSAGE_BYTES, help_heading = "Limits")]
     max_message_bytes: usize,
 
-    /// Maximum number of requests processed at once; further requests wait until their deadline
+    /// Maximum number of requests processed at once, three quarters of them for one client; further requests wait until
+    /// their deadline
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_REQUESTS, help_heading = "Limits")]
     #[arg(value_parser = positive)]
     max_requests: usize,
@@ -137,6 +139,7 @@ fn positive(text: &str) -> Result<usize, String> {
 impl Serve {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+        allocator::settle();
         let options = self.options(start)?;
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         signals::survive();

@@ -4,11 +4,10 @@
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-use tempfile::SpooledTempFile;
-
 use super::error::DecodeError;
 use super::pull::Mark;
 use crate::memory::{MemoryClaim, MemoryUse, text_cost};
+use crate::temporary::OverflowFile;
 
 /// The default limit for the length of a line in bytes, without its end.
 pub const DEFAULT_MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
@@ -19,11 +18,8 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// The number of bytes of an overlong text that are kept in memory; more go to a temporary file.
 const OVERLONG_MEMORY_BYTES: usize = 1024 * 1024;
 
-fn overlong_file(folder: Option<&Path>) -> SpooledTempFile {
-    match folder {
-        Some(folder) => tempfile::spooled_tempfile_in(OVERLONG_MEMORY_BYTES, folder),
-        None => tempfile::spooled_tempfile(OVERLONG_MEMORY_BYTES),
-    }
+fn overlong_file(folder: Option<&Path>) -> OverflowFile {
+    OverflowFile::new(OVERLONG_MEMORY_BYTES, folder)
 }
 
 /// A range of bytes.
@@ -76,7 +72,7 @@ pub(crate) struct Lines<R> {
     /// True if part of a line was skipped.
     in_line: bool,
     /// The text that was returned last, if it was too long.
-    overlong: SpooledTempFile,
+    overlong: OverflowFile,
     max_line_bytes: usize,
     memory: MemoryClaim,
 }
@@ -169,12 +165,12 @@ impl<R: Read> Lines<R> {
     }
 
     /// Returns the text that was returned last, if it was too long.
-    pub(crate) fn overlong(&mut self) -> &mut SpooledTempFile {
+    pub(crate) fn overlong(&mut self) -> &mut OverflowFile {
         &mut self.overlong
     }
 
     fn clear_overlong(&mut self) -> Result<(), DecodeError> {
-        let clear = self.overlong.rewind().and_then(|()| self.overlong.set_len(0));
+        let clear = self.overlong.rewind().and_then(|()| self.overlong.cut(0));
         clear.map_err(DecodeError::Temporary)
     }
 

@@ -4,10 +4,9 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use tempfile::SpooledTempFile;
-
 use super::error::DecodeError;
 use super::pull::Mark;
+use crate::temporary::OverflowFile;
 
 /// The number of bytes kept in memory.
 const MEMORY_BYTES: usize = 4 * 1024 * 1024;
@@ -27,16 +26,13 @@ pub(crate) struct RawRecord {
 }
 
 /// Stores records.
-pub(crate) struct Stage(SpooledTempFile);
+pub(crate) struct Stage(OverflowFile);
 
 impl Stage {
     /// Returns an empty stage. Above 4 MiB, records are stored in `folder`, or in the system's
     /// folder for temporary files.
     pub(crate) fn new(folder: Option<&Path>) -> Self {
-        Self(match folder {
-            Some(folder) => tempfile::spooled_tempfile_in(MEMORY_BYTES, folder),
-            None => tempfile::spooled_tempfile(MEMORY_BYTES),
-        })
+        Self(OverflowFile::new(MEMORY_BYTES, folder))
     }
 
     /// Stores one record; `raw` is `None` if it was too long.
@@ -62,7 +58,7 @@ impl Stage {
 }
 
 /// Returns the stored records.
-pub(crate) struct Staged(BufReader<SpooledTempFile>);
+pub(crate) struct Staged(BufReader<OverflowFile>);
 
 impl Staged {
     /// Reads the next record into `raw`.

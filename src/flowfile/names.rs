@@ -59,6 +59,14 @@ pub const READ: [&str; 16] = [
     UUID,
 ];
 
+/// The prefix of names that belong to nifi-idb. Any other attribute with it is misspelt.
+const PREFIX: &str = "indexeddb.";
+
+/// Returns whether a name looks like one of [`READ`] and is none of them.
+pub fn is_misspelt(name: &str) -> bool {
+    name.starts_with(PREFIX) && !READ.contains(&name)
+}
+
 /// The attributes that are written, sorted.
 pub const WRITTEN: [&str; 24] = [
     DATABASE,

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::record::{Record, encoded_key};
+use crate::temporary::private_file;
 
 /// The default budget of memory, in bytes. Above it, changes are written to a file as one sorted
 /// run.
@@ -144,11 +145,7 @@ impl Runs {
     }
 
     fn file(&self) -> io::Result<File> {
-        // The file is unlinked from the start (or at once) and readable by the owner only.
-        match &self.folder {
-            Some(folder) => tempfile::tempfile_in(folder),
-            None => tempfile::tempfile(),
-        }
+        private_file(self.folder.as_deref())
     }
 
     fn merge_smallest(&mut self) -> io::Result<()> {

@@ -4,7 +4,7 @@
 //! content. So nobody's id suppresses another's batch, and the same id with other content is
 //! recognized. Only digests are kept, so every line has the same size.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::json;
 
@@ -15,7 +15,8 @@ use crate::normalize::Batch;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowVersion, Meta};
 
-/// How many deliveries are remembered, the newest; more if the oldest version among them made more.
+/// How many deliveries of a flow are remembered, the newest; more if one version made more. They are shared fairly:
+/// whoever has the most forgets first, so nobody's deliveries push out those of others.
 pub const DELIVERIES: usize = 1024;
 
 /// Limit on the bytes of a delivery id.
@@ -33,8 +34,39 @@ pub struct Delivery {
     id: String,
     /// Digest of client, source and id.
     name: Digest,
+    /// Whose it is.
+    owner: Owner,
     /// Digest of what was delivered, if the batch was read from bytes.
     content: Option<Digest>,
+}
+
+/// The owner of a delivery. A few digits of digests are enough: two owners with equal digits share their allowance. Deliveries
+/// without a client have one owner, because anyone may name any source there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Owner {
+    client: Option<String>,
+    source: Option<String>,
+}
+
+/// Number of digits of a digest that name an owner.
+const OWNER_DIGITS: usize = 8;
+
+impl Owner {
+    fn new(client: Option<&str>, source: Option<&str>) -> Self {
+        let digits = |name: &str| Digest::of(name.as_bytes()).to_string()[..OWNER_DIGITS].to_owned();
+        Self { client: client.map(digits), source: source.filter(|_| client.is_some()).map(digits) }
+    }
+
+    /// Returns the member `of`: client and source, `-` for a missing source; `None` without a client.
+    fn to_text(&self) -> Option<String> {
+        let client = self.client.as_ref()?;
+        Some(format!("{client}/{}", self.source.as_deref().unwrap_or("-")))
+    }
+
+    fn parse(text: Option<&str>) -> Self {
+        let Some((client, source)) = text.and_then(|text| text.split_once('/')) else { return Self::default() };
+        Self { client: Some(client.to_owned()), source: Some(source.to_owned()).filter(|source| source != "-") }
+    }
 }
 
 /// The relation of a delivery to the remembered ones.
@@ -66,7 +98,8 @@ impl Delivery {
             add(&mut content, only.as_deref());
             content.finalize().into()
         });
-        Self { id: id.to_owned(), name: name.finalize().into(), content }
+        let owner = Owner::new(client, source.as_ref().map(|source| source.as_str()));
+        Self { id: id.to_owned(), name: name.finalize().into(), owner, content }
     }
 
     /// Returns the delivery id.
@@ -88,29 +121,67 @@ fn add(hasher: &mut blake3::Hasher, text: Option<&str>) {
 /// Keys of remembered deliveries in order of arrival, grouped by version.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeliveryQueue {
-    versions: VecDeque<(FlowVersion, Vec<SortableKey>)>,
+    versions: VecDeque<VersionDeliveries>,
     count: usize,
+    /// How many each has.
+    of_client: BTreeMap<Option<String>, usize>,
+    of_owner: BTreeMap<Owner, usize>,
     last_order: u64,
 }
 
+/// What one version made; it is its first one's owner's.
+#[derive(Clone, Debug)]
+struct VersionDeliveries {
+    version: FlowVersion,
+    owner: Owner,
+    keys: Vec<SortableKey>,
+}
+
 impl DeliveryQueue {
-    fn push(&mut self, order: u64, version: FlowVersion, key: SortableKey) {
-        self.count += 1;
+    fn push(&mut self, order: u64, version: FlowVersion, owner: Owner, key: SortableKey) {
         self.last_order = order;
         match self.versions.back_mut() {
-            Some((last, keys)) if *last == version => keys.push(key),
-            _ => self.versions.push_back((version, vec![key])),
+            Some(last) if last.version == version => last.keys.push(key),
+            _ => self.versions.push_back(VersionDeliveries { version, owner, keys: vec![key] }),
+        }
+        if let Some(VersionDeliveries { owner, .. }) = self.versions.back() {
+            self.count += 1;
+            *self.of_client.entry(owner.client.clone()).or_default() += 1;
+            *self.of_owner.entry(owner.clone()).or_default() += 1;
         }
     }
 
-    /// Takes out the oldest version's, if enough are left without them.
+    /// Takes out the oldest version of who has the most, if enough are left without it.
     fn surplus(&mut self) -> Option<Vec<SortableKey>> {
-        let (_, oldest) = self.versions.front()?;
-        if self.count - oldest.len() < DELIVERIES {
+        if self.count <= DELIVERIES {
             return None;
         }
-        self.count -= oldest.len();
-        self.versions.pop_front().map(|(_, keys)| keys)
+        let owner = self.largest_owner()?;
+        let place = self.versions.iter().position(|version| version.owner == *owner)?;
+        if self.count - self.versions.get(place)?.keys.len() < DELIVERIES {
+            return None;
+        }
+        let VersionDeliveries { owner, keys, .. } = self.versions.remove(place)?;
+        self.count -= keys.len();
+        take_from(&mut self.of_client, &owner.client, keys.len());
+        take_from(&mut self.of_owner, &owner, keys.len());
+        Some(keys)
+    }
+
+    /// Of the client that has the most the source that has the most.
+    fn largest_owner(&self) -> Option<&Owner> {
+        let (client, _) = self.of_client.iter().max_by_key(|(_, count)| **count)?;
+        let own = self.of_owner.iter().filter(|(owner, _)| owner.client == *client);
+        own.max_by_key(|(_, count)| **count).map(|(owner, _)| owner)
+    }
+}
+
+fn take_from<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K, count: usize) {
+    if let Some(had) = counts.get_mut(key) {
+        *had -= count;
+        if *had == 0 {
+            counts.remove(key);
+        }
     }
 }
 
@@ -128,17 +199,21 @@ impl Sources {
         }
     }
 
-    /// Remembers a delivery and drops the oldest beyond [`DELIVERIES`], a whole version's at once: of a package that comes
-    /// again either all FlowFiles are replays or none is, else an old one could undo a newer one.
+    /// Remembers a delivery and drops what is too much beyond [`DELIVERIES`], a whole version's at once: of a package that
+    /// comes again either all FlowFiles are replays or none is, else an old one could undo a newer one. It goes to the
+    /// oldest of whoever has the most.
     pub fn add_delivery(&mut self, delivery: &Delivery, meta: &Meta) {
         let mut queue = self.deliveries.take().unwrap_or_else(|| self.read_deliveries());
         let (order, key) = (queue.last_order + 1, delivery.key());
-        let value = match &delivery.content {
-            Some(digest) => json!({ "digest": digest.to_string(), "order": order }),
-            None => json!({ "order": order }),
-        };
+        let mut value = json!({ "order": order });
+        if let Some(digest) = &delivery.content {
+            value["digest"] = digest.to_string().into();
+        }
+        if let Some(owner) = delivery.owner.to_text() {
+            value["of"] = owner.into();
+        }
         self.set(key.clone(), canonical_json(&value), meta);
-        queue.push(order, meta.rev, key);
+        queue.push(order, meta.rev, delivery.owner.clone(), key);
         while let Some(oldest) = queue.surplus() {
             oldest.iter().for_each(|key| self.remove(key));
         }
@@ -149,13 +224,13 @@ impl Sources {
         let lines = self.of_kind(DELIVERED).chain(self.of_kind(UNSCOPED));
         let mut all: Vec<_> = lines
             .map(|(key, line)| {
-                let order = self.value(key).and_then(|value| value["order"].as_u64()).unwrap_or(0);
-                (order, key, line.meta.rev)
+                let value = self.value(key).unwrap_or_default();
+                (value["order"].as_u64().unwrap_or(0), key, line.meta.rev, Owner::parse(value["of"].as_str()))
             })
             .collect();
         all.sort_unstable();
         let mut queue = DeliveryQueue::default();
-        all.into_iter().for_each(|(order, key, version)| queue.push(order, version, key.clone()));
+        all.into_iter().for_each(|(order, key, version, owner)| queue.push(order, version, owner, key.clone()));
         queue
     }
 }
@@ -170,7 +245,8 @@ mod tests {
     }
 
     fn delivery(id: &str, content: &str) -> Delivery {
-        Delivery { id: id.to_owned(), name: Digest::of(id.as_bytes()), content: Some(Digest::of(content.as_bytes())) }
+        let (name, content) = (Digest::of(id.as_bytes()), Some(Digest::of(content.as_bytes())));
+        Delivery { id: id.to_owned(), name, owner: Owner::default(), content }
     }
 
     fn knows(sources: &Sources, id: &str) -> bool {
@@ -199,6 +275,33 @@ mod tests {
         assert_eq!(sources.lines().count(), 4 * DELIVERIES - 1);
         sources.add_delivery(&delivery("c", "x"), &in_version(5_000));
         assert!(!knows(&sources, "a-0") && !knows(&sources, "a-3000") && knows(&sources, "b-1"));
+        assert_eq!(sources.lines().count(), DELIVERIES);
+    }
+
+    #[test]
+    fn who_delivers_most_forgets_first() {
+        let mut sources = Sources::default();
+        let mut number = 0;
+        let mut add = |sources: &mut Sources, client: Option<&str>, source: Option<&str>| {
+            number += 1;
+            // Read back, as for a next version.
+            *sources = Sources::from_lines(sources.lines().cloned());
+            let owner = Owner::new(client, source);
+            let delivery = Delivery { owner, ..delivery(&format!("id-{number}"), "x") };
+            sources.add_delivery(&delivery, &in_version(number));
+            delivery.id
+        };
+        let of_a: Vec<_> = (0..10).map(|_| add(&mut sources, Some("a"), None)).collect();
+        let nobodys = add(&mut sources, None, None);
+        // Another client with as many sources as it likes.
+        let of_b: Vec<_> =
+            (0..2 * DELIVERIES).map(|n| add(&mut sources, Some("b"), Some(&format!("s-{}", n % 700)))).collect();
+        assert!(of_a.iter().all(|id| knows(&sources, id)) && knows(&sources, &nobodys));
+        assert!(!knows(&sources, &of_b[0]) && knows(&sources, of_b.last().unwrap()));
+        // Of its own sources the busy one forgets.
+        let quiet = add(&mut sources, Some("a"), Some("quiet"));
+        (0..2 * DELIVERIES).for_each(|_| drop(add(&mut sources, Some("a"), Some("busy"))));
+        assert!(knows(&sources, &quiet) && of_a.iter().all(|id| knows(&sources, id)));
         assert_eq!(sources.lines().count(), DELIVERIES);
     }
 

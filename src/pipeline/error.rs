@@ -180,7 +180,9 @@ impl SyncError {
             | Self::Unmakeable { .. }
             | Self::OtherContent { .. }
             | Self::Mismatch(_) => Outcome::Refused,
-            Self::Store(error) if error.kind == StoreErrorKind::Refused => Outcome::Refused,
+            Self::Store(error) if matches!(error.kind, StoreErrorKind::NoRoom | StoreErrorKind::Refused) => {
+                Outcome::Refused
+            }
             _ => Outcome::Failed,
         }
     }

@@ -22,6 +22,10 @@ use crate::report::{Outcome, ReportLines, Summary, privacy_line};
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowName, SourceId};
 
+/// Limit on the report lines about rejected lines in one call, in bytes, without their texts: about 500,000 lines. An input
+/// with more is no batch with some bad records, and its report would fill the disk.
+pub const MAX_REJECTED_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Limit on the characters of `sync.error`.
 const MAX_ERROR_CHARS: usize = 1_000;
 
@@ -167,7 +171,10 @@ pub fn deliver_hearing<R: Read>(
     let verdict = match &settled {
         Err(failure) => Verdict::failed(None, None, options.review, failure.clone()),
         Ok(options) => {
-            let ReadBatch { header, batch, lines: counts } = options.read(content, &mut report, rejects);
+            let ReadBatch { header, batch, lines: counts } = {
+                let mut room = MAX_REJECTED_BYTES;
+                options.read(content, &mut report, rejects, &mut room)
+            };
             let flow = options.flow_of(header.as_ref());
             match (batch, flow) {
                 (Err(failure), flow) => {
@@ -215,6 +222,9 @@ impl IntakeOptions {
         let mut settled = self.clone();
         let decode = &mut settled.decode;
         let wrong = |name: &str, expected: &str| Failure::usage(format!("attribute {name} must be {expected}"));
+        if let Some((name, _)) = attributes.iter().find(|(name, _)| names::is_misspelt(name)) {
+            return Err(Failure::usage(format!("attribute {} is unknown: is it misspelt?", ascii(name))));
+        }
         if let Some(text) = attributes.get(names::INPUT) {
             let all = || Dialect::ALL.into_iter().flat_map(Dialect::names).collect::<Vec<_>>().join(", ");
             let dialect = Dialect::from_name(text);
@@ -292,8 +302,14 @@ impl IntakeOptions {
         Ok(settled)
     }
 
-    /// Reads and normalizes a content whole.
-    pub(super) fn read<R: Read>(&self, content: R, report: &mut ReportLines, rejects: &mut dyn Rejects) -> ReadBatch {
+    /// Reads and normalizes a content whole. What is said of rejected lines is taken from `room`, in bytes.
+    pub(super) fn read<R: Read>(
+        &self,
+        content: R,
+        report: &mut ReportLines,
+        rejects: &mut dyn Rejects,
+        room: &mut u64,
+    ) -> ReadBatch {
         let mut content = Digested { content, hasher: self.sync.delivery.as_ref().map(|_| blake3::Hasher::new()) };
         let mut decoder = match Decoder::open(&mut content, self.decode.clone()) {
             Ok(decoder) => decoder,
@@ -305,7 +321,7 @@ impl IntakeOptions {
         let with_text = self.rejected_text || header.sequence.is_some();
         // Written before the first rejection, and only if there is one.
         let mut header_line = decoder.header_text().map(header_line);
-        let mut first = None;
+        let (mut first, mut is_too_much, room_before) = (None, false, *room);
         let mut hear = |rejection: &Rejection, mut text: RejectedText<'_>| {
             if first.is_none() {
                 first = Some(FirstRejection { rejection: rejection.clone(), head: text.head(HEAD_BYTES)? });
@@ -316,11 +332,17 @@ impl IntakeOptions {
                     report.push(&line)?;
                 }
             }
+            let line = rejection.to_json();
+            let Some(left) = room.checked_sub(line.len() as u64 + 1) else {
+                is_too_much = true;
+                return Err(io::ErrorKind::QuotaExceeded.into());
+            };
+            *room = left;
             rejects.hear(rejection, &mut text)?;
             if with_text {
-                report.push_with(|out| rejection.write_with_text(&mut text, out))
+                report.push_with(|out| Rejection::write_line_with_text(&line, &mut text, out))
             } else {
-                report.push(&rejection.to_json())
+                report.push(&line)
             }
         };
         let batch = normalize_keeping(&mut decoder, &self.normalize, &mut hear).and_then(|batch| {
@@ -329,9 +351,16 @@ impl IntakeOptions {
             losses.try_for_each(|line| report.push(&line)).map_err(NormalizeError::Temporary)?;
             Ok(batch)
         });
-        let batch = match batch {
-            Ok(batch) => batch,
-            Err(error) => return ReadBatch { header: Some(header), batch: Err(explain(&error)), lines: (0, 0) },
+        let batch = match (batch, &first) {
+            (Ok(batch), _) => batch,
+            (Err(_), Some(first)) if is_too_much => {
+                // So much of it tells nobody more than its first line does.
+                *room = room_before;
+                let failure = first.too_much(&header);
+                let failure = report.clear().err().map_or(failure, |error| explain(&NormalizeError::Temporary(error)));
+                return ReadBatch { header: Some(header), batch: Err(failure), lines: (0, 0) };
+            }
+            (Err(error), _) => return ReadBatch { header: Some(header), batch: Err(explain(&error)), lines: (0, 0) },
         };
         drop(decoder);
         let batch = Batch { content: content.digest(), ..batch };
@@ -441,7 +470,10 @@ fn explain(error: &NormalizeError) -> Failure {
 
 impl From<SyncError> for Failure {
     fn from(error: SyncError) -> Self {
-        Self::new(error.exit_status(), error.to_string())
+        match error {
+            SyncError::Store(error) => error.into(),
+            error => Self::new(error.exit_status(), error.to_string()),
+        }
     }
 }
 
@@ -501,6 +533,11 @@ impl Verdict {
     /// True if the batch is in the store, now or from before.
     pub fn is_done(&self) -> bool {
         self.failure.is_none()
+    }
+
+    /// Returns whether the store's disk had no room for it.
+    pub fn found_no_room(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.is_no_room)
     }
 
     /// Returns the attributes that `doc/reference/flowfiles.md` lists as written.

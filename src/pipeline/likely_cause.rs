@@ -1,5 +1,6 @@
 //! Guesses why all lines of a batch were rejected, from the first of them.
 
+use super::intake::MAX_REJECTED_BYTES;
 use crate::decode::{BatchHeader, Dialect};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -24,6 +25,18 @@ impl FirstRejection {
         let cause = self.cause(header.dialect).map(|cause| format!("; {cause}")).unwrap_or_default();
         let what = format!("{all} rejected: line {line} (byte {offset}): {code}: {message}{cause}");
         Failure::new(ExitStatus::Input, what).hint("nothing was written; the report names every rejected line")
+    }
+
+    /// Returns the failure of a batch with too many rejected lines, with its likely cause.
+    pub(super) fn too_much(&self, header: &BatchHeader) -> Failure {
+        let Rejection { line, offset, code, message, .. } = &self.rejection;
+        let cause = self.cause(header.dialect).map(|cause| format!("; {cause}")).unwrap_or_default();
+        let limit = MAX_REJECTED_BYTES / (1024 * 1024);
+        let what = format!(
+            "too many lines were rejected: a report says at most {limit} MiB of them; the first: line {line} (byte \
+             {offset}): {code}: {message}{cause}"
+        );
+        Failure::new(ExitStatus::Input, what).hint("nothing was written")
     }
 
     /// Describes the apparent format of the input, and the option that was probably meant.

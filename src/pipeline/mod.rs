@@ -48,7 +48,9 @@ pub use base::{BaseReader, read_whole};
 pub use commit::MAX_ATTEMPTS;
 pub use error::SyncError;
 pub use guard::{MAX_BULK_DELETES, MAX_DELETES, MAX_DELETES_BY_HAND, MAX_DELETES_PERCENT, RUN_MS};
-pub use intake::{Delivered, IntakeOptions, Rejects, Review, deliver, deliver_hearing, delivery, disk_status};
+pub use intake::{
+    Delivered, IntakeOptions, MAX_REJECTED_BYTES, Rejects, Review, deliver, deliver_hearing, delivery, disk_status,
+};
 pub use package::{Package, deliver_package};
 pub use single::sync;
 pub use walk::Counts;

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use serde_json::json;
 
 use super::group::{Batches, sync_group};
-use super::intake::{IntakeOptions, ReadBatch, Verdict, delivery, disk_status, privacy_line_of};
+use super::intake::{IntakeOptions, MAX_REJECTED_BYTES, ReadBatch, Verdict, delivery, disk_status, privacy_line_of};
 use crate::decode::{BatchHeader, Decoder};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -25,14 +25,16 @@ pub struct Package {
     entries: Vec<Entry>,
     contents: Spool,
     reports: Spool,
+    /// Bytes that may still be said of rejected lines.
+    room: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     attributes: Attributes,
     content: Place,
-    /// Lines that were rejected: where they lie among the reports.
-    rejects: Place,
+    /// Lines that were rejected: where they lie among the reports; `None`: it was not read yet.
+    rejects: Option<Place>,
     /// How many lines came, and how many were rejected.
     lines: (u64, u64),
     /// The report line with the numbers of hidden private fields.
@@ -62,7 +64,12 @@ pub fn deliver_package<R: Read>(
     // The response replaces the content, so it must contain the text of rejected lines.
     let options = &IntakeOptions { rejected_text: true, ..options.clone() };
     let folder = options.normalize.temp_folder.as_deref();
-    let mut package = Package { entries: Vec::new(), contents: Spool::new(folder), reports: Spool::new(folder) };
+    let mut package = Package {
+        entries: Vec::new(),
+        contents: Spool::new(folder),
+        reports: Spool::new(folder),
+        room: MAX_REJECTED_BYTES,
+    };
     package.take_in(input)?;
     for (flow, members) in package.groups(options) {
         package.merge(store, options, &flow, members)?;
@@ -94,9 +101,9 @@ impl Package {
                 return Err(failure);
             }
             let content = content.map_err(|error| temporary(&error))?;
-            let (rejects, report) = (Place::default(), Place::default());
+            let report = Place::default();
             let attributes = head.attributes;
-            let entry = Entry { attributes, content, rejects, lines: (0, 0), privacy: None, report, ended: None };
+            let entry = Entry { attributes, content, rejects: None, lines: (0, 0), privacy: None, report, ended: None };
             self.entries.push(entry);
         }
         Ok(())
@@ -180,7 +187,7 @@ impl Package {
             let reports = &mut self.reports;
             let mut write = || {
                 // One after the other, so that they are one piece.
-                let Place { offset, mut bytes } = reports.repeat(entry.rejects)?;
+                let Place { offset, mut bytes } = reports.repeat(entry.rejects.unwrap_or_default())?;
                 let rest = reports.append_with(|out| {
                     privacy.as_ref().map_or(Ok(()), |line| writeln!(out, "{line}"))?;
                     lines.copy_to(report, out)?;
@@ -213,6 +220,11 @@ impl Package {
         let message =
             format!("{count} of {} FlowFiles are to come again; the first: {}", self.entries.len(), first.message);
         Some(Failure { message, ..first.clone() })
+    }
+
+    /// Returns whether the store's disk had no room for a FlowFile.
+    pub fn found_no_room(&self) -> bool {
+        self.verdicts().any(Verdict::found_no_room)
     }
 
     /// Returns the results, in the order of the stream.
@@ -253,7 +265,7 @@ impl Package {
             if entry.report.bytes > 0 {
                 self.reports.copy_to(entry.report, out)?;
             } else {
-                self.reports.copy_to(entry.rejects, out)?;
+                self.reports.copy_to(entry.rejects.unwrap_or_default(), out)?;
                 writeln!(out, "{}", verdict.summary.to_json())?;
             }
         }
@@ -298,19 +310,25 @@ impl Batches for Members<'_> {
 
     fn read(&mut self, place: usize) -> Option<(Batch, Option<String>)> {
         let Peeked { place, options, header } = self.members.get(place)?;
-        let Package { entries, contents, reports } = &mut *self.package;
+        let Package { entries, contents, reports, room } = &mut *self.package;
         let entry = entries.get_mut(*place)?;
         let mut rejects = ReportLines::new(options.sync.temp_folder.as_deref());
+        // After a lost race it is read again, and says the same.
+        let mut again = u64::MAX;
+        let room = if entry.rejects.is_some() { &mut again } else { room };
         let read = match contents.reader(entry.content) {
-            Ok(reader) => options.read(reader, &mut rejects, &mut ()),
+            Ok(reader) => options.read(reader, &mut rejects, &mut (), room),
             Err(error) => ReadBatch { header: None, batch: Err(temporary(&error)), lines: (0, 0) },
         };
         let (result, lines) = (read.batch, read.lines);
-        let kept = reports.append_with(|mut out| rejects.copy_to(&mut out));
-        entry.rejects = kept.as_ref().map_or(Place::default(), |kept| *kept);
+        let kept = match entry.rejects {
+            Some(kept) => Ok(kept),
+            None => reports.append_with(|mut out| rejects.copy_to(&mut out)),
+        };
+        entry.rejects = kept.as_ref().ok().copied();
         match result.and_then(|batch| kept.map(|kept| (batch, kept)).map_err(|error| temporary(&error))) {
             Ok((batch, kept)) => {
-                (entry.rejects, entry.lines, entry.ended) = (kept, (batch.received, batch.rejected), None);
+                (entry.rejects, entry.lines, entry.ended) = (Some(kept), (batch.received, batch.rejected), None);
                 entry.privacy = privacy_line_of(&batch);
                 Some((batch, options.sync.delivery.clone()))
             }

@@ -13,7 +13,6 @@ use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tempfile::SpooledTempFile;
 
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
@@ -21,6 +20,7 @@ use crate::merge::Conflict;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{FlowName, FlowVersion, RootId, SourceId, StateId};
 use crate::spool::copy;
+use crate::temporary::OverflowFile;
 
 /// Limit on the bytes of report lines kept in memory; further lines go to an unlinked file.
 const MEMORY_BYTES: usize = 1024 * 1024;
@@ -149,7 +149,7 @@ impl Summary {
 /// The lines of a report, in the order in which they were added.
 #[derive(Debug)]
 pub struct ReportLines {
-    spool: SpooledTempFile,
+    spool: OverflowFile,
 }
 
 impl Default for ReportLines {
@@ -162,11 +162,7 @@ impl ReportLines {
     /// Creates an empty report. Lines that do not fit into memory are stored in `folder`, by
     /// default the system's folder for temporary files.
     pub fn new(folder: Option<&Path>) -> Self {
-        let spool = match folder {
-            Some(folder) => tempfile::spooled_tempfile_in(MEMORY_BYTES, folder),
-            None => SpooledTempFile::new(MEMORY_BYTES),
-        };
-        Self { spool }
+        Self { spool: OverflowFile::new(MEMORY_BYTES, folder) }
     }
 
     /// Adds one line.
@@ -183,7 +179,7 @@ impl ReportLines {
     /// Deletes all lines, because a batch that lost a race starts over.
     pub fn clear(&mut self) -> io::Result<()> {
         self.spool.rewind()?;
-        self.spool.set_len(0)
+        self.spool.cut(0)
     }
 
     /// Adds lines that already have line ends.

@@ -1,6 +1,7 @@
 //! Who asks, and what a request is about: bucket, flow and source come from the credential and the configuration; what a
 //! request names beyond that is refused.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::StatusCode;
@@ -10,6 +11,7 @@ use super::answer::Refusal;
 use super::client::{Client, Clients, Right};
 use super::cors::Origins;
 use super::host::HostNames;
+use super::slots::Asker;
 use crate::pipeline::{Admission, IntakeOptions};
 use crate::snapshot::FlowName;
 
@@ -29,6 +31,8 @@ pub struct Access {
 pub(super) struct Peer {
     /// The client's certificate (DER), which TLS has proved.
     pub(super) certificate: Option<Vec<u8>>,
+    /// Where it is; of IPv6 the network.
+    pub(super) address: Option<IpAddr>,
     /// Whether the connection is above the limit, and may ask for the server's health only.
     pub(super) is_reserved: bool,
 }
@@ -87,6 +91,11 @@ impl Access {
             "this server has no authentication and answers to localhost only: its address was called by another name",
         ))
     }
+}
+
+/// Whose requests a caller's are counted with.
+pub(super) fn asker(caller: &Caller, peer: &Peer) -> Asker {
+    caller.as_ref().map_or(Asker::Address(peer.address), |client| Asker::Client(client.name().to_owned()))
 }
 
 fn bearer(value: &HeaderValue) -> Option<&[u8]> {

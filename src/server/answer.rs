@@ -55,7 +55,8 @@ impl Refusal {
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self { exit: failure.status, ..Self::new(http_status(failure.status), failure.message) }
+        let status = if failure.is_no_room { StatusCode::INSUFFICIENT_STORAGE } else { http_status(failure.status) };
+        Self { exit: failure.status, ..Self::new(status, failure.message) }
     }
 }
 

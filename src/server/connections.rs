@@ -38,6 +38,8 @@ struct Open {
 pub(super) struct OpenConnection {
     connections: Arc<Connections>,
     number: u64,
+    /// Where its other end is; of IPv6 the network.
+    pub(super) address: IpAddr,
     /// What it does.
     pub(super) activity: Arc<Activity>,
     /// Whether it may ask for the server's health only.
@@ -79,7 +81,7 @@ impl Connections {
         let (number, activity) = (open.next, Arc::new(Activity::default()));
         open.next += 1;
         open.all.insert(number, (address, Arc::clone(&activity)));
-        Some(OpenConnection { connections: Arc::clone(self), number, activity, is_reserved: is_full })
+        Some(OpenConnection { connections: Arc::clone(self), number, address, activity, is_reserved: is_full })
     }
 
     /// Ends the connection that has been idle for longest, for example because the process has no descriptor left.

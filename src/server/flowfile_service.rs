@@ -76,7 +76,9 @@ fn reply_of(done: &Done) -> FlowFileReply {
     let status = done.status();
     match done.failure() {
         None => reply(ResponseCode::Success, done.summary()),
-        Some(failure) if status == ExitStatus::Transient => reply(ResponseCode::Retry, cause(&failure.message, status)),
+        Some(failure) if status == ExitStatus::Transient || done.found_no_room() => {
+            reply(ResponseCode::Retry, cause(&failure.message, status))
+        }
         Some(failure) => reply(ResponseCode::Error, cause(&failure.message, status)),
     }
 }

@@ -147,7 +147,7 @@ pub(super) fn status(refusal: &Refusal) -> Status {
         StatusCode::FORBIDDEN => Code::PermissionDenied,
         StatusCode::NOT_FOUND => Code::NotFound,
         StatusCode::CONFLICT | StatusCode::FAILED_DEPENDENCY => Code::FailedPrecondition,
-        StatusCode::PAYLOAD_TOO_LARGE => Code::ResourceExhausted,
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::INSUFFICIENT_STORAGE => Code::ResourceExhausted,
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
         StatusCode::INTERNAL_SERVER_ERROR => Code::Internal,
         _ => Code::InvalidArgument,

@@ -15,7 +15,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::{Request, Response, StatusCode};
 
 use super::access::{Named, readable};
-use super::answer::{FLOWFILE_V3, NDJSON, Refusal, Reply, answer, http_status, refuse};
+use super::answer::{FLOWFILE_V3, NDJSON, Refusal, Reply, answer, refuse};
 use super::body::{Body, BodyLimits, reader};
 use super::client::Right;
 use super::metered::MeteredStore;
@@ -94,7 +94,7 @@ async fn sync(server: &Arc<Server>, ticket: &Ticket, job: Job, request: Request<
 /// Sends a report: its attributes as headers, its lines or packages as the body.
 fn send(reply: Reply, mut done: Done) {
     let media = if matches!(done, Done::Package(_)) { FLOWFILE_V3 } else { NDJSON };
-    let mut head = answer(http_status(done.status()), media, "");
+    let mut head = answer(done.http_status(), media, "");
     // The body's own type is `content-type`.
     for (name, value) in done.attributes().iter().filter(|(name, _)| *name != "mime.type") {
         set_header(&mut head, name, value);

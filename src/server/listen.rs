@@ -134,12 +134,12 @@ impl Listener {
                     return;
                 }
                 let Some(acceptor) = acceptor else {
-                    return talk(stream, Peer::default(), server, grpc, place, head, drained).await;
+                    return talk(stream, None, server, grpc, place, head, drained).await;
                 };
                 let Ok(Ok(stream)) = timeout(head, acceptor.accept(stream)).await else { return };
                 let certificate = stream.get_ref().1.peer_certificates().and_then(|all| all.first());
-                let peer = Peer { certificate: certificate.map(|certificate| certificate.to_vec()), ..Peer::default() };
-                talk(stream, peer, server, grpc, place, head, drained).await;
+                let certificate = certificate.map(|certificate| certificate.to_vec());
+                talk(stream, certificate, server, grpc, place, head, drained).await;
             };
             // One that has to make room has nothing under way.
             first_of(pin!(talking), pin!(activity.evicted())).await;
@@ -149,7 +149,7 @@ impl Listener {
 
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    mut peer: Peer,
+    certificate: Option<Vec<u8>>,
     server: Arc<Server>,
     grpc: Grpc,
     place: OpenConnection,
@@ -166,7 +166,7 @@ async fn talk(
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .max_concurrent_streams(MAX_STREAMS);
-    peer.is_reserved = place.is_reserved;
+    let peer = Peer { certificate, address: Some(place.address), is_reserved: place.is_reserved };
     let (peer, activity) = (Arc::new(peer), Arc::clone(&place.activity));
     let service = service_fn(move |request| {
         let (server, grpc, peer) = (Arc::clone(&server), grpc.clone(), Arc::clone(&peer));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::limits::Slots;
+use super::slots::Slots;
 use crate::report::Summary;
 use crate::store::cached::CacheCounts;
 

@@ -32,6 +32,8 @@ mod ready;
 mod request;
 mod service;
 mod sidecar;
+mod slots;
+mod threads;
 mod tls;
 mod tracked;
 mod work;
@@ -56,6 +58,9 @@ use crate::memory::MemoryBudget;
 use crate::pipeline::IntakeOptions;
 use crate::store::SnapshotStore;
 use crate::store::cached::CachedStore;
+
+/// Most threads that wait for the network. Work has threads of its own.
+const MAX_NETWORK_THREADS: usize = 8;
 
 /// What a server is made of.
 #[derive(Debug)]
@@ -86,9 +91,16 @@ pub fn run(options: ServeOptions, stop: Stop, started: impl FnOnce(SocketAddr)) 
     let ServeOptions { listen, store, intake, access, tls, limits } = options;
     let tls = tls.map(|files| files.open()).transpose().map_err(|error| Failure::usage(error.to_string()))?;
     let bug = |error: &dyn fmt::Display| Failure::new(crate::exit_status::ExitStatus::Internal, error.to_string());
+    let network_threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_NETWORK_THREADS);
+    // And one that waits for the stop.
+    threads::check(network_threads + 1)?;
+    let (told, hears) = tokio::sync::oneshot::channel::<()>();
+    threads::start("stop", move || {
+        let _ = stop.recv();
+        let _ = told.send(());
+    })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // Work has a slot; what asks whether we are ready has none.
-        .max_blocking_threads(limits.max_requests + 2)
+        .worker_threads(network_threads)
         .thread_name("serve")
         .enable_all()
         .build()
@@ -99,17 +111,12 @@ pub fn run(options: ServeOptions, stop: Stop, started: impl FnOnce(SocketAddr)) 
         let address = listener.local_addr().map_err(|error| bug(&error))?;
         let health = HealthReporter::new();
         grpc::set_health(&health, true).await;
-        let slots = limits::Slots::new(limits.max_requests);
+        let slots = slots::Slots::new(limits.max_requests);
         let memory = Arc::new(MemoryBudget::new(limits.max_memory));
         let (metrics, readiness) = (metrics::Metrics::default(), ready::Readiness::default());
         let store = Arc::new(store);
         let server = Arc::new(service::Server { store, intake, access, limits, slots, memory, metrics, readiness });
         let grpc = grpc::Grpc::new(&server, health.clone()).map_err(|error| bug(&error))?;
-        let (told, hears) = tokio::sync::oneshot::channel::<()>();
-        std::thread::spawn(move || {
-            let _ = stop.recv();
-            let _ = told.send(());
-        });
         started(address);
         let stopped = async {
             let _ = hears.await;

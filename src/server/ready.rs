@@ -4,11 +4,13 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::service::{BUG, Server};
+use super::threads;
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind};
+use crate::temporary::private_file;
 
 /// An answer of the store counts for this long.
 const FRESH: Duration = Duration::from_secs(2);
@@ -42,11 +44,12 @@ impl Unready {
 impl From<StoreError> for Unready {
     fn from(error: StoreError) -> Self {
         let summary = match error.kind {
-            StoreErrorKind::Transient => "the store does not answer, or has no room",
+            StoreErrorKind::Transient => "the store does not answer",
             StoreErrorKind::Denied => "the store does not let the server in",
             StoreErrorKind::Configuration => "the store is not there, or not configured",
             StoreErrorKind::Damaged => "the store is damaged",
-            StoreErrorKind::Refused => "the store has no room, or refuses",
+            StoreErrorKind::NoRoom => "the store has no room",
+            StoreErrorKind::Refused => "the store refuses",
         };
         Self { summary, detail: error.to_string() }
     }
@@ -70,10 +73,15 @@ impl Readiness {
             return result.clone();
         }
         let asking = Arc::clone(server);
-        let asked = tokio::task::spawn_blocking(move || {
-            asking.store.check_reachable()?;
-            has_room(&asking)
+        let (told, asked) = oneshot::channel();
+        let started = threads::start("ready", move || {
+            let result = asking.store.check_reachable().map_err(Unready::from).and_then(|()| has_room(&asking));
+            // Nobody may be waiting for it.
+            let _ = told.send(result);
         });
+        if let Err(failure) = started {
+            return Err(Unready { summary: "no thread can be started", detail: failure.message });
+        }
         let result = match timeout(PATIENCE, asked).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Unready::plain(BUG)),
@@ -87,7 +95,7 @@ impl Readiness {
 /// Whether a large batch could be sorted.
 fn has_room(server: &Server) -> Result<(), Unready> {
     let folder = server.intake.normalize.temp_folder.clone().unwrap_or_else(std::env::temp_dir);
-    let written = tempfile::tempfile_in(&folder).and_then(|mut file| file.write_all(&ROOM));
+    let written = private_file(Some(&folder)).and_then(|mut file| file.write_all(&ROOM));
     written.map_err(|error| Unready {
         summary: "the folder of temporary files has no room",
         detail: format!("cannot write to the folder of temporary files {} (--temp-dir): {error}", folder.display()),

@@ -142,6 +142,9 @@ fn is_attribute(name: &str) -> bool {
 pub(super) fn attributes(headers: &HeaderMap, query: &mut Query) -> Result<Attributes, Refusal> {
     let mut attributes = Attributes::default();
     for (name, value) in headers {
+        if names::is_misspelt(name.as_str()) {
+            return Err(Refusal::bad_request(format!("the header {name} means nothing here: is it misspelt?")));
+        }
         if is_attribute(name.as_str()) {
             let text = std::str::from_utf8(value.as_bytes());
             let text = text.map_err(|_| Refusal::bad_request(format!("the header {name} is not UTF-8")))?;
@@ -227,6 +230,9 @@ mod tests {
         query.finish().unwrap();
         assert!(Query::parse(Some("a=1&a=1")).is_err() && Query::parse(Some("a=%")).is_err());
         assert!(Query::parse(Some("pul=true")).unwrap().finish().is_err());
+        let wrong: HeaderMap = [header("indexeddb.databse", "shop")].into_iter().collect();
+        let refused = super::attributes(&wrong, &mut Query::default()).unwrap_err();
+        assert!(refused.status == 400 && refused.message.contains("indexeddb.databse"), "{refused:?}");
         let mut misspelt = Query::parse(Some("indexeddb.databse=shop&indexeddb.database=shop")).unwrap();
         assert_eq!(super::attributes(&HeaderMap::new(), &mut misspelt).unwrap().len(), 1);
         assert!(misspelt.finish().unwrap_err().message.contains("\"indexeddb.databse\""));

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::access::{Access, Caller, Peer};
+use super::access::{Access, Caller, Peer, asker};
 use super::answer::{NDJSON, Refusal, Reply, answer, header_value, refuse};
 use super::body::{Body, discard, whole};
 use super::call_body::{CallBody, CallLimits};
@@ -21,10 +21,12 @@ use super::cors;
 use super::grpc::Grpc;
 use super::host::HostNames;
 use super::http;
-use super::limits::{Busy, Limits, MAX_WAITING, Slot, Slots};
+use super::limits::Limits;
 use super::metrics::{CONTENT_TYPE as METRICS, Metrics};
 use super::ready::Readiness;
 use super::request::Route;
+use super::slots::{Asker, Busy, MAX_WAITING, Slot, Slots, most_of_one};
+use super::threads;
 use super::tracked::AnswerDeadline;
 use crate::memory::{MemoryBudget, MemoryClaim};
 use crate::pipeline::IntakeOptions;
@@ -56,6 +58,8 @@ pub(super) struct Server {
 #[derive(Clone)]
 pub(super) struct Ticket {
     pub(super) caller: Caller,
+    /// Whose share of the slots it takes from.
+    pub(super) asker: Asker,
     /// Whether a page in a browser asks.
     pub(super) is_page: bool,
     pub(super) deadline: Instant,
@@ -72,10 +76,13 @@ impl Server {
         let (head, answered) = oneshot::channel();
         let reply = Reply::new(Handle::current(), self.limits.idle, ticket.deadline.into(), head);
         let slot = ticket.slot.clone();
-        tokio::task::spawn_blocking(move || {
+        let started = threads::start("request", move || {
             work(reply);
             drop(slot);
         });
+        if let Err(failure) = started {
+            return refuse(&failure.into());
+        }
         let answered = timeout(ticket.deadline.saturating_duration_since(Instant::now()), answered).await;
         let mut response = match answered {
             Ok(Ok(response)) => response,
@@ -87,35 +94,39 @@ impl Server {
     }
 
     fn busy(&self, busy: Busy) -> Refusal {
-        let slots = self.limits.max_requests;
+        let (slots, waiting) = (self.limits.max_requests, most_of_one(MAX_WAITING));
+        let own = most_of_one(slots);
         let what = match busy {
-            Busy::Full => {
-                format!("{slots} requests are under way, as many as may be, and {MAX_WAITING} wait: try again")
-            }
-            Busy::Late => format!("{slots} requests are under way, as many as may be, until the deadline: try again"),
+            Busy::Full => format!(
+                "{slots} requests are under way, as many as may be, and {MAX_WAITING} wait, or {waiting} of one client: \
+                 try again"
+            ),
+            Busy::Late => format!(
+                "{slots} requests are under way, as many as may be, or {own} of one client, until the deadline: try again"
+            ),
             Busy::Draining => "the server is being stopped: try again".to_owned(),
         };
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, what)
     }
 
-    fn ticket(&self, caller: Caller, is_page: bool, limit: Option<Duration>) -> Result<Ticket, Refusal> {
+    fn ticket(&self, caller: Caller, peer: &Peer, is_page: bool, limit: Option<Duration>) -> Result<Ticket, Refusal> {
         if self.slots.is_draining() {
             return Err(self.busy(Busy::Draining));
         }
         let limit = limit.map_or(self.limits.deadline, |limit| limit.min(self.limits.deadline));
         let (deadline, memory) = (Instant::now() + limit, self.memory.claim());
-        Ok(Ticket { caller, is_page, deadline, slot: None, memory })
+        Ok(Ticket { asker: asker(&caller, peer), caller, is_page, deadline, slot: None, memory })
     }
 
     /// Waits for a slot, at most as long as the request may take.
     pub(super) async fn admit(&self, ticket: Ticket) -> Result<Ticket, Refusal> {
-        let slot = self.slots.take(ticket.deadline.into()).await.map_err(|busy| self.busy(busy))?;
+        let slot = self.slots.take(&ticket.asker, ticket.deadline.into()).await.map_err(|busy| self.busy(busy))?;
         Ok(Ticket { slot: Some(slot), ..ticket })
     }
 
     /// As [`Self::admit`], for a gRPC call whose message is there.
     pub(super) async fn admit_call(&self, ticket: Ticket) -> Result<Ticket, tonic::Status> {
-        let slot = self.slots.take(ticket.deadline.into()).await.map_err(|busy| {
+        let slot = self.slots.take(&ticket.asker, ticket.deadline.into()).await.map_err(|busy| {
             let refusal = self.busy(busy);
             match busy {
                 Busy::Late => tonic::Status::deadline_exceeded(refusal.message),
@@ -229,7 +240,7 @@ fn admitted(
     if matches!(route, Route::Metrics) {
         return Ok(None);
     }
-    server.ticket(caller, request.headers().contains_key(ORIGIN), None).map(Some)
+    server.ticket(caller, peer, request.headers().contains_key(ORIGIN), None).map(Some)
 }
 
 async fn open_route(server: &Arc<Server>, route: &Route, has_proved: bool) -> Response<Body> {
@@ -324,7 +335,7 @@ fn grpc_ticket(
     }
     let limit = request.headers().get("grpc-timeout").and_then(|value| super::grpc::timeout(value.to_str().ok()?));
     let is_page = request.headers().contains_key(ORIGIN);
-    server.ticket(caller, is_page, limit).map(Some).map_err(status)
+    server.ticket(caller, peer, is_page, limit).map(Some).map_err(status)
 }
 
 /// Sets a header where its value can be one.

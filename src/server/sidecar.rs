@@ -30,6 +30,7 @@ use super::proto::sidecar::{
     SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart, Version, sidecar_server,
 };
 use super::service::{BUG, LATE, Server, Ticket};
+use super::threads;
 use super::work::{Done, Job, read_key};
 use crate::history::{self, At, RestoreFormat, RestoreOptions};
 use crate::snapshot::{FlowName, FlowVersion};
@@ -65,12 +66,12 @@ impl sidecar_server::Sidecar for Sidecar {
             BodyLimits { max_bytes: limits.max_body_bytes, idle: limits.idle, deadline: ticket.deadline.into() };
         let body = reader(Contents(messages), limits, &server.metrics.received_bytes, ticket.memory.clone());
         let worker = Arc::clone(&server);
-        Ok(server.stream(&ticket, move |out| {
+        server.stream(&ticket, move |out| {
             let mut done = job.run(&*worker.store, body, &worker.metrics)?;
             let mut pieces = PieceWriter::new(|bytes| out.send(SyncReply { part: Some(ReplyPart::Report(bytes)) }));
             done.write(&mut pieces).and_then(|()| pieces.finish()).map_err(broken)?;
             out.send(SyncReply { part: Some(ReplyPart::Result(result(&done))) }).map_err(broken)
-        }))
+        })
     }
 
     async fn sources(&self, request: Request<SourcesRequest>) -> Result<Response<SourcesReply>, Status> {
@@ -147,13 +148,13 @@ impl sidecar_server::Sidecar for Sidecar {
         let (flow, at) = (self.flow(&ticket, flow)?, at(version)?);
         let options = RestoreOptions { format, object_store: object_store.as_deref().map(Into::into) };
         let (worker, memory) = (Arc::clone(&self.0.store), ticket.memory.clone());
-        Ok(self.0.stream(&ticket, move |out| {
+        self.0.stream(&ticket, move |out| {
             let store = MeteredStore::new(&*worker, memory);
             let found = history::open_version(&store, &flow, at).map_err(refused)?;
             let mut pieces = PieceWriter::new(|content| out.send(RestoreReply { content }));
             history::restore(&store, &flow, &found, &options, &mut pieces).map_err(refused)?;
             pieces.finish().map_err(broken)
-        }))
+        })
     }
 }
 
@@ -229,11 +230,14 @@ impl Server {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Status> {
         let slot = ticket.slot.clone();
-        let working = tokio::task::spawn_blocking(move || {
+        let (ended, working) = oneshot::channel();
+        let started = threads::start("call", move || {
             let result = work();
             drop(slot);
-            result
+            // Nobody may be waiting for it.
+            let _ = ended.send(result);
         });
+        started.map_err(|failure| status(&failure.into()))?;
         match tokio::time::timeout_at(ticket.deadline.into(), working).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(_)) => Err(Status::internal(BUG)),
@@ -246,13 +250,13 @@ impl Server {
         &self,
         ticket: &Ticket,
         work: impl FnOnce(&Out<T>) -> Result<(), Refusal> + Send + 'static,
-    ) -> Response<Messages<T>> {
+    ) -> Result<Response<Messages<T>>, Status> {
         let (sender, receiver) = mpsc::channel(MESSAGES);
         let (ended, end) = oneshot::channel::<()>();
         let deadline = ticket.deadline.into();
         let out = Out { handle: Handle::current(), sender: sender.clone(), idle: self.limits.idle, deadline };
         let slot = ticket.slot.clone();
-        tokio::task::spawn_blocking(move || {
+        let started = threads::start("stream", move || {
             if let Err(refusal) = work(&out) {
                 // Whoever asked may be gone.
                 let _ = send_blocking(&out.handle, &out.sender, Err(status(&refusal)), out.idle, out.deadline);
@@ -261,6 +265,7 @@ impl Server {
             let _ = ended.send(());
             drop(slot);
         });
+        started.map_err(|failure| status(&failure.into()))?;
         tokio::spawn(async move {
             let status = match tokio::time::timeout_at(deadline, end).await {
                 Ok(Ok(())) => return,
@@ -269,6 +274,6 @@ impl Server {
             };
             let _ = sender.send(Err(status)).await;
         });
-        Response::new(ReceiverStream::new(receiver))
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }

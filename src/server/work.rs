@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hyper::StatusCode;
 
 use super::access::{Named, admission, target};
-use super::answer::Refusal;
+use super::answer::{Refusal, http_status};
 use super::body::{BodyError, BodyReader};
 use super::client::Right;
 use super::metered::MeteredStore;
@@ -173,6 +173,23 @@ impl Done {
         match self {
             Self::Batch(delivered) => delivered.verdict.status,
             Self::Package(package) => package.status(),
+        }
+    }
+
+    /// Its status over HTTP. Where a package met both, what is transient is the better news.
+    pub(super) fn http_status(&self) -> StatusCode {
+        match self.status() {
+            ExitStatus::Transient => http_status(ExitStatus::Transient),
+            _ if self.found_no_room() => StatusCode::INSUFFICIENT_STORAGE,
+            status => http_status(status),
+        }
+    }
+
+    /// Whether the store's disk had no room: the same is to come again when there is some.
+    pub(super) fn found_no_room(&self) -> bool {
+        match self {
+            Self::Batch(delivered) => delivered.verdict.found_no_room(),
+            Self::Package(package) => package.found_no_room(),
         }
     }
 

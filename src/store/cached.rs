@@ -47,11 +47,35 @@ pub struct CachedStore<S> {
 #[derive(Debug)]
 struct Kept {
     heads: Mutex<Lru<FlowName, StoredVersion>>,
-    texts: Mutex<Lru<Digest, Arc<Vec<u8>>>>,
+    texts: Mutex<KeptTexts>,
     head_hits: AtomicU64,
     head_misses: AtomicU64,
     text_hits: AtomicU64,
     text_misses: AtomicU64,
+}
+
+/// Texts of chunks, and the newest versions that are known: who reads an older one, or writes one that was followed by another
+/// meanwhile, keeps nothing of it. Nobody would forget it.
+#[derive(Debug)]
+struct KeptTexts {
+    texts: Lru<Digest, Arc<Vec<u8>>>,
+    newest: Lru<FlowName, FlowVersion>,
+}
+
+impl KeptTexts {
+    /// Notes that a flow has this version.
+    fn note(&mut self, flow: &FlowName, version: FlowVersion) {
+        let newest = self.newest.get(flow).map_or(version, |known| known.max(version));
+        self.newest.insert(flow.clone(), 1, newest);
+    }
+
+    /// Keeps a text of a version, if that is the newest.
+    fn keep(&mut self, flow: &FlowName, version: FlowVersion, digest: Digest, text: &[u8]) {
+        let weight = text.len() as u64 + ENTRY_BYTES;
+        if weight <= self.texts.limit && self.newest.get(flow).is_none_or(|newest| newest <= version) {
+            self.texts.insert(digest, weight, Arc::new(text.to_vec()));
+        }
+    }
 }
 
 /// The most recently used values, up to a weight.
@@ -114,22 +138,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Kept {
-    fn keep_text(&self, digest: Digest, text: &[u8]) {
-        let weight = text.len() as u64 + ENTRY_BYTES;
-        if weight <= lock(&self.texts).limit {
-            let text = Arc::new(text.to_vec());
-            lock(&self.texts).insert(digest, weight, text);
-        }
-    }
-}
-
 impl<S: SnapshotStore> CachedStore<S> {
     /// Wraps a store; texts have at most `bytes` bytes together.
     pub fn new(inner: S, bytes: u64) -> Self {
         let kept = Kept {
             heads: Mutex::new(Lru::new(MAX_HEADS as u64)),
-            texts: Mutex::new(Lru::new(bytes)),
+            texts: Mutex::new(KeptTexts { texts: Lru::new(bytes), newest: Lru::new(MAX_HEADS as u64) }),
             head_hits: AtomicU64::new(0),
             head_misses: AtomicU64::new(0),
             text_hits: AtomicU64::new(0),
@@ -151,7 +165,7 @@ impl<S: SnapshotStore> CachedStore<S> {
             head_misses: read(&self.kept.head_misses),
             text_hits: read(&self.kept.text_hits),
             text_misses: read(&self.kept.text_misses),
-            bytes: lock(&self.kept.texts).weight,
+            bytes: lock(&self.kept.texts).texts.weight,
         }
     }
 }
@@ -175,6 +189,9 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
         }
         count(&self.kept.head_misses);
         let head = self.inner.head(flow)?;
+        if let Some(head) = &head {
+            lock(&self.kept.texts).note(flow, head.manifest.version);
+        }
         let mut heads = lock(&self.kept.heads);
         match &head {
             Some(head) => heads.insert(flow.clone(), 1, head.clone()),
@@ -218,14 +235,14 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
         list: &List,
         chunk: &ChunkRef,
     ) -> Result<Vec<u8>, StoreError> {
-        let kept = lock(&self.kept.texts).get(&chunk.full);
+        let kept = lock(&self.kept.texts).texts.get(&chunk.full);
         if let Some(text) = kept {
             count(&self.kept.text_hits);
             return Ok(text.as_ref().clone());
         }
         count(&self.kept.text_misses);
         let text = self.inner.read_chunk(flow, version, list, chunk)?;
-        self.kept.keep_text(chunk.full, &text);
+        lock(&self.kept.texts).keep(flow, version.manifest.version, chunk.full, &text);
         Ok(text)
     }
 
@@ -246,7 +263,8 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
     ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
         let inner = self.inner.writer(flow, head)?;
         let old = head.into_iter().flat_map(|head| head.manifest.chunks()).map(|(_, chunk)| chunk.full).collect();
-        Ok(Box::new(CachedWriter { inner, kept: Arc::clone(&self.kept), new: Vec::new(), old }))
+        let (flow, kept) = (flow.clone(), Arc::clone(&self.kept));
+        Ok(Box::new(CachedWriter { inner, flow, kept, new: Vec::new(), old }))
     }
 
     fn check(&self) -> Result<Vec<String>, StoreError> {
@@ -262,6 +280,7 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
 /// new head has no more: a text for every version would fill the memory with what nobody reads.
 struct CachedWriter<'a> {
     inner: Box<dyn VersionWriter + 'a>,
+    flow: FlowName,
     kept: Arc<Kept>,
     new: Vec<(Digest, Vec<u8>)>,
     /// The chunks of the version before.
@@ -283,11 +302,11 @@ impl VersionWriter for CachedWriter<'_> {
     fn commit(self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError> {
         let committed = self.inner.commit(draft)?;
         let now: HashSet<Digest> = draft.manifest.chunks().map(|(_, chunk)| chunk.full).collect();
-        let mut texts = lock(&self.kept.texts);
-        self.old.iter().filter(|digest| !now.contains(*digest)).for_each(|digest| texts.remove(digest));
-        drop(texts);
+        let mut kept = lock(&self.kept.texts);
+        kept.note(&self.flow, committed.version);
+        self.old.iter().filter(|digest| !now.contains(*digest)).for_each(|digest| kept.texts.remove(digest));
         for (digest, text) in &self.new {
-            self.kept.keep_text(*digest, text);
+            kept.keep(&self.flow, committed.version, *digest, text);
         }
         Ok(committed)
     }
@@ -309,5 +328,22 @@ mod tests {
         assert_eq!((lru.get(&'d'), lru.weight), (None, 8));
         lru.insert('a', 9, 5);
         assert_eq!((lru.get(&'a'), lru.get(&'c'), lru.weight, lru.order.len()), (Some(5), None, 9, 1));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_version_that_is_not_the_newest() {
+        let mut kept = KeptTexts { texts: Lru::new(10_000), newest: Lru::new(2) };
+        let flow = |name: &str| FlowName::new("b", name).unwrap();
+        let version = |number| FlowVersion::new(number).unwrap();
+        let keep = |kept: &mut KeptTexts, name: &str, number: u64| {
+            let digest = Digest::of(format!("{name}{number}").as_bytes());
+            kept.keep(&flow(name), version(number), digest, b"text");
+            kept.texts.get(&digest).is_some()
+        };
+        assert!(keep(&mut kept, "a", 3), "nobody knows of a newer one");
+        kept.note(&flow("a"), version(5));
+        kept.note(&flow("a"), version(4));
+        assert_eq!([4, 5, 6].map(|number| keep(&mut kept, "a", number)), [false, true, true]);
+        assert!(keep(&mut kept, "b", 1));
     }
 }

@@ -27,6 +27,8 @@ pub enum StoreErrorKind {
     Configuration,
     /// Stored bytes are not what their digest says, or are missing.
     Damaged,
+    /// The disk takes no more: full, a quota, a limit on the size of files, read-only. Not the batch's fault.
+    NoRoom,
     /// Refused for good: too large, an orphaned version number, a name that is taken by something else.
     Refused,
 }
@@ -65,7 +67,7 @@ impl StoreError {
             StoreErrorKind::Transient => ExitStatus::Transient,
             StoreErrorKind::Denied => ExitStatus::Denied,
             StoreErrorKind::Configuration => ExitStatus::Usage,
-            StoreErrorKind::Damaged | StoreErrorKind::Refused => ExitStatus::Refused,
+            StoreErrorKind::Damaged | StoreErrorKind::NoRoom | StoreErrorKind::Refused => ExitStatus::Refused,
         }
     }
 }

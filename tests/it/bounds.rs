@@ -137,3 +137,89 @@ fn a_full_batch_is_compared_in_the_folder_for_temporary_files() {
     sync("x");
     sync("y");
 }
+
+/// Modes of the unnamed files that a process has open.
+fn modes_of_unnamed(process: u32) -> Vec<u32> {
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().filter_map(Result::ok);
+    let unnamed = open.filter(|entry| {
+        let shown = std::fs::read_link(entry.path()).unwrap_or_default();
+        shown.to_string_lossy().ends_with(" (deleted)")
+    });
+    unnamed.filter_map(|entry| Some(std::fs::metadata(entry.path()).ok()?.permissions().mode() & 0o777)).collect()
+}
+
+#[test]
+fn nobody_else_may_read_temporary_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_of(&dir.path().join("s.git"));
+    let words = ["sync", "--store", &store, "--object-store", "s", "--key-path", "id", "--rejected-text"];
+    let child = program(words);
+    // With the umask that lets everybody read and write everything.
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "umask 0; exec \"$0\" \"$@\""]).arg(child.get_program()).args(child.get_args());
+    shell.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).env("TMPDIR", dir.path());
+    let mut child = shell.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // More than is sorted and reported in memory; it goes on until the files were seen.
+    let filler = "x".repeat(1_000);
+    let started = Instant::now();
+    let mut id = 0;
+    let modes = loop {
+        for _ in 0..2_000 {
+            id += 1;
+            writeln!(input, "{{\"id\":{id},\"t\":\"{filler}\"}}\n{{\"no\":\"{filler}\"}}").unwrap();
+        }
+        let modes = modes_of_unnamed(child.id());
+        if modes.len() >= 2 {
+            break modes;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60) && id < 200_000, "no temporary files are seen");
+    };
+    assert!(modes.iter().all(|mode| *mode == 0o600), "{modes:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_report_of_rejects_has_a_largest_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_of(&dir.path().join("s.git"));
+    let mut junk = b"{\"id\":1}\n".to_vec();
+    junk.extend_from_slice(&b"x\n".repeat(1_200_000));
+    let words = ["sync", "--store", &store, "--object-store", "s", "--key-path", "id"];
+    let ran = run(program(words), &junk);
+    assert_eq!(ran.code(), Some(5), "{}", ran.err);
+    assert!(ran.err.contains("too many lines were rejected: a report says at most 64 MiB of them"), "{}", ran.err);
+    // Only that nothing was done is left of the report; a batch with fewer is done as ever.
+    assert_eq!(
+        (ran.summary()["outcome"].as_str(), ran.out.iter().filter(|byte| **byte == b'\n').count()),
+        (Some("failed"), 1)
+    );
+    let ran = run(program(words), &junk[..200_009]);
+    assert_eq!((ran.code(), ran.summary()["rejected"].as_u64()), (Some(0), Some(100_000)), "{}", ran.err);
+}
+
+/// All FlowFiles of a package share it.
+#[test]
+fn a_package_of_rejects_has_a_largest_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_of(&dir.path().join("s.git"));
+    let mut package = Vec::new();
+    for id in 1..=3 {
+        let mut content = format!("{{\"id\":{id}}}\n").into_bytes();
+        content.extend_from_slice(&b"x\n".repeat(if id == 3 { 1 } else { 350_000 }));
+        let attributes = [("uuid".to_owned(), id.to_string())].into_iter().collect();
+        nifi_idb::flowfile::write_head(&attributes, content.len() as u64, &mut package).unwrap();
+        package.extend_from_slice(&content);
+    }
+    let words = ["sync", "--store", &store, "--object-store", "s", "--key-path", "id", "--report", "lines"];
+    let ran = run(program(words), &package);
+    assert_eq!(ran.code(), Some(0), "{}", ran.err);
+    let text = String::from_utf8(ran.out).unwrap();
+    let outcomes: Vec<_> = ["committed", "failed", "refused"]
+        .map(|outcome| text.matches(&format!("\"outcome\":\"{outcome}\"")).count())
+        .into();
+    assert_eq!(outcomes, [2, 1, 0]);
+    let left = run(program(["restore", "--store", &store, "--flow", "default", "--format", "records"]), b"").done();
+    assert_eq!(String::from_utf8(left).unwrap(), "{\"id\":1}\n{\"id\":3}\n");
+}

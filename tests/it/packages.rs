@@ -117,3 +117,33 @@ fn a_package_that_is_cut_anywhere_is_refused() {
         assert!(!repo.exists(), "{end}: nothing is written");
     }
 }
+
+/// Every flow is a version of its own, and all of them are one call: it ends in time, and what was done is a replay.
+#[test]
+fn a_package_of_many_flows_ends_at_its_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    let flows = 500;
+    let flowfile = |number: usize| {
+        let attributes: BTreeMap<_, _> = [
+            ("indexeddb.database", format!("d{number}")),
+            ("indexeddb.object.store", "s".to_owned()),
+            ("indexeddb.key.path", "id".to_owned()),
+            ("uuid", number.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        (attributes, b"{\"id\":1}\n".to_vec())
+    };
+    let package = write(&(0..flows).map(flowfile).collect::<Vec<_>>());
+    let counts = |summary: &serde_json::Value| {
+        ["committed", "unchanged", "transient"].map(|name| summary[name].as_u64().unwrap() as usize)
+    };
+    let started = std::time::Instant::now();
+    let ran = on(dir.path(), "sync", &["--report", "summary", "--deadline", "500ms"], &package);
+    assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", started.elapsed());
+    assert_eq!(ran.code(), Some(4), "{}", ran.err);
+    let [committed, unchanged, transient] = counts(&ran.summary());
+    assert!(transient > 0 && unchanged == 0 && committed + transient == flows, "{:?}", ran.summary());
+    let ran = on(dir.path(), "sync", &["--report", "summary"], &package);
+    assert_eq!(counts(&ran.summary()), [flows - committed, committed, 0], "{}", ran.err);
+}

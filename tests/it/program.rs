@@ -48,7 +48,9 @@ impl Ran {
 
 /// The program, with nothing of this process's environment that means something to it.
 pub(crate) fn program(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nifi-idb"));
+    // A long run takes a program that was built for speed.
+    let other = std::env::var_os("NIFI_IDB_TEST_PROGRAM");
+    let mut command = Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_nifi-idb").into()));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("NIFI_IDB_") {
             command.env_remove(name);
@@ -164,6 +166,27 @@ pub(crate) fn fsck(repo: &Path) {
     let wrong =
         |line: &&str| ["error", "warning", "missing", "broken", "bad", "corrupt"].iter().any(|w| line.contains(w));
     assert_eq!(said.lines().filter(wrong).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+/// A small file system, gone with this.
+pub(crate) struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Makes the folder `path` one, of so many bytes; says why there is none: making one takes root's rights.
+    pub(crate) fn new(path: &Path, size: &str) -> Result<Self, String> {
+        std::fs::create_dir(path).map_err(|error| error.to_string())?;
+        let output =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(path).output();
+        let output = output.map_err(|error| error.to_string())?;
+        let disk = Self(path.to_owned());
+        if output.status.success() { Ok(disk) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["--quiet", "--lazy"]).arg(&self.0).status();
+    }
 }
 
 /// All files below a directory, by their path in it, sorted.

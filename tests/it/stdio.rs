@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::program::SmallDisk;
 use crate::registry_double::{Fault, On, Provider, RegistryDouble, Release};
 
 const EXAMPLE: &str = include_str!("../../examples/mydatabase.ndjson");
@@ -335,30 +336,10 @@ fn disks_that_are_full_or_closed() {
     assert_eq!(fs::read(place.path().join("file")).unwrap(), b"x");
 }
 
-/// A file system of a few hundred kilobytes, gone with this.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    /// Says why there is none: making one takes root's rights.
-    fn new(path: &Path) -> Result<Self, String> {
-        fs::create_dir(path).map_err(|error| error.to_string())?;
-        let output = Command::new("mount").args(["-t", "tmpfs", "-o", "size=300k", "none"]).arg(path).output();
-        let output = output.map_err(|error| error.to_string())?;
-        let disk = Self(path.to_owned());
-        if output.status.success() { Ok(disk) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--quiet").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_under_the_store_leaves_it_as_it_was() {
     let place = Place::new();
-    let _disk = match SmallDisk::new(&place.path().join("disk")) {
+    let _disk = match SmallDisk::new(&place.path().join("disk"), "300k") {
         Ok(disk) => disk,
         Err(why) => return eprintln!("NOT RUN: needs root's right to mount a small disk: {why}"),
     };

@@ -101,7 +101,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl From<NifiError> for Failure {
     fn from(error: NifiError) -> Self {
-        Self { status: error.exit_status(), message: error.message, hints: error.hints }
+        Self { status: error.exit_status(), message: error.message, hints: error.hints, is_no_room: false }
     }
 }
 

@@ -10,8 +10,8 @@ use crate::store::{StoreError, StoreErrorKind};
 /// Says what failed on which file, and why.
 ///
 /// - No right to it (`EACCES`, `EPERM`): *denied*.
-/// - A full or read-only disk, a quota, a file size limit: *refused*. None of these goes away by itself, and trying again
-///   at once would only hide the alarm.
+/// - A full or read-only disk, a quota, a file size limit: *no room*. None of these goes away by itself, and a run that
+///   tries again at once would only hide the alarm.
 /// - A path that is not there, is no directory, is too long, or goes round in links: *configuration*.
 /// - The disk cannot read or write its own sectors (`EIO`): *damaged*.
 /// - Everything else (no memory, too many open files, a stale network handle): *transient*.
@@ -19,7 +19,7 @@ pub(super) fn io_error(what: &str, path: &Path, error: io::Error) -> StoreError 
     use io::ErrorKind as Io;
     let kind = match error.kind() {
         Io::PermissionDenied => StoreErrorKind::Denied,
-        Io::StorageFull | Io::ReadOnlyFilesystem | Io::QuotaExceeded | Io::FileTooLarge => StoreErrorKind::Refused,
+        Io::StorageFull | Io::ReadOnlyFilesystem | Io::QuotaExceeded | Io::FileTooLarge => StoreErrorKind::NoRoom,
         Io::NotFound | Io::NotADirectory | Io::IsADirectory => StoreErrorKind::Configuration,
         _ if is(&error, Errno::IO) => StoreErrorKind::Damaged,
         _ if [Errno::LOOP, Errno::NAMETOOLONG, Errno::INVAL].iter().any(|errno| is(&error, *errno)) => {
@@ -46,10 +46,10 @@ mod tests {
     #[test]
     fn errors_of_the_disk_say_what_to_do() {
         for (errno, kind) in [
-            (Errno::NOSPC, StoreErrorKind::Refused),
-            (Errno::DQUOT, StoreErrorKind::Refused),
-            (Errno::ROFS, StoreErrorKind::Refused),
-            (Errno::FBIG, StoreErrorKind::Refused),
+            (Errno::NOSPC, StoreErrorKind::NoRoom),
+            (Errno::DQUOT, StoreErrorKind::NoRoom),
+            (Errno::ROFS, StoreErrorKind::NoRoom),
+            (Errno::FBIG, StoreErrorKind::NoRoom),
             (Errno::ACCESS, StoreErrorKind::Denied),
             (Errno::PERM, StoreErrorKind::Denied),
             (Errno::NOENT, StoreErrorKind::Configuration),

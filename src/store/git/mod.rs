@@ -38,6 +38,7 @@ use self::error::io_error;
 use self::repo::{Found, Repo};
 use super::{SnapshotStore, StoreError, StoreErrorKind, StoredPlaces, StoredVersion, VersionInfo, VersionWriter};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
+use crate::temporary::private_file;
 
 /// Author and committer of versions, unless another one is named.
 pub const AUTHOR: &str = "nifi-idb <nifi-idb@localhost>";
@@ -185,12 +186,12 @@ impl SnapshotStore for GitStore {
     fn check(&self) -> Result<Vec<String>, StoreError> {
         let Some(repo) = self.opened()? else {
             let parent = self.path.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.path);
-            tempfile::tempfile_in(parent).map_err(|error| io_error("make a file in", parent, error))?;
+            private_file(Some(parent)).map_err(|error| io_error("make a file in", parent, error))?;
             return Ok(vec![format!("{} does not exist yet; the first version makes it", self.path.display())]);
         };
         for dir in ["", "objects", "objects/pack", "refs/heads"] {
             let dir = self.path.join(dir);
-            tempfile::tempfile_in(&dir).map_err(|error| io_error("make a file in", &dir, error))?;
+            private_file(Some(&dir)).map_err(|error| io_error("make a file in", &dir, error))?;
         }
         let mut lines = vec![format!("bare git repository {}, writable", self.path.display())];
         lines.extend(repo.head_elsewhere()?);

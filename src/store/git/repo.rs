@@ -26,6 +26,7 @@ use super::temp::{TempFile, ToSync, sync};
 use super::tree::{Entry, Tree};
 use crate::store::fault::step;
 use crate::store::{StoreError, StoreErrorKind};
+use crate::temporary::private_file;
 
 /// The branch that all versions are on.
 pub(super) const BRANCH: &str = "refs/heads/main";
@@ -243,7 +244,7 @@ impl Repo {
         }
         self.main()?;
         let objects = self.path.join("objects");
-        let written = tempfile::tempfile_in(&objects).and_then(|mut file| file.write_all(&ROOM));
+        let written = private_file(Some(&objects)).and_then(|mut file| file.write_all(&ROOM));
         written.map_err(|error| io_error("write to", &objects, error))
     }
 
@@ -302,15 +303,22 @@ impl Repo {
 
     /// Reads a tree that has to be there.
     pub(super) fn tree(&self, id: ObjectId) -> Result<Arc<Tree>, StoreError> {
-        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        let trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = trees.iter().position(|(known, _)| *known == id) {
             return Ok(Arc::clone(&trees[place].1));
         }
         drop(trees);
         let tree = Tree::parse(&self.checked(id, Kind::Tree)?);
         let tree = Arc::new(tree.ok_or_else(|| damaged(format!("git tree {id} cannot be read")))?);
-        trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
-        trees.push_front((id, Arc::clone(&tree)));
+        self.keep_tree(id, Arc::clone(&tree));
+        Ok(tree)
+    }
+
+    /// Keeps a tree in memory, and forgets those that were not asked for lately.
+    pub(super) fn keep_tree(&self, id: ObjectId, tree: Arc<Tree>) {
+        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        trees.retain(|(known, _)| *known != id);
+        trees.push_front((id, tree));
         trees.truncate(KEPT_TREES);
         let mut entries = 0;
         trees.retain(|(_, tree)| {
@@ -319,7 +327,6 @@ impl Repo {
             entries += tree.entries().len().max(1);
             keep
         });
-        Ok(tree)
     }
 
     /// Follows names of directories and then of an entry, from a tree.

@@ -1,5 +1,7 @@
 //! The trees above a flow, and the commit: what depends on where `main` is.
 
+use std::sync::Arc;
+
 use gix::ObjectId;
 use gix::object::Kind;
 
@@ -47,11 +49,11 @@ impl Version<'_> {
         }
         bucket.set(DIRECTORY, &dir, self.flow_tree);
         bucket.set(FILE, &file, self.rendering);
-        let bucket = bucket.to_bytes();
-        top.set(DIRECTORY, self.flow.bucket(), id_of(Kind::Tree, &bucket));
-        let top = top.to_bytes();
+        let (bucket_id, bucket) = self.named(bucket);
+        top.set(DIRECTORY, self.flow.bucket(), bucket_id);
+        let (top_id, top) = self.named(top);
         let commit = Commit {
-            tree: id_of(Kind::Tree, &top),
+            tree: top_id,
             parents: main.into_iter().collect(),
             author: self.author.to_owned(),
             author_seconds: self.seconds,
@@ -61,6 +63,15 @@ impl Version<'_> {
         let commit = commit.to_bytes();
         let id = id_of(Kind::Commit, &commit);
         Ok((vec![(Kind::Tree, bucket), (Kind::Tree, top), (Kind::Commit, commit)], id))
+    }
+
+    /// The id and the bytes of a tree, which the next version is built on: where a bucket has thousands of flows, reading
+    /// it back takes longer than all the rest.
+    fn named(&self, tree: Tree) -> (ObjectId, Vec<u8>) {
+        let bytes = tree.to_bytes();
+        let id = id_of(Kind::Tree, &bytes);
+        self.repo.keep_tree(id, Arc::new(tree));
+        (id, bytes)
     }
 }
 

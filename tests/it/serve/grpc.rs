@@ -18,7 +18,8 @@ mod proto {
     }
 }
 
-use proto::nifi::flow_file_reply::ResponseCode;
+use prost::Message as _;
+pub(super) use proto::nifi::flow_file_reply::ResponseCode;
 use proto::nifi::flow_file_service_client::FlowFileServiceClient;
 use proto::nifi::{FlowFileReply, FlowFileRequest};
 use proto::sidecar::sidecar_client::SidecarClient;
@@ -103,6 +104,18 @@ impl Client {
             }
             panic!("there was no result");
         })
+    }
+
+    /// As [`Self::sync`], to a flow by its name.
+    pub(super) fn sync_to(
+        &self,
+        bucket: &str,
+        flow: &str,
+        attributes: &[(&str, &str)],
+        content: &[u8],
+    ) -> Result<(Vec<u8>, SyncResult), Status> {
+        let flow = Flow { bucket: bucket.to_owned(), flow: flow.to_owned() };
+        self.sync(Some(flow), attributes, content)
     }
 
     /// A batch in two parts, each in messages of `size` bytes.
@@ -319,6 +332,73 @@ fn a_call_without_its_message_holds_no_slot() {
         assert!(start.elapsed() < std::time::Duration::from_secs(18), "{:?}", server.metric(late));
         client.runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(100)).await });
     }
+}
+
+/// Whoever gives a call no time is told that it is over, and nothing was tried. A client of this kind heeds its own clock
+/// first, so the call is put together by hand.
+#[test]
+fn a_call_without_time_is_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &[]);
+    let message = FlowFileRequest { id: 1, attributes: owned(&super::TO), content: many(1).into() }.encode_to_vec();
+    let calls = [
+        ("org.apache.nifi.processors.grpc.FlowFileService/Send", "FlowFileService/Send", message.as_slice()),
+        ("nifi_idb.v1.Sidecar/Log", "Sidecar/Log", b""),
+    ];
+    for (path, name, message) in calls {
+        for (number, timeout) in ["1n", "0S", "1u"].into_iter().enumerate() {
+            let _open = raw_call(&server, path, timeout, message);
+            let late = format!("nifi_idb_requests_total{{edge=\"grpc\",route=\"{name}\",status=\"DeadlineExceeded\"}}");
+            let start = std::time::Instant::now();
+            while server.metric(&late) != Some(number as f64 + 1.0) {
+                assert!(start.elapsed() < std::time::Duration::from_secs(20), "{path} {timeout}");
+            }
+        }
+    }
+    server.get("/v1/flows/indexeddb/shop/versions").expect(404);
+    let _open = raw_call(&server, calls[0].0, "99999999H", &message);
+    while server.metric("nifi_idb_records_total{what=\"put\"}") != Some(1.0) {}
+}
+
+/// A call over HTTP/2 in clear, frame by frame.
+fn raw_call(server: &Serve, path: &str, timeout: &str, message: &[u8]) -> std::net::TcpStream {
+    let frame = |kind: u8, flags: u8, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
+    };
+    let path = format!("/{path}");
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", &path),
+        (":authority", "localhost"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("grpc-timeout", timeout),
+    ];
+    // HPACK: each field is a literal, its length in one byte.
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let fields = fields.map(|(name, value)| [vec![0], text(name), text(value)].concat()).concat();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let data = [&[0], &length[..], message].concat();
+    let mut stream = server.connect();
+    let all = [super::silent::PREFACE, &frame(1, 4, &fields), &frame(0, 1, &data)].concat();
+    std::io::Write::write_all(&mut stream, &all).unwrap();
+    stream
+}
+
+#[test]
+fn a_misspelt_attribute_of_a_flowfile_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &[]);
+    let client = Client::new(&server);
+    let attributes = [&super::TO[..], &[("indexeddb.mod", "full")]].concat();
+    let refused = client.send(&attributes, many(1).as_bytes()).unwrap();
+    assert_eq!(refused.response_code(), ResponseCode::Error);
+    assert!(refused.body.contains("indexeddb.mod ") && refused.body.contains("\"status\":2"), "{}", refused.body);
+    let (_, result) = client.sync(shop(), &attributes, many(1).as_bytes()).unwrap();
+    assert!(result.status == 2 && result.error.contains("indexeddb.mod "), "{result:?}");
+    server.get("/v1/flows/indexeddb/shop/versions").expect(404);
 }
 
 #[test]

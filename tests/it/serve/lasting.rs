@@ -71,19 +71,7 @@ fn a_store_without_room_is_not_ready() {
     server.get("/healthz").expect(200);
 }
 
-#[test]
-fn a_limit_of_a_files_size_does_not_end_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Serve::of(|all| limited(all, 400), &store_of(&dir.path().join("s.git")), &[]);
-    server.post("/v1/sync", &TO, RECORDS.as_bytes()).expect(200);
-    let refused = server.post("/v1/sync", &TO, many(20_000).as_bytes());
-    assert!([424, 503, 507].contains(&refused.status), "{refused:?}");
-    server.get("/healthz").expect(200);
-    server.post("/v1/sync", &TO, b"{\"id\":3}\n").expect(200);
-    assert_eq!(server.get("/v1/flows/indexeddb/shop/versions").expect(200).text().lines().count(), 2);
-}
-
-/// The same for a run of its own: it says what was wrong, and does not die of the signal.
+/// A run of its own says what was wrong, and does not die of the signal.
 #[test]
 fn a_limit_of_a_files_size_is_an_error_of_a_run() {
     let dir = tempfile::tempdir().unwrap();

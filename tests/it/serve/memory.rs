@@ -111,3 +111,31 @@ fn the_cache_holds_the_newest_version_and_not_all() {
     let late = server.metric("nifi_idb_cache_bytes").unwrap();
     assert!(early > 0.0 && late < early * 4.0, "{early} bytes, then {late}");
 }
+
+/// Those who read a version while the next one is written keep nothing of it either.
+#[test]
+fn the_cache_does_not_grow_with_versions_of_many_writers() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Serve::start(dir.path(), &[]);
+    // A list that every version has anew.
+    server.post("/v1/sync", &[], &super::fair::many_deliveries(0)).expect(200);
+    server.post("/v1/sync", &TO, b"{\"id\":1,\"n\":0}\n").expect(200);
+    let one = server.metric("nifi_idb_cache_bytes").unwrap();
+    std::thread::scope(|scope| {
+        for client in 0..6 {
+            let server = &server;
+            scope.spawn(move || {
+                for number in 0..25 {
+                    let name = format!("of-{client}-{number}");
+                    let headers = [&TO[..], &[("uuid", name.as_str())]].concat();
+                    let body = format!("{{\"id\":{client},\"n\":\"{name}\"}}\n");
+                    let answer = server.post("/v1/sync", &headers, body.as_bytes());
+                    // Who loses too many races is told to come again.
+                    assert!([200, 503].contains(&answer.status), "{answer:?}");
+                }
+            });
+        }
+    });
+    let late = server.metric("nifi_idb_cache_bytes").unwrap();
+    assert!(one > 100_000.0 && late < one * 2.0, "{one} bytes, then {late}");
+}

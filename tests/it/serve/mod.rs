@@ -3,6 +3,7 @@
 mod access;
 mod browser;
 mod deliveries;
+mod fair;
 mod grpc;
 mod hosts;
 mod http;
@@ -10,11 +11,13 @@ mod lasting;
 mod limits;
 mod load;
 mod memory;
+mod mixed_load;
 mod parity;
 mod protocol;
 mod registry;
 mod rejects;
 mod rights;
+mod shortage;
 mod silent;
 mod stop;
 mod trust;
@@ -119,19 +122,21 @@ impl Serve {
         request(self.connect(), "POST", path, headers, body)
     }
 
-    /// The most memory that it has while `work` is done, in KiB. Pages of files count for nothing: git's packs are mapped.
+    /// The memory that it has, in bytes. Pages of files count for nothing: git's packs are mapped.
+    fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// The most memory that it has while `work` is done, in KiB.
     fn memory_during<T>(&self, work: impl FnOnce() -> T) -> (T, u64) {
-        let (path, is_done) = (format!("/proc/{}/status", self.child.id()), AtomicBool::new(false));
-        let sample = || {
-            let status = std::fs::read_to_string(&path).unwrap();
-            let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
-        };
+        let is_done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let sampling = scope.spawn(|| {
                 let mut peak = 0;
                 while !is_done.load(Ordering::Relaxed) {
-                    peak = peak.max(sample());
+                    peak = peak.max(self.memory() / 1024);
                     std::thread::sleep(Duration::from_millis(2));
                 }
                 peak

@@ -14,6 +14,11 @@ fn a_misspelt_attribute_does_not_go_unnoticed() {
         let name = misspelt.split('=').next().unwrap();
         assert!(refused.header("sync.error").unwrap().contains(name), "{refused:?}");
     }
+    // What a pattern of InvokeHTTP sends as headers is no other thing.
+    for misspelt in ["indexeddb.databse", "Indexeddb.Mod", "indexeddb.database.name"] {
+        let refused = server.post(&format!("/v1/sync?{query}"), &[(misspelt, "full")], RECORDS.as_bytes()).expect(400);
+        assert!(refused.header("sync.error").unwrap().contains(&misspelt.to_lowercase()), "{refused:?}");
+    }
     server.post(&format!("/v1/sync?indexeddb.database=shop&{query}"), &[], RECORDS.as_bytes()).expect(200);
     assert_eq!(server.get("/v1/flows/indexeddb/default/versions").status, 404);
 }

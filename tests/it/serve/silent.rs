@@ -8,7 +8,7 @@ use super::access::{Authority, Tls};
 use super::{RECORDS, Serve, TO, request};
 
 /// How a connection of HTTP/2 begins, with an empty SETTINGS frame.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// A HEADERS frame that is not the end of the headers, on stream 1.
 const HALF_HEADERS: &[u8] = b"\0\0\x01\x01\0\0\0\0\x01\x82";

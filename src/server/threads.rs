@@ -1,0 +1,43 @@
+//! Threads for what blocks. Where the system gives none, that is said, and nothing waits for one that never comes.
+
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::thread::Builder;
+
+use tokio::runtime::Handle;
+
+use crate::exit_status::ExitStatus;
+use crate::failure::Failure;
+
+/// Runs `work` on a thread of its own.
+///
+/// Each request has one: a pool that cannot start its threads keeps the work, and nobody does it. What waits for the
+/// network there does so in the runtime of the caller.
+pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let runtime = Handle::try_current().ok();
+    let work = move || {
+        let _entered = runtime.as_ref().map(Handle::enter);
+        work();
+    };
+    Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(|error| none(&error))
+}
+
+/// Checks that `count` threads can be had at once, for somebody who panics where they cannot.
+pub(super) fn check(count: usize) -> Result<(), Failure> {
+    let (hold, held) = channel::<()>();
+    let held = Mutex::new(held);
+    std::thread::scope(|scope| {
+        // Each lives until it is told that all were tried.
+        let wait = || drop(held.lock().map(|held| held.recv()));
+        let threads: Result<Vec<_>, _> = (0..count).map(|_| Builder::new().spawn_scoped(scope, wait)).collect();
+        drop(hold);
+        let threads = threads.map_err(|error| none(&error))?;
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+        Ok(())
+    })
+}
+
+fn none(error: &std::io::Error) -> Failure {
+    Failure::new(ExitStatus::Transient, format!("cannot start a thread: {error}"))
+        .hint("raise the limit on processes and threads (ulimit -u, pids.max, TasksMax), or end others")
+}

@@ -1,0 +1,174 @@
+//! Temporary files of one process: without a name, and readable by their owner only.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// What is written may be somebody's records, whatever the umask lets others read.
+const MODE: u32 = 0o600;
+
+/// Makes a temporary file in `folder`, or in the system's folder for temporary files. Nothing is left of it when it is
+/// closed, however the process ends.
+///
+/// # Errors
+///
+/// The file cannot be made there.
+pub fn private_file(folder: Option<&Path>) -> io::Result<File> {
+    let usual;
+    let folder = match folder {
+        Some(folder) => folder,
+        None => {
+            usual = std::env::temp_dir();
+            &usual
+        }
+    };
+    if let Some(file) = unnamed(folder)? {
+        return Ok(file);
+    }
+    // It has a name for a moment.
+    let file = tempfile::tempfile_in(folder)?;
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    Ok(file)
+}
+
+/// Opens a file that never has a name; `None` where the system or the file system has no such thing.
+#[cfg(target_os = "linux")]
+fn unnamed(folder: &Path) -> io::Result<Option<File>> {
+    use rustix::fs::{Mode, OFlags};
+    use rustix::io::Errno;
+    let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    match rustix::fs::open(folder, flags, Mode::from_raw_mode(MODE)) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed(_folder: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+/// Bytes in memory while they are few, then in a [`private_file`].
+#[derive(Debug)]
+pub struct OverflowFile {
+    folder: Option<PathBuf>,
+    memory_bytes: usize,
+    place: OverflowPlace,
+}
+
+#[derive(Debug)]
+enum OverflowPlace {
+    Memory(Cursor<Vec<u8>>),
+    File(File),
+}
+
+impl OverflowFile {
+    /// Begins; beyond `memory_bytes` the bytes lie in `folder`, or in the system's folder for temporary files.
+    pub fn new(memory_bytes: usize, folder: Option<&Path>) -> Self {
+        let place = OverflowPlace::Memory(Cursor::default());
+        Self { folder: folder.map(Path::to_owned), memory_bytes, place }
+    }
+
+    /// Cuts everything off behind the first `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be cut.
+    pub fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        match &mut self.place {
+            OverflowPlace::Memory(memory) => {
+                let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+                memory.get_mut().truncate(bytes);
+                Ok(())
+            }
+            OverflowPlace::File(file) => file.set_len(bytes),
+        }
+    }
+
+    /// Moves what is in memory to a file, if `more` bytes would be too many.
+    fn make_room(&mut self, more: usize) -> io::Result<()> {
+        let OverflowPlace::Memory(memory) = &self.place else { return Ok(()) };
+        let end = memory.position().saturating_add(more as u64);
+        if end <= self.memory_bytes as u64 {
+            return Ok(());
+        }
+        let mut file = private_file(self.folder.as_deref())?;
+        file.write_all(memory.get_ref())?;
+        file.seek(SeekFrom::Start(memory.position()))?;
+        self.place = OverflowPlace::File(file);
+        Ok(())
+    }
+}
+
+impl Read for OverflowFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.place {
+            OverflowPlace::Memory(memory) => memory.read(buffer),
+            OverflowPlace::File(file) => file.read(buffer),
+        }
+    }
+}
+
+impl Write for OverflowFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.make_room(bytes.len())?;
+        match &mut self.place {
+            OverflowPlace::Memory(memory) => memory.write(bytes),
+            OverflowPlace::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for OverflowFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match &mut self.place {
+            OverflowPlace::Memory(memory) => memory.seek(to),
+            OverflowPlace::File(file) => file.seek(to),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(file: &mut OverflowFile) -> Vec<u8> {
+        let mut all = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut all).unwrap();
+        all
+    }
+
+    #[test]
+    fn it_is_the_same_in_memory_and_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for memory_bytes in [0, 3, 4, 6, 100] {
+            let mut file = OverflowFile::new(memory_bytes, Some(dir.path()));
+            file.write_all(b"abcd").unwrap();
+            file.seek(SeekFrom::Start(2)).unwrap();
+            file.write_all(b"xyz").unwrap();
+            assert_eq!(read_all(&mut file), b"abxyz", "{memory_bytes}");
+            file.cut(1).unwrap();
+            assert_eq!(read_all(&mut file), b"a");
+            file.write_all(b"bc").unwrap();
+            assert_eq!(read_all(&mut file), b"abc");
+            assert_eq!(matches!(file.place, OverflowPlace::Memory(_)), memory_bytes >= 6);
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn nobody_else_may_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in [None, Some(dir.path())] {
+            let mode = private_file(folder).unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, MODE);
+        }
+    }
+}
