@@ -53,10 +53,10 @@ pub fn check(text: &str, accepts: &dyn Fn(&[String]) -> Result<(), String>) -> R
     let contexts = parameters::check(&whole, &groups, &mut faults);
     fields::check(&whole, &groups, &mut faults);
     let attributes = attributes::Attributes::of(&groups, &known);
+    report_loops::check(&groups, &contexts, &mut faults);
     for group in &groups {
         wiring::check(group, &known, &mut faults);
         let parameters = contexts.of(group);
-        report_loops::check(group, &parameters, &mut faults);
         for part in group.processors.iter().chain(&group.services) {
             if !known.contains_key(part.text("type")) {
                 unknown.insert(part.text("type").to_owned());

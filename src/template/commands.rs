@@ -27,12 +27,7 @@ pub(super) fn check(
         faults.add(processor.place(), message);
         return;
     }
-    let number = |name: &str| name.strip_prefix("command.argument.")?.parse::<u32>().ok();
-    let mut words: Vec<_> =
-        processor.properties().filter_map(|(name, value)| Some((number(name)?, filled(value, parameters)))).collect();
-    words.sort();
-    let words: Vec<_> = words.into_iter().map(|(_, word)| word).collect();
-    if let Err(message) = accepts(&words) {
+    if let Err(message) = accepts(&words(processor, parameters)) {
         faults.add(processor.place(), format!("nifi-idb does not take its arguments: {message}"));
     }
 }
@@ -41,6 +36,25 @@ pub(super) fn check(
 pub(super) fn runs_program(processor: Part<'_>, parameters: &Parameters) -> bool {
     let path = property(processor, "Command Path").map(|path| filled(path, parameters)).unwrap_or_default();
     processor.text("type") == CHILD && path.rsplit('/').next() == Some(PROGRAM)
+}
+
+/// True if a processor runs `nifi-idb sync`, which reads a batch; `nifi-idb rejects` reads a report.
+pub(super) fn runs_sync(processor: Part<'_>, parameters: &Parameters) -> bool {
+    let one_text = || {
+        let text = filled(property(processor, "Command Arguments").unwrap_or_default(), parameters);
+        text.split([';', ' ']).next().map(str::to_owned)
+    };
+    let first = words(processor, parameters).into_iter().next().or_else(one_text);
+    runs_program(processor, parameters) && first.as_deref() == Some("sync")
+}
+
+/// The dynamic arguments in their order, as they may be in a run.
+fn words(processor: Part<'_>, parameters: &Parameters) -> Vec<String> {
+    let number = |name: &str| name.strip_prefix("command.argument.")?.parse::<u32>().ok();
+    let mut words: Vec<_> =
+        processor.properties().filter_map(|(name, value)| Some((number(name)?, filled(value, parameters)))).collect();
+    words.sort();
+    words.into_iter().map(|(_, word)| word).collect()
 }
 
 fn property<'a>(processor: Part<'a>, name: &str) -> Option<&'a str> {

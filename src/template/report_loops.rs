@@ -8,12 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::check::Faults;
-use super::commands::runs_program;
-use super::parameters::Parameters;
+use super::commands::runs_sync;
+use super::parameters::{Contexts, Parameters};
 use super::part::{Group, Part};
 
 /// The relationship that carries the report of a failed run.
 const FAILED: &str = "nonzero status";
+
+/// Components other than processors that pass content on unchanged.
+const HAND_ON_COMPONENTS: [&str; 3] = ["FUNNEL", "INPUT_PORT", "OUTPUT_PORT"];
 
 /// Processors that pass content on unchanged or combined. Any other processor may turn a report
 /// into input.
@@ -38,23 +41,30 @@ const HAND_ON: [&str; 18] = [
     "Wait",
 ];
 
-/// Checks the processors of a group that pass their input to `nifi-idb`.
-pub(super) fn check(group: &Group<'_>, parameters: &Parameters, faults: &mut Faults) {
-    let parts: BTreeMap<&str, Part<'_>> = group.parts().map(|part| (part.text("identifier"), part)).collect();
-    let takes_input = |part: &Part<'_>| {
-        let ignores = part.properties().any(|(name, value)| name == "Ignore STDIN" && value == "true");
-        runs_program(*part, parameters) && !ignores
-    };
-    for processor in group.processors.iter().filter(|part| takes_input(part)) {
-        let begins = processor.text("identifier");
-        let mut waiting = ends(group, begins, Some(FAILED));
+/// A component's group and identifier: groups that were made of one definition share identifiers.
+type Place<'a> = (&'a str, &'a str);
+
+/// Checks the processors that pass their input to `nifi-idb sync`, across the borders of groups.
+pub(super) fn check(groups: &[Group<'_>], contexts: &Contexts, faults: &mut Faults) {
+    let wires = Wires::of(groups);
+    let takes_input: BTreeSet<Place<'_>> = groups
+        .iter()
+        .flat_map(|group| {
+            let parameters = contexts.of(group);
+            let all = group.processors.iter().filter(move |part| takes_input(**part, &parameters));
+            all.map(|part| (group.group.text("identifier"), part.text("identifier")))
+        })
+        .collect();
+    for begins in &takes_input {
+        let Some(processor) = wires.parts.get(begins) else { continue };
+        let mut waiting = wires.ends(*begins, Some(FAILED));
         let mut seen = BTreeSet::new();
-        while let Some(id) = waiting.pop() {
-            if !seen.insert(id) {
+        while let Some(place) = waiting.pop() {
+            if !seen.insert(place) {
                 continue;
             }
-            let Some(part) = parts.get(id) else { continue };
-            if takes_input(part) {
+            let Some(part) = wires.parts.get(&place) else { continue };
+            if takes_input.contains(&place) {
                 let what = format!(
                     "relationship {FAILED:?} leads to {:?}, which takes its input: it carries the report, not the \
                      FlowFile, so records would be lost; let NiFi retry it (retriedRelationships), and keep \
@@ -65,23 +75,59 @@ pub(super) fn check(group: &Group<'_>, parameters: &Parameters, faults: &mut Fau
                 break;
             }
             let kind = part.text("type").rsplit('.').next().unwrap_or_default();
-            if part.text("componentType") == "FUNNEL" || HAND_ON.contains(&kind) {
-                waiting.extend(ends(group, id, None));
+            if HAND_ON_COMPONENTS.contains(&part.text("componentType")) || HAND_ON.contains(&kind) {
+                waiting.extend(wires.ends(place, None));
             }
         }
     }
 }
 
-/// Returns the targets of a component's connections, for one relationship or for all.
-fn ends<'a>(group: &Group<'a>, source: &str, relationship: Option<&str>) -> Vec<&'a str> {
-    let id = |connection: &Part<'a>, end: &str| -> &'a str {
-        let value = connection.value.get(end).and_then(|end| end.get("id"));
-        value.and_then(Value::as_str).unwrap_or_default()
-    };
-    let takes = |connection: &Part<'a>| {
-        let mut names = connection.texts("selectedRelationships");
-        relationship.is_none_or(|name| names.any(|other| other == name))
-    };
-    let leaving = group.connections.iter().filter(|it| id(it, "source") == source && takes(it));
-    leaving.map(|it| id(it, "destination")).collect()
+fn takes_input(part: Part<'_>, parameters: &Parameters) -> bool {
+    let ignores = part.properties().any(|(name, value)| name == "Ignore STDIN" && value == "true");
+    runs_sync(part, parameters) && !ignores
+}
+
+/// All components and connections of a definition. A connection between groups leads to their ports.
+struct Wires<'a> {
+    parts: BTreeMap<Place<'a>, Part<'a>>,
+    /// By source: relationships and destination.
+    leaving: BTreeMap<Place<'a>, Vec<(Part<'a>, Place<'a>)>>,
+}
+
+impl<'a> Wires<'a> {
+    fn of(groups: &[Group<'a>]) -> Self {
+        let mut wires = Self { parts: BTreeMap::new(), leaving: BTreeMap::new() };
+        for group in groups {
+            let parts = group.parts().map(|part| ((group.group.text("identifier"), part.text("identifier")), part));
+            wires.parts.extend(parts);
+        }
+        for group in groups {
+            for connection in &group.connections {
+                let source = wires.end(group, connection, "source");
+                let destination = wires.end(group, connection, "destination");
+                wires.leaving.entry(source).or_default().push((*connection, destination));
+            }
+        }
+        wires
+    }
+
+    /// The component at an end of a connection, in the group that the end names or in the connection's own.
+    fn end(&self, group: &Group<'a>, connection: &Part<'a>, end: &str) -> Place<'a> {
+        let text = |name: &str| -> &'a str {
+            let value = connection.value.get(end).and_then(|end| end.get(name));
+            value.and_then(Value::as_str).unwrap_or_default()
+        };
+        let named = (text("groupId"), text("id"));
+        if self.parts.contains_key(&named) { named } else { (group.group.text("identifier"), named.1) }
+    }
+
+    /// Returns the targets of a component's connections, for one relationship or for all.
+    fn ends(&self, source: Place<'_>, relationship: Option<&str>) -> Vec<Place<'a>> {
+        let takes = |connection: &Part<'a>| {
+            let mut names = connection.texts("selectedRelationships");
+            relationship.is_none_or(|name| names.any(|other| other == name))
+        };
+        let leaving = self.leaving.get(&source).into_iter().flatten();
+        leaving.filter(|(connection, _)| takes(connection)).map(|(_, destination)| *destination).collect()
+    }
 }

@@ -40,8 +40,46 @@ fn argument(definition: &mut Value, from: &str, to: &str) {
     *value = json!(to);
 }
 
+/// A connection of a group, made of another one.
+fn wire(of: &Value, number: u32, group: &str, ends: [(&str, &str, &str); 2], relationship: &str) -> Value {
+    let end = |(group, kind, id): (&str, &str, &str)| json!({"id": id, "groupId": group, "type": kind, "name": id});
+    let mut wire = of.clone();
+    wire["identifier"] = json!(format!("00000000-0000-0000-0000-{number:012}"));
+    wire["groupIdentifier"] = json!(group);
+    (wire["source"], wire["destination"]) = (end(ends[0]), end(ends[1]));
+    wire["selectedRelationships"] = json!([relationship]);
+    wire
+}
+
+/// A group inside with the processor; its failures leave by one port and come back by another.
+fn loop_over_ports(definition: &mut Value) {
+    let outer = definition["flowContents"]["identifier"].as_str().unwrap().to_owned();
+    let of = connection(definition, "Sync", "original").clone();
+    let mut sync = processor(definition, "Sync").clone();
+    sync["name"] = json!("Sync inside");
+    sync["groupIdentifier"] = json!("inner");
+    sync["autoTerminatedRelationships"] = json!(["output stream", "original"]);
+    let id = sync["identifier"].as_str().unwrap().to_owned();
+    let port = |id: &str, kind: &str| json!({"identifier": id, "name": id, "componentType": kind, "type": kind, "groupIdentifier": "inner"});
+    let (inside, back, out) =
+        (("inner", "PROCESSOR", id.as_str()), ("inner", "INPUT_PORT", "in"), ("inner", "OUTPUT_PORT", "out"));
+    let mut group = definition["flowContents"].clone();
+    for list in ["processors", "connections", "funnels", "labels", "controllerServices"] {
+        group[list] = json!([]);
+    }
+    group["identifier"] = json!("inner");
+    group["processors"] = json!([sync]);
+    group["inputPorts"] = json!([port("in", "INPUT_PORT")]);
+    group["outputPorts"] = json!([port("out", "OUTPUT_PORT")]);
+    group["connections"] =
+        json!([wire(&of, 1, "inner", [back, inside], ""), wire(&of, 2, "inner", [inside, out], "nonzero status"),]);
+    definition["flowContents"]["processGroups"] = json!([group]);
+    let all = definition["flowContents"]["connections"].as_array_mut().unwrap();
+    all.push(wire(&of, 3, &outer, [out, back], ""));
+}
+
 /// What is broken, the place of the fault, and a part of what is said about it.
-const CASES: [(Break, &str, &str); 41] = [
+const CASES: [(Break, &str, &str); 42] = [
     (|it| remove(it, "parameterContexts"), "definition", "parameterContexts is missing"),
     (|it| remove(it, "flowEncodingVersion"), "definition", "flowEncodingVersion is missing"),
     (|it| remove(&mut it["flowContents"], "position"), "group", "position is missing"),
@@ -179,6 +217,7 @@ const CASES: [(Break, &str, &str); 41] = [
         "processor \"Sync\"",
         "it carries the report, not the FlowFile",
     ),
+    (loop_over_ports, "processor \"Sync inside\"", "relationship \"nonzero status\" leads to \"Sync inside\""),
     (|it| parameter(it, "store")["sensitive"] = json!(true), "parameter \"store\"", "name a file instead"),
     (|it| parameter(it, "store")["description"] = json!(""), "parameter \"store\"", "no description"),
     (
@@ -224,4 +263,28 @@ fn what_is_no_definition_is_refused() {
     let ran = template(&["check", "nowhere.json"]);
     assert_eq!(ran.code(), Some(2));
     assert!(ran.err.contains("nowhere.json: No such file"), "{}", ran.err);
+}
+
+/// `nifi-idb rejects` takes reports, so *nonzero status* may lead to it.
+#[test]
+fn a_report_may_go_to_the_command_that_reads_reports() {
+    let mut definition: Value = serde_json::from_str(nifi_idb::template::find("scheduled-sync").unwrap().text).unwrap();
+    let mut rejects = processor(&mut definition, "Sync").clone();
+    let id = "22222222-2222-2222-2222-222222222222";
+    (rejects["identifier"], rejects["name"]) = (json!(id), json!("Print what was rejected"));
+    (rejects["position"]["x"], rejects["retriedRelationships"]) = (json!(99_000), json!([]));
+    rejects["autoTerminatedRelationships"] = json!(["original", "nonzero status", "output stream"]);
+    let properties = rejects["properties"].as_object_mut().unwrap();
+    properties.retain(|name, _| !name.starts_with("command.argument."));
+    properties.insert("command.argument.1".to_owned(), json!("rejects"));
+    let mut reports = connection(&mut definition, "Sync", "nonzero status").clone();
+    reports["identifier"] = json!("33333333-3333-3333-3333-333333333333");
+    reports["destination"]["id"] = json!(id);
+    definition["flowContents"]["processors"].as_array_mut().unwrap().push(rejects);
+    definition["flowContents"]["connections"].as_array_mut().unwrap().push(reports);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rejects.json");
+    std::fs::write(&file, definition.to_string()).unwrap();
+    let ran = template(&["check", file.to_str().unwrap()]);
+    assert_eq!(ran.code(), Some(0), "{}", String::from_utf8_lossy(&ran.out));
 }
