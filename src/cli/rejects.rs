@@ -41,6 +41,12 @@ impl PrintRejects {
         };
         out.flush().map_err(|error| Failure::output(&error))?;
         match counts.without_text {
+            0 if counts.with_text == 0 && counts.failed => {
+                let what = "no line was rejected: the batch failed as a whole, so there is nothing to print";
+                let hint = "its input is unchanged; for a package give the options that its flow gives, such as \
+                            --object-store and --key-path";
+                Err(Failure::new(ExitStatus::Input, what).hint(hint))
+            }
             0 => Ok(ExitStatus::Done),
             count => {
                 let what = format!("{count} rejected lines have no text in this report, so they are not printed");
@@ -56,6 +62,8 @@ impl PrintRejects {
 struct Printed {
     with_text: u64,
     without_text: u64,
+    /// A batch of the report was not done.
+    failed: bool,
 }
 
 fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
@@ -88,6 +96,7 @@ fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
                     written.map_err(|error| Failure::output(&error))?;
                 }
             },
+            Some("summary") => printed.failed |= ["failed", "refused"].map(Some).contains(&value["outcome"].as_str()),
             Some(_) => {}
             None => return Err(wrong("this is no line of a report")),
         }
@@ -138,6 +147,15 @@ mod tests {
         assert_eq!(printed(&report), Ok(("{\"id\":1\n\u{fffd}\n".to_owned(), 0)));
         let old = r#"{"line":2,"message":"x","offset":9,"reason":"syntax","type":"rejected"}"#;
         assert_eq!(printed(old), Ok((String::new(), 1)));
+    }
+
+    #[test]
+    fn a_batch_that_failed_as_a_whole_is_told() {
+        for (outcome, failed) in [("failed", true), ("refused", true), ("committed", false), ("unchanged", false)] {
+            let report = format!("{{\"outcome\":\"{outcome}\",\"type\":\"summary\"}}\n");
+            let counts = print(report.as_bytes(), &mut Vec::new()).unwrap();
+            assert_eq!((counts.with_text, counts.failed), (0, failed), "{outcome}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The recipe of the guide for ExecuteStreamCommand by hand: nothing is lost, and everything ends where it should.
 
+use std::collections::BTreeMap;
+
 use super::flow_file::FlowFile;
 use super::lab::{Lab, records, summary};
 use super::processor::{ExecuteStreamCommand, Relationship, Session};
@@ -77,6 +79,27 @@ fn what_is_rejected_is_in_the_report_that_is_kept() {
     let printed = crate::program::run(crate::program::program(["rejects"]), &session.child.content).done();
     let mended = String::from_utf8(printed).unwrap().replace("NaN", "null");
     assert_eq!((place(&run(&lab, mended)), lab.ids().as_slice()), (Place::Done, &[0, 1, 2][..]));
+}
+
+/// PutFile refuses a name that is there already, and the report would be kept nowhere.
+#[test]
+fn reports_on_files_of_one_name_are_all_kept() {
+    let words = "an UpdateAttribute sets `filename` to `";
+    let naming = GUIDE.split(words).nth(1).expect("the guide names the files").split('`').next().unwrap();
+    assert!(GUIDE.contains("RouteOnAttribute: `${execution.status:equals('3')}` to a folder"));
+    let lab = Lab::new();
+    let mut folder = BTreeMap::new();
+    for first in [0, 2] {
+        let mut flow_file = FlowFile::new(records(first, 1) + "{\"id\":9,\"n\":NaN}\n");
+        flow_file.attributes.insert("filename".to_owned(), "orders.json".to_owned());
+        let store = format!("git:{}", lab.repo().display());
+        let session = processor(&lab, &store).trigger(&flow_file).unwrap();
+        assert_eq!(session.status(), 3);
+        let name = session.child.evaluate(naming, &BTreeMap::new());
+        assert!(name.ends_with("-orders.json"), "{name}");
+        assert!(folder.insert(name, session.child.content).is_none(), "{folder:?}");
+    }
+    assert_eq!(folder.len(), 2);
 }
 
 #[test]
