@@ -70,7 +70,7 @@ pub enum Command {
     ///
     /// Reads the file of sync --rejects, or a report that includes the text of rejected lines.
     /// Lines of indexeddb-changes/1 are printed as a batch without sequence numbers. Exits with 5
-    /// if a line has no text.
+    /// if a line has no text, or if a batch failed as a whole.
     Rejects(rejects::PrintRejects),
     /// Write a version's records to standard output
     ///
