@@ -188,7 +188,7 @@ impl ConflictLog {
     }
 }
 
-/// What makes two conflicts of a log the same.
+/// The properties by which two conflicts of a log are compared.
 struct ConflictIdentity<'a> {
     store: &'a DomString,
     key: &'a SortableKey,

@@ -367,7 +367,7 @@ pub(super) fn resolved_value(value: &[u8], resolved: Resolved, lost: Option<(Cho
     Some(out)
 }
 
-/// The members of an object; names here need no escape.
+/// The members of an object; the names used here need no escapes.
 struct ConflictMembers<'a>(Vec<NameValue<'a>>);
 
 impl<'a> ConflictMembers<'a> {

@@ -36,7 +36,7 @@ pub struct Delivery {
     name: Digest,
     /// Whose it is.
     owner: Owner,
-    /// Digest of what was delivered, if the batch was read from bytes.
+    /// Digest of the content, if the batch was read from bytes.
     content: Option<Digest>,
 }
 

@@ -80,7 +80,7 @@ fn end(
     Ok(Ok((summary, report)))
 }
 
-/// One batch that was merged; its changes are not kept.
+/// A merged batch, without its changes.
 struct MergedBatch {
     summary: Summary,
     header: BatchHeader,
@@ -150,7 +150,7 @@ impl Round for FlowGroup<'_> {
 }
 
 impl FlowGroup<'_> {
-    /// Merges one more batch; the outer error ends the round.
+    /// Merges the next batch; the outer error ends the round.
     fn merge(
         &mut self,
         staging: &Staging<'_>,

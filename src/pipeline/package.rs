@@ -35,7 +35,7 @@ struct Entry {
     content: Place,
     /// Lines that were rejected: where they lie among the reports; `None`: it was not read yet.
     rejects: Option<Place>,
-    /// How many lines came, and how many were rejected.
+    /// The number of change lines, and of those rejected.
     lines: (u64, u64),
     /// The report line with the numbers of hidden private fields.
     privacy: Option<String>,
@@ -186,7 +186,7 @@ impl Package {
             let privacy = entry.privacy.take().filter(|_| verdict.is_done());
             let reports = &mut self.reports;
             let mut write = || {
-                // One after the other, so that they are one piece.
+                // Copies the parts one after the other, so that they become one range.
                 let Place { offset, mut bytes } = reports.repeat(entry.rejects.unwrap_or_default())?;
                 let rest = reports.append_with(|out| {
                     privacy.as_ref().map_or(Ok(()), |line| writeln!(out, "{line}"))?;

@@ -25,7 +25,7 @@ pub(super) struct Rules<'a> {
     outdated: Vec<DomString>,
     /// Object stores that were recreated, and since when they are what they are.
     recreated: BTreeMap<DomString, FlowVersion>,
-    /// Deletions up to this version are to be forgotten now.
+    /// The version up to which deletions must be forgotten now.
     pub(super) forget: Option<FlowVersion>,
 }
 

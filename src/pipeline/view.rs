@@ -119,9 +119,9 @@ struct Known {
     own: bool,
 }
 
-/// What is found on the way through the batch and the view, in the order of object stores and keys.
+/// A step through batch and view, in the order of object stores and keys.
 enum JoinStep {
-    /// A record of the batch, and what the view has there.
+    /// A record of the batch, and the view's record with the same key.
     Put(Folded, Option<Known>),
     /// A record that only the view has.
     Missing(Known),
