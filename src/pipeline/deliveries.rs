@@ -34,7 +34,7 @@ pub struct Delivery {
     id: String,
     /// Digest of client, source and id.
     name: Digest,
-    /// Whose it is.
+    /// The owner.
     owner: Owner,
     /// Digest of the content, if the batch was read from bytes.
     content: Option<Digest>,
@@ -123,13 +123,13 @@ fn add(hasher: &mut blake3::Hasher, text: Option<&str>) {
 pub(super) struct DeliveryQueue {
     versions: VecDeque<VersionDeliveries>,
     count: usize,
-    /// How many each has.
+    /// Number of deliveries by client.
     of_client: BTreeMap<Option<String>, usize>,
     of_owner: BTreeMap<Owner, usize>,
     last_order: u64,
 }
 
-/// What one version made; it is its first one's owner's.
+/// The deliveries of one version, owned by the owner of the first.
 #[derive(Clone, Debug)]
 struct VersionDeliveries {
     version: FlowVersion,
@@ -151,7 +151,8 @@ impl DeliveryQueue {
         }
     }
 
-    /// Takes out the oldest version of who has the most, if enough are left without it.
+    /// Removes and returns the oldest version's deliveries of the largest owner, if enough remain
+    /// without them.
     fn surplus(&mut self) -> Option<Vec<SortableKey>> {
         if self.count <= DELIVERIES {
             return None;
@@ -168,7 +169,7 @@ impl DeliveryQueue {
         Some(keys)
     }
 
-    /// Of the client that has the most the source that has the most.
+    /// Returns the source with the most deliveries, of the client with the most.
     fn largest_owner(&self) -> Option<&Owner> {
         let (client, _) = self.of_client.iter().max_by_key(|(_, count)| **count)?;
         let own = self.of_owner.iter().filter(|(owner, _)| owner.client == *client);
@@ -199,9 +200,10 @@ impl Sources {
         }
     }
 
-    /// Remembers a delivery and drops what is too much beyond [`DELIVERIES`], a whole version's at once: of a package that
-    /// comes again either all FlowFiles are replays or none is, else an old one could undo a newer one. It goes to the
-    /// oldest of whoever has the most.
+    /// Remembers a delivery, and drops deliveries beyond [`DELIVERIES`], the oldest of the largest
+    /// owner first. All deliveries of one version are dropped together, so that of a repeated
+    /// package either all FlowFiles are replays or none is. Otherwise an old FlowFile could undo a
+    /// newer one.
     pub fn add_delivery(&mut self, delivery: &Delivery, meta: &Meta) {
         let mut queue = self.deliveries.take().unwrap_or_else(|| self.read_deliveries());
         let (order, key) = (queue.last_order + 1, delivery.key());

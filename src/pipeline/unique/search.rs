@@ -93,30 +93,32 @@ struct Search<'a> {
     received_at: i64,
 }
 
-/// Who has an index key.
+/// The owners of index keys.
 struct Holders<'s> {
-    /// Records of head that no change touches: those that have a key which some change wants.
+    /// Unchanged records of head that have a key which a change wants.
     untouched: HashMap<IndexEntry, Vec<Line>>,
-    /// The keys of each of them that changes want.
+    /// For each of these records, its keys that changes want.
     wanted_of: HashMap<SortableKey, Vec<IndexEntry>>,
-    /// Records of the batch that had the key before and have it still: it is no part of their change, or that is refused.
+    /// Records of the batch that keep the key, because their change does not release it or is
+    /// refused.
     kept: HashMap<IndexEntry, BTreeSet<&'s SortableKey>>,
-    /// Changes that have got the key.
+    /// Changes that got the key.
     taken: HashMap<IndexEntry, &'s SortableKey>,
-    /// The records of head that give way to a change.
+    /// Records of head that give way to a change.
     gave_way: HashMap<&'s SortableKey, Vec<SortableKey>>,
 }
 
-/// What becomes of a change.
+/// The decision about a change.
 enum Verdict {
-    /// It gets all that it wants, and these records of head give way to it.
+    /// The change gets all keys that it wants, and these records of head give way.
     Granted(BTreeMap<SortableKey, Collision>),
     Refused(Collision),
 }
 
 impl Search<'_> {
-    /// Decides each change, the lowest key first, against all who have one of the keys that it wants. A change that is refused
-    /// leaves its record as it was: who got what that has is decided again.
+    /// Compares each change, lowest key first, with all owners of the keys that it wants. A refused
+    /// change leaves its record as it was, so changes that took that record's keys are decided
+    /// again.
     fn run(&self) -> Result<Result<Collisions, Refusal>, StoreError> {
         let mut holders = self.holders()?;
         let mut found = Collisions::default();
@@ -148,7 +150,7 @@ impl Search<'_> {
     fn decide(&self, key: &SortableKey, outcome: &Outcome, holders: &Holders<'_>, found: &Collisions) -> Verdict {
         let mut displaced = BTreeMap::new();
         let mut refused: Option<Collision> = None;
-        // Of several that keep a key the lowest is named.
+        // If several records keep a key, the collision names the lowest.
         let mut refuse = |collision: Collision| {
             if refused.as_ref().is_none_or(|refused| collision.other < refused.other) {
                 refused = Some(collision);
@@ -157,7 +159,7 @@ impl Search<'_> {
         for entry in &outcome.wants {
             let kept = holders.kept.get(entry).into_iter().flatten();
             for other in kept.chain(holders.taken.get(entry)).filter(|other| **other != key) {
-                // Both are in this batch: the first one, or the one that had it before, stays.
+                // Both are in this batch: the first one, or the one that had the key before, wins.
                 let line = self.outcomes.get(*other).map(|other| &other.line);
                 let resolution = given_way(self.ask(key, outcome, line));
                 refuse(Collision { resolution, other: (*other).clone() });
@@ -175,8 +177,9 @@ impl Search<'_> {
         refused.map_or(Verdict::Granted(displaced), Verdict::Refused)
     }
 
-    /// Somebody has these index keys after all: gives the changes that had got them, which are decided again. A record that
-    /// gave way to one of those has its keys again, too.
+    /// Returns these index keys to their records, and returns the changes that had taken them,
+    /// which must be decided again. Records that gave way to one of these changes get their keys
+    /// back too.
     fn take_back<'s>(
         &'s self,
         entries: &[IndexEntry],
