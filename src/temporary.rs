@@ -1,19 +1,19 @@
-//! Temporary files of one process: without a name, and readable by their owner only.
+//! Temporary files without a name, readable by their owner only.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// What is written may be somebody's records, whatever the umask lets others read.
+/// The mode of temporary files: they may contain somebody's records, so the umask must not decide.
 const MODE: u32 = 0o600;
 
-/// Makes a temporary file in `folder`, or in the system's folder for temporary files. Nothing is left of it when it is
-/// closed, however the process ends.
+/// Creates a temporary file in `folder`, by default the system's folder for temporary files.
+/// Nothing is left of it when it is closed, however the process ends.
 ///
 /// # Errors
 ///
-/// The file cannot be made there.
+/// The file cannot be created there.
 pub fn private_file(folder: Option<&Path>) -> io::Result<File> {
     let usual;
     let folder = match folder {
@@ -26,13 +26,14 @@ pub fn private_file(folder: Option<&Path>) -> io::Result<File> {
     if let Some(file) = unnamed(folder)? {
         return Ok(file);
     }
-    // It has a name for a moment.
+    // The file has a name for a moment.
     let file = tempfile::tempfile_in(folder)?;
     file.set_permissions(Permissions::from_mode(MODE))?;
     Ok(file)
 }
 
-/// Opens a file that never has a name; `None` where the system or the file system has no such thing.
+/// Opens a file that never has a name; `None` if the system or the file system does not support
+/// that.
 #[cfg(target_os = "linux")]
 fn unnamed(folder: &Path) -> io::Result<Option<File>> {
     use rustix::fs::{Mode, OFlags};
@@ -50,7 +51,7 @@ fn unnamed(_folder: &Path) -> io::Result<Option<File>> {
     Ok(None)
 }
 
-/// Bytes in memory while they are few, then in a [`private_file`].
+/// A buffer that moves from memory to a [`private_file`] when it grows.
 #[derive(Debug)]
 pub struct OverflowFile {
     folder: Option<PathBuf>,
@@ -65,17 +66,18 @@ enum OverflowPlace {
 }
 
 impl OverflowFile {
-    /// Begins; beyond `memory_bytes` the bytes lie in `folder`, or in the system's folder for temporary files.
+    /// Creates an empty buffer. Above `memory_bytes` it is stored in `folder`, by default the
+    /// system's folder for temporary files.
     pub fn new(memory_bytes: usize, folder: Option<&Path>) -> Self {
         let place = OverflowPlace::Memory(Cursor::default());
         Self { folder: folder.map(Path::to_owned), memory_bytes, place }
     }
 
-    /// Cuts everything off behind the first `bytes`.
+    /// Truncates the buffer to its first `bytes`.
     ///
     /// # Errors
     ///
-    /// The file cannot be cut.
+    /// The file cannot be truncated.
     pub fn cut(&mut self, bytes: u64) -> io::Result<()> {
         match &mut self.place {
             OverflowPlace::Memory(memory) => {
@@ -87,7 +89,7 @@ impl OverflowFile {
         }
     }
 
-    /// Moves what is in memory to a file, if `more` bytes would be too many.
+    /// Moves the bytes to a file, if `more` bytes would not fit into memory.
     fn make_room(&mut self, more: usize) -> io::Result<()> {
         let OverflowPlace::Memory(memory) = &self.place else { return Ok(()) };
         let end = memory.position().saturating_add(more as u64);

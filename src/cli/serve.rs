@@ -82,8 +82,8 @@ pub struct Serve {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_MESSAGE_BYTES, help_heading = "Limits")]
     max_message_bytes: usize,
 
-    /// Maximum number of requests processed at once, three quarters of them for one client; further requests wait until
-    /// their deadline
+    /// Maximum number of requests processed at once, three quarters of them for one client; further
+    /// requests wait until their deadline
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_REQUESTS, help_heading = "Limits")]
     #[arg(value_parser = positive)]
     max_requests: usize,

@@ -22,8 +22,9 @@ use crate::report::{Outcome, ReportLines, Summary, privacy_line};
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowName, SourceId};
 
-/// Limit on the report lines about rejected lines in one call, in bytes, without their texts: about 500,000 lines. An input
-/// with more is no batch with some bad records, and its report would fill the disk.
+/// Limit on the bytes of report lines for rejected lines in one call, without their texts: about
+/// 500,000 lines. An input with more is not a batch with some bad records, and its report would
+/// fill the disk.
 pub const MAX_REJECTED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Limit on the characters of `sync.error`.
@@ -302,7 +303,8 @@ impl IntakeOptions {
         Ok(settled)
     }
 
-    /// Reads and normalizes a content whole. What is said of rejected lines is taken from `room`, in bytes.
+    /// Reads and normalizes a whole content. The report lines for rejected lines are deducted from
+    /// `room`, in bytes.
     pub(super) fn read<R: Read>(
         &self,
         content: R,

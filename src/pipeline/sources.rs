@@ -196,7 +196,8 @@ impl Sources {
         self.lines.insert(key.clone(), Line { key, meta: meta.clone(), state });
     }
 
-    /// Since which version the keys of an object store mean what they mean now, where it was recreated or gone.
+    /// Returns, for each object store that was recreated or gone, the version since which its keys
+    /// have their present meaning.
     pub fn recreated(&self) -> BTreeMap<DomString, FlowVersion> {
         let recreated = |(key, line): (&SortableKey, &Line)| {
             let Ok(Key::Array(parts)) = Key::from_sortable(key.as_bytes()) else { return None };

@@ -251,7 +251,8 @@ impl Attempt<'_> {
         Ok(Planned { manifest: Some(manifest), counts, touched, ack: self.ack(), is_known })
     }
 
-    /// True if it was not kept lately that the batch's source was there, and deletions are forgotten after a time.
+    /// True if deletions are forgotten after a time, and the source's presence was not stored
+    /// recently.
     fn is_unheard(&self, sources: &Sources) -> bool {
         let source = self.batch.header.source.as_ref();
         self.options.rules().tombstones.zip(source).is_some_and(|(policy, id)| {

@@ -501,7 +501,8 @@ impl<'a> Walk<'a> {
                 break;
             }
             self.gave_way = Some(key.just_after());
-            // A range that covers it is in conflict with it first: otherwise it would be gone already.
+            // A range that covers the record is in conflict with it first; otherwise the record
+            // would be gone already.
             self.sweep(Some(&key.just_after()), sink)?;
             self.swept = Some(key.just_after());
             let Some(head) = self.records.get(key, sink)?.cloned() else { continue };

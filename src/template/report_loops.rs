@@ -87,7 +87,8 @@ fn takes_input(part: Part<'_>, parameters: &Parameters) -> bool {
     runs_sync(part, parameters) && !ignores
 }
 
-/// All components and connections of a definition. A connection between groups leads to their ports.
+/// All components and connections of a definition. A connection between groups leads to their
+/// ports.
 struct Wires<'a> {
     parts: BTreeMap<Place<'a>, Part<'a>>,
     /// By source: relationships and destination.
@@ -111,7 +112,8 @@ impl<'a> Wires<'a> {
         wires
     }
 
-    /// The component at an end of a connection, in the group that the end names or in the connection's own.
+    /// Returns the component at an end of a connection, in the group that the end names, or else in
+    /// the connection's own group.
     fn end(&self, group: &Group<'a>, connection: &Part<'a>, end: &str) -> Place<'a> {
         let text = |name: &str| -> &'a str {
             let value = connection.value.get(end).and_then(|end| end.get(name));
