@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::base::BaseReader;
+use super::counts::Counts;
 use super::error::SyncError;
 use super::rules::Rules;
 use super::unique::{Collisions, Outcomes, UniqueStores, Wanted};
-use super::walk::{BatchFacts, Counts, MergeSink, Refusal, Walk};
+use super::walk::{BatchFacts, MergeSink, Refusal, Walk};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Changes, RangeChange};
 use crate::snapshot::Manifest;

@@ -17,6 +17,7 @@ mod base;
 mod commit;
 mod conflict_log;
 pub mod conflicts;
+mod counts;
 mod deliveries;
 mod error;
 mod group;
@@ -26,6 +27,7 @@ mod likely_cause;
 mod lookup;
 mod merging;
 mod notices;
+mod old_view;
 mod own;
 mod package;
 mod pull;
@@ -46,6 +48,7 @@ mod walk;
 pub use admission::Admission;
 pub use base::{BaseReader, read_whole};
 pub use commit::MAX_ATTEMPTS;
+pub use counts::Counts;
 pub use error::SyncError;
 pub use guard::{MAX_BULK_DELETES, MAX_DELETES, MAX_DELETES_BY_HAND, MAX_DELETES_PERCENT, RUN_MS};
 pub use intake::{
@@ -53,7 +56,6 @@ pub use intake::{
 };
 pub use package::{Package, deliver_package};
 pub use single::sync;
-pub use walk::Counts;
 
 use crate::policy::Policy;
 

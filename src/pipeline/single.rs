@@ -3,11 +3,11 @@
 use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
 use super::conflict_log::ConflictLog;
+use super::counts::Counts;
 use super::error::SyncError;
 use super::notices::{self, ForSource};
 use super::pull::pull;
 use super::sync::{Attempt, Planned, read_sources, seal};
-use super::walk::Counts;
 use crate::decode::BatchHeader;
 use crate::normalize::Batch;
 use crate::report::{Outcome, ReportLines, Summary, comment_summary};

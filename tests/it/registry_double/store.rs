@@ -1,5 +1,10 @@
 //! Buckets, flows and versions, with the rules by which the servers accept and refuse them.
 
+mod answers;
+
+pub(crate) use answers::all_permissions;
+use answers::Shape;
+
 use super::faults::UNEXPECTED;
 use super::http::{Answer, percent_encode};
 use super::jackson;
@@ -606,98 +611,5 @@ impl State {
         let mut answer = Answer::new(200, "application/json", Vec::new());
         answer.body = vec![Arc::new(start), before_flow, Arc::new(middle), after_flow, Arc::new(end)];
         Ok(answer)
-    }
-}
-
-/// Which of the fields that are computed an answer has.
-#[derive(Clone, Copy, PartialEq)]
-enum Shape {
-    Full,
-    Deleted,
-    InVersion,
-    InBucketOfVersion,
-}
-
-impl Shape {
-    fn link(self, href: String) -> Json {
-        if self == Self::Deleted { Json::Null } else { link(href, "self") }
-    }
-
-    fn permissions(self) -> Json {
-        match self {
-            Self::Full | Self::InBucketOfVersion => all_permissions(),
-            Self::Deleted | Self::InVersion => Json::Null,
-        }
-    }
-
-    fn revision(self) -> Json {
-        match self {
-            Self::Full | Self::Deleted => Json::object([("version", Json::Int(0))]),
-            Self::InVersion | Self::InBucketOfVersion => Json::Null,
-        }
-    }
-}
-
-pub(crate) fn all_permissions() -> Json {
-    Json::object([("canDelete", Json::Bool(true)), ("canRead", Json::Bool(true)), ("canWrite", Json::Bool(true))])
-}
-
-fn link(href: String, rel: &str) -> Json {
-    Json::object([("href", Json::Text(Text::from(href))), ("params", Json::object([("rel", Json::text(rel))]))])
-}
-
-impl Bucket {
-    fn to_json(&self, id: &Text, shape: Shape) -> Json {
-        Json::object([
-            ("allowBundleRedeploy", Json::Bool(self.allow_bundle_redeploy)),
-            ("allowPublicRead", Json::Bool(self.allow_public_read)),
-            ("createdTimestamp", Json::Int(self.created)),
-            ("description", Json::optional(self.description.as_ref())),
-            ("identifier", Json::Text(id.clone())),
-            ("link", shape.link(format!("buckets/{}", percent_encode(id.as_bytes())))),
-            ("name", Json::Text(self.name.clone())),
-            ("permissions", shape.permissions()),
-            ("revision", shape.revision()),
-        ])
-    }
-}
-
-impl Version {
-    fn new(author: &Text, timestamp: i64, contents: &Contents) -> Self {
-        Self { author: author.clone(), comments: None, timestamp, contents: contents.clone() }
-    }
-
-    fn metadata(&self, bucket: &Text, flow: &Text, number: usize) -> Json {
-        let (bucket_part, flow_part) = (percent_encode(bucket.as_bytes()), percent_encode(flow.as_bytes()));
-        Json::object([
-            ("author", Json::Text(self.author.clone())),
-            ("bucketIdentifier", Json::Text(bucket.clone())),
-            ("comments", Json::optional(self.comments.as_ref())),
-            ("flowIdentifier", Json::Text(flow.clone())),
-            ("link", link(format!("buckets/{bucket_part}/flows/{flow_part}/versions/{number}"), "content")),
-            ("timestamp", Json::Int(self.timestamp)),
-            ("version", Json::Int(number as i64)),
-        ])
-    }
-}
-
-impl Contents {
-    fn of(body: &Json) -> Self {
-        let members = |names: &[&str]| {
-            let mut text = Vec::new();
-            for name in names {
-                if let Some(value) = body.get(name) {
-                    text.extend_from_slice(format!("\"{name}\":").as_bytes());
-                    value.write(&mut text);
-                    text.push(b',');
-                }
-            }
-            text.shrink_to_fit();
-            Arc::new(text)
-        };
-        Self {
-            before_flow: members(&["externalControllerServices"]),
-            after_flow: members(&["flowContents", "flowEncodingVersion", "parameterContexts", "parameterProviders"]),
-        }
     }
 }
