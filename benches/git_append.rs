@@ -79,7 +79,8 @@ fn draft(manifest: Manifest) -> VersionDraft {
 }
 
 fn empty() -> Manifest {
-    let database = Database::new("myDatabase".into(), 1, vec![ObjectStore::new("data".into(), None)]);
+    let database =
+        Database::new("myDatabase".into(), 1, vec![ObjectStore::new("data".into(), None)]);
     Manifest::empty(&database.unwrap_or_else(|error| panic!("{error}")))
 }
 
@@ -110,9 +111,14 @@ fn one_change(path: &Path, salt: u64) -> Duration {
     let new_ref = chunk(450, &new);
     let start = Instant::now();
     let store = GitStore::new(path).unwrap_or_else(|error| panic!("{error}"));
-    let head = store.head(&flow()).unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| panic!("no head"));
+    let head = store
+        .head(&flow())
+        .unwrap_or_else(|error| panic!("{error}"))
+        .unwrap_or_else(|| panic!("no head"));
     let old = &head.manifest.stores[0].records[450];
-    black_box(store.read_chunk(&flow(), &head, &list(), old).unwrap_or_else(|error| panic!("{error}")));
+    black_box(
+        store.read_chunk(&flow(), &head, &list(), old).unwrap_or_else(|error| panic!("{error}")),
+    );
     let read = start.elapsed();
 
     let mut manifest = head.manifest.clone();

@@ -10,12 +10,21 @@ const RECORDS: usize = 2000;
 
 /// A record of a shop: numbers, short and long texts, a nested object and a list.
 fn record(index: usize, sorted: bool, spaced: bool) -> String {
-    let price = format!("{}.{:02}", index % 900, index % 100).replace(".00", "").replace(".10", ".1");
+    let price =
+        format!("{}.{:02}", index % 900, index % 100).replace(".00", "").replace(".10", ".1");
     let price = if price.contains('.') { price.trim_end_matches('0').to_owned() } else { price };
     let address = if sorted {
-        format!(r#"{{"city":"Springfield","street":"{} Evergreen Terrace","zip":"{:05}"}}"#, index % 999, index % 99999)
+        format!(
+            r#"{{"city":"Springfield","street":"{} Evergreen Terrace","zip":"{:05}"}}"#,
+            index % 999,
+            index % 99999
+        )
     } else {
-        format!(r#"{{"street":"{} Evergreen Terrace","city":"Springfield","zip":"{:05}"}}"#, index % 999, index % 99999)
+        format!(
+            r#"{{"street":"{} Evergreen Terrace","city":"Springfield","zip":"{:05}"}}"#,
+            index % 999,
+            index % 99999
+        )
     };
     let mut members = vec![
         ("id", format!("\"c{index:08}\"")),
@@ -46,8 +55,11 @@ fn record(index: usize, sorted: bool, spaced: bool) -> String {
 
 fn normalize(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("canonical");
-    let escaped =
-        |index| record(index, true, false).replace("Monday", "Montag (später, für 5 €)").replace("Called", "a\\nb");
+    let escaped = |index| {
+        record(index, true, false)
+            .replace("Monday", "Montag (später, für 5 €)")
+            .replace("Called", "a\\nb")
+    };
     let cases: [(&str, Vec<String>); 4] = [
         ("sorted", (0..RECORDS).map(|index| record(index, true, false)).collect()),
         ("unsorted", (0..RECORDS).map(|index| record(index, false, false)).collect()),
@@ -70,8 +82,14 @@ fn normalize(criterion: &mut Criterion) {
         });
     }
     let hostile = [
-        ("hostile-tags", "{\"~set\":[".repeat(255) + "[" + &"0,".repeat(200_000) + "0]" + &"]}".repeat(255)),
-        ("hostile-order", "{\"b\":0,\"a\":".repeat(511) + "[" + &"0,".repeat(200_000) + "0]" + &"}".repeat(511)),
+        (
+            "hostile-tags",
+            "{\"~set\":[".repeat(255) + "[" + &"0,".repeat(200_000) + "0]" + &"]}".repeat(255),
+        ),
+        (
+            "hostile-order",
+            "{\"b\":0,\"a\":".repeat(511) + "[" + &"0,".repeat(200_000) + "0]" + &"}".repeat(511),
+        ),
     ];
     group.sample_size(10);
     for (name, input) in &hostile {
@@ -106,7 +124,8 @@ fn keys(criterion: &mut Criterion) {
         });
     });
     group.bench_function("at-path", |bencher| {
-        bencher.iter(|| at_path(black_box(text.as_bytes()), "address.zip").map(|found| found.len()));
+        bencher
+            .iter(|| at_path(black_box(text.as_bytes()), "address.zip").map(|found| found.len()));
     });
     group.finish();
 }

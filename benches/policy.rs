@@ -17,7 +17,10 @@ const RULES: [(&str, &str); 8] = [
         "head.total - incoming.total > 100.0 || head.stock < 0 || incoming.stock > 100 || head.zip == incoming.zip",
     ),
     ("dates", "incoming.updatedAt - head.updatedAt > 86400000 && meta.incoming.at > meta.head.at"),
-    ("has", r#"has(head.address.city) && has(incoming.note) && !has(head.lockedUntil) && head.address.city != """#),
+    (
+        "has",
+        r#"has(head.address.city) && has(incoming.note) && !has(head.lockedUntil) && head.address.city != """#,
+    ),
     ("loop", r#"head.tags.exists(tag, tag == "locked" || tag in incoming.tags)"#),
     ("whole records", "head == incoming"),
 ];
@@ -26,7 +29,10 @@ const RULES: [(&str, &str); 8] = [
 const VALUES: [(&str, &str); 3] = [
     ("member", "head.updatedAt"),
     ("sum", "head.stock + incoming.stock"),
-    ("map", r#"{"total": math.greatest(head.total, incoming.total), "tags": head.tags + incoming.tags}"#),
+    (
+        "map",
+        r#"{"total": math.greatest(head.total, incoming.total), "tags": head.tags + incoming.tags}"#,
+    ),
 ];
 
 fn record(total: u32, status: &str, note: &str) -> Vec<u8> {
@@ -42,7 +48,11 @@ fn record(total: u32, status: &str, note: &str) -> Vec<u8> {
 }
 
 fn evaluate(criterion: &mut Criterion) {
-    let head = record(120, "shipped", "Called on Monday, will call back next week about the garden furniture.");
+    let head = record(
+        120,
+        "shipped",
+        "Called on Monday, will call back next week about the garden furniture.",
+    );
     let incoming = record(150, "paid", "Called on Tuesday, has the garden furniture now.");
     let variables = Variables {
         base: Some(&head),

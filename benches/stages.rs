@@ -105,7 +105,11 @@ fn merge(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("merge into memory");
     group.bench_function("20,000 records, first", |bencher| {
-        bencher.iter_batched(MemoryStore::default, |store| run(&store, &all), BatchSize::LargeInput);
+        bencher.iter_batched(
+            MemoryStore::default,
+            |store| run(&store, &all),
+            BatchSize::LargeInput,
+        );
     });
     group.bench_function("20,000 records, unchanged", |bencher| {
         let store = seeded();
@@ -121,7 +125,8 @@ fn merge(criterion: &mut Criterion) {
         let (policy, key) = (StorePolicy::builtin(), sortable_string("k"));
         let meta = Meta { at: 1, by: None, rev: FlowVersion::FIRST };
         let line = Line { key: key.clone(), meta, state: LineState::Put(head.as_slice().into()) };
-        let change = Incoming { state: LineState::Put(incoming.as_slice().into()), clock: None, by: None };
+        let change =
+            Incoming { state: LineState::Put(incoming.as_slice().into()), clock: None, by: None };
         let sides = Sides {
             kind: ConflictType::UpdateUpdate,
             store: &"data".into(),

@@ -64,7 +64,8 @@ impl StoreUrl {
     /// A message with the expected forms. It does not repeat the value, which may contain a
     /// password.
     pub fn parse(text: &OsStr) -> Result<Self, ConfigError> {
-        const EXPECTED: &str = "--store is none of git:PATH, http://HOST:PORT, https://HOST:PORT, memory:";
+        const EXPECTED: &str =
+            "--store is none of git:PATH, http://HOST:PORT, https://HOST:PORT, memory:";
         if let Some(path) = text.as_bytes().strip_prefix(b"git:") {
             if path.is_empty() {
                 return Err(wrong("--store git: needs a path, such as git:snapshots.git"));
@@ -75,11 +76,15 @@ impl StoreUrl {
             return Ok(Self::Memory);
         }
         let url = text.to_str().ok_or_else(|| wrong(EXPECTED))?;
-        let rest =
-            url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).ok_or_else(|| wrong(EXPECTED))?;
+        let rest = url
+            .strip_prefix("http://")
+            .or_else(|| url.strip_prefix("https://"))
+            .ok_or_else(|| wrong(EXPECTED))?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
-            return Err(wrong("--store must not hold credentials: give --user and --password-file, or --token-file"));
+            return Err(wrong(
+                "--store must not hold credentials: give --user and --password-file, or --token-file",
+            ));
         }
         if authority.is_empty() {
             return Err(wrong("--store has no host: give http://HOST:PORT"));
@@ -118,7 +123,11 @@ impl RegistrySettings {
     ///
     /// A message that names the setting that is missing or contradicts another one, or the file
     /// that cannot be read.
-    pub fn options(self, url: &str, deadline: Option<Instant>) -> Result<RegistryOptions, ConfigError> {
+    pub fn options(
+        self,
+        url: &str,
+        deadline: Option<Instant>,
+    ) -> Result<RegistryOptions, ConfigError> {
         let credentials = self.credentials()?;
         let defaults = RegistryOptions::new(url);
         Ok(RegistryOptions {
@@ -141,8 +150,9 @@ impl RegistrySettings {
         if let Some(user) = self.user.clone() {
             let password = match &self.password_file {
                 Some(path) => secret_in("--password-file", path)?,
-                None => secret_of(PASSWORD_VARIABLE)?
-                    .ok_or_else(|| wrong(format!("--user needs --password-file or {PASSWORD_VARIABLE}")))?,
+                None => secret_of(PASSWORD_VARIABLE)?.ok_or_else(|| {
+                    wrong(format!("--user needs --password-file or {PASSWORD_VARIABLE}"))
+                })?,
             };
             return Ok(Credentials::Login { user, password });
         }
@@ -177,10 +187,13 @@ pub fn hash_key(file: Option<&Path>) -> Result<Option<HashKey>, ConfigError> {
 /// The file cannot be read, or is empty.
 pub fn secret_in(flag: &str, path: &Path) -> Result<Secret, ConfigError> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_SECRET_BYTES).read_to_string(&mut text));
+    let read =
+        File::open(path).and_then(|file| file.take(MAX_SECRET_BYTES).read_to_string(&mut text));
     match read {
         Err(error) => Err(wrong(format!("{flag} {}: {error}", path.display()))),
-        Ok(_) if text.trim().is_empty() => Err(wrong(format!("{flag} {}: it is empty", path.display()))),
+        Ok(_) if text.trim().is_empty() => {
+            Err(wrong(format!("{flag} {}: it is empty", path.display())))
+        }
         Ok(_) => Ok(Secret::new(&text)),
     }
 }
@@ -212,14 +225,17 @@ mod tests {
         assert_eq!(parse("git:a b/c.git"), Ok(StoreUrl::Git("a b/c.git".into())));
         assert_eq!(parse("memory:"), Ok(StoreUrl::Memory));
         assert_eq!(parse("https://r:18443"), Ok(StoreUrl::Registry("https://r:18443".into())));
-        for wrong in ["", "git", "git:", "memory", "memory:x", "ftp://x", "http://", "https:///x", "/tmp/x"] {
+        for wrong in
+            ["", "git", "git:", "memory", "memory:x", "ftp://x", "http://", "https:///x", "/tmp/x"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn a_password_in_the_url_is_refused_and_not_repeated() {
-        for url in ["http://ann:hunter2@host:1", "htp://ann:hunter2@host", "https://hunter2@host/x"] {
+        for url in ["http://ann:hunter2@host:1", "htp://ann:hunter2@host", "https://hunter2@host/x"]
+        {
             let error = parse(url).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");
         }
@@ -240,15 +256,20 @@ mod tests {
     fn secrets_come_from_files() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
-        let settings = RegistrySettings { token_file: Some(file.clone()), ..RegistrySettings::default() };
+        let settings =
+            RegistrySettings { token_file: Some(file.clone()), ..RegistrySettings::default() };
         let options = || settings.clone().options("https://host", None);
         let missing = options().unwrap_err().to_string();
-        assert!(missing.starts_with("--token-file ") && missing.contains("No such file"), "{missing}");
+        assert!(
+            missing.starts_with("--token-file ") && missing.contains("No such file"),
+            "{missing}"
+        );
         std::fs::write(&file, " \n").unwrap();
         assert!(options().unwrap_err().to_string().ends_with("it is empty"));
         std::fs::write(&file, "abc\n").unwrap();
         assert_eq!(options().unwrap().credentials, Credentials::Token(Secret::new("abc")));
-        let settings = RegistrySettings { password_file: Some(file.clone()), ..RegistrySettings::default() };
+        let settings =
+            RegistrySettings { password_file: Some(file.clone()), ..RegistrySettings::default() };
         assert!(settings.clone().options("https://host", None).is_err());
         let settings = RegistrySettings { user: Some("ann".into()), ..settings };
         let expected = Credentials::Login { user: "ann".into(), password: Secret::new("abc") };

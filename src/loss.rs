@@ -294,7 +294,9 @@ pub fn path(store: &DomString, steps: &[Step<'_>]) -> String {
 }
 
 fn push_name(name: &str, path: &mut String) {
-    let plain = |char: char| !char.is_whitespace() && !char.is_control() && !matches!(char, '.' | '[' | '"' | '\\');
+    let plain = |char: char| {
+        !char.is_whitespace() && !char.is_control() && !matches!(char, '.' | '[' | '"' | '\\')
+    };
     if !name.is_empty() && name.chars().all(plain) {
         path.push_str(name);
         return;
@@ -327,8 +329,16 @@ mod tests {
     fn lines_are_sorted_canonical_and_counted() {
         let mut losses = Losses::default();
         let store = DomString::from("a b");
-        losses.at(&store, &[Step::member(b"x\\u00e9"), Step::Elements, Step::member(b"")], what::HOLE);
-        losses.at(&store, &[Step::member(b"x\\u00e9"), Step::Elements, Step::member(b"")], what::HOLE);
+        losses.at(
+            &store,
+            &[Step::member(b"x\\u00e9"), Step::Elements, Step::member(b"")],
+            what::HOLE,
+        );
+        losses.at(
+            &store,
+            &[Step::member(b"x\\u00e9"), Step::Elements, Step::member(b"")],
+            what::HOLE,
+        );
         losses.add("", what::SHARING, 7);
         losses.add("nothing", what::SHARING, 0);
         let lines: Vec<_> = losses.lines().collect();
@@ -360,7 +370,10 @@ mod tests {
 
     #[test]
     fn the_pages_list_every_kind_and_no_other() {
-        let pages = [include_str!("../doc/reference/imports.md"), include_str!("../doc/reference/exports.md")];
+        let pages = [
+            include_str!("../doc/reference/imports.md"),
+            include_str!("../doc/reference/exports.md"),
+        ];
         let mut listed: Vec<_> = pages
             .iter()
             .flat_map(|page| page.split("| what |").skip(1))

@@ -104,7 +104,11 @@ impl MemoryBudget {
         let mut held = self.held();
         held.next += 1;
         let number = held.next;
-        MemoryClaim(Some(Arc::new(Claim { budget: Arc::clone(self), number, refused: OnceLock::new() })))
+        MemoryClaim(Some(Arc::new(Claim {
+            budget: Arc::clone(self),
+            number,
+            refused: OnceLock::new(),
+        })))
     }
 
     /// Returns the number of claimed bytes.
@@ -137,7 +141,12 @@ impl MemoryClaim {
         self.need_within(what, bytes, Duration::ZERO)
     }
 
-    fn need_within(&self, what: MemoryUse, bytes: u64, patience: Duration) -> Result<(), MemoryError> {
+    fn need_within(
+        &self,
+        what: MemoryUse,
+        bytes: u64,
+        patience: Duration,
+    ) -> Result<(), MemoryError> {
         let Some(claim) = &self.0 else { return Ok(()) };
         let Claim { budget, number, refused } = &**claim;
         let (total, place) = (budget.total, what as usize);
@@ -152,7 +161,9 @@ impl MemoryClaim {
             return Err(*refused.get_or_init(|| MemoryError::TooLarge { needed, total }));
         }
         let is_full = |held: &Held| held.claimed + more > total;
-        let may_wait = |held: &mut Held| is_full(held) && held.claims.keys().next().is_none_or(|first| first >= number);
+        let may_wait = |held: &mut Held| {
+            is_full(held) && held.claims.keys().next().is_none_or(|first| first >= number)
+        };
         let waited = budget.freed.wait_timeout_while(held, patience, may_wait);
         let (mut held, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if is_full(&held) {

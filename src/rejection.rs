@@ -113,7 +113,11 @@ impl Rejection {
     pub fn to_json(&self) -> String {
         let Self { line, offset, code, .. } = self;
         let message = canonical_text(&self.message);
-        let store = self.store.as_ref().map(|name| format!("\"store\":{},", name.to_canonical())).unwrap_or_default();
+        let store = self
+            .store
+            .as_ref()
+            .map(|name| format!("\"store\":{},", name.to_canonical()))
+            .unwrap_or_default();
         format!(
             "{{\"line\":{line},\"message\":{message},\"offset\":{offset},\"reason\":\"{code}\",{store}\"type\":\"rejected\"}}"
         )
@@ -124,7 +128,11 @@ impl Rejection {
     /// # Errors
     ///
     /// Those of `out`, and of the temporary file that contains the text.
-    pub fn write_line_with_text(line: &str, text: &mut RejectedText<'_>, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write_line_with_text(
+        line: &str,
+        text: &mut RejectedText<'_>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         // Canonical order puts the member between `store` and `type`.
         let (before, after) = line.split_at(line.len() - ",\"type\":\"rejected\"}".len());
         out.write_all(before.as_bytes())?;
@@ -138,7 +146,11 @@ impl Rejection {
     /// # Errors
     ///
     /// As [`Self::write_line_with_text`].
-    pub fn write_with_text(&self, text: &mut RejectedText<'_>, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write_with_text(
+        &self,
+        text: &mut RejectedText<'_>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         Self::write_line_with_text(&self.to_json(), text, out)
     }
 }
@@ -170,8 +182,10 @@ mod tests {
     #[test]
     fn the_page_lists_every_reason_once_and_no_other() {
         let page = include_str!("../doc/reference/changes.md");
-        let table = page.split("| reason |").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
-        let mut listed: Vec<_> = table.lines().skip(2).map(|row| row.split('`').nth(1).unwrap()).collect();
+        let table =
+            page.split("| reason |").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let mut listed: Vec<_> =
+            table.lines().skip(2).map(|row| row.split('`').nth(1).unwrap()).collect();
         let mut all = code::ALL.to_vec();
         listed.sort_unstable();
         all.sort_unstable();

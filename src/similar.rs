@@ -8,16 +8,22 @@ const FEWEST_LETTERS: usize = 3;
 /// word that starts with it. Case, `_` and `-` are ignored.
 pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| -> String {
-        text.chars().filter(|it| !matches!(it, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
+        text.chars()
+            .filter(|it| !matches!(it, '-' | '_' | ' '))
+            .flat_map(char::to_lowercase)
+            .collect()
     };
     let wanted = plain(word);
     let limit = (wanted.chars().count() / 3).max(1);
     let known: Vec<(String, &str)> = known.into_iter().map(|it| (plain(it), it)).collect();
     let near = known.iter().map(|(letters, it)| (strsim::osa_distance(&wanted, letters), *it));
-    let nearest = near.filter(|(far, _)| *far <= limit).min_by_key(|(far, _)| *far).map(|(_, it)| it);
+    let nearest =
+        near.filter(|(far, _)| *far <= limit).min_by_key(|(far, _)| *far).map(|(_, it)| it);
     nearest.or_else(|| {
         let mut longer = known.iter().filter(|(letters, _)| letters.starts_with(&wanted));
-        let only = longer.next().filter(|_| wanted.chars().count() >= FEWEST_LETTERS && longer.next().is_none());
+        let only = longer
+            .next()
+            .filter(|_| wanted.chars().count() >= FEWEST_LETTERS && longer.next().is_none());
         only.map(|(_, it)| *it)
     })
 }

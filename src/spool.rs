@@ -53,7 +53,10 @@ impl Spool {
     /// # Errors
     ///
     /// Those of `write`, and as [`Self::append`].
-    pub fn append_with(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Place> {
+    pub fn append_with(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<Place> {
         self.file.seek(SeekFrom::Start(self.bytes))?;
         write(&mut self.file)?;
         let end = self.file.stream_position()?;
@@ -150,7 +153,10 @@ mod tests {
         let places = [b"ab".as_slice(), b"", &big, b"c"].map(|bytes| spool.append(bytes).unwrap());
         let written = spool.append_with(|out| out.write_all(b"xyz")).unwrap();
         assert_eq!(spool.read(places[2]).unwrap(), big);
-        assert_eq!((spool.read(places[0]).unwrap(), spool.read(places[3]).unwrap()), (b"ab".to_vec(), b"c".to_vec()));
+        assert_eq!(
+            (spool.read(places[0]).unwrap(), spool.read(places[3]).unwrap()),
+            (b"ab".to_vec(), b"c".to_vec())
+        );
         assert!(spool.read(places[1]).unwrap().is_empty());
         assert_eq!(spool.read(written).unwrap(), b"xyz");
         let again = spool.repeat(places[2]).unwrap();

@@ -86,7 +86,10 @@ mod tests {
                 .collect();
             let before = cuts(&entries);
             let mean = entries.iter().map(|entry| entry.1).sum::<u64>() / (before.len() as u64 + 1);
-            assert!((400_000..560_000).contains(&mean), "records of {bytes} bytes: chunks of {mean}");
+            assert!(
+                (400_000..560_000).contains(&mean),
+                "records of {bytes} bytes: chunks of {mean}"
+            );
             let (mut touched, edits) = (0, 60);
             for edit in 0..edits {
                 let place = entries.len() / edits * edit;
@@ -94,7 +97,10 @@ mod tests {
                 after.remove(place);
                 touched += chunks_that_differ(&before, &cuts(&after));
             }
-            assert!(touched <= edits * 16 / 10, "records of {bytes} bytes: {touched} chunks for {edits} deletions");
+            assert!(
+                touched <= edits * 16 / 10,
+                "records of {bytes} bytes: {touched} chunks for {edits} deletions"
+            );
         }
     }
 }

@@ -46,7 +46,9 @@ impl ContentBuilder {
         self.content.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         self.content.extend_from_slice(bytes);
         match state {
-            LineState::Put(value) if value.len() > SPILL_BYTES => self.push_spilled(&state.content_digest()),
+            LineState::Put(value) if value.len() > SPILL_BYTES => {
+                self.push_spilled(&state.content_digest())
+            }
             LineState::Put(value) => {
                 let stripped = value::without_stacks(value);
                 let value = stripped.as_deref().unwrap_or(value);

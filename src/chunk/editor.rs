@@ -18,7 +18,12 @@ pub trait ChunkSource {
 /// Receives finished chunks.
 pub trait ChunkSink {
     /// Takes a chunk, which may already be in head.
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError>;
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError>;
 }
 
 /// Walks one list once, in key order, and returns the edited list.
@@ -35,7 +40,10 @@ pub struct ListEditor<'a> {
 
 impl std::fmt::Debug for ListEditor<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ListEditor").field("list", &self.list).field("ahead", &self.ahead.len()).finish_non_exhaustive()
+        f.debug_struct("ListEditor")
+            .field("list", &self.list)
+            .field("ahead", &self.ahead.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,14 +55,22 @@ impl<'a> ListEditor<'a> {
     }
 
     /// Moves to `key` and returns head's line at that key. Keys must ascend from call to call.
-    pub fn get(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<&Line>, StoreError> {
+    pub fn get(
+        &mut self,
+        key: &SortableKey,
+        sink: &mut dyn ChunkSink,
+    ) -> Result<Option<&Line>, StoreError> {
         let line = self.seek(key, sink)?;
         Ok(line.filter(|line| line.key == *key))
     }
 
     /// Moves to `key` and returns the next line at or after it in the one chunk that may contain
     /// `key`.
-    fn seek(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<&Line>, StoreError> {
+    fn seek(
+        &mut self,
+        key: &SortableKey,
+        sink: &mut dyn ChunkSink,
+    ) -> Result<Option<&Line>, StoreError> {
         loop {
             while self.lines.front().is_some_and(|line| line.key < *key) {
                 if let Some(line) = self.lines.pop_front() {
@@ -71,7 +87,11 @@ impl<'a> ListEditor<'a> {
 
     /// Moves to `key` and returns head's next line at or after it, reading the next chunk if it
     /// starts there.
-    pub fn at_or_after(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<&Line>, StoreError> {
+    pub fn at_or_after(
+        &mut self,
+        key: &SortableKey,
+        sink: &mut dyn ChunkSink,
+    ) -> Result<Option<&Line>, StoreError> {
         self.seek(key, sink)?;
         if self.lines.is_empty() {
             self.read_next()?;
@@ -87,7 +107,11 @@ impl<'a> ListEditor<'a> {
     }
 
     /// Removes head's line at a key and returns it.
-    pub fn remove(&mut self, key: &SortableKey, sink: &mut dyn ChunkSink) -> Result<Option<Line>, StoreError> {
+    pub fn remove(
+        &mut self,
+        key: &SortableKey,
+        sink: &mut dyn ChunkSink,
+    ) -> Result<Option<Line>, StoreError> {
         self.seek(key, sink)?;
         Ok(self.take(key))
     }
@@ -123,7 +147,8 @@ impl<'a> ListEditor<'a> {
         if self.builder.is_empty() {
             // If the next chunk begins at or before the key, this one contains nothing that
             // changes.
-            let untouched = self.ahead.partition_point(|chunk| chunk.first <= *key).saturating_sub(1);
+            let untouched =
+                self.ahead.partition_point(|chunk| chunk.first <= *key).saturating_sub(1);
             let (whole, rest) = self.ahead.split_at(untouched);
             self.done.extend_from_slice(whole);
             self.ahead = rest;
@@ -151,8 +176,11 @@ impl<'a> ListEditor<'a> {
 
 /// Reads the lines of a chunk and compares them with the chunk's entry in the manifest.
 pub fn lines_of(list: &List, chunk: &ChunkRef, text: &[u8]) -> Result<Vec<Line>, StoreError> {
-    let damaged = |what: &str| StoreError::new(StoreErrorKind::Damaged, format!("chunk {}: {what}", chunk.full));
-    let lines = parse_chunk(text, &store_name(list)).map_err(|error| damaged(&error.to_string()))?;
+    let damaged = |what: &str| {
+        StoreError::new(StoreErrorKind::Damaged, format!("chunk {}: {what}", chunk.full))
+    };
+    let lines =
+        parse_chunk(text, &store_name(list)).map_err(|error| damaged(&error.to_string()))?;
     let first = lines.first().map(|line| &line.key);
     if first != Some(&chunk.first) || lines.len() as u64 != chunk.count {
         return Err(damaged("its first key or count is not what the manifest says"));

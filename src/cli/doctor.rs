@@ -65,16 +65,24 @@ impl Doctor {
     /// and data that no web page can create. Adds nothing for a flow that has neither.
     fn waiting(&self, store: &dyn SnapshotStore, text: &mut String) -> Result<(), Failure> {
         let StoreArgs { bucket, flow, .. } = &self.store;
-        let fits = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+        let fits = |wanted: &Option<String>, name: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted == name)
+        };
         let mut flows = store.flows()?;
         flows.retain(|it| fits(bucket, it.bucket()) && fits(flow, it.flow()));
         for flow in flows.iter().take(COUNTED_FLOWS) {
             let version = history::open_version(store, flow, At::Latest)?;
             match history::count_parked(store, flow, &version)? {
                 0 => {}
-                1 => *text += &format!("  {flow}: 1 conflict waits for a person; conflicts list names it\n"),
+                1 => {
+                    *text += &format!(
+                        "  {flow}: 1 conflict waits for a person; conflicts list names it\n"
+                    )
+                }
                 count => {
-                    *text += &format!("  {flow}: {count} conflicts wait for a person; conflicts list names them\n")
+                    *text += &format!(
+                        "  {flow}: {count} conflicts wait for a person; conflicts list names them\n"
+                    )
                 }
             }
             let found = history::unmakeable(store, flow, &version, None, LOOKED_AT_RECORDS)?;

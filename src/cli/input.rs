@@ -29,14 +29,16 @@ pub(super) fn drain_stdin() {
 /// Opens an option's file, truncated and readable by its owner only.
 pub(super) fn private_file(path: &Path, option: &str) -> Result<File, Failure> {
     let open = || {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(path)?;
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(path)?;
         if file.metadata()?.is_file() {
             // An existing file may have been readable by everyone.
             file.set_permissions(Permissions::from_mode(PRIVATE))?;
         }
         Ok(file)
     };
-    open().map_err(|error: io::Error| Failure::usage(format!("{option} {}: {error}", path.display())))
+    open()
+        .map_err(|error: io::Error| Failure::usage(format!("{option} {}: {error}", path.display())))
 }
 
 /// The file of `--rejects`.
@@ -58,7 +60,10 @@ impl RejectsFile {
     /// Returns the failure of the batch, if writing this file caused it.
     pub(super) fn failure(&mut self) -> Option<Failure> {
         let error = self.error.take()?;
-        Some(Failure::new(disk_status(&error), format!("--rejects {}: {error}", self.path.display())))
+        Some(Failure::new(
+            disk_status(&error),
+            format!("--rejects {}: {error}", self.path.display()),
+        ))
     }
 
     fn failed(&mut self, error: io::Error) -> io::Error {

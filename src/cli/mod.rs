@@ -157,8 +157,9 @@ fn wrong_or_help(error: &clap::Error, args: &[OsString]) -> Result<ExitStatus, F
     };
     // A misspelt command may be meant as `sync`, which reads standard input. The others read
     // nothing.
-    let reads_nothing =
-        |name: &OsString| Cli::command().find_subcommand(name).is_some_and(|it| it.get_name() != "sync");
+    let reads_nothing = |name: &OsString| {
+        Cli::command().find_subcommand(name).is_some_and(|it| it.get_name() != "sync")
+    };
     if !args.get(1).is_some_and(reads_nothing) {
         input::drain_stdin();
     }

@@ -28,7 +28,8 @@ impl From<HistoryError> for Failure {
 ///
 /// Fails if the process has no file descriptor left.
 pub fn stdout() -> Result<BufWriter<File>, Failure> {
-    let descriptor = io::stdout().as_fd().try_clone_to_owned().map_err(|error| Failure::output(&error))?;
+    let descriptor =
+        io::stdout().as_fd().try_clone_to_owned().map_err(|error| Failure::output(&error))?;
     Ok(BufWriter::with_capacity(OUT_BYTES, File::from(descriptor)))
 }
 
@@ -39,7 +40,9 @@ pub fn stdout() -> Result<BufWriter<File>, Failure> {
 /// Fails if standard output is closed or full.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = stdout()?;
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::output(&error))
 }
 
 /// Writes a failure to standard error: one line, then hints. A write error is ignored, because

@@ -35,7 +35,8 @@ impl PrintRejects {
             None => print(io::stdin().lock(), &mut out)?,
             Some(path) => {
                 let shown = path.display();
-                let file = File::open(path).map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
+                let file = File::open(path)
+                    .map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
                 print(BufReader::new(file), &mut out)?
             }
         };
@@ -49,9 +50,10 @@ impl PrintRejects {
             }
             0 => Ok(ExitStatus::Done),
             count => {
-                let what = format!("{count} rejected lines have no text in this report, so they are not printed");
-                let hint =
-                    "sync with --rejects FILE or --rejected-text keeps it; the input still has it, at line and offset";
+                let what = format!(
+                    "{count} rejected lines have no text in this report, so they are not printed"
+                );
+                let hint = "sync with --rejects FILE or --rejected-text keeps it; the input still has it, at line and offset";
                 Err(Failure::new(ExitStatus::Input, what).hint(hint))
             }
         }
@@ -70,33 +72,47 @@ fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
     let mut printed = Printed::default();
     let mut header: Option<String> = None;
     for (place, line) in input.split(b'\n').enumerate() {
-        let line = line.map_err(|error| Failure::new(ExitStatus::Input, format!("cannot read the report: {error}")))?;
+        let line = line.map_err(|error| {
+            Failure::new(ExitStatus::Input, format!("cannot read the report: {error}"))
+        })?;
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let wrong = |what: &str| Failure::new(ExitStatus::Input, format!("line {}: {what}", place + 1));
-        let value: Value = serde_json::from_slice(&line).map_err(|_| wrong("this is no line of a report"))?;
+        let wrong =
+            |what: &str| Failure::new(ExitStatus::Input, format!("line {}: {what}", place + 1));
+        let value: Value =
+            serde_json::from_slice(&line).map_err(|_| wrong("this is no line of a report"))?;
         match value["type"].as_str() {
             Some("header") => {
                 let text = value["value"].as_str().unwrap_or_default();
-                if header.as_ref().is_some_and(|known| known != text) || (header.is_none() && printed.with_text > 0) {
-                    return Err(wrong("another batch begins here; give the reports of several batches one at a time"));
+                if header.as_ref().is_some_and(|known| known != text)
+                    || (header.is_none() && printed.with_text > 0)
+                {
+                    return Err(wrong(
+                        "another batch begins here; give the reports of several batches one at a time",
+                    ));
                 }
                 header = Some(text.to_owned());
             }
-            Some("rejected") => match text_of(&value).map_err(|()| wrong("textBase64 is not base64"))? {
-                None => printed.without_text += 1,
-                Some(text) => {
-                    if let (Some(header), 0) = (&header, printed.with_text) {
-                        let header = unnumbered(header).ok_or_else(|| wrong("the header of the batch is not JSON"))?;
-                        writeln!(out, "{header}").map_err(|error| Failure::output(&error))?;
+            Some("rejected") => {
+                match text_of(&value).map_err(|()| wrong("textBase64 is not base64"))? {
+                    None => printed.without_text += 1,
+                    Some(text) => {
+                        if let (Some(header), 0) = (&header, printed.with_text) {
+                            let header = unnumbered(header)
+                                .ok_or_else(|| wrong("the header of the batch is not JSON"))?;
+                            writeln!(out, "{header}").map_err(|error| Failure::output(&error))?;
+                        }
+                        printed.with_text += 1;
+                        let written = out.write_all(&text).and_then(|()| out.write_all(b"\n"));
+                        written.map_err(|error| Failure::output(&error))?;
                     }
-                    printed.with_text += 1;
-                    let written = out.write_all(&text).and_then(|()| out.write_all(b"\n"));
-                    written.map_err(|error| Failure::output(&error))?;
                 }
-            },
-            Some("summary") => printed.failed |= ["failed", "refused"].map(Some).contains(&value["outcome"].as_str()),
+            }
+            Some("summary") => {
+                printed.failed |=
+                    ["failed", "refused"].map(Some).contains(&value["outcome"].as_str())
+            }
             Some(_) => {}
             None => return Err(wrong("this is no line of a report")),
         }
@@ -137,8 +153,7 @@ mod tests {
         Ok((String::from_utf8_lossy(&out).into_owned(), counts.without_text))
     }
 
-    const REJECTED: &str =
-        r#"{"line":2,"message":"x","offset":9,"reason":"syntax","text":"{\"id\":1","type":"rejected"}"#;
+    const REJECTED: &str = r#"{"line":2,"message":"x","offset":9,"reason":"syntax","text":"{\"id\":1","type":"rejected"}"#;
 
     #[test]
     fn texts_are_printed_as_input() {
@@ -151,7 +166,9 @@ mod tests {
 
     #[test]
     fn a_batch_that_failed_as_a_whole_is_told() {
-        for (outcome, failed) in [("failed", true), ("refused", true), ("committed", false), ("unchanged", false)] {
+        for (outcome, failed) in
+            [("failed", true), ("refused", true), ("committed", false), ("unchanged", false)]
+        {
             let report = format!("{{\"outcome\":\"{outcome}\",\"type\":\"summary\"}}\n");
             let counts = print(report.as_bytes(), &mut Vec::new()).unwrap();
             assert_eq!((counts.with_text, counts.failed), (0, failed), "{outcome}");
@@ -166,7 +183,11 @@ mod tests {
         assert_eq!(lines[0], r#"{"format":"indexeddb-changes/1","source":"s"}"#);
         assert_eq!((lines[1], lines[3]), ("{\"id\":1", "{\"op\":\"end\",\"count\":2}"));
         let other = header.replace("\\\"s\\\"", "\\\"t\\\"");
-        assert!(printed(&format!("{header}\n{REJECTED}\n{other}\n")).unwrap_err().starts_with("line 3: another batch"));
+        assert!(
+            printed(&format!("{header}\n{REJECTED}\n{other}\n"))
+                .unwrap_err()
+                .starts_with("line 3: another batch")
+        );
         assert!(printed("no JSON").unwrap_err().contains("no line of a report"));
     }
 }

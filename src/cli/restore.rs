@@ -11,11 +11,14 @@ use super::output::{stdout, write_notes};
 use super::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::history::{self, At, ExportFormat, ExportOptions, Exported, RestoreFormat, RestoreOptions};
+use crate::history::{
+    self, At, ExportFormat, ExportOptions, Exported, RestoreFormat, RestoreOptions,
+};
 use crate::snapshot::FlowName;
 use crate::store::{SnapshotStore, StoredVersion};
 
-const EXAMPLE: &str = "Example:\n  nifi-idb restore --store git:snapshots.git --at 1 --format records";
+const EXAMPLE: &str =
+    "Example:\n  nifi-idb restore --store git:snapshots.git --at 1 --format records";
 
 /// The flags of `restore`.
 #[derive(Args, Debug)]
@@ -72,8 +75,10 @@ enum RestoreFormatArg {
 impl Restore {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
-        let export =
-            matches!(self.format, RestoreFormatArg::Playwright | RestoreFormatArg::Dexie | RestoreFormatArg::Json);
+        let export = matches!(
+            self.format,
+            RestoreFormatArg::Playwright | RestoreFormatArg::Dexie | RestoreFormatArg::Json
+        );
         if !export && (self.losses.is_some() || self.fail_on_loss) {
             return Err(Failure::usage(
                 "--losses and --fail-on-loss are for playwright, dexie and json: the others lose nothing",
@@ -90,12 +95,25 @@ impl Restore {
                 let origin = self.origin.clone().unwrap_or_default();
                 return self.export(&*store, &flow, &version, ExportFormat::Playwright { origin });
             }
-            RestoreFormatArg::Dexie => return self.export(&*store, &flow, &version, ExportFormat::Dexie),
-            RestoreFormatArg::Json => return self.export(&*store, &flow, &version, ExportFormat::Json),
+            RestoreFormatArg::Dexie => {
+                return self.export(&*store, &flow, &version, ExportFormat::Dexie);
+            }
+            RestoreFormatArg::Json => {
+                return self.export(&*store, &flow, &version, ExportFormat::Json);
+            }
             RestoreFormatArg::FlowFileV3 => {
                 let folder = self.temp_dir.as_deref();
-                history::restore_flowfiles(&*store, &flow, &version, only.as_ref(), folder, &mut stdout()?)?;
-                write_notes(history::unmakeable(&*store, &flow, &version, only.as_ref(), u64::MAX)?.lines());
+                history::restore_flowfiles(
+                    &*store,
+                    &flow,
+                    &version,
+                    only.as_ref(),
+                    folder,
+                    &mut stdout()?,
+                )?;
+                write_notes(
+                    history::unmakeable(&*store, &flow, &version, only.as_ref(), u64::MAX)?.lines(),
+                );
                 return Ok(ExitStatus::Done);
             }
         };
@@ -103,7 +121,10 @@ impl Restore {
         let options = RestoreOptions { format, object_store: only };
         history::restore(&*store, &flow, &version, &options, &mut out)?;
         out.flush().map_err(|error: io::Error| Failure::output(&error))?;
-        write_notes(history::unmakeable(&*store, &flow, &version, options.object_store.as_ref(), u64::MAX)?.lines());
+        write_notes(
+            history::unmakeable(&*store, &flow, &version, options.object_store.as_ref(), u64::MAX)?
+                .lines(),
+        );
         Ok(ExitStatus::Done)
     }
 
@@ -114,18 +135,27 @@ impl Restore {
         version: &StoredVersion,
         format: ExportFormat,
     ) -> Result<ExitStatus, Failure> {
-        let mut told = self.losses.as_deref().map(|path| private_file(path, "--losses")).transpose()?;
-        let options = ExportOptions { format, object_store: self.object_store.as_deref().map(Into::into) };
+        let mut told =
+            self.losses.as_deref().map(|path| private_file(path, "--losses")).transpose()?;
+        let options =
+            ExportOptions { format, object_store: self.object_store.as_deref().map(Into::into) };
         let mut out = stdout()?;
-        let Exported { losses, unmakeable, .. } = history::export(store, flow, version, &options, &mut out)?;
+        let Exported { losses, unmakeable, .. } =
+            history::export(store, flow, version, &options, &mut out)?;
         out.flush().map_err(|error: io::Error| Failure::output(&error))?;
         write_notes(unmakeable.lines());
         if let (Some(file), Some(path)) = (&mut told, &self.losses) {
             let mut text = String::new();
             losses.lines().for_each(|line| text.extend([line.as_str(), "\n"]));
             let written = file.write_all(text.as_bytes());
-            written.map_err(|error| Failure::output(&error).hint(format!("--losses {}", path.display())))?;
+            written.map_err(|error| {
+                Failure::output(&error).hint(format!("--losses {}", path.display()))
+            })?;
         }
-        Ok(if self.fail_on_loss && !losses.is_empty() { ExitStatus::Review } else { ExitStatus::Done })
+        Ok(if self.fail_on_loss && !losses.is_empty() {
+            ExitStatus::Review
+        } else {
+            ExitStatus::Done
+        })
     }
 }

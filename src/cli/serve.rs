@@ -22,8 +22,8 @@ use crate::normalize::{DEFAULT_SKEW_MS, NormalizeError, NormalizeOptions};
 use crate::pipeline::{IntakeOptions, Review, SyncOptions};
 
 use crate::server::{
-    self, Access, Clients, DEFAULT_DEADLINE, DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_MEMORY, DEFAULT_MAX_MESSAGE_BYTES,
-    DEFAULT_MAX_REQUESTS, Limits, Origins, ServeOptions, TlsFiles,
+    self, Access, Clients, DEFAULT_DEADLINE, DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_MEMORY,
+    DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_MAX_REQUESTS, Limits, Origins, ServeOptions, TlsFiles,
 };
 use crate::store::cached::{CachedStore, DEFAULT_CACHE_BYTES};
 
@@ -51,22 +51,46 @@ pub struct Serve {
     listen: SocketAddr,
 
     /// PEM file with the server's certificate chain
-    #[arg(long, value_name = "FILE", env = "NIFI_IDB_TLS_CERT", hide_env_values = true, help_heading = "Access")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NIFI_IDB_TLS_CERT",
+        hide_env_values = true,
+        help_heading = "Access"
+    )]
     #[arg(requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
     /// PEM file with the private key of the server's certificate
-    #[arg(long, value_name = "FILE", env = "NIFI_IDB_TLS_KEY", hide_env_values = true, help_heading = "Access")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NIFI_IDB_TLS_KEY",
+        hide_env_values = true,
+        help_heading = "Access"
+    )]
     #[arg(requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
     /// Mutual TLS: PEM file with the authorities that issue client certificates
-    #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENT_CA", hide_env_values = true, help_heading = "Access")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NIFI_IDB_CLIENT_CA",
+        hide_env_values = true,
+        help_heading = "Access"
+    )]
     #[arg(requires = "tls_cert")]
     client_ca: Option<PathBuf>,
 
     /// TOML file with the clients: tokens or certificates, sources, bucket and flows
-    #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENTS", hide_env_values = true, help_heading = "Access")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NIFI_IDB_CLIENTS",
+        hide_env_values = true,
+        help_heading = "Access"
+    )]
     clients: Option<PathBuf>,
 
     /// CORS: allow web pages of this origin, such as https://shop.example; may be repeated
@@ -133,7 +157,10 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 fn positive(text: &str) -> Result<usize, String> {
     // Keeps the number within the limit on the permits of a semaphore.
-    text.parse().ok().filter(|number| (1..=100_000).contains(number)).ok_or_else(|| "expected 1 to 100000".to_owned())
+    text.parse()
+        .ok()
+        .filter(|number| (1..=100_000).contains(number))
+        .ok_or_else(|| "expected 1 to 100000".to_owned())
 }
 
 impl Serve {
@@ -166,18 +193,25 @@ impl Serve {
         if let Some(folder) = self.temp_dir.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(Failure::usage(format!("--temp-dir {}: no such folder", folder.display())));
         }
-        let tls = self.tls_cert.clone().zip(self.tls_key.clone()).map(|(certificate, key)| TlsFiles {
-            certificate,
-            key,
-            client_ca: self.client_ca.clone(),
-            is_certificate_optional: clients.as_ref().is_some_and(Clients::have_tokens),
-        });
-        let policy = self.policy.as_deref().map(policy::load_flag).transpose()?.map(|file| Arc::new(file.policy));
+        let tls =
+            self.tls_cert.clone().zip(self.tls_key.clone()).map(|(certificate, key)| TlsFiles {
+                certificate,
+                key,
+                client_ca: self.client_ca.clone(),
+                is_certificate_optional: clients.as_ref().is_some_and(Clients::have_tokens),
+            });
+        let policy = self
+            .policy
+            .as_deref()
+            .map(policy::load_flag)
+            .transpose()?
+            .map(|file| Arc::new(file.policy));
         let hash_key = self.hash_key.read()?;
         if hash_key.is_none() && policy.as_ref().is_some_and(|policy| policy.needs_hash_key()) {
             return Err(Failure::usage(NormalizeError::NoHashKey.to_string()));
         }
-        let skew_ms = policy.as_ref().and_then(|policy| policy.max_skew_ms).unwrap_or(DEFAULT_SKEW_MS);
+        let skew_ms =
+            policy.as_ref().and_then(|policy| policy.max_skew_ms).unwrap_or(DEFAULT_SKEW_MS);
         let intake = IntakeOptions {
             bucket: self.store.bucket.clone().unwrap_or_else(|| DEFAULT_BUCKET.to_owned()),
             flow: self.store.flow.clone(),
@@ -194,7 +228,11 @@ impl Serve {
                 policy: policy.clone(),
                 ..NormalizeOptions::received_at(0)
             },
-            sync: SyncOptions { policy, temp_folder: self.temp_dir.clone(), ..SyncOptions::default() },
+            sync: SyncOptions {
+                policy,
+                temp_folder: self.temp_dir.clone(),
+                ..SyncOptions::default()
+            },
             review: Review::default(),
             rejected_text: false,
             admission: None,
@@ -229,18 +267,22 @@ impl Serve {
     /// authenticated.
     fn check(&self, clients: Option<&Clients>) -> Result<(), Failure> {
         if clients.is_some_and(Clients::have_certificates) && self.client_ca.is_none() {
-            return Err(Failure::usage("--clients names certificates: give --client-ca, whom they are from"));
+            return Err(Failure::usage(
+                "--clients names certificates: give --client-ca, whom they are from",
+            ));
         }
         if self.listen.ip().is_loopback() {
             return Ok(());
         }
         let address = self.listen;
         if self.tls_cert.is_none() {
-            let message = format!("--listen {address} is not loopback: it needs --tls-cert and --tls-key");
+            let message =
+                format!("--listen {address} is not loopback: it needs --tls-cert and --tls-key");
             return Err(Failure::usage(message).hint("tokens and data would travel in clear"));
         }
         if clients.is_none() && self.client_ca.is_none() {
-            let message = format!("--listen {address} is not loopback: it needs --clients or --client-ca");
+            let message =
+                format!("--listen {address} is not loopback: it needs --clients or --client-ca");
             return Err(Failure::usage(message).hint("anybody could read and write the store"));
         }
         Ok(())

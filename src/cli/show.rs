@@ -47,7 +47,11 @@ impl Show {
         };
         let shown = history::show_record(&*store, &flow, &version, &name.as_str().into(), &key)?;
         let number = version.manifest.version;
-        let missing = || Failure::usage(format!("version {number} of {flow} has no record with this key in {name}"));
+        let missing = || {
+            Failure::usage(format!(
+                "version {number} of {flow} has no record with this key in {name}"
+            ))
+        };
         print(&(shown.ok_or_else(missing)?.line + "\n"))?;
         Ok(ExitStatus::Done)
     }

@@ -68,7 +68,9 @@ pub fn exit_on_signals() {
     };
     if thread::Builder::new().name("signals".to_owned()).spawn(watch).is_err() {
         // No thread could be started: end directly from the signal handler, without a message.
-        for (signal, status) in [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated)] {
+        for (signal, status) in
+            [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated)]
+        {
             let always = Arc::new(AtomicBool::new(true));
             // If this fails, the signal's default action ends the process, which is just as good.
             let _ = flag::register_conditional_shutdown(signal, i32::from(status as u8), always);
@@ -82,7 +84,10 @@ pub fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
         let message = format!("internal error: a bug in nifi-idb{}", place.unwrap_or_default());
-        write_failure(&Failure::new(ExitStatus::Internal, message).hint("please report it with the command's flags"));
+        write_failure(
+            &Failure::new(ExitStatus::Internal, message)
+                .hint("please report it with the command's flags"),
+        );
         if SURVIVES_PANICS.load(Ordering::Relaxed) {
             return;
         }

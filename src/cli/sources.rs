@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use crate::history;
 use crate::snapshot::SourceId;
 
-const EXAMPLE: &str = "Example:\n  nifi-idb sources --store git:snapshots.git --flow myDatabase --source kiosk-7";
+const EXAMPLE: &str =
+    "Example:\n  nifi-idb sources --store git:snapshots.git --flow myDatabase --source kiosk-7";
 
 /// The flags of `sources`.
 #[derive(Args, Debug)]

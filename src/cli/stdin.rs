@@ -71,7 +71,15 @@ impl StdinReader {
 impl<F: AsFd> StdinReader<F> {
     /// Creates a reader of any input, with [`DEFAULT_IDLE`] and no announced length.
     pub fn new(input: F) -> Self {
-        Self { input, idle: Some(DEFAULT_IDLE), deadline: None, expected: None, bytes: 0, at_end: false, error: None }
+        Self {
+            input,
+            idle: Some(DEFAULT_IDLE),
+            deadline: None,
+            expected: None,
+            bytes: 0,
+            at_end: false,
+            error: None,
+        }
     }
 
     /// Sets how long the input may be silent while it is being read. Zero means forever.
@@ -149,17 +157,23 @@ impl<F: AsFd> StdinReader<F> {
         loop {
             let now = Instant::now();
             if self.deadline.is_some_and(|deadline| deadline <= now) {
-                return Err(self.fail(io::ErrorKind::TimedOut, StdinError::Deadline { bytes: self.bytes }));
+                return Err(
+                    self.fail(io::ErrorKind::TimedOut, StdinError::Deadline { bytes: self.bytes })
+                );
             }
             // Waits forever without a limit, or with one beyond the range of the clock.
             let first = [silent, self.deadline].into_iter().flatten().min();
-            let left = first.and_then(|first| Timespec::try_from(first.saturating_duration_since(now)).ok());
+            let left = first
+                .and_then(|first| Timespec::try_from(first.saturating_duration_since(now)).ok());
             match poll(&mut [PollFd::new(&self.input, PollFlags::IN)], left.as_ref()) {
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
                 Ok(0) if first == silent => {
                     let limit = self.idle.unwrap_or_default();
-                    return Err(self.fail(io::ErrorKind::TimedOut, StdinError::Idle { limit, bytes: self.bytes }));
+                    return Err(self.fail(
+                        io::ErrorKind::TimedOut,
+                        StdinError::Idle { limit, bytes: self.bytes },
+                    ));
                 }
                 // The deadline passed: the next iteration returns the error.
                 Ok(0) => {}
@@ -184,7 +198,8 @@ impl<F: AsFd> Read for StdinReader<F> {
         match self.expected {
             Some(expected) if expected != self.bytes => {
                 let fewer = self.bytes < expected;
-                let kind = if fewer { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::InvalidData };
+                let kind =
+                    if fewer { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::InvalidData };
                 Err(self.fail(kind, StdinError::Count { expected, found: self.bytes }))
             }
             _ => Ok(0),
@@ -270,9 +285,11 @@ mod tests {
 
     #[test]
     fn the_announced_length_is_checked_at_the_end_only() {
-        for (expected, kind) in
-            [(4, None), (5, Some(io::ErrorKind::UnexpectedEof)), (3, Some(io::ErrorKind::InvalidData))]
-        {
+        for (expected, kind) in [
+            (4, None),
+            (5, Some(io::ErrorKind::UnexpectedEof)),
+            (3, Some(io::ErrorKind::InvalidData)),
+        ] {
             let (reader, mut writer) = io::pipe().unwrap();
             writer.write_all(b"abcd").unwrap();
             drop(writer);
@@ -282,7 +299,10 @@ mod tests {
             assert_eq!(found, b"abcd");
             assert_eq!(result.as_ref().err().map(io::Error::kind), kind);
             if let Err(error) = result {
-                assert_eq!(error.to_string(), format!("4 bytes came, but {expected} were announced"));
+                assert_eq!(
+                    error.to_string(),
+                    format!("4 bytes came, but {expected} were announced")
+                );
                 assert!(reader.read(&mut [0; 9]).is_err(), "the end stays wrong");
             }
             assert_eq!(reader.drain().unwrap(), 4);

@@ -37,7 +37,13 @@ pub struct StoreArgs {
     pub deadline: Option<Duration>,
 
     /// Registry: PEM file with the certificate authorities to trust [default: the system's]
-    #[arg(long, value_name = "FILE", env = "NIFI_IDB_CA_FILE", hide_env_values = true, help_heading = "NiFi Registry")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NIFI_IDB_CA_FILE",
+        hide_env_values = true,
+        help_heading = "NiFi Registry"
+    )]
     pub ca_file: Option<PathBuf>,
 
     /// Registry: PEM file with the client certificate chain
@@ -56,7 +62,13 @@ pub struct StoreArgs {
     pub token_file: Option<PathBuf>,
 
     /// Registry: user name, with --password-file or NIFI_IDB_PASSWORD in the environment
-    #[arg(long, value_name = "NAME", env = "NIFI_IDB_USER", hide_env_values = true, help_heading = "NiFi Registry")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "NIFI_IDB_USER",
+        hide_env_values = true,
+        help_heading = "NiFi Registry"
+    )]
     pub user: Option<String>,
 
     /// Registry: file with the user's password
@@ -75,7 +87,13 @@ pub struct StoreArgs {
     pub call_timeout: Option<Duration>,
 
     /// Registry: number of times a failed call is retried [default: 4]
-    #[arg(long, value_name = "N", env = "NIFI_IDB_RETRIES", hide_env_values = true, help_heading = "NiFi Registry")]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "NIFI_IDB_RETRIES",
+        hide_env_values = true,
+        help_heading = "NiFi Registry"
+    )]
     pub retries: Option<u32>,
 }
 
@@ -100,9 +118,9 @@ impl StoreArgs {
         Ok(match StoreUrl::parse(&self.store)? {
             StoreUrl::Git(path) => Box::new(GitStore::new(&path)?),
             StoreUrl::Memory => Box::new(MemoryStore::default()),
-            StoreUrl::Registry(url) => {
-                Box::new(RegistryStore::open(self.registry().options(&url, self.deadline_at(start))?)?)
-            }
+            StoreUrl::Registry(url) => Box::new(RegistryStore::open(
+                self.registry().options(&url, self.deadline_at(start))?,
+            )?),
         })
     }
 
@@ -129,7 +147,8 @@ impl StoreArgs {
     pub fn flow_name(&self, flow: &str) -> Result<FlowName, Failure> {
         let bucket = self.bucket.as_deref().unwrap_or(DEFAULT_BUCKET);
         let flow = self.flow.as_deref().unwrap_or(flow);
-        FlowName::of_name(bucket, flow).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))
+        FlowName::of_name(bucket, flow)
+            .map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))
     }
 
     /// Returns the flow for a command without input: the named one, or the only one in the store.

@@ -76,8 +76,8 @@ pub(super) fn find_flow(
         return only_flow(store, flows);
     };
     let bucket = bucket.unwrap_or(DEFAULT_BUCKET);
-    let named =
-        FlowName::of_name(bucket, name).map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))?;
+    let named = FlowName::of_name(bucket, name)
+        .map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))?;
     // A database's name may be a legal flow name and still be encoded differently as one: `a%20b`.
     let of_database = FlowName::of_database(bucket, name).ok();
     let mut candidates = [Some(&named), of_database.as_ref()].into_iter().flatten();
@@ -93,7 +93,10 @@ fn only_flow(store: &dyn SnapshotStore, flows: Vec<FlowName>) -> Result<FlowName
         [] => Err(Failure::usage(format!("{} holds no flow yet", store.describe()))),
         _ => {
             let count = flows.len();
-            let failure = Failure::usage(format!("{} holds {count} flows: name one with --flow", store.describe()));
+            let failure = Failure::usage(format!(
+                "{} holds {count} flows: name one with --flow",
+                store.describe()
+            ));
             Err(listed(failure, &flows))
         }
     }
@@ -105,7 +108,8 @@ fn no_flow(store: &dyn SnapshotStore, wanted: &FlowName, flows: &[FlowName]) -> 
     if let Some(flow) = flows.iter().find(|flow| flow.flow() == wanted.flow()) {
         return failure.hint(format!("there is {flow}: give --bucket {}", flow.bucket()));
     }
-    let beside: Vec<_> = flows.iter().filter(|flow| flow.bucket() == wanted.bucket()).cloned().collect();
+    let beside: Vec<_> =
+        flows.iter().filter(|flow| flow.bucket() == wanted.bucket()).cloned().collect();
     if let Some(near) = similar(wanted.flow(), beside.iter().map(FlowName::flow)) {
         return failure.hint(format!("did you mean {near}?"));
     }
@@ -117,7 +121,10 @@ fn no_flow(store: &dyn SnapshotStore, wanted: &FlowName, flows: &[FlowName]) -> 
 }
 
 fn listed(failure: Failure, flows: &[FlowName]) -> Failure {
-    let failure = flows.iter().take(SHOWN_FLOWS).fold(failure, |failure, flow| failure.hint(format!("  {flow}")));
+    let failure = flows
+        .iter()
+        .take(SHOWN_FLOWS)
+        .fold(failure, |failure, flow| failure.hint(format!("  {flow}")));
     match flows.len().saturating_sub(SHOWN_FLOWS) {
         0 => failure,
         more => failure.hint(format!("  and {more} more")),

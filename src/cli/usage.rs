@@ -14,7 +14,8 @@ pub(super) fn failure(error: &clap::Error) -> Result<Failure, String> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Err(text),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            return Ok(Failure::usage("no command given").hint("see nifi-idb --help; the main job is nifi-idb sync"));
+            return Ok(Failure::usage("no command given")
+                .hint("see nifi-idb --help; the main job is nifi-idb sync"));
         }
         _ => {}
     }

@@ -37,7 +37,11 @@ impl Verify {
         let verified = history::verify(&*store, &flow, &version, self.chain)?;
         let Verified { chunks, records, bytes, spilled, versions } = verified;
         let number = version.manifest.version;
-        let before = if self.chain { format!(" and the {versions} versions before it") } else { String::new() };
+        let before = if self.chain {
+            format!(" and the {versions} versions before it")
+        } else {
+            String::new()
+        };
         let text = format!(
             "version {number} of {flow}{before}: whole; {records} records in {chunks} chunks, {spilled} spilled values, \
              {bytes} bytes\nroot={} state={}\n",

@@ -99,7 +99,8 @@ impl<R: Read> Decoder<R> {
             let (header, values) = (options.events_header(dialect)?, Some(ValueStream::default()));
             return Ok(Self { values, ..Self::new(lines, header, options) });
         }
-        let values = input == Some(Dialect::Records) || (input.is_none() && sniff::is_values(&mut lines)?);
+        let values =
+            input == Some(Dialect::Records) || (input.is_none() && sniff::is_values(&mut lines)?);
         let first = if values { None } else { next_line(&mut lines)? };
         let line = |line: Line| raw_json::trim(lines.bytes(&line));
         let begins = first.is_some_and(|first| sniff::is_header(line(first)));
@@ -195,7 +196,10 @@ impl<R: Read> Decoder<R> {
 
     /// Returns the next change or rejection, or `None` once the batch is complete and the stream is
     /// at its end.
-    #[expect(clippy::should_implement_trait, reason = "items borrow from the decoder, which iterators cannot say")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "items borrow from the decoder, which iterators cannot say"
+    )]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, DecodeError> {
         if self.done {
             return Ok(None);
@@ -232,13 +236,17 @@ impl<R: Read> Decoder<R> {
                 self.end_of_records();
                 return Ok(None);
             };
-            let schema = found.store.and_then(|place| Some((place, self.header.schema.stores.get(place)?)));
+            let schema =
+                found.store.and_then(|place| Some((place, self.header.schema.stores.get(place)?)));
             let built = match (schema, &self.import) {
                 _ if found.too_long => Err(TOO_LONG),
                 (Some((place, store)), Some(import)) => {
                     import.build(&self.scratch, store, &mut self.built).map(|()| place)
                 }
-                _ => Err((code::UNKNOWN_STORE, "the document describes no object store of this name")),
+                _ => Err((
+                    code::UNKNOWN_STORE,
+                    "the document describes no object store of this name",
+                )),
             };
             // A full batch deletes the records that it does not contain, so a deletion in it adds
             // nothing.
@@ -251,11 +259,18 @@ impl<R: Read> Decoder<R> {
         let store = match built {
             Ok(store) => store,
             Err(reject) => {
-                let (place, import) = (found.store.filter(|_| !found.too_long), self.import.as_ref());
+                let (place, import) =
+                    (found.store.filter(|_| !found.too_long), self.import.as_ref());
                 let store = place.and_then(|place| self.header.schema.stores.get(place));
-                let keys =
-                    store.zip(import).map(|(store, import)| import.rejected_keys(&self.scratch, store, &self.built));
-                return Ok(Some(self.reject_at(found.mark, found.store, reject, keys.unwrap_or_default())));
+                let keys = store
+                    .zip(import)
+                    .map(|(store, import)| import.rejected_keys(&self.scratch, store, &self.built));
+                return Ok(Some(self.reject_at(
+                    found.mark,
+                    found.store,
+                    reject,
+                    keys.unwrap_or_default(),
+                )));
             }
         };
         self.changes += 1;
@@ -323,7 +338,11 @@ impl<R: Read> Decoder<R> {
             return Ok(self.reject(line, Some(0), BROKEN));
         }
         let text = raw_json::trim(self.lines.bytes(line));
-        let key = self.key_field.as_ref().map(|field| raw_json::take_key(text, field, &mut self.scratch)).transpose();
+        let key = self
+            .key_field
+            .as_ref()
+            .map(|field| raw_json::take_key(text, field, &mut self.scratch))
+            .transpose();
         let key = match key {
             Ok(key) => key,
             Err(reject) => return Ok(self.reject(line, Some(0), reject)),
@@ -354,7 +373,9 @@ impl<R: Read> Decoder<R> {
         }
         let index = self.count()?;
         match outcome {
-            LineOutcome::Rejected(store, reject) => Ok(Some(self.reject_change(line, store, reject))),
+            LineOutcome::Rejected(store, reject) => {
+                Ok(Some(self.reject_change(line, store, reject)))
+            }
             LineOutcome::Change(store, found) => {
                 self.changes += 1;
                 let op = found.op(self.lines.bytes(line));
@@ -367,7 +388,11 @@ impl<R: Read> Decoder<R> {
     /// Returns the number of a line that is about to be returned.
     fn count(&self) -> Result<u64, DecodeError> {
         let index = self.changes + self.rejected;
-        if index < self.max_changes { Ok(index) } else { Err(DecodeError::TooMany { limit: self.max_changes }) }
+        if index < self.max_changes {
+            Ok(index)
+        } else {
+            Err(DecodeError::TooMany { limit: self.max_changes })
+        }
     }
 
     /// Returns the object stores of which, by its own account, the input does not contain all
@@ -376,17 +401,28 @@ impl<R: Read> Decoder<R> {
         self.import.as_ref().map(Import::incomplete).unwrap_or_default()
     }
 
-    fn reject(&mut self, line: &Line, store: Option<usize>, reject: raw_json::Reject) -> Item<'static> {
+    fn reject(
+        &mut self,
+        line: &Line,
+        store: Option<usize>,
+        reject: raw_json::Reject,
+    ) -> Item<'static> {
         self.reject_at(Mark { line: line.number, offset: line.offset }, store, reject, Vec::new())
     }
 
     /// Works like [`Self::reject`] for a line of changes, which may identify the record it is
     /// about.
-    fn reject_change(&mut self, line: &Line, store: Option<usize>, reject: raw_json::Reject) -> Item<'static> {
+    fn reject_change(
+        &mut self,
+        line: &Line,
+        store: Option<usize>,
+        reject: raw_json::Reject,
+    ) -> Item<'static> {
         let full = self.header.mode == Mode::Full && !line.too_long;
         let schema = store.filter(|_| full).and_then(|place| self.header.schema.stores.get(place));
         let keys = schema.map(|schema| {
-            let mut canonicalizer = Canonicalizer::new(self.header.dialect.values(value::Options::default()));
+            let mut canonicalizer =
+                Canonicalizer::new(self.header.dialect.values(value::Options::default()));
             rejected::keys_of_line(self.lines.bytes(line), schema, &mut canonicalizer)
         });
         let mark = Mark { line: line.number, offset: line.offset };
@@ -401,23 +437,40 @@ impl<R: Read> Decoder<R> {
         keys: Vec<SortableKey>,
     ) -> Item<'static> {
         self.rejected += 1;
-        let store = store.and_then(|place| self.header.schema.stores.get(place)).map(|store| store.name.clone());
+        let store = store
+            .and_then(|place| self.header.schema.stores.get(place))
+            .map(|store| store.name.clone());
         let Mark { line, offset } = mark;
         Item::Rejected(Rejection { line, offset, code, store, message: message.to_owned(), keys })
     }
 
     fn end(&mut self, line: &Line, count: Option<u64>) -> Result<(), DecodeError> {
         let found = self.changes + self.rejected;
-        let framing = |line: &Line, what| Err(DecodeError::Framing { line: line.number, offset: line.offset, what });
+        let framing = |line: &Line, what| {
+            Err(DecodeError::Framing { line: line.number, offset: line.offset, what })
+        };
         let Some(count) = count else {
-            return framing(line, "the end line needs a count of the lines before it, and nothing else".to_owned());
+            return framing(
+                line,
+                "the end line needs a count of the lines before it, and nothing else".to_owned(),
+            );
         };
         if count != found {
-            return framing(line, format!("the end line counts {count} lines, but there are {found}"));
+            return framing(
+                line,
+                format!("the end line counts {count} lines, but there are {found}"),
+            );
         }
         let delta = self.header.sequence.as_ref().filter(|_| self.header.mode == Mode::Delta);
-        if let Some(expected) = delta.map(header::Sequence::count).filter(|&expected| expected != found) {
-            return framing(line, format!("first and last of the header make {expected} lines, but there are {found}"));
+        if let Some(expected) =
+            delta.map(header::Sequence::count).filter(|&expected| expected != found)
+        {
+            return framing(
+                line,
+                format!(
+                    "first and last of the header make {expected} lines, but there are {found}"
+                ),
+            );
         }
         if let Some(more) = next_line(&mut self.lines)? {
             let what = "a line after the end line; join batches as FlowFile packages, not by concatenation";
@@ -449,7 +502,11 @@ fn open_changes<R: Read>(
     options: &DecodeOptions,
 ) -> Result<BatchHeader, DecodeError> {
     let text = raw_json::trim(lines.bytes(line));
-    let framing = |what: &str| DecodeError::Framing { line: line.number, offset: line.offset, what: what.to_owned() };
+    let framing = |what: &str| DecodeError::Framing {
+        line: line.number,
+        offset: line.offset,
+        what: what.to_owned(),
+    };
     if line.too_long || text.len() > MAX_HEADER_BYTES {
         return Err(framing("the header is longer than 1 MiB"));
     }

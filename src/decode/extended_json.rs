@@ -10,7 +10,8 @@ use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain, w
 use crate::indexeddb::{iso_date, number};
 use crate::rejection::code;
 
-const INVALID: Reject = (code::INVALID_TAG, "a value of extended JSON that is not written as its type is");
+const INVALID: Reject =
+    (code::INVALID_TAG, "a value of extended JSON that is not written as its type is");
 
 /// Appends a value. An object of a type that IndexedDB does not have (`$timestamp`, `$code`,
 /// `$minKey` and the like) is kept as written.
@@ -18,13 +19,20 @@ pub(crate) fn write(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> R
     write_at(tree, decimals, out, 0)
 }
 
-fn write_at(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>, depth: usize) -> Result<(), Reject> {
+fn write_at(
+    tree: &Tree<'_>,
+    decimals: Decimals,
+    out: &mut Vec<u8>,
+    depth: usize,
+) -> Result<(), Reject> {
     if depth > MAX_DEPTH {
         return Err((code::DEPTH, "brackets are nested too deep"));
     }
     match tree {
         Tree::Object(members) => {
-            if members.first().is_some_and(|(name, _)| name.first() == Some(&b'$')) && typed(tree, decimals, out)? {
+            if members.first().is_some_and(|(name, _)| name.first() == Some(&b'$'))
+                && typed(tree, decimals, out)?
+            {
                 return Ok(());
             }
             out.push(b'{');
@@ -62,7 +70,9 @@ fn typed(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<bool,
             let Tree::String(raw) = content else { return Err(INVALID) };
             write_string(raw, out);
         }
-        (b"$numberInt" | b"$numberLong" | b"$numberDouble", []) => numeric(content, Decimals::Number, out)?,
+        (b"$numberInt" | b"$numberLong" | b"$numberDouble", []) => {
+            numeric(content, Decimals::Number, out)?
+        }
         (b"$numberDecimal", []) => numeric(content, decimals, out)?,
         (b"$date", []) => {
             let ms = date(content).ok_or(INVALID)?;
@@ -119,14 +129,23 @@ fn date(content: &Tree<'_>) -> Option<i64> {
 
 /// Reads a time in UTC without milliseconds, or with fewer digits of them.
 fn loose_date(text: &str) -> Option<i64> {
-    let text = text.strip_suffix('Z').or_else(|| text.strip_suffix("+00:00")).or_else(|| text.strip_suffix("+0000"))?;
+    let text = text
+        .strip_suffix('Z')
+        .or_else(|| text.strip_suffix("+00:00"))
+        .or_else(|| text.strip_suffix("+0000"))?;
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
     iso_date::read(&format!("{seconds}.{digits}Z"))
 }
 
-fn regexp(pattern: Option<&Tree<'_>>, options: Option<&Tree<'_>>, out: &mut Vec<u8>) -> Result<(), Reject> {
-    let (Some(Tree::String(pattern)), Some(Tree::String(options))) = (pattern, options) else { return Err(INVALID) };
+fn regexp(
+    pattern: Option<&Tree<'_>>,
+    options: Option<&Tree<'_>>,
+    out: &mut Vec<u8>,
+) -> Result<(), Reject> {
+    let (Some(Tree::String(pattern)), Some(Tree::String(options))) = (pattern, options) else {
+        return Err(INVALID);
+    };
     // MongoDB's other flags (l, u, x) have no meaning in JavaScript, or a different one.
     let flags: Vec<u8> = options.iter().copied().filter(|flag| b"ims".contains(flag)).collect();
     out.extend_from_slice(b"{\"~regexp\":");
@@ -170,14 +189,21 @@ mod tests {
             (r#"{"$date":"yesterday"}"#, "invalid-tag"),
             (r#"{"$binary":{"base64":"AQI=","subType":"00"}}"#, r#"{"~buffer":{"data":"AQI="}}"#),
             (r#"{"$binary":"AQI=","$type":"00"}"#, r#"{"~buffer":{"data":"AQI="}}"#),
-            (r#"{"$regularExpression":{"pattern":"^a","options":"ix"}}"#, r#"{"~regexp":["^a","i"]}"#),
+            (
+                r#"{"$regularExpression":{"pattern":"^a","options":"ix"}}"#,
+                r#"{"~regexp":["^a","i"]}"#,
+            ),
             (r#"{"$undefined":true}"#, r#"{"~undefined":true}"#),
             (r#"{"$timestamp":{"t":1,"i":2}}"#, r#"{"$timestamp":{"i":2,"t":1}}"#),
             (r#"{"$ref":"c","$id":{"$oid":"aa"}}"#, r#"{"$id":"aa","$ref":"c"}"#),
             (r#"{"a":[{"$numberLong":"7"}],"~b":1}"#, r#"{"a":[7],"~~b":1}"#),
             (r#"{"$numberLong":7}"#, "invalid-tag"),
         ] {
-            assert_eq!(canonical(text, Decimals::Number).replace("\\u0024", "$"), expected, "{text}");
+            assert_eq!(
+                canonical(text, Decimals::Number).replace("\\u0024", "$"),
+                expected,
+                "{text}"
+            );
         }
         assert_eq!(canonical(r#"{"$numberDecimal":"0.10"}"#, Decimals::Text), r#""0.10""#);
     }

@@ -119,7 +119,11 @@ impl<R: Read> Lines<R> {
             self.searched = self.filled.end;
             let length = self.filled.end - self.filled.start;
             if self.at_end {
-                return if length == 0 { Ok(None) } else { self.take(self.filled.end, false).map(Some) };
+                return if length == 0 {
+                    Ok(None)
+                } else {
+                    self.take(self.filled.end, false).map(Some)
+                };
             }
             if length > self.max_line_bytes {
                 return self.pass_over().map(Some);
@@ -140,7 +144,14 @@ impl<R: Read> Lines<R> {
     pub(crate) fn cut(&mut self, mark: Mark, length: usize) -> Line {
         let span = Span { start: self.filled.start, end: self.filled.start + length };
         self.pass(length);
-        Line { span, number: mark.line, offset: mark.offset, ended: true, too_long: false, broken: false }
+        Line {
+            span,
+            number: mark.line,
+            offset: mark.offset,
+            ended: true,
+            too_long: false,
+            broken: false,
+        }
     }
 
     /// Begins a text at `mark` that is longer than the limit. Its bytes are not returned;
@@ -256,7 +267,8 @@ impl<R: Read> Lines<R> {
         // A line that is too long has no span, even if all of it happens to be in the buffer.
         let span = if too_long { Span::default() } else { Span { start, end } };
         self.number += 1;
-        let line = Line { span, number: self.number, offset: self.offset, ended, too_long, broken: false };
+        let line =
+            Line { span, number: self.number, offset: self.offset, ended, too_long, broken: false };
         self.skip(end - start + usize::from(ended));
         Ok(line)
     }
@@ -351,7 +363,10 @@ mod tests {
         let text = format!("ab\n{long}\ncd\n{long}");
         for max in [2, 1000, BUFFER_BYTES, 2 * BUFFER_BYTES] {
             let found = lines(text.as_bytes(), max);
-            assert_eq!(found.iter().map(|(line, _)| line.too_long).collect::<Vec<_>>(), [false, true, false, true]);
+            assert_eq!(
+                found.iter().map(|(line, _)| line.too_long).collect::<Vec<_>>(),
+                [false, true, false, true]
+            );
             assert_eq!((found[2].0.number, found[2].0.offset), (3, 4 + long.len() as u64));
             assert_eq!(found[2].1, b"cd");
         }

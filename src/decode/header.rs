@@ -89,7 +89,11 @@ fn wrong(member: &str, expected: &str) -> Wrong {
 }
 
 /// Parses the header in line `line` of the stream.
-pub(crate) fn parse(text: &[u8], line: u64, options: &DecodeOptions) -> Result<BatchHeader, DecodeError> {
+pub(crate) fn parse(
+    text: &[u8],
+    line: u64,
+    options: &DecodeOptions,
+) -> Result<BatchHeader, DecodeError> {
     let header = read(text, options).map_err(|(member, expected)| {
         // The message must be a single line, whatever the member's name is.
         let member = text::canonical_text(&member.chars().take(80).collect::<String>());
@@ -103,17 +107,33 @@ fn read(text: &[u8], options: &DecodeOptions) -> Result<BatchHeader, Wrong> {
     let Strict(value) = serde_json::from_slice(text).map_err(|error| {
         // Only the position is taken from serde's messages, because they may repeat the line's
         // content.
-        let what = if error.to_string().starts_with(TWICE) { "has a member twice" } else { "is not JSON" };
+        let what =
+            if error.to_string().starts_with(TWICE) { "has a member twice" } else { "is not JSON" };
         wrong(FORMAT, &format!("{what}, near byte {} of the line", error.column()))
     })?;
     let members = value.as_object().ok_or_else(|| wrong(FORMAT, "must be an object"))?;
     let version = members.get("format").and_then(Value::as_str);
     if version != Some(FORMAT) {
-        return Err(wrong("format", &format!("must be \"{FORMAT}\"; a newer release may read others")));
+        return Err(wrong(
+            "format",
+            &format!("must be \"{FORMAT}\"; a newer release may read others"),
+        ));
     }
-    const KNOWN: [&str; 10] =
-        ["format", "database", "databaseVersion", "stores", "source", "epoch", "first", "last", "base", "mode"];
-    if let Some(name) = members.keys().find(|name| !KNOWN.contains(&name.as_str()) && !name.starts_with("x-")) {
+    const KNOWN: [&str; 10] = [
+        "format",
+        "database",
+        "databaseVersion",
+        "stores",
+        "source",
+        "epoch",
+        "first",
+        "last",
+        "base",
+        "mode",
+    ];
+    if let Some(name) =
+        members.keys().find(|name| !KNOWN.contains(&name.as_str()) && !name.starts_with("x-"))
+    {
         return Err(wrong(name, "is not a member that the header has (your own begin with x-)"));
     }
     let source = source(members)?.or_else(|| options.source.clone());
@@ -132,12 +152,17 @@ fn read(text: &[u8], options: &DecodeOptions) -> Result<BatchHeader, Wrong> {
 }
 
 fn agrees(header: &BatchHeader, options: &DecodeOptions) -> Result<(), DecodeError> {
-    let differs =
-        |what: &str| Err(DecodeError::Usage(format!("the input's header and the options name another {what}")));
+    let differs = |what: &str| {
+        Err(DecodeError::Usage(format!("the input's header and the options name another {what}")))
+    };
     match options {
-        _ if options.source.is_some() && options.source != header.source => Err(DecodeError::OtherSource),
+        _ if options.source.is_some() && options.source != header.source => {
+            Err(DecodeError::OtherSource)
+        }
         _ if options.mode.is_some_and(|mode| mode != header.mode) => differs("mode"),
-        _ if options.database.as_ref().is_some_and(|name| *name != header.schema.name) => differs("database"),
+        _ if options.database.as_ref().is_some_and(|name| *name != header.schema.name) => {
+            differs("database")
+        }
         _ => Ok(()),
     }
 }
@@ -152,8 +177,15 @@ fn source(members: &Map<String, Value>) -> Result<Option<SourceId>, Wrong> {
 fn base(members: &Map<String, Value>) -> Result<(Option<FlowVersion>, Option<StateId>), Wrong> {
     let Some(value) = members.get("base") else { return Ok((None, None)) };
     let version = |value: &Value| value.as_u64().and_then(FlowVersion::new);
-    let expected = || wrong("base", "must be a flow version (a number from 1), or {\"version\":…,\"state\":\"…\"}");
-    let Some(named) = value.as_object() else { return Ok((Some(version(value).ok_or_else(expected)?), None)) };
+    let expected = || {
+        wrong(
+            "base",
+            "must be a flow version (a number from 1), or {\"version\":…,\"state\":\"…\"}",
+        )
+    };
+    let Some(named) = value.as_object() else {
+        return Ok((Some(version(value).ok_or_else(expected)?), None));
+    };
     let state = named.get("state").and_then(Value::as_str).and_then(|state| state.parse().ok());
     let base = named.get("version").and_then(version).zip(state).filter(|_| named.len() == 2);
     base.map(|(version, state)| (Some(version), Some(state))).ok_or_else(expected)
@@ -172,7 +204,11 @@ fn sequence(members: &Map<String, Value>) -> Result<Option<Sequence>, Wrong> {
     let (epoch, first, last) = (members.get("epoch"), members.get("first"), members.get("last"));
     let (Some(epoch), Some(first), Some(last)) = (epoch, first, last) else {
         let none = epoch.is_none() && first.is_none() && last.is_none();
-        return if none { Ok(None) } else { Err(wrong("epoch, first, last", "come together or not at all")) };
+        return if none {
+            Ok(None)
+        } else {
+            Err(wrong("epoch, first, last", "come together or not at all"))
+        };
     };
     // An epoch has the same form as a source id.
     let epoch = epoch.as_str().and_then(|text| text.parse::<SourceId>().ok());
@@ -188,7 +224,10 @@ fn sequence(members: &Map<String, Value>) -> Result<Option<Sequence>, Wrong> {
     Ok(Some(Sequence { epoch: epoch.as_str().to_owned(), first, last }))
 }
 
-fn schema(members: &Map<String, Value>, options: &DecodeOptions) -> Result<(Database, Vec<Option<u64>>), Wrong> {
+fn schema(
+    members: &Map<String, Value>,
+    options: &DecodeOptions,
+) -> Result<(Database, Vec<Option<u64>>), Wrong> {
     let name = match members.get("database") {
         None => options.database.clone(),
         Some(value) => DomString::from_json(value),

@@ -84,7 +84,8 @@ impl Import {
             Document::Playwright(staged) | Document::PlainJson(staged, _) => staged.next(raw)?,
             Document::Dump(dump) => dump.next(lines, raw)?,
         };
-        let place = |store: usize| self.places.get(store).copied().filter(|&place| place != usize::MAX);
+        let place =
+            |store: usize| self.places.get(store).copied().filter(|&place| place != usize::MAX);
         Ok(found.map(|found| RawRecord { store: found.store.and_then(place), ..found }))
     }
 
@@ -92,9 +93,12 @@ impl Import {
     pub(crate) fn missing(&self, header: &BatchHeader, losses: &mut Losses) {
         match &self.document {
             Document::Dexie(rows) => rows.missing(losses),
-            Document::Dump(dump) => {
-                header.schema.stores.iter().take(1).for_each(|store| dump.missing(&store.name, losses))
-            }
+            Document::Dump(dump) => header
+                .schema
+                .stores
+                .iter()
+                .take(1)
+                .for_each(|store| dump.missing(&store.name, losses)),
             Document::Playwright(_) | Document::PlainJson(..) => {}
         }
     }
@@ -107,11 +111,18 @@ impl Import {
     }
 
     /// Returns the possible keys of a record that could not be converted; none if they are unknown.
-    pub(crate) fn rejected_keys(&self, raw: &[u8], store: &ObjectStore, built: &Built) -> Vec<SortableKey> {
+    pub(crate) fn rejected_keys(
+        &self,
+        raw: &[u8],
+        store: &ObjectStore,
+        built: &Built,
+    ) -> Vec<SortableKey> {
         let mut canonicalizer = Canonicalizer::new(Options::default());
         let key = built.keyed.then_some(&built.key[..]);
         let value = match &self.document {
-            Document::Dexie(_) => store.key_path.as_ref().and_then(|path| dexie::plain_value(raw, path)),
+            Document::Dexie(_) => {
+                store.key_path.as_ref().and_then(|path| dexie::plain_value(raw, path))
+            }
             Document::Playwright(_) => at(raw, "value"),
             Document::PlainJson(..) => Some(raw),
             Document::Dump(_) => return Vec::new(),
@@ -120,12 +131,19 @@ impl Import {
     }
 
     /// Converts a record of this object store.
-    pub(crate) fn build(&self, raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
+    pub(crate) fn build(
+        &self,
+        raw: &[u8],
+        store: &ObjectStore,
+        out: &mut Built,
+    ) -> Result<(), Reject> {
         out.clear();
         match &self.document {
             Document::Dexie(rows) => dexie::record(raw, store, rows.in_line(), out),
             Document::Playwright(_) => playwright::record(raw, store, out),
-            Document::PlainJson(_, key_field) => plain_json::record(raw, store, key_field.as_deref(), out),
+            Document::PlainJson(_, key_field) => {
+                plain_json::record(raw, store, key_field.as_deref(), out)
+            }
             Document::Dump(dump) => dump.build(raw, store, out),
         }
     }
@@ -139,7 +157,9 @@ pub(crate) fn tree(raw: &[u8]) -> Result<Tree<'_>, Reject> {
     Tree::read_within(raw, MAX_RECORD_DEPTH).map_err(|error| match error {
         TreeError::Syntax => (code::SYNTAX, "the record is not JSON"),
         TreeError::Depth => (code::DEPTH, "brackets are nested too deep"),
-        TreeError::TooMany => (code::LINE_TOO_LONG, "the record has more values than one record may have"),
+        TreeError::TooMany => {
+            (code::LINE_TOO_LONG, "the record has more values than one record may have")
+        }
     })
 }
 

@@ -117,7 +117,9 @@ impl DecodeOptions {
                 return Err(usage(what));
             }
             None => {
-                let store = |(name, path): &(DomString, KeyPath)| ObjectStore::new(name.clone(), Some(path.clone()));
+                let store = |(name, path): &(DomString, KeyPath)| {
+                    ObjectStore::new(name.clone(), Some(path.clone()))
+                };
                 self.key_paths.iter().map(store).collect()
             }
         };
@@ -142,7 +144,9 @@ impl DecodeOptions {
 
     fn one_key_path(&self) -> Result<Option<KeyPath>, DecodeError> {
         if self.key_path.is_some() == self.key_field.is_some() {
-            return Err(usage("records need either --key-path (the key is in the value) or --key-field (it is not)"));
+            return Err(usage(
+                "records need either --key-path (the key is in the value) or --key-field (it is not)",
+            ));
         }
         Ok(self.key_path.clone())
     }
@@ -162,7 +166,8 @@ impl DecodeOptions {
         if mode == Mode::Full && dialect.has_events() {
             return Err(usage("events are changes: they cannot be a full batch"));
         }
-        let schema = Database::new(database, version, stores).map_err(|error| DecodeError::Usage(error.to_string()))?;
+        let schema = Database::new(database, version, stores)
+            .map_err(|error| DecodeError::Usage(error.to_string()))?;
         Ok(BatchHeader {
             dialect,
             key_generators: vec![None; schema.stores.len()],

@@ -21,9 +21,24 @@ const LINES: [(&str, &[&str]); 11] = [
     ("kept", &["count", "reason", "store", "type"]),
     ("loss", &["count", "path", "type", "what"]),
     ("losses", &["count", "left_out", "type"]),
-    ("package", &["committed", "failed", "flowfiles", "received", "refused", "transient", "type", "unchanged"]),
+    (
+        "package",
+        &[
+            "committed",
+            "failed",
+            "flowfiles",
+            "received",
+            "refused",
+            "transient",
+            "type",
+            "unchanged",
+        ],
+    ),
     ("privacy", &["excluded", "hashed", "redacted", "type"]),
-    ("rejected", &["line", "message", "offset", "reason", "store?", "text?", "textBase64?", "type"]),
+    (
+        "rejected",
+        &["line", "message", "offset", "reason", "store?", "text?", "textBase64?", "type"],
+    ),
     ("summary", &["bucket", "conflicts", "deleted", "flow", "outcome", "parked", "put"]),
 ];
 
@@ -36,10 +51,14 @@ pub(crate) fn begins(text: &[u8]) -> bool {
         member.map(|member| member.value.of(line))
     };
     if let Some(quoted) = value("type") {
-        let kind = quoted.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or_default();
+        let kind = quoted
+            .strip_prefix(b"\"")
+            .and_then(|text| text.strip_suffix(b"\""))
+            .unwrap_or_default();
         let known = LINES.iter().find(|(name, _)| name.as_bytes() == kind);
         let header = kind != b"header" || value("value").is_some_and(|raw| raw.starts_with(b"\"{"));
-        if header && known.is_some_and(|(name, names)| has(line, &found, names, *name != "summary")) {
+        if header && known.is_some_and(|(name, names)| has(line, &found, names, *name != "summary"))
+        {
             return true;
         }
     }
@@ -47,10 +66,15 @@ pub(crate) fn begins(text: &[u8]) -> bool {
     let first = found.first().map(|member| member.name.of(line));
     let reason = || value("reason").and_then(|raw| raw.strip_prefix(b"\"")?.strip_suffix(b"\""));
     match first {
-        Some(b"bucket") => LINES.iter().any(|(name, names)| *name == "summary" && has(line, &found, names, false)),
-        Some(b"line") if found.len() == 1 || value("type") == Some(b"\"change\"") => nested(line, &found[0]),
+        Some(b"bucket") => {
+            LINES.iter().any(|(name, names)| *name == "summary" && has(line, &found, names, false))
+        }
+        Some(b"line") if found.len() == 1 || value("type") == Some(b"\"change\"") => {
+            nested(line, &found[0])
+        }
         Some(b"line") => {
-            let known = reason().is_some_and(|reason| code::ALL.iter().any(|code| code.as_bytes() == reason));
+            let known = reason()
+                .is_some_and(|reason| code::ALL.iter().any(|code| code.as_bytes() == reason));
             known && ["message", "offset"].iter().all(|name| value(name).is_some())
         }
         Some(b"id") => found.get(1).is_some_and(|line_of| {
@@ -97,8 +121,12 @@ fn nested(line: &[u8], member: &Member) -> bool {
 /// True if a text begins with a stored line, which includes its version.
 fn is_change(text: &[u8]) -> bool {
     let found = members(text);
-    let value = |name: &[u8]| found.iter().find(|member| member.name.of(text) == name).map(|it| it.value.of(text));
-    matches!(value(b"op"), Some(b"\"put\"" | b"\"delete\"")) && value(b"rev").is_some() && value(b"store").is_some()
+    let value = |name: &[u8]| {
+        found.iter().find(|member| member.name.of(text) == name).map(|it| it.value.of(text))
+    };
+    matches!(value(b"op"), Some(b"\"put\"" | b"\"delete\""))
+        && value(b"rev").is_some()
+        && value(b"store").is_some()
 }
 
 #[cfg(test)]

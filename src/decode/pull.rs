@@ -67,7 +67,10 @@ impl<R: Read> Pull<'_, R> {
     /// Takes one required byte.
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), DecodeError> {
         if self.peek()? != byte {
-            return Err(self.framing(format!("the document is broken here: `{}` is missing", char::from(byte))));
+            return Err(self.framing(format!(
+                "the document is broken here: `{}` is missing",
+                char::from(byte)
+            )));
         }
         self.0.pass(1);
         Ok(())
@@ -100,7 +103,8 @@ impl<R: Read> Pull<'_, R> {
         let whole = self.copy(&mut name, MAX_NAME_BYTES)?;
         let units = name.get(1..name.len().max(2) - 1).and_then(tree::unescape).filter(|_| whole);
         let name = units.map(|units| String::from_utf16_lossy(&units));
-        let name = name.ok_or_else(|| self.framing("a member's name is too long, or no JSON string"))?;
+        let name =
+            name.ok_or_else(|| self.framing("a member's name is too long, or no JSON string"))?;
         self.expect(b':')?;
         Ok(Some(name))
     }
@@ -280,7 +284,14 @@ mod tests {
         while let Some(name) = pull.member(&mut first)? {
             let mut value = Vec::new();
             let whole = pull.copy(&mut value, 20)?;
-            all.push((name, if whole { String::from_utf8_lossy(&value).into_owned() } else { "too long".to_owned() }));
+            all.push((
+                name,
+                if whole {
+                    String::from_utf8_lossy(&value).into_owned()
+                } else {
+                    "too long".to_owned()
+                },
+            ));
         }
         pull.finish()?;
         Ok(all)
@@ -289,8 +300,13 @@ mod tests {
     #[test]
     fn values_are_found_whatever_is_in_them() {
         let text = "{ \"a\" : [1,\"]\\\"\",{}] ,\n\"b\\n\":-1.5,\"c\":{\"x\":[[]]},\"d\":\"123456789012345678901\",\"e\":\"\\\\\"}\n ";
-        let expected =
-            [("a", "[1,\"]\\\"\",{}]"), ("b\n", "-1.5"), ("c", "{\"x\":[[]]}"), ("d", "too long"), ("e", "\"\\\\\"")];
+        let expected = [
+            ("a", "[1,\"]\\\"\",{}]"),
+            ("b\n", "-1.5"),
+            ("c", "{\"x\":[[]]}"),
+            ("d", "too long"),
+            ("e", "\"\\\\\""),
+        ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(walk(text.as_bytes()).unwrap(), expected);
         assert_eq!(walk(Slow(text.as_bytes())).unwrap(), expected);

@@ -34,7 +34,9 @@ pub(crate) fn take_key(line: &[u8], field: &str, rest: &mut Vec<u8>) -> Result<S
         }
         // Name and value are copied in one piece, with the opening quote and everything between
         // them.
-        rest.extend_from_slice(Span { start: member.name.start - 1, end: member.value.end }.of(line));
+        rest.extend_from_slice(
+            Span { start: member.name.start - 1, end: member.value.end }.of(line),
+        );
     }
     rest.push(b'}');
     key.ok_or((code::NO_KEY, "the record does not have the key field"))
@@ -53,7 +55,8 @@ pub(crate) fn key_at(row: &[u8], path: &KeyPath) -> Result<Vec<u8>, Reject> {
     match path {
         KeyPath::Path(path) => at_path(row, path).map(<[u8]>::to_vec),
         KeyPath::Paths(paths) => {
-            let keys = paths.iter().map(|path| at_path(row, path)).collect::<Result<Vec<_>, _>>()?;
+            let keys =
+                paths.iter().map(|path| at_path(row, path)).collect::<Result<Vec<_>, _>>()?;
             Ok([b"[", &keys.join(&b","[..])[..], b"]"].concat())
         }
     }

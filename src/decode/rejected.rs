@@ -21,7 +21,11 @@ pub fn rejected_keys(
 }
 
 /// Returns the keys that a line of changes may be about, even if other parts of it are invalid.
-pub(crate) fn keys_of_line(line: &[u8], store: &ObjectStore, canonicalizer: &mut Canonicalizer) -> Vec<SortableKey> {
+pub(crate) fn keys_of_line(
+    line: &[u8],
+    store: &ObjectStore,
+    canonicalizer: &mut Canonicalizer,
+) -> Vec<SortableKey> {
     let mut keys = Vec::new();
     let Ok(mut members) = Members::of(line) else { return keys };
     while let Ok(Some(member)) = members.next() {
@@ -81,7 +85,12 @@ mod tests {
         let path = KeyPath::from_json(&serde_json::from_str(path).unwrap()).ok();
         let store = ObjectStore::new("data".into(), path);
         let mut canonicalizer = Canonicalizer::new(Options::default());
-        let keys = rejected_keys(key.map(str::as_bytes), Some(value.as_bytes()), &store, &mut canonicalizer);
+        let keys = rejected_keys(
+            key.map(str::as_bytes),
+            Some(value.as_bytes()),
+            &store,
+            &mut canonicalizer,
+        );
         keys.iter().map(SortableKey::to_canonical).collect()
     }
 
@@ -89,7 +98,10 @@ mod tests {
     fn a_key_is_found_in_a_value_that_is_rejected() {
         assert_eq!(keys(r#""id""#, None, r#"{"n":12345678901234567891,"id":7}"#), ["7"]);
         assert_eq!(keys(r#""id""#, None, r#"{"i\u0064":"a","x":NaN}"#), [r#""a""#]);
-        assert_eq!(keys(r#""a.b""#, None, r#"{"a":{"b":[1,{"~date":5}]},"c":{"~no":1}}"#), [r#"[1,{"~date":5}]"#]);
+        assert_eq!(
+            keys(r#""a.b""#, None, r#"{"a":{"b":[1,{"~date":5}]},"c":{"~no":1}}"#),
+            [r#"[1,{"~date":5}]"#]
+        );
         assert_eq!(keys(r#"["a","b"]"#, None, r#"{"b":2,"a":1,"c":1e999}"#), ["[1,2]"]);
         assert_eq!(keys("null", Some("3"), "{"), ["3"]);
         assert_eq!(keys(r#""id""#, Some("3"), r#"{"id":4}"#), ["3", "4"], "it may be about either");
@@ -97,7 +109,9 @@ mod tests {
 
     #[test]
     fn no_key_is_guessed() {
-        for value in [r#"{"id":1,"id":2}"#, r#"{"id":true}"#, r#"{"n":1}"#, r#"[1]"#, r#"{"id":1"#, ""] {
+        for value in
+            [r#"{"id":1,"id":2}"#, r#"{"id":true}"#, r#"{"n":1}"#, r#"[1]"#, r#"{"id":1"#, ""]
+        {
             assert_eq!(keys(r#""id""#, None, value), [""; 0], "{value}");
         }
         assert_eq!(keys("null", None, r#"{"id":1}"#), [""; 0]);

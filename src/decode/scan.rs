@@ -138,7 +138,10 @@ fn value_end(bytes: &[u8], mut place: usize) -> Result<usize, ScanError> {
         Some(b'{' | b'[') => brackets_end(bytes, place),
         _ => {
             let start = place;
-            while !matches!(bytes.get(place), None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n')) {
+            while !matches!(
+                bytes.get(place),
+                None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n')
+            ) {
                 place += 1;
             }
             if place > start { Ok(place) } else { Err(ScanError::Syntax) }
@@ -246,7 +249,8 @@ fn bits(block: &[u8; 64], byte: u8) -> u64 {
     let mut bits = 0;
     for (index, word) in words.iter().enumerate() {
         // This moves bit 8·i to bit 56 + i; no two products meet, so nothing carries.
-        bits |= (u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
+        bits |=
+            (u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index);
     }
     bits
 }
@@ -375,11 +379,16 @@ mod tests {
     fn json() -> impl Strategy<Value = serde_json::Value> {
         use serde_json::Value;
         let text = "[\\PC\"\\\\\u{0}{}\\[\\],:]{0,12}";
-        let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), text.prop_map(Value::from)];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            text.prop_map(Value::from)
+        ];
         leaf.prop_recursive(4, 40, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::hash_map(text, inner, 0..6).prop_map(|map| Value::Object(map.into_iter().collect())),
+                prop::collection::hash_map(text, inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
     }

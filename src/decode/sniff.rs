@@ -32,7 +32,10 @@ const PAGES: [(&[u8], &str); 6] = [
     (b"<head", HTML),
     (b"<body", HTML),
     (b"<!--", HTML),
-    (b"<?xml", "this is XML, not JSON; if it is data, convert it before (ConvertRecord with JsonRecordSetWriter)"),
+    (
+        b"<?xml",
+        "this is XML, not JSON; if it is data, convert it before (ConvertRecord with JsonRecordSetWriter)",
+    ),
 ];
 
 const HTML: &str = "this is an HTML page, perhaps the error page of a proxy, not records; look at what was downloaded";
@@ -40,7 +43,8 @@ const HTML: &str = "this is an HTML page, perhaps the error page of a proxy, not
 /// Skips a byte-order mark, and refuses input that is clearly neither records nor changes nor a
 /// document of another program. Reads no more than necessary.
 pub(crate) fn first_bytes<R: Read>(lines: &mut Lines<R>) -> Result<(), DecodeError> {
-    let refused = |what: &str| Err(DecodeError::Framing { line: 1, offset: 0, what: what.to_owned() });
+    let refused =
+        |what: &str| Err(DecodeError::Framing { line: 1, offset: 0, what: what.to_owned() });
     const MARK: [(&[u8], &str); 1] = [(b"\xef\xbb\xbf", "")];
     if beginning(lines, &MARK, false)?.is_some() {
         lines.skip(3);
@@ -65,13 +69,16 @@ fn beginning<R: Read>(
 ) -> Result<Option<&'static str>, DecodeError> {
     loop {
         let text = lines.available();
-        let start = if in_text { text.iter().take_while(|&&byte| is_space(byte)).count() } else { 0 };
+        let start =
+            if in_text { text.iter().take_while(|&&byte| is_space(byte)).count() } else { 0 };
         let rest = &text[start..];
         let same = |begin: &[u8]| {
             let pairs = begin.iter().zip(rest);
             pairs.clone().all(|(a, b)| *a == if in_text { b.to_ascii_lowercase() } else { *b })
         };
-        if let Some((_, what)) = table.iter().find(|(begin, _)| rest.len() >= begin.len() && same(begin)) {
+        if let Some((_, what)) =
+            table.iter().find(|(begin, _)| rest.len() >= begin.len() && same(begin))
+        {
             return Ok(Some(what));
         }
         if start > SPACE_BYTES || !table.iter().any(|(begin, _)| same(begin)) || !lines.more()? {
@@ -104,10 +111,15 @@ const SPACE_BYTES: usize = 4096;
 /// Detects a document by its first member; returns `None` if the stream may still be lines. A
 /// storage state can begin like a record, so it is not detected if the options name an object store
 /// for records. Reads no more than necessary.
-pub(crate) fn document<R: Read>(lines: &mut Lines<R>, records: bool) -> Result<Option<Dialect>, DecodeError> {
-    let all =
-        Dialect::ALL.into_iter().flat_map(|dialect| dialect.spec().beginnings.iter().map(move |it| (it, dialect)));
-    let candidates: Vec<(&Beginning, Dialect)> = all.filter(|(it, _)| !(records && it.is_like_record)).collect();
+pub(crate) fn document<R: Read>(
+    lines: &mut Lines<R>,
+    records: bool,
+) -> Result<Option<Dialect>, DecodeError> {
+    let all = Dialect::ALL
+        .into_iter()
+        .flat_map(|dialect| dialect.spec().beginnings.iter().map(move |it| (it, dialect)));
+    let candidates: Vec<(&Beginning, Dialect)> =
+        all.filter(|(it, _)| !(records && it.is_like_record)).collect();
     loop {
         let text = lines.available();
         let mut open = false;
@@ -192,7 +204,9 @@ fn any<'a>(text: &'a [u8], token: &[u8]) -> Option<Option<&'a [u8]>> {
         });
         return Some(end.map(|end| &inside[end + 1..]));
     }
-    let end = text.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'.' | b'e' | b'E' | b'+'));
+    let end = text
+        .iter()
+        .position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'.' | b'e' | b'E' | b'+'));
     if end == Some(0) { None } else { Some(end.map(|end| &text[end..])) }
 }
 

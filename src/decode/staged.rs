@@ -36,7 +36,12 @@ impl Stage {
     }
 
     /// Stores one record; `raw` is `None` if it was too long.
-    pub(crate) fn push(&mut self, store: usize, mark: Mark, raw: Option<&[u8]>) -> Result<(), DecodeError> {
+    pub(crate) fn push(
+        &mut self,
+        store: usize,
+        mark: Mark,
+        raw: Option<&[u8]>,
+    ) -> Result<(), DecodeError> {
         let length = raw.map_or(u64::MAX, |raw| raw.len() as u64);
         let mut head = [0; HEAD];
         head[..4].copy_from_slice(&(store as u32).to_le_bytes());
@@ -107,7 +112,14 @@ mod tests {
         let mut raw = Vec::new();
         for (place, text) in texts.iter().enumerate() {
             let found = staged.next(&mut raw).unwrap().unwrap();
-            assert_eq!(found, RawRecord { store: Some(place), mark: mark(place as u64), too_long: text.is_none() });
+            assert_eq!(
+                found,
+                RawRecord {
+                    store: Some(place),
+                    mark: mark(place as u64),
+                    too_long: text.is_none()
+                }
+            );
             assert_eq!(raw, text.unwrap_or_default());
         }
         assert_eq!(staged.next(&mut raw).unwrap(), None);

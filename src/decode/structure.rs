@@ -34,7 +34,14 @@ pub(crate) struct StructureScan {
 impl Default for StructureScan {
     /// Begins before the object's first byte.
     fn default() -> Self {
-        Self { place: 0, open: Vec::new(), expect: Expect::Value, string: false, escaped: false, scalar: false }
+        Self {
+            place: 0,
+            open: Vec::new(),
+            expect: Expect::Value,
+            string: false,
+            escaped: false,
+            scalar: false,
+        }
     }
 }
 
@@ -52,7 +59,8 @@ impl GrowingScan for StructureScan {
                 self.place += 1;
                 continue;
             }
-            let structural = matches!(byte, b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | RECORD_SEPARATOR);
+            let structural =
+                matches!(byte, b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | RECORD_SEPARATOR);
             if self.scalar && !structural && !is_space(byte) {
                 self.place += 1;
                 continue;
@@ -93,11 +101,14 @@ impl StructureScan {
                 self.expect = Expect::Comma;
             }
             (b',', Expect::Comma) => {
-                self.expect = if self.open.last() == Some(&true) { Expect::Name } else { Expect::Item };
+                self.expect =
+                    if self.open.last() == Some(&true) { Expect::Name } else { Expect::Item };
             }
             (b':', Expect::Colon) => self.expect = Expect::Value,
             (b'"', Expect::Name) => (self.string, self.expect) = (true, Expect::Colon),
-            (b'"', Expect::Value | Expect::Item) => (self.string, self.expect) = (true, Expect::Comma),
+            (b'"', Expect::Value | Expect::Item) => {
+                (self.string, self.expect) = (true, Expect::Comma)
+            }
             (b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | RECORD_SEPARATOR, _) => return false,
             (_, Expect::Value | Expect::Item) => (self.scalar, self.expect) = (true, Expect::Comma),
             _ => return false,
@@ -112,12 +123,19 @@ mod tests {
 
     #[test]
     fn an_object_ends_where_its_bracket_closes() {
-        for text in
-            ["{}", "{\n \"a\" : [1, NaN,\n {\"b\\\"}\":\"]\"}, ],\n}", "{\"a\":\n-1.5e3\n}", "{\"a\":[\n[]\n,{}]}"]
-        {
+        for text in [
+            "{}",
+            "{\n \"a\" : [1, NaN,\n {\"b\\\"}\":\"]\"}, ],\n}",
+            "{\"a\":\n-1.5e3\n}",
+            "{\"a\":[\n[]\n,{}]}",
+        ] {
             for rest in ["", "\n{}", "x"] {
                 let whole = format!("{text}{rest}");
-                assert_eq!(StructureScan::default().see(whole.as_bytes()), Seen::End(text.len()), "{whole}");
+                assert_eq!(
+                    StructureScan::default().see(whole.as_bytes()),
+                    Seen::End(text.len()),
+                    "{whole}"
+                );
             }
             let mut scan = StructureScan::default();
             for end in 1..text.len() {

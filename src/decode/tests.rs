@@ -48,12 +48,18 @@ fn decode(reader: impl Read, options: DecodeOptions) -> Decoded {
     decoded
 }
 
-fn fill(reader: impl Read, options: DecodeOptions, decoded: &mut Decoded) -> Result<Counts, DecodeError> {
+fn fill(
+    reader: impl Read,
+    options: DecodeOptions,
+    decoded: &mut Decoded,
+) -> Result<Counts, DecodeError> {
     let mut decoder = Decoder::open(reader, options)?;
     while let Some(item) = decoder.next()? {
         let (text, place) = match &item {
             Item::Change(change) => (show(change), (change.line, change.offset)),
-            Item::Rejected(rejection) => (rejection.code.to_owned(), (rejection.line, rejection.offset)),
+            Item::Rejected(rejection) => {
+                (rejection.code.to_owned(), (rejection.line, rejection.offset))
+            }
         };
         decoded.items.push(text);
         decoded.places.push(place);
@@ -78,10 +84,20 @@ fn show(change: &Change<'_>) -> String {
     };
     let op = match change.op {
         Op::Put { key, value, at: time, base: from } => {
-            format!("put {} {} {} {}", key.map_or("-".to_owned(), text), text(value), at(time), base(from))
+            format!(
+                "put {} {} {} {}",
+                key.map_or("-".to_owned(), text),
+                text(value),
+                at(time),
+                base(from)
+            )
         }
-        Op::Delete { key, at: time, base: from } => format!("delete {} {} {}", text(key), at(time), base(from)),
-        Op::DeleteRange { lower, upper, at: time } => format!("range {} {} {}", bound(lower), bound(upper), at(time)),
+        Op::Delete { key, at: time, base: from } => {
+            format!("delete {} {} {}", text(key), at(time), base(from))
+        }
+        Op::DeleteRange { lower, upper, at: time } => {
+            format!("range {} {} {}", bound(lower), bound(upper), at(time))
+        }
         Op::Clear { at: time } => format!("clear {}", at(time)),
     };
     format!("{}:{} {op}", change.index, change.store)
@@ -100,7 +116,11 @@ const HEADER: &str = r#"{"format":"indexeddb-changes/1","database":"d","stores":
 
 /// Returns a batch with these lines and the right count.
 fn batch(lines: &[&str]) -> Decoded {
-    let text = format!("{HEADER}\n{}{{\"op\":\"end\",\"count\":{}}}\n", lines.join("\n") + "\n", lines.len());
+    let text = format!(
+        "{HEADER}\n{}{{\"op\":\"end\",\"count\":{}}}\n",
+        lines.join("\n") + "\n",
+        lines.len()
+    );
     decode(text.as_bytes(), DecodeOptions::default())
 }
 
@@ -117,11 +137,13 @@ fn line_strategy() -> impl Strategy<Value = Vec<u8>> {
         "[1,2",
     ];
     let known = prop::sample::select(known.map(|line| line.as_bytes().to_vec()).to_vec());
-    let broken = (known.clone(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(mut line, place, byte)| {
-        let place = place.index(line.len());
-        line[place] = byte;
-        line
-    });
+    let broken = (known.clone(), any::<prop::sample::Index>(), any::<u8>()).prop_map(
+        |(mut line, place, byte)| {
+            let place = place.index(line.len());
+            line[place] = byte;
+            line
+        },
+    );
     prop_oneof![4 => known, 2 => broken, 1 => prop::collection::vec(any::<u8>(), 0..20)]
 }
 

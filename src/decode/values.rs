@@ -50,13 +50,20 @@ enum Measured {
 
 impl ValueStream {
     /// Returns the next value, or `None` at the end of the stream.
-    pub(crate) fn next<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<Option<Line>, DecodeError> {
+    pub(crate) fn next<R: Read>(
+        &mut self,
+        lines: &mut Lines<R>,
+    ) -> Result<Option<Line>, DecodeError> {
         if !std::mem::replace(&mut self.begun, true) {
             self.line_start = Some(lines.offset());
         }
         loop {
             let Some(byte) = self.separators(lines)? else {
-                return if self.array.is_none() { Ok(None) } else { Err(self.unclosed_array(lines)) };
+                return if self.array.is_none() {
+                    Ok(None)
+                } else {
+                    Err(self.unclosed_array(lines))
+                };
             };
             match (self.array, byte) {
                 (None, b'[') if self.is_lost(lines) || lines.offset() < self.one_line_until => {
@@ -76,7 +83,8 @@ impl ValueStream {
     /// Skips the separators between values; returns the next byte.
     fn separators<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<Option<u8>, DecodeError> {
         let in_array = self.array.is_some();
-        let separates = |byte: u8| is_space(byte) || byte == b',' || (byte == RECORD_SEPARATOR && !in_array);
+        let separates =
+            |byte: u8| is_space(byte) || byte == b',' || (byte == RECORD_SEPARATOR && !in_array);
         loop {
             let text = lines.available();
             let count = text.iter().position(|&byte| !separates(byte)).unwrap_or(text.len());
@@ -114,7 +122,11 @@ impl ValueStream {
     }
 
     /// Searches for the end of the value that begins here.
-    fn measure<R: Read>(&mut self, lines: &mut Lines<R>, scan: &mut dyn GrowingScan) -> Result<Measured, DecodeError> {
+    fn measure<R: Read>(
+        &mut self,
+        lines: &mut Lines<R>,
+        scan: &mut dyn GrowingScan,
+    ) -> Result<Measured, DecodeError> {
         let limit = lines.max_line_bytes();
         loop {
             let seen = scan.see(lines.available());
@@ -172,7 +184,8 @@ impl ValueStream {
 
     /// Returns a value whose end was found, unless something else follows it in its line.
     fn ended<R: Read>(&mut self, lines: &mut Lines<R>, end: usize) -> Result<Line, DecodeError> {
-        let separates = |byte| byte != b'\n' && (is_space(byte) || byte == b',' || byte == RECORD_SEPARATOR);
+        let separates =
+            |byte| byte != b'\n' && (is_space(byte) || byte == b',' || byte == RECORD_SEPARATOR);
         match behind(lines, end, separates)? {
             None | Some(b'\n' | b'{' | b'[') => {
                 self.lost = false;
@@ -196,7 +209,11 @@ impl ValueStream {
             Measured::TooLong(line, Seen::End(_)) => return Ok(line),
             Measured::TooLong(line, Seen::Stop(_)) => {
                 let what = "a value longer than the limit is broken, so nothing says where the next one begins";
-                return Err(DecodeError::Framing { line: line.number, offset: line.offset, what: what.to_owned() });
+                return Err(DecodeError::Framing {
+                    line: line.number,
+                    offset: line.offset,
+                    what: what.to_owned(),
+                });
             }
             Measured::Stopped(fault) => fault,
             Measured::TooLong(_, Seen::Open) => return Err(unclosed(first, "a value")),
@@ -254,7 +271,11 @@ impl ValueStream {
 }
 
 /// Returns the first byte after the next `end` bytes that is not to be skipped, if it is near.
-fn behind<R: Read>(lines: &mut Lines<R>, end: usize, skip: impl Fn(u8) -> bool) -> Result<Option<u8>, DecodeError> {
+fn behind<R: Read>(
+    lines: &mut Lines<R>,
+    end: usize,
+    skip: impl Fn(u8) -> bool,
+) -> Result<Option<u8>, DecodeError> {
     loop {
         let text = lines.available();
         let near = &text[end..text.len().min(end + LOOK_AHEAD_BYTES)];

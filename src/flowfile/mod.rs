@@ -12,7 +12,7 @@ mod package;
 
 pub use attributes::Attributes;
 pub use package::{
-    AttributeLimitError, Head, MAGIC, MAX_ATTRIBUTES, MAX_FLOWFILES, MAX_HEAD_BYTES, MAX_NAME_BYTES,
-    MAX_STREAM_HEAD_BYTES, MAX_VALUE_BYTES, MEDIA_TYPE, PackageError, PackageReader, check_attributes, sniff,
-    write_head,
+    AttributeLimitError, Head, MAGIC, MAX_ATTRIBUTES, MAX_FLOWFILES, MAX_HEAD_BYTES,
+    MAX_NAME_BYTES, MAX_STREAM_HEAD_BYTES, MAX_VALUE_BYTES, MEDIA_TYPE, PackageError,
+    PackageReader, check_attributes, sniff, write_head,
 };

@@ -103,7 +103,8 @@ mod tests {
 
     /// Returns the names in the first column of the table below a heading of the page.
     fn of_page(heading: &str) -> BTreeSet<&'static str> {
-        let (_, section) = include_str!("../../doc/reference/flowfiles.md").split_once(heading).unwrap();
+        let (_, section) =
+            include_str!("../../doc/reference/flowfiles.md").split_once(heading).unwrap();
         let (section, _) = section.split_once("\n## ").unwrap();
         let cells = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
         cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect()

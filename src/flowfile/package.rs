@@ -68,7 +68,9 @@ pub fn check_attributes(attributes: &Attributes) -> Result<(), AttributeLimitErr
             return wrong(format!("an attribute whose name has more than {MAX_NAME_BYTES} bytes"));
         }
         if value.len() > MAX_VALUE_BYTES as usize {
-            return wrong(format!("an attribute whose value has more than {MAX_VALUE_BYTES} bytes"));
+            return wrong(format!(
+                "an attribute whose value has more than {MAX_VALUE_BYTES} bytes"
+            ));
         }
         bytes += name.len() as u64 + value.len() as u64;
     }
@@ -118,14 +120,18 @@ impl<R: Read> PackageReader<R> {
             _ => {}
         }
         if self.number > MAX_FLOWFILES {
-            return Err(self.wrong(&format!("more than {MAX_FLOWFILES} FlowFiles in one package: send fewer at once")));
+            return Err(self.wrong(&format!(
+                "more than {MAX_FLOWFILES} FlowFiles in one package: send fewer at once"
+            )));
         }
         let count = self.length()?;
         if count == 0 {
             return Err(self.wrong("it has no attributes, which is not legal"));
         }
         if count > MAX_ATTRIBUTES {
-            return Err(self.wrong(&format!("it has {count} attributes, more than {MAX_ATTRIBUTES}")));
+            return Err(
+                self.wrong(&format!("it has {count} attributes, more than {MAX_ATTRIBUTES}"))
+            );
         }
         let mut attributes = Attributes::default();
         let mut bytes = 0;
@@ -137,16 +143,16 @@ impl<R: Read> PackageReader<R> {
         self.head_bytes += bytes;
         if self.head_bytes > MAX_STREAM_HEAD_BYTES {
             let limit = MAX_STREAM_HEAD_BYTES;
-            return Err(
-                self.wrong(&format!("all attributes up to here have more than {limit} bytes: send fewer at once"))
-            );
+            return Err(self.wrong(&format!(
+                "all attributes up to here have more than {limit} bytes: send fewer at once"
+            )));
         }
         let mut length = [0; 8];
         self.fill(&mut length)?;
         // The length is signed, because NiFi is written in Java.
         let content_bytes = i64::from_be_bytes(length);
-        let content_bytes =
-            u64::try_from(content_bytes).map_err(|_| self.wrong("its content has a negative length"))?;
+        let content_bytes = u64::try_from(content_bytes)
+            .map_err(|_| self.wrong("its content has a negative length"))?;
         Ok(Some(Head { attributes, content_bytes }))
     }
 
@@ -155,7 +161,11 @@ impl<R: Read> PackageReader<R> {
     /// # Errors
     ///
     /// The stream ends too early or fails. An error of `out` is returned as the inner result.
-    pub fn content(&mut self, head: &Head, out: &mut dyn Write) -> Result<io::Result<()>, PackageError> {
+    pub fn content(
+        &mut self,
+        head: &Head,
+        out: &mut dyn Write,
+    ) -> Result<io::Result<()>, PackageError> {
         let mut left = head.content_bytes;
         let mut buffer = vec![0; 64 * 1024];
         while left > 0 {
@@ -188,15 +198,22 @@ impl<R: Read> PackageReader<R> {
         let length = self.length()?;
         *bytes += u64::from(length);
         if length > limit || *bytes > MAX_HEAD_BYTES {
-            return Err(self.wrong(&format!("an attribute's {what} has {length} bytes, beyond the limits")));
+            return Err(
+                self.wrong(&format!("an attribute's {what} has {length} bytes, beyond the limits"))
+            );
         }
         let mut text = vec![0; length as usize];
         self.fill(&mut text)?;
-        String::from_utf8(text).map_err(|_| self.wrong(&format!("an attribute's {what} is not UTF-8")))
+        String::from_utf8(text)
+            .map_err(|_| self.wrong(&format!("an attribute's {what} is not UTF-8")))
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), PackageError> {
-        if read_up_to(&mut self.reader, bytes)? < bytes.len() { Err(self.truncated()) } else { Ok(()) }
+        if read_up_to(&mut self.reader, bytes)? < bytes.len() {
+            Err(self.truncated())
+        } else {
+            Ok(())
+        }
     }
 
     fn truncated(&self) -> PackageError {
@@ -228,7 +245,11 @@ fn read_up_to(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
 /// # Errors
 ///
 /// Those of `out`, and an attribute of 2^31 bytes or more.
-pub fn write_head(attributes: &Attributes, content_bytes: u64, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_head(
+    attributes: &Attributes,
+    content_bytes: u64,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     out.write_all(MAGIC)?;
     write_length(attributes.len(), out)?;
     for (name, value) in attributes.iter() {
@@ -244,7 +265,8 @@ fn write_length(length: usize, out: &mut dyn Write) -> io::Result<()> {
     match u16::try_from(length) {
         Ok(short) if short < u16::MAX => out.write_all(&short.to_be_bytes()),
         _ => {
-            let long = i32::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+            let long =
+                i32::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
             out.write_all(&[0xff, 0xff])?;
             out.write_all(&long.to_be_bytes())
         }
@@ -298,7 +320,10 @@ mod tests {
     fn what_is_written_is_read() {
         let all = [
             (attributes(&[("a", ""), ("ключ.é", "значение € 😀")]), b"x".to_vec()),
-            (attributes(&[("long", &"y".repeat(65_535)), ("short", &"z".repeat(65_534))]), Vec::new()),
+            (
+                attributes(&[("long", &"y".repeat(65_535)), ("short", &"z".repeat(65_534))]),
+                Vec::new(),
+            ),
         ];
         let bytes = write(&all);
         assert_eq!(read(&bytes).unwrap(), all);
@@ -309,14 +334,20 @@ mod tests {
 
     #[test]
     fn the_long_form_of_a_short_length_is_read() {
-        let bytes =
-            [MAGIC.as_slice(), &[0xff, 0xff, 0, 0, 0, 1, 0, 1, b'a', 0, 1, b'b', 0, 0, 0, 0, 0, 0, 0, 0]].concat();
+        let bytes = [
+            MAGIC.as_slice(),
+            &[0xff, 0xff, 0, 0, 0, 1, 0, 1, b'a', 0, 1, b'b', 0, 0, 0, 0, 0, 0, 0, 0],
+        ]
+        .concat();
         assert_eq!(read(&bytes).unwrap(), [(attributes(&[("a", "b")]), Vec::new())]);
     }
 
     #[test]
     fn every_cut_is_noticed() {
-        let bytes = write(&[(attributes(&[("a", "b")]), b"xyz".to_vec()), (attributes(&[("c", "d")]), b"q".to_vec())]);
+        let bytes = write(&[
+            (attributes(&[("a", "b")]), b"xyz".to_vec()),
+            (attributes(&[("c", "d")]), b"q".to_vec()),
+        ]);
         let first = write(&[(attributes(&[("a", "b")]), b"xyz".to_vec())]).len();
         for end in 0..bytes.len() {
             let result = read(&bytes[..end]);
@@ -329,7 +360,10 @@ mod tests {
         let one = write(&[(attributes(&[("a", "b")]), b"xyz".to_vec())]);
         let cases: [(Vec<u8>, &str); 6] = [
             (b"{\"id\":1}\n".to_vec(), "FlowFile 1 of the package: it does not begin with NiFiFF3"),
-            ([one.as_slice(), b"NiFiFF2"].concat(), "FlowFile 2 of the package: it does not begin with NiFiFF3"),
+            (
+                [one.as_slice(), b"NiFiFF2"].concat(),
+                "FlowFile 2 of the package: it does not begin with NiFiFF3",
+            ),
             ([MAGIC.as_slice(), &[0, 0]].concat(), "has no attributes"),
             ([MAGIC.as_slice(), &[0xff, 0xff, 0x7f, 0, 0, 0]].concat(), "more than 1024"),
             ([MAGIC.as_slice(), &[0, 1, 0xff, 0xff, 0x7f, 0, 0, 0]].concat(), "beyond the limits"),

@@ -61,11 +61,13 @@ impl VerifiedContent {
             let place = places.chunks.get(number).and_then(Option::as_ref);
             self.check_chunk(reader, &list, chunk, place)?;
             self.check_parts(reader, chunk, &places)?;
-            let ends_late = before.as_ref().is_some_and(|(other, last)| *other == list && *last >= chunk.first);
+            let ends_late =
+                before.as_ref().is_some_and(|(other, last)| *other == list && *last >= chunk.first);
             // A chunk of `~views` may come from any object store and source, so it is checked
             // alone.
             if ends_late && list != List::Views {
-                let what = format!("chunk {}: its keys begin before those of another end", chunk.full);
+                let what =
+                    format!("chunk {}: its keys begin before those of another end", chunk.full);
                 return Err(reader.damaged(&what));
             }
             before = self.chunks.get(&chunk.full).map(|known| (list, known.last.clone()));
@@ -80,10 +82,14 @@ impl VerifiedContent {
         chunk: &ChunkRef,
         place: Option<&String>,
     ) -> Result<(), StoreError> {
-        let known = self.chunks.get(&chunk.full).filter(|known| known.list == *list && known.chunk == *chunk);
+        let known = self
+            .chunks
+            .get(&chunk.full)
+            .filter(|known| known.list == *list && known.chunk == *chunk);
         if let Some(known) = known {
             if known.newest > reader.version.manifest.version {
-                return Err(reader.damaged(&format!("chunk {}: it holds lines of a later version", chunk.full)));
+                return Err(reader
+                    .damaged(&format!("chunk {}: it holds lines of a later version", chunk.full)));
             }
             if place.is_some_and(|place| self.places.contains(place)) {
                 return Ok(());
@@ -91,7 +97,10 @@ impl VerifiedContent {
             // The text is known, but this version has a separate copy.
             let text = reader.store.read_chunk(reader.flow, reader.version, list, chunk)?;
             if Digest::of(&text) != chunk.full {
-                return Err(reader.damaged(&format!("chunk {}: its text is not what its digest says", chunk.full)));
+                return Err(reader.damaged(&format!(
+                    "chunk {}: its text is not what its digest says",
+                    chunk.full
+                )));
             }
         } else {
             let checked = reader.chunk(list, chunk)?;
@@ -120,7 +129,8 @@ impl VerifiedContent {
         for SpilledRef { digest, bytes } in &chunk.spilled {
             for part in 0..part_count(*bytes) {
                 let Some(place) = places.parts.get(&(*digest, part)) else {
-                    return Err(reader.damaged(&format!("part {part} of spilled value {digest} is missing")));
+                    return Err(reader
+                        .damaged(&format!("part {part} of spilled value {digest} is missing")));
                 };
                 if self.places.insert(place.clone()) {
                     // Reading checks the digest of the part. The value as a whole is read once,
@@ -135,7 +145,10 @@ impl VerifiedContent {
 
 /// Follows the states down to version 1 and verifies every version; returns the number of versions
 /// passed.
-pub(super) fn check_chain(reader: &VersionReader<'_>, content: &mut VerifiedContent) -> Result<u64, StoreError> {
+pub(super) fn check_chain(
+    reader: &VersionReader<'_>,
+    content: &mut VerifiedContent,
+) -> Result<u64, StoreError> {
     let mut passed = 0;
     let mut newer: StoredVersion = reader.version.clone();
     loop {
@@ -144,12 +157,20 @@ pub(super) fn check_chain(reader: &VersionReader<'_>, content: &mut VerifiedCont
         let (before, previous) = match (before, newer.manifest.previous) {
             (None, None) => return Ok(passed),
             (Some(before), Some(previous)) => (before, previous),
-            _ => return Err(reader.damaged(&format!("version {number} does not say which version was before it"))),
+            _ => {
+                return Err(reader.damaged(&format!(
+                    "version {number} does not say which version was before it"
+                )));
+            }
         };
         let stored = reader.store.previous(reader.flow, &newer)?;
-        let older = stored.ok_or_else(|| reader.damaged(&format!("version {before}, which it follows, is missing")))?;
+        let older = stored.ok_or_else(|| {
+            reader.damaged(&format!("version {before}, which it follows, is missing"))
+        })?;
         if older.state != previous || older.manifest.version != before {
-            return Err(reader.damaged(&format!("version {before} is not the one that version {number} follows")));
+            return Err(reader.damaged(&format!(
+                "version {before} is not the one that version {number} follows"
+            )));
         }
         let older_reader = VersionReader { version: &older, ..*reader };
         check_names(&older_reader)?;

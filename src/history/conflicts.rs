@@ -30,8 +30,10 @@ pub fn list_conflicts(
     let reader = VersionReader { store, flow, version };
     let chunks = version.manifest.conflicts.as_slice();
     // The chunk before the first key may contain it.
-    let begin = filter.first_key().map_or(0, |first| chunks.partition_point(|chunk| chunk.first <= first));
-    let mut list = reader.list(List::Conflicts, chunks.get(begin.saturating_sub(1)..).unwrap_or_default());
+    let begin =
+        filter.first_key().map_or(0, |first| chunks.partition_point(|chunk| chunk.first <= first));
+    let mut list =
+        reader.list(List::Conflicts, chunks.get(begin.saturating_sub(1)..).unwrap_or_default());
     let mut count = 0;
     while let Some(chunk) = list.advance()? {
         for found in &chunk.lines {
@@ -61,7 +63,9 @@ pub fn show_conflict(
     id: &SortableKey,
 ) -> Result<Option<String>, HistoryError> {
     let reader = VersionReader { store, flow, version };
-    let Some((line, _)) = reader.find(&List::Conflicts, &version.manifest.conflicts, id)? else { return Ok(None) };
+    let Some((line, _)) = reader.find(&List::Conflicts, &version.manifest.conflicts, id)? else {
+        return Ok(None);
+    };
     let conflict = read(&reader, &line)?;
     // The reader only returns a value with the digest that the conflict names.
     let base = BaseReader::new(store, flow, Some(version));
@@ -83,7 +87,11 @@ pub fn count_conflicts(version: &StoredVersion) -> u64 {
 /// # Errors
 ///
 /// As [`list_conflicts`].
-pub fn count_parked(store: &dyn SnapshotStore, flow: &FlowName, version: &StoredVersion) -> Result<u64, HistoryError> {
+pub fn count_parked(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+) -> Result<u64, HistoryError> {
     let parked = ConflictFilter { state: Some(ConflictState::Parked), ..ConflictFilter::default() };
     list_conflicts(store, flow, version, &parked, &|_| String::new(), &mut std::io::sink())
 }

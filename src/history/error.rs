@@ -74,7 +74,12 @@ mod tests {
     #[test]
     fn versions_are_shown_as_runs() {
         let shown = |numbers: &[u64]| {
-            versions(&numbers.iter().map(|&number| FlowVersion::new(number).unwrap()).collect::<Vec<_>>())
+            versions(
+                &numbers
+                    .iter()
+                    .map(|&number| FlowVersion::new(number).unwrap())
+                    .collect::<Vec<_>>(),
+            )
         };
         assert_eq!(shown(&[1]), "version 1");
         assert_eq!(shown(&[1, 2, 3, 4, 5, 6, 7]), "versions 1 to 7");

@@ -33,7 +33,8 @@ pub fn restore_flowfiles(
     };
     let mut total = Restored::default();
     for name in names {
-        let options = RestoreOptions { format: RestoreFormat::Changes, object_store: Some(name.clone()) };
+        let options =
+            RestoreOptions { format: RestoreFormat::Changes, object_store: Some(name.clone()) };
         let mut spool = Spool::new(folder);
         let mut written = Err(HistoryError::Usage(String::new()));
         let content = spool.append_with(|mut spool| {
@@ -50,7 +51,12 @@ pub fn restore_flowfiles(
     Ok(total)
 }
 
-fn attributes(flow: &FlowName, version: &StoredVersion, name: &DomString, records: u64) -> Attributes {
+fn attributes(
+    flow: &FlowName,
+    version: &StoredVersion,
+    name: &DomString,
+    records: u64,
+) -> Attributes {
     let number = version.manifest.version;
     let all = [
         ("filename", format!("{}-{number}-{}.ndjson", flow.flow(), name.to_file_name())),

@@ -34,7 +34,11 @@ pub struct LogEntry {
 ///
 /// [`HistoryError::NoFlow`] if the flow does not exist; [`HistoryError::Store`] if the versions
 /// cannot be read.
-pub fn log(store: &dyn SnapshotStore, flow: &FlowName, limit: usize) -> Result<Vec<LogEntry>, HistoryError> {
+pub fn log(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    limit: usize,
+) -> Result<Vec<LogEntry>, HistoryError> {
     let versions = store.log_newest(flow, limit.max(1))?;
     if versions.is_empty() {
         return Err(HistoryError::NoFlow { flow: flow.clone(), store: store.describe() });
@@ -54,8 +58,16 @@ impl From<VersionInfo> for LogEntry {
         let VersionInfo { version, comment, author, timestamp_ms } = info;
         let ids = ids_of(&comment);
         let first = comment.lines().next().unwrap_or_default();
-        let summary = if ids_of(first).is_some() { String::new() } else { first.trim_end().to_owned() };
-        Self { version, timestamp_ms, author, summary, root: ids.map(|ids| ids.0), state: ids.map(|ids| ids.1) }
+        let summary =
+            if ids_of(first).is_some() { String::new() } else { first.trim_end().to_owned() };
+        Self {
+            version,
+            timestamp_ms,
+            author,
+            summary,
+            root: ids.map(|ids| ids.0),
+            state: ids.map(|ids| ids.1),
+        }
     }
 }
 
@@ -77,11 +89,19 @@ impl LogEntry {
     /// Returns one line for people, without a line end: version, time in UTC, the first digits of
     /// the root (`-` if unknown), author, summary.
     pub fn to_text(&self) -> String {
-        let root = self.root.map_or_else(|| "-".to_owned(), |root| root.to_string()[..SHOWN_DIGITS].to_owned());
+        let root = self
+            .root
+            .map_or_else(|| "-".to_owned(), |root| root.to_string()[..SHOWN_DIGITS].to_owned());
         let Self { version, author, summary, .. } = self;
-        let line = format!("{version}  {}  {root:SHOWN_DIGITS$}  {author}  {summary}", rfc_3339(self.timestamp_ms));
+        let line = format!(
+            "{version}  {}  {root:SHOWN_DIGITS$}  {author}  {summary}",
+            rfc_3339(self.timestamp_ms)
+        );
         // Other programs may write comments too, and these must not be able to control a terminal.
-        line.trim_end().chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+        line.trim_end()
+            .chars()
+            .map(|char| if char.is_control() { '\u{fffd}' } else { char })
+            .collect()
     }
 }
 
@@ -103,7 +123,9 @@ mod tests {
     #[test]
     fn a_comment_is_taken_apart() {
         let (root, state) = (RootId(Digest::of(b"r")), StateId(Digest::of(b"s")));
-        let ours = entry(&format!("+1 ~0 -0 in 1 object store, from kiosk-7\n\nroot={root} state={state}\n"));
+        let ours = entry(&format!(
+            "+1 ~0 -0 in 1 object store, from kiosk-7\n\nroot={root} state={state}\n"
+        ));
         assert_eq!(ours.summary, "+1 ~0 -0 in 1 object store, from kiosk-7");
         assert_eq!((ours.root, ours.state), (Some(root), Some(state)));
         let shown = format!(
@@ -127,6 +149,10 @@ mod tests {
             assert_eq!((entry.root, entry.state), (None, None));
             assert!(!entry.to_text().chars().any(char::is_control));
         }
-        assert!(entry("by hand").to_json().contains("\"root\":null,\"state\":null,\"summary\":\"by hand\""));
+        assert!(
+            entry("by hand")
+                .to_json()
+                .contains("\"root\":null,\"state\":null,\"summary\":\"by hand\"")
+        );
     }
 }

@@ -68,7 +68,11 @@ impl FromStr for At {
 ///
 /// [`HistoryError::NoFlow`] or [`HistoryError::NoVersion`] if it does not exist,
 /// [`HistoryError::Store`] if it cannot be read.
-pub fn open_version(store: &dyn SnapshotStore, flow: &FlowName, at: At) -> Result<StoredVersion, HistoryError> {
+pub fn open_version(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    at: At,
+) -> Result<StoredVersion, HistoryError> {
     let no_flow = || HistoryError::NoFlow { flow: flow.clone(), store: store.describe() };
     let version = match at {
         At::Latest => return store.head(flow)?.ok_or_else(no_flow),

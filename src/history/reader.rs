@@ -33,7 +33,8 @@ pub(super) struct CheckedChunk {
 impl<'a> VersionReader<'a> {
     /// Returns an error that names the damaged part, its version, and the next step.
     pub(super) fn damaged(&self, what: &str) -> StoreError {
-        let (version, flow, store) = (self.version.manifest.version, self.flow, self.store.describe());
+        let (version, flow, store) =
+            (self.version.manifest.version, self.flow, self.store.describe());
         let message = format!(
             "version {version} of flow {flow} in {store} is damaged: {what}; use another version, or another copy of \
              the store"
@@ -61,7 +62,9 @@ impl<'a> VersionReader<'a> {
             return Err(damaged("its last line has no end"));
         }
         let name = match list {
-            List::Views => view_name(&text).ok_or_else(|| damaged("its lines name no object store"))?,
+            List::Views => {
+                view_name(&text).ok_or_else(|| damaged("its lines name no object store"))?
+            }
             _ => store_name(list),
         };
         let lines = parse_chunk(&text, &name).map_err(|error| damaged(&error.to_string()))?;
@@ -77,7 +80,9 @@ impl<'a> VersionReader<'a> {
         }
         let seen = seen(&lines, chunk).ok_or_else(|| damaged("it is empty"))?;
         if seen != *chunk {
-            return Err(damaged("its first key, count, content or spilled values are not what the manifest says"));
+            return Err(damaged(
+                "its first key, count, content or spilled values are not what the manifest says",
+            ));
         }
         Ok(CheckedChunk { text, lines, name, seen })
     }
@@ -92,7 +97,8 @@ impl<'a> VersionReader<'a> {
                 None => spilled.digest,
             };
             if content != spilled.content || value.len() as u64 != spilled.bytes {
-                let what = format!("spilled value {} is not what its line says of it", spilled.digest);
+                let what =
+                    format!("spilled value {} is not what its line says of it", spilled.digest);
                 return Err(self.damaged(&what));
             }
         }
@@ -107,7 +113,9 @@ impl<'a> VersionReader<'a> {
         key: &SortableKey,
     ) -> Result<Option<(Line, Vec<u8>)>, StoreError> {
         let place = chunks.partition_point(|chunk| chunk.first <= *key);
-        let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else { return Ok(None) };
+        let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else {
+            return Ok(None);
+        };
         let mut read = self.chunk(list, chunk)?;
         let place = read.lines.binary_search_by(|line| line.key.cmp(key)).ok();
         Ok(place.map(|place| (read.lines.swap_remove(place), read.name)))
@@ -135,9 +143,10 @@ impl ListReader<'_> {
         let read = self.reader.chunk(&self.list, chunk)?;
         // A chunk of `~views` may come from any object store and source, so it is checked alone.
         if self.list != List::Views && self.last.as_ref().is_some_and(|last| *last >= chunk.first) {
-            return Err(self
-                .reader
-                .damaged(&format!("chunk {}: its keys begin before those of another end", chunk.full)));
+            return Err(self.reader.damaged(&format!(
+                "chunk {}: its keys begin before those of another end",
+                chunk.full
+            )));
         }
         self.last = read.lines.last().map(|line| line.key.clone());
         Ok(Some(read))

@@ -69,7 +69,8 @@ pub fn restore(
     out: &mut dyn Write,
 ) -> Result<Restored, HistoryError> {
     let reader = VersionReader { store, flow, version };
-    let stores = chosen(&reader, options.object_store.as_ref(), options.format == RestoreFormat::Records)?;
+    let stores =
+        chosen(&reader, options.object_store.as_ref(), options.format == RestoreFormat::Records)?;
     let mut output = Output { out, written: Restored::default() };
     reader.check_manifest()?;
     if options.format == RestoreFormat::Changes {
@@ -87,7 +88,9 @@ pub fn restore(
         Ok(())
     })?;
     if options.format == RestoreFormat::Changes {
-        output.write(format!("{{\"count\":{},\"op\":\"end\"}}\n", output.written.records).as_bytes())?;
+        output.write(
+            format!("{{\"count\":{},\"op\":\"end\"}}\n", output.written.records).as_bytes(),
+        )?;
     }
     output.out.flush()?;
     Ok(output.written)
@@ -126,7 +129,9 @@ pub(super) fn each_part<'a>(
         }
     }
     if seen.root() != reader.version.manifest.root() {
-        return Err(reader.damaged("its records do not have the root that the manifest says").into());
+        return Err(reader
+            .damaged("its records do not have the root that the manifest says")
+            .into());
     }
     Ok(())
 }
@@ -144,7 +149,10 @@ pub(super) fn chosen<'a>(
             None => Err(no_object_store(reader, name)),
         },
         None if one && manifest.stores.len() != 1 => {
-            let what = format!("records are of one object store: name it (--object-store); {}", there(reader));
+            let what = format!(
+                "records are of one object store: name it (--object-store); {}",
+                there(reader)
+            );
             Err(HistoryError::Usage(what))
         }
         None => Ok(manifest.stores.iter().collect()),
@@ -153,12 +161,17 @@ pub(super) fn chosen<'a>(
 
 /// Returns the error for an object store that a version does not have.
 pub(super) fn no_object_store(reader: &VersionReader<'_>, name: &DomString) -> HistoryError {
-    HistoryError::Usage(format!("there is no object store {}; {}", name.to_canonical(), there(reader)))
+    HistoryError::Usage(format!(
+        "there is no object store {}; {}",
+        name.to_canonical(),
+        there(reader)
+    ))
 }
 
 fn there(reader: &VersionReader<'_>) -> String {
     let manifest = &reader.version.manifest;
-    let names: Vec<_> = manifest.stores.iter().map(|store| store.schema.name.to_canonical()).collect();
+    let names: Vec<_> =
+        manifest.stores.iter().map(|store| store.schema.name.to_canonical()).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     format!("version {} of flow {} has {names}", manifest.version, reader.flow)
 }
@@ -204,7 +217,11 @@ fn write_changes(
 /// Returns the text of a put line up to its value.
 pub(super) fn open_line(line: &Line, name: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
-    let empty = Line { state: LineState::Put(Box::default()), key: line.key.clone(), meta: line.meta.clone() };
+    let empty = Line {
+        state: LineState::Put(Box::default()),
+        key: line.key.clone(),
+        meta: line.meta.clone(),
+    };
     empty.write(name, &mut text);
     text.truncate(text.len() - b"}\n".len());
     text

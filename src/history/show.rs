@@ -132,7 +132,10 @@ pub fn history_of_record(
         let version = older.as_ref().unwrap_or(version);
         // The reader has checked that the line is not from a later version, so the number
         // decreases.
-        let Some((line, _)) = find(&VersionReader { store, flow, version }, object_store, key)? else { break };
+        let Some((line, _)) = find(&VersionReader { store, flow, version }, object_store, key)?
+        else {
+            break;
+        };
         let state = state_of(&line);
         let Meta { at, by, rev } = line.meta;
         changes.push(RecordVersion { version: rev, state, at, by });

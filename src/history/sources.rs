@@ -47,8 +47,12 @@ pub fn sources(
     flow: &FlowName,
     only: Option<&SourceId>,
 ) -> Result<Vec<SourceCheckpoint>, HistoryError> {
-    let unknown =
-        |source: &SourceId, version| SourceCheckpoint { source: source.clone(), epoch: None, checkpoint: 0, version };
+    let unknown = |source: &SourceId, version| SourceCheckpoint {
+        source: source.clone(),
+        epoch: None,
+        checkpoint: 0,
+        version,
+    };
     let Some(head) = store.head(flow)? else {
         return Ok(only.iter().map(|source| unknown(source, None)).collect());
     };
@@ -64,11 +68,8 @@ pub fn sources(
     }
     let version = Some(head.manifest.version);
     let known = Sources::from_lines(lines);
-    let checkpoint = |(source, state): (SourceId, crate::pipeline::sources::SourceState)| SourceCheckpoint {
-        source,
-        epoch: state.epoch,
-        checkpoint: state.checkpoint,
-        version,
+    let checkpoint = |(source, state): (SourceId, crate::pipeline::sources::SourceState)| {
+        SourceCheckpoint { source, epoch: state.epoch, checkpoint: state.checkpoint, version }
     };
     Ok(match only {
         None => known.all().into_iter().map(checkpoint).collect(),

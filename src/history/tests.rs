@@ -14,7 +14,11 @@ use crate::normalize::{NormalizeOptions, normalize};
 use crate::snapshot::line::SPILL_BYTES;
 use crate::snapshot::{Line, LineState, RootId};
 
-fn restored(lab: &Lab, version: &StoredVersion, options: &RestoreOptions) -> Result<String, HistoryError> {
+fn restored(
+    lab: &Lab,
+    version: &StoredVersion,
+    options: &RestoreOptions,
+) -> Result<String, HistoryError> {
     let mut out = Vec::new();
     let written = restore(&lab.store, &lab.flow, version, options, &mut out)?;
     assert_eq!(written.bytes, out.len() as u64);
@@ -29,17 +33,21 @@ fn records_of(store: &str) -> RestoreOptions {
 fn root_of_batch(text: &str) -> RootId {
     let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
     let mut reject = |rejection: &crate::rejection::Rejection| panic!("{}", rejection.to_json());
-    let batch = normalize(&mut decoder, &NormalizeOptions::received_at(1_800_000_000_000), &mut reject).unwrap();
+    let batch =
+        normalize(&mut decoder, &NormalizeOptions::received_at(1_800_000_000_000), &mut reject)
+            .unwrap();
     let mut folds = batch.changes.folds(0).unwrap();
     let mut lines = Vec::new();
     while let Some(folded) = folds.next().unwrap() {
         let name = batch.header.schema.stores[folded.store].name.clone();
-        let meta = crate::snapshot::Meta { at: folded.clock.unwrap(), by: None, rev: FlowVersion::FIRST };
+        let meta =
+            crate::snapshot::Meta { at: folded.clock.unwrap(), by: None, rev: FlowVersion::FIRST };
         lines.push((name, Line { key: folded.key, meta, state: folded.state }));
     }
     let lab = Lab::default();
     let version = lab.commit(&batch.header.schema, lines);
-    let generators: Vec<_> = version.manifest.stores.iter().map(|store| store.key_generator).collect();
+    let generators: Vec<_> =
+        version.manifest.stores.iter().map(|store| store.key_generator).collect();
     assert_eq!(batch.header.key_generators, generators);
     version.manifest.root()
 }
@@ -50,7 +58,12 @@ fn rich() -> (Lab, StoredVersion) {
     let odd = DomString::from_units([0x61, 0xd800]);
     let schema = schema(&["data", "keyless"], Some(odd.clone()));
     let mut lines: Vec<(DomString, Line)> = (0..2500)
-        .map(|id| ("data".into(), put(number(id), &format!("{{\"id\":{id},\"x\":\"{}\"}}", "y".repeat(200)))))
+        .map(|id| {
+            (
+                "data".into(),
+                put(number(id), &format!("{{\"id\":{id},\"x\":\"{}\"}}", "y".repeat(200))),
+            )
+        })
         .collect();
     let long = format!("{{\"id\":9000,\"x\":\"{}\"}}", "z".repeat(SPILL_BYTES));
     lines.push(("data".into(), put(number(9000), &long)));
@@ -89,15 +102,20 @@ fn a_restored_batch_gives_the_same_root_in_an_empty_flow() {
     assert_eq!(root_of_batch(&text), version.manifest.root());
     // The first version is unchanged.
     let first = open_version(&lab.store, &lab.flow, At::Version(FlowVersion::FIRST)).unwrap();
-    assert_eq!(root_of_batch(&restored(&lab, &first, &RestoreOptions::default()).unwrap()), first.manifest.root());
+    assert_eq!(
+        root_of_batch(&restored(&lab, &first, &RestoreOptions::default()).unwrap()),
+        first.manifest.root()
+    );
     assert_ne!(first.manifest.root(), version.manifest.root());
 }
 
 #[test]
 fn a_restored_batch_has_the_chunks_own_lines() {
     let lab = Lab::default();
-    let lines =
-        vec![("data".into(), put(number(1), "{\"id\":1}")), ("keyless".into(), put(key("\"k\""), "{\"~date\":5}"))];
+    let lines = vec![
+        ("data".into(), put(number(1), "{\"id\":1}")),
+        ("keyless".into(), put(key("\"k\""), "{\"~date\":5}")),
+    ];
     let version = lab.commit(&schema(&["data", "keyless"], None), lines);
     let header = concat!(
         r#"{"database":"myDatabase","databaseVersion":3,"format":"indexeddb-changes/1","stores":[{"autoIncrement":true,"#,
@@ -105,14 +123,16 @@ fn a_restored_batch_has_the_chunks_own_lines() {
         r#""keyGenerator":null,"keyPath":null,"name":"keyless"}]}"#
     );
     let data = r#"{"at":1700000000123,"by":"kiosk-7","key":1,"op":"put","rev":1,"store":"data","value":{"id":1}}"#;
-    let keyless =
-        r#"{"at":1700000000123,"by":"kiosk-7","key":"k","op":"put","rev":1,"store":"keyless","value":{"~date":5}}"#;
+    let keyless = r#"{"at":1700000000123,"by":"kiosk-7","key":"k","op":"put","rev":1,"store":"keyless","value":{"~date":5}}"#;
     let text = restored(&lab, &version, &RestoreOptions::default()).unwrap();
     assert_eq!(text, format!("{header}\n{data}\n{keyless}\n{{\"count\":2,\"op\":\"end\"}}\n"));
     // Only one object store.
     let only = RestoreOptions { object_store: Some("keyless".into()), ..RestoreOptions::default() };
     let text = restored(&lab, &version, &only).unwrap();
-    assert!(!text.contains("data\"") && text.ends_with(&format!("\n{keyless}\n{{\"count\":1,\"op\":\"end\"}}\n")));
+    assert!(
+        !text.contains("data\"")
+            && text.ends_with(&format!("\n{keyless}\n{{\"count\":1,\"op\":\"end\"}}\n"))
+    );
 }
 
 #[test]
@@ -123,7 +143,9 @@ fn records_are_bare_or_have_their_keys_beside_them() {
     assert_eq!(data.lines().nth(7), Some("{\"id\":8,\"x\":2}"));
     assert!(data.lines().last().unwrap().starts_with("{\"id\":9000,\"x\":\"zzz"));
     let keyless = restored(&lab, &version, &records_of("keyless")).unwrap();
-    assert!(keyless.starts_with("{\"key\":1,\"value\":{\"~undefined\":true}}\n{\"key\":{\"~date\":5},\"value\":[1,"));
+    assert!(keyless.starts_with(
+        "{\"key\":1,\"value\":{\"~undefined\":true}}\n{\"key\":{\"~date\":5},\"value\":[1,"
+    ));
     assert!(keyless.lines().nth(3).unwrap().ends_with("at f\\n\"}}}"));
 }
 
@@ -134,11 +156,16 @@ fn options_that_do_not_fit_are_usage() {
     for options in [none_named, records_of("Data")] {
         let error = restored(&lab, &version, &options).unwrap_err();
         assert_eq!(error.exit_status(), ExitStatus::Usage);
-        assert!(error.to_string().ends_with(r#"has {"~utf16":"YQAA2A=="}, "data", "keyless""#), "{error}");
+        assert!(
+            error.to_string().ends_with(r#"has {"~utf16":"YQAA2A=="}, "data", "keyless""#),
+            "{error}"
+        );
     }
-    let error = show_record(&lab.store, &lab.flow, &version, &"Data".into(), &number(1)).unwrap_err();
+    let error =
+        show_record(&lab.store, &lab.flow, &version, &"Data".into(), &number(1)).unwrap_err();
     assert_eq!(error.exit_status(), ExitStatus::Usage);
-    let error = history_of_record(&lab.store, &lab.flow, &version, &"Data".into(), &number(1), 9).unwrap_err();
+    let error = history_of_record(&lab.store, &lab.flow, &version, &"Data".into(), &number(1), 9)
+        .unwrap_err();
     assert_eq!(error.exit_status(), ExitStatus::Usage);
 }
 
@@ -166,13 +193,17 @@ fn which_version() {
 fn one_record_as_of_a_version() {
     let (lab, second) = rich();
     let first = open_version(&lab.store, &lab.flow, At::Version(FlowVersion::FIRST)).unwrap();
-    let show = |version, store: &str, key| show_record(&lab.store, &lab.flow, version, &store.into(), &key).unwrap();
+    let show = |version, store: &str, key| {
+        show_record(&lab.store, &lab.flow, version, &store.into(), &key).unwrap()
+    };
     let line = |version, id| show(version, "data", number(id)).unwrap().line;
     assert_eq!(
         line(&second, 8),
         r#"{"at":1700000000123,"by":"kiosk-7","key":8,"op":"put","rev":2,"store":"data","value":{"id":8,"x":2}}"#
     );
-    assert!(line(&first, 8).contains("\"rev\":1,\"store\":\"data\",\"value\":{\"id\":8,\"x\":\"yyy"));
+    assert!(
+        line(&first, 8).contains("\"rev\":1,\"store\":\"data\",\"value\":{\"id\":8,\"x\":\"yyy")
+    );
     let spilled = line(&second, 9000);
     assert!(
         spilled.contains("\"rev\":1,\"store\":\"data\",\"value\":{\"id\":9000,\"x\":\"zzz")
@@ -180,7 +211,10 @@ fn one_record_as_of_a_version() {
     );
     let gone = show(&second, "data", number(7)).unwrap();
     assert_eq!(gone.state, RecordState::Tombstone);
-    assert_eq!(gone.line, r#"{"at":1700000000123,"by":"kiosk-7","key":7,"op":"delete","rev":2,"store":"data"}"#);
+    assert_eq!(
+        gone.line,
+        r#"{"at":1700000000123,"by":"kiosk-7","key":7,"op":"delete","rev":2,"store":"data"}"#
+    );
     assert_eq!(show(&first, "data", number(7)).unwrap().state, RecordState::Live);
     for unknown in [number(-1), number(8999), number(99_999), date(1)] {
         assert_eq!(show(&second, "data", unknown), None);
@@ -193,14 +227,18 @@ fn one_record_as_of_a_version() {
 fn the_versions_that_changed_a_record() {
     let lab = Lab::default();
     let schema = schema(&["data"], None);
-    let commit = |lines: Vec<Line>| lab.commit(&schema, lines.into_iter().map(|line| ("data".into(), line)).collect());
+    let commit = |lines: Vec<Line>| {
+        lab.commit(&schema, lines.into_iter().map(|line| ("data".into(), line)).collect())
+    };
     commit(vec![put(number(1), "{\"id\":1}")]);
     commit(vec![put(number(2), "{\"id\":2}")]);
     commit(vec![tombstone(number(1))]);
     commit(vec![put(number(2), "{\"id\":2,\"n\":1}")]);
     let head = commit(vec![put(number(1), "{\"id\":1,\"n\":2}")]);
     let changes = |version: &StoredVersion, id, limit| {
-        let changes = history_of_record(&lab.store, &lab.flow, version, &"data".into(), &number(id), limit).unwrap();
+        let changes =
+            history_of_record(&lab.store, &lab.flow, version, &"data".into(), &number(id), limit)
+                .unwrap();
         changes.iter().map(|change| (change.version.get(), change.state)).collect::<Vec<_>>()
     };
     use RecordState::{Live, Tombstone};
@@ -231,7 +269,10 @@ fn what_is_whole_is_verified_and_counted() {
     let manifest = &version.manifest;
     let verified = verify(&lab.store, &lab.flow, &version, true).unwrap();
     assert_eq!(verified.chunks, manifest.chunks().count() as u64);
-    assert_eq!(verified.records, manifest.stores.iter().map(|store| store.record_count()).sum::<u64>());
+    assert_eq!(
+        verified.records,
+        manifest.stores.iter().map(|store| store.record_count()).sum::<u64>()
+    );
     // Records and a view refer to the same spilled value.
     assert_eq!((verified.spilled, verified.versions), (1, 2));
     let texts: u64 = manifest.chunks().map(|(_, chunk)| chunk.bytes).sum();

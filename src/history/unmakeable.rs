@@ -51,7 +51,8 @@ impl Unmakeable {
                 1 => ("1 record".to_owned(), "has", "it"),
                 many => (format!("{many} records"), "have", "them"),
             };
-            let mut first: String = clash.first.to_canonical().chars().take(MAX_KEY_CHARS + 1).collect();
+            let mut first: String =
+                clash.first.to_canonical().chars().take(MAX_KEY_CHARS + 1).collect();
             if first.len() > MAX_KEY_CHARS {
                 first.truncate(MAX_KEY_CHARS);
                 first.push_str("...");
@@ -62,9 +63,13 @@ impl Unmakeable {
             )
         };
         let skipped = |store: &DomString| {
-            format!("object store {}: too many records to look for such here; verify does", store.to_canonical())
+            format!(
+                "object store {}: too many records to look for such here; verify does",
+                store.to_canonical()
+            )
         };
-        let schemas = self.schemas.iter().map(|(_, what)| format!("no browser can make this: {what}"));
+        let schemas =
+            self.schemas.iter().map(|(_, what)| format!("no browser can make this: {what}"));
         schemas.chain(self.clashes.iter().map(clash)).chain(self.skipped.iter().map(skipped))
     }
 }
@@ -88,7 +93,9 @@ pub fn unmakeable(
     let wanted = |store: &&StoreManifest| only.is_none_or(|only| store.schema.name == *only);
     for store in version.manifest.stores.iter().filter(wanted) {
         let name = &store.schema.name;
-        found.schemas.extend(store.schema.faults().iter().map(|fault| (name.clone(), fault.explain(name))));
+        found
+            .schemas
+            .extend(store.schema.faults().iter().map(|fault| (name.clone(), fault.explain(name))));
         let Some(indexes) = UniqueIndexes::of(&store.schema) else { continue };
         if store.record_count() > most {
             found.skipped.push(name.clone());
@@ -108,7 +115,8 @@ fn clashes(
     let mut all: Vec<IndexEntry> = Vec::new();
     each_record(reader, store, |_, value| all.append(&mut indexes.entries(value)))?;
     all.sort_unstable();
-    let twice: BTreeSet<IndexEntry> = all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    let twice: BTreeSet<IndexEntry> =
+        all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
     drop(all);
     if twice.is_empty() {
         return Ok(Vec::new());

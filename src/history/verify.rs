@@ -50,7 +50,12 @@ pub fn verify(
 ) -> Result<Verified, HistoryError> {
     let reader = VersionReader { store, flow, version };
     check_names(&reader)?;
-    let mut check = VersionCheck { reader, verified: Verified::default(), content: VerifiedContent::default(), chain };
+    let mut check = VersionCheck {
+        reader,
+        verified: Verified::default(),
+        content: VerifiedContent::default(),
+        chain,
+    };
     for object_store in &version.manifest.stores {
         check.object_store(object_store)?;
     }
@@ -87,14 +92,18 @@ impl<'a> VersionCheck<'a> {
     fn object_store(&mut self, store: &'a StoreManifest) -> Result<(), StoreError> {
         let name = &store.schema.name;
         let mut records = Keys::new(self.reader, List::Records(name.clone()), &store.records);
-        let mut tombstones = Keys::new(self.reader, List::Tombstones(name.clone()), &store.tombstones);
+        let mut tombstones =
+            Keys::new(self.reader, List::Tombstones(name.clone()), &store.tombstones);
         let mut record = records.next_key(self)?;
         let mut tombstone = tombstones.next_key(self)?;
         loop {
             match (&record, &tombstone) {
                 (None, None) => break,
                 (Some(live), Some(deleted)) if live == deleted => {
-                    let what = format!("object store {}: a key is both live and deleted", name.to_canonical());
+                    let what = format!(
+                        "object store {}: a key is both live and deleted",
+                        name.to_canonical()
+                    );
                     return Err(self.reader.damaged(&what));
                 }
                 (Some(live), deleted) if deleted.as_ref().is_none_or(|deleted| live < deleted) => {
@@ -110,9 +119,11 @@ impl<'a> VersionCheck<'a> {
     fn system_lists(&mut self) -> Result<(), StoreError> {
         let manifest = &self.reader.version.manifest;
         let mut sources = Vec::new();
-        for (list, chunks) in
-            [(List::Conflicts, &manifest.conflicts), (List::Sources, &manifest.sources), (List::Views, &manifest.views)]
-        {
+        for (list, chunks) in [
+            (List::Conflicts, &manifest.conflicts),
+            (List::Sources, &manifest.sources),
+            (List::Views, &manifest.views),
+        ] {
             let mut walk = self.reader.list(list.clone(), chunks);
             while let Some(chunk) = walk.advance()? {
                 self.chunk(&list, &chunk)?;
@@ -122,10 +133,11 @@ impl<'a> VersionCheck<'a> {
             }
         }
         let there: BTreeSet<Digest> = manifest.views.iter().map(|chunk| chunk.full).collect();
-        match Sources::from_lines(sources).view_chunks().keys().find(|chunk| !there.contains(chunk)) {
-            Some(missing) => {
-                Err(self.reader.damaged(&format!("the view of a source names chunk {missing}, which it has not")))
-            }
+        match Sources::from_lines(sources).view_chunks().keys().find(|chunk| !there.contains(chunk))
+        {
+            Some(missing) => Err(self
+                .reader
+                .damaged(&format!("the view of a source names chunk {missing}, which it has not"))),
             None => Ok(()),
         }
     }
@@ -159,10 +171,17 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     fn new(reader: VersionReader<'a>, list: List, chunks: &'a [ChunkRef]) -> Self {
-        Self { list: reader.list(list, chunks), boundary: Boundary::default(), keys: VecDeque::new() }
+        Self {
+            list: reader.list(list, chunks),
+            boundary: Boundary::default(),
+            keys: VecDeque::new(),
+        }
     }
 
-    fn next_key(&mut self, check: &mut VersionCheck<'_>) -> Result<Option<SortableKey>, StoreError> {
+    fn next_key(
+        &mut self,
+        check: &mut VersionCheck<'_>,
+    ) -> Result<Option<SortableKey>, StoreError> {
         if self.keys.is_empty() {
             let Some(chunk) = self.list.advance()? else { return Ok(None) };
             check.chunk(self.list.list(), &chunk)?;

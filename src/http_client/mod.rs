@@ -57,7 +57,11 @@ pub struct ClientError {
 /// # Errors
 ///
 /// A file cannot be read or contains no certificate.
-pub fn client(server: &Url, files: &CertificateFiles, connect_timeout: Duration) -> Result<Client, ClientError> {
+pub fn client(
+    server: &Url,
+    files: &CertificateFiles,
+    connect_timeout: Duration,
+) -> Result<Client, ClientError> {
     let mut builder = Client::builder()
         .user_agent(concat!("nifi-idb/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -84,13 +88,16 @@ pub fn client(server: &Url, files: &CertificateFiles, connect_timeout: Duration)
         _ => {}
     }
     let built = builder.build();
-    built.map_err(|error| wrong("no HTTP client can be made".to_owned(), Some(Box::new(error.without_url()))))
+    built.map_err(|error| {
+        wrong("no HTTP client can be made".to_owned(), Some(Box::new(error.without_url())))
+    })
 }
 
 /// Returns true if the server is on this machine, by its address.
 pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Returns the target of a redirect without query and credentials, which may be secret, cut to 200
@@ -119,17 +126,31 @@ fn identity(certificate: &Path, key: &Path) -> Result<ClientIdentity, ClientErro
     let private = PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
         PemError::NoItemsFound if contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") => {
             let path = key.display();
-            wrong(format!("{path}: the key is encrypted; decrypt it (openssl pkey -in … -out …)"), None)
+            wrong(
+                format!("{path}: the key is encrypted; decrypt it (openssl pkey -in … -out …)"),
+                None,
+            )
         }
-        _ => wrong(format!("{}: it holds no private key in PEM (PKCS #8, PKCS #1 or SEC 1)", key.display()), None),
+        _ => wrong(
+            format!(
+                "{}: it holds no private key in PEM (PKCS #8, PKCS #1 or SEC 1)",
+                key.display()
+            ),
+            None,
+        ),
     })?;
     let provider = rustls::crypto::ring::default_provider();
     match CertifiedKey::from_der(chain.clone(), private.clone_key(), &provider) {
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             let (key, certificate) = (key.display(), certificate.display());
-            Err(wrong(format!("{key} is not the key of the client certificate {certificate}"), None))
+            Err(wrong(
+                format!("{key} is not the key of the client certificate {certificate}"),
+                None,
+            ))
         }
-        Err(error) => Err(wrong(format!("{}: the key cannot be used", key.display()), Some(Box::new(error)))),
+        Err(error) => {
+            Err(wrong(format!("{}: the key cannot be used", key.display()), Some(Box::new(error))))
+        }
         Ok(_) => Ok((chain, private)),
     }
 }
@@ -145,15 +166,20 @@ fn trusting(path: &Path, identity: Option<ClientIdentity>) -> Result<ClientConfi
         roots.add(certificate.clone()).map_err(|error| unusable(Box::new(error)))?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let web_pki = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider)).build();
+    let web_pki =
+        WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider)).build();
     let web_pki = web_pki.map_err(|error| unusable(Box::new(error)))?;
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| unusable(Box::new(error)))?;
     let builder =
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(NamedServerVerifier { web_pki, named }));
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| unusable(Box::new(error)))?;
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(NamedServerVerifier { web_pki, named }));
     match identity {
         None => Ok(builder.with_no_client_auth()),
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|error| unusable(Box::new(error))),
+        Some((chain, key)) => {
+            builder.with_client_auth_cert(chain, key).map_err(|error| unusable(Box::new(error)))
+        }
     }
 }
 
@@ -173,7 +199,8 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, ClientError> {
-    fs::read(path).map_err(|error| wrong(format!("cannot read {}", path.display()), Some(Box::new(error))))
+    fs::read(path)
+        .map_err(|error| wrong(format!("cannot read {}", path.display()), Some(Box::new(error))))
 }
 
 #[cfg(test)]
@@ -182,9 +209,12 @@ mod tests {
 
     #[test]
     fn loopback_by_its_address() {
-        for (text, expected) in
-            [("http://127.0.0.1:1", true), ("http://[::1]", true), ("http://localhost", true), ("http://r", false)]
-        {
+        for (text, expected) in [
+            ("http://127.0.0.1:1", true),
+            ("http://[::1]", true),
+            ("http://localhost", true),
+            ("http://r", false),
+        ] {
             assert_eq!(is_loopback(&Url::parse(text).unwrap()), expected, "{text}");
         }
     }

@@ -31,7 +31,9 @@ impl TlsFault {
     pub fn find(error: &(dyn Error + 'static), has_client_certificate: bool) -> Option<Self> {
         let mut next = Some(error);
         while let Some(error) = next {
-            if let Some(fault) = rustls_error(error).and_then(|it| Self::of(it, has_client_certificate)) {
+            if let Some(fault) =
+                rustls_error(error).and_then(|it| Self::of(it, has_client_certificate))
+            {
                 return Some(fault);
             }
             next = error.source();
@@ -44,18 +46,21 @@ impl TlsFault {
         let setting = |hint| Some(Self { kind: TlsFaultKind::Setting, hint });
         match error {
             Tls::InvalidCertificate(cause) => setting(certificate_hint(cause)),
-            Tls::InvalidMessage(_) => {
-                setting("the server does not speak TLS there: is the address http://, or another port?")
-            }
+            Tls::InvalidMessage(_) => setting(
+                "the server does not speak TLS there: is the address http://, or another port?",
+            ),
             Tls::PeerIncompatible(_) | Tls::AlertReceived(AlertDescription::ProtocolVersion) => {
-                setting("the server offers no TLS 1.2 or 1.3 that fits: update it, or allow TLS 1.2 there")
+                setting(
+                    "the server offers no TLS 1.2 or 1.3 that fits: update it, or allow TLS 1.2 there",
+                )
             }
-            Tls::AlertReceived(AlertDescription::UnrecognisedName) => {
-                setting("the server knows no host of that name: use a name that its certificate has")
-            }
-            Tls::AlertReceived(alert) => {
-                Some(Self { kind: TlsFaultKind::Denied, hint: alert_hint(*alert, has_client_certificate) })
-            }
+            Tls::AlertReceived(AlertDescription::UnrecognisedName) => setting(
+                "the server knows no host of that name: use a name that its certificate has",
+            ),
+            Tls::AlertReceived(alert) => Some(Self {
+                kind: TlsFaultKind::Denied,
+                hint: alert_hint(*alert, has_client_certificate),
+            }),
             _ => None,
         }
     }
@@ -79,8 +84,12 @@ fn certificate_hint(cause: &CertificateError) -> &'static str {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the server's certificate is not made for servers (extended key usage): make another"
         }
-        CertificateError::Revoked => "the server's certificate was revoked: the server needs a new one",
-        _ => "the server's certificate cannot be used: make another, with SHA-256 and the host's name",
+        CertificateError::Revoked => {
+            "the server's certificate was revoked: the server needs a new one"
+        }
+        _ => {
+            "the server's certificate cannot be used: make another, with SHA-256 and the host's name"
+        }
     }
 }
 
@@ -100,7 +109,9 @@ fn alert_hint(alert: AlertDescription, has_client_certificate: bool) -> &'static
         }
         AlertDescription::CertificateExpired => "the client certificate has expired: renew it",
         AlertDescription::CertificateRevoked => "the client certificate was revoked: get another",
-        _ => "the server does not accept the client certificate: is its authority in the server's truststore?",
+        _ => {
+            "the server does not accept the client certificate: is its authority in the server's truststore?"
+        }
     }
 }
 
@@ -130,8 +141,14 @@ mod tests {
         assert!(certificate(CertificateError::NotValidForName).contains("other names"));
         assert!(certificate(CertificateError::UnknownIssuer).contains("CA file"));
         let alert = |alert, has| hint(rustls::Error::AlertReceived(alert), has);
-        assert!(alert(AlertDescription::CertificateRequired, false).starts_with("the server asks for a client"));
-        assert!(alert(AlertDescription::BadCertificate, false).starts_with("the server asks for a client"));
+        assert!(
+            alert(AlertDescription::CertificateRequired, false)
+                .starts_with("the server asks for a client")
+        );
+        assert!(
+            alert(AlertDescription::BadCertificate, false)
+                .starts_with("the server asks for a client")
+        );
         assert!(alert(AlertDescription::UnknownCA, true).contains("truststore"));
         assert!(alert(AlertDescription::CertificateExpired, true).contains("has expired"));
         assert!(alert(AlertDescription::ProtocolVersion, false).contains("TLS 1.2"));

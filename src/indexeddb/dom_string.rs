@@ -53,7 +53,9 @@ impl DomString {
     /// Returns a value for a FlowFile attribute: the name itself if it is printable ASCII, or else
     /// the result of [`Self::to_file_name`].
     pub fn to_attribute(&self) -> String {
-        let plain = |text: &String| !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let plain = |text: &String| {
+            !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        };
         self.to_text().filter(plain).unwrap_or_else(|| self.to_file_name())
     }
 
@@ -66,7 +68,10 @@ impl DomString {
     pub fn to_file_name(&self) -> String {
         let mut name = String::new();
         for (index, byte) in text::wtf8(&self.0).into_iter().enumerate() {
-            let plain = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' || (byte == b'.' && index > 0);
+            let plain = byte.is_ascii_alphanumeric()
+                || byte == b'_'
+                || byte == b'-'
+                || (byte == b'.' && index > 0);
             if plain {
                 name.push(char::from(byte));
             } else {

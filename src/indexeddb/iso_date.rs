@@ -28,7 +28,8 @@ pub fn read(text: &str) -> Option<i64> {
     };
     let length = if rest.len() == text.len() { 4 } else { 6 };
     let number = |from: usize, to: usize| {
-        let digits = rest.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let digits =
+            rest.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
         digits.parse::<i64>().ok()
     };
     let (year, at) = (sign * number(0, length)?, length);

@@ -105,8 +105,12 @@ impl Key {
                         "-Infinity" => Ok(Self::Number(f64::NEG_INFINITY)),
                         _ => Err(KeyError::Invalid),
                     },
-                    ("~date", Value::Number(ms)) => ms.as_f64().map(Self::Date).ok_or(KeyError::Invalid),
-                    ("~utf16", _) => DomString::from_json(value).map(Self::String).ok_or(KeyError::Invalid),
+                    ("~date", Value::Number(ms)) => {
+                        ms.as_f64().map(Self::Date).ok_or(KeyError::Invalid)
+                    }
+                    ("~utf16", _) => {
+                        DomString::from_json(value).map(Self::String).ok_or(KeyError::Invalid)
+                    }
                     ("~binary", Value::String(data)) => {
                         STANDARD.decode(data).map(Self::Binary).map_err(|_| KeyError::Invalid)
                     }
@@ -120,7 +124,9 @@ impl Key {
     /// Appends the canonical JSON form.
     pub fn write_canonical(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Number(value) => number::write_canonical(if *value == 0.0 { 0.0 } else { *value }, out),
+            Self::Number(value) => {
+                number::write_canonical(if *value == 0.0 { 0.0 } else { *value }, out)
+            }
             Self::Date(ms) => {
                 out.extend_from_slice(b"{\"~date\":");
                 number::write_canonical(if *ms == 0.0 { 0.0 } else { *ms }, out);
@@ -396,18 +402,30 @@ mod tests {
     fn observed_order() -> Vec<Key> {
         let string = |units: &[u16]| Key::String(DomString::from_units(units));
         let text = |text: &str| Key::String(text.into());
-        let mut keys: Vec<Key> = [f64::NEG_INFINITY, -1.5, 0.0, 5e-324, 1.0, 9007199254740991.0, 1e308, f64::INFINITY]
-            .map(Key::Number)
-            .into();
+        let mut keys: Vec<Key> =
+            [f64::NEG_INFINITY, -1.5, 0.0, 5e-324, 1.0, 9007199254740991.0, 1e308, f64::INFINITY]
+                .map(Key::Number)
+                .into();
         keys.extend([-1.0, 0.0, 1_700_000_000_123.0, 8.64e15].map(Key::Date));
         keys.extend(
-            ["", "\0", "A", "a", "a\0b", "ab", "b", "~", "\u{7f}", "\u{80}", "é", "\u{3fff}", "\u{4000}", "名前"]
-                .map(text),
+            [
+                "", "\0", "A", "a", "a\0b", "ab", "b", "~", "\u{7f}", "\u{80}", "é", "\u{3fff}",
+                "\u{4000}", "名前",
+            ]
+            .map(text),
         );
         keys.extend([string(&[0xd83d]), text("😀"), string(&[0xde00]), text("\u{ffff}")]);
         keys.extend(
-            [vec![], vec![0], vec![1, 2, 3], vec![7; 20], vec![9; 8], vec![9; 16], vec![255, 0, 127, 128]]
-                .map(Key::Binary),
+            [
+                vec![],
+                vec![0],
+                vec![1, 2, 3],
+                vec![7; 20],
+                vec![9; 8],
+                vec![9; 16],
+                vec![255, 0, 127, 128],
+            ]
+            .map(Key::Binary),
         );
         keys.extend([
             Key::Array(vec![]),
@@ -423,7 +441,8 @@ mod tests {
 
     #[test]
     fn bytes_order_as_browsers_order() {
-        let sortable: Vec<_> = observed_order().iter().map(|key| key.to_sortable().unwrap()).collect();
+        let sortable: Vec<_> =
+            observed_order().iter().map(|key| key.to_sortable().unwrap()).collect();
         for pair in sortable.windows(2) {
             assert!(pair[0] < pair[1], "{:?} {:?}", pair[0], pair[1]);
         }
@@ -444,8 +463,11 @@ mod tests {
 
     #[test]
     fn arrays_count_as_deep_as_they_nest_also_if_the_innermost_is_empty() {
-        let nested = |arrays: usize| (1..arrays).fold(Key::Array(vec![]), |key, _| Key::Array(vec![key]));
-        for (arrays, expected) in [(MAX_KEY_DEPTH, Ok(())), (MAX_KEY_DEPTH + 1, Err(KeyError::Depth))] {
+        let nested =
+            |arrays: usize| (1..arrays).fold(Key::Array(vec![]), |key, _| Key::Array(vec![key]));
+        for (arrays, expected) in
+            [(MAX_KEY_DEPTH, Ok(())), (MAX_KEY_DEPTH + 1, Err(KeyError::Depth))]
+        {
             let key = nested(arrays);
             let json: serde_json::Value = serde_json::from_str(&key.to_canonical()).unwrap();
             assert_eq!(key.to_sortable().map(|_| ()), expected, "{arrays}");
@@ -454,7 +476,8 @@ mod tests {
             let stored = key.to_list_key().unwrap();
             assert_eq!(Key::from_sortable(stored.as_bytes()), Ok(key.clone()));
             let conflict = Key::Array(vec![Key::Number(1.0), Key::String("s".into()), key]);
-            let notice = Key::Array(vec![Key::String("notice".into()), Key::String("a".into()), conflict]);
+            let notice =
+                Key::Array(vec![Key::String("notice".into()), Key::String("a".into()), conflict]);
             assert!(notice.to_list_key().is_ok(), "{arrays}");
         }
     }
@@ -465,7 +488,10 @@ mod tests {
         let json = |key: &Key| serde_json::from_str(&key.to_canonical()).unwrap();
         let (record, list) = (nested(MAX_KEY_DEPTH), nested(MAX_LIST_KEY_DEPTH));
         assert!(record.to_sortable().is_ok() && Key::from_json(&json(&record)).is_ok());
-        assert_eq!((list.to_sortable(), Key::from_json(&json(&list))), (Err(KeyError::Depth), Err(KeyError::Depth)));
+        assert_eq!(
+            (list.to_sortable(), Key::from_json(&json(&list))),
+            (Err(KeyError::Depth), Err(KeyError::Depth))
+        );
         let sortable = list.to_list_key().unwrap();
         assert_eq!(Key::list_key_from_json(&json(&list)), Ok(list.clone()));
         assert_eq!(
@@ -494,7 +520,9 @@ mod tests {
             }
         }
         match (a, b) {
-            (Key::Number(a), Key::Number(b)) | (Key::Date(a), Key::Date(b)) => a.partial_cmp(b).unwrap(),
+            (Key::Number(a), Key::Number(b)) | (Key::Date(a), Key::Date(b)) => {
+                a.partial_cmp(b).unwrap()
+            }
             (Key::String(a), Key::String(b)) => a.units().cmp(b.units()),
             (Key::Binary(a), Key::Binary(b)) => a.cmp(b),
             (Key::Array(a), Key::Array(b)) => {
@@ -511,11 +539,16 @@ mod tests {
         let leaf = prop_oneof![
             small.clone().prop_map(Key::Number),
             small.prop_map(Key::Date),
-            prop::collection::vec(prop_oneof![0u16..4, 0x7d..0x82u16, 0x3ffe..0x4002u16, any::<u16>()], 0..6)
-                .prop_map(|units| Key::String(DomString::from_units(units))),
+            prop::collection::vec(
+                prop_oneof![0u16..4, 0x7d..0x82u16, 0x3ffe..0x4002u16, any::<u16>()],
+                0..6
+            )
+            .prop_map(|units| Key::String(DomString::from_units(units))),
             prop::collection::vec(prop_oneof![0u8..2, any::<u8>()], 0..20).prop_map(Key::Binary),
         ];
-        leaf.prop_recursive(3, 16, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Key::Array))
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop::collection::vec(inner, 0..4).prop_map(Key::Array)
+        })
     }
 
     proptest! {

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use super::dom_string::DomString;
 use super::key::KeyError;
 use super::schema::KeyPath;
-use super::value::{all_members, at_path, items, sortable_array_within, sortable_key_within, tagged};
+use super::value::{
+    all_members, at_path, items, sortable_array_within, sortable_key_within, tagged,
+};
 
 /// A key path that is prepared for evaluation on many values.
 #[derive(Clone, Debug)]
@@ -29,7 +31,9 @@ impl From<&KeyPath> for KeyExtractor {
     fn from(key_path: &KeyPath) -> Self {
         match key_path {
             KeyPath::Path(path) => Self { paths: vec![path.to_string()], is_list: false },
-            KeyPath::Paths(paths) => Self { paths: paths.iter().map(DomString::to_string).collect(), is_list: true },
+            KeyPath::Paths(paths) => {
+                Self { paths: paths.iter().map(DomString::to_string).collect(), is_list: true }
+            }
         }
     }
 }
@@ -56,7 +60,8 @@ impl KeyExtractor {
                 Ok(sortable_key_within(&found, value, out)?)
             }
             paths => {
-                let found: Option<Vec<Cow<'_, [u8]>>> = paths.iter().map(|path| at_path(value, path)).collect();
+                let found: Option<Vec<Cow<'_, [u8]>>> =
+                    paths.iter().map(|path| at_path(value, path)).collect();
                 let found = found.ok_or(ExtractError::Absent)?;
                 Ok(sortable_array_within(found.iter().map(|part| &**part), value, out)?)
             }
@@ -89,7 +94,8 @@ impl KeyExtractor {
 fn array_items(value: &[u8]) -> Option<Vec<&[u8]>> {
     match tagged(value) {
         Some((b"~array", content)) => {
-            let (_, listed) = all_members(content)?.into_iter().find(|(name, _)| *name == b"items")?;
+            let (_, listed) =
+                all_members(content)?.into_iter().find(|(name, _)| *name == b"items")?;
             items(listed)?.into_iter().map(|item| items(item)?.get(1).copied()).collect()
         }
         _ => items(value),
@@ -120,7 +126,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_value_has_the_members_that_indexeddb_sees() {
-        let file = r#"{"~blob":{"name":"r.txt","lastModified":5,"data":"YWJj","type":"text/plain"}}"#;
+        let file =
+            r#"{"~blob":{"name":"r.txt","lastModified":5,"data":"YWJj","type":"text/plain"}}"#;
         for (value, path, key) in [
             (file, "name", "\"r.txt\""),
             (file, "size", "3"),
@@ -159,7 +166,10 @@ mod tests {
             (r#"{"~date":0}"#, "length"),
             (r#"{"~regexp":["a","g"]}"#, "source"),
             (r#"{"~buffer":{"data":"AQID"}}"#, "byteLength"),
-            (r#"{"~view":{"buffer":{"~buffer":{"data":"AQID"}},"length":3,"offset":0,"type":"Uint8Array"}}"#, "length"),
+            (
+                r#"{"~view":{"buffer":{"~buffer":{"data":"AQID"}},"length":3,"offset":0,"type":"Uint8Array"}}"#,
+                "length",
+            ),
             (r#"{"id":{"~undefined":true}}"#, "id"),
             ("5", "length"),
             ("null", "id"),
@@ -182,15 +192,24 @@ mod tests {
         for number in 2..=40 {
             value = format!(r#"{{"~id":[{number},[{value},{{"~ref":{}}}]]}}"#, number - 1);
         }
-        assert_eq!(at(&format!(r#"{{"id":{value}}}"#), "id"), Err(ExtractError::Invalid(KeyError::Length)));
+        assert_eq!(
+            at(&format!(r#"{{"id":{value}}}"#), "id"),
+            Err(ExtractError::Invalid(KeyError::Length))
+        );
     }
 
     #[test]
     fn several_paths_give_an_array_or_nothing() {
         let paths = KeyPath::Paths(vec!["a".into(), "b.length".into()]);
-        assert_eq!(extracted(r#"{"a":{"~id":[1,[2]]},"b":"xyz","c":{"~ref":1}}"#, &paths).as_deref(), Ok("[[2],3]"));
+        assert_eq!(
+            extracted(r#"{"a":{"~id":[1,[2]]},"b":"xyz","c":{"~ref":1}}"#, &paths).as_deref(),
+            Ok("[[2],3]")
+        );
         assert_eq!(extracted(r#"{"a":1}"#, &paths), Err(ExtractError::Absent));
-        assert_eq!(extracted(r#"{"a":null,"b":""}"#, &paths), Err(ExtractError::Invalid(KeyError::Invalid)));
+        assert_eq!(
+            extracted(r#"{"a":null,"b":""}"#, &paths),
+            Err(ExtractError::Invalid(KeyError::Invalid))
+        );
     }
 
     fn index_keys(json: &str, path: &str, multi_entry: bool) -> Vec<String> {
@@ -206,9 +225,13 @@ mod tests {
         let value = r#"{"t":["a",null,{"~undefined":true},[1],{"x":1}]}"#;
         assert_eq!(index_keys(value, "t", true), ["\"a\"", "[1]"]);
         assert_eq!(index_keys(value, "t", false), [""; 0]);
-        let holes = r#"{"t":{"~array":{"length":4,"items":[[0,"a"],[3,"b"]],"members":[["name",1]]}}}"#;
+        let holes =
+            r#"{"t":{"~array":{"length":4,"items":[[0,"a"],[3,"b"]],"members":[["name",1]]}}}"#;
         assert_eq!(index_keys(holes, "t", true), ["\"a\"", "\"b\""]);
-        assert_eq!(index_keys(r#"{"a":{"~id":[1,[5]]},"t":[{"~ref":1},6]}"#, "t", true), ["[5]", "6"]);
+        assert_eq!(
+            index_keys(r#"{"a":{"~id":[1,[5]]},"t":[{"~ref":1},6]}"#, "t", true),
+            ["[5]", "6"]
+        );
         assert_eq!(index_keys(r#"{"t":"one"}"#, "t", true), ["\"one\""]);
         assert_eq!(index_keys("{}", "t", true), [""; 0]);
     }

@@ -33,16 +33,19 @@ impl ObjectStore {
     pub fn faults(&self) -> Vec<SchemaFault> {
         let mut faults = Vec::new();
         if let Some(key_path) = &self.key_path {
-            let paths = invalid(key_path).map(|path| SchemaFault::KeyPath { index: None, path: path.clone() });
+            let paths = invalid(key_path)
+                .map(|path| SchemaFault::KeyPath { index: None, path: path.clone() });
             faults.extend(paths);
-            if self.auto_increment && !matches!(key_path, KeyPath::Path(path) if !path.units().is_empty()) {
+            if self.auto_increment
+                && !matches!(key_path, KeyPath::Path(path) if !path.units().is_empty())
+            {
                 faults.push(SchemaFault::KeyGenerator);
             }
         }
         for index in &self.indexes {
             let name = || index.name.clone();
-            let paths =
-                invalid(&index.key_path).map(|path| SchemaFault::KeyPath { index: Some(name()), path: path.clone() });
+            let paths = invalid(&index.key_path)
+                .map(|path| SchemaFault::KeyPath { index: Some(name()), path: path.clone() });
             faults.extend(paths);
             if index.multi_entry && matches!(index.key_path, KeyPath::Paths(_)) {
                 faults.push(SchemaFault::MultiEntry { index: name() });
@@ -93,7 +96,11 @@ impl SchemaFault {
 fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_@:/+".contains(character);
     let shown: String = text::canonical_text(word).trim_matches('"').chars().take(80).collect();
-    if shown == word && !word.is_empty() && word.chars().all(plain) { shown } else { format!("'{shown}'") }
+    if shown == word && !word.is_empty() && word.chars().all(plain) {
+        shown
+    } else {
+        format!("'{shown}'")
+    }
 }
 
 /// Returns the paths that are not valid.
@@ -122,9 +129,21 @@ mod tests {
 
     #[test]
     fn key_paths_that_browsers_take() {
-        for path in
-            ["", "id", "a.b.c", "_id", "$", "_$0", "né", "名前", "x\u{200d}y", "\u{1d4d0}", "class", "a1.b2", "ﾟ"]
-        {
+        for path in [
+            "",
+            "id",
+            "a.b.c",
+            "_id",
+            "$",
+            "_$0",
+            "né",
+            "名前",
+            "x\u{200d}y",
+            "\u{1d4d0}",
+            "class",
+            "a1.b2",
+            "ﾟ",
+        ] {
             assert!(is_valid(&path.into()), "{path}");
             assert_eq!(store(Some(KeyPath::Path(path.into()))).faults(), []);
         }
@@ -179,7 +198,9 @@ mod tests {
 
     #[test]
     fn the_way_out_is_named() {
-        let says = |path: &str| SchemaFault::KeyPath { index: None, path: path.into() }.explain(&"s".into());
+        let says = |path: &str| {
+            SchemaFault::KeyPath { index: None, path: path.into() }.explain(&"s".into())
+        };
         assert!(says("order-id").contains("--key-field order-id,"), "{}", says("order-id"));
         assert!(says("@id").contains("--key-field @id,"), "{}", says("@id"));
         assert!(says("a b").contains("--key-field 'a b',"), "{}", says("a b"));

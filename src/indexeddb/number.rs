@@ -96,7 +96,11 @@ pub(crate) fn parse(literal: &[u8], integer: bool) -> Result<f64, NumberError> {
     if value.is_infinite() || (value == 0.0 && !significant.is_empty()) {
         return Err(NumberError::Range);
     }
-    let free = if integer { literal.len() <= EXACT_DIGITS } else { significant.len() <= MAX_SIGNIFICANT_DIGITS };
+    let free = if integer {
+        literal.len() <= EXACT_DIGITS
+    } else {
+        significant.len() <= MAX_SIGNIFICANT_DIGITS
+    };
     if free || is_exact(&significant, literal, value) {
         return Ok(value);
     }
@@ -109,7 +113,12 @@ pub(crate) fn parse(literal: &[u8], integer: bool) -> Result<f64, NumberError> {
 /// Returns the digits before the exponent, without zeros at either end.
 fn significant(literal: &[u8]) -> Vec<u8> {
     let mantissa = literal.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
-    let all: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).skip_while(|&digit| digit == b'0').collect();
+    let all: Vec<u8> = mantissa
+        .iter()
+        .copied()
+        .filter(u8::is_ascii_digit)
+        .skip_while(|&digit| digit == b'0')
+        .collect();
     let end = all.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1);
     all[..end].to_vec()
 }
@@ -118,12 +127,14 @@ fn significant(literal: &[u8]) -> Vec<u8> {
 fn magnitude(literal: &[u8]) -> i64 {
     let mut parts = literal.split(|byte| matches!(byte, b'e' | b'E'));
     let mantissa = parts.next().unwrap_or_default();
-    let exponent = parts.next().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0_i64);
+    let exponent =
+        parts.next().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0_i64);
     let mut halves = mantissa.split(|&byte| byte == b'.');
     let mut whole = halves.next().unwrap_or_default();
     whole = whole.strip_prefix(b"-").unwrap_or(whole);
     let own = if whole == b"0" {
-        let zeros = halves.next().unwrap_or_default().iter().take_while(|&&digit| digit == b'0').count();
+        let zeros =
+            halves.next().unwrap_or_default().iter().take_while(|&&digit| digit == b'0').count();
         -1 - zeros as i64
     } else {
         whole.len() as i64 - 1
@@ -137,7 +148,8 @@ fn is_exact(significant: &[u8], literal: &[u8], value: f64) -> bool {
     let Some((mantissa, exponent)) = exact.split_once('e') else { return false };
     let digits = mantissa.bytes().filter(|&byte| byte != b'.');
     let length = mantissa.trim_end_matches(['0', '.']).bytes().filter(|&byte| byte != b'.').count();
-    exponent.parse() == Ok(magnitude(literal)) && digits.take(length).eq(significant.iter().copied())
+    exponent.parse() == Ok(magnitude(literal))
+        && digits.take(length).eq(significant.iter().copied())
 }
 
 /// Appends the canonical form: a JSON number, or `{"~number":…}` for −0, NaN and the infinities.
@@ -176,7 +188,9 @@ mod tests {
 
     #[test]
     fn grammar() {
-        for bad in ["", "-", "01", "-01", "+1", ".5", "1.", "1.e5", "1e", "1e+", "NaN", "-Infinity", "- 1"] {
+        for bad in
+            ["", "-", "01", "-01", "+1", ".5", "1.", "1.e5", "1e", "1e+", "NaN", "-Infinity", "- 1"]
+        {
             assert_eq!(scan(bad.as_bytes()), None, "{bad}");
         }
         for (text, length) in [("0]", 1), ("-12,", 3), ("1.5e+10}", 7), ("1e5.", 3), ("0x1", 1)] {
@@ -192,7 +206,11 @@ mod tests {
         assert_eq!(read("9007199254740994"), Ok(9007199254740994.0));
         assert_eq!(read("10000000000000000000000"), Ok(1e22));
         assert_eq!(read("100000000000000000000000"), Err(NumberError::Precision));
-        assert_eq!(read("295147905179352830000"), Ok(295147905179352825856.0), "as ECMAScript writes 2^68");
+        assert_eq!(
+            read("295147905179352830000"),
+            Ok(295147905179352825856.0),
+            "as ECMAScript writes 2^68"
+        );
         assert_eq!(read("295147905179352830001"), Err(NumberError::Precision));
         assert_eq!(read(&format!("{:.0}", f64::MAX)), Ok(f64::MAX));
         assert_eq!(read(&format!("1{}", "0".repeat(400))), Err(NumberError::Range));
@@ -203,7 +221,10 @@ mod tests {
         assert_eq!(read("0.12345678901234568"), Ok(0.12345678901234568));
         assert_eq!(read("0.123456789012345678"), Err(NumberError::Precision));
         assert_eq!(read("0.1000000000000000055511151231257827021181583404541015625"), Ok(0.1));
-        assert_eq!(read("0.1000000000000000055511151231257827021181583404541015626"), Err(NumberError::Precision));
+        assert_eq!(
+            read("0.1000000000000000055511151231257827021181583404541015626"),
+            Err(NumberError::Precision)
+        );
         assert_eq!(read("1.00000000000000000000000000"), Ok(1.0));
         assert_eq!(read("123456789012345678901234567890e-400"), Err(NumberError::Range));
         assert_eq!(read("0e999999999999999999999"), Ok(0.0));

@@ -143,7 +143,9 @@ impl ObjectStore {
         };
         let indexes = match members.get("indexes") {
             None => Vec::new(),
-            Some(Value::Array(indexes)) => indexes.iter().map(Index::from_json).collect::<Result<_, _>>()?,
+            Some(Value::Array(indexes)) => {
+                indexes.iter().map(Index::from_json).collect::<Result<_, _>>()?
+            }
             Some(_) => return Err(wrong("indexes", "must be an array")),
         };
         let store = Self {
@@ -169,7 +171,8 @@ impl ObjectStore {
         let mut members = Map::new();
         members.insert("autoIncrement".into(), self.auto_increment.into());
         members.insert("indexes".into(), self.indexes.iter().map(Index::to_json).collect());
-        members.insert("keyPath".into(), self.key_path.as_ref().map_or(Value::Null, KeyPath::to_json));
+        members
+            .insert("keyPath".into(), self.key_path.as_ref().map_or(Value::Null, KeyPath::to_json));
         members.insert("name".into(), name_json(&self.name));
         members
     }
@@ -178,7 +181,11 @@ impl ObjectStore {
 impl Database {
     /// Returns a schema with its object stores sorted. Refuses two object stores with one name, and
     /// a version that IndexedDB does not allow.
-    pub fn new(name: DomString, version: u64, mut stores: Vec<ObjectStore>) -> Result<Self, SchemaError> {
+    pub fn new(
+        name: DomString,
+        version: u64,
+        mut stores: Vec<ObjectStore>,
+    ) -> Result<Self, SchemaError> {
         if version == 0 || version >= 1 << 53 {
             return Err(wrong("databaseVersion", "must be an integer from 1 to 9007199254740991"));
         }

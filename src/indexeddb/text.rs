@@ -67,7 +67,10 @@ pub fn has_lone_surrogate(units: &[u16]) -> bool {
 pub fn units_from_base64(data: &str) -> Option<Vec<u16>> {
     let bytes = STANDARD.decode(data).ok()?;
     let units = bytes.chunks_exact(2);
-    units.remainder().is_empty().then(|| units.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+    units
+        .remainder()
+        .is_empty()
+        .then(|| units.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
 }
 
 /// Returns UTF-8, with each lone surrogate as three bytes (WTF-8).

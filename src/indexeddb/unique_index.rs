@@ -24,7 +24,8 @@ struct UniqueIndex {
 }
 
 /// The sortable key of the text that replaces a redacted value.
-static REDACTED: LazyLock<Vec<u8>> = LazyLock::new(|| sortable_string("[redacted]").as_bytes().to_vec());
+static REDACTED: LazyLock<Vec<u8>> =
+    LazyLock::new(|| sortable_string("[redacted]").as_bytes().to_vec());
 
 impl UniqueIndexes {
     /// Returns the unique indexes of an object store, or `None` if it has none.
@@ -55,7 +56,10 @@ impl UniqueIndexes {
                 if *sortable == **REDACTED {
                     return;
                 }
-                let digest = blake3::Hasher::new().update(&(place as u64).to_le_bytes()).update(sortable).finalize();
+                let digest = blake3::Hasher::new()
+                    .update(&(place as u64).to_le_bytes())
+                    .update(sortable)
+                    .finalize();
                 if let Some(entry) = digest.as_bytes().first_chunk() {
                     found(place, *entry, sortable);
                 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::detect::{Base, Incoming, Standing};
 use super::trace::{Found, Outcome, Question, Trace, clock_of, trace};
 use crate::normalize::{Claim, DEFAULT_SKEW_MS};
-use crate::policy::{Case, CaseBase, CaseResult, CaseState, ConflictType, FieldRule, Policy, Resolver, StorePolicy};
+use crate::policy::{
+    Case, CaseBase, CaseResult, CaseState, ConflictType, FieldRule, Policy, Resolver, StorePolicy,
+};
 use crate::snapshot::{FlowVersion, Line, LineState, Meta};
 
 /// The result of a case.
@@ -40,9 +42,14 @@ pub fn run_case(policy: &Policy, case: &Case) -> Ran {
         }
     };
     let expect = &case.expect;
-    compare("result", expect.result.as_ref().map(|result| shown(&Outcome::from(result))), shown(&trace.outcome));
+    compare(
+        "result",
+        expect.result.as_ref().map(|result| shown(&Outcome::from(result))),
+        shown(&trace.outcome),
+    );
     compare("type", expect.detection.map(|it| it.name().to_owned()), trace.found.name().to_owned());
-    let rule = trace.resolution.as_ref().map_or_else(|| "none".to_owned(), |it| it.rule.to_string());
+    let rule =
+        trace.resolution.as_ref().map_or_else(|| "none".to_owned(), |it| it.rule.to_string());
     compare("rule", expect.rule.clone(), rule);
     Ran { trace, mismatches }
 }
@@ -124,11 +131,13 @@ pub struct Unreached {
 }
 
 /// Types that no case can reach, because they do not concern a single record.
-const NO_CASE: [ConflictType; 3] = [ConflictType::UniqueIndex, ConflictType::SchemaNewer, ConflictType::SchemaOlder];
+const NO_CASE: [ConflictType; 3] =
+    [ConflictType::UniqueIndex, ConflictType::SchemaNewer, ConflictType::SchemaOlder];
 
 /// Returns the parts of a policy that none of these cases reaches.
 pub fn unreached(policy: &Policy, ran: &[(&Case, &Ran)]) -> Unreached {
-    let scopes: Vec<&StorePolicy> = std::iter::once(&policy.default).chain(policy.stores.values()).collect();
+    let scopes: Vec<&StorePolicy> =
+        std::iter::once(&policy.default).chain(policy.stores.values()).collect();
     let (mut rules, mut types, mut fields) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (case, ran) in ran {
         let Found::Conflict { kind, .. } = ran.trace.found else { continue };
@@ -136,7 +145,10 @@ pub fn unreached(policy: &Policy, ran: &[(&Case, &Ran)]) -> Unreached {
         rules.extend(ran.trace.tried.last().map(|decided| decided.rule.clone()));
         let store = policy.store(&case.store);
         for decision in ran.trace.resolution.iter().flat_map(|resolution| &resolution.fields) {
-            let found = store.fields.iter().find(|rule| rule.name == decision.field || reaches(rule, &decision.field));
+            let found = store
+                .fields
+                .iter()
+                .find(|rule| rule.name == decision.field || reaches(rule, &decision.field));
             fields.extend(found.map(|rule| field_name(policy, store, rule)));
         }
     }
@@ -153,7 +165,9 @@ pub fn unreached(policy: &Policy, ran: &[(&Case, &Ran)]) -> Unreached {
                 left.fields.push(name);
             }
         }
-        for conflict in ConflictType::ALL.into_iter().filter(|it| !types.contains(it) && !NO_CASE.contains(it)) {
+        for conflict in
+            ConflictType::ALL.into_iter().filter(|it| !types.contains(it) && !NO_CASE.contains(it))
+        {
             let looked_for = |resolver: &Resolver| *resolver != Resolver::Accept;
             if scope.resolver(conflict).is_some_and(looked_for) && !left.types.contains(&conflict) {
                 left.types.push(conflict);
@@ -172,9 +186,11 @@ fn reaches(rule: &FieldRule, field: &str) -> bool {
 /// Returns the name of a field with its scope. A rule that equals one of the defaults is named as
 /// theirs.
 fn field_name(policy: &Policy, scope: &StorePolicy, rule: &FieldRule) -> String {
-    let same =
-        |other: &FieldRule| other.name == rule.name && other.paths == rule.paths && other.resolver == rule.resolver;
-    let owner = if policy.default.fields.iter().any(same) { &policy.default.scope } else { &scope.scope };
+    let same = |other: &FieldRule| {
+        other.name == rule.name && other.paths == rule.paths && other.resolver == rule.resolver
+    };
+    let owner =
+        if policy.default.fields.iter().any(same) { &policy.default.scope } else { &scope.scope };
     format!("{owner}: {}", rule.name)
 }
 

@@ -80,7 +80,10 @@ pub(super) fn append_unique(
     key: &FieldPath,
     order_by: Option<&FieldPath>,
 ) -> Option<Appended> {
-    let ((Shape::Array, head), (Shape::Array, incoming)) = (elements(head)?, elements(incoming)?) else { return None };
+    let ((Shape::Array, head), (Shape::Array, incoming)) = (elements(head)?, elements(incoming)?)
+    else {
+        return None;
+    };
     let mut order: Vec<&[u8]> = Vec::new();
     let mut by_key: HashMap<&[u8], &[u8]> = HashMap::new();
     let mut contested = false;
@@ -98,8 +101,10 @@ pub(super) fn append_unique(
         }
     }
     if let Some(path) = order_by {
-        let mut sorted =
-            order.into_iter().map(|key| Some((at(by_key[key], path)?, key))).collect::<Option<Vec<_>>>()?;
+        let mut sorted = order
+            .into_iter()
+            .map(|key| Some((at(by_key[key], path)?, key)))
+            .collect::<Option<Vec<_>>>()?;
         sorted.sort_by(|a, b| canonical_order(a.0, b.0).then_with(|| canonical_order(a.1, b.1)));
         order = sorted.into_iter().map(|(_, key)| key).collect();
     }
@@ -110,19 +115,28 @@ pub(super) fn append_unique(
 /// Merges elements as sets: an element that one side added is added, and one that a side removed is
 /// removed. The result has head's elements in their order, then incoming's additions in theirs.
 /// Repeated elements count once.
-pub(super) fn as_sets<'a>(base: &[&'a [u8]], head: &[&'a [u8]], incoming: &[&'a [u8]]) -> Vec<&'a [u8]> {
+pub(super) fn as_sets<'a>(
+    base: &[&'a [u8]],
+    head: &[&'a [u8]],
+    incoming: &[&'a [u8]],
+) -> Vec<&'a [u8]> {
     let was: BTreeSet<&[u8]> = base.iter().copied().collect();
     let theirs: BTreeSet<&[u8]> = incoming.iter().copied().collect();
     let ours: BTreeSet<&[u8]> = head.iter().copied().collect();
     let mut seen = BTreeSet::new();
     let kept = head.iter().filter(|element| theirs.contains(**element) || !was.contains(**element));
-    let added = incoming.iter().filter(|element| !ours.contains(**element) && !was.contains(**element));
+    let added =
+        incoming.iter().filter(|element| !ours.contains(**element) && !was.contains(**element));
     kept.chain(added).copied().filter(|element| seen.insert(*element)).collect()
 }
 
 /// Returns head followed by the elements that incoming appended to the base. Returns `None` if a
 /// side changed elements of the base.
-pub(super) fn appended<'a>(base: &[&'a [u8]], head: &[&'a [u8]], incoming: &[&'a [u8]]) -> Option<Vec<&'a [u8]>> {
+pub(super) fn appended<'a>(
+    base: &[&'a [u8]],
+    head: &[&'a [u8]],
+    incoming: &[&'a [u8]],
+) -> Option<Vec<&'a [u8]>> {
     let new = incoming.strip_prefix(base)?;
     head.starts_with(base).then(|| head.iter().chain(new).copied().collect())
 }
@@ -159,7 +173,10 @@ mod tests {
     fn unions_are_in_canonical_order() {
         let of = |a: &str, b: &str| text(union(a.as_bytes(), b.as_bytes()));
         assert_eq!(of(r#"["b",10]"#, r#"["a",9,"b"]"#).as_deref(), Some(r#"[9,10,"a","b"]"#));
-        assert_eq!(of(r#"{"~set":[2,1]}"#, r#"{"~set":[3]}"#).as_deref(), Some(r#"{"~set":[1,2,3]}"#));
+        assert_eq!(
+            of(r#"{"~set":[2,1]}"#, r#"{"~set":[3]}"#).as_deref(),
+            Some(r#"{"~set":[1,2,3]}"#)
+        );
         assert_eq!(of("[{\"b\":1},true]", "[null]").as_deref(), Some("[null,true,{\"b\":1}]"));
         assert_eq!(of("[]", r#"{"~set":[3]}"#), None);
         assert_eq!(of("[]", "1"), None);
@@ -172,12 +189,16 @@ mod tests {
             let path = |text: &str| FieldPath::parse(text).unwrap();
             append_unique(a.as_bytes(), b.as_bytes(), &path("id"), order.map(path).as_ref())
         };
-        let (a, b) = (r#"[{"at":5,"id":1},{"at":1,"id":2}]"#, r#"[{"at":3,"id":3},{"at":5,"id":1}]"#);
+        let (a, b) =
+            (r#"[{"at":5,"id":1},{"at":1,"id":2}]"#, r#"[{"at":3,"id":3},{"at":5,"id":1}]"#);
         let value = |order| String::from_utf8(of(a, b, order).unwrap().value).unwrap();
         assert_eq!(value(None), r#"[{"at":5,"id":1},{"at":1,"id":2},{"at":3,"id":3}]"#);
         assert_eq!(value(Some("at")), r#"[{"at":1,"id":2},{"at":3,"id":3},{"at":5,"id":1}]"#);
         let differ = of(r#"[{"id":1,"x":1}]"#, r#"[{"id":1,"x":2}]"#, None).unwrap();
-        assert_eq!((text(Some(differ.value)).as_deref(), differ.contested), (Some(r#"[{"id":1,"x":2}]"#), true));
+        assert_eq!(
+            (text(Some(differ.value)).as_deref(), differ.contested),
+            (Some(r#"[{"id":1,"x":2}]"#), true)
+        );
         assert_eq!(of("[1]", "[]", None), None, "no key");
         assert_eq!(of("{}", "[]", None), None);
     }

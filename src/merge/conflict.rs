@@ -91,7 +91,8 @@ impl Conflict {
     /// a number, from this version's second conflict about the record on.
     pub fn list_key(&self, version: FlowVersion, number: u32) -> Result<SortableKey, KeyError> {
         let key = Key::from_sortable(self.key.as_bytes())?;
-        let mut parts = vec![Key::Number(f64::from(version.get())), Key::String(self.store.clone()), key];
+        let mut parts =
+            vec![Key::Number(f64::from(version.get())), Key::String(self.store.clone()), key];
         if number > 1 {
             parts.push(Key::Number(f64::from(number)));
         }
@@ -110,9 +111,12 @@ impl Conflict {
             out.extend_from_slice(b",\"fields\":[");
             for (place, decision) in self.fields.iter().enumerate() {
                 out.extend_from_slice(if place > 0 { b"," } else { b"" });
-                let (field, winner) = (text::canonical_text(&decision.field), decision.winner.name());
+                let (field, winner) =
+                    (text::canonical_text(&decision.field), decision.winner.name());
                 let resolver = decision.resolver;
-                let line = format!("{{\"field\":{field},\"resolver\":\"{resolver}\",\"winner\":\"{winner}\"}}");
+                let line = format!(
+                    "{{\"field\":{field},\"resolver\":\"{resolver}\",\"winner\":\"{winner}\"}}"
+                );
                 out.extend_from_slice(line.as_bytes());
             }
             out.push(b']');
@@ -130,8 +134,11 @@ impl Conflict {
         if let Some(reason) = self.reason {
             out.extend_from_slice(format!(",\"reason\":\"{reason}\"").as_bytes());
         }
-        let (rule, kind, winner) = (text::canonical_text(&self.rule), self.kind.name(), self.winner.name());
-        out.extend_from_slice(format!(",\"rule\":{rule},\"type\":\"{kind}\",\"winner\":\"{winner}\"}}").as_bytes());
+        let (rule, kind, winner) =
+            (text::canonical_text(&self.rule), self.kind.name(), self.winner.name());
+        out.extend_from_slice(
+            format!(",\"rule\":{rule},\"type\":\"{kind}\",\"winner\":\"{winner}\"}}").as_bytes(),
+        );
         out
     }
 }

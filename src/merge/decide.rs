@@ -78,16 +78,22 @@ impl Asked<'_> {
                 _ => present(values),
             },
             Resolver::AppendUnique { key, order_by } => match (values.head, values.incoming) {
-                (Some(head), Some(incoming)) => match append_unique(head, incoming, key, order_by.as_ref()) {
-                    Some(appended) => Outcome::Value(appended.value, appended.contested),
-                    None => Outcome::Unresolved("append-unique needs two arrays of objects that have the key"),
-                },
+                (Some(head), Some(incoming)) => {
+                    match append_unique(head, incoming, key, order_by.as_ref()) {
+                        Some(appended) => Outcome::Value(appended.value, appended.contested),
+                        None => Outcome::Unresolved(
+                            "append-unique needs two arrays of objects that have the key",
+                        ),
+                    }
+                }
                 _ => present(values),
             },
             Resolver::Order(states) => furthest(values, states),
             Resolver::Immutable => first(values),
             Resolver::Cel(expression) => self.computed(expression, field),
-            Resolver::ThreeWay(_) => Outcome::Unresolved("three-way needs two values that can be merged by member"),
+            Resolver::ThreeWay(_) => {
+                Outcome::Unresolved("three-way needs two values that can be merged by member")
+            }
             Resolver::LastWriteWins
             | Resolver::FirstWriteWins
             | Resolver::IncomingWins
@@ -113,7 +119,9 @@ impl Asked<'_> {
 
     fn greatest(&self, values: Values<'_>, by: Option<&FieldPath>, wanted: Ordering) -> Outcome {
         let Some(by) = by else {
-            let (Some(head), Some(incoming)) = (values.head, values.incoming) else { return present(values) };
+            let (Some(head), Some(incoming)) = (values.head, values.incoming) else {
+                return present(values);
+            };
             return match compare(incoming, head) {
                 Some(order) if order == wanted => Outcome::Incoming,
                 // The values are equal but their texts differ, as for 1 and a BigInt 1. The greater
@@ -126,15 +134,24 @@ impl Asked<'_> {
         match self.side_by(by, values, wanted) {
             Some(Winner::Incoming) => Outcome::Incoming,
             Some(_) => Outcome::Head,
-            None => Outcome::Unresolved("the member that max or min compares by has no order, or is on no side"),
+            None => Outcome::Unresolved(
+                "the member that max or min compares by has no order, or is on no side",
+            ),
         }
     }
 
     /// Returns the side whose record has the greater (or smaller) member `by`. If these are equal,
     /// the side whose `values` have the greater text.
-    pub(super) fn side_by(&self, by: &FieldPath, values: Values<'_>, wanted: Ordering) -> Option<Winner> {
-        let (head, incoming) =
-            (self.head_value.and_then(|it| at(it, by)), self.incoming_value().and_then(|it| at(it, by)));
+    pub(super) fn side_by(
+        &self,
+        by: &FieldPath,
+        values: Values<'_>,
+        wanted: Ordering,
+    ) -> Option<Winner> {
+        let (head, incoming) = (
+            self.head_value.and_then(|it| at(it, by)),
+            self.incoming_value().and_then(|it| at(it, by)),
+        );
         let order = match (head, incoming) {
             (Some(head), Some(incoming)) => compare(incoming, head)?,
             (Some(_), None) => return Some(Winner::Head),
@@ -160,16 +177,22 @@ fn sum(values: Values<'_>) -> Outcome {
         Base::Value(base) => base,
         // Both sides inserted the member, so the sum starts at zero.
         Base::Absent => zero(head),
-        Base::Unknown => return Outcome::Unresolved("delta needs to know what the change started from"),
+        Base::Unknown => {
+            return Outcome::Unresolved("delta needs to know what the change started from");
+        }
     };
     match delta(base, head, incoming) {
         Some(value) => Outcome::Value(value, false),
-        None => Outcome::Unresolved("delta needs three numbers, or three BigInts, and a sum that is not too large"),
+        None => Outcome::Unresolved(
+            "delta needs three numbers, or three BigInts, and a sum that is not too large",
+        ),
     }
 }
 
 fn furthest(values: Values<'_>, states: &[Vec<u8>]) -> Outcome {
-    let (Some(head), Some(incoming)) = (values.head, values.incoming) else { return present(values) };
+    let (Some(head), Some(incoming)) = (values.head, values.incoming) else {
+        return present(values);
+    };
     let place = |value: &[u8]| states.iter().position(|state| state == value);
     match (place(head), place(incoming)) {
         (Some(head), Some(incoming)) if incoming > head => Outcome::Incoming,

@@ -97,7 +97,8 @@ pub fn detect(
         // Two sources that each sell one item have sold two, although both sent the same value.
         let sums = policy.fields.iter().any(|rule| rule.resolver == Resolver::Delta)
             || policy.resolver(ConflictType::UpdateUpdate) == Some(&Resolver::Delta);
-        let another = head.meta.by != incoming.by && *claim != Claim::None && !follows_base(head, claim);
+        let another =
+            head.meta.by != incoming.by && *claim != Claim::None && !follows_base(head, claim);
         if sums && another && incoming.state != LineState::Delete && standing.schema.is_none() {
             return Detection::Suspect { follows: false };
         }
@@ -107,7 +108,11 @@ pub fn detect(
         return suspect;
     }
     let Some(head) = head else {
-        return if missing(policy, incoming, claim, standing) { suspect } else { Detection::FastForward };
+        return if missing(policy, incoming, claim, standing) {
+            suspect
+        } else {
+            Detection::FastForward
+        };
     };
     let own = head.meta.by == incoming.by;
     if out_of_order(policy, head, incoming, standing) {
@@ -117,11 +122,14 @@ pub fn detect(
         || match (&policy.detect, incoming.clock) {
             // Of two equal clocks, the one with the greater source is later. Equal sources follow
             // anyway.
-            (Detect::Clock, Some(clock)) if clock == head.meta.at && !policy.commutative => incoming.by > head.meta.by,
+            (Detect::Clock, Some(clock)) if clock == head.meta.at && !policy.commutative => {
+                incoming.by > head.meta.by
+            }
             (Detect::Clock, Some(clock)) => clock > head.meta.at,
             _ => follows_base(head, claim),
         };
-    let by_value = matches!(policy.detect, Detect::VersionField(_) | Detect::TimestampField(_)) && !own;
+    let by_value =
+        matches!(policy.detect, Detect::VersionField(_) | Detect::TimestampField(_)) && !own;
     if !follows || by_value || policy.commutative || has_immutable(policy) {
         return Detection::Suspect { follows };
     }
@@ -140,7 +148,12 @@ fn follows_base(head: &Line, claim: &Claim) -> bool {
 
 /// True if a later change by the same source is already stored. All batches without a source count
 /// as those of one nameless source.
-fn out_of_order(policy: &StorePolicy, head: &Line, incoming: &Incoming, standing: &Standing) -> bool {
+fn out_of_order(
+    policy: &StorePolicy,
+    head: &Line,
+    incoming: &Incoming,
+    standing: &Standing,
+) -> bool {
     !policy.commutative
         && policy.resolver(ConflictType::OutOfOrder).is_some()
         && !standing.sequenced
@@ -160,7 +173,9 @@ fn missing(policy: &StorePolicy, incoming: &Incoming, claim: &Claim, standing: &
             Claim::Absent => false,
             Claim::Value(_) => true,
             // A deletion after that version would still be remembered, unless it was dropped.
-            Claim::Version(version) => standing.forgotten.is_some_and(|forgotten| *version < forgotten),
+            Claim::Version(version) => {
+                standing.forgotten.is_some_and(|forgotten| *version < forgotten)
+            }
         }
 }
 
@@ -169,7 +184,13 @@ fn has_immutable(policy: &StorePolicy) -> bool {
 }
 
 /// Compares a suspect change by its values. Ignores `sides.kind`.
-pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &Standing, follows: bool) -> Judgement {
+pub fn judge(
+    policy: &StorePolicy,
+    sides: &Sides<'_>,
+    claim: &Claim,
+    standing: &Standing,
+    follows: bool,
+) -> Judgement {
     let Sides { head, head_value, incoming, base, .. } = *sides;
     let conflict = |kind| Judgement::Conflict { kind, follows: false };
     if let Some(kind) = standing.schema {
@@ -188,8 +209,11 @@ pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &
     }
     let kind = conflict_type(&line.state, incoming, claim, base);
     let own = line.meta.by == incoming.by;
-    let values =
-        if let LineState::Put(value) = &incoming.state { head_value.map(|head| (head, &**value)) } else { None };
+    let values = if let LineState::Put(value) = &incoming.state {
+        head_value.map(|head| (head, &**value))
+    } else {
+        None
+    };
     let mut follows = follows;
     if let (Some((head, incoming)), false) = (values, own) {
         let before = if let Base::Value(base) = base { Some(base) } else { None };
@@ -200,7 +224,11 @@ pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &
         };
         follows = by_field.unwrap_or(follows);
         let plain = ThreeWay::default();
-        if policy.detect == Detect::ChangedFields && !follows && !policy.commutative && base != Base::Unknown {
+        if policy.detect == Detect::ChangedFields
+            && !follows
+            && !policy.commutative
+            && base != Base::Unknown
+        {
             // Without rules for fields, a conflict is only what both sides changed differently.
             let bare = StorePolicy { fields: Vec::new(), ..StorePolicy::builtin() };
             let asked = Asked { policy: &bare, sides, head_value };
@@ -221,7 +249,8 @@ pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &
             }
         }
     }
-    let breaks = follows && values.is_some_and(|(head, incoming)| immutable_differs(policy, head, incoming));
+    let breaks =
+        follows && values.is_some_and(|(head, incoming)| immutable_differs(policy, head, incoming));
     if policy.commutative || !follows || breaks {
         return Judgement::Conflict { kind, follows: follows && !breaks };
     }
@@ -229,7 +258,12 @@ pub fn judge(policy: &StorePolicy, sides: &Sides<'_>, claim: &Claim, standing: &
 }
 
 /// Returns the type of a conflict between a record or a tombstone and a change.
-pub fn conflict_type(head: &LineState, incoming: &Incoming, claim: &Claim, base: Base<'_>) -> ConflictType {
+pub fn conflict_type(
+    head: &LineState,
+    incoming: &Incoming,
+    claim: &Claim,
+    base: Base<'_>,
+) -> ConflictType {
     match (head, &incoming.state) {
         (LineState::Delete, _) if *claim == Claim::None => ConflictType::UpdateRecentlyDeleted,
         (LineState::Delete, _) => ConflictType::DeleteUpdate,
@@ -244,8 +278,11 @@ pub fn conflict_type(head: &LineState, incoming: &Incoming, claim: &Claim, base:
 fn both_changed(policy: &StorePolicy, base: Base<'_>, head: &[u8], incoming: &[u8]) -> bool {
     let before = if let Base::Value(base) = base { Some(base) } else { None };
     policy.fields.iter().any(|rule| {
-        let differs =
-            |side: &[u8]| rule.paths.iter().any(|path| at(side, path) != before.and_then(|before| at(before, path)));
+        let differs = |side: &[u8]| {
+            rule.paths
+                .iter()
+                .any(|path| at(side, path) != before.and_then(|before| at(before, path)))
+        };
         differs(head) && differs(incoming)
     })
 }

@@ -38,7 +38,9 @@ pub(super) fn delta(base: &[u8], head: &[u8], incoming: &[u8]) -> Option<Vec<u8>
     let mut out = Vec::new();
     // Turns negative zero into zero.
     write_canonical(sum + 0.0, &mut out);
-    let rounded = |digits| decimal(&out).is_none_or(|sum| shortest(sum) != shortest(Decimal { digits, exponent }));
+    let rounded = |digits| {
+        decimal(&out).is_none_or(|sum| shortest(sum) != shortest(Decimal { digits, exponent }))
+    };
     match exact {
         Some(digits) if exponent >= 0 && rounded(digits) => None,
         _ => Some(out),
@@ -119,18 +121,24 @@ mod tests {
             ("{}", "1", "2", None),
         ] {
             let sum = delta(base.as_bytes(), head.as_bytes(), incoming.as_bytes());
-            assert_eq!(sum.map(|sum| String::from_utf8(sum).unwrap()).as_deref(), expected, "{base} {head} {incoming}");
+            assert_eq!(
+                sum.map(|sum| String::from_utf8(sum).unwrap()).as_deref(),
+                expected,
+                "{base} {head} {incoming}"
+            );
         }
     }
 
     #[test]
     fn any_order_gives_the_same_sum() {
         let add = |value: &str, change: &str| {
-            String::from_utf8(delta(b"100.1", value.as_bytes(), change.as_bytes()).unwrap()).unwrap()
+            String::from_utf8(delta(b"100.1", value.as_bytes(), change.as_bytes()).unwrap())
+                .unwrap()
         };
         let changes = ["100.2", "99.97", "100.1001"];
         let forward = changes.iter().fold("100.1".to_owned(), |value, change| add(&value, change));
-        let backward = changes.iter().rev().fold("100.1".to_owned(), |value, change| add(&value, change));
+        let backward =
+            changes.iter().rev().fold("100.1".to_owned(), |value, change| add(&value, change));
         assert_eq!((forward.as_str(), backward.as_str()), ("100.0701", "100.0701"));
     }
 }

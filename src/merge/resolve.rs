@@ -10,7 +10,8 @@ use super::three_way::{Merged, Rest, Stop, merge};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::policy::{
-    ConflictType, EvaluationError, Resolver, ResolverKind, SideMeta, StorePolicy, Unresolved, Variables,
+    ConflictType, EvaluationError, Resolver, ResolverKind, SideMeta, StorePolicy, Unresolved,
+    Variables,
 };
 use crate::snapshot::{Digest, Line, LineState};
 
@@ -66,13 +67,23 @@ pub struct Tried {
 }
 
 /// Decides a conflict, and passes each rule that is tried to `tried`.
-pub fn resolve(policy: &StorePolicy, sides: &Sides<'_>, tried: &mut dyn FnMut(Tried)) -> Resolution {
+pub fn resolve(
+    policy: &StorePolicy,
+    sides: &Sides<'_>,
+    tried: &mut dyn FnMut(Tried),
+) -> Resolution {
     let resolution = decided(policy, sides, tried);
-    let incoming = if let LineState::Put(value) = &sides.incoming.state { Some(&**value) } else { None };
+    let incoming =
+        if let LineState::Put(value) = &sides.incoming.state { Some(&**value) } else { None };
     let is_side = matches!(resolution.winner, Winner::Head | Winner::Incoming);
     if is_side && !policy.commutative && incoming.is_some() && sides.head_value == incoming {
         // Both sides have the same state, so head stays and nothing is lost.
-        return Resolution { winner: Winner::Head, head_lost: false, incoming_lost: false, ..resolution };
+        return Resolution {
+            winner: Winner::Head,
+            head_lost: false,
+            incoming_lost: false,
+            ..resolution
+        };
     }
     resolution
 }
@@ -124,9 +135,12 @@ impl<'a> Asked<'a> {
         evaluate: impl FnOnce(&Variables<'_>) -> Result<T, EvaluationError>,
     ) -> Result<T, EvaluationError> {
         let Sides { store, key, head, incoming, base, received_at, kind, .. } = self.sides;
-        let (store, key) = (store.to_text().unwrap_or_else(|| store.to_canonical()), key.to_canonical());
+        let (store, key) =
+            (store.to_text().unwrap_or_else(|| store.to_canonical()), key.to_canonical());
         let meta = head.map(|head| &head.meta);
-        let by = |source: &'a Option<crate::snapshot::SourceId>| source.as_ref().map(|source| source.as_str());
+        let by = |source: &'a Option<crate::snapshot::SourceId>| {
+            source.as_ref().map(|source| source.as_str())
+        };
         evaluate(&Variables {
             base: if let Base::Value(base) = base { Some(base) } else { None },
             head: self.head_value,
@@ -183,22 +197,30 @@ impl<'a> Asked<'a> {
     pub(super) fn side(&self, resolver: &Resolver) -> Result<Winner, &'static str> {
         let clock = self.sides.incoming.clock;
         match resolver {
-            Resolver::LastWriteWins | Resolver::FirstWriteWins if self.policy.commutative && clock.is_none() => {
+            Resolver::LastWriteWins | Resolver::FirstWriteWins
+                if self.policy.commutative && clock.is_none() =>
+            {
                 Err("the change has no clock, and without one the order of arrival would decide")
             }
             Resolver::LastWriteWins => Ok(self.later()),
-            Resolver::FirstWriteWins => Ok(if self.later() == Winner::Incoming && self.sides.head.is_some() {
-                Winner::Head
-            } else {
-                Winner::Incoming
-            }),
+            Resolver::FirstWriteWins => {
+                Ok(if self.later() == Winner::Incoming && self.sides.head.is_some() {
+                    Winner::Head
+                } else {
+                    Winner::Incoming
+                })
+            }
             Resolver::HeadWins | Resolver::Skip => Ok(Winner::Head),
             _ => Ok(Winner::Incoming),
         }
     }
 
     fn by(&self, resolver: &Resolver, rule: Arc<str>) -> Resolution {
-        let values = Values { base: self.sides.base, head: self.head_value, incoming: self.incoming_value() };
+        let values = Values {
+            base: self.sides.base,
+            head: self.head_value,
+            incoming: self.incoming_value(),
+        };
         let both = values.head.is_some() && values.incoming.is_some();
         match resolver {
             Resolver::Park => parked("the policy leaves it to a person", rule),
@@ -210,11 +232,17 @@ impl<'a> Asked<'a> {
             | Resolver::HeadWins
             | Resolver::Skip
             | Resolver::Accept => match self.side(resolver) {
-                Ok(side) => self.whole(side, both && resolver.kind() != ResolverKind::Skip, resolver, rule),
+                Ok(side) => {
+                    self.whole(side, both && resolver.kind() != ResolverKind::Skip, resolver, rule)
+                }
                 Err(reason) => self.unresolved(reason, rule),
             },
-            Resolver::Max { by: Some(by) } => self.whole_by(by, values, Ordering::Greater, resolver, rule),
-            Resolver::Min { by: Some(by) } => self.whole_by(by, values, Ordering::Less, resolver, rule),
+            Resolver::Max { by: Some(by) } => {
+                self.whole_by(by, values, Ordering::Greater, resolver, rule)
+            }
+            Resolver::Min { by: Some(by) } => {
+                self.whole_by(by, values, Ordering::Less, resolver, rule)
+            }
             _ => match self.decide(resolver, values, "") {
                 Outcome::Head => side(Winner::Head, rule),
                 Outcome::Incoming => side(Winner::Incoming, rule),
@@ -235,12 +263,21 @@ impl<'a> Asked<'a> {
     ) -> Resolution {
         match self.side_by(by, values, wanted) {
             Some(side) => self.whole(side, true, resolver, rule),
-            None => self.unresolved("the member that max or min compares by has no order, or is on no side", rule),
+            None => self.unresolved(
+                "the member that max or min compares by has no order, or is on no side",
+                rule,
+            ),
         }
     }
 
     /// Decides for a whole side, except fields that have rules.
-    fn whole(&self, winner: Winner, fields: bool, resolver: &Resolver, rule: Arc<str>) -> Resolution {
+    fn whole(
+        &self,
+        winner: Winner,
+        fields: bool,
+        resolver: &Resolver,
+        rule: Arc<str>,
+    ) -> Resolution {
         let rule = self.renamed(resolver, rule);
         if fields && !self.policy.fields.is_empty() {
             match merge(self, self.sides.base, Rest::Side(winner)) {
@@ -253,13 +290,20 @@ impl<'a> Asked<'a> {
                 }
                 Err(Stop::NotMergeable) => {}
                 Err(Stop::Park(reason)) => return parked(reason, rule),
-                Err(Stop::Fail) => return Resolution { refused: true, ..parked("the policy refuses it", rule) },
+                Err(Stop::Fail) => {
+                    return Resolution { refused: true, ..parked("the policy refuses it", rule) };
+                }
             }
         }
         side(winner, rule)
     }
 
-    fn three_way(&self, how: &crate::policy::ThreeWay, values: Values<'_>, rule: Arc<str>) -> Resolution {
+    fn three_way(
+        &self,
+        how: &crate::policy::ThreeWay,
+        values: Values<'_>,
+        rule: Arc<str>,
+    ) -> Resolution {
         if values.base != Base::Unknown {
             match merge(self, values.base, Rest::ThreeWay(how)) {
                 Ok(merged) => {
@@ -270,7 +314,8 @@ impl<'a> Asked<'a> {
                 Err(Stop::NotMergeable) => {
                     // The values have no members. If one side equals the base, only the other
                     // changed.
-                    if let (Base::Value(_), Some(head), Some(incoming)) = (values.base, values.head, values.incoming)
+                    if let (Base::Value(_), Some(head), Some(incoming)) =
+                        (values.base, values.head, values.incoming)
                         && let Some(alone) = values.only_changed()
                     {
                         let taken = if alone == Winner::Incoming { incoming } else { head };
@@ -278,14 +323,19 @@ impl<'a> Asked<'a> {
                     }
                 }
                 Err(Stop::Park(reason)) => return parked(reason, rule),
-                Err(Stop::Fail) => return Resolution { refused: true, ..parked("the policy refuses it", rule) },
+                Err(Stop::Fail) => {
+                    return Resolution { refused: true, ..parked("the policy refuses it", rule) };
+                }
             }
         }
         // Without a base every member would be contested, so the resolver for contested members
         // decides the whole record.
-        let name: Arc<str> = format!("{}/{}", self.policy.scope, how.contested.kind().name()).into();
+        let name: Arc<str> =
+            format!("{}/{}", self.policy.scope, how.contested.kind().name()).into();
         match &*how.contested {
-            Resolver::ThreeWay(_) => self.unresolved("three-way needs to know what the change started from", rule),
+            Resolver::ThreeWay(_) => {
+                self.unresolved("three-way needs to know what the change started from", rule)
+            }
             contested => self.by(contested, name),
         }
     }
@@ -319,8 +369,12 @@ impl<'a> Asked<'a> {
             Unresolved::Park => parked(reason, rule),
             Unresolved::Fail => Resolution { refused: true, ..parked(reason, rule) },
             Unresolved::HeadWins => Resolution { reason: Some(reason), ..side(Winner::Head, rule) },
-            Unresolved::IncomingWins => Resolution { reason: Some(reason), ..side(Winner::Incoming, rule) },
-            Unresolved::LastWriteWins => Resolution { reason: Some(reason), ..side(self.later(), rule) },
+            Unresolved::IncomingWins => {
+                Resolution { reason: Some(reason), ..side(Winner::Incoming, rule) }
+            }
+            Unresolved::LastWriteWins => {
+                Resolution { reason: Some(reason), ..side(self.later(), rule) }
+            }
         }
     }
 

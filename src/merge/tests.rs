@@ -30,7 +30,11 @@ fn path(text: &str) -> FieldPath {
 
 /// Returns head's line, written by `b` in version 5 at time 100.
 fn head(text: &str) -> Line {
-    Line { key: sortable_string("k"), meta: Meta { at: 100, by: source("b"), rev: version(5) }, state: state(text) }
+    Line {
+        key: sortable_string("k"),
+        meta: Meta { at: 100, by: source("b"), rev: version(5) },
+        state: state(text),
+    }
 }
 
 fn incoming(text: &str, clock: Option<i64>) -> Incoming {
@@ -40,7 +44,11 @@ fn incoming(text: &str, clock: Option<i64>) -> Incoming {
 /// Returns a policy that decides everything by one resolver.
 fn by(resolver: Resolver) -> StorePolicy {
     let unsaid = StorePolicy::unsaid();
-    StorePolicy { types: unsaid.types.clone().map(|_| Some(resolver.clone())), scope: "data".into(), ..unsaid }
+    StorePolicy {
+        types: unsaid.types.clone().map(|_| Some(resolver.clone())),
+        scope: "data".into(),
+        ..unsaid
+    }
 }
 
 fn field(name: &str, resolver: Resolver) -> FieldRule {

@@ -81,7 +81,13 @@ pub(super) fn merge(asked: &Asked<'_>, base: Base<'_>, rest: Rest<'_>) -> Result
 
 impl Merged {
     fn nothing() -> Self {
-        Self { value: Vec::new(), contested: 0, head_lost: false, incoming_lost: false, fields: Vec::new() }
+        Self {
+            value: Vec::new(),
+            contested: 0,
+            head_lost: false,
+            incoming_lost: false,
+            fields: Vec::new(),
+        }
     }
 }
 
@@ -95,7 +101,12 @@ struct Merger<'m, 'a> {
 
 impl<'m> Merger<'m, '_> {
     /// Returns the rules for fields. Groups that are taken from one side are decided here, once.
-    fn rules(&mut self, base: Base<'_>, head: &[u8], incoming: &[u8]) -> Result<Vec<Ruled<'m>>, Stop> {
+    fn rules(
+        &mut self,
+        base: Base<'_>,
+        head: &[u8],
+        incoming: &[u8],
+    ) -> Result<Vec<Ruled<'m>>, Stop> {
         let mut rules = Vec::new();
         for rule in &self.asked.policy.fields {
             let how = match rule.paths.as_slice() {
@@ -136,7 +147,9 @@ impl<'m> Merger<'m, '_> {
         };
         let (ours, theirs) = (tuple(head), tuple(incoming));
         let was = if let Base::Value(base) = base { Some(tuple(base)) } else { None };
-        let base = was.as_deref().map_or(if base == Base::Absent { Base::Absent } else { Base::Unknown }, Base::Value);
+        let base = was
+            .as_deref()
+            .map_or(if base == Base::Absent { Base::Absent } else { Base::Unknown }, Base::Value);
         let values = Values { base, head: Some(&ours), incoming: Some(&theirs) };
         if ours == theirs {
             return Ok(How::Group(resolver, Winner::Head));
@@ -173,7 +186,12 @@ impl<'m> Merger<'m, '_> {
 
     /// Merges Maps, Sets and arrays. Separate from objects, so that deeply nested values need
     /// little stack.
-    fn collections(&mut self, base: Base<'_>, head: &[u8], incoming: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
+    fn collections(
+        &mut self,
+        base: Base<'_>,
+        head: &[u8],
+        incoming: &[u8],
+    ) -> Result<Option<Vec<u8>>, Stop> {
         let (Rest::ThreeWay(how), Base::Value(base)) = (self.rest, base) else { return Ok(None) };
         let (Some((shape, base)), Some((a, head)), Some((b, incoming))) =
             (elements(base), elements(head), elements(incoming))
@@ -189,11 +207,12 @@ impl<'m> Merger<'m, '_> {
             }
             (Shape::Map, _) => self.identified(shape, &base, &head, &incoming, &map_key),
             (Shape::Array, Arrays::Whole) => Ok(None),
-            (Shape::Array, Arrays::Append) => {
-                Ok(collections::appended(&base, &head, &incoming).map(|all| collections::write(shape, &all)))
-            }
+            (Shape::Array, Arrays::Append) => Ok(collections::appended(&base, &head, &incoming)
+                .map(|all| collections::write(shape, &all))),
             (Shape::Array, Arrays::Key(path)) => {
-                self.identified(shape, &base, &head, &incoming, &|element| collections::at(element, path))
+                self.identified(shape, &base, &head, &incoming, &|element| {
+                    collections::at(element, path)
+                })
             }
         }
     }
@@ -216,14 +235,20 @@ impl<'m> Merger<'m, '_> {
         for name in names {
             let was = match base {
                 None => Base::Unknown,
-                Some(members) => find(members, name).map_or(Base::Absent, |place| Base::Value(members[place].1)),
+                Some(members) => {
+                    find(members, name).map_or(Base::Absent, |place| Base::Value(members[place].1))
+                }
             };
-            let (ours, theirs) =
-                (find(head, name).map(|place| head[place].1), find(incoming, name).map(|place| incoming[place].1));
+            let (ours, theirs) = (
+                find(head, name).map(|place| head[place].1),
+                find(incoming, name).map(|place| incoming[place].1),
+            );
             let inner: Vec<Ruled<'m>> = rules
                 .iter()
                 .filter_map(|rule| match rule.steps.split_first() {
-                    Some((Step::Member(step), steps)) if step == name => Some(Ruled { steps, ..*rule }),
+                    Some((Step::Member(step), steps)) if step == name => {
+                        Some(Ruled { steps, ..*rule })
+                    }
                     _ => None,
                 })
                 .collect();
@@ -266,7 +291,8 @@ impl<'m> Merger<'m, '_> {
         // side only.
         let absent = if rules.is_empty() { None } else { Some(&b"{}"[..]) };
         if (contested || !rules.is_empty())
-            && let (Some(head), Some(incoming)) = (values.head.or(absent), values.incoming.or(absent))
+            && let (Some(head), Some(incoming)) =
+                (values.head.or(absent), values.incoming.or(absent))
             && (!contested || values.base != Base::Absent || !rules.is_empty())
             && let Some(merged) = self.containers(values.base, head, incoming, rules)?
         {
@@ -353,11 +379,13 @@ impl<'m> Merger<'m, '_> {
                     } else {
                         was
                     };
-                    let values = Values { base, head: value_of(head), incoming: value_of(incoming) };
+                    let values =
+                        Values { base, head: value_of(head), incoming: value_of(incoming) };
                     let value = self.value(values, &[])?.unwrap_or_default();
                     Some([b"[", key, b",", &value, b"]"].concat())
                 }
-                (_, Base::Value(base), None, Some(other)) | (_, Base::Value(base), Some(other), None)
+                (_, Base::Value(base), None, Some(other))
+                | (_, Base::Value(base), Some(other), None)
                     if base != other =>
                 {
                     self.found.contested += 1;
@@ -412,7 +440,13 @@ impl<'m> Merger<'m, '_> {
         }
     }
 
-    fn decided(&mut self, field: std::sync::Arc<str>, resolver: &'static str, outcome: &Outcome, values: Values<'_>) {
+    fn decided(
+        &mut self,
+        field: std::sync::Arc<str>,
+        resolver: &'static str,
+        outcome: &Outcome,
+        values: Values<'_>,
+    ) {
         let winner = match outcome {
             Outcome::Incoming => Winner::Incoming,
             Outcome::Value(value, _) if values.incoming == Some(value) => Winner::Incoming,
@@ -430,7 +464,9 @@ impl<'m> Merger<'m, '_> {
         let mut path = Vec::new();
         for name in &self.path {
             path.extend_from_slice(if path.is_empty() { b"" } else { b"." });
-            path.extend_from_slice(&name[..name.len().min(MAX_PATH_BYTES - path.len().min(MAX_PATH_BYTES))]);
+            path.extend_from_slice(
+                &name[..name.len().min(MAX_PATH_BYTES - path.len().min(MAX_PATH_BYTES))],
+            );
         }
         String::from_utf8_lossy(&path).into_owned()
     }
@@ -440,8 +476,10 @@ impl<'m> Merger<'m, '_> {
 /// not contain.
 fn map_key(pair: &[u8]) -> Option<&[u8]> {
     let key = *value::items(pair)?.first()?;
-    let primitive =
-        !matches!(value::kind(key), "object" | "array" | "map" | "set" | "buffer" | "view" | "date" | "regexp");
+    let primitive = !matches!(
+        value::kind(key),
+        "object" | "array" | "map" | "set" | "buffer" | "view" | "date" | "regexp"
+    );
     primitive.then_some(key)
 }
 

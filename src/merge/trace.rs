@@ -80,9 +80,11 @@ pub struct Trace {
 
 /// Detects and decides one change as a merge would.
 pub fn trace(policy: &StorePolicy, question: &Question<'_>) -> Trace {
-    let Question { store, key, head, head_value, incoming, claim, base, standing, received_at } = *question;
+    let Question { store, key, head, head_value, incoming, claim, base, standing, received_at } =
+        *question;
     let done = |found, outcome| Trace { found, tried: Vec::new(), resolution: None, outcome };
-    let (stored, sent) = (state(head.map(|head| &head.state), head_value), state(Some(&incoming.state), None));
+    let (stored, sent) =
+        (state(head.map(|head| &head.state), head_value), state(Some(&incoming.state), None));
     let follows = match detect(policy, head, incoming, claim, standing) {
         Detection::Equal => return done(Found::Equal, stored),
         Detection::FastForward => return done(Found::FastForward, sent),
@@ -134,7 +136,9 @@ impl Found {
             Self::Equal => "head has this state already",
             Self::FastForward => "the change follows head",
             Self::Merged => "both changed, and no field differently: merged without a conflict",
-            Self::Conflict { follows: true, .. } => "the change follows head, and the policy asks nevertheless",
+            Self::Conflict { follows: true, .. } => {
+                "the change follows head, and the policy asks nevertheless"
+            }
             Self::Conflict { follows: false, .. } => "the change had not seen head: a conflict",
         }
     }

@@ -34,7 +34,8 @@ impl BulletinMark {
     /// NiFi refuses the call.
     pub fn read(nifi: &Nifi) -> Result<Self, NifiError> {
         let board = nifi.get(&format!("/flow/bulletin-board?limit={LISTED}"))?;
-        let ids = list(&board, "/bulletinBoard/bulletins").iter().filter_map(|it| it.get("id")?.as_i64());
+        let ids =
+            list(&board, "/bulletinBoard/bulletins").iter().filter_map(|it| it.get("id")?.as_i64());
         Ok(Self(ids.max().unwrap_or(0)))
     }
 
@@ -47,7 +48,8 @@ impl BulletinMark {
     pub fn watch(self, nifi: &Nifi, group: &str, time: Duration) -> Result<(), NifiError> {
         let end = Instant::now() + time;
         loop {
-            let path = format!("/flow/bulletin-board?groupId={group}&after={}&limit={LISTED}", self.0);
+            let path =
+                format!("/flow/bulletin-board?groupId={group}&after={}&limit={LISTED}", self.0);
             let errors = errors_of(&nifi.get(&path)?, group);
             if !errors.is_empty() {
                 return Err(failure(&errors));
@@ -66,7 +68,8 @@ fn errors_of(board: &Value, group: &str) -> Vec<String> {
     for entity in list(board, "/bulletinBoard/bulletins") {
         let ours = text(entity, "/groupId") == group && text(entity, "/bulletin/level") == "ERROR";
         let plain = |character: char| if character.is_control() { ' ' } else { character };
-        let message: String = text(entity, "/bulletin/message").chars().map(plain).take(SHOWN_CHARS).collect();
+        let message: String =
+            text(entity, "/bulletin/message").chars().map(plain).take(SHOWN_CHARS).collect();
         let line = format!("{}: {message}", text(entity, "/bulletin/sourceName"));
         if ours && !errors.contains(&line) {
             errors.push(line);
@@ -77,7 +80,10 @@ fn errors_of(board: &Value, group: &str) -> Vec<String> {
 
 fn failure(errors: &[String]) -> NifiError {
     let failure = NifiError::refused("started, but NiFi reports errors");
-    let failure = errors.iter().take(SHOWN_BULLETINS).fold(failure, |failure, line| failure.hint(line.clone()));
+    let failure = errors
+        .iter()
+        .take(SHOWN_BULLETINS)
+        .fold(failure, |failure, line| failure.hint(line.clone()));
     let mentions = |part: &str| errors.iter().any(|line| line.contains(part));
     let step = if mentions("Address already in use") || mentions("BindException") {
         "a port is taken: set another (--set NAME=PORT) and install again"
@@ -104,15 +110,22 @@ mod tests {
 
     #[test]
     fn only_errors_of_the_group_count_and_each_once() {
-        let board =
-            board(&[("g", "ERROR", "a\nb"), ("g", "ERROR", "a\nb"), ("g", "WARNING", "w"), ("h", "ERROR", "h")]);
+        let board = board(&[
+            ("g", "ERROR", "a\nb"),
+            ("g", "ERROR", "a\nb"),
+            ("g", "WARNING", "w"),
+            ("h", "ERROR", "h"),
+        ]);
         assert_eq!(errors_of(&board, "g"), ["Intake: a b"]);
     }
 
     #[test]
     fn known_causes_have_a_step() {
         let step = |text: &str| failure(&[text.to_owned()]).hints.pop().unwrap();
-        assert!(step("Intake: java.io.IOException: Address already in use").starts_with("a port is taken"));
+        assert!(
+            step("Intake: java.io.IOException: Address already in use")
+                .starts_with("a port is taken")
+        );
         assert!(step("Sync: Cannot run program \"nifi-idb\"").contains("--set command=PATH"));
         assert!(step("x").starts_with("the group runs on"));
     }

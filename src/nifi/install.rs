@@ -38,7 +38,11 @@ pub struct Installation {
 /// # Errors
 ///
 /// NiFi refuses a call, or components are not valid.
-pub fn install(nifi: &Nifi, what: &Installation, tell: &mut dyn FnMut(String)) -> Result<Installed, NifiError> {
+pub fn install(
+    nifi: &Nifi,
+    what: &Installation,
+    tell: &mut dyn FnMut(String),
+) -> Result<Installed, NifiError> {
     let about = nifi.get("/flow/about")?;
     let version = text(&about, "/about/version");
     tell(format!("NiFi {version} at {}", nifi.address()));
@@ -53,8 +57,12 @@ pub fn install(nifi: &Nifi, what: &Installation, tell: &mut dyn FnMut(String)) -
             refuse_missing_types(what, version)?;
             let definition = renamed(what).to_string();
             let y = (count * SPACING).to_string();
-            let fields =
-                [("groupName", &*what.name), ("positionX", "0"), ("positionY", &*y), ("clientId", "nifi-idb-template")];
+            let fields = [
+                ("groupName", &*what.name),
+                ("positionX", "0"),
+                ("positionY", &*y),
+                ("clientId", "nifi-idb-template"),
+            ];
             let uploaded = nifi.upload(&what.parent, &fields, definition.as_bytes())?;
             let group = text(&uploaded, "/id").to_owned();
             tell(format!("group {:?} is uploaded ({group})", what.name));
@@ -81,7 +89,9 @@ pub struct Installed {
 fn values(nifi: &Nifi, context: &str) -> Result<BTreeMap<String, String>, NifiError> {
     let entity = nifi.get(&format!("/parameter-contexts/{context}"))?;
     let parameters = list(&entity, "/component/parameters").iter();
-    let pair = |it: &Value| (text(it, "/parameter/name").to_owned(), text(it, "/parameter/value").to_owned());
+    let pair = |it: &Value| {
+        (text(it, "/parameter/name").to_owned(), text(it, "/parameter/value").to_owned())
+    };
     Ok(parameters.map(pair).collect())
 }
 
@@ -90,7 +100,11 @@ fn values(nifi: &Nifi, context: &str) -> Result<BTreeMap<String, String>, NifiEr
 /// # Errors
 ///
 /// NiFi refuses a call.
-pub fn tell_state(nifi: &Nifi, installed: &Installed, tell: &mut dyn FnMut(String)) -> Result<(), NifiError> {
+pub fn tell_state(
+    nifi: &Nifi,
+    installed: &Installed,
+    tell: &mut dyn FnMut(String),
+) -> Result<(), NifiError> {
     let all = processors(nifi, &installed.group)?;
     match all.iter().filter(|it| it.state == "RUNNING").count() {
         0 => tell("not started: install again with --start, or start the group in NiFi".to_owned()),
@@ -116,8 +130,10 @@ pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 /// Returns the definition's parameters and their values.
 fn declared(definition: &Value) -> BTreeMap<&str, &str> {
     let contexts = definition.get("parameterContexts").and_then(Value::as_object);
-    let all =
-        contexts.into_iter().flat_map(|contexts| contexts.values()).flat_map(|context| list(context, "/parameters"));
+    let all = contexts
+        .into_iter()
+        .flat_map(|contexts| contexts.values())
+        .flat_map(|context| list(context, "/parameters"));
     all.map(|parameter| (text(parameter, "/name"), text(parameter, "/value"))).collect()
 }
 
@@ -140,8 +156,10 @@ fn refuse_missing_types(what: &Installation, version: &str) -> Result<(), NifiEr
         .iter()
         .any(|processor| text(processor, "/type").starts_with("org.apache.nifi.processors.grpc."));
     if grpc && !version.starts_with("1.") {
-        return Err(NifiError::refused(format!("NiFi {version} has no InvokeGRPC: this definition is for 1.28"))
-            .hint("http-sync does the same over HTTP"));
+        return Err(NifiError::refused(format!(
+            "NiFi {version} has no InvokeGRPC: this definition is for 1.28"
+        ))
+        .hint("http-sync does the same over HTTP"));
     }
     Ok(())
 }
@@ -167,8 +185,10 @@ fn find_group(nifi: &Nifi, what: &Installation) -> Result<FoundGroup, NifiError>
     match (same.next(), same.next()) {
         (None, _) => Ok(FoundGroup::Free(groups.len())),
         (Some(group), None) => Ok(FoundGroup::There(text(group, "/id").to_owned())),
-        (Some(_), Some(_)) => Err(NifiError::refused(format!("several groups are named {:?}", what.name))
-            .hint("choose another name with --name, or another parent with --parent-group")),
+        (Some(_), Some(_)) => {
+            Err(NifiError::refused(format!("several groups are named {:?}", what.name))
+                .hint("choose another name with --name, or another parent with --parent-group"))
+        }
     }
 }
 
@@ -193,11 +213,15 @@ fn set_parameters(
     let has: BTreeMap<&str, Option<&str>> = list(&entity, "/component/parameters")
         .iter()
         .map(|parameter| {
-            (text(parameter, "/parameter/name"), parameter.pointer("/parameter/value").and_then(Value::as_str))
+            (
+                text(parameter, "/parameter/name"),
+                parameter.pointer("/parameter/value").and_then(Value::as_str),
+            )
         })
         .collect();
     let wanted = what.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let changed: Vec<_> = wanted.filter(|(name, value)| has.get(name).copied().flatten() != Some(*value)).collect();
+    let changed: Vec<_> =
+        wanted.filter(|(name, value)| has.get(name).copied().flatten() != Some(*value)).collect();
     if changed.is_empty() {
         tell("parameters: nothing to change".to_owned());
         return Ok(());
@@ -249,10 +273,14 @@ fn enable_services(
         let services = list(entity, "/controllerServices").iter();
         // The list includes services of parent groups, which belong to others.
         let ours = services.filter(|service| text(service, "/component/parentGroupId") == group);
-        ours.map(|it| (text(it, "/component/name").to_owned(), text(it, "/component/state").to_owned())).collect()
+        ours.map(|it| {
+            (text(it, "/component/name").to_owned(), text(it, "/component/state").to_owned())
+        })
+        .collect()
     };
     let mut now = states(&nifi.get(&path)?);
-    let waiting: Vec<_> = now.iter().filter(|(_, state)| state != "ENABLED").map(|(name, _)| name.clone()).collect();
+    let waiting: Vec<_> =
+        now.iter().filter(|(_, state)| state != "ENABLED").map(|(name, _)| name.clone()).collect();
     if waiting.is_empty() {
         if !now.is_empty() {
             tell("controller services: enabled already".to_owned());
@@ -282,7 +310,11 @@ fn processors(nifi: &Nifi, group: &str) -> Result<Vec<Processor>, NifiError> {
         name: text(it, "/component/name").to_owned(),
         validation: text(it, "/component/validationStatus").to_owned(),
         state: text(it, "/component/state").to_owned(),
-        errors: list(it, "/component/validationErrors").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        errors: list(it, "/component/validationErrors")
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
     };
     Ok(list(&entity, "/processors").iter().map(read).collect())
 }
@@ -304,9 +336,13 @@ fn wait_until_valid(nifi: &Nifi, what: &Installation, group: &str) -> Result<(),
         if invalid && (begun.elapsed() >= SETTLE || Instant::now() + POLL >= what.deadline) {
             let names: Vec<_> = open.iter().map(|processor| processor.name.as_str()).collect();
             let error = NifiError::refused(format!("not valid: {}", names.join(", ")));
-            let lines = open.iter().flat_map(|it| it.errors.iter().map(|error| format!("{}: {error}", it.name)));
+            let lines = open
+                .iter()
+                .flat_map(|it| it.errors.iter().map(|error| format!("{}: {error}", it.name)));
             let error = lines.fold(error, NifiError::hint);
-            return Err(error.hint("put it right (--set NAME=VALUE for a parameter) and install again"));
+            return Err(
+                error.hint("put it right (--set NAME=VALUE for a parameter) and install again")
+            );
         }
         pause(what, "NiFi is still validating")?;
     }

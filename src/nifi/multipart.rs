@@ -7,7 +7,10 @@ pub(super) fn form(fields: &[(&str, &str)], file_name: &str, file: &[u8]) -> (St
     let mut body = Vec::with_capacity(file.len() + 1024);
     for (name, value) in fields {
         body.extend_from_slice(
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").as_bytes(),
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )
+            .as_bytes(),
         );
     }
     body.extend_from_slice(

@@ -10,7 +10,9 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 
 use super::error::{NifiError, NifiErrorKind};
-use crate::http_client::{CertificateFiles, ClientError, TlsFault, TlsFaultKind, client, destination, is_loopback};
+use crate::http_client::{
+    CertificateFiles, ClientError, TlsFault, TlsFaultKind, client, destination, is_loopback,
+};
 use crate::secret::Secret;
 
 /// Limit on the bytes of a response.
@@ -68,9 +70,12 @@ impl Nifi {
     pub fn open(options: &NifiOptions) -> Result<Self, NifiError> {
         let base = base_url(&options.url)?;
         if options.identity != Identity::None && base.scheme() != "https" && !is_loopback(&base) {
-            return Err(NifiError::refused("credentials are sent over https only: --nifi is plain http"));
+            return Err(NifiError::refused(
+                "credentials are sent over https only: --nifi is plain http",
+            ));
         }
-        let client = client(&base, &options.files, Duration::from_secs(10)).map_err(client_error)?;
+        let client =
+            client(&base, &options.files, Duration::from_secs(10)).map_err(client_error)?;
         let has_client_certificate = options.files.client_cert.is_some();
         let call_timeout = options.call_timeout;
         let mut nifi = Self { client, base, token: None, call_timeout, has_client_certificate };
@@ -96,15 +101,19 @@ impl Nifi {
     }
 
     fn log_in(&self, user: &str, password: &Secret) -> Result<Secret, NifiError> {
-        let mut form = Url::parse("form:").map_err(|error| NifiError::refused(error.to_string()))?;
-        form.query_pairs_mut().append_pair("username", user).append_pair("password", password.expose());
+        let mut form =
+            Url::parse("form:").map_err(|error| NifiError::refused(error.to_string()))?;
+        form.query_pairs_mut()
+            .append_pair("username", user)
+            .append_pair("password", password.expose());
         let form = form.query().unwrap_or_default().to_owned();
         let request = self.client.post(self.url("/access/token")).header(ACCEPT, "*/*");
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
-        let body = self.send(request, "POST", "/access/token").map_err(|error| match error.kind {
-            NifiErrorKind::Refused => NifiError { kind: NifiErrorKind::Denied, ..error },
-            _ => error,
-        })?;
+        let body =
+            self.send(request, "POST", "/access/token").map_err(|error| match error.kind {
+                NifiErrorKind::Refused => NifiError { kind: NifiErrorKind::Denied, ..error },
+                _ => error,
+            })?;
         Ok(Secret::new(&String::from_utf8_lossy(&body)))
     }
 
@@ -122,9 +131,15 @@ impl Nifi {
     /// # Errors
     ///
     /// The response is not a success.
-    pub fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, NifiError> {
+    pub fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, NifiError> {
         let name = method.as_str().to_owned();
-        let mut request = self.client.request(method, self.url(path)).header(ACCEPT, "application/json");
+        let mut request =
+            self.client.request(method, self.url(path)).header(ACCEPT, "application/json");
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
@@ -137,7 +152,12 @@ impl Nifi {
     /// # Errors
     ///
     /// The response is not a success.
-    pub fn upload(&self, parent: &str, fields: &[(&str, &str)], file: &[u8]) -> Result<Value, NifiError> {
+    pub fn upload(
+        &self,
+        parent: &str,
+        fields: &[(&str, &str)],
+        file: &[u8],
+    ) -> Result<Value, NifiError> {
         let path = format!("/process-groups/{parent}/process-groups/upload");
         let (kind, body) = super::multipart::form(fields, "definition.json", file);
         let request = self.client.post(self.url(&path)).header(ACCEPT, "application/json");
@@ -159,30 +179,48 @@ impl Nifi {
         })
     }
 
-    fn send(&self, request: RequestBuilder, method: &str, path: &str) -> Result<Vec<u8>, NifiError> {
+    fn send(
+        &self,
+        request: RequestBuilder,
+        method: &str,
+        path: &str,
+    ) -> Result<Vec<u8>, NifiError> {
         let place = format!("{method} {}", self.url(path));
         let mut request = request.timeout(self.call_timeout);
         if let Some(token) = &self.token {
             let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
-            let mut value = value.map_err(|_| NifiError::new(NifiErrorKind::Denied, "the token is no token"))?;
+            let mut value = value
+                .map_err(|_| NifiError::new(NifiErrorKind::Denied, "the token is no token"))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
         let has_client_certificate = self.has_client_certificate;
-        let response =
-            request.send().map_err(|error| unreachable(&error.without_url(), &place, has_client_certificate))?;
+        let response = request
+            .send()
+            .map_err(|error| unreachable(&error.without_url(), &place, has_client_certificate))?;
         let status = response.status().as_u16();
-        let location = response.headers().get(LOCATION).and_then(|value| destination(value, &self.base));
+        let location =
+            response.headers().get(LOCATION).and_then(|value| destination(value, &self.base));
         let mut body = Vec::new();
         let read = response.take(MAX_ANSWER_BYTES).read_to_end(&mut body);
-        read.map_err(|_| NifiError::new(NifiErrorKind::Transient, format!("the answer was cut off: {place}")))?;
-        if (200..300).contains(&status) { Ok(body) } else { Err(refusal(status, &body, &place, location.as_deref())) }
+        read.map_err(|_| {
+            NifiError::new(NifiErrorKind::Transient, format!("the answer was cut off: {place}"))
+        })?;
+        if (200..300).contains(&status) {
+            Ok(body)
+        } else {
+            Err(refusal(status, &body, &place, location.as_deref()))
+        }
     }
 }
 
 /// Returns the base URL: `http(s)://host[:port]/…/nifi-api`.
 fn base_url(text: &str) -> Result<Url, NifiError> {
-    let wrong = || NifiError::refused("--nifi is not the address of a NiFi (http://HOST:PORT or https://HOST:PORT)");
+    let wrong = || {
+        NifiError::refused(
+            "--nifi is not the address of a NiFi (http://HOST:PORT or https://HOST:PORT)",
+        )
+    };
     let mut url = Url::parse(text.trim()).map_err(|_| wrong())?;
     let plain = url.query().is_none() && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !plain {
@@ -193,7 +231,8 @@ fn base_url(text: &str) -> Result<Url, NifiError> {
             "--nifi must not hold credentials: give --user and --password-file, or --token-file",
         ));
     }
-    let path = url.path().trim_end_matches('/').trim_end_matches("/nifi-api").trim_end_matches("/nifi");
+    let path =
+        url.path().trim_end_matches('/').trim_end_matches("/nifi-api").trim_end_matches("/nifi");
     let path = format!("{path}/nifi-api");
     url.set_path(&path);
     Ok(url)
@@ -225,7 +264,8 @@ fn unreachable(error: &reqwest::Error, place: &str, has_client_certificate: bool
 
 /// Returns the error for a status that is not a success.
 fn refusal(status: u16, body: &[u8], place: &str, location: Option<&str>) -> NifiError {
-    let redirected = location.map_or("redirected".to_owned(), |location| format!("redirected to {location}"));
+    let redirected =
+        location.map_or("redirected".to_owned(), |location| format!("redirected to {location}"));
     let (kind, cause) = match status {
         401 => (NifiErrorKind::Denied, "credentials are missing or not accepted"),
         403 => (NifiErrorKind::Denied, "not allowed"),
@@ -238,9 +278,13 @@ fn refusal(status: u16, body: &[u8], place: &str, location: Option<&str>) -> Nif
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     let plain = |character: char| if character.is_control() { ' ' } else { character };
-    let shown: String =
-        if text.starts_with('<') { String::new() } else { text.chars().map(plain).take(SHOWN_CHARS).collect() };
-    let error = NifiError::new(kind, format!("{cause}: {place}: {status} {shown}").trim_end().to_owned());
+    let shown: String = if text.starts_with('<') {
+        String::new()
+    } else {
+        text.chars().map(plain).take(SHOWN_CHARS).collect()
+    };
+    let error =
+        NifiError::new(kind, format!("{cause}: {place}: {status} {shown}").trim_end().to_owned());
     match status {
         300..=399 => error.hint("give the address of NiFi itself"),
         401 => error.hint("give --token-file, --user with --password-file, or a client certificate"),
@@ -258,8 +302,11 @@ mod tests {
 
     #[test]
     fn addresses_of_a_nifi() {
-        let base = |text: &str| base_url(text).map(|url| url.to_string()).map_err(|error| error.kind);
-        for text in ["http://n:8080", "http://n:8080/", "http://n:8080/nifi/", "http://n:8080/nifi-api"] {
+        let base =
+            |text: &str| base_url(text).map(|url| url.to_string()).map_err(|error| error.kind);
+        for text in
+            ["http://n:8080", "http://n:8080/", "http://n:8080/nifi/", "http://n:8080/nifi-api"]
+        {
             assert_eq!(base(text), Ok("http://n:8080/nifi-api".to_owned()), "{text}");
         }
         assert_eq!(base("https://p/a/nifi"), Ok("https://p/a/nifi-api".to_owned()));
@@ -283,8 +330,13 @@ mod tests {
 
     #[test]
     fn texts_of_a_server_are_bounded_and_plain() {
-        let error = refusal(409, format!("a\u{1b}\n{}", "x".repeat(9_000)).as_bytes(), "GET /x", None);
-        assert!(error.message.len() < 500 && !error.message.contains('\u{1b}'), "{}", error.message);
+        let error =
+            refusal(409, format!("a\u{1b}\n{}", "x".repeat(9_000)).as_bytes(), "GET /x", None);
+        assert!(
+            error.message.len() < 500 && !error.message.contains('\u{1b}'),
+            "{}",
+            error.message
+        );
         assert_eq!(refusal(500, b"<html>", "GET /x", None).message, "NiFi failed: GET /x: 500");
     }
 }

@@ -11,7 +11,9 @@ use super::private::{Hidden, Hider, Private, Unhideable};
 use super::record::{BaseBytes, OP_DELETE, OP_PUT, Record};
 use super::runs::{DEFAULT_MEMORY_BYTES, Runs};
 use super::withheld::Withheld;
-use crate::decode::{self, BatchHeader, Change, DecodeError, Decoder, Item, Mode, Op, rejected_keys};
+use crate::decode::{
+    self, BatchHeader, Change, DecodeError, Decoder, Item, Mode, Op, rejected_keys,
+};
 use crate::indexeddb::key::{KeyError, SortableKey};
 use crate::indexeddb::key_path::{ExtractError, KeyExtractor};
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
@@ -110,10 +112,14 @@ pub enum NormalizeError {
     )]
     States,
     /// The policy hashes fields, and no key is given. No line was read.
-    #[error("the policy hashes private fields, which needs a key: give --hash-key-file or NIFI_IDB_HASH_KEY")]
+    #[error(
+        "the policy hashes private fields, which needs a key: give --hash-key-file or NIFI_IDB_HASH_KEY"
+    )]
     NoHashKey,
     /// More than [`MAX_RANGES`] lines that delete ranges.
-    #[error("more than {MAX_RANGES} clear and delete-range lines in one batch: send them in several")]
+    #[error(
+        "more than {MAX_RANGES} clear and delete-range lines in one batch: send them in several"
+    )]
     TooManyRanges,
 }
 
@@ -154,7 +160,9 @@ pub fn normalize_keeping<R: Read>(
     reject: &mut RejectionSink<'_>,
 ) -> Result<Batch, NormalizeError> {
     // Checked before anything is read, so that no field is stored unhashed.
-    if options.hash_key.is_none() && options.policy.as_ref().is_some_and(|policy| policy.needs_hash_key()) {
+    if options.hash_key.is_none()
+        && options.policy.as_ref().is_some_and(|policy| policy.needs_hash_key())
+    {
         return Err(NormalizeError::NoHashKey);
     }
     let header = decoder.header().clone();
@@ -169,9 +177,19 @@ pub fn normalize_keeping<R: Read>(
                 Ok(()) => None,
                 Err(LineRefusal::Reject(code, message)) => {
                     let schema = header.schema.stores.get(change.store);
-                    let keys = schema.filter(|_| is_full).map(|schema| normalizer.rejected_keys(&change.op, schema));
-                    let (keys, store) = (keys.unwrap_or_default(), schema.map(|store| store.name.clone()));
-                    Some(Rejection { line: change.line, offset: change.offset, code, store, message, keys })
+                    let keys = schema
+                        .filter(|_| is_full)
+                        .map(|schema| normalizer.rejected_keys(&change.op, schema));
+                    let (keys, store) =
+                        (keys.unwrap_or_default(), schema.map(|store| store.name.clone()));
+                    Some(Rejection {
+                        line: change.line,
+                        offset: change.offset,
+                        code,
+                        store,
+                        message,
+                        keys,
+                    })
                 }
                 Err(LineRefusal::States) => return Err(NormalizeError::States),
                 Err(LineRefusal::Io(error)) => return Err(NormalizeError::Temporary(error)),
@@ -191,7 +209,10 @@ pub fn normalize_keeping<R: Read>(
     }
     let counts = decoder.counts();
     if is_full {
-        decoder.incomplete().into_iter().for_each(|(place, incomplete)| withheld.incomplete(place, incomplete));
+        decoder
+            .incomplete()
+            .into_iter()
+            .for_each(|(place, incomplete)| withheld.incomplete(place, incomplete));
     }
     normalizer.changes.runs.seal();
     normalizer.changes.ranges.sort_by_key(|range| range.store);
@@ -233,9 +254,10 @@ impl From<KeyError> for LineRefusal {
 impl From<ExtractError> for LineRefusal {
     fn from(error: ExtractError) -> Self {
         match error {
-            ExtractError::Absent => {
-                Self::Reject(code::NO_KEY, "the value has no key at the object store's key path".to_owned())
-            }
+            ExtractError::Absent => Self::Reject(
+                code::NO_KEY,
+                "the value has no key at the object store's key path".to_owned(),
+            ),
             ExtractError::Invalid(error) => error.into(),
         }
     }
@@ -356,24 +378,35 @@ impl<'a> Normalizer<'a> {
         base: decode::Base<'_>,
     ) -> Result<(), LineRefusal> {
         self.value.clear();
-        self.canonicalizer.value(value, &mut self.value).map_err(|error| unreadable(value, error))?;
+        self.canonicalizer
+            .value(value, &mut self.value)
+            .map_err(|error| unreadable(value, error))?;
         self.key.clear();
         let finder = self.finders.get(change.store).unwrap_or(&KeyFinder::OutOfLine);
         match finder {
             KeyFinder::OutOfLine => {
-                let missing =
-                    || LineRefusal::Reject(code::NO_KEY, "the object store has no key path: give a key".to_owned());
+                let missing = || {
+                    LineRefusal::Reject(
+                        code::NO_KEY,
+                        "the object store has no key path: give a key".to_owned(),
+                    )
+                };
                 return match key {
-                    Some(key) => self.explicit_key(key).and_then(|()| self.push_put(change, at, base)),
+                    Some(key) => {
+                        self.explicit_key(key).and_then(|()| self.push_put(change, at, base))
+                    }
                     None => Err(missing()),
                 };
             }
             KeyFinder::InLine { extractor, member } => {
                 // Most keys are a number or string in a member of a plain object, whose position is
                 // known.
-                let place = member.as_ref().and_then(|name| self.canonicalizer.top_member(&self.value, name));
-                let simple =
-                    |place: &Range<usize>| matches!(self.value.get(place.start), Some(b'"' | b'-' | b'0'..=b'9'));
+                let place = member
+                    .as_ref()
+                    .and_then(|name| self.canonicalizer.top_member(&self.value, name));
+                let simple = |place: &Range<usize>| {
+                    matches!(self.value.get(place.start), Some(b'"' | b'-' | b'0'..=b'9'))
+                };
                 match place.filter(simple) {
                     Some(place) => sortable_key_of(&self.value[place], &mut self.key)?,
                     None => extractor.extract(&self.value, &mut self.key)?,
@@ -384,14 +417,22 @@ impl<'a> Normalizer<'a> {
             let found = std::mem::take(&mut self.key);
             self.explicit_key(given)?;
             if self.key != found {
-                return Err(LineRefusal::Reject(code::KEY_MISMATCH, "the key is not the one in the value".to_owned()));
+                return Err(LineRefusal::Reject(
+                    code::KEY_MISMATCH,
+                    "the key is not the one in the value".to_owned(),
+                ));
             }
         }
         self.push_put(change, at, base)
     }
 
     /// Takes a put. If the record had another key before, that key is deleted in the same step.
-    fn push_put(&mut self, change: &Change<'_>, at: Option<i64>, base: decode::Base<'_>) -> Result<(), LineRefusal> {
+    fn push_put(
+        &mut self,
+        change: &Change<'_>,
+        at: Option<i64>,
+        base: decode::Base<'_>,
+    ) -> Result<(), LineRefusal> {
         let Some(old) = change.notes.old_key else { return self.push(change, OP_PUT, at, base) };
         let key = std::mem::take(&mut self.key);
         self.explicit_key(old)?;
@@ -413,7 +454,9 @@ impl<'a> Normalizer<'a> {
     /// Returns the keys that a rejected record may have.
     fn rejected_keys(&mut self, op: &Op<'_>, store: &ObjectStore) -> Vec<SortableKey> {
         match *op {
-            Op::Put { key, value, .. } => rejected_keys(key, Some(value), store, &mut self.canonicalizer),
+            Op::Put { key, value, .. } => {
+                rejected_keys(key, Some(value), store, &mut self.canonicalizer)
+            }
             Op::Delete { .. } | Op::DeleteRange { .. } | Op::Clear { .. } => Vec::new(),
         }
     }
@@ -442,13 +485,22 @@ impl<'a> Normalizer<'a> {
             && (lower.key > upper.key || (lower.key == upper.key && (lower.open || upper.open)))
         {
             // `IDBKeyRange` throws a `DataError` for these bounds.
-            return Err(LineRefusal::Reject(code::INVALID_RANGE, "no key can be between these bounds".to_owned()));
+            return Err(LineRefusal::Reject(
+                code::INVALID_RANGE,
+                "no key can be between these bounds".to_owned(),
+            ));
         }
         if self.changes.ranges.len() >= MAX_RANGES {
             return Err(LineRefusal::TooManyRanges);
         }
         let clock = self.clamp(at);
-        self.changes.ranges.push(RangeChange { store: change.store, index: change.index, lower, upper, clock });
+        self.changes.ranges.push(RangeChange {
+            store: change.store,
+            index: change.index,
+            lower,
+            upper,
+            clock,
+        });
         Ok(())
     }
 
@@ -470,9 +522,12 @@ impl<'a> Normalizer<'a> {
         let at = at.or_else(|| clock_at(&self.value, clock?));
         self.base.clear();
         if let decode::Base::Value(value) = base {
-            self.canonicalizer.value(value, &mut self.base).map_err(|error| unreadable(value, error))?;
+            self.canonicalizer
+                .value(value, &mut self.base)
+                .map_err(|error| unreadable(value, error))?;
         }
-        if let Some(private) = self.rules.get(change.store).and_then(|rules| rules.private.as_ref()) {
+        if let Some(private) = self.rules.get(change.store).and_then(|rules| rules.private.as_ref())
+        {
             // Fields are hidden in the base too, so that a merge compares like with like.
             if !self.base.is_empty() {
                 self.hider.hide(private, &mut self.base)?;

@@ -105,7 +105,13 @@ impl Changes {
     /// Starts folding. Changes numbered below `skip` are left out, because they are already
     /// committed.
     pub fn folds(&self, skip: u64) -> io::Result<Folds<'_>> {
-        let mut folds = Folds { merged: self.runs.iter()?, ranges: &self.ranges, skip, sweep: None, next: None };
+        let mut folds = Folds {
+            merged: self.runs.iter()?,
+            ranges: &self.ranges,
+            skip,
+            sweep: None,
+            next: None,
+        };
         folds.next = folds.read()?;
         Ok(folds)
     }
@@ -132,7 +138,8 @@ impl<'a> Folds<'a> {
     /// Moves to a key, with the ranges of its object store.
     fn sweep_to(&mut self, store: usize, key: &SortableKey) -> &RangeSweep<'a> {
         let sweep = self.sweep.take().filter(|(place, _)| *place == store).map(|(_, sweep)| sweep);
-        let mut sweep = sweep.unwrap_or_else(|| RangeSweep::new(ranges_of(self.ranges, store, self.skip)));
+        let mut sweep =
+            sweep.unwrap_or_else(|| RangeSweep::new(ranges_of(self.ranges, store, self.skip)));
         sweep.advance(key);
         &self.sweep.insert((store, sweep)).1
     }
@@ -160,7 +167,8 @@ impl<'a> Folds<'a> {
             result.claim = Claim::None;
         }
         if let Some(range) = sweep.last().filter(|range| range.index > last_index) {
-            (result.state, result.clock, result.unsent.state) = (LineState::Delete, range.clock, Box::default());
+            (result.state, result.clock, result.unsent.state) =
+                (LineState::Delete, range.clock, Box::default());
         }
         Ok(Some(result))
     }
@@ -173,7 +181,8 @@ fn folded(record: &Record<'_>) -> Folded {
         BaseBytes::Value(value) => Claim::Value(value.into()),
         BaseBytes::Absent => Claim::Absent,
     };
-    let state = if record.op == OP_PUT { LineState::Put(record.value.into()) } else { LineState::Delete };
+    let state =
+        if record.op == OP_PUT { LineState::Put(record.value.into()) } else { LineState::Delete };
     let unsent = Unsent::both(record.unsent);
     let key = SortableKey::trusted(record.key);
     Folded { store: record.store as usize, key, state, clock: record.at, claim, unsent }
@@ -193,7 +202,16 @@ pub fn push_folded(runs: &mut Runs, folded: &Folded, index: u64) -> io::Result<(
     };
     let key = folded.key.as_bytes();
     let unsent = &folded.unsent.state;
-    runs.push(&Record { store: folded.store as u32, key, index, op, at: folded.clock, base, value, unsent })
+    runs.push(&Record {
+        store: folded.store as u32,
+        key,
+        index,
+        op,
+        at: folded.clock,
+        base,
+        value,
+        unsent,
+    })
 }
 
 #[cfg(test)]
@@ -226,18 +244,32 @@ mod tests {
     #[test]
     fn first_base_and_last_state() {
         let base = || Claim::Value(b"0".as_slice().into());
-        let changes =
-            vec![(0, put(1.0, "1", base())), (1, put(1.0, "2", Claim::Absent)), (2, put(2.0, "3", Claim::None))];
-        assert_eq!(fold(changes.clone(), vec![], 0), [put(1.0, "2", base()), put(2.0, "3", Claim::None)]);
-        assert_eq!(fold(changes, vec![], 1), [put(1.0, "2", Claim::Absent), put(2.0, "3", Claim::None)]);
+        let changes = vec![
+            (0, put(1.0, "1", base())),
+            (1, put(1.0, "2", Claim::Absent)),
+            (2, put(2.0, "3", Claim::None)),
+        ];
+        assert_eq!(
+            fold(changes.clone(), vec![], 0),
+            [put(1.0, "2", base()), put(2.0, "3", Claim::None)]
+        );
+        assert_eq!(
+            fold(changes, vec![], 1),
+            [put(1.0, "2", Claim::Absent), put(2.0, "3", Claim::None)]
+        );
     }
 
     #[test]
     fn a_put_survives_a_clear_only_if_it_comes_after_it() {
-        let gone = Folded { state: LineState::Delete, clock: Some(9), ..put(1.0, "", Claim::Absent) };
+        let gone =
+            Folded { state: LineState::Delete, clock: Some(9), ..put(1.0, "", Claim::Absent) };
         let changes = vec![(0, put(1.0, "1", Claim::Absent)), (2, put(2.0, "2", Claim::Absent))];
         assert_eq!(fold(changes.clone(), vec![clear(1)], 0), [gone, put(2.0, "2", Claim::None)]);
-        assert_eq!(fold(changes, vec![clear(1)], 2), [put(2.0, "2", Claim::Absent)], "a skipped clear says nothing");
+        assert_eq!(
+            fold(changes, vec![clear(1)], 2),
+            [put(2.0, "2", Claim::Absent)],
+            "a skipped clear says nothing"
+        );
     }
 
     #[test]
@@ -246,8 +278,9 @@ mod tests {
             let bound = |(number, open): (f64, bool)| Bound { key: key(number), open };
             RangeChange { lower: lower.map(bound), upper: upper.map(bound), ..clear(0) }
         };
-        let covered =
-            |range: &RangeChange| -> Vec<u8> { (0..5).filter(|&n| range.covers(&key(f64::from(n)))).collect() };
+        let covered = |range: &RangeChange| -> Vec<u8> {
+            (0..5).filter(|&n| range.covers(&key(f64::from(n)))).collect()
+        };
         assert_eq!(covered(&range(Some((1.0, false)), Some((3.0, false)))), [1, 2, 3]);
         assert_eq!(covered(&range(Some((1.0, true)), Some((3.0, true)))), [2]);
         assert_eq!(covered(&range(None, Some((1.0, false)))), [0, 1]);

@@ -71,13 +71,18 @@ impl<'a> RangeSweep<'a> {
 
     /// Returns the first position at or after `key`, the current key, that a range may cover.
     pub fn next_place(&self, key: &SortableKey) -> Option<SortableKey> {
-        if self.covering.is_empty() { self.waiting.last().map(|span| span.start.clone()) } else { Some(key.clone()) }
+        if self.covering.is_empty() {
+            self.waiting.last().map(|span| span.start.clone())
+        } else {
+            Some(key.clone())
+        }
     }
 }
 
 impl<'a> RangeSpan<'a> {
     fn of(range: &'a RangeChange) -> Self {
-        let place = |key: &SortableKey, after: bool| if after { key.just_after() } else { key.clone() };
+        let place =
+            |key: &SortableKey, after: bool| if after { key.just_after() } else { key.clone() };
         let start = range.lower.as_ref().map(|lower| place(&lower.key, lower.open));
         let end = range.upper.as_ref().map(|upper| place(&upper.key, !upper.open));
         Self { start: start.unwrap_or_else(SortableKey::before_all), end, range }
@@ -98,12 +103,16 @@ mod tests {
 
     fn ranges() -> impl Strategy<Value = Vec<RangeChange>> {
         let bound = || prop::option::of((0..12, any::<bool>()));
-        let range = (bound(), bound()).prop_filter("empty", |(lower, upper)| match (lower, upper) {
-            (Some((lower, from)), Some((upper, to))) => lower < upper || (lower == upper && !from && !to),
-            _ => true,
-        });
+        let range =
+            (bound(), bound()).prop_filter("empty", |(lower, upper)| match (lower, upper) {
+                (Some((lower, from)), Some((upper, to))) => {
+                    lower < upper || (lower == upper && !from && !to)
+                }
+                _ => true,
+            });
         prop::collection::vec(range, 0..12).prop_map(|all| {
-            let bound = |it: Option<(i32, bool)>| it.map(|(number, open)| Bound { key: key(number), open });
+            let bound =
+                |it: Option<(i32, bool)>| it.map(|(number, open)| Bound { key: key(number), open });
             let numbered = all.into_iter().enumerate();
             let range = |(at, (lower, upper))| RangeChange {
                 store: 0,

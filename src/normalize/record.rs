@@ -110,7 +110,8 @@ impl<'a> Record<'a> {
             2 => BaseBytes::Value(base),
             _ => BaseBytes::Absent,
         };
-        let record = Self { store, key, index, op, at: (has_at == 1).then_some(at), base, value, unsent };
+        let record =
+            Self { store, key, index, op, at: (has_at == 1).then_some(at), base, value, unsent };
         Ok((record.encoded_bytes(), record))
     }
 
@@ -127,6 +128,10 @@ impl<'a> Record<'a> {
         let length = key + base + value + unsent;
         // The buffer grows as bytes arrive, so a damaged length cannot exhaust memory.
         let read = reader.by_ref().take(length).read_to_end(buffer)?;
-        if read as u64 == length { Ok(buffer.len()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        if read as u64 == length {
+            Ok(buffer.len())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
     }
 }

@@ -62,7 +62,8 @@ fn prefix(key: &[u8]) -> u64 {
 
 impl Arena {
     fn push(&mut self, record: &Record<'_>) {
-        let place = Place { store: record.store, prefix: prefix(record.key), offset: self.bytes.len() };
+        let place =
+            Place { store: record.store, prefix: prefix(record.key), offset: self.bytes.len() };
         record.encode(&mut self.bytes);
         self.sorted = match self.places.last() {
             None => true,
@@ -122,15 +123,20 @@ impl Runs {
         self.arena.sort();
         let Some(last) = self.arena.key_at(self.arena.places.len() - 1) else { return Ok(()) };
         let last = (last.0, last.1.to_vec());
-        let follows =
-            |run: &FileRun| self.arena.key_at(0).is_some_and(|(store, key)| (run.last.0, &*run.last.1) < (store, key));
+        let follows = |run: &FileRun| {
+            self.arena
+                .key_at(0)
+                .is_some_and(|(store, key)| (run.last.0, &*run.last.1) < (store, key))
+        };
         // Input in key order, such as a dump, makes one long run.
         let mut run = match self.files.pop_if(|run| follows(run)) {
             Some(run) => run,
             None => FileRun { file: Arc::new(self.file()?), bytes: 0, last: Default::default() },
         };
-        let mut writer =
-            BufWriter::with_capacity(READ_BYTES * 4, AtFile { file: Arc::clone(&run.file), offset: run.bytes });
+        let mut writer = BufWriter::with_capacity(
+            READ_BYTES * 4,
+            AtFile { file: Arc::clone(&run.file), offset: run.bytes },
+        );
         for place in &self.arena.places {
             let (length, _) = Record::decode(&self.arena.bytes[place.offset..])?;
             writer.write_all(&self.arena.bytes[place.offset..place.offset + length])?;
@@ -152,7 +158,8 @@ impl Runs {
         self.files.sort_by_key(|run| std::cmp::Reverse(run.bytes));
         let small = self.files.split_off(MAX_RUNS / 2);
         let file = Arc::new(self.file()?);
-        let mut writer = BufWriter::with_capacity(READ_BYTES * 4, AtFile { file: Arc::clone(&file), offset: 0 });
+        let mut writer =
+            BufWriter::with_capacity(READ_BYTES * 4, AtFile { file: Arc::clone(&file), offset: 0 });
         let mut merged = Merged::new(small.iter().map(Cursor::file).collect())?;
         let mut run = FileRun { file, bytes: 0, last: Default::default() };
         while let Some(bytes) = merged.next()? {
@@ -212,7 +219,11 @@ enum Cursor<'a> {
 impl Cursor<'_> {
     fn file(run: &FileRun) -> Self {
         let file = AtFile { file: Arc::clone(&run.file), offset: 0 };
-        Self::File { reader: BufReader::with_capacity(READ_BYTES, file), left: run.bytes, current: Vec::new() }
+        Self::File {
+            reader: BufReader::with_capacity(READ_BYTES, file),
+            left: run.bytes,
+            current: Vec::new(),
+        }
     }
 
     /// Moves to the next change; returns false at the end.

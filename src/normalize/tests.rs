@@ -14,7 +14,8 @@ const HEADER: &str = r#"{"format":"indexeddb-changes/1","database":"shop","store
 fn policy(fields: &[(&str, Hide)], clock: Option<&str>) -> Policy {
     let mut policy = Policy::default();
     let mut store = policy.default.clone();
-    store.privacy.fields = fields.iter().map(|(path, hide)| (FieldPath::parse(path).unwrap(), *hide)).collect();
+    store.privacy.fields =
+        fields.iter().map(|(path, hide)| (FieldPath::parse(path).unwrap(), *hide)).collect();
     store.clock_field = clock.map(|path| FieldPath::parse(path).unwrap());
     policy.stores.insert("data".into(), store);
     policy
@@ -26,7 +27,8 @@ fn options(policy: Policy) -> NormalizeOptions {
 
 /// Normalizes a batch; returns it with its folded changes and the report lines of rejections.
 fn run(options: &NormalizeOptions, lines: &[&str]) -> (Batch, Vec<Folded>, Vec<String>) {
-    let text = format!("{HEADER}\n{}\n{{\"op\":\"end\",\"count\":{}}}\n", lines.join("\n"), lines.len());
+    let text =
+        format!("{HEADER}\n{}\n{{\"op\":\"end\",\"count\":{}}}\n", lines.join("\n"), lines.len());
     let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
     let mut rejected = Vec::new();
     let batch = normalize(&mut decoder, options, &mut |rejection| {
@@ -69,7 +71,8 @@ fn values_and_bases_are_hidden_alike_and_only_where_the_policy_says_so() {
 fn what_cannot_be_hidden_is_rejected_without_a_word_of_it() {
     let options = options(policy(&[("a.mail", Hide::Exclude), ("id", Hide::Exclude)], None));
     let shared = r#"{"op":"put","store":"data","value":{"id":1,"a":{"~id":[1,{"mail":"seCret"}]},"b":{"~ref":1}}}"#;
-    let (batch, folded, rejected) = run(&options, &[shared, r#"{"op":"delete","store":"data","key":1}"#]);
+    let (batch, folded, rejected) =
+        run(&options, &[shared, r#"{"op":"delete","store":"data","key":1}"#]);
     let message = "a private field cannot be hidden: it holds the object store's key, and keys are never hidden";
     let line = format!(
         r#"{{"line":2,"message":"{message}","offset":{},"reason":"private-field","store":"data","type":"rejected"}}"#,
@@ -78,12 +81,17 @@ fn what_cannot_be_hidden_is_rejected_without_a_word_of_it() {
     assert_eq!(rejected, [line], "deletes have no value");
     assert_eq!((folded.len(), batch.rejected, batch.hidden), (1, 1, Hidden::default()));
 
-    let hides = |base: &str| format!(r#"{{"op":"put","store":"data","value":{{"id":1}},"base":{{"value":{base}}}}}"#);
+    let hides = |base: &str| {
+        format!(r#"{{"op":"put","store":"data","value":{{"id":1}},"base":{{"value":{base}}}}}"#)
+    };
     let options = self::options(policy(&[("b.mail", Hide::Exclude)], None));
     let (_, folded, rejected) =
         run(&options, &[shared, &hides(r#"{"a":{"~id":[1,{"mail":"seCret"}]},"b":{"~ref":1}}"#)]);
     assert!(folded.is_empty() && rejected.len() == 2, "{rejected:?}");
-    assert!(rejected.iter().all(|line| line.contains("\"private-field\"") && !line.contains("seCret")), "{rejected:?}");
+    assert!(
+        rejected.iter().all(|line| line.contains("\"private-field\"") && !line.contains("seCret")),
+        "{rejected:?}"
+    );
 }
 
 #[test]
@@ -93,8 +101,10 @@ fn no_batch_is_hashed_without_a_key() {
     let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
     let refused = normalize(&mut decoder, &options, &mut |_| Ok(()));
     assert!(matches!(refused, Err(NormalizeError::NoHashKey)));
-    let options = NormalizeOptions { hash_key: HashKey::from_secret("0123456789abcdef"), ..options };
-    let (batch, folded, _) = run(&options, &[r#"{"op":"put","store":"data","value":{"id":1,"mail":"m"}}"#]);
+    let options =
+        NormalizeOptions { hash_key: HashKey::from_secret("0123456789abcdef"), ..options };
+    let (batch, folded, _) =
+        run(&options, &[r#"{"op":"put","store":"data","value":{"id":1,"mail":"m"}}"#]);
     assert!(value(&folded[0]).starts_with(r#"{"id":1,"mail":"blake3:"#), "{}", value(&folded[0]));
     assert_eq!(batch.hidden, Hidden { hashed: 1, ..Hidden::default() });
 }
@@ -122,12 +132,20 @@ fn a_clock_in_the_value_counts_where_the_line_has_none() {
         let (batch, folded, rejected) = run(&options(skewed.clone()), &[&line]);
         assert!(rejected.is_empty(), "{rejected:?}");
         assert_eq!((folded[0].clock, batch.clamped), (clock, clamped), "{rest}");
-        assert_eq!(value(&folded[0]), r#"{"id":1}"#, "the clock is read before its field is hidden");
+        assert_eq!(
+            value(&folded[0]),
+            r#"{"id":1}"#,
+            "the clock is read before its field is hidden"
+        );
     }
     let other = r#"{"op":"put","store":"free","value":{"id":1,"t":{"at":500}}}"#;
-    let delete = r#"{"op":"delete","store":"data","key":2,"base":{"value":{"id":2,"t":{"at":500}}}}"#;
+    let delete =
+        r#"{"op":"delete","store":"data","key":2,"base":{"value":{"id":2,"t":{"at":500}}}}"#;
     let (_, folded, _) = run(&options(skewed), &[other, delete]);
-    assert_eq!((folded[0].key.clone(), folded[0].clock), (Key::Number(2.0).to_sortable().unwrap(), None));
+    assert_eq!(
+        (folded[0].key.clone(), folded[0].clock),
+        (Key::Number(2.0).to_sortable().unwrap(), None)
+    );
     assert_eq!(folded[1].clock, None);
     // If the policy does not set it, the option applies.
     let late = r#"{"op":"put","store":"data","value":{"id":1,"t":{"at":2000}}}"#;

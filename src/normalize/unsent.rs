@@ -97,13 +97,17 @@ impl<'u> UnsentMembers<'u> {
 /// Returns the value, plus those unsent members that it lacks and the stored value has.
 fn filled<'v>(value: &'v [u8], unsent: &[u8], stored: &[u8]) -> Cow<'v, [u8]> {
     let lists = (all_members(value), UnsentMembers::read(unsent), all_members(stored));
-    let (Some(own), Some(unsent), Some(stored_members)) = lists else { return Cow::Borrowed(value) };
+    let (Some(own), Some(unsent), Some(stored_members)) = lists else {
+        return Cow::Borrowed(value);
+    };
     if tagged(value).is_some() || tagged(stored).is_some() {
         return Cow::Borrowed(value);
     }
     let lacks = |name: &[u8]| !own.iter().any(|(known, _)| *known == name);
     // A member that shares an object with another member has no meaning alone.
-    let kept = stored_members.iter().filter(|(name, text)| unsent.has(name) && lacks(name) && !shares(text));
+    let kept = stored_members
+        .iter()
+        .filter(|(name, text)| unsent.has(name) && lacks(name) && !shares(text));
     let mut members: Vec<_> = own.iter().chain(kept).copied().collect();
     if members.len() == own.len() {
         return Cow::Borrowed(value);
@@ -130,7 +134,9 @@ fn shares(text: &[u8]) -> bool {
 
 /// Returns the members that neither of two changes sent.
 fn in_both(a: &[u8], b: &[u8]) -> Vec<u8> {
-    let (Some(a), Some(b)) = (UnsentMembers::read(a), UnsentMembers::read(b)) else { return Vec::new() };
+    let (Some(a), Some(b)) = (UnsentMembers::read(a), UnsentMembers::read(b)) else {
+        return Vec::new();
+    };
     let mut names = match (&a, &b) {
         (UnsentMembers::Rest(gone), UnsentMembers::Rest(others)) => {
             let mut gone = [&gone[..], &others[..]].concat();
@@ -169,7 +175,8 @@ mod tests {
 
     #[test]
     fn what_was_not_sent_comes_from_what_is_stored() {
-        let mut change = folded(r#"{"id":1,"q":2}"#, r#"{"bin":null,"doc":null,"new":null,"q":null}"#);
+        let mut change =
+            folded(r#"{"id":1,"q":2}"#, r#"{"bin":null,"doc":null,"new":null,"q":null}"#);
         change.fill_from(Some(br#"{"bin":"AQI=","doc":{"a":[1]},"id":1,"q":1}"#));
         assert_eq!(state(&change), r#"{"bin":"AQI=","doc":{"a":[1]},"id":1,"q":2}"#);
         assert_eq!(change.claim, Claim::Value(state(&change).as_bytes().into()));
@@ -189,13 +196,23 @@ mod tests {
     fn changes_of_one_batch_fill_each_other() {
         let mut change = folded(r#"{"a":1,"id":1}"#, r#"{"b":null}"#);
         change.follow(folded(r#"{"id":1}"#, r#"{"a":null,"b":null}"#));
-        assert_eq!((state(&change), &*change.unsent.state), (r#"{"a":1,"id":1}"#, &br#"{"b":null}"#[..]));
+        assert_eq!(
+            (state(&change), &*change.unsent.state),
+            (r#"{"a":1,"id":1}"#, &br#"{"b":null}"#[..])
+        );
         let mut rest = folded(r#"{"a":1}"#, r#"[{"x":null}]"#);
         rest.follow(folded(r#"{"b":1}"#, r#"[{"a":null,"y":null}]"#));
-        assert_eq!((state(&rest), &*rest.unsent.state), (r#"{"b":1}"#, &br#"[{"a":null,"x":null,"y":null}]"#[..]));
+        assert_eq!(
+            (state(&rest), &*rest.unsent.state),
+            (r#"{"b":1}"#, &br#"[{"a":null,"x":null,"y":null}]"#[..])
+        );
         rest.follow(folded(r#"{"c":1}"#, r#"{"n":null,"y":null}"#));
         assert_eq!(&*rest.unsent.state, br#"{"n":null}"#);
-        change.follow(Folded { state: LineState::Delete, unsent: Unsent::default(), ..folded("{}", "") });
+        change.follow(Folded {
+            state: LineState::Delete,
+            unsent: Unsent::default(),
+            ..folded("{}", "")
+        });
         change.follow(folded(r#"{"id":1}"#, r#"{"a":null}"#));
         assert_eq!((state(&change), change.unsent.state.len()), (r#"{"id":1}"#, 0));
     }

@@ -100,7 +100,8 @@ impl Withheld {
         match store.and_then(|store| store.incomplete) {
             Some(Incomplete::LeftOut) => Some(KeptReason::StoreLeftOut),
             Some(Incomplete::Filtered) => Some(KeptReason::Filtered),
-            None => (self.anywhere || store.is_some_and(|store| store.unknown)).then_some(KeptReason::UnknownKey),
+            None => (self.anywhere || store.is_some_and(|store| store.unknown))
+                .then_some(KeptReason::UnknownKey),
         }
     }
 
@@ -123,7 +124,9 @@ mod tests {
     fn what_cannot_be_told_keeps_everything_that_it_may_be() {
         let mut withheld = Withheld::new(3);
         withheld.reject(Some(0), vec![key(1), key(2)]);
-        assert!(withheld.of_store(0).unwrap().holds(&key(2)) && withheld.keeps_all(Some(0)).is_none());
+        assert!(
+            withheld.of_store(0).unwrap().holds(&key(2)) && withheld.keeps_all(Some(0)).is_none()
+        );
         withheld.reject(Some(1), Vec::new());
         withheld.incomplete(2, Incomplete::Filtered);
         assert_eq!(withheld.keeps_all(Some(1)), Some(KeptReason::UnknownKey));
@@ -140,6 +143,9 @@ mod tests {
         (0..MAX_REJECTED_KEYS).for_each(|number| withheld.reject(Some(0), vec![key(number)]));
         assert_eq!(withheld.keeps_all(Some(0)), None);
         withheld.reject(Some(1), vec![key(0)]);
-        assert_eq!((withheld.keeps_all(Some(0)), withheld.keeps_all(Some(1))), (None, Some(KeptReason::UnknownKey)));
+        assert_eq!(
+            (withheld.keeps_all(Some(0)), withheld.keeps_all(Some(1))),
+            (None, Some(KeptReason::UnknownKey))
+        );
     }
 }

@@ -21,7 +21,9 @@ pub struct Admission {
 
 impl Admission {
     /// `check` gets the flow and the source; its error is the reason for a refusal.
-    pub fn new(check: impl Fn(&FlowName, Option<&SourceId>) -> Result<(), String> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        check: impl Fn(&FlowName, Option<&SourceId>) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
         Self { check: Arc::new(check), denied: Arc::default() }
     }
 

@@ -23,14 +23,20 @@ pub struct BaseReader<'a> {
 
 impl ChunkSource for BaseReader<'_> {
     fn read_chunk(&self, list: &List, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError> {
-        let head = self.head.ok_or_else(|| StoreError::new(StoreErrorKind::Damaged, "a chunk of no version"))?;
+        let head = self
+            .head
+            .ok_or_else(|| StoreError::new(StoreErrorKind::Damaged, "a chunk of no version"))?;
         self.store.read_chunk(self.flow, head, list, chunk)
     }
 }
 
 impl<'a> BaseReader<'a> {
     /// Creates a reader of this flow, whose head is `head`.
-    pub fn new(store: &'a dyn SnapshotStore, flow: &'a FlowName, head: Option<&'a StoredVersion>) -> Self {
+    pub fn new(
+        store: &'a dyn SnapshotStore,
+        flow: &'a FlowName,
+        head: Option<&'a StoredVersion>,
+    ) -> Self {
         Self { store, flow, head, old: RefCell::default(), lines: RefCell::default() }
     }
 
@@ -69,7 +75,9 @@ impl<'a> BaseReader<'a> {
             return Ok(None);
         }
         let line = match records {
-            Some(records) => self.line(old, &List::Records(store.clone()), &records.records, key)?,
+            Some(records) => {
+                self.line(old, &List::Records(store.clone()), &records.records, key)?
+            }
             None => None,
         };
         match line {
@@ -86,7 +94,9 @@ impl<'a> BaseReader<'a> {
         key: &SortableKey,
     ) -> Result<Option<Line>, StoreError> {
         let place = chunks.partition_point(|chunk| chunk.first <= *key);
-        let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else { return Ok(None) };
+        let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else {
+            return Ok(None);
+        };
         if self.lines.borrow().as_ref().is_none_or(|(digest, _)| *digest != chunk.full) {
             let text = self.store.read_chunk(self.flow, version, list, chunk)?;
             *self.lines.borrow_mut() = Some((chunk.full, lines_of(list, chunk, &text)?));
@@ -119,7 +129,9 @@ pub fn read_whole(
     match state {
         LineState::Delete => Ok(None),
         LineState::Put(value) => Ok(Some(value.clone())),
-        LineState::Spilled(spilled) => read_spilled(store, flow, version, spilled).map(|value| Some(value.into())),
+        LineState::Spilled(spilled) => {
+            read_spilled(store, flow, version, spilled).map(|value| Some(value.into()))
+        }
     }
 }
 
@@ -132,14 +144,16 @@ fn read_spilled(
     let mut value = Vec::new();
     for part in 0..spilled.bytes.div_ceil(PART_BYTES as u64) {
         // No stored value has 2^32 parts, so such a manifest was not written by this program.
-        let part = u32::try_from(part)
-            .map_err(|_| StoreError::new(StoreErrorKind::Damaged, "a spilled value of too many parts"))?;
+        let part = u32::try_from(part).map_err(|_| {
+            StoreError::new(StoreErrorKind::Damaged, "a spilled value of too many parts")
+        })?;
         value.extend_from_slice(&store.read_part(flow, version, &spilled.digest, part)?);
     }
     if Digest::of(&value) == spilled.digest {
         Ok(value)
     } else {
-        let what = format!("spilled value {}: its parts are not what its digest says", spilled.digest);
+        let what =
+            format!("spilled value {}: its parts are not what its digest says", spilled.digest);
         Err(StoreError::new(StoreErrorKind::Damaged, what))
     }
 }

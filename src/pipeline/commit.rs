@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use super::SyncOptions;
 use super::error::SyncError;
 use crate::snapshot::{FlowName, FlowVersion, RootId, StateId};
-use crate::store::{AppendError, SnapshotStore, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter};
+use crate::store::{
+    AppendError, SnapshotStore, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter,
+};
 
 /// Limit on the attempts to merge a batch that loses races.
 pub const MAX_ATTEMPTS: u32 = 60;
@@ -50,7 +52,8 @@ pub(super) fn commit(
     for attempt in 1..=MAX_ATTEMPTS {
         pause(attempt, options.deadline, &last)?;
         let head = store.head(flow)?;
-        let mut writer = if options.dry_run { None } else { Some(store.writer(flow, head.as_ref())?) };
+        let mut writer =
+            if options.dry_run { None } else { Some(store.writer(flow, head.as_ref())?) };
         let Some(draft) = round.plan(head.as_ref(), writer.as_deref_mut())? else {
             let stand = |head: &StoredVersion| {
                 let StoredVersion { manifest, state, .. } = head;
@@ -74,7 +77,9 @@ pub(super) fn commit(
                 }
                 last = error.to_string();
                 doubts += 1;
-                if stored.is_none() && (error.kind != StoreErrorKind::Transient || doubts == MAX_DOUBTS) {
+                if stored.is_none()
+                    && (error.kind != StoreErrorKind::Transient || doubts == MAX_DOUBTS)
+                {
                     return Err(error.into());
                 }
             }
@@ -93,8 +98,11 @@ fn pause(attempt: u32, deadline: Option<Instant>, last: &str) -> Result<(), Sync
         most.mul_f64(fastrand::f64())
     };
     if deadline.is_some_and(|deadline| Instant::now() + wait >= deadline) {
-        let last =
-            if last.is_empty() { "the deadline passed".to_owned() } else { format!("{last}, and the deadline passed") };
+        let last = if last.is_empty() {
+            "the deadline passed".to_owned()
+        } else {
+            format!("{last}, and the deadline passed")
+        };
         return Err(SyncError::Exhausted { attempts: attempt - 1, last });
     }
     thread::sleep(wait);

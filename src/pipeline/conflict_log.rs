@@ -136,7 +136,8 @@ impl ConflictLog {
         let large = self.large.get(&(conflict.store.clone(), conflict.key.clone()));
         for line in large.into_iter().flatten() {
             let value = base.whole_value(&line.state)?;
-            let found = value.and_then(|value| logged_identity(&conflict.store, &conflict.key, &value));
+            let found =
+                value.and_then(|value| logged_identity(&conflict.store, &conflict.key, &value));
             if found == Some(identity) {
                 return Ok(true);
             }
@@ -162,11 +163,17 @@ impl ConflictLog {
         *number
     }
 
-    fn read(&mut self, version: FlowVersion, conflicts: &[ChunkRef], base: &BaseReader<'_>) -> Result<(), StoreError> {
+    fn read(
+        &mut self,
+        version: FlowVersion,
+        conflicts: &[ChunkRef],
+        base: &BaseReader<'_>,
+    ) -> Result<(), StoreError> {
         self.is_read = true;
         let mut left = REPEATS;
         for chunk in conflicts.iter().rev() {
-            let lines = lines_of(&List::Conflicts, chunk, &base.read_chunk(&List::Conflicts, chunk)?)?;
+            let lines =
+                lines_of(&List::Conflicts, chunk, &base.read_chunk(&List::Conflicts, chunk)?)?;
             for line in lines.into_iter().rev() {
                 let Some((of, store, key)) = record_of(&line.key) else { continue };
                 // The conflicts of the version being made were added when they occurred.
@@ -174,7 +181,9 @@ impl ConflictLog {
                     continue;
                 }
                 match &line.state {
-                    LineState::Put(value) => self.of_head.extend(logged_identity(&store, &key, value)),
+                    LineState::Put(value) => {
+                        self.of_head.extend(logged_identity(&store, &key, value))
+                    }
                     LineState::Spilled(_) => self.large.entry((store, key)).or_default().push(line),
                     LineState::Delete => {}
                 }

@@ -140,7 +140,8 @@ impl From<ConflictError> for StoreError {
 pub fn record_of(id: &SortableKey) -> Option<(FlowVersion, DomString, SortableKey)> {
     let Ok(Key::Array(parts)) = Key::from_sortable(id.as_bytes()) else { return None };
     let (version, store, key) = match parts.as_slice() {
-        [Key::Number(version), Key::String(store), key] | [Key::Number(version), Key::String(store), key, _] => {
+        [Key::Number(version), Key::String(store), key]
+        | [Key::Number(version), Key::String(store), key, _] => {
             (*version, store.clone(), key.to_list_key().ok()?)
         }
         _ => return None,
@@ -159,7 +160,8 @@ impl LoggedConflict {
     /// An error that names the line's key and the unreadable part.
     pub fn read(line: &Line, value: &[u8]) -> Result<Self, ConflictError> {
         let wrong = |what| ConflictError::of(&line.key, what);
-        let (version, store, key) = record_of(&line.key).ok_or_else(|| wrong("its key is none of a conflict"))?;
+        let (version, store, key) =
+            record_of(&line.key).ok_or_else(|| wrong("its key is none of a conflict"))?;
         let members = ConflictMembers::of(value).ok_or_else(|| wrong("its value is no object"))?;
         let kind = members.text("type").and_then(|name| ConflictType::from_name(&name));
         let winner = members.text("winner").and_then(|name| winner_of(&name));
@@ -167,13 +169,17 @@ impl LoggedConflict {
             Some(b"null") => None,
             side => Some(side.and_then(read_side).ok_or_else(|| wrong("head cannot be read"))?),
         };
-        let fields = members.get("fields").map(|fields| match serde_json::from_slice::<serde_json::Value>(fields) {
-            Ok(value) if value.is_array() => Ok(String::from_utf8_lossy(fields).into_owned()),
-            _ => Err(wrong("fields cannot be read")),
+        let fields = members.get("fields").map(|fields| {
+            match serde_json::from_slice::<serde_json::Value>(fields) {
+                Ok(value) if value.is_array() => Ok(String::from_utf8_lossy(fields).into_owned()),
+                _ => Err(wrong("fields cannot be read")),
+            }
         });
-        let other = members.get("other").map(|key| read_key(key).ok_or_else(|| wrong("other is no key")));
-        let resolved =
-            members.get("resolved").map(|text| read_resolved(text).ok_or_else(|| wrong("resolved is no resolution")));
+        let other =
+            members.get("other").map(|key| read_key(key).ok_or_else(|| wrong("other is no key")));
+        let resolved = members
+            .get("resolved")
+            .map(|text| read_resolved(text).ok_or_else(|| wrong("resolved is no resolution")));
         Ok(Self {
             id: line.key.clone(),
             version,
@@ -186,10 +192,16 @@ impl LoggedConflict {
             winner: winner.ok_or_else(|| wrong("winner is none that this release knows"))?,
             reason: members.text("reason"),
             fields: fields.transpose()?,
-            base: members.get("base").and_then(read_digest).ok_or_else(|| wrong("base is no digest"))?,
+            base: members
+                .get("base")
+                .and_then(read_digest)
+                .ok_or_else(|| wrong("base is no digest"))?,
             base_value: members.get("baseValue").map(<[u8]>::to_vec),
             head,
-            incoming: members.get("incoming").and_then(read_side).ok_or_else(|| wrong("incoming cannot be read"))?,
+            incoming: members
+                .get("incoming")
+                .and_then(read_side)
+                .ok_or_else(|| wrong("incoming cannot be read"))?,
             resolved: resolved.transpose()?,
         })
     }
@@ -210,7 +222,11 @@ impl LoggedConflict {
     /// # Errors
     ///
     /// A version cannot be read, or the value in the line does not match its digest.
-    pub fn state_of(&self, choice: Choice, base: &BaseReader<'_>) -> Result<Option<LineState>, StoreError> {
+    pub fn state_of(
+        &self,
+        choice: Choice,
+        base: &BaseReader<'_>,
+    ) -> Result<Option<LineState>, StoreError> {
         let before = FlowVersion::new(u64::from(self.version.get()) - 1);
         let (side, versions) = match choice {
             Choice::Value => return Ok(None),
@@ -257,11 +273,21 @@ impl LoggedConflict {
 
     /// As [`Self::to_json`], with the values of the sides that were found, `baseValue`, and `now`:
     /// the record's current line, or null.
-    pub fn to_json_with(&self, head: Option<&LineState>, incoming: Option<&LineState>, now: Option<&str>) -> String {
+    pub fn to_json_with(
+        &self,
+        head: Option<&LineState>,
+        incoming: Option<&LineState>,
+        now: Option<&str>,
+    ) -> String {
         self.write(head, incoming, Some(now.unwrap_or("null")))
     }
 
-    fn write(&self, head: Option<&LineState>, incoming: Option<&LineState>, now: Option<&str>) -> String {
+    fn write(
+        &self,
+        head: Option<&LineState>,
+        incoming: Option<&LineState>,
+        now: Option<&str>,
+    ) -> String {
         let base = self.base.map_or_else(|| "null".to_owned(), |digest| format!("\"{digest}\""));
         let mut out = format!("{{\"base\":{base}");
         if let (Some(_), Some(value)) = (now, &self.base_value) {
@@ -270,7 +296,8 @@ impl LoggedConflict {
         if let Some(fields) = &self.fields {
             out += &format!(",\"fields\":{fields}");
         }
-        let side = self.head.as_ref().map_or_else(|| "null".to_owned(), |side| side_json(side, head));
+        let side =
+            self.head.as_ref().map_or_else(|| "null".to_owned(), |side| side_json(side, head));
         out += &format!(",\"head\":{side},\"id\":{}", self.id.to_canonical());
         out += &format!(",\"incoming\":{}", side_json(&self.incoming, incoming));
         out += &format!(",\"key\":{},\"kind\":\"{}\"", self.key.to_canonical(), self.kind.name());
@@ -284,9 +311,14 @@ impl LoggedConflict {
             out += &format!(",\"reason\":{}", crate::indexeddb::text::canonical_text(reason));
         }
         if let Some(Resolved { at, choice }) = self.resolved {
-            out += &format!(",\"resolved\":{{\"at\":{at},\"use\":\"{}\",\"version\":{}}}", choice.name(), self.rev);
+            out += &format!(
+                ",\"resolved\":{{\"at\":{at},\"use\":\"{}\",\"version\":{}}}",
+                choice.name(),
+                self.rev
+            );
         }
-        let (rule, store) = (crate::indexeddb::text::canonical_text(&self.rule), self.store.to_canonical());
+        let (rule, store) =
+            (crate::indexeddb::text::canonical_text(&self.rule), self.store.to_canonical());
         let (state, winner) = (self.state().name(), self.winner.name());
         out += &format!(
             ",\"rule\":{rule},\"state\":\"{state}\",\"store\":{store},\"type\":\"conflict\",\"winner\":\"{winner}\"}}"
@@ -342,11 +374,17 @@ impl ConflictFilter {
 
 /// Adds a person's decision to a line's value. `lost` is the value that the decision replaces, and
 /// its side. Returns `None` if the value is not an object.
-pub(super) fn resolved_value(value: &[u8], resolved: Resolved, lost: Option<(Choice, &[u8])>) -> Option<Vec<u8>> {
+pub(super) fn resolved_value(
+    value: &[u8],
+    resolved: Resolved,
+    lost: Option<(Choice, &[u8])>,
+) -> Option<Vec<u8>> {
     let Resolved { at, choice } = resolved;
     let resolution = format!("{{\"at\":{at},\"use\":\"{}\"}}", choice.name()).into_bytes();
-    let mut members: Vec<(Vec<u8>, Vec<u8>)> =
-        all_members(value)?.into_iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    let mut members: Vec<(Vec<u8>, Vec<u8>)> = all_members(value)?
+        .into_iter()
+        .map(|(name, value)| (name.to_vec(), value.to_vec()))
+        .collect();
     if let Some((side, lost)) = lost
         && let Some((_, text)) = members.iter_mut().find(|(name, _)| name == side.name().as_bytes())
         && ConflictMembers::of(text).is_some_and(|members| members.get("value").is_none())
@@ -385,7 +423,9 @@ impl<'a> ConflictMembers<'a> {
 }
 
 fn winner_of(name: &str) -> Option<Winner> {
-    [Winner::Head, Winner::Incoming, Winner::Merged, Winner::Nobody].into_iter().find(|it| it.name() == name)
+    [Winner::Head, Winner::Incoming, Winner::Merged, Winner::Nobody]
+        .into_iter()
+        .find(|it| it.name() == name)
 }
 
 /// Parses a digest or null.
@@ -490,15 +530,28 @@ mod tests {
     fn a_conflict_is_read_as_it_was_written() {
         let conflict = parked();
         let read = logged(&conflict);
-        assert_eq!((read.version, &read.store, &read.key), (version(6), &conflict.store, &conflict.key));
-        assert_eq!((read.kind, read.winner, read.rule.as_str()), (conflict.kind, conflict.winner, &*conflict.rule));
-        assert_eq!((read.head.as_ref(), &read.incoming), (conflict.head.as_ref(), &conflict.incoming));
+        assert_eq!(
+            (read.version, &read.store, &read.key),
+            (version(6), &conflict.store, &conflict.key)
+        );
+        assert_eq!(
+            (read.kind, read.winner, read.rule.as_str()),
+            (conflict.kind, conflict.winner, &*conflict.rule)
+        );
+        assert_eq!(
+            (read.head.as_ref(), &read.incoming),
+            (conflict.head.as_ref(), &conflict.incoming)
+        );
         assert_eq!((read.base, read.base_value.as_deref()), (conflict.base, Some(&b"0"[..])));
         assert_eq!((read.reason.as_deref(), read.resolved), (Some("park"), None));
         assert_eq!(read.id.to_canonical(), r#"[6,"orders",17]"#);
         let second = LoggedConflict::read(&line(&conflict, 2), &conflict.to_value()).unwrap();
-        assert_eq!((second.id.to_canonical().as_str(), second.key), (r#"[6,"orders",17,2]"#, conflict.key.clone()));
-        let nothing = Conflict { head: None, base: None, base_value: None, reason: None, ..conflict };
+        assert_eq!(
+            (second.id.to_canonical().as_str(), second.key),
+            (r#"[6,"orders",17,2]"#, conflict.key.clone())
+        );
+        let nothing =
+            Conflict { head: None, base: None, base_value: None, reason: None, ..conflict };
         assert_eq!(logged(&nothing).head, None);
     }
 
@@ -520,18 +573,27 @@ mod tests {
         assert_eq!(conflict.to_json(), json);
         let head = LineState::Put(b"1".as_slice().into());
         let whole = conflict.to_json_with(Some(&head), None, None);
-        assert!(whole.contains(r#","baseValue":0,"head":{"at":100,"by":"a","digest":""#), "{whole}");
-        assert!(whole.contains(r#"","value":1},"id""#) && whole.contains(r#","now":null,"#), "{whole}");
+        assert!(
+            whole.contains(r#","baseValue":0,"head":{"at":100,"by":"a","digest":""#),
+            "{whole}"
+        );
+        assert!(
+            whole.contains(r#"","value":1},"id""#) && whole.contains(r#","now":null,"#),
+            "{whole}"
+        );
         conflict.winner = Winner::Head;
         assert_eq!(conflict.state(), ConflictState::Decided);
         conflict.resolved = Some(Resolved { at: 5, choice: Choice::Base });
         assert_eq!(conflict.state(), ConflictState::Resolved);
-        assert!(conflict.to_json().contains(r#""resolved":{"at":5,"use":"base","version":6},"rule""#));
+        assert!(
+            conflict.to_json().contains(r#""resolved":{"at":5,"use":"base","version":6},"rule""#)
+        );
     }
 
     #[test]
     fn the_other_record_of_a_unique_index_is_named() {
-        let conflict = Conflict { kind: ConflictType::UniqueIndex, other: Some(key(3.0)), ..parked() };
+        let conflict =
+            Conflict { kind: ConflictType::UniqueIndex, other: Some(key(3.0)), ..parked() };
         let logged = logged(&conflict);
         assert_eq!(logged.other, Some(key(3.0)));
         assert!(
@@ -539,15 +601,21 @@ mod tests {
             "{}",
             logged.to_json()
         );
-        let resolved = resolved_value(&conflict.to_value(), Resolved { at: 7, choice: Choice::Head }, None).unwrap();
-        assert_eq!(LoggedConflict::read(&line(&conflict, 1), &resolved).unwrap().other, Some(key(3.0)));
+        let resolved =
+            resolved_value(&conflict.to_value(), Resolved { at: 7, choice: Choice::Head }, None)
+                .unwrap();
+        assert_eq!(
+            LoggedConflict::read(&line(&conflict, 1), &resolved).unwrap().other,
+            Some(key(3.0))
+        );
     }
 
     #[test]
     fn a_resolution_is_one_member_and_keeps_what_lost() {
         let value = parked().to_value();
         let resolved = Resolved { at: 7, choice: Choice::Incoming };
-        let with = |lost| String::from_utf8(resolved_value(&value, resolved, lost).unwrap()).unwrap();
+        let with =
+            |lost| String::from_utf8(resolved_value(&value, resolved, lost).unwrap()).unwrap();
         let text = with(None);
         let member = r#""resolved":{"at":7,"use":"incoming"},"#;
         assert!(text.contains(&format!(r#""reason":"park",{member}"rule""#)), "{text}");
@@ -566,7 +634,9 @@ mod tests {
     #[test]
     fn what_is_no_conflict_is_an_error_that_names_it() {
         let (conflict, value) = (parked(), String::from_utf8(parked().to_value()).unwrap());
-        let error = |value: &str| LoggedConflict::read(&line(&conflict, 1), value.as_bytes()).unwrap_err().to_string();
+        let error = |value: &str| {
+            LoggedConflict::read(&line(&conflict, 1), value.as_bytes()).unwrap_err().to_string()
+        };
         for (from, to) in [
             ("\"type\":\"update-update\"", "\"type\":\"odd\""),
             ("\"winner\":\"none\"", "\"winner\":1"),
@@ -593,8 +663,16 @@ mod tests {
         }
         let odd = Line { key: key(1.0), ..line(&conflict, 1) };
         assert_eq!(LoggedConflict::read(&odd, value.as_bytes()).unwrap_err().id, "1");
-        for id in [r#"[0,"a",1]"#, r#"[1.5,"a",1]"#, r#"[-1,"a",1]"#, r#"[1,2,3]"#, r#"[1,"a"]"#, r#"[1,"a",1,2,3]"#] {
-            let id = Key::from_json(&serde_json::from_str(id).unwrap()).unwrap().to_sortable().unwrap();
+        for id in [
+            r#"[0,"a",1]"#,
+            r#"[1.5,"a",1]"#,
+            r#"[-1,"a",1]"#,
+            r#"[1,2,3]"#,
+            r#"[1,"a"]"#,
+            r#"[1,"a",1,2,3]"#,
+        ] {
+            let id =
+                Key::from_json(&serde_json::from_str(id).unwrap()).unwrap().to_sortable().unwrap();
             assert_eq!(record_of(&id), None, "{id:?}");
         }
     }
@@ -612,7 +690,10 @@ mod tests {
             since: Some(version(6)),
         };
         assert!(all.admits(&conflict) && ConflictFilter::default().admits(&conflict));
-        assert!(ConflictFilter { source: "a".parse().ok(), ..all.clone() }.admits(&conflict), "either side");
+        assert!(
+            ConflictFilter { source: "a".parse().ok(), ..all.clone() }.admits(&conflict),
+            "either side"
+        );
         for none in [
             ConflictFilter { state: Some(ConflictState::Decided), ..all.clone() },
             ConflictFilter { store: Some("other".into()), ..all.clone() },

@@ -39,8 +39,17 @@ impl Counts {
 
     /// True if any record, tombstone or conflict differs from head.
     pub fn changes_something(&self) -> bool {
-        let Self { inserted, updated, deleted, conflicts, repeated, tombstones, unchanged: _, parked: _, kept: _ } =
-            *self;
+        let Self {
+            inserted,
+            updated,
+            deleted,
+            conflicts,
+            repeated,
+            tombstones,
+            unchanged: _,
+            parked: _,
+            kept: _,
+        } = *self;
         inserted + updated + deleted + tombstones > 0 || conflicts > repeated
     }
 }

@@ -53,7 +53,8 @@ const OWNER_DIGITS: usize = 8;
 
 impl Owner {
     fn new(client: Option<&str>, source: Option<&str>) -> Self {
-        let digits = |name: &str| Digest::of(name.as_bytes()).to_string()[..OWNER_DIGITS].to_owned();
+        let digits =
+            |name: &str| Digest::of(name.as_bytes()).to_string()[..OWNER_DIGITS].to_owned();
         Self { client: client.map(digits), source: source.filter(|_| client.is_some()).map(digits) }
     }
 
@@ -64,8 +65,13 @@ impl Owner {
     }
 
     fn parse(text: Option<&str>) -> Self {
-        let Some((client, source)) = text.and_then(|text| text.split_once('/')) else { return Self::default() };
-        Self { client: Some(client.to_owned()), source: Some(source.to_owned()).filter(|source| source != "-") }
+        let Some((client, source)) = text.and_then(|text| text.split_once('/')) else {
+            return Self::default();
+        };
+        Self {
+            client: Some(client.to_owned()),
+            source: Some(source.to_owned()).filter(|source| source != "-"),
+        }
     }
 }
 
@@ -94,7 +100,11 @@ impl Delivery {
             add(&mut content, Some(&schema.name.to_canonical()));
             add(&mut content, Some(mode.name()));
             // The content of bare records does not contain the object store, so the digest must.
-            let only = if let [only] = schema.stores.as_slice() { Some(only.name.to_canonical()) } else { None };
+            let only = if let [only] = schema.stores.as_slice() {
+                Some(only.name.to_canonical())
+            } else {
+                None
+            };
             add(&mut content, only.as_deref());
             content.finalize().into()
         });
@@ -227,12 +237,19 @@ impl Sources {
         let mut all: Vec<_> = lines
             .map(|(key, line)| {
                 let value = self.value(key).unwrap_or_default();
-                (value["order"].as_u64().unwrap_or(0), key, line.meta.rev, Owner::parse(value["of"].as_str()))
+                (
+                    value["order"].as_u64().unwrap_or(0),
+                    key,
+                    line.meta.rev,
+                    Owner::parse(value["of"].as_str()),
+                )
             })
             .collect();
         all.sort_unstable();
         let mut queue = DeliveryQueue::default();
-        all.into_iter().for_each(|(order, key, version, owner)| queue.push(order, version, owner, key.clone()));
+        all.into_iter().for_each(|(order, key, version, owner)| {
+            queue.push(order, version, owner, key.clone())
+        });
         queue
     }
 }
@@ -270,7 +287,8 @@ mod tests {
     #[test]
     fn those_of_one_version_go_together() {
         let mut sources = Sources::default();
-        let mut add = |id: String, version| sources.add_delivery(&delivery(&id, "x"), &in_version(version));
+        let mut add =
+            |id: String, version| sources.add_delivery(&delivery(&id, "x"), &in_version(version));
         (0..3 * DELIVERIES).for_each(|number| add(format!("a-{number}"), 1));
         (1..DELIVERIES).for_each(|number| add(format!("b-{number}"), 1 + number as u64));
         assert!(knows(&sources, "a-0"));
@@ -296,8 +314,9 @@ mod tests {
         let of_a: Vec<_> = (0..10).map(|_| add(&mut sources, Some("a"), None)).collect();
         let nobodys = add(&mut sources, None, None);
         // Another client with as many sources as it likes.
-        let of_b: Vec<_> =
-            (0..2 * DELIVERIES).map(|n| add(&mut sources, Some("b"), Some(&format!("s-{}", n % 700)))).collect();
+        let of_b: Vec<_> = (0..2 * DELIVERIES)
+            .map(|n| add(&mut sources, Some("b"), Some(&format!("s-{}", n % 700))))
+            .collect();
         assert!(of_a.iter().all(|id| knows(&sources, id)) && knows(&sources, &nobodys));
         assert!(!knows(&sources, &of_b[0]) && knows(&sources, of_b.last().unwrap()));
         // Of its own sources the busy one forgets.
@@ -316,7 +335,11 @@ mod tests {
         assert_eq!(found(&delivery("a", "x")), Recognition::Replay);
         assert_eq!(found(&delivery("a", "y")), Recognition::OtherContent);
         assert_eq!(found(&delivery("b", "y")), Recognition::New);
-        assert_eq!(found(&Delivery { content: None, ..delivery("a", "") }), Recognition::Replay, "it is not known");
+        assert_eq!(
+            found(&Delivery { content: None, ..delivery("a", "") }),
+            Recognition::Replay,
+            "it is not known"
+        );
     }
 
     #[test]

@@ -155,9 +155,9 @@ impl SyncError {
             | Self::OtherState { .. }
             | Self::Changed { .. }
             | Self::Policy { .. } => ExitStatus::Guard,
-            Self::Mismatch(_) | Self::OtherContent { .. } | Self::Unmakeable { by_options: true, .. } => {
-                ExitStatus::Usage
-            }
+            Self::Mismatch(_)
+            | Self::OtherContent { .. }
+            | Self::Unmakeable { by_options: true, .. } => ExitStatus::Usage,
             Self::Unmakeable { by_options: false, .. } => ExitStatus::Input,
         }
     }
@@ -180,7 +180,9 @@ impl SyncError {
             | Self::Unmakeable { .. }
             | Self::OtherContent { .. }
             | Self::Mismatch(_) => Outcome::Refused,
-            Self::Store(error) if matches!(error.kind, StoreErrorKind::NoRoom | StoreErrorKind::Refused) => {
+            Self::Store(error)
+                if matches!(error.kind, StoreErrorKind::NoRoom | StoreErrorKind::Refused) =>
+            {
                 Outcome::Refused
             }
             _ => Outcome::Failed,

@@ -53,12 +53,22 @@ pub(super) fn sync_group(
     options: &SyncOptions,
     folder: Option<PathBuf>,
 ) -> Result<(Vec<Option<Ended>>, Spool), SyncError> {
-    let mut group =
-        FlowGroup { store, flow, batches, options, spool: Spool::new(folder.as_deref()), members: Vec::new(), folder };
+    let mut group = FlowGroup {
+        store,
+        flow,
+        batches,
+        options,
+        spool: Spool::new(folder.as_deref()),
+        members: Vec::new(),
+        folder,
+    };
     let stand = commit(store, flow, options, &mut group)?;
     let FlowGroup { mut spool, members, .. } = group;
     let mut end = |member| end(store, options, stand, &mut spool, member);
-    let ended = members.into_iter().map(|member| member.map(&mut end).transpose()).collect::<Result<_, _>>()?;
+    let ended = members
+        .into_iter()
+        .map(|member| member.map(&mut end).transpose())
+        .collect::<Result<_, _>>()?;
     Ok((ended, spool))
 }
 
@@ -130,16 +140,23 @@ impl Round for FlowGroup<'_> {
         for place in 0..count {
             let member = match self.batches.read(place) {
                 None => None,
-                Some((batch, delivery)) => {
-                    Some(self.merge(&staging, head, &batch, delivery, place + 1 == count, &mut growing)?)
-                }
+                Some((batch, delivery)) => Some(self.merge(
+                    &staging,
+                    head,
+                    &batch,
+                    delivery,
+                    place + 1 == count,
+                    &mut growing,
+                )?),
             };
             self.members.push(member);
         }
         growing.write_conflicts(&staging, self.flow, true)?;
         let summary = growing.comment();
         let Growing { head: grown, known, received_at, differs, .. } = growing;
-        let Some(manifest) = grown.filter(|_| differs).map(|grown| grown.manifest) else { return Ok(None) };
+        let Some(manifest) = grown.filter(|_| differs).map(|grown| grown.manifest) else {
+            return Ok(None);
+        };
         // The list of sources is written last, because head's list is not part of the new version.
         let manifest = Manifest { sources: Vec::new(), ..manifest };
         if let Some(writer) = writer.as_deref_mut() {
@@ -175,15 +192,16 @@ impl FlowGroup<'_> {
         let mut lines = ReportLines::new(options.temp_folder.as_deref());
         let Growing { known, logged, .. } = growing;
         logged.begin();
-        let planned = match attempt.run(known, logged, Some(&mut StagingWriter(staging)), &mut lines) {
-            Ok(planned) => planned,
-            Err(error) if error.concerns_all() => return Err(error),
-            Err(error) => {
-                growing.head = grown;
-                growing.logged.undo();
-                return Ok(Err(error));
-            }
-        };
+        let planned =
+            match attempt.run(known, logged, Some(&mut StagingWriter(staging)), &mut lines) {
+                Ok(planned) => planned,
+                Err(error) if error.concerns_all() => return Err(error),
+                Err(error) => {
+                    growing.head = grown;
+                    growing.logged.undo();
+                    return Ok(Err(error));
+                }
+            };
         let Planned { manifest, counts, touched, ack, is_known } = planned;
         let makes = manifest.as_ref().map(|_| FlowVersion::after(committed));
         let notices = notices::of_batch(&mut growing.known, batch, makes);
@@ -194,7 +212,12 @@ impl FlowGroup<'_> {
             growing.write_conflicts(staging, self.flow, false)?;
         }
         let lines = self.spool.append_with(|mut out| lines.copy_to(&mut out))?;
-        Ok(Ok(MergedBatch { summary, header: batch.header.clone(), said: ForSource { ack, notices, is_known }, lines }))
+        Ok(Ok(MergedBatch {
+            summary,
+            header: batch.header.clone(),
+            said: ForSource { ack, notices, is_known },
+            lines,
+        }))
     }
 }
 
@@ -226,7 +249,12 @@ impl Growing {
     }
 
     /// Writes the waiting conflicts if `at_end` or if there are many.
-    fn write_conflicts(&mut self, staging: &Staging<'_>, flow: &FlowName, at_end: bool) -> Result<(), SyncError> {
+    fn write_conflicts(
+        &mut self,
+        staging: &Staging<'_>,
+        flow: &FlowName,
+        at_end: bool,
+    ) -> Result<(), SyncError> {
         let Some(waiting) = self.logged.take_waiting(at_end) else { return Ok(()) };
         let Some(mut grown) = self.head.take() else { return Ok(()) };
         let base = BaseReader::new(staging, flow, Some(&grown));
@@ -245,7 +273,8 @@ impl Growing {
     fn comment(&self) -> String {
         let Counts { inserted, updated, deleted, .. } = self.total;
         let touched: Vec<_> = self.touched.iter().cloned().collect();
-        let only = self.sources.first().filter(|_| self.sources.len() == 1).and_then(Option::as_ref);
+        let only =
+            self.sources.first().filter(|_| self.sources.len() == 1).and_then(Option::as_ref);
         let summary = comment_summary(inserted, updated, deleted, &touched, only);
         match self.sources.len() {
             0 | 1 => summary,

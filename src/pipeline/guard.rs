@@ -54,7 +54,12 @@ pub(super) struct Measure<'a> {
 }
 
 impl ChunkSink for Deletes {
-    fn write_chunk(&mut self, _list: &List, _chunk: &ChunkRef, _text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        _list: &List,
+        _chunk: &ChunkRef,
+        _text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -94,7 +99,8 @@ impl Deletes {
     pub(super) fn recreated(&mut self, store: &DomString, records: &[ChunkRef]) {
         let count: u64 = records.iter().map(|chunk| chunk.count).sum();
         let deletions = self.counts.entry(store.clone()).or_default();
-        *deletions = deletions.and(Deletions { bulk: count, own_bulk: count, ..Deletions::default() });
+        *deletions =
+            deletions.and(Deletions { bulk: count, own_bulk: count, ..Deletions::default() });
         self.name(&[store.to_canonical().as_bytes()]);
         records.iter().for_each(|chunk| self.name(&[chunk.content.as_bytes()]));
     }
@@ -127,12 +133,20 @@ impl Deletes {
     ) -> Result<bool, SyncError> {
         let Some(what) = self.judge(measure)? else { return Ok(false) };
         let plan = plan()?;
-        if confirmed == Some(plan.as_str()) { Ok(true) } else { Err(SyncError::Guard { what, plan }) }
+        if confirmed == Some(plan.as_str()) {
+            Ok(true)
+        } else {
+            Err(SyncError::Guard { what, plan })
+        }
     }
 }
 
 /// Describes the deletions in one object store, if they exceed the limits.
-fn judge_store(name: &DomString, now: Deletions, measure: &Measure<'_>) -> Result<Option<String>, StoreError> {
+fn judge_store(
+    name: &DomString,
+    now: Deletions,
+    measure: &Measure<'_>,
+) -> Result<Option<String>, StoreError> {
     if now.total() == 0 {
         return Ok(None);
     }
@@ -144,11 +158,17 @@ fn judge_store(name: &DomString, now: Deletions, measure: &Measure<'_>) -> Resul
         0 => String::new(),
         earlier => format!(" after {earlier} within the last hour"),
     };
-    let lost = |count: u64| format!("{count} of {of} records of object store {}{in_run}", name.to_canonical());
+    let lost = |count: u64| {
+        format!("{count} of {of} records of object store {}{in_run}", name.to_canonical())
+    };
     let vanishes = measure.vanishing.contains(name);
     let empties = now.bulk > 1 && now.bulk >= of;
     let many = counted.total() > 0 && (run.bulk > MAX_BULK_DELETES || run.single > MAX_DELETES);
-    if vanishes || measure.is_empty || empties || (many && is_much(run.total(), of + before.total())) {
+    if vanishes
+        || measure.is_empty
+        || empties
+        || (many && is_much(run.total(), of + before.total()))
+    {
         return Ok(Some(lost(now.total())));
     }
     // The limits also apply to the source's own records: does the batch delete all of them?
@@ -159,7 +179,11 @@ fn judge_store(name: &DomString, now: Deletions, measure: &Measure<'_>) -> Resul
     }
     let had = (measure.had)(name, enough.max(now.own_bulk + 1))?;
     if (may_be_all && now.own_bulk >= had) || (many && is_much(run.own(), had + before.own())) {
-        return Ok(Some(format!("{}, {} of the {had} that the source has there", lost(now.total()), now.own())));
+        return Ok(Some(format!(
+            "{}, {} of the {had} that the source has there",
+            lost(now.total()),
+            now.own()
+        )));
     }
     Ok(None)
 }

@@ -179,14 +179,23 @@ pub fn deliver_hearing<R: Read>(
             let flow = options.flow_of(header.as_ref());
             match (batch, flow) {
                 (Err(failure), flow) => {
-                    let failed = Verdict::failed(header.as_ref(), flow.ok(), options.review, failure);
+                    let failed =
+                        Verdict::failed(header.as_ref(), flow.ok(), options.review, failure);
                     failed.with_lines(counts)
                 }
-                (Ok(_), Err(failure)) => Verdict::failed(header.as_ref(), None, options.review, failure),
+                (Ok(_), Err(failure)) => {
+                    Verdict::failed(header.as_ref(), None, options.review, failure)
+                }
                 (Ok(batch), Ok(flow)) => {
                     privacy = privacy_line_of(&batch);
                     let result = sync(store, &flow, &batch, &options.sync, &mut lines);
-                    Verdict::of(&batch.header, &flow, options.review, result, (batch.received, batch.rejected))
+                    Verdict::of(
+                        &batch.header,
+                        &flow,
+                        options.review,
+                        result,
+                        (batch.received, batch.rejected),
+                    )
                 }
             }
         }
@@ -202,7 +211,12 @@ pub(super) fn privacy_line_of(batch: &Batch) -> Option<String> {
 
 /// Joins rejects, hidden fields, results and the summary. The results of a failed batch are
 /// omitted, because they did not take effect.
-fn whole(mut rejects: ReportLines, privacy: Option<&str>, mut lines: ReportLines, verdict: &Verdict) -> ReportLines {
+fn whole(
+    mut rejects: ReportLines,
+    privacy: Option<&str>,
+    mut lines: ReportLines,
+    verdict: &Verdict,
+) -> ReportLines {
     let mut add = || {
         if verdict.failure.is_none() {
             privacy.map_or(Ok(()), |line| rejects.push(line))?;
@@ -222,14 +236,21 @@ impl IntakeOptions {
     pub(super) fn settled(&self, attributes: &Attributes) -> Result<Self, Failure> {
         let mut settled = self.clone();
         let decode = &mut settled.decode;
-        let wrong = |name: &str, expected: &str| Failure::usage(format!("attribute {name} must be {expected}"));
+        let wrong = |name: &str, expected: &str| {
+            Failure::usage(format!("attribute {name} must be {expected}"))
+        };
         if let Some((name, _)) = attributes.iter().find(|(name, _)| names::is_misspelt(name)) {
-            return Err(Failure::usage(format!("attribute {} is unknown: is it misspelt?", ascii(name))));
+            return Err(Failure::usage(format!(
+                "attribute {} is unknown: is it misspelt?",
+                ascii(name)
+            )));
         }
         if let Some(text) = attributes.get(names::INPUT) {
-            let all = || Dialect::ALL.into_iter().flat_map(Dialect::names).collect::<Vec<_>>().join(", ");
+            let all =
+                || Dialect::ALL.into_iter().flat_map(Dialect::names).collect::<Vec<_>>().join(", ");
             let dialect = Dialect::from_name(text);
-            let dialect = dialect.ok_or_else(|| wrong(names::INPUT, &format!("one of {}", all())))?;
+            let dialect =
+                dialect.ok_or_else(|| wrong(names::INPUT, &format!("one of {}", all())))?;
             decode.input = Some(dialect);
         }
         if let Some(text) = attributes.get(names::MODE) {
@@ -254,7 +275,8 @@ impl IntakeOptions {
         }
         if let Some(text) = attributes.get(names::SKIP_STORES) {
             let names: Result<Vec<String>, _> = serde_json::from_str(text);
-            let names = names.map_err(|_| wrong(names::SKIP_STORES, "a JSON array of object stores"))?;
+            let names =
+                names.map_err(|_| wrong(names::SKIP_STORES, "a JSON array of object stores"))?;
             decode.skip_stores = names.iter().map(|name| name.as_str().into()).collect();
         }
         if let Some(text) = attributes.get(names::DECIMALS) {
@@ -283,22 +305,28 @@ impl IntakeOptions {
             let expected = || wrong(names::SOURCE, "1 to 64 of A-Z a-z 0-9 . _ : -");
             let source: SourceId = text.parse().map_err(|_| expected())?;
             if decode.source.as_ref().is_some_and(|known| *known != source) {
-                return Err(Failure::usage("attribute indexeddb.source names another source than the options"));
+                return Err(Failure::usage(
+                    "attribute indexeddb.source names another source than the options",
+                ));
             }
             decode.source = Some(source);
         }
         if let Some(text) = attributes.get(names::RECEIVED_AT) {
             let expected = || wrong(names::RECEIVED_AT, "milliseconds since 1970");
-            let at = text.parse().ok().filter(|at| (0..=crate::normalize::MAX_TIME_MS).contains(at));
+            let at =
+                text.parse().ok().filter(|at| (0..=crate::normalize::MAX_TIME_MS).contains(at));
             if self.trusts_received_at {
-                settled.normalize.received_at = at.ok_or_else(expected)?.min(self.normalize.received_at);
+                settled.normalize.received_at =
+                    at.ok_or_else(expected)?.min(self.normalize.received_at);
             }
         }
         if let Some(id) = delivery(attributes) {
             settled.sync.delivery = Some(id.to_owned());
         }
         if settled.sync.delivery.as_ref().is_some_and(|id| id.len() > MAX_DELIVERY_BYTES) {
-            return Err(Failure::usage(format!("the delivery id is longer than {MAX_DELIVERY_BYTES} bytes")));
+            return Err(Failure::usage(format!(
+                "the delivery id is longer than {MAX_DELIVERY_BYTES} bytes"
+            )));
         }
         Ok(settled)
     }
@@ -312,10 +340,15 @@ impl IntakeOptions {
         rejects: &mut dyn Rejects,
         room: &mut u64,
     ) -> ReadBatch {
-        let mut content = Digested { content, hasher: self.sync.delivery.as_ref().map(|_| blake3::Hasher::new()) };
+        let mut content = Digested {
+            content,
+            hasher: self.sync.delivery.as_ref().map(|_| blake3::Hasher::new()),
+        };
         let mut decoder = match Decoder::open(&mut content, self.decode.clone()) {
             Ok(decoder) => decoder,
-            Err(error) => return ReadBatch { header: None, batch: Err(self.refused(error)), lines: (0, 0) },
+            Err(error) => {
+                return ReadBatch { header: None, batch: Err(self.refused(error)), lines: (0, 0) };
+            }
         };
         let header = decoder.header().clone();
         // After the acknowledgement the source forgets a sequenced batch, so only the report keeps
@@ -326,7 +359,10 @@ impl IntakeOptions {
         let (mut first, mut is_too_much, room_before) = (None, false, *room);
         let mut hear = |rejection: &Rejection, mut text: RejectedText<'_>| {
             if first.is_none() {
-                first = Some(FirstRejection { rejection: rejection.clone(), head: text.head(HEAD_BYTES)? });
+                first = Some(FirstRejection {
+                    rejection: rejection.clone(),
+                    head: text.head(HEAD_BYTES)?,
+                });
             }
             if let Some(line) = header_line.take() {
                 rejects.header(&line)?;
@@ -359,10 +395,19 @@ impl IntakeOptions {
                 // So much of it tells nobody more than its first line does.
                 *room = room_before;
                 let failure = first.too_much(&header);
-                let failure = report.clear().err().map_or(failure, |error| explain(&NormalizeError::Temporary(error)));
+                let failure = report
+                    .clear()
+                    .err()
+                    .map_or(failure, |error| explain(&NormalizeError::Temporary(error)));
                 return ReadBatch { header: Some(header), batch: Err(failure), lines: (0, 0) };
             }
-            (Err(error), _) => return ReadBatch { header: Some(header), batch: Err(explain(&error)), lines: (0, 0) },
+            (Err(error), _) => {
+                return ReadBatch {
+                    header: Some(header),
+                    batch: Err(explain(&error)),
+                    lines: (0, 0),
+                };
+            }
         };
         drop(decoder);
         let batch = Batch { content: content.digest(), ..batch };
@@ -387,7 +432,8 @@ impl IntakeOptions {
     pub(super) fn flow_of(&self, header: Option<&BatchHeader>) -> Result<FlowName, Failure> {
         let database = header.map(|header| &header.schema.name).or(self.decode.database.as_ref());
         let name = self.flow.clone().or_else(|| database.map(DomString::to_file_name));
-        let name = name.ok_or_else(|| Failure::usage("nothing says which flow: give --flow or --database"))?;
+        let name = name
+            .ok_or_else(|| Failure::usage("nothing says which flow: give --flow or --database"))?;
         let flow = FlowName::of_name(&self.bucket, &name);
         let flow = flow.map_err(|error| Failure::usage(format!("--bucket or --flow: {error}")))?;
         if let (Some(admission), Some(header)) = (&self.admission, header) {
@@ -432,8 +478,9 @@ fn key_path(text: &str) -> Result<KeyPath, Failure> {
     if !text.starts_with('[') {
         return Ok(KeyPath::Path(text.into()));
     }
-    let paths: Vec<String> = serde_json::from_str(text)
-        .map_err(|_| Failure::usage("attribute indexeddb.key.path must be a path, or a JSON array of paths"))?;
+    let paths: Vec<String> = serde_json::from_str(text).map_err(|_| {
+        Failure::usage("attribute indexeddb.key.path must be a path, or a JSON array of paths")
+    })?;
     Ok(KeyPath::Paths(paths.iter().map(|path| path.as_str().into()).collect()))
 }
 
@@ -443,9 +490,11 @@ fn key_paths(text: &str) -> Result<Vec<(DomString, KeyPath)>, Failure> {
         let what = "attribute indexeddb.key.paths must be a JSON object of object stores, each with a path, or an array of paths";
         Failure::usage(what)
     };
-    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(|_| wrong())?;
-    let read =
-        |(name, path): (&String, &serde_json::Value)| Some((name.as_str().into(), KeyPath::from_json(path).ok()?));
+    let members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(text).map_err(|_| wrong())?;
+    let read = |(name, path): (&String, &serde_json::Value)| {
+        Some((name.as_str().into(), KeyPath::from_json(path).ok()?))
+    };
     members.iter().map(read).collect::<Option<_>>().ok_or_else(wrong)
 }
 
@@ -453,7 +502,9 @@ fn key_paths(text: &str) -> Result<Vec<(DomString, KeyPath)>, Failure> {
 /// wrong setting.
 pub fn disk_status(error: &io::Error) -> ExitStatus {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => ExitStatus::Usage,
+        io::ErrorKind::NotFound
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::NotADirectory => ExitStatus::Usage,
         _ => ExitStatus::Transient,
     }
 }
@@ -511,13 +562,20 @@ impl Verdict {
         };
         let mut summary = Summary::new(error.outcome(), Some(flow.clone()));
         (summary.received, summary.rejected) = lines;
-        let plan = if let SyncError::Guard { plan, .. } = &error { Some(plan.clone()) } else { None };
+        let plan =
+            if let SyncError::Guard { plan, .. } = &error { Some(plan.clone()) } else { None };
         let resync = matches!(error, SyncError::Gap { .. });
         Self { plan, resync, ..Self::new(Some(header), summary, review, Some(error.into())) }
     }
 
-    fn new(header: Option<&BatchHeader>, summary: Summary, review: Review, failure: Option<Failure>) -> Self {
-        let ask = (review.rejects && summary.rejected > 0) || (review.conflicts && summary.parked > 0);
+    fn new(
+        header: Option<&BatchHeader>,
+        summary: Summary,
+        review: Review,
+        failure: Option<Failure>,
+    ) -> Self {
+        let ask =
+            (review.rejects && summary.rejected > 0) || (review.conflicts && summary.parked > 0);
         let done = if ask { ExitStatus::Review } else { ExitStatus::Done };
         let only = header.map(|header| header.schema.stores.as_slice());
         Self {
@@ -547,7 +605,9 @@ impl Verdict {
         let Self { summary, failure, .. } = self;
         let number = |number: u64| Some(number.to_string());
         let done = |text: Option<String>| text.filter(|_| self.is_done());
-        let error = failure.as_ref().map(|failure| ascii(&failure.message).chars().take(MAX_ERROR_CHARS).collect());
+        let error = failure
+            .as_ref()
+            .map(|failure| ascii(&failure.message).chars().take(MAX_ERROR_CHARS).collect());
         let all: [(&str, Option<String>); 24] = [
             (names::DATABASE, self.database.as_ref().map(DomString::to_attribute)),
             (names::OBJECT_STORE, self.object_store.as_ref().map(DomString::to_attribute)),

@@ -21,16 +21,23 @@ impl FirstRejection {
     /// Returns the failure of a batch whose `count` lines were all rejected, with its likely cause.
     pub(super) fn failure(&self, header: &BatchHeader, count: u64) -> Failure {
         let Rejection { line, offset, code, message, .. } = &self.rejection;
-        let all = if count == 1 { "the only line was".to_owned() } else { format!("all {count} lines were") };
-        let cause = self.cause(header.dialect).map(|cause| format!("; {cause}")).unwrap_or_default();
+        let all = if count == 1 {
+            "the only line was".to_owned()
+        } else {
+            format!("all {count} lines were")
+        };
+        let cause =
+            self.cause(header.dialect).map(|cause| format!("; {cause}")).unwrap_or_default();
         let what = format!("{all} rejected: line {line} (byte {offset}): {code}: {message}{cause}");
-        Failure::new(ExitStatus::Input, what).hint("nothing was written; the report names every rejected line")
+        Failure::new(ExitStatus::Input, what)
+            .hint("nothing was written; the report names every rejected line")
     }
 
     /// Returns the failure of a batch with too many rejected lines, with its likely cause.
     pub(super) fn too_much(&self, header: &BatchHeader) -> Failure {
         let Rejection { line, offset, code, message, .. } = &self.rejection;
-        let cause = self.cause(header.dialect).map(|cause| format!("; {cause}")).unwrap_or_default();
+        let cause =
+            self.cause(header.dialect).map(|cause| format!("; {cause}")).unwrap_or_default();
         let limit = MAX_REJECTED_BYTES / (1024 * 1024);
         let what = format!(
             "too many lines were rejected: a report says at most {limit} MiB of them; the first: line {line} (byte \
@@ -45,14 +52,18 @@ impl FirstRejection {
         let begins = |text: &str| head.starts_with(text.as_bytes());
         let has = |text: &str| memchr::memmem::find(head, text.as_bytes()).is_some();
         if head.iter().any(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31)) {
-            return Some("this looks like binary data, or text that is not UTF-8; convert it before");
+            return Some(
+                "this looks like binary data, or text that is not UTF-8; convert it before",
+            );
         }
         if begins("<") {
             return Some("this looks like HTML or XML; look at what was downloaded");
         }
         match self.rejection.code {
             code::LINE_TOO_LONG => Some("raise --max-line-bytes, or send one record a line"),
-            code::UNKNOWN_STORE => Some("did you mean another object store? Names are case-sensitive"),
+            code::UNKNOWN_STORE => {
+                Some("did you mean another object store? Names are case-sensitive")
+            }
             code::MISSING_MEMBER | code::UNKNOWN_OP if dialect == Dialect::Changes => Some(
                 "these look like bare records; send them without the header, and give --object-store and --key-path",
             ),
@@ -69,10 +80,14 @@ impl FirstRejection {
                     );
                 }
                 if is_flat || (has("\"before\":") && has("\"after\":")) {
-                    return Some("this looks like change events of Debezium; did you mean --input debezium?");
+                    return Some(
+                        "this looks like change events of Debezium; did you mean --input debezium?",
+                    );
                 }
                 if has("\"cookies\":") && has("\"origins\":") {
-                    return Some("this looks like a storage state of Playwright; did you mean --input playwright?");
+                    return Some(
+                        "this looks like a storage state of Playwright; did you mean --input playwright?",
+                    );
                 }
                 self.cause_of_records(head)
             }
@@ -90,8 +105,11 @@ impl FirstRejection {
         }
         let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let inner = head.strip_prefix(b"{").unwrap_or_default().trim_ascii_start();
-        let stores = memchr::memmem::find(inner, b"\":").map(|place| inner[place + 2..].trim_ascii_start());
-        if stores.is_some_and(|value| value.starts_with(b"[")) && self.rejection.code == code::NO_KEY {
+        let stores =
+            memchr::memmem::find(inner, b"\":").map(|place| inner[place + 2..].trim_ascii_start());
+        if stores.is_some_and(|value| value.starts_with(b"["))
+            && self.rejection.code == code::NO_KEY
+        {
             return Some(
                 "this looks like one document with its records in arrays; did you mean --input plain-json, or to send \
                  the inner array?",
@@ -107,7 +125,9 @@ impl FirstRejection {
             return Some("this looks like server-sent events; take the JSON behind data: only");
         }
         if begins(")]}'") {
-            return Some("this begins with a guard against script inclusion; take the first line away");
+            return Some(
+                "this begins with a guard against script inclusion; take the first line away",
+            );
         }
         let separated = line.iter().any(|byte| matches!(byte, b',' | b';' | b'\t'));
         if separated && !head.iter().any(|byte| matches!(byte, b'{' | b'[')) {
@@ -125,7 +145,14 @@ mod tests {
     use super::*;
 
     fn cause(code: &'static str, head: &str) -> Option<&'static str> {
-        let rejection = Rejection { line: 1, offset: 0, code, store: None, message: String::new(), keys: Vec::new() };
+        let rejection = Rejection {
+            line: 1,
+            offset: 0,
+            code,
+            store: None,
+            message: String::new(),
+            keys: Vec::new(),
+        };
         FirstRejection { rejection, head: head.as_bytes().to_vec() }.cause(Dialect::Records)
     }
 
@@ -140,10 +167,18 @@ mod tests {
             (code::SYNTAX, ")]}'", "script inclusion"),
             (code::SYNTAX, "\u{1}\u{2}", "binary"),
             (code::NO_KEY, "{\"data\":[{\"id\":1}]}", "plain-json"),
-            (code::NO_KEY, "{\"op\":\"put\",\"store\":\"data\",\"value\":{}}", "without their header"),
+            (
+                code::NO_KEY,
+                "{\"op\":\"put\",\"store\":\"data\",\"value\":{}}",
+                "without their header",
+            ),
             (code::NO_KEY, "{\"before\":null,\"after\":{},\"op\":\"c\"}", "debezium"),
             (code::NO_KEY, "{\"ID\":1,\"__deleted\":\"false\"}", "debezium"),
-            (code::NO_KEY, "{\"type\":\"insert\",\"binlog_filename\":\"m\",\"columns\":[]}", "capture-change-mysql"),
+            (
+                code::NO_KEY,
+                "{\"type\":\"insert\",\"binlog_filename\":\"m\",\"columns\":[]}",
+                "capture-change-mysql",
+            ),
             (code::INVALID_KEY, "{\"_id\":{\"$oid\":\"aa\"}}", "mongoexport"),
             (code::NO_KEY, "{\"cookies\":[],\"origins\":[]}", "playwright"),
             (code::NO_KEY, "{\"ID\":1}", "another key path"),

@@ -23,12 +23,20 @@ pub(super) struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// Creates a lookup without reading anything.
-    pub(super) fn new(store: &'a dyn SnapshotStore, flow: &'a FlowName, version: &'a StoredVersion) -> Self {
+    pub(super) fn new(
+        store: &'a dyn SnapshotStore,
+        flow: &'a FlowName,
+        version: &'a StoredVersion,
+    ) -> Self {
         Self { store, flow, version, records: None, tombstones: None }
     }
 
     /// Returns the line of the record or its tombstone; `None` if the version has neither.
-    pub(super) fn find(&mut self, store: &DomString, key: &SortableKey) -> Result<Option<Line>, StoreError> {
+    pub(super) fn find(
+        &mut self,
+        store: &DomString,
+        key: &SortableKey,
+    ) -> Result<Option<Line>, StoreError> {
         let Some(lists) = self.version.manifest.store(store) else { return Ok(None) };
         let (at, records) = ((self.store, self.flow, self.version), List::Records(store.clone()));
         if let Some(line) = find(at, &records, &lists.records, key, &mut self.records)? {
@@ -40,8 +48,8 @@ impl<'a> Lookup<'a> {
     /// Returns a line of this version as text of `indexeddb-changes/1`, with its value inline,
     /// without a line end.
     pub(super) fn text(&self, store: &DomString, line: &Line) -> Result<String, StoreError> {
-        let state =
-            read_whole(self.store, self.flow, self.version, &line.state)?.map_or(LineState::Delete, LineState::Put);
+        let state = read_whole(self.store, self.flow, self.version, &line.state)?
+            .map_or(LineState::Delete, LineState::Put);
         Ok(line_text(store, &Line { state, ..line.clone() }))
     }
 }
@@ -62,7 +70,9 @@ fn find(
     kept: &mut Kept,
 ) -> Result<Option<Line>, StoreError> {
     let place = chunks.partition_point(|chunk| chunk.first <= *key);
-    let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else { return Ok(None) };
+    let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else {
+        return Ok(None);
+    };
     let lines = match kept {
         Some((digest, lines)) if *digest == chunk.full => lines,
         _ => {

@@ -38,7 +38,8 @@ impl<'a> Merging<'a> {
         rules: &'a Rules<'a>,
         base: &'a BaseReader<'a>,
     ) -> Result<Self, SyncError> {
-        let mut merging = Self { head, changes, names, skip, facts, rules, base, collisions: BTreeMap::new() };
+        let mut merging =
+            Self { head, changes, names, skip, facts, rules, base, collisions: BTreeMap::new() };
         let unique = UniqueStores::of(head, names);
         if rules.keeps_unique() && !unique.is_empty() {
             let mut wanted = Wanted::new(&unique, base);
@@ -105,7 +106,9 @@ impl<'a> Merging<'a> {
             total.add(&counts);
         }
         if self.rules.forget.is_some() && only.is_none() {
-            for store in self.head.stores.iter().filter(|store| !self.names.contains(&store.schema.name)) {
+            for store in
+                self.head.stores.iter().filter(|store| !self.names.contains(&store.schema.name))
+            {
                 if let Some(walk) = self.walk(&store.schema.name, &[]) {
                     total.add(&finish(walk, &store.schema.name, manifest, sink)?);
                 }
@@ -116,7 +119,8 @@ impl<'a> Merging<'a> {
 
     fn walk(&self, name: &DomString, ranges: &'a [RangeChange]) -> Option<Walk<'_>> {
         let (policy, standing) = self.rules.of(name);
-        let walk = Walk::new(self.head.store(name)?, ranges, self.facts, self.base, policy, standing);
+        let walk =
+            Walk::new(self.head.store(name)?, ranges, self.facts, self.base, policy, standing);
         Some(walk.forgetting(self.rules.forget).unique(self.collisions.get(name)))
     }
 }

@@ -52,7 +52,8 @@ pub use counts::Counts;
 pub use error::SyncError;
 pub use guard::{MAX_BULK_DELETES, MAX_DELETES, MAX_DELETES_BY_HAND, MAX_DELETES_PERCENT, RUN_MS};
 pub use intake::{
-    Delivered, IntakeOptions, MAX_REJECTED_BYTES, Rejects, Review, deliver, deliver_hearing, delivery, disk_status,
+    Delivered, IntakeOptions, MAX_REJECTED_BYTES, Rejects, Review, deliver, deliver_hearing,
+    delivery, disk_status,
 };
 pub use package::{Package, deliver_package};
 pub use single::sync;

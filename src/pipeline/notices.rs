@@ -22,7 +22,11 @@ pub(super) struct ForSource {
 
 /// Returns the notices for a batch's source. If the batch makes a version, removes from `sources`
 /// the notices that this version completes.
-pub(super) fn of_batch(sources: &mut Sources, batch: &Batch, makes: Option<FlowVersion>) -> Vec<Notice> {
+pub(super) fn of_batch(
+    sources: &mut Sources,
+    batch: &Batch,
+    makes: Option<FlowVersion>,
+) -> Vec<Notice> {
     let Some(source) = &batch.header.source else { return Vec::new() };
     let meta = makes.map(|rev| Meta { at: batch.received_at, by: Some(source.clone()), rev });
     sources.tell(source, batch.header.base, meta.as_ref())
@@ -40,7 +44,9 @@ pub(super) fn tell(
     if notices.is_empty() {
         return Ok(());
     }
-    let missing = || StoreError::new(StoreErrorKind::Damaged, format!("version {version} of {flow} is missing"));
+    let missing = || {
+        StoreError::new(StoreErrorKind::Damaged, format!("version {version} of {flow} is missing"))
+    };
     let now = store.version(flow, version)?.ok_or_else(missing)?;
     let mut lookup = Lookup::new(store, flow, &now);
     for notice in notices {
@@ -52,7 +58,10 @@ pub(super) fn tell(
 }
 
 /// Adds a `resolved` line for every notice, with the decision only.
-pub(super) fn tell_without_values(notices: &[Notice], lines: &mut ReportLines) -> Result<(), SyncError> {
+pub(super) fn tell_without_values(
+    notices: &[Notice],
+    lines: &mut ReportLines,
+) -> Result<(), SyncError> {
     for notice in notices.iter().filter(|notice| record_of(&notice.id).is_some()) {
         lines.push(&resolved_line_without_value(&notice.id, notice.choice.name()))?;
     }

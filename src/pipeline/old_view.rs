@@ -47,18 +47,25 @@ impl<'a> OldView<'a> {
                 if before.map(|before| before.version) != Some(*version) {
                     let missing = || {
                         let flow = attempt.flow;
-                        let what = format!("version {version} of {flow}, which is this source's view, is missing");
+                        let what = format!(
+                            "version {version} of {flow}, which is this source's view, is missing"
+                        );
                         StoreError::new(StoreErrorKind::Damaged, what)
                     };
-                    old.version = Some(attempt.store.version(attempt.flow, *version)?.ok_or_else(missing)?);
+                    old.version =
+                        Some(attempt.store.version(attempt.flow, *version)?.ok_or_else(missing)?);
                 }
-                let stores = old.stored().map(|version| version.manifest.stores.as_slice()).unwrap_or_default();
+                let stores = old
+                    .stored()
+                    .map(|version| version.manifest.stores.as_slice())
+                    .unwrap_or_default();
                 let has_same_keys = |store: &&StoreManifest| {
                     let name = &store.schema.name;
                     now.store(name).is_none_or(|now| now.schema.key_path == store.schema.key_path)
                         && !rules.is_before_recreation(*version, name)
                 };
-                let chunks = |store: &StoreManifest| (store.schema.name.clone(), store.records.clone());
+                let chunks =
+                    |store: &StoreManifest| (store.schema.name.clone(), store.records.clone());
                 old.chunks = Some(stores.iter().filter(has_same_keys).map(chunks).collect());
             }
             Some(View::Chunks(stores)) => {
@@ -116,8 +123,9 @@ impl ViewSource for OldView<'_> {
         let Some(version) = self.stored() else { return Ok(Vec::new()) };
         let list = if self.in_views { List::Views } else { List::Records(store.clone()) };
         let text = self.attempt.store.read_chunk(self.attempt.flow, version, &list, chunk)?;
-        parse_chunk(&text, store.to_canonical().as_bytes())
-            .map_err(|error| StoreError::new(StoreErrorKind::Damaged, format!("chunk {}", chunk.full)).because(error))
+        parse_chunk(&text, store.to_canonical().as_bytes()).map_err(|error| {
+            StoreError::new(StoreErrorKind::Damaged, format!("chunk {}", chunk.full)).because(error)
+        })
     }
 
     fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
@@ -128,9 +136,17 @@ impl ViewSource for OldView<'_> {
     }
 }
 
-fn view_chunks(stores: &[(DomString, Vec<Digest>)], views: &[ChunkRef]) -> Result<ViewChunks, StoreError> {
+fn view_chunks(
+    stores: &[(DomString, Vec<Digest>)],
+    views: &[ChunkRef],
+) -> Result<ViewChunks, StoreError> {
     let find = |digest: &Digest| {
-        let missing = || StoreError::new(StoreErrorKind::Damaged, format!("chunk {digest} of a view is not in ~views"));
+        let missing = || {
+            StoreError::new(
+                StoreErrorKind::Damaged,
+                format!("chunk {digest} of a view is not in ~views"),
+            )
+        };
         views.iter().find(|chunk| chunk.full == *digest).cloned().ok_or_else(missing)
     };
     let store = |(name, chunks): &(DomString, Vec<_>)| {

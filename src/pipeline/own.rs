@@ -45,9 +45,16 @@ impl<'a> OwnChanges<'a> {
     /// Returns the own changes of one object store, in key order.
     pub(super) fn of_store(&'a self, name: &DomString) -> OwnLines<'a> {
         let store = self.head.store(name);
-        let newer = |chunks: &'a [ChunkRef]| chunks.iter().filter(|chunk| !self.older.contains(&chunk.full)).collect();
-        let list = |list: List, chunks: &'a [ChunkRef]| OwnList { list, chunks: newer(chunks), lines: VecDeque::new() };
-        let (records, tombstones) = store.map_or((&[][..], &[][..]), |store| (&store.records, &store.tombstones));
+        let newer = |chunks: &'a [ChunkRef]| {
+            chunks.iter().filter(|chunk| !self.older.contains(&chunk.full)).collect()
+        };
+        let list = |list: List, chunks: &'a [ChunkRef]| OwnList {
+            list,
+            chunks: newer(chunks),
+            lines: VecDeque::new(),
+        };
+        let (records, tombstones) =
+            store.map_or((&[][..], &[][..]), |store| (&store.records, &store.tombstones));
         OwnLines {
             changes: self,
             records: list(List::Records(name.clone()), records),
@@ -58,7 +65,13 @@ impl<'a> OwnChanges<'a> {
     /// Returns the object stores that have own changes and are not in `known`.
     pub(super) fn stores_beside(&self, known: &[DomString]) -> Result<Vec<DomString>, StoreError> {
         let mut found = Vec::new();
-        for name in self.head.stores.iter().map(|store| &store.schema.name).filter(|name| !known.contains(name)) {
+        for name in self
+            .head
+            .stores
+            .iter()
+            .map(|store| &store.schema.name)
+            .filter(|name| !known.contains(name))
+        {
             if self.of_store(name).next()?.is_some() {
                 found.push(name.clone());
             }
@@ -90,7 +103,9 @@ impl OwnList<'_> {
         while self.lines.is_empty() {
             let Some(chunk) = self.chunks.pop_front() else { return Ok(None) };
             let lines = lines_of(&self.list, chunk, &changes.base.read_chunk(&self.list, chunk)?)?;
-            let is_own = |line: &Line| line.meta.by.as_ref() == Some(changes.by) && line.meta.rev >= changes.since;
+            let is_own = |line: &Line| {
+                line.meta.by.as_ref() == Some(changes.by) && line.meta.rev >= changes.since
+            };
             self.lines.extend(lines.into_iter().filter(is_own));
         }
         Ok(self.lines.front().map(|line| &line.key))

@@ -7,7 +7,9 @@ use std::io::{self, Read, Write};
 use serde_json::json;
 
 use super::group::{Batches, sync_group};
-use super::intake::{IntakeOptions, MAX_REJECTED_BYTES, ReadBatch, Verdict, delivery, disk_status, privacy_line_of};
+use super::intake::{
+    IntakeOptions, MAX_REJECTED_BYTES, ReadBatch, Verdict, delivery, disk_status, privacy_line_of,
+};
 use crate::decode::{BatchHeader, Decoder};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -82,7 +84,10 @@ fn framing(error: &PackageError) -> Failure {
 }
 
 fn temporary(error: &io::Error) -> Failure {
-    Failure::new(disk_status(error), format!("temporary file of the package (see --temp-dir): {error}"))
+    Failure::new(
+        disk_status(error),
+        format!("temporary file of the package (see --temp-dir): {error}"),
+    )
 }
 
 impl Package {
@@ -103,7 +108,15 @@ impl Package {
             let content = content.map_err(|error| temporary(&error))?;
             let report = Place::default();
             let attributes = head.attributes;
-            let entry = Entry { attributes, content, rejects: None, lines: (0, 0), privacy: None, report, ended: None };
+            let entry = Entry {
+                attributes,
+                content,
+                rejects: None,
+                lines: (0, 0),
+                privacy: None,
+                report,
+                ended: None,
+            };
             self.entries.push(entry);
         }
         Ok(())
@@ -124,25 +137,34 @@ impl Package {
         groups.into_iter().collect()
     }
 
-    fn peek(&mut self, place: usize, options: &IntakeOptions) -> Result<(FlowName, Peeked), Box<Verdict>> {
+    fn peek(
+        &mut self,
+        place: usize,
+        options: &IntakeOptions,
+    ) -> Result<(FlowName, Peeked), Box<Verdict>> {
         let review = options.review;
         let fail = |header: Option<&BatchHeader>, flow: Option<FlowName>, failure: Failure| {
             Box::new(Verdict::failed(header, flow, review, failure))
         };
         let Entry { attributes, content, .. } = &self.entries[place];
-        let mut settled = options.settled(attributes).map_err(|failure| fail(None, None, failure))?;
+        let mut settled =
+            options.settled(attributes).map_err(|failure| fail(None, None, failure))?;
         if let (None, Some(id)) = (delivery(attributes), &options.sync.delivery) {
             // The option names the package. With the same id for all, the second FlowFile would be
             // a replay of the first.
             settled.sync.delivery = Some(format!("{id}#{}", place + 1));
         }
         let options = settled;
-        let reader = self.contents.reader(*content).map_err(|error| fail(None, None, temporary(&error)))?;
+        let reader =
+            self.contents.reader(*content).map_err(|error| fail(None, None, temporary(&error)))?;
         let header = match Decoder::open(reader, options.decode.clone()) {
             Ok(decoder) => decoder.header().clone(),
-            Err(error) => return Err(fail(None, options.flow_of(None).ok(), options.refused(error))),
+            Err(error) => {
+                return Err(fail(None, options.flow_of(None).ok(), options.refused(error)));
+            }
         };
-        let flow = options.flow_of(Some(&header)).map_err(|failure| fail(Some(&header), None, failure))?;
+        let flow =
+            options.flow_of(Some(&header)).map_err(|failure| fail(Some(&header), None, failure))?;
         Ok((flow, Peeked { place, options, header }))
     }
 
@@ -165,7 +187,8 @@ impl Package {
                     let entry = &mut self.entries[*place];
                     if entry.ended.as_ref().is_none_or(Verdict::is_done) {
                         let flow = Some(flow.clone());
-                        let mut verdict = Verdict::failed(Some(header), flow, options.review, failure.clone());
+                        let mut verdict =
+                            Verdict::failed(Some(header), flow, options.review, failure.clone());
                         (verdict.summary.received, verdict.summary.rejected) = entry.lines;
                         entry.ended = Some(verdict);
                     }
@@ -187,7 +210,8 @@ impl Package {
             let reports = &mut self.reports;
             let mut write = || {
                 // Copies the parts one after the other, so that they become one range.
-                let Place { offset, mut bytes } = reports.repeat(entry.rejects.unwrap_or_default())?;
+                let Place { offset, mut bytes } =
+                    reports.repeat(entry.rejects.unwrap_or_default())?;
                 let rest = reports.append_with(|out| {
                     privacy.as_ref().map_or(Ok(()), |line| writeln!(out, "{line}"))?;
                     lines.copy_to(report, out)?;
@@ -217,8 +241,11 @@ impl Package {
         let transient = |verdict: &&Verdict| verdict.status == ExitStatus::Transient;
         let count = self.verdicts().filter(transient).count();
         let first = self.verdicts().find(transient)?.failure.as_ref()?;
-        let message =
-            format!("{count} of {} FlowFiles are to come again; the first: {}", self.entries.len(), first.message);
+        let message = format!(
+            "{count} of {} FlowFiles are to come again; the first: {}",
+            self.entries.len(),
+            first.message
+        );
         Some(Failure { message, ..first.clone() })
     }
 
@@ -274,7 +301,8 @@ impl Package {
 
     /// Returns the line `package`, without a line end.
     pub fn summary(&self) -> String {
-        let count = |is: &dyn Fn(&Verdict) -> bool| self.verdicts().filter(|verdict| is(verdict)).count();
+        let count =
+            |is: &dyn Fn(&Verdict) -> bool| self.verdicts().filter(|verdict| is(verdict)).count();
         let outcome = |outcome: Outcome| count(&|verdict| verdict.summary.outcome == outcome);
         canonical_json(&json!({
             "committed": outcome(Outcome::Committed),
@@ -294,7 +322,8 @@ impl Package {
 fn order(peeked: &Peeked) -> (bool, Option<(&str, &str, u64)>, usize) {
     let header = &peeked.header;
     let sequenced = header.source.as_ref().zip(header.sequence.as_ref());
-    let key = sequenced.map(|(source, sequence)| (source.as_str(), sequence.epoch.as_str(), sequence.first));
+    let key = sequenced
+        .map(|(source, sequence)| (source.as_str(), sequence.epoch.as_str(), sequence.first));
     (key.is_none(), key, peeked.place)
 }
 
@@ -326,16 +355,21 @@ impl Batches for Members<'_> {
             None => reports.append_with(|mut out| rejects.copy_to(&mut out)),
         };
         entry.rejects = kept.as_ref().ok().copied();
-        match result.and_then(|batch| kept.map(|kept| (batch, kept)).map_err(|error| temporary(&error))) {
+        match result
+            .and_then(|batch| kept.map(|kept| (batch, kept)).map_err(|error| temporary(&error)))
+        {
             Ok((batch, kept)) => {
-                (entry.rejects, entry.lines, entry.ended) = (Some(kept), (batch.received, batch.rejected), None);
+                (entry.rejects, entry.lines, entry.ended) =
+                    (Some(kept), (batch.received, batch.rejected), None);
                 entry.privacy = privacy_line_of(&batch);
                 Some((batch, options.sync.delivery.clone()))
             }
             Err(failure) => {
                 let flow = options.flow_of(Some(header)).ok();
                 // The FlowFile keeps its content, which includes the rejected lines.
-                entry.ended = Some(Verdict::failed(Some(header), flow, options.review, failure).with_lines(lines));
+                entry.ended = Some(
+                    Verdict::failed(Some(header), flow, options.review, failure).with_lines(lines),
+                );
                 None
             }
         }

@@ -27,11 +27,14 @@ pub(super) fn pull(
     if header.base == Some(version) {
         return Ok(());
     }
-    let missing = || StoreError::new(StoreErrorKind::Damaged, format!("version {version} of {flow} is missing"));
+    let missing = || {
+        StoreError::new(StoreErrorKind::Damaged, format!("version {version} of {flow} is missing"))
+    };
     let now = store.version(flow, version)?.ok_or_else(missing)?;
     let then = header.base.map(|base| store.version(flow, base)).transpose()?.flatten();
     let may_lack = header.base.is_some() || is_known;
-    let forgotten = if may_lack { read_sources(store, flow, Some(&now))?.retention().forgotten } else { None };
+    let forgotten =
+        if may_lack { read_sources(store, flow, Some(&now))?.retention().forgotten } else { None };
     let begins_anew = match header.base {
         Some(base) => then.is_none() || forgotten.is_some_and(|forgotten| base < forgotten),
         None => forgotten.is_some(),
@@ -57,7 +60,8 @@ pub(super) fn pull(
             if since.is_some_and(|since| line.meta.rev <= since) || (own && since.is_some()) {
                 continue;
             }
-            let state = read_whole(store, flow, &now, &line.state)?.map_or(LineState::Delete, LineState::Put);
+            let state = read_whole(store, flow, &now, &line.state)?
+                .map_or(LineState::Delete, LineState::Put);
             let mut text = Vec::new();
             Line { state, ..line }.write(name.to_canonical().as_bytes(), &mut text);
             lines.push(&change_line(String::from_utf8_lossy(&text).trim_end()))?;
@@ -74,6 +78,8 @@ fn read(
     chunk: &ChunkRef,
 ) -> Result<Vec<Line>, StoreError> {
     let text = store.read_chunk(flow, version, list, chunk)?;
-    let damaged = |error| StoreError::new(StoreErrorKind::Damaged, format!("chunk {}", chunk.full)).because(error);
+    let damaged = |error| {
+        StoreError::new(StoreErrorKind::Damaged, format!("chunk {}", chunk.full)).because(error)
+    };
     parse_chunk(&text, &store_name(list)).map_err(damaged)
 }

@@ -13,7 +13,9 @@ use crate::indexeddb::value;
 use crate::merge::Conflict;
 use crate::report::{ReportLines, change_line, conflict_line};
 use crate::snapshot::line::{PART_BYTES, SPILL_BYTES};
-use crate::snapshot::{ChunkRef, Digest, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled};
+use crate::snapshot::{
+    ChunkRef, Digest, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled,
+};
 use crate::store::{StoreError, StoreErrorKind, VersionWriter};
 
 /// Passes to the store's writer the data that head does not have. Without a writer, as in a dry
@@ -26,7 +28,10 @@ pub(super) struct Output<'w, 's> {
 
 impl<'w, 's> Output<'w, 's> {
     /// Creates the output; data in `head` is not written again.
-    pub(super) fn new(writer: Option<&'w mut (dyn VersionWriter + 's)>, head: Option<&Manifest>) -> Self {
+    pub(super) fn new(
+        writer: Option<&'w mut (dyn VersionWriter + 's)>,
+        head: Option<&Manifest>,
+    ) -> Self {
         let mut output = Self { writer, chunks: HashSet::new(), spilled: HashSet::new() };
         for (_, chunk) in head.into_iter().flat_map(Manifest::chunks) {
             output.chunks.insert(chunk.full);
@@ -81,7 +86,12 @@ impl<'w, 's> Output<'w, 's> {
 }
 
 impl ChunkSink for Output<'_, '_> {
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         match &mut self.writer {
             Some(writer) if self.chunks.insert(chunk.full) => writer.write_chunk(list, chunk, text),
             _ => Ok(()),
@@ -119,22 +129,43 @@ impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
     ) -> Self {
         let conflicts = ListEditor::new(List::Conflicts, before, base);
         let deletions = BTreeMap::new();
-        Self { output, conflicts, before, logged, base, lines, version, report_changes: true, deletions, last: None }
+        Self {
+            output,
+            conflicts,
+            before,
+            logged,
+            base,
+            lines,
+            version,
+            report_changes: true,
+            deletions,
+            last: None,
+        }
     }
 
     /// Returns the new list of conflicts, and the deletions.
-    pub(super) fn finish(self) -> Result<(Vec<ChunkRef>, BTreeMap<DomString, Deletions>), StoreError> {
+    pub(super) fn finish(
+        self,
+    ) -> Result<(Vec<ChunkRef>, BTreeMap<DomString, Deletions>), StoreError> {
         Ok((self.conflicts.finish(self.output)?, self.deletions))
     }
 
     fn report(&mut self, line: &str) -> Result<(), StoreError> {
-        let failed = |error| StoreError::new(StoreErrorKind::Transient, "temporary file of the report").because(error);
+        let failed = |error| {
+            StoreError::new(StoreErrorKind::Transient, "temporary file of the report")
+                .because(error)
+        };
         self.lines.push(line).map_err(failed)
     }
 }
 
 impl ChunkSink for Recorder<'_, '_, '_> {
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         self.output.write_chunk(list, chunk, text)
     }
 }
@@ -153,7 +184,8 @@ impl MergeSink for Recorder<'_, '_, '_> {
             self.report(&conflict_line(&conflict))?;
             return Ok(false);
         }
-        let refused = |error| StoreError::new(StoreErrorKind::Refused, "key of a conflict").because(error);
+        let refused =
+            |error| StoreError::new(StoreErrorKind::Refused, "key of a conflict").because(error);
         // Several batches of one version may have conflicts about one record, whose lines must not
         // overwrite each other.
         let mut key = conflict.list_key(self.version, 1).map_err(refused)?;
@@ -169,7 +201,8 @@ impl MergeSink for Recorder<'_, '_, '_> {
         }
         self.last = Some(first);
         let state = self.output.spill(LineState::Put(conflict.to_value().into()))?;
-        let meta = Meta { at: conflict.incoming.at, by: conflict.incoming.by.clone(), rev: self.version };
+        let meta =
+            Meta { at: conflict.incoming.at, by: conflict.incoming.by.clone(), rev: self.version };
         if let Some(line) = self.logged.keep(Line { key, meta, state }, identity_of(&conflict)) {
             self.conflicts.put(&line, self.output)?;
         }

@@ -23,18 +23,26 @@ impl Retention {
     /// Returns the version up to which deletions may be forgotten now, if it is later than before.
     pub fn due(&self, policy: Tombstones, now: i64) -> Option<FlowVersion> {
         let old = self.marks.iter().rev().find(|(_, at)| at.saturating_add(policy.keep_ms) < now);
-        old.map(|(version, _)| *version).filter(|version| self.forgotten.is_none_or(|forgotten| *version > forgotten))
+        old.map(|(version, _)| *version)
+            .filter(|version| self.forgotten.is_none_or(|forgotten| *version > forgotten))
     }
 
     /// Records the time of a version, and that deletions up to `forgotten` are gone.
-    pub fn advance(&mut self, policy: Tombstones, version: FlowVersion, now: i64, forgotten: Option<FlowVersion>) {
+    pub fn advance(
+        &mut self,
+        policy: Tombstones,
+        version: FlowVersion,
+        now: i64,
+        forgotten: Option<FlowVersion>,
+    ) {
         self.forgotten = self.forgotten.max(forgotten);
         let step = policy.keep_ms / 32;
         if self.marks.last().is_none_or(|(_, last)| now >= last.saturating_add(step.max(1))) {
             self.marks.push((version, now));
         }
         // Marks of forgotten versions are no longer needed.
-        self.marks.retain(|(version, _)| self.forgotten.is_none_or(|forgotten| *version > forgotten));
+        self.marks
+            .retain(|(version, _)| self.forgotten.is_none_or(|forgotten| *version > forgotten));
         let surplus = self.marks.len().saturating_sub(MARKS);
         self.marks.drain(..surplus);
     }
@@ -49,7 +57,8 @@ impl Retention {
 
     /// Returns the value of the line.
     pub fn to_json(&self) -> Value {
-        let marks: Vec<_> = self.marks.iter().map(|(version, at)| json!([version.get(), at])).collect();
+        let marks: Vec<_> =
+            self.marks.iter().map(|(version, at)| json!([version.get(), at])).collect();
         match self.forgotten {
             Some(forgotten) => json!({ "forgotten": forgotten.get(), "marks": marks }),
             None => json!({ "marks": marks }),
@@ -89,7 +98,12 @@ mod tests {
         let policy = Tombstones { keep_ms: 32 * DAY, longest_offline_ms: DAY };
         let mut retention = Retention::default();
         for number in 1..=10_000 {
-            retention.advance(policy, version(number), i64::try_from(number).unwrap() * DAY / 100, None);
+            retention.advance(
+                policy,
+                version(number),
+                i64::try_from(number).unwrap() * DAY / 100,
+                None,
+            );
         }
         assert!(retention.marks.len() <= MARKS, "{}", retention.marks.len());
     }

@@ -47,8 +47,9 @@ impl<'a> Rules<'a> {
         forget: Option<FlowVersion>,
     ) -> Self {
         let forgotten = forget.or(retention.forgotten);
-        let older =
-            |version: Option<FlowVersion>| forgotten.zip(version).is_some_and(|(forgotten, own)| own < forgotten);
+        let older = |version: Option<FlowVersion>| {
+            forgotten.zip(version).is_some_and(|(forgotten, own)| own < forgotten)
+        };
         let mut rules = Self {
             policy,
             standing: Standing {
@@ -63,14 +64,24 @@ impl<'a> Rules<'a> {
             recreated: BTreeMap::new(),
             forget,
         };
-        let objects = |kind| policy.default.resolver(kind).is_some_and(|resolver| *resolver != Resolver::Accept);
+        let objects = |kind| {
+            policy.default.resolver(kind).is_some_and(|resolver| *resolver != Resolver::Accept)
+        };
         if let Some(before) = before.filter(|_| header.dialect.has_schema()) {
-            rules.newer = header.schema.version > before.database_version && objects(ConflictType::SchemaNewer);
-            if header.schema.version < before.database_version && objects(ConflictType::SchemaOlder) {
+            rules.newer = header.schema.version > before.database_version
+                && objects(ConflictType::SchemaNewer);
+            if header.schema.version < before.database_version && objects(ConflictType::SchemaOlder)
+            {
                 let differs = |store: &&crate::indexeddb::schema::ObjectStore| {
                     before.store(&store.name).is_none_or(|known| known.schema != **store)
                 };
-                rules.outdated = header.schema.stores.iter().filter(differs).map(|store| store.name.clone()).collect();
+                rules.outdated = header
+                    .schema
+                    .stores
+                    .iter()
+                    .filter(differs)
+                    .map(|store| store.name.clone())
+                    .collect();
             }
         }
         rules

@@ -112,27 +112,39 @@ impl Run {
     }
 
     pub(super) fn from_json(value: &Value) -> Self {
-        let stores = value["stores"].as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(|store| {
-            let number = |member: &str| store[member].as_u64().unwrap_or(0);
-            let deletions = Deletions {
-                bulk: number("bulk"),
-                own_bulk: number("ownBulk"),
-                single: number("single"),
-                own_single: number("ownSingle"),
-            };
-            Some((DomString::from_json(&store["name"])?, deletions))
-        });
+        let stores =
+            value["stores"].as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(
+                |store| {
+                    let number = |member: &str| store[member].as_u64().unwrap_or(0);
+                    let deletions = Deletions {
+                        bulk: number("bulk"),
+                        own_bulk: number("ownBulk"),
+                        single: number("single"),
+                        own_single: number("ownSingle"),
+                    };
+                    Some((DomString::from_json(&store["name"])?, deletions))
+                },
+            );
         Self { at: value["at"].as_i64().unwrap_or(0), stores: stores.collect() }
     }
 
     pub(super) fn to_json(&self) -> Value {
         let store = |(name, deletions): (&DomString, &Deletions)| {
             let Deletions { bulk, own_bulk, single, own_single } = *deletions;
-            let numbers = [("bulk", bulk), ("ownBulk", own_bulk), ("single", single), ("ownSingle", own_single)];
+            let numbers = [
+                ("bulk", bulk),
+                ("ownBulk", own_bulk),
+                ("single", single),
+                ("ownSingle", own_single),
+            ];
             let mut members = Map::new();
             members.insert("name".into(), name_to_json(name));
-            members
-                .extend(numbers.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), Value::from(n))));
+            members.extend(
+                numbers
+                    .into_iter()
+                    .filter(|(_, n)| *n > 0)
+                    .map(|(name, n)| (name.to_owned(), Value::from(n))),
+            );
             Value::Object(members)
         };
         json!({ "at": self.at, "stores": self.stores.iter().map(store).collect::<Vec<_>>() })

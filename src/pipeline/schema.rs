@@ -10,7 +10,10 @@ use crate::snapshot::{Manifest, StoreManifest};
 /// store, and no object store is lost. Also returns the object stores that a newer version deleted
 /// and recreated, which is the only way in which a key path can change. Their old lines are still
 /// in the manifest.
-pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<(Manifest, Vec<DomString>), SyncError> {
+pub(super) fn united(
+    head: Option<&Manifest>,
+    header: &BatchHeader,
+) -> Result<(Manifest, Vec<DomString>), SyncError> {
     let Some(head) = head else {
         check_makeable(None, header)?;
         return Ok((Manifest::empty(&header.schema), Vec::new()));
@@ -37,7 +40,12 @@ pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<(M
         match manifest.stores.binary_search_by(|known| known.schema.name.cmp(&store.name)) {
             Err(place) => manifest.stores.insert(place, StoreManifest::empty(store.clone())),
             Ok(place) => {
-                if unite(&mut manifest.stores[place], store, describes, newer && header.dialect.has_schema())? {
+                if unite(
+                    &mut manifest.stores[place],
+                    store,
+                    describes,
+                    newer && header.dialect.has_schema(),
+                )? {
                     recreated.push(store.name.clone());
                 }
             }
@@ -50,8 +58,10 @@ pub(super) fn united(head: Option<&Manifest>, header: &BatchHeader) -> Result<(M
 /// otherwise nothing could be written to that flow any more.
 fn check_makeable(head: Option<&Manifest>, header: &BatchHeader) -> Result<(), SyncError> {
     for store in &header.schema.stores {
-        let known =
-            head.and_then(|head| head.store(&store.name)).map(|known| known.schema.faults()).unwrap_or_default();
+        let known = head
+            .and_then(|head| head.store(&store.name))
+            .map(|known| known.schema.faults())
+            .unwrap_or_default();
         if let Some(fault) = store.faults().into_iter().find(|fault| !known.contains(fault)) {
             let by_options = !header.dialect.has_schema();
             return Err(SyncError::Unmakeable { what: fault.explain(&store.name), by_options });
@@ -61,9 +71,15 @@ fn check_makeable(head: Option<&Manifest>, header: &BatchHeader) -> Result<(), S
 }
 
 /// True if the object store was recreated.
-fn unite(known: &mut StoreManifest, store: &ObjectStore, describes: bool, upgrades: bool) -> Result<bool, SyncError> {
-    let path =
-        |store: &ObjectStore| store.key_path.as_ref().map_or("none".to_owned(), |path| path.to_json().to_string());
+fn unite(
+    known: &mut StoreManifest,
+    store: &ObjectStore,
+    describes: bool,
+    upgrades: bool,
+) -> Result<bool, SyncError> {
+    let path = |store: &ObjectStore| {
+        store.key_path.as_ref().map_or("none".to_owned(), |path| path.to_json().to_string())
+    };
     let other = known.schema.key_path != store.key_path;
     if other && known.record_count() > 0 && !upgrades {
         return Err(SyncError::Mismatch(format!(

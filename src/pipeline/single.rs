@@ -67,13 +67,23 @@ impl Round for Single<'_> {
         let committed = head.map(|head| head.manifest.version);
         let attempt = Attempt { store, flow, batch, options, head, committed, last: true };
         let mut sources = read_sources(store, flow, head)?;
-        let Planned { manifest, counts, touched, ack, is_known } =
-            attempt.run(&mut sources, &mut ConflictLog::default(), writer.as_deref_mut(), self.lines)?;
-        let notices = notices::of_batch(&mut sources, batch, manifest.as_ref().map(|_| FlowVersion::after(committed)));
-        (self.counts, self.said, self.differs) = (counts, ForSource { ack, notices, is_known }, manifest.is_some());
+        let Planned { manifest, counts, touched, ack, is_known } = attempt.run(
+            &mut sources,
+            &mut ConflictLog::default(),
+            writer.as_deref_mut(),
+            self.lines,
+        )?;
+        let notices = notices::of_batch(
+            &mut sources,
+            batch,
+            manifest.as_ref().map(|_| FlowVersion::after(committed)),
+        );
+        (self.counts, self.said, self.differs) =
+            (counts, ForSource { ack, notices, is_known }, manifest.is_some());
         let Some(manifest) = manifest else { return Ok(None) };
         let Counts { inserted, updated, deleted, .. } = counts;
-        let summary = comment_summary(inserted, updated, deleted, &touched, batch.header.source.as_ref());
+        let summary =
+            comment_summary(inserted, updated, deleted, &touched, batch.header.source.as_ref());
         Ok(Some(seal(manifest, &sources, head, writer, &summary, batch.received_at)?))
     }
 }

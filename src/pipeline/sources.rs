@@ -82,7 +82,13 @@ pub enum Replay {
 /// Compares a batch's range of numbers with a source's state.
 ///
 /// `jump` is true for full batches, which may start at any number.
-pub fn replay(state: Option<&SourceState>, epoch: &str, first: u64, last: u64, jump: bool) -> Replay {
+pub fn replay(
+    state: Option<&SourceState>,
+    epoch: &str,
+    first: u64,
+    last: u64,
+    jump: bool,
+) -> Replay {
     let checkpoint = match state {
         None => 0,
         Some(state) => match &state.epoch {
@@ -115,7 +121,9 @@ pub(super) fn list_key(kind: &str, id: &str) -> SortableKey {
 /// Returns the key `["notice",SOURCE,ID]`; `None` if `id` is not the key of a conflict.
 fn notice_key(source: &SourceId, id: &SortableKey) -> Option<SortableKey> {
     let id = Key::from_sortable(id.as_bytes()).ok()?;
-    Key::Array(vec![Key::String("notice".into()), Key::String(source.as_str().into()), id]).to_list_key().ok()
+    Key::Array(vec![Key::String("notice".into()), Key::String(source.as_str().into()), id])
+        .to_list_key()
+        .ok()
 }
 
 impl Notice {
@@ -133,7 +141,10 @@ impl Notice {
 impl Sources {
     /// Builds the list from its lines.
     pub fn from_lines(lines: impl IntoIterator<Item = Line>) -> Self {
-        Self { lines: lines.into_iter().map(|line| (line.key.clone(), line)).collect(), ..Self::default() }
+        Self {
+            lines: lines.into_iter().map(|line| (line.key.clone(), line)).collect(),
+            ..Self::default()
+        }
     }
 
     /// Returns the lines, in key order.
@@ -166,7 +177,9 @@ impl Sources {
     /// Returns all sources with their states.
     pub fn all(&self) -> Vec<(SourceId, SourceState)> {
         let source = |line: &Line| {
-            let Ok(Key::Array(parts)) = Key::from_sortable(line.key.as_bytes()) else { return None };
+            let Ok(Key::Array(parts)) = Key::from_sortable(line.key.as_bytes()) else {
+                return None;
+            };
             let [Key::String(kind), Key::String(id)] = parts.as_slice() else { return None };
             let id = id.to_text().filter(|_| *kind == "source".into())?.parse().ok()?;
             self.value(&line.key).map(|value| (id, SourceState::from_json(&value, line.meta.rev)))
@@ -210,7 +223,10 @@ impl Sources {
     /// Keeps that the keys of an object store mean other records from the version of `meta` on, and
     /// forgets what every source but `except` sent of it. Nobody counts as heard of by that.
     pub fn forget_store(&mut self, name: &DomString, except: Option<&SourceId>, meta: &Meta) {
-        if let Ok(key) = Key::Array(vec![Key::String("recreated".into()), Key::String(name.clone())]).to_list_key() {
+        if let Ok(key) =
+            Key::Array(vec![Key::String("recreated".into()), Key::String(name.clone())])
+                .to_list_key()
+        {
             let state = LineState::Put(b"{}".as_slice().into());
             self.lines.insert(key.clone(), Line { key, meta: meta.clone(), state });
         }
@@ -226,7 +242,8 @@ impl Sources {
 
     /// Returns a source's recent deletions, as counted by the guard.
     pub fn run(&self, source: Option<&SourceId>, received_at: i64) -> Run {
-        let run = self.value(&run_key(source)).map(|value| Run::from_json(&value)).unwrap_or_default();
+        let run =
+            self.value(&run_key(source)).map(|value| Run::from_json(&value)).unwrap_or_default();
         if run.holds(received_at) { run } else { Run::default() }
     }
 
@@ -248,7 +265,9 @@ impl Sources {
 
     /// Returns the retention of deletions.
     pub fn retention(&self) -> Retention {
-        self.value(&list_key("retention", "")).map(|value| Retention::from_json(&value)).unwrap_or_default()
+        self.value(&list_key("retention", ""))
+            .map(|value| Retention::from_json(&value))
+            .unwrap_or_default()
     }
 
     /// Sets the retention of deletions.
@@ -301,7 +320,8 @@ impl Sources {
         // Without the end of the array.
         let prefix = prefix.as_bytes()[..prefix.as_bytes().len() - 1].to_vec();
         let from = SortableKey::trusted(&prefix);
-        let lines = self.lines.range(from..).take_while(|(key, _)| key.as_bytes().starts_with(&prefix));
+        let lines =
+            self.lines.range(from..).take_while(|(key, _)| key.as_bytes().starts_with(&prefix));
         lines.filter_map(|(key, _)| Some((key.clone(), self.notice(key)?))).collect()
     }
 
@@ -310,7 +330,12 @@ impl Sources {
     /// have received are removed: those whose version the base includes, and, for a source without
     /// bases, those that an earlier version's report contained. So a replay reports notices again
     /// if the response was lost.
-    pub fn tell(&mut self, source: &SourceId, base: Option<FlowVersion>, meta: Option<&Meta>) -> Vec<Notice> {
+    pub fn tell(
+        &mut self,
+        source: &SourceId,
+        base: Option<FlowVersion>,
+        meta: Option<&Meta>,
+    ) -> Vec<Notice> {
         let mut told = Vec::new();
         for (key, mut notice) in self.notices(source) {
             let known = base.is_some_and(|base| base >= notice.resolved);
@@ -344,7 +369,10 @@ impl Sources {
         })
     }
 
-    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&SortableKey, &Line)> + use<'_> {
+    pub(super) fn of_kind(
+        &self,
+        kind: &str,
+    ) -> impl Iterator<Item = (&SortableKey, &Line)> + use<'_> {
         let prefix = list_key(kind, "");
         // Keys of one kind start with the same bytes, up to the end of the first string.
         let kind = prefix.as_bytes()[..prefix.as_bytes().len() - 3].to_vec();
@@ -386,7 +414,8 @@ fn count(viewed: &mut BTreeMap<Digest, usize>, chunk: Digest, more: bool) {
 
 impl SourceState {
     fn view_chunks(&self) -> impl Iterator<Item = Digest> + '_ {
-        let stores = if let Some(View::Chunks(stores)) = &self.view { stores.as_slice() } else { &[] };
+        let stores =
+            if let Some(View::Chunks(stores)) = &self.view { stores.as_slice() } else { &[] };
         stores.iter().flat_map(|(_, chunks)| chunks.iter().copied())
     }
 
@@ -394,7 +423,8 @@ impl SourceState {
     fn from_json(value: &Value, rev: FlowVersion) -> Self {
         let version = |member: &str| value[member].as_u64().and_then(FlowVersion::new);
         let view = View::from_json(&value["view"]);
-        let full = version("full").or_else(|| view.as_ref().map(|view| view.version().unwrap_or(rev)));
+        let full =
+            version("full").or_else(|| view.as_ref().map(|view| view.version().unwrap_or(rev)));
         Self {
             epoch: value["epoch"].as_str().map(str::to_owned),
             checkpoint: value["checkpoint"].as_u64().unwrap_or(0),
@@ -415,7 +445,8 @@ impl SourceState {
             members.insert("view".into(), view.to_json());
             let full = self.full.filter(|full| *full != view.version().unwrap_or(rev));
             for (name, version) in [("full", full), ("own", self.own)] {
-                members.extend(version.map(|version| (name.to_owned(), Value::from(version.get()))));
+                members
+                    .extend(version.map(|version| (name.to_owned(), Value::from(version.get()))));
             }
         }
         Value::Object(members)
@@ -428,7 +459,8 @@ impl View {
             return FlowVersion::new(version).map(Self::Version);
         }
         let stores = value["stores"].as_array()?.iter().map(|store| {
-            let chunks = store["chunks"].as_array()?.iter().map(|chunk| chunk.as_str()?.parse().ok());
+            let chunks =
+                store["chunks"].as_array()?.iter().map(|chunk| chunk.as_str()?.parse().ok());
             Some((DomString::from_json(&store["name"])?, chunks.collect::<Option<Vec<_>>>()?))
         });
         stores.collect::<Option<Vec<_>>>().map(Self::Chunks)
@@ -466,7 +498,11 @@ mod tests {
 
     #[test]
     fn the_replay_rule_enumerated() {
-        let at = |checkpoint| SourceState { epoch: Some("a".into()), checkpoint, ..SourceState::default() };
+        let at = |checkpoint| SourceState {
+            epoch: Some("a".into()),
+            checkpoint,
+            ..SourceState::default()
+        };
         let c = |checkpoint, first, last| replay(Some(&at(checkpoint)), "a", first, last, false);
         assert_eq!(c(5, 1, 5), Replay::Whole);
         assert_eq!(c(5, 1, 4), Replay::Whole);
@@ -487,7 +523,13 @@ mod tests {
         let id: SourceId = "kiosk-7".parse().unwrap();
         let view = View::Chunks(vec![("data".into(), vec![Digest::of(b"x")])]);
         let full = Some(FlowVersion::FIRST);
-        let state = SourceState { epoch: Some("a".into()), checkpoint: 7, view: Some(view), full, own: None };
+        let state = SourceState {
+            epoch: Some("a".into()),
+            checkpoint: 7,
+            view: Some(view),
+            full,
+            own: None,
+        };
         assert!(sources.set_source(&id, &state, &meta()));
         assert!(!sources.set_source(&id, &state, &meta()), "nothing new");
         assert_eq!(sources.all(), [(id.clone(), state)]);
@@ -499,7 +541,10 @@ mod tests {
         let mut sources = Sources::default();
         let view = |chunks: &[&str]| {
             let chunks = chunks.iter().map(|chunk| Digest::of(chunk.as_bytes())).collect();
-            SourceState { view: Some(View::Chunks(vec![("data".into(), chunks)])), ..SourceState::default() }
+            SourceState {
+                view: Some(View::Chunks(vec![("data".into(), chunks)])),
+                ..SourceState::default()
+            }
         };
         let ids: [SourceId; 2] = ["a", "b"].map(|id| id.parse().unwrap());
         sources.set_source(&ids[0], &view(&["x", "y"]), &meta());
@@ -529,7 +574,11 @@ mod tests {
         sources.add_notice(&a, &conflict(3), Choice::Incoming, &of_version(5));
         sources = Sources::from_lines(sources.lines().cloned());
         let ids = |told: Vec<Notice>| told.into_iter().map(|notice| notice.id).collect::<Vec<_>>();
-        assert_eq!(ids(sources.tell(&b, None, Some(&of_version(6)))), [], "another source with a like name");
+        assert_eq!(
+            ids(sources.tell(&b, None, Some(&of_version(6)))),
+            [],
+            "another source with a like name"
+        );
         // Nothing changes without a version.
         let before = sources.lines().cloned().collect::<Vec<_>>();
         assert_eq!(ids(sources.tell(&a, FlowVersion::new(4), None)), [conflict(3)]);
@@ -539,14 +588,20 @@ mod tests {
         // With a base: reported until the base is that version.
         let mut based = sources.clone();
         for version in [6, 7] {
-            assert_eq!(ids(based.tell(&a, FlowVersion::new(4), Some(&of_version(version)))), [conflict(3)]);
+            assert_eq!(
+                ids(based.tell(&a, FlowVersion::new(4), Some(&of_version(version)))),
+                [conflict(3)]
+            );
         }
         assert_eq!(ids(based.tell(&a, FlowVersion::new(5), Some(&of_version(8)))), []);
         assert_eq!(based.lines().count(), 0);
         // Without a base: reported once, and again if that batch is repeated or another batch is
         // part of the same version; then never.
         let six = sources.tell(&a, None, Some(&of_version(6)));
-        assert_eq!((six[0].told, six[0].resolved), (FlowVersion::new(6), FlowVersion::new(5).unwrap()));
+        assert_eq!(
+            (six[0].told, six[0].resolved),
+            (FlowVersion::new(6), FlowVersion::new(5).unwrap())
+        );
         sources = Sources::from_lines(sources.lines().cloned());
         assert_eq!(sources.tell(&a, None, Some(&of_version(6))), six);
         assert_eq!(sources.tell(&a, None, None), six);
@@ -568,13 +623,18 @@ mod tests {
         sources.trim_notices();
         assert_eq!(sources.lines().count(), NOTICES + 1);
         let kept = sources.tell(&id, None, None);
-        assert_eq!((kept.len(), kept[0].id.clone(), kept[1].id.clone()), (NOTICES - 1, conflict(1), conflict(3)));
+        assert_eq!(
+            (kept.len(), kept[0].id.clone(), kept[1].id.clone()),
+            (NOTICES - 1, conflict(1), conflict(3))
+        );
     }
 
     #[test]
     fn the_largest_keys_have_notices() {
-        let long = Key::String("x".repeat(crate::indexeddb::key::MAX_KEY_BYTES - 2).as_str().into());
-        let deep = (0..crate::indexeddb::key::MAX_KEY_DEPTH).fold(Key::Number(1.0), |key, _| Key::Array(vec![key]));
+        let long =
+            Key::String("x".repeat(crate::indexeddb::key::MAX_KEY_BYTES - 2).as_str().into());
+        let deep = (0..crate::indexeddb::key::MAX_KEY_DEPTH)
+            .fold(Key::Number(1.0), |key, _| Key::Array(vec![key]));
         for key in [long, deep] {
             assert!(key.to_sortable().is_ok());
             let mut sources = Sources::default();

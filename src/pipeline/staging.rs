@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest};
 use crate::spool::{Place, Spool};
 use crate::store::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionInfo,
-    VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoreErrorKind, StoredVersion,
+    VersionDraft, VersionInfo, VersionWriter,
 };
 
 /// A store with additional chunks and parts that nobody else can see.
@@ -28,13 +28,19 @@ struct Kept {
 }
 
 fn temporary(error: std::io::Error) -> StoreError {
-    StoreError::new(StoreErrorKind::Transient, "temporary file of the merge (see --temp-dir)").because(error)
+    StoreError::new(StoreErrorKind::Transient, "temporary file of the merge (see --temp-dir)")
+        .because(error)
 }
 
 impl<'a> Staging<'a> {
     /// Creates an empty staging area on top of `head`.
-    pub(super) fn new(store: &'a dyn SnapshotStore, head: Option<&'a StoredVersion>, folder: Option<&Path>) -> Self {
-        let kept = Kept { spool: Spool::new(folder), chunks: HashMap::new(), parts: BTreeMap::new() };
+    pub(super) fn new(
+        store: &'a dyn SnapshotStore,
+        head: Option<&'a StoredVersion>,
+        folder: Option<&Path>,
+    ) -> Self {
+        let kept =
+            Kept { spool: Spool::new(folder), chunks: HashMap::new(), parts: BTreeMap::new() };
         Self { store, head, kept: Mutex::new(kept) }
     }
 
@@ -43,7 +49,11 @@ impl<'a> Staging<'a> {
     }
 
     /// Passes to `writer` everything that `manifest` refers to and head does not have.
-    pub(super) fn transfer(&self, manifest: &Manifest, writer: &mut dyn VersionWriter) -> Result<(), StoreError> {
+    pub(super) fn transfer(
+        &self,
+        manifest: &Manifest,
+        writer: &mut dyn VersionWriter,
+    ) -> Result<(), StoreError> {
         let mut known: HashSet<Digest> = HashSet::new();
         let mut spilled: HashSet<Digest> = HashSet::new();
         for (_, chunk) in self.head.into_iter().flat_map(|head| head.manifest.chunks()) {
@@ -75,14 +85,22 @@ impl<'a> Staging<'a> {
 impl Kept {
     fn chunk(&mut self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let place = self.chunks.get(digest).copied();
-        let place =
-            place.ok_or_else(|| StoreError::new(StoreErrorKind::Damaged, format!("chunk {digest} is nowhere")))?;
+        let place = place.ok_or_else(|| {
+            StoreError::new(StoreErrorKind::Damaged, format!("chunk {digest} is nowhere"))
+        })?;
         self.spool.read(place).map_err(temporary)
     }
 
-    fn parts_of(&mut self, digest: &Digest, writer: &mut dyn VersionWriter) -> Result<(), StoreError> {
-        let places: Vec<_> =
-            self.parts.range((*digest, 0)..=(*digest, u32::MAX)).map(|((_, part), place)| (*part, *place)).collect();
+    fn parts_of(
+        &mut self,
+        digest: &Digest,
+        writer: &mut dyn VersionWriter,
+    ) -> Result<(), StoreError> {
+        let places: Vec<_> = self
+            .parts
+            .range((*digest, 0)..=(*digest, u32::MAX))
+            .map(|((_, part), place)| (*part, *place))
+            .collect();
         for (part, place) in places {
             let bytes = self.spool.read(place).map_err(temporary)?;
             writer.write_part(digest, part, &bytes)?;
@@ -100,7 +118,11 @@ impl SnapshotStore for Staging<'_> {
         self.store.head(flow)
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         match self.head {
             Some(head) if head.manifest.version == version => Ok(Some(head.clone())),
             _ => self.store.version(flow, version),
@@ -169,7 +191,12 @@ impl SnapshotStore for Staging<'_> {
 pub(super) struct StagingWriter<'s, 'a>(pub(super) &'s Staging<'a>);
 
 impl VersionWriter for StagingWriter<'_, '_> {
-    fn write_chunk(&mut self, _list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        _list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         let mut kept = self.0.kept();
         let place = kept.spool.append(&text).map_err(temporary)?;
         kept.chunks.insert(chunk.full, place);
@@ -184,6 +211,10 @@ impl VersionWriter for StagingWriter<'_, '_> {
     }
 
     fn commit(self: Box<Self>, _draft: &VersionDraft) -> Result<CommittedVersion, AppendError> {
-        Err(StoreError::new(StoreErrorKind::Refused, "a batch of several is committed with the others").into())
+        Err(StoreError::new(
+            StoreErrorKind::Refused,
+            "a batch of several is committed with the others",
+        )
+        .into())
     }
 }

@@ -22,7 +22,9 @@ use crate::decode::{BatchHeader, Mode, Sequence};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Batch, Folds, RangeSweep};
 use crate::report::{Ack, ReportLines, change_line, kept_line};
-use crate::snapshot::{FlowName, FlowVersion, LineState, List, Manifest, Meta, SourceId, StoreManifest};
+use crate::snapshot::{
+    FlowName, FlowVersion, LineState, List, Manifest, Meta, SourceId, StoreManifest,
+};
 use crate::store::{SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionWriter};
 
 /// The input of an attempt.
@@ -79,14 +81,23 @@ impl Attempt<'_> {
         let base = BaseReader::new(self.store, self.flow, self.head);
         let before = self.head.map(|head| &head.manifest);
         let known = self.committed;
-        if let Some(claimed) = header.base.filter(|claimed| known.is_none_or(|known| *claimed > known)) {
-            let head = known.map_or("no version yet".to_owned(), |known| format!("versions up to {known}"));
+        if let Some(claimed) =
+            header.base.filter(|claimed| known.is_none_or(|known| *claimed > known))
+        {
+            let head = known
+                .map_or("no version yet".to_owned(), |known| format!("versions up to {known}"));
             return Err(SyncError::Diverged { base: claimed, flow: self.flow.clone(), head });
         }
         self.check_states(known)?;
         let all_unchanged = Counts { unchanged: self.batch.received, ..Counts::default() };
         let delivery = self.delivery();
-        let unchanged = |counts, ack, is_known| Planned { manifest: None, counts, touched: Vec::new(), ack, is_known };
+        let unchanged = |counts, ack, is_known| Planned {
+            manifest: None,
+            counts,
+            touched: Vec::new(),
+            ack,
+            is_known,
+        };
         let mut standing = match self.standing(sources, delivery.as_ref())? {
             Ok(standing) => standing,
             Err(ack) => {
@@ -102,7 +113,8 @@ impl Attempt<'_> {
         let (mut manifest, mut recreated) = united(before, header)?;
         let policy = self.options.rules();
         let retention = sources.retention();
-        let forget = policy.tombstones.and_then(|policy| retention.due(policy, self.batch.received_at));
+        let forget =
+            policy.tombstones.and_then(|policy| retention.due(policy, self.batch.received_at));
         let seen = header.source.as_ref().and_then(|id| sources.last_seen(id));
         let rules = Rules::new(policy, before, header, &retention, seen, forget);
         if !rules.accepts_schema() {
@@ -114,13 +126,18 @@ impl Attempt<'_> {
         let mut since = sources.recreated();
         since.extend(recreated.iter().map(|name| (name.clone(), FlowVersion::after(known))));
         let rules = rules.with_recreated(since);
-        manifest.stores.iter_mut().filter(|store| recreated.contains(&store.schema.name)).for_each(begin_anew);
+        manifest
+            .stores
+            .iter_mut()
+            .filter(|store| recreated.contains(&store.schema.name))
+            .for_each(begin_anew);
         let started = manifest.clone();
         let old = OldView::read(self, &standing.state, &started, before, &rules)?;
         let own = old.own_changes(&standing.state, header.source.as_ref(), &base, &started);
         let comparison = old.comparison(&standing.state, own.as_ref())?;
         let folder = self.options.temp_folder.clone();
-        let compared = comparison.as_ref().map(|comparison| comparison.compare(folder)).transpose()?;
+        let compared =
+            comparison.as_ref().map(|comparison| comparison.compare(folder)).transpose()?;
         let kept = compared.as_ref().map(|compared| compared.kept.as_slice()).unwrap_or_default();
         let kept_count = kept.iter().map(|kept| kept.count).sum();
         // A full batch that repeats its view needs no merge, unless it must store a checkpoint or a
@@ -136,7 +153,8 @@ impl Attempt<'_> {
             && before.is_some_and(|head| !schema_differs(head, &started))
         {
             report_kept(kept, lines)?;
-            let counts = Counts { unchanged: compared.unchanged, kept: kept_count, ..Counts::default() };
+            let counts =
+                Counts { unchanged: compared.unchanged, kept: kept_count, ..Counts::default() };
             return Ok(unchanged(counts, None, is_known));
         }
         let (changes, names, skip) = match &compared {
@@ -170,15 +188,17 @@ impl Attempt<'_> {
             let mut deletes = Deletes::default();
             merging.run(&mut started.clone(), &mut deletes)?;
             let stored = before.unwrap_or(&started);
-            let records =
-                |name: &DomString| stored.store(name).map(|store| store.records.as_slice()).unwrap_or_default();
+            let records = |name: &DomString| {
+                stored.store(name).map(|store| store.records.as_slice()).unwrap_or_default()
+            };
             recreated.iter().for_each(|name| deletes.recreated(name, records(name)));
             let had = |name: &DomString, enough: u64| match &compared {
                 Some(compared) => Ok(compared.had_in(name)),
                 None => count_records(&base, stored, name, header.source.as_ref(), enough),
             };
             let is_empty = facts.is_full && self.batch.received == 0;
-            let measure = Measure { head: stored, vanishing: &lost, is_empty, run: &run, had: &had };
+            let measure =
+                Measure { head: stored, vanishing: &lost, is_empty, run: &run, had: &had };
             let source = header.source.as_ref().map_or("", SourceId::as_str);
             confirmed = deletes.check(&measure, self.options.confirm.as_deref(), || {
                 Ok(deletes.plan(source, &batch_digest(self.batch)?))
@@ -195,7 +215,8 @@ impl Attempt<'_> {
         counts.kept = kept_count;
         counts.unchanged += compared.as_ref().map_or(0, |compared| compared.unchanged);
         for name in &recreated {
-            let gone = before.and_then(|before| before.store(name)).map_or(0, StoreManifest::record_count);
+            let gone =
+                before.and_then(|before| before.store(name)).map_or(0, StoreManifest::record_count);
             deletions.entry(name.clone()).or_default().bulk += gone;
             counts.deleted += gone;
             if gone > 0 && !touched.contains(name) {
@@ -204,20 +225,29 @@ impl Attempt<'_> {
         }
         // An object store that the new schema lacks disappears with its last record.
         // An object store that the new schema lacks disappears with its last record.
-        let vanished = |store: &StoreManifest| vanishing.contains(&store.schema.name) && store.records.is_empty();
-        let gone: Vec<_> =
-            manifest.stores.iter().filter(|store| vanished(store)).map(|store| store.schema.name.clone()).collect();
+        let vanished = |store: &StoreManifest| {
+            vanishing.contains(&store.schema.name) && store.records.is_empty()
+        };
+        let gone: Vec<_> = manifest
+            .stores
+            .iter()
+            .filter(|store| vanished(store))
+            .map(|store| store.schema.name.clone())
+            .collect();
         manifest.stores.retain(|store| !vanished(store));
         for (place, generator) in header.key_generators.iter().enumerate() {
             let name = &header.schema.stores[place].name;
-            if let Some(store) = manifest.stores.iter_mut().find(|store| store.schema.name == *name) {
+            if let Some(store) = manifest.stores.iter_mut().find(|store| store.schema.name == *name)
+            {
                 store.key_generator = store.key_generator.max(*generator);
             }
         }
         rules.keep_schema(before, &mut manifest);
-        let meta = Meta { at: self.batch.received_at, by: header.source.clone(), rev: facts.version };
+        let meta =
+            Meta { at: self.batch.received_at, by: header.source.clone(), rev: facts.version };
         let compared = comparison.as_ref().zip(compared.as_ref());
-        let (state, recorded) = self.record_source(sources, standing, compared, &mut manifest, &meta, &mut output)?;
+        let (state, recorded) =
+            self.record_source(sources, standing, compared, &mut manifest, &meta, &mut output)?;
         // A source that only says what is known is there all the same, and must not be taken for one that was away.
         let differs = self.is_unheard(sources)
             || delivery.is_some()
@@ -256,16 +286,22 @@ impl Attempt<'_> {
     fn is_unheard(&self, sources: &Sources) -> bool {
         let source = self.batch.header.source.as_ref();
         self.options.rules().tombstones.zip(source).is_some_and(|(policy, id)| {
-            sources.seen_at(id).is_none_or(|at| self.batch.received_at.saturating_sub(at) > policy.keep_ms / 4)
+            sources
+                .seen_at(id)
+                .is_none_or(|at| self.batch.received_at.saturating_sub(at) > policy.keep_ms / 4)
         })
     }
 
     /// Checks that every version that a base names with its state has that state.
     fn check_states(&self, committed: Option<FlowVersion>) -> Result<(), SyncError> {
         let header = &self.batch.header;
-        let named = header.base.zip(header.base_state).into_iter().chain(self.batch.states.iter().copied());
+        let named =
+            header.base.zip(header.base_state).into_iter().chain(self.batch.states.iter().copied());
         for (base, state) in named {
-            let stored = match self.head.filter(|head| committed == Some(base) && head.manifest.version == base) {
+            let stored = match self
+                .head
+                .filter(|head| committed == Some(base) && head.manifest.version == base)
+            {
                 Some(head) => Some(head.state),
                 None if committed.is_some_and(|committed| base <= committed) => {
                     self.store.version(self.flow, base)?.map(|stored| stored.state)
@@ -289,7 +325,9 @@ impl Attempt<'_> {
         let mut judged = skip.map(|skip| self.batch.changes.folds(skip)).transpose()?;
         let mut next = judged.as_mut().map_or(Ok(None), Folds::next)?;
         // A range among the later changes also decides the keys that it covers.
-        let ranges_in = |store: usize| skip.map(|skip| self.batch.changes.ranges_of(store, skip)).unwrap_or_default();
+        let ranges_in = |store: usize| {
+            skip.map(|skip| self.batch.changes.ranges_of(store, skip)).unwrap_or_default()
+        };
         let mut ranges = (0, RangeSweep::new(ranges_in(0)));
         let mut folds = self.batch.changes.folds(0)?;
         while let Some(change) = folds.next()? {
@@ -303,7 +341,9 @@ impl Attempt<'_> {
             }
             let is_named = next.as_ref().is_some_and(|next| (next.store, &next.key) == place);
             let is_judged = is_named || ranges.1.last().is_some();
-            let Some(name) = schema.stores.get(change.store).map(|store| &store.name).filter(|_| !is_judged) else {
+            let Some(name) =
+                schema.stores.get(change.store).map(|store| &store.name).filter(|_| !is_judged)
+            else {
                 continue;
             };
             let Some(line) = lookup.find(name, &change.key)? else { continue };
@@ -324,14 +364,19 @@ impl Attempt<'_> {
     ) -> Result<Result<Standing, Option<Ack>>, SyncError> {
         let header = &self.batch.header;
         let Some(sequence) = &header.sequence else {
-            let state = header.source.as_ref().and_then(|id| sources.source(id)).unwrap_or_default();
+            let state =
+                header.source.as_ref().and_then(|id| sources.source(id)).unwrap_or_default();
             return match delivery.map(|delivery| (sources.recognize(delivery), delivery.id())) {
                 Some((Recognition::Replay, _)) => Ok(Err(None)),
-                Some((Recognition::OtherContent, id)) => Err(SyncError::OtherContent { id: id.to_owned() }),
+                Some((Recognition::OtherContent, id)) => {
+                    Err(SyncError::OtherContent { id: id.to_owned() })
+                }
                 Some((Recognition::New, _)) | None => Ok(Ok(Standing { skip: 0, state })),
             };
         };
-        let Some(id) = &header.source else { return Ok(Ok(Standing { skip: 0, state: SourceState::default() })) };
+        let Some(id) = &header.source else {
+            return Ok(Ok(Standing { skip: 0, state: SourceState::default() }));
+        };
         let mut state = sources.source(id).unwrap_or_default();
         let Sequence { epoch, first, last } = sequence;
         let full = header.mode == Mode::Full;
@@ -339,9 +384,12 @@ impl Attempt<'_> {
         if found == Replay::Epoch {
             let known = state.epoch.clone().unwrap_or_default();
             match self.options.new_epoch {
-                None => return Err(SyncError::Epoch { id: id.clone(), known, epoch: epoch.clone() }),
+                None => {
+                    return Err(SyncError::Epoch { id: id.clone(), known, epoch: epoch.clone() });
+                }
                 Some(NewEpoch::Mirror) if !full => {
-                    let what = "--new-epoch mirror needs a full batch: only that says what is missing";
+                    let what =
+                        "--new-epoch mirror needs a full batch: only that says what is missing";
                     return Err(SyncError::Mismatch(what.to_owned()));
                 }
                 Some(NewEpoch::Keep) => (state.view, state.full, state.own) = (None, None, None),
@@ -352,10 +400,14 @@ impl Attempt<'_> {
         }
         match found {
             Replay::From(skip) => Ok(Ok(Standing { skip, state })),
-            Replay::Gap(checkpoint) => Err(SyncError::Gap { id: id.clone(), checkpoint, first: *first }),
-            Replay::Whole | Replay::Epoch => {
-                Ok(Err(Some(Ack { source: id.clone(), epoch: epoch.clone(), checkpoint: state.checkpoint })))
+            Replay::Gap(checkpoint) => {
+                Err(SyncError::Gap { id: id.clone(), checkpoint, first: *first })
             }
+            Replay::Whole | Replay::Epoch => Ok(Err(Some(Ack {
+                source: id.clone(),
+                epoch: epoch.clone(),
+                checkpoint: state.checkpoint,
+            }))),
         }
     }
 
@@ -368,7 +420,8 @@ impl Attempt<'_> {
 
     fn ack(&self) -> Option<Ack> {
         let header = &self.batch.header;
-        let (source, Sequence { epoch, last, .. }) = header.source.clone().zip(header.sequence.as_ref())?;
+        let (source, Sequence { epoch, last, .. }) =
+            header.source.clone().zip(header.sequence.as_ref())?;
         Some(Ack { source, epoch: epoch.clone(), checkpoint: *last })
     }
 
@@ -420,7 +473,9 @@ impl Attempt<'_> {
 
     /// Stores, for a batch that makes a version, its relation to the source's last full batch.
     fn settle_source(&self, sources: &mut Sources, mut state: SourceState, meta: &Meta) {
-        let Some(id) = self.batch.header.source.as_ref().filter(|_| state.view.is_some()) else { return };
+        let Some(id) = self.batch.header.source.as_ref().filter(|_| state.view.is_some()) else {
+            return;
+        };
         if self.batch.header.mode == Mode::Full {
             (state.full, state.own) = (Some(meta.rev), None);
             sources.put_source(id, &state, meta);
@@ -440,11 +495,15 @@ impl Attempt<'_> {
     ) -> Result<View, SyncError> {
         let contents = |name: &DomString| {
             let place = compared.names.binary_search(name).ok();
-            place.and_then(|place| compared.contents.get(place)).map(Vec::as_slice).unwrap_or_default()
+            place
+                .and_then(|place| compared.contents.get(place))
+                .map(Vec::as_slice)
+                .unwrap_or_default()
         };
         let equal = |store: &StoreManifest| {
             let contents = contents(&store.schema.name);
-            contents.len() == store.records.len() && contents.iter().zip(&store.records).all(|(a, b)| a.is(b))
+            contents.len() == store.records.len()
+                && contents.iter().zip(&store.records).all(|(a, b)| a.is(b))
         };
         if self.last && manifest.stores.iter().all(equal) {
             return Ok(View::Version(meta.rev));
@@ -458,12 +517,19 @@ impl Attempt<'_> {
         let view = comparison.store_view(compared, &stored, meta, output)?;
         manifest.views.extend(view.iter().flat_map(|(_, chunks)| chunks.iter().cloned()));
         Ok(View::Chunks(
-            view.into_iter().map(|(name, chunks)| (name, chunks.iter().map(|chunk| chunk.full).collect())).collect(),
+            view.into_iter()
+                .map(|(name, chunks)| (name, chunks.iter().map(|chunk| chunk.full).collect()))
+                .collect(),
         ))
     }
 
     /// Keeps in `~views` the chunks that any view refers to, once each, sorted by digest.
-    fn keep_views(&self, sources: &mut Sources, before: Option<&Manifest>, manifest: &mut Manifest) {
+    fn keep_views(
+        &self,
+        sources: &mut Sources,
+        before: Option<&Manifest>,
+        manifest: &mut Manifest,
+    ) {
         let named = sources.view_chunks();
         manifest.views.extend(before.into_iter().flat_map(|before| before.views.iter().cloned()));
         manifest.views.retain(|chunk| named.contains_key(&chunk.full));
@@ -525,7 +591,9 @@ fn report_kept(kept: &[Kept], lines: &mut ReportLines) -> Result<(), SyncError> 
 }
 
 fn schema_differs(before: &Manifest, after: &Manifest) -> bool {
-    let generators = |manifest: &Manifest| manifest.stores.iter().map(|store| store.key_generator).collect::<Vec<_>>();
+    let generators = |manifest: &Manifest| {
+        manifest.stores.iter().map(|store| store.key_generator).collect::<Vec<_>>()
+    };
     before.schema() != after.schema() || generators(before) != generators(after)
 }
 
@@ -535,8 +603,12 @@ fn batch_digest(batch: &Batch) -> Result<blake3::Hash, SyncError> {
     let mut folds = batch.changes.folds(0)?;
     while let Some(change) = folds.next()? {
         hasher.update(&(change.store as u64).to_le_bytes());
-        hasher.update(&(change.key.as_bytes().len() as u64).to_le_bytes()).update(change.key.as_bytes());
-        hasher.update(&[u8::from(change.state == LineState::Delete)]).update(change.state.content_digest().as_bytes());
+        hasher
+            .update(&(change.key.as_bytes().len() as u64).to_le_bytes())
+            .update(change.key.as_bytes());
+        hasher
+            .update(&[u8::from(change.state == LineState::Delete)])
+            .update(change.state.content_digest().as_bytes());
     }
     for range in &batch.changes.ranges {
         for bound in [&range.lower, &range.upper] {

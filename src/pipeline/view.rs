@@ -12,7 +12,8 @@ use crate::chunk::{ChunkBuilder, ChunkSink, ContentBuilder, ContentRef};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::normalize::{
-    Batch, Changes, Claim, DEFAULT_MEMORY_BYTES, Folded, KeptReason, Runs, Unsent, WithheldStore, push_folded,
+    Batch, Changes, Claim, DEFAULT_MEMORY_BYTES, Folded, KeptReason, Runs, Unsent, WithheldStore,
+    push_folded,
 };
 use crate::snapshot::{ChunkRef, FlowVersion, Line, LineState, List, Meta};
 use crate::store::StoreError;
@@ -93,13 +94,16 @@ struct StorePlan<'a> {
 
 impl StorePlan<'_> {
     fn kept(&self, key: &SortableKey) -> Option<KeptReason> {
-        let single = || self.withheld.filter(|withheld| withheld.holds(key)).map(|_| KeptReason::RejectedLine);
+        let single = || {
+            self.withheld.filter(|withheld| withheld.holds(key)).map(|_| KeptReason::RejectedLine)
+        };
         self.keeps_all.or_else(single)
     }
 
     /// True if the view has to be read to know what is kept.
     fn keeps(&self) -> bool {
-        !self.carried && (self.keeps_all.is_some() || self.withheld.is_some_and(WithheldStore::holds_any))
+        !self.carried
+            && (self.keeps_all.is_some() || self.withheld.is_some_and(WithheldStore::holds_any))
     }
 }
 
@@ -130,7 +134,11 @@ enum JoinStep {
 impl<'a> Comparison<'a> {
     /// `gone` is true if an upgrade has deleted the object stores that are missing from the batch's
     /// schema.
-    pub(super) fn new(batch: &'a Batch, view: SourceView<'a>, gone: bool) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        batch: &'a Batch,
+        view: SourceView<'a>,
+        gone: bool,
+    ) -> Result<Self, StoreError> {
         let schema = &batch.header.schema;
         let chunks = view.chunks.map(Vec::as_slice).unwrap_or_default();
         let mut names: Vec<_> = schema.stores.iter().map(|store| store.name.clone()).collect();
@@ -141,7 +149,10 @@ impl<'a> Comparison<'a> {
         names.sort();
         names.dedup();
         let plan = |name: DomString| {
-            let viewed = chunks.iter().find(|(known, _)| *known == name).map(|(_, chunks)| chunks.as_slice());
+            let viewed = chunks
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, chunks)| chunks.as_slice());
             let place = schema.store(&name).map(|(place, _)| place);
             let left_out = (place.is_none() && !gone).then_some(KeptReason::StoreLeftOut);
             let keeps_all = left_out.or_else(|| batch.withheld.keeps_all(place));
@@ -150,7 +161,8 @@ impl<'a> Comparison<'a> {
             StorePlan { name, viewed: viewed.unwrap_or_default(), keeps_all, withheld, carried }
         };
         let plans: Vec<_> = names.into_iter().map(plan).collect();
-        let place = |name: &DomString| plans.binary_search_by(|plan| plan.name.cmp(name)).unwrap_or(0);
+        let place =
+            |name: &DomString| plans.binary_search_by(|plan| plan.name.cmp(name)).unwrap_or(0);
         let places = schema.stores.iter().map(|store| place(&store.name)).collect();
         Ok(Self { batch, view, plans, places })
     }
@@ -161,12 +173,19 @@ impl<'a> Comparison<'a> {
         let all: u64 = now.iter().flatten().map(|chunk| chunk.content.count).sum();
         let mut unchanged = all - kept.iter().map(|kept| kept.count).sum::<u64>();
         let is_viewed = |(now, plan): (&Vec<NowChunk>, &StorePlan<'_>)| {
-            now.len() == plan.viewed.len() && now.iter().zip(plan.viewed).all(|(a, b)| a.content.is(b))
+            now.len() == plan.viewed.len()
+                && now.iter().zip(plan.viewed).all(|(a, b)| a.content.is(b))
         };
         let alike = now.iter().zip(&self.plans).all(is_viewed);
-        let has_bases = self.batch.header.base.is_some() || now.iter().flatten().any(|chunk| chunk.has_claims);
-        let mut changes = Changes { runs: Runs::new(DEFAULT_MEMORY_BYTES, temp), ranges: Vec::new(), deletes: 0 };
-        let mut had: Vec<_> = self.plans.iter().map(|plan| plan.viewed.iter().map(|chunk| chunk.count).sum()).collect();
+        let has_bases =
+            self.batch.header.base.is_some() || now.iter().flatten().any(|chunk| chunk.has_claims);
+        let mut changes =
+            Changes { runs: Runs::new(DEFAULT_MEMORY_BYTES, temp), ranges: Vec::new(), deletes: 0 };
+        let mut had: Vec<_> = self
+            .plans
+            .iter()
+            .map(|plan| plan.viewed.iter().map(|chunk| chunk.count).sum())
+            .collect();
         if !alike || has_bases || self.view.own.is_some() {
             let (counted, puts) = self.changes(&now, &mut changes)?;
             unchanged -= puts;
@@ -176,7 +195,10 @@ impl<'a> Comparison<'a> {
         }
         let same = alike && !has_bases && self.view.own.is_none();
         changes.runs.seal();
-        let contents = now.into_iter().map(|chunks| chunks.into_iter().map(|chunk| chunk.content).collect()).collect();
+        let contents = now
+            .into_iter()
+            .map(|chunks| chunks.into_iter().map(|chunk| chunk.content).collect())
+            .collect();
         let names = self.plans.iter().map(|plan| plan.name.clone()).collect();
         Ok(Compared { changes, names, contents, alike, same, unchanged, kept, had })
     }
@@ -216,7 +238,11 @@ impl<'a> Comparison<'a> {
             chunks: plan.viewed.iter().filter(|chunk| !skips(chunk)).collect(),
             lines: VecDeque::new(),
             // Without a view there are no own changes since.
-            own: self.view.own.filter(|_| self.view.chunks.is_some()).map(|own| own.of_store(&plan.name)),
+            own: self
+                .view
+                .own
+                .filter(|_| self.view.chunks.is_some())
+                .map(|own| own.of_store(&plan.name)),
             own_line: None,
             next: None,
         }
@@ -238,11 +264,17 @@ impl<'a> Comparison<'a> {
             now[place].chunks.extend(plan.viewed.iter().map(NowChunk::of));
         }
         let views = |place: usize| {
-            if self.plans[place].keeps() { self.view_of(place, &|_| false) } else { self.no_view(place) }
+            if self.plans[place].keeps() {
+                self.view_of(place, &|_| false)
+            } else {
+                self.no_view(place)
+            }
         };
         self.walk(&views, &mut |place, step| {
             match step {
-                JoinStep::Put(put, _) => now[place].push(&put.key, &put.state, put.claim != Claim::None),
+                JoinStep::Put(put, _) => {
+                    now[place].push(&put.key, &put.state, put.claim != Claim::None)
+                }
                 JoinStep::Missing(known) if self.plans[place].kept(&known.line.key).is_some() => {
                     counts[place] += 1;
                     now[place].push(&known.line.key, &known.line.state, false);
@@ -251,32 +283,50 @@ impl<'a> Comparison<'a> {
             }
             Ok(())
         })?;
-        let kept = self.plans.iter().zip(counts).filter(|(_, count)| *count > 0).map(|(plan, count)| Kept {
-            store: plan.name.clone(),
-            reason: plan.keeps_all.unwrap_or(KeptReason::RejectedLine),
-            count,
-        });
+        let kept =
+            self.plans.iter().zip(counts).filter(|(_, count)| *count > 0).map(|(plan, count)| {
+                Kept {
+                    store: plan.name.clone(),
+                    reason: plan.keeps_all.unwrap_or(KeptReason::RejectedLine),
+                    count,
+                }
+            });
         let kept = kept.collect();
         Ok((now.into_iter().map(NowChunks::finish).collect(), kept))
     }
 
     /// Adds the differences from the view to `changes`. Returns the numbers of the view's records,
     /// as far as they are read, and the number of puts.
-    fn changes(&self, now: &[Vec<NowChunk>], changes: &mut Changes) -> Result<(Vec<u64>, u64), SyncError> {
+    fn changes(
+        &self,
+        now: &[Vec<NowChunk>],
+        changes: &mut Changes,
+    ) -> Result<(Vec<u64>, u64), SyncError> {
         // A chunk may be skipped only if equal values mean that nothing changed.
-        let skips =
-            |place: usize| self.batch.header.base.is_none() && self.view.own.is_none() && !self.plans[place].keeps();
+        let skips = |place: usize| {
+            self.batch.header.base.is_none()
+                && self.view.own.is_none()
+                && !self.plans[place].keeps()
+        };
         let views = |place: usize| {
             if self.plans[place].carried {
                 return self.no_view(place);
             }
             self.view_of(place, &|chunk: &ChunkRef| {
                 let found = now[place].partition_point(|now| now.content.first < chunk.first);
-                skips(place) && now[place].get(found).is_some_and(|now| !now.has_claims && now.content.is(chunk))
+                skips(place)
+                    && now[place]
+                        .get(found)
+                        .is_some_and(|now| !now.has_claims && now.content.is(chunk))
             })
         };
         let mut skipped: Vec<Skipping<'_>> = (0..self.plans.len())
-            .map(|place| Skipping { now: &now[place], viewed: self.plans[place].viewed, taken: 0, on: skips(place) })
+            .map(|place| Skipping {
+                now: &now[place],
+                viewed: self.plans[place].viewed,
+                taken: 0,
+                on: skips(place),
+            })
             .collect();
         let mut counts = vec![0; self.plans.len()];
         let mut pushed = 0;
@@ -309,14 +359,18 @@ impl<'a> Comparison<'a> {
                 return Ok(None);
             }
             put.claim = self.claim(&known)?;
-        } else if put.claim == Claim::None && self.batch.header.base.is_none() && self.view.chunks.is_some() {
+        } else if put.claim == Claim::None
+            && self.batch.header.base.is_none()
+            && self.view.chunks.is_some()
+        {
             put.claim = Claim::Absent;
         }
         Ok(Some(put))
     }
 
     fn deletion(&self, place: usize, known: Known) -> Result<Folded, SyncError> {
-        let claim = if self.counts(&known, &Claim::None) { self.claim(&known)? } else { Claim::None };
+        let claim =
+            if self.counts(&known, &Claim::None) { self.claim(&known)? } else { Claim::None };
         let (key, state, unsent) = (known.line.key, LineState::Delete, Unsent::default());
         Ok(Folded { store: place, key, state, clock: None, claim, unsent })
     }
@@ -355,8 +409,10 @@ impl<'a> Comparison<'a> {
         let find = |(name, contents): (&DomString, &Vec<ContentRef>)| {
             contents.iter().map(|content| stored(name, content)).collect::<Vec<_>>()
         };
-        let mut slots: Vec<Vec<Option<ChunkRef>>> = compared.names.iter().zip(&compared.contents).map(find).collect();
-        let lacks: Vec<bool> = slots.iter().map(|slots| slots.iter().any(Option::is_none)).collect();
+        let mut slots: Vec<Vec<Option<ChunkRef>>> =
+            compared.names.iter().zip(&compared.contents).map(find).collect();
+        let lacks: Vec<bool> =
+            slots.iter().map(|slots| slots.iter().any(Option::is_none)).collect();
         let views = |place: usize| {
             let plan = &self.plans[place];
             let reads = plan.keeps() || (plan.carried && lacks[place]);
@@ -387,7 +443,9 @@ impl<'a> Comparison<'a> {
                 let state = output.spill(state)?;
                 let meta = Meta { at: at.unwrap_or(meta.at), ..meta.clone() };
                 let cut = builder.push(&Line { key, meta, state });
-                if let Some((written, text)) = if ends { cut.or_else(|| builder.cut()) } else { cut } {
+                if let Some((written, text)) =
+                    if ends { cut.or_else(|| builder.cut()) } else { cut }
+                {
                     output.write_chunk(&List::Views, &written, text)?;
                     *slot = Some(written);
                 }
@@ -478,7 +536,10 @@ struct StoreView<'a> {
 
 impl StoreView<'_> {
     /// Returns the next record, if its key is wanted.
-    fn take(&mut self, is_wanted: impl Fn(&SortableKey) -> bool) -> Result<Option<Known>, StoreError> {
+    fn take(
+        &mut self,
+        is_wanted: impl Fn(&SortableKey) -> bool,
+    ) -> Result<Option<Known>, StoreError> {
         while self.next.is_none() {
             while self.lines.is_empty() {
                 let Some(chunk) = self.chunks.pop_front() else { break };
@@ -489,7 +550,9 @@ impl StoreView<'_> {
             {
                 self.own_line = own.next()?;
             }
-            let own = self.own_line.take_if(|own| self.lines.front().is_none_or(|line| own.key <= line.key));
+            let own = self
+                .own_line
+                .take_if(|own| self.lines.front().is_none_or(|line| own.key <= line.key));
             self.next = match own {
                 Some(own) => {
                     if self.lines.front().is_some_and(|line| line.key == own.key) {

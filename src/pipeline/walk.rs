@@ -11,7 +11,9 @@ use super::unique::{Collision, Collisions};
 use crate::chunk::{ChunkSink, ListEditor};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
-use crate::merge::{self, Base, Conflict, Detection, Incoming, Judgement, Resolution, Side, Sides, Standing, Winner};
+use crate::merge::{
+    self, Base, Conflict, Detection, Incoming, Judgement, Resolution, Side, Sides, Standing, Winner,
+};
 use crate::normalize::{Claim, Folded, RangeChange, RangeSweep};
 use crate::policy::{ConflictType, StorePolicy};
 use crate::snapshot::{Digest, FlowVersion, Line, LineState, List, Meta, SourceId, StoreManifest};
@@ -56,7 +58,12 @@ pub(super) trait MergeSink: ChunkSink {
     /// before.
     fn conflict(&mut self, conflict: Conflict) -> Result<bool, StoreError>;
     /// Receives a line that is put, or a new tombstone, and the previous line.
-    fn applied(&mut self, _store: &DomString, _head: Option<&Line>, _line: &Line) -> Result<(), StoreError> {
+    fn applied(
+        &mut self,
+        _store: &DomString,
+        _head: Option<&Line>,
+        _line: &Line,
+    ) -> Result<(), StoreError> {
         Ok(())
     }
     /// Receives a result that differs from what the source sent.
@@ -157,7 +164,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Merges the next change; keys ascend from call to call.
-    pub(super) fn change(&mut self, change: Folded, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+    pub(super) fn change(
+        &mut self,
+        change: Folded,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
         self.look_at_clock()?;
         self.give_way(Some(&change.key), sink)?;
         self.sweep(Some(&change.key), sink)?;
@@ -174,7 +185,8 @@ impl<'a> Walk<'a> {
         };
         // Nor does one whose records were other records.
         let claim = if self.is_of_others(&claim) { Claim::None } else { claim };
-        let incoming = Incoming { state: change.state, clock: change.clock, by: self.facts.by.clone() };
+        let incoming =
+            Incoming { state: change.state, clock: change.clock, by: self.facts.by.clone() };
         self.merge(change.key, incoming, &claim, sink)
     }
 
@@ -185,7 +197,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns the change, completed by head's values of the members that its source did not send.
-    fn with_unsent(&mut self, mut change: Folded, sink: &mut dyn MergeSink) -> Result<Folded, StoreError> {
+    fn with_unsent(
+        &mut self,
+        mut change: Folded,
+        sink: &mut dyn MergeSink,
+    ) -> Result<Folded, StoreError> {
         if !change.unsent.is_empty() {
             let stored = match self.head(&change.key, sink)? {
                 Some(line) => self.base.whole_value(&line.state)?,
@@ -216,7 +232,11 @@ impl<'a> Walk<'a> {
         Ok((self.counts, self.refusal))
     }
 
-    fn head(&mut self, key: &SortableKey, sink: &mut dyn MergeSink) -> Result<Option<Line>, StoreError> {
+    fn head(
+        &mut self,
+        key: &SortableKey,
+        sink: &mut dyn MergeSink,
+    ) -> Result<Option<Line>, StoreError> {
         if let Some(line) = self.records.get(key, sink)? {
             return Ok(Some(line.clone()));
         }
@@ -230,7 +250,8 @@ impl<'a> Walk<'a> {
         claim: &Claim,
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
-        if let (LineState::Put(_), Some(&[0x10, ..])) = (&incoming.state, key.as_bytes().first_chunk::<1>())
+        if let (LineState::Put(_), Some(&[0x10, ..])) =
+            (&incoming.state, key.as_bytes().first_chunk::<1>())
             && let Ok(Key::Number(number)) = Key::from_sortable(key.as_bytes())
         {
             self.highest_number = self.highest_number.max(number);
@@ -245,7 +266,9 @@ impl<'a> Walk<'a> {
             }
             // A record that its source did not change is not a change. Changes by others since then
             // stay, whatever the clocks are.
-            Detection::FastForward if self.is_unchanged(head.as_ref(), &key, &incoming, claim)? => {
+            Detection::FastForward
+                if self.is_unchanged(head.as_ref(), &key, &incoming, claim)? =>
+            {
                 self.counts.unchanged += u64::from(self.is_named);
                 head.map_or(Ok(()), |head| sink.differs(&self.name, &head))
             }
@@ -253,7 +276,9 @@ impl<'a> Walk<'a> {
                 self.refused_by_index(key, head, &incoming, sink)
             }
             Detection::FastForward => self.fast_forward(key, head.as_ref(), incoming, sink),
-            Detection::Suspect { follows } => self.suspect(key, head, incoming, claim, follows, sink),
+            Detection::Suspect { follows } => {
+                self.suspect(key, head, incoming, claim, follows, sink)
+            }
         }
     }
 
@@ -266,7 +291,8 @@ impl<'a> Walk<'a> {
         incoming: &Incoming,
         claim: &Claim,
     ) -> Result<bool, StoreError> {
-        let Some(head) = head.filter(|head| self.facts.is_full && head.meta.by != self.facts.by) else {
+        let Some(head) = head.filter(|head| self.facts.is_full && head.meta.by != self.facts.by)
+        else {
             return Ok(false);
         };
         // Head is the base then, and differs.
@@ -277,7 +303,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Forgets old deletions up to and including `until`.
-    fn forget_to(&mut self, until: Option<&SortableKey>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+    fn forget_to(
+        &mut self,
+        until: Option<&SortableKey>,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
         let Some(forget) = self.forget else { return Ok(()) };
         while until.is_none_or(|until| self.kept <= *until) {
             let Some(line) = self.tombstones.at_or_after(&self.kept, sink)? else { break };
@@ -317,13 +347,18 @@ impl<'a> Walk<'a> {
         if self.standing.schema.is_some() {
             return Ok(());
         }
-        let before = FlowVersion::new(u64::from(self.facts.version.get()) - 1).unwrap_or(FlowVersion::FIRST);
+        let before =
+            FlowVersion::new(u64::from(self.facts.version.get()) - 1).unwrap_or(FlowVersion::FIRST);
         let meta = Meta { at: self.facts.received_at, by: None, rev: before };
         sink.differs(&self.name, &Line { key: key.clone(), meta, state: LineState::Delete })
     }
 
     fn meta(&self, incoming: &Incoming) -> Meta {
-        Meta { at: incoming.clock.unwrap_or(self.facts.received_at), by: incoming.by.clone(), rev: self.facts.version }
+        Meta {
+            at: incoming.clock.unwrap_or(self.facts.received_at),
+            by: incoming.by.clone(),
+            rev: self.facts.version,
+        }
     }
 
     fn fast_forward(
@@ -376,19 +411,26 @@ impl<'a> Walk<'a> {
             base,
             received_at: self.facts.received_at,
         };
-        let (kind, follows) = match merge::judge(self.policy, &sides, claim, &self.standing, follows) {
-            Judgement::FastForward => return self.fast_forward(key, head.as_ref(), incoming, sink),
-            // If the merged value equals a side, that side wins.
-            Judgement::Merged(value) if head_value.as_deref() == Some(&*value) => {
-                self.counts.unchanged += u64::from(self.is_named);
-                return self.kept(&key, head.as_ref(), &incoming.state, sink);
-            }
-            Judgement::Merged(value) if incoming.state == LineState::Put(value.as_slice().into()) => {
-                return self.fast_forward(key, head.as_ref(), incoming, sink);
-            }
-            Judgement::Merged(value) => return self.merged(&key, head.as_ref(), &incoming, value, sink),
-            Judgement::Conflict { kind, follows } => (kind, follows),
-        };
+        let (kind, follows) =
+            match merge::judge(self.policy, &sides, claim, &self.standing, follows) {
+                Judgement::FastForward => {
+                    return self.fast_forward(key, head.as_ref(), incoming, sink);
+                }
+                // If the merged value equals a side, that side wins.
+                Judgement::Merged(value) if head_value.as_deref() == Some(&*value) => {
+                    self.counts.unchanged += u64::from(self.is_named);
+                    return self.kept(&key, head.as_ref(), &incoming.state, sink);
+                }
+                Judgement::Merged(value)
+                    if incoming.state == LineState::Put(value.as_slice().into()) =>
+                {
+                    return self.fast_forward(key, head.as_ref(), incoming, sink);
+                }
+                Judgement::Merged(value) => {
+                    return self.merged(&key, head.as_ref(), &incoming, value, sink);
+                }
+                Judgement::Conflict { kind, follows } => (kind, follows),
+            };
         sides.kind = kind;
         let resolution = merge::resolve(self.policy, &sides, &mut |_| ());
         if resolution.refused {
@@ -404,7 +446,9 @@ impl<'a> Walk<'a> {
         let mut meta = self.meta(&incoming);
         let at = head.as_ref().filter(|_| joined).map_or(meta.at, |head| meta.at.max(head.meta.at));
         match (resolution.winner, resolution.merged) {
-            (Winner::Merged, Some(value)) => self.merged(&key, head.as_ref(), &incoming, value, sink),
+            (Winner::Merged, Some(value)) => {
+                self.merged(&key, head.as_ref(), &incoming, value, sink)
+            }
             (Winner::Incoming, _) => {
                 meta.at = at;
                 self.apply(head.as_ref(), Line { key, meta, state: incoming.state }, sink)
@@ -416,7 +460,10 @@ impl<'a> Walk<'a> {
                 }
                 let Some(head) = head else { return Ok(()) };
                 if winner == Winner::Head && joined && at > head.meta.at {
-                    let line = Line { meta: Meta { at, rev: meta.rev, ..head.meta.clone() }, ..head.clone() };
+                    let line = Line {
+                        meta: Meta { at, rev: meta.rev, ..head.meta.clone() },
+                        ..head.clone()
+                    };
                     return self.apply(Some(&head), line, sink);
                 }
                 Ok(())
@@ -432,7 +479,9 @@ impl<'a> Walk<'a> {
         incoming: &Incoming,
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
-        let Some(collision) = self.unique.and_then(|unique| unique.refused.get(&key)) else { return Ok(()) };
+        let Some(collision) = self.unique.and_then(|unique| unique.refused.get(&key)) else {
+            return Ok(());
+        };
         let name = self.name.clone();
         let sides = self.index_sides(&name, &key, head.as_ref(), None, incoming);
         let resolution = Resolution { head_lost: false, ..collision.resolution.clone() };
@@ -449,7 +498,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Deletes records of head whose index key a change has taken, up to but not including `until`.
-    fn give_way(&mut self, until: Option<&SortableKey>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+    fn give_way(
+        &mut self,
+        until: Option<&SortableKey>,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
         let Some(unique) = self.unique else { return Ok(()) };
         let from = self.gave_way.clone().unwrap_or_else(SortableKey::before_all);
         for (key, Collision { resolution, other }) in unique.displaced.range(from..) {
@@ -463,11 +516,16 @@ impl<'a> Walk<'a> {
             self.swept = Some(key.just_after());
             let Some(head) = self.records.get(key, sink)?.cloned() else { continue };
             let value = self.base.whole_value(&head.state)?;
-            let incoming = Incoming { state: LineState::Delete, clock: None, by: self.facts.by.clone() };
+            let incoming =
+                Incoming { state: LineState::Delete, clock: None, by: self.facts.by.clone() };
             let name = self.name.clone();
             let sides = self.index_sides(&name, key, Some(&head), value.as_deref(), &incoming);
-            self.log(Conflict { other: Some(other.clone()), ..self.conflict(&sides, resolution) }, sink)?;
-            let line = Line { key: key.clone(), meta: self.meta(&incoming), state: LineState::Delete };
+            self.log(
+                Conflict { other: Some(other.clone()), ..self.conflict(&sides, resolution) },
+                sink,
+            )?;
+            let line =
+                Line { key: key.clone(), meta: self.meta(&incoming), state: LineState::Delete };
             sink.differs(&name, &line)?;
             self.in_bulk = true;
             self.apply(Some(&head), line, sink)?;
@@ -498,18 +556,23 @@ impl<'a> Walk<'a> {
         let own = self.meta(incoming);
         // No source has seen the merged value yet, so the line names none.
         let at = head.map_or(own.at, |head| own.at.max(head.meta.at));
-        let line =
-            Line { key: key.clone(), meta: Meta { by: None, at, rev: own.rev }, state: LineState::Put(value.into()) };
+        let line = Line {
+            key: key.clone(),
+            meta: Meta { by: None, at, rev: own.rev },
+            state: LineState::Put(value.into()),
+        };
         sink.differs(&self.name, &line)?;
         self.apply(head, line, sink)
     }
 
     /// Returns the conflict to log, with whole values for the sides that lost something.
     fn conflict(&self, sides: &Sides<'_>, resolution: &Resolution) -> Conflict {
-        let digest = |state: &LineState| (*state != LineState::Delete).then(|| state.content_digest());
+        let digest =
+            |state: &LineState| (*state != LineState::Delete).then(|| state.content_digest());
         let kept = |lost: bool, value: Option<&[u8]>| value.filter(|_| lost).map(<[u8]>::to_vec);
         let (incoming, nobody) = (sides.incoming, resolution.winner == Winner::Nobody);
-        let incoming_value = if let LineState::Put(value) = &incoming.state { Some(&**value) } else { None };
+        let incoming_value =
+            if let LineState::Put(value) = &incoming.state { Some(&**value) } else { None };
         let base = if let Base::Value(base) = sides.base { Some(base) } else { None };
         let meta = self.meta(incoming);
         Conflict {
@@ -538,7 +601,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn apply(&mut self, head: Option<&Line>, line: Line, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+    fn apply(
+        &mut self,
+        head: Option<&Line>,
+        line: Line,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
         self.forget_to(Some(&line.key), sink)?;
         sink.applied(&self.name, head, &line)?;
         let was_live = head.is_some_and(|head| head.state != LineState::Delete);
@@ -546,7 +614,8 @@ impl<'a> Walk<'a> {
         if line.state == LineState::Delete {
             if was_live {
                 self.records.remove(&line.key, sink)?;
-                let own = self.facts.is_full || head.is_some_and(|head| head.meta.by == self.facts.by);
+                let own =
+                    self.facts.is_full || head.is_some_and(|head| head.meta.by == self.facts.by);
                 sink.deleted(&self.name, &line.key, Deletion { bulk: self.in_bulk, own });
                 self.counts.deleted += 1;
             } else {
@@ -568,14 +637,21 @@ impl<'a> Walk<'a> {
 
     /// Deletes the records in ranges, up to but not including `until`. The change at `until`
     /// already includes the ranges.
-    fn sweep(&mut self, until: Option<&SortableKey>, sink: &mut dyn MergeSink) -> Result<(), StoreError> {
+    fn sweep(
+        &mut self,
+        until: Option<&SortableKey>,
+        sink: &mut dyn MergeSink,
+    ) -> Result<(), StoreError> {
         if self.ranges.is_over() {
             return Ok(());
         }
         let mut from = self.swept.take().unwrap_or_else(SortableKey::before_all);
         loop {
             self.ranges.advance(&from);
-            let start = self.ranges.next_place(&from).filter(|start| until.is_none_or(|until| start < until));
+            let start = self
+                .ranges
+                .next_place(&from)
+                .filter(|start| until.is_none_or(|until| start < until));
             let Some(start) = start else { break };
             let next = self.records.at_or_after(&start, sink)?.map(|line| line.key.clone());
             let next = next.filter(|key| until.is_none_or(|until| key < until));
@@ -600,9 +676,16 @@ impl<'a> Walk<'a> {
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
         (self.in_bulk, self.is_named) = (true, false);
-        let incoming = Incoming { state: LineState::Delete, clock: range.clock, by: self.facts.by.clone() };
-        if self.standing.schema.is_some() || (self.policy.commutative && self.facts.base.is_none()) {
-            return self.merge(key, incoming, &self.facts.base.map_or(Claim::None, Claim::Version), sink);
+        let incoming =
+            Incoming { state: LineState::Delete, clock: range.clock, by: self.facts.by.clone() };
+        if self.standing.schema.is_some() || (self.policy.commutative && self.facts.base.is_none())
+        {
+            return self.merge(
+                key,
+                incoming,
+                &self.facts.base.map_or(Claim::None, Claim::Version),
+                sink,
+            );
         }
         let Some(version) = self.facts.base else {
             // Without a base, the range applies to head.
@@ -613,7 +696,8 @@ impl<'a> Walk<'a> {
         let claim = Claim::Version(version);
         let inserted_since = match self.records.get(&key, sink)? {
             Some(head) if head.meta.rev > version && head.meta.by != self.facts.by => {
-                self.is_of_others(&claim) || self.base.value(&self.name, &key, &claim)? == Some(None)
+                self.is_of_others(&claim)
+                    || self.base.value(&self.name, &key, &claim)? == Some(None)
             }
             _ => false,
         };

@@ -96,7 +96,11 @@ pub(super) fn delete_alias(name: &str, conflict: ConflictType) -> Option<Resolve
         T::DeleteUpdate | T::UpdateRecentlyDeleted => false,
         _ => return None,
     };
-    Some(if updates_win == head_updates { ResolverKind::HeadWins } else { ResolverKind::IncomingWins })
+    Some(if updates_win == head_updates {
+        ResolverKind::HeadWins
+    } else {
+        ResolverKind::IncomingWins
+    })
 }
 
 /// Returns our conflict type for a name from another system, to suggest it in a message.
@@ -104,7 +108,9 @@ pub(super) fn foreign_type(name: &str) -> Option<ConflictType> {
     use ConflictType as T;
     Some(match name.to_ascii_lowercase().replace('-', "_").as_str() {
         "insert_exists" | "insertrowexists" | "insert_conflict" => T::InsertInsert,
-        "update_differing" | "update_origin_change" | "updaterowexists" | "update_conflict" => T::UpdateUpdate,
+        "update_differing" | "update_origin_change" | "updaterowexists" | "update_conflict" => {
+            T::UpdateUpdate
+        }
         "delete_recently_updated" | "deleterowexists" | "update_vs_delete" => T::UpdateDelete,
         "delete_vs_update" => T::DeleteUpdate,
         "updaterowmissing" => T::UpdateMissing,
@@ -151,7 +157,11 @@ mod tests {
             }
             let named = line.split('|').nth(3).unwrap_or_default().split('`').skip(1).step_by(2);
             for name in named.filter(|name| !["max", "min", "by"].contains(name)) {
-                assert_eq!(resolver_kind(name).map(|it| it.kind_or(kind)), Some(kind), "{name} is on the page");
+                assert_eq!(
+                    resolver_kind(name).map(|it| it.kind_or(kind)),
+                    Some(kind),
+                    "{name} is on the page"
+                );
             }
         }
     }
@@ -159,7 +169,11 @@ mod tests {
     impl ResolverKind {
         /// Treats `max` and `min` alike, because they share a line of the page.
         fn kind_or(self, line: Self) -> Self {
-            if matches!(self, Self::Max | Self::Min) && matches!(line, Self::Max | Self::Min) { line } else { self }
+            if matches!(self, Self::Max | Self::Min) && matches!(line, Self::Max | Self::Min) {
+                line
+            } else {
+                self
+            }
         }
     }
 

@@ -40,7 +40,10 @@ pub fn why_not_commutative(policy: &StorePolicy) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut add = |part, why: String| reasons.push(Reason { part, why });
     for (number, rule) in policy.rules.iter().enumerate() {
-        add(Part::Rule(number), format!("the rule {:?} sees as head whatever came first", rule.name));
+        add(
+            Part::Rule(number),
+            format!("the rule {:?} sees as head whatever came first", rule.name),
+        );
     }
     let by_clock = records(policy, &mut add);
     for (number, field) in policy.fields.iter().enumerate() {
@@ -89,9 +92,15 @@ fn why(kind: ResolverKind) -> &'static str {
     match kind {
         ResolverKind::IncomingWins => "what arrives last stands",
         ResolverKind::HeadWins | ResolverKind::Immutable => "what arrives first stands",
-        ResolverKind::FirstWriteWins => "only the latest clock of a record is kept, not the earliest",
-        ResolverKind::ThreeWay => "it goes by the base, which is what had arrived before the change was made",
-        ResolverKind::Cel => "nothing says that its value is the same with the sides the other way round",
+        ResolverKind::FirstWriteWins => {
+            "only the latest clock of a record is kept, not the earliest"
+        }
+        ResolverKind::ThreeWay => {
+            "it goes by the base, which is what had arrived before the change was made"
+        }
+        ResolverKind::Cel => {
+            "nothing says that its value is the same with the sides the other way round"
+        }
         ResolverKind::Skip => "what arrives second is left out",
         ResolverKind::Park => "what arrives second waits",
         ResolverKind::Fail => "what arrives second is refused",
@@ -101,12 +110,18 @@ fn why(kind: ResolverKind) -> &'static str {
         | ResolverKind::Min
         | ResolverKind::SetUnion
         | ResolverKind::AppendUnique
-        | ResolverKind::Order => "it is a rule for fields: members that it does not know are not resolved",
+        | ResolverKind::Order => {
+            "it is a rule for fields: members that it does not know are not resolved"
+        }
         ResolverKind::LastWriteWins => "",
     }
 }
 
-fn field_reason(field: &FieldRule, policy: &StorePolicy, by_clock: Option<&ResolverKind>) -> Option<String> {
+fn field_reason(
+    field: &FieldRule,
+    policy: &StorePolicy,
+    by_clock: Option<&ResolverKind>,
+) -> Option<String> {
     let name: &Arc<str> = &field.name;
     match &field.resolver {
         Resolver::Delta | Resolver::SetUnion | Resolver::Order(_) => None,
@@ -118,14 +133,21 @@ fn field_reason(field: &FieldRule, policy: &StorePolicy, by_clock: Option<&Resol
             Some(format!("append-unique without order-by keeps {name:?} in the order of arrival"))
         }
         Resolver::LastWriteWins if by_clock == Some(&ResolverKind::LastWriteWins) => None,
-        Resolver::LastWriteWins => Some(format!("last-write-wins decides {name:?}, but not the rest of the record")),
+        Resolver::LastWriteWins => {
+            Some(format!("last-write-wins decides {name:?}, but not the rest of the record"))
+        }
         other => Some(format!("{} decides {name:?}: {}", other.kind().name(), why(other.kind()))),
     }
 }
 
 /// Returns a reason unless the member that a side is chosen by is resolved in the same way, so that
 /// the result contains the value that was compared.
-fn by_reason(field: &FieldRule, by: &FieldPath, policy: &StorePolicy, kind: ResolverKind) -> Option<String> {
+fn by_reason(
+    field: &FieldRule,
+    by: &FieldPath,
+    policy: &StorePolicy,
+    kind: ResolverKind,
+) -> Option<String> {
     let in_group = field.paths.iter().any(|path| by.is_within(path));
     let follows = policy.fields.iter().any(|other| {
         let same = other.resolver.kind() == kind
@@ -143,11 +165,17 @@ fn by_reason(field: &FieldRule, by: &FieldPath, policy: &StorePolicy, kind: Reso
 }
 
 /// Checks that a deletion and a value have the same outcome, whichever comes first.
-fn deletes(policy: &StorePolicy, by_clock: Option<&ResolverKind>, add: &mut impl FnMut(Part, String)) {
+fn deletes(
+    policy: &StorePolicy,
+    by_clock: Option<&ResolverKind>,
+    add: &mut impl FnMut(Part, String),
+) {
     use ConflictType as T;
     let types = [T::UpdateDelete, T::DeleteUpdate, T::UpdateRecentlyDeleted];
     let found = types.map(|conflict| policy.resolver(conflict).map(Resolver::kind));
-    let side = |head: bool| if head { Some(ResolverKind::HeadWins) } else { Some(ResolverKind::IncomingWins) };
+    let side = |head: bool| {
+        if head { Some(ResolverKind::HeadWins) } else { Some(ResolverKind::IncomingWins) }
+    };
     // In update-delete, head updates; in the two others, head deletes.
     let updates_win = [side(true), side(false), side(false)];
     let deletes_win = [side(false), side(true), side(true)];
@@ -187,7 +215,8 @@ fn others(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) {
     for conflict in [T::UniqueIndex, T::SchemaNewer, T::SchemaOlder] {
         // The second of two records with one index key is parked in any case; the page describes
         // the consequences.
-        let known = if conflict == T::UniqueIndex { ResolverKind::Park } else { ResolverKind::Accept };
+        let known =
+            if conflict == T::UniqueIndex { ResolverKind::Park } else { ResolverKind::Accept };
         if let Some(found) = kind(conflict).filter(|found| *found != known) {
             let why = format!(
                 "{} decides {}: which batch meets the other depends on what came first",

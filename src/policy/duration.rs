@@ -22,7 +22,9 @@ pub fn duration_ms(text: &str) -> Option<u64> {
 /// Returns the shortest text that [`duration_ms`] parses as this duration.
 pub(crate) fn duration_text(milliseconds: u64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let whole = units.into_iter().find(|(scale, _)| milliseconds > 0 && milliseconds.is_multiple_of(*scale));
+    let whole = units
+        .into_iter()
+        .find(|(scale, _)| milliseconds > 0 && milliseconds.is_multiple_of(*scale));
     match whole {
         Some((scale, unit)) => format!("{}{unit}", milliseconds / scale),
         None => format!("{milliseconds}ms"),
@@ -38,7 +40,9 @@ mod tests {
         let texts = ["500ms", "30", "30s", "5m", "2h", "90d", "0"];
         let values = [500, 30_000, 30_000, 300_000, 7_200_000, 7_776_000_000, 0];
         assert_eq!(texts.map(duration_ms), values.map(Some));
-        for wrong in ["", "s", "-1s", "1.5s", "1w", "1 s", "99999999999999999999s", "9999999999999999999h"] {
+        for wrong in
+            ["", "s", "-1s", "1.5s", "1w", "1 s", "99999999999999999999s", "9999999999999999999h"]
+        {
             assert_eq!(duration_ms(wrong), None, "{wrong}");
         }
         for value in values {

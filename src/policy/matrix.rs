@@ -11,7 +11,8 @@ pub fn matrix() -> String {
     out += &format!("| --- |{}\n", " --- |".repeat(types.len() + 1));
     for kind in ResolverKind::ALL {
         let cell = |serves: bool| if serves { " yes |" } else { " |" };
-        let cells: String = ConflictType::ALL.into_iter().map(|conflict| cell(kind.serves(conflict))).collect();
+        let cells: String =
+            ConflictType::ALL.into_iter().map(|conflict| cell(kind.serves(conflict))).collect();
         out += &format!("| `{}` |{cells}{}\n", kind.name(), cell(kind.serves_fields()));
     }
     out
@@ -44,7 +45,10 @@ mod tests {
     #[test]
     fn every_type_can_be_decided_or_parked() {
         for conflict in ConflictType::ALL {
-            assert!(ResolverKind::Park.serves(conflict) && ResolverKind::Fail.serves(conflict), "{conflict:?}");
+            assert!(
+                ResolverKind::Park.serves(conflict) && ResolverKind::Fail.serves(conflict),
+                "{conflict:?}"
+            );
         }
         assert_eq!(matrix().lines().count(), 2 + ResolverKind::ALL.len());
     }

@@ -28,10 +28,12 @@ pub use check::{Checked, against_schema};
 pub use commutative::{Part, Reason, why_not_commutative};
 pub use conflict_type::ConflictType;
 pub use duration::{DURATION_EXPECTED, duration_ms};
-pub use expression::{EvaluationError, Expression, Mistake, Reads, SideMeta, SideReads, Variables, Wanted};
+pub use expression::{
+    EvaluationError, Expression, Mistake, Reads, SideMeta, SideReads, Variables, Wanted,
+};
 pub use file::{
-    Case, CaseBase, CaseResult, CaseState, Expectation, ExpectedDetection, Fault, MAX_FILE_BYTES, Place, PolicyFile,
-    Span,
+    Case, CaseBase, CaseResult, CaseState, Expectation, ExpectedDetection, Fault, MAX_FILE_BYTES,
+    Place, PolicyFile, Span,
 };
 pub use matrix::matrix;
 pub use path::{FieldPath, PathError, Step};

@@ -50,7 +50,12 @@ impl FieldPath {
                         }
                         Some('\\') => match chars.next() {
                             Some(escaped @ ('"' | '\\')) => name.push(escaped),
-                            _ => return wrong("in quotes, \\ stands only before \" and \\", at(quoted)),
+                            _ => {
+                                return wrong(
+                                    "in quotes, \\ stands only before \" and \\",
+                                    at(quoted),
+                                );
+                            }
                         },
                         Some(other) => name.push(other),
                         None => return wrong("a quote is open", at(rest)),
@@ -118,7 +123,9 @@ mod tests {
         assert_eq!(steps(r#""a\"b""#), [member("a\\\"b")]);
         assert_eq!(steps("a[][].b"), [member("a"), Step::Elements, Step::Elements, member("b")]);
         assert_eq!(steps("~x.ä"), [member("~~x"), member("\\u00e4")]);
-        for (text, offset) in [("", 0), ("a.", 2), (".a", 0), ("a..b", 2), ("a[0]", 1), (r#""a"#, 0), (r#"a"b""#, 1)] {
+        for (text, offset) in
+            [("", 0), ("a.", 2), (".a", 0), ("a..b", 2), ("a[0]", 1), (r#""a"#, 0), (r#"a"b""#, 1)]
+        {
             assert_eq!(FieldPath::parse(text).map_err(|error| error.offset), Err(offset), "{text}");
         }
     }

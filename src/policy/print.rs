@@ -21,12 +21,18 @@ impl PolicyFile {
             out += &format!("longest-offline = {}\n", text(tombstones.longest_offline_ms));
         }
         if let Some(skew) = self.policy.max_skew_ms {
-            out += &format!("\n[clock]\nmax-skew = {}\n", string(&duration_text(skew.unsigned_abs())));
+            out +=
+                &format!("\n[clock]\nmax-skew = {}\n", string(&duration_text(skew.unsigned_abs())));
         }
         scope(&mut out, "defaults", &self.defaults, &self.policy.default);
         for own in &self.stores {
             let Some(name) = &own.store else { continue };
-            scope(&mut out, &format!("stores.{}", key(&name.to_string())), own, self.policy.store(name));
+            scope(
+                &mut out,
+                &format!("stores.{}", key(&name.to_string())),
+                own,
+                self.policy.store(name),
+            );
         }
         for one in &self.cases {
             case(&mut out, one);
@@ -41,7 +47,11 @@ fn scope(out: &mut String, name: &str, own: &Scope, policy: &StorePolicy) {
     *out += &format!("\n[{name}]\n");
     *out += &format!("detect = {}\n", detect(&policy.detect));
     let both = BOTH_VALUES.map(|conflict| policy.resolver(conflict));
-    let one = both.first().copied().flatten().filter(|first| both.iter().all(|other| *other == Some(*first)));
+    let one = both
+        .first()
+        .copied()
+        .flatten()
+        .filter(|first| both.iter().all(|other| *other == Some(*first)));
     if let Some(one) = one {
         *out += &format!("resolve = {}\n", resolver(one));
     }
@@ -69,11 +79,20 @@ fn scope(out: &mut String, name: &str, own: &Scope, policy: &StorePolicy) {
     for group in groups {
         let paths: Vec<_> = group.rule.paths.iter().map(|path| string(&path.to_string())).collect();
         *out += &format!("\n[[{name}.groups]]\nname = {}\n", string(&group.rule.name));
-        *out += &format!("fields = [{}]\nresolve = {}\n", paths.join(", "), resolver(&group.rule.resolver));
+        *out += &format!(
+            "fields = [{}]\nresolve = {}\n",
+            paths.join(", "),
+            resolver(&group.rule.resolver)
+        );
     }
     for said in &own.rules {
-        let types: Vec<_> = said.rule.types.iter().map(|conflict| string(conflict.name())).collect();
-        *out += &format!("\n[[{name}.rules]]\nname = {}\ntypes = [{}]\n", string(&said.rule.name), types.join(", "));
+        let types: Vec<_> =
+            said.rule.types.iter().map(|conflict| string(conflict.name())).collect();
+        *out += &format!(
+            "\n[[{name}.rules]]\nname = {}\ntypes = [{}]\n",
+            string(&said.rule.name),
+            types.join(", ")
+        );
         if let Some(when) = &said.rule.when {
             *out += &format!("when = {}\n", string(when.source()));
         }
@@ -81,7 +100,9 @@ fn scope(out: &mut String, name: &str, own: &Scope, policy: &StorePolicy) {
     }
     if !own.privacy.is_empty() {
         *out += &format!("\n[{name}.privacy]\n");
-        for (list, hide) in [("exclude", Hide::Exclude), ("redact", Hide::Redact), ("hash", Hide::Hash)] {
+        for (list, hide) in
+            [("exclude", Hide::Exclude), ("redact", Hide::Redact), ("hash", Hide::Hash)]
+        {
             let of = own.privacy.iter().filter(|private| private.hide == hide);
             let paths: Vec<_> = of.map(|private| string(&private.path.to_string())).collect();
             if !paths.is_empty() {
@@ -118,9 +139,12 @@ const fn unresolved(unresolved: Unresolved) -> &'static str {
 pub(crate) fn resolver(resolver: &Resolver) -> String {
     let name = string(resolver.kind().name());
     let parameters = match resolver {
-        Resolver::Max { by: Some(by) } | Resolver::Min { by: Some(by) } => format!("by = {}", string(&by.to_string())),
+        Resolver::Max { by: Some(by) } | Resolver::Min { by: Some(by) } => {
+            format!("by = {}", string(&by.to_string()))
+        }
         Resolver::AppendUnique { key, order_by } => {
-            let order = order_by.as_ref().map(|path| format!(", order-by = {}", string(&path.to_string())));
+            let order =
+                order_by.as_ref().map(|path| format!(", order-by = {}", string(&path.to_string())));
             format!("key = {}{}", string(&key.to_string()), order.unwrap_or_default())
         }
         Resolver::Order(states) => {
@@ -143,9 +167,15 @@ pub(crate) fn resolver(resolver: &Resolver) -> String {
 }
 
 fn case(out: &mut String, case: &Case) {
-    *out += &format!("\n[[tests]]\nname = {}\nstore = {}\n", string(&case.name), string(&case.store.to_string()));
+    *out += &format!(
+        "\n[[tests]]\nname = {}\nstore = {}\n",
+        string(&case.name),
+        string(&case.store.to_string())
+    );
     *out += &format!("key = {}\n", value(case.key.to_canonical().as_bytes()));
-    let json = |name: &str, value: &[u8]| format!("{name}-json = {}\n", string(&String::from_utf8_lossy(value)));
+    let json = |name: &str, value: &[u8]| {
+        format!("{name}-json = {}\n", string(&String::from_utf8_lossy(value)))
+    };
     match &case.base {
         CaseBase::Unknown => {}
         CaseBase::Absent => *out += "base-absent = true\n",
@@ -167,7 +197,11 @@ fn case(out: &mut String, case: &Case) {
     if let Some(at) = case.received_at {
         *out += &format!("received-at = {at}\n");
     }
-    *out += &format!("head-by = {}\nincoming-by = {}\n", string(&case.head_by), string(&case.incoming_by));
+    *out += &format!(
+        "head-by = {}\nincoming-by = {}\n",
+        string(&case.head_by),
+        string(&case.incoming_by)
+    );
     match &case.expect.result {
         None => {}
         Some(CaseResult::Value(value)) => *out += &json("expect", value),
@@ -197,10 +231,14 @@ fn value(canonical: &[u8]) -> String {
                 (None, None) => number.to_string(),
             },
             serde_json::Value::String(text) => string(text),
-            serde_json::Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
+            serde_json::Value::Array(items) => {
+                format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", "))
+            }
             serde_json::Value::Object(members) => {
-                let members: Vec<_> =
-                    members.iter().map(|(name, it)| format!("{} = {}", key(name), toml(it))).collect();
+                let members: Vec<_> = members
+                    .iter()
+                    .map(|(name, it)| format!("{} = {}", key(name), toml(it)))
+                    .collect();
                 format!("{{ {} }}", members.join(", "))
             }
         }
@@ -210,8 +248,8 @@ fn value(canonical: &[u8]) -> String {
 
 /// Returns a TOML key, without quotes if possible.
 fn key(name: &str) -> String {
-    let is_bare =
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let is_bare = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if is_bare { name.to_owned() } else { string(name) }
 }
 

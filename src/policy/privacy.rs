@@ -52,7 +52,8 @@ impl HashKey {
 
     /// Derives the key from a secret; returns `None` if the secret is too short.
     pub fn from_secret(secret: &str) -> Option<Self> {
-        (secret.len() >= Self::MIN_SECRET_BYTES).then(|| Self(blake3::derive_key(Self::CONTEXT, secret.as_bytes())))
+        (secret.len() >= Self::MIN_SECRET_BYTES)
+            .then(|| Self(blake3::derive_key(Self::CONTEXT, secret.as_bytes())))
     }
 
     /// Returns the digest of a canonical value.

@@ -175,12 +175,14 @@ impl ResolverKind {
             Self::Fail | Self::Park => true,
             Self::Skip => !matches!(conflict, T::UniqueIndex),
             Self::IncomingWins => !matches!(conflict, T::SchemaNewer | T::SchemaOlder),
-            Self::HeadWins => {
-                !matches!(conflict, T::UpdateMissing | T::DeleteMissing | T::SchemaNewer | T::SchemaOlder)
-            }
-            Self::LastWriteWins | Self::FirstWriteWins => {
-                !matches!(conflict, T::UpdateMissing | T::DeleteMissing | T::SchemaNewer | T::SchemaOlder)
-            }
+            Self::HeadWins => !matches!(
+                conflict,
+                T::UpdateMissing | T::DeleteMissing | T::SchemaNewer | T::SchemaOlder
+            ),
+            Self::LastWriteWins | Self::FirstWriteWins => !matches!(
+                conflict,
+                T::UpdateMissing | T::DeleteMissing | T::SchemaNewer | T::SchemaOlder
+            ),
             Self::Accept => matches!(conflict, T::SchemaNewer | T::SchemaOlder),
             Self::ThreeWay
             | Self::Delta

@@ -132,7 +132,9 @@ impl StorePolicy {
 }
 
 /// Returns a table of resolvers, in the order of [`ConflictType::ALL`].
-fn types(of: impl Fn(ConflictType) -> Option<Resolver>) -> [Option<Resolver>; ConflictType::ALL.len()] {
+fn types(
+    of: impl Fn(ConflictType) -> Option<Resolver>,
+) -> [Option<Resolver>; ConflictType::ALL.len()] {
     ConflictType::ALL.map(of)
 }
 
@@ -176,6 +178,11 @@ impl StorePolicy {
 impl Default for Policy {
     /// Returns the built-in default.
     fn default() -> Self {
-        Self { default: StorePolicy::builtin(), stores: BTreeMap::new(), tombstones: None, max_skew_ms: None }
+        Self {
+            default: StorePolicy::builtin(),
+            stores: BTreeMap::new(),
+            tombstones: None,
+            max_skew_ms: None,
+        }
     }
 }

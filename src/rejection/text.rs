@@ -64,7 +64,8 @@ impl RejectedText<'_> {
             encoded.clear();
             if is_text {
                 waiting.extend_from_slice(piece);
-                let whole = std::str::from_utf8(&waiting).map_or_else(|error| error.valid_up_to(), str::len);
+                let whole = std::str::from_utf8(&waiting)
+                    .map_or_else(|error| error.valid_up_to(), str::len);
                 let valid = std::str::from_utf8(&waiting[..whole]).unwrap_or_default();
                 for unit in valid.encode_utf16() {
                     text::write_unit(unit, &mut encoded);
@@ -132,11 +133,13 @@ mod tests {
         let long = "é😀x\n".repeat(PIECE_BYTES / 3);
         let binary = b"\xff\0".repeat(PIECE_BYTES);
         let cut = &"é".as_bytes()[..1];
-        let cases: [&[u8]; 6] = [b"", b"{\"id\":1,\r\n\"$\"", long.as_bytes(), &binary, cut, b"a\xffb"];
+        let cases: [&[u8]; 6] =
+            [b"", b"{\"id\":1,\r\n\"$\"", long.as_bytes(), &binary, cut, b"a\xffb"];
         for bytes in cases {
             let member = written(RejectedText::Bytes(bytes));
             assert_eq!(written(RejectedText::File(&mut io::Cursor::new(bytes))), member);
-            let value: serde_json::Value = serde_json::from_str(&format!("{{{}}}", &member[1..])).unwrap();
+            let value: serde_json::Value =
+                serde_json::from_str(&format!("{{{}}}", &member[1..])).unwrap();
             let kept = match (value["text"].as_str(), value["textBase64"].as_str()) {
                 (Some(text), None) => text.as_bytes().to_vec(),
                 (None, Some(text)) => STANDARD.decode(text).unwrap(),

@@ -65,7 +65,9 @@ impl Ack {
     /// Returns the report line, without a line end.
     pub fn to_json(&self) -> String {
         let Self { source, epoch, checkpoint } = self;
-        canonical_json(&json!({ "checkpoint": checkpoint, "epoch": epoch, "source": source.as_str(), "type": "ack" }))
+        canonical_json(
+            &json!({ "checkpoint": checkpoint, "epoch": epoch, "source": source.as_str(), "type": "ack" }),
+        )
     }
 }
 
@@ -172,7 +174,10 @@ impl ReportLines {
     }
 
     /// Adds the output of `write`: lines with line ends.
-    pub fn push_with(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    pub fn push_with(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
         write(&mut self.spool)
     }
 
@@ -254,7 +259,9 @@ pub fn resolved_line(id: &SortableKey, choice: &str, line: Option<&str>) -> Stri
 /// As [`resolved_line`], for a source that may not see the changes of others.
 pub fn resolved_line_without_value(id: &SortableKey, choice: &str) -> String {
     let id = id.to_canonical();
-    format!("{{\"id\":{id},\"line\":null,\"type\":\"resolved\",\"use\":\"{choice}\",\"withheld\":true}}")
+    format!(
+        "{{\"id\":{id},\"line\":null,\"type\":\"resolved\",\"use\":\"{choice}\",\"withheld\":true}}"
+    )
 }
 
 /// Returns the beginning of a version's comment: `+12 ~3 -1 in 2 object stores, from kiosk-7`.

@@ -61,7 +61,9 @@ impl Access {
             return Ok(None);
         };
         if let Some(value) = headers.get(AUTHORIZATION) {
-            let Some(token) = bearer(value) else { return unknown("the authorization is no bearer token") };
+            let Some(token) = bearer(value) else {
+                return unknown("the authorization is no bearer token");
+            };
             return match clients.by_token(token) {
                 Some(client) => Ok(Some(Arc::clone(client))),
                 None => unknown("the bearer token is not known"),
@@ -72,7 +74,9 @@ impl Access {
         };
         match clients.by_certificate(certificate) {
             Some(client) => Ok(Some(Arc::clone(client))),
-            None => Err(Refusal::forbidden("the client certificate is in no entry of the clients file")),
+            None => {
+                Err(Refusal::forbidden("the client certificate is in no entry of the clients file"))
+            }
         }
     }
 
@@ -95,7 +99,9 @@ impl Access {
 
 /// Whose requests a caller's are counted with.
 pub(super) fn asker(caller: &Caller, peer: &Peer) -> Asker {
-    caller.as_ref().map_or(Asker::Address(peer.address), |client| Asker::Client(client.name().to_owned()))
+    caller
+        .as_ref()
+        .map_or(Asker::Address(peer.address), |client| Asker::Client(client.name().to_owned()))
 }
 
 fn bearer(value: &HeaderValue) -> Option<&[u8]> {
@@ -117,7 +123,10 @@ pub(super) fn target(
         client.check_right(right)?;
         let own = client.bucket().unwrap_or(&defaults.bucket);
         if bucket.as_ref().is_some_and(|bucket| bucket != own) {
-            return Err(Refusal::forbidden(format!("client {:?} may use bucket {own} only", client.name())));
+            return Err(Refusal::forbidden(format!(
+                "client {:?} may use bucket {own} only",
+                client.name()
+            )));
         }
         bucket = Some(own.to_owned());
         let own = client.flow().or(defaults.flow.as_deref());
@@ -128,7 +137,8 @@ pub(super) fn target(
     }
     let bucket = bucket.unwrap_or_else(|| defaults.bucket.clone());
     let flow = flow.or_else(|| defaults.flow.clone());
-    FlowName::new(&bucket, "any").map_err(|error| Refusal::bad_request(format!("bucket is {error}")))?;
+    FlowName::new(&bucket, "any")
+        .map_err(|error| Refusal::bad_request(format!("bucket is {error}")))?;
     Ok((bucket, flow))
 }
 
@@ -146,15 +156,17 @@ pub(super) fn readable(
 ) -> Result<FlowName, Refusal> {
     let (bucket, flow) = target(caller, right, named, defaults)?;
     let flow = flow.ok_or_else(|| Refusal::bad_request("name a flow"))?;
-    FlowName::of_name(&bucket, &flow).map_err(|error| Refusal::bad_request(format!("bucket is {error}")))
+    FlowName::of_name(&bucket, &flow)
+        .map_err(|error| Refusal::bad_request(format!("bucket is {error}")))
 }
 
 /// What a batch says of itself is known only after it was read: this is asked then.
 pub(super) fn admission(caller: &Caller, default_flow: Option<&str>) -> Option<Admission> {
     let (client, default_flow) = (Arc::clone(caller.as_ref()?), default_flow.map(str::to_owned));
     Some(Admission::new(move |flow, source| {
-        let checked =
-            client.check_source(source).and_then(|()| client.check_flow(flow.flow(), default_flow.as_deref()));
+        let checked = client
+            .check_source(source)
+            .and_then(|()| client.check_flow(flow.flow(), default_flow.as_deref()));
         checked.map_err(|refusal| refusal.message)
     }))
 }

@@ -40,7 +40,11 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        let exit = if status == StatusCode::SERVICE_UNAVAILABLE { ExitStatus::Transient } else { ExitStatus::Usage };
+        let exit = if status == StatusCode::SERVICE_UNAVAILABLE {
+            ExitStatus::Transient
+        } else {
+            ExitStatus::Usage
+        };
         Self { status, message: message.into(), exit }
     }
 
@@ -55,7 +59,11 @@ impl Refusal {
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        let status = if failure.is_no_room { StatusCode::INSUFFICIENT_STORAGE } else { http_status(failure.status) };
+        let status = if failure.is_no_room {
+            StatusCode::INSUFFICIENT_STORAGE
+        } else {
+            http_status(failure.status)
+        };
         Self { exit: failure.status, ..Self::new(status, failure.message) }
     }
 }
@@ -65,7 +73,9 @@ pub(super) fn http_status(status: ExitStatus) -> StatusCode {
     match status {
         ExitStatus::Done | ExitStatus::Review => StatusCode::OK,
         ExitStatus::Usage => StatusCode::BAD_REQUEST,
-        ExitStatus::Transient | ExitStatus::Interrupted | ExitStatus::Terminated => StatusCode::SERVICE_UNAVAILABLE,
+        ExitStatus::Transient | ExitStatus::Interrupted | ExitStatus::Terminated => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         ExitStatus::Input => StatusCode::UNPROCESSABLE_ENTITY,
         ExitStatus::Guard => StatusCode::CONFLICT,
         ExitStatus::Refused | ExitStatus::Denied => StatusCode::FAILED_DEPENDENCY,
@@ -74,7 +84,11 @@ pub(super) fn http_status(status: ExitStatus) -> StatusCode {
 }
 
 /// An answer that is there already.
-pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+pub(super) fn answer(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Body> {
     let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -133,12 +147,14 @@ impl Reply {
         let (parts, _) = response.into_parts();
         let mut parts = Some(parts);
         let mut sender: Option<StreamSender> = None;
-        let (head, handle, idle, deadline) = (&mut self.head, &self.handle, self.idle, self.deadline);
+        let (head, handle, idle, deadline) =
+            (&mut self.head, &self.handle, self.idle, self.deadline);
         let mut writer = PieceWriter::new(|bytes| {
             if let (Some(head), Some(parts)) = (head.take(), parts.take()) {
                 let (sending, body) = stream(idle, deadline);
                 sender = Some(sending);
-                head.send(Response::from_parts(parts, body)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+                head.send(Response::from_parts(parts, body))
+                    .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
             }
             sender.as_ref().map_or(Ok(()), |sender| sender.send(handle, bytes))
         });
@@ -147,7 +163,9 @@ impl Reply {
         match (written, sender) {
             (Err(_), Some(_)) => {}
             // It may have stopped listening.
-            (Ok(()), Some(sender)) => drop(sender.send(handle, rest.into()).and_then(|()| sender.end(handle))),
+            (Ok(()), Some(sender)) => {
+                drop(sender.send(handle, rest.into()).and_then(|()| sender.end(handle)))
+            }
             (written, None) => {
                 let parts = parts.take();
                 let response = match (written, parts) {

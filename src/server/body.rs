@@ -76,7 +76,9 @@ impl From<tonic::Status> for BodyError {
 impl From<BodyError> for io::Error {
     fn from(error: BodyError) -> Self {
         let kind = match error {
-            BodyError::TooLarge(_) | BodyError::LargeMessage | BodyError::Unexpected => io::ErrorKind::InvalidData,
+            BodyError::TooLarge(_) | BodyError::LargeMessage | BodyError::Unexpected => {
+                io::ErrorKind::InvalidData
+            }
             BodyError::Idle(_) | BodyError::Deadline => io::ErrorKind::TimedOut,
             BodyError::Memory(_) => io::ErrorKind::OutOfMemory,
             BodyError::Cut => io::ErrorKind::UnexpectedEof,
@@ -125,7 +127,9 @@ impl Read for BodyReader {
             match self.pieces.blocking_recv() {
                 Some(BodyPiece::Data(bytes)) => {
                     self.bytes += bytes.len() as u64;
-                    if let Err(error) = self.memory.need(MemoryUse::Content, self.bytes.min(CONTENT_MEMORY)) {
+                    if let Err(error) =
+                        self.memory.need(MemoryUse::Content, self.bytes.min(CONTENT_MEMORY))
+                    {
                         self.failed = Some(BodyError::Memory(error));
                         continue;
                     }
@@ -144,7 +148,12 @@ impl Read for BodyReader {
 }
 
 /// Feeds a body to a thread. `received` counts its bytes.
-pub(super) fn reader<B>(body: B, limits: BodyLimits, received: &Arc<AtomicU64>, memory: MemoryClaim) -> BodyReader
+pub(super) fn reader<B>(
+    body: B,
+    limits: BodyLimits,
+    received: &Arc<AtomicU64>,
+    memory: MemoryClaim,
+) -> BodyReader
 where
     B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
 {
@@ -153,20 +162,27 @@ where
     BodyReader { pieces, current: Bytes::new(), at_end: false, failed: None, bytes: 0, memory }
 }
 
-async fn feed<B>(mut body: B, limits: BodyLimits, sender: mpsc::Sender<BodyPiece>, received: Arc<AtomicU64>)
-where
+async fn feed<B>(
+    mut body: B,
+    limits: BodyLimits,
+    sender: mpsc::Sender<BodyPiece>,
+    received: Arc<AtomicU64>,
+) where
     B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + Unpin,
 {
     let mut left = limits.max_bytes;
     loop {
-        let piece = next(&mut body, limits.idle, limits.deadline).await.and_then(|bytes| match bytes {
-            None => Ok(BodyPiece::End),
-            Some(bytes) => {
-                received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                left = left.checked_sub(bytes.len() as u64).ok_or(BodyError::TooLarge(limits.max_bytes))?;
-                Ok(BodyPiece::Data(bytes))
-            }
-        });
+        let piece =
+            next(&mut body, limits.idle, limits.deadline).await.and_then(|bytes| match bytes {
+                None => Ok(BodyPiece::End),
+                Some(bytes) => {
+                    received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    left = left
+                        .checked_sub(bytes.len() as u64)
+                        .ok_or(BodyError::TooLarge(limits.max_bytes))?;
+                    Ok(BodyPiece::Data(bytes))
+                }
+            });
         let piece = piece.unwrap_or_else(BodyPiece::Failed);
         let is_last = !matches!(piece, BodyPiece::Data(_));
         let is_whole = matches!(piece, BodyPiece::End | BodyPiece::Failed(BodyError::Cut));
@@ -180,7 +196,11 @@ where
     }
 }
 
-async fn next<B>(body: &mut B, idle: Duration, deadline: Instant) -> Result<Option<Bytes>, BodyError>
+async fn next<B>(
+    body: &mut B,
+    idle: Duration,
+    deadline: Instant,
+) -> Result<Option<Bytes>, BodyError>
 where
     B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
@@ -230,7 +250,11 @@ impl<F: FnMut(Bytes) -> io::Result<()>> PieceWriter<F> {
 
     /// Sends what is left.
     pub(super) fn finish(mut self) -> io::Result<()> {
-        if self.buffer.is_empty() { Ok(()) } else { (self.send)(std::mem::take(&mut self.buffer).into()) }
+        if self.buffer.is_empty() {
+            Ok(())
+        } else {
+            (self.send)(std::mem::take(&mut self.buffer).into())
+        }
     }
 
     /// Takes what was not sent yet.

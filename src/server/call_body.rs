@@ -52,10 +52,14 @@ impl CallBody {
     fn take(&mut self, data: &[u8]) -> Result<(), Status> {
         self.lengths.take(data, self.limits.max_message_bytes)?;
         let bytes = self.lengths.arrived as u64;
-        self.limits.memory.need_now(MemoryUse::Message, bytes.saturating_mul(COPIES)).map_err(|error| match error {
-            MemoryError::Busy => Status::unavailable(error.to_string()),
-            MemoryError::TooLarge { .. } => Status::resource_exhausted(format!("{error} (--max-memory)")),
-        })
+        self.limits.memory.need_now(MemoryUse::Message, bytes.saturating_mul(COPIES)).map_err(
+            |error| match error {
+                MemoryError::Busy => Status::unavailable(error.to_string()),
+                MemoryError::TooLarge { .. } => {
+                    Status::resource_exhausted(format!("{error} (--max-memory)"))
+                }
+            },
+        )
     }
 }
 
@@ -63,7 +67,10 @@ impl HttpBody for CallBody {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -71,7 +78,9 @@ impl HttpBody for CallBody {
                 let checked = frame.data_ref().map_or(Ok(()), |data| this.take(data));
                 return Poll::Ready(Some(checked.map(|()| frame)));
             }
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(Status::from_error(error.into())))),
+            Poll::Ready(Some(Err(error))) => {
+                return Poll::Ready(Some(Err(Status::from_error(error.into()))));
+            }
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending => {}
         }
@@ -83,7 +92,10 @@ impl HttpBody for CallBody {
             this.silent.as_mut().reset(Instant::now() + this.limits.idle);
         }
         if this.silent.as_mut().poll(context).is_ready() {
-            let what = format!("nothing came for {} s, and the message is not whole", this.limits.idle.as_secs_f64());
+            let what = format!(
+                "nothing came for {} s, and the message is not whole",
+                this.limits.idle.as_secs_f64()
+            );
             return Poll::Ready(Some(Err(Status::deadline_exceeded(what))));
         }
         Poll::Pending
@@ -127,7 +139,8 @@ impl MessageLengths {
                 self.prefix.clear();
                 self.arrived = 0;
                 if self.left > max_bytes {
-                    let what = format!("a message has more than {max_bytes} bytes (--max-message-bytes)");
+                    let what =
+                        format!("a message has more than {max_bytes} bytes (--max-message-bytes)");
                     return Err(Status::resource_exhausted(what));
                 }
             }
@@ -142,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_length_is_found_wherever_it_is_cut() {
-        let message = |length: u32, bytes: usize| [&[0][..], &length.to_be_bytes(), &vec![7; bytes]].concat();
+        let message =
+            |length: u32, bytes: usize| [&[0][..], &length.to_be_bytes(), &vec![7; bytes]].concat();
         let two = [message(3, 3), message(0, 0), message(10, 10)].concat();
         for size in 1..=two.len() {
             let mut lengths = MessageLengths::default();

@@ -111,7 +111,8 @@ impl Clients {
     ///
     /// Names the client and the member that is wrong; never a secret.
     pub fn open(path: &Path) -> Result<Self, ConfigError> {
-        let about = |what: String| ConfigError::new(format!("--clients {}: {what}", path.display()));
+        let about =
+            |what: String| ConfigError::new(format!("--clients {}: {what}", path.display()));
         let text = fs::read_to_string(path).map_err(|error| about(error.to_string()))?;
         let base = path.parent().unwrap_or(Path::new(""));
         Self::parse(&text, base).map_err(about)
@@ -182,8 +183,11 @@ impl ClientEntry {
         if self.allow.is_empty() {
             return Err("allow is empty: give \"sync\", \"pull\", \"read\" or several".to_owned());
         }
-        FlowName::new(self.bucket.as_deref().unwrap_or("any"), "any").map_err(|error| format!("bucket is {error}"))?;
-        let patterns = |names: Option<Vec<String>>| names.unwrap_or_default().into_iter().map(Pattern).collect();
+        FlowName::new(self.bucket.as_deref().unwrap_or("any"), "any")
+            .map_err(|error| format!("bucket is {error}"))?;
+        let patterns = |names: Option<Vec<String>>| {
+            names.unwrap_or_default().into_iter().map(Pattern).collect()
+        };
         Ok(Client {
             name: self.name,
             credential,
@@ -262,7 +266,11 @@ impl Client {
         if self.has(right) {
             return Ok(());
         }
-        Err(Refusal::forbidden(format!("client {:?} has not the right {:?}", self.name, right.name())))
+        Err(Refusal::forbidden(format!(
+            "client {:?} has not the right {:?}",
+            self.name,
+            right.name()
+        )))
     }
 
     pub(super) fn check_source(&self, source: Option<&SourceId>) -> Result<(), Refusal> {
@@ -272,7 +280,11 @@ impl Client {
             Some(own) => own == source,
             None => self.sources.iter().any(|pattern| pattern.matches(source.as_str())),
         };
-        if may { Ok(()) } else { Err(Refusal::forbidden(format!("client {:?} may not be source {source}", self.name))) }
+        if may {
+            Ok(())
+        } else {
+            Err(Refusal::forbidden(format!("client {:?} may not be source {source}", self.name)))
+        }
     }
 
     /// `default` is the server's own flow, which every client may use that names none.
@@ -282,7 +294,11 @@ impl Client {
             None if self.flows.is_empty() => default == Some(flow),
             None => self.flows.iter().any(|pattern| pattern.matches(flow)),
         };
-        if may { Ok(()) } else { Err(Refusal::forbidden(format!("client {:?} may not use flow {flow}", self.name))) }
+        if may {
+            Ok(())
+        } else {
+            Err(Refusal::forbidden(format!("client {:?} may not use flow {flow}", self.name)))
+        }
     }
 }
 
@@ -309,8 +325,15 @@ mod tests {
         assert!(clients.by_token(b"x").is_none() && clients.by_certificate(b"x").is_none());
         assert_eq!((a.name(), b.name(), b.bucket(), b.flow()), ("a", "b", Some("own"), Some("f")));
         assert!(a.check_right(Right::Sync).is_ok() && a.check_right(Right::Read).is_err());
-        let source = |client: &Client, name: &str| client.check_source(Some(&name.parse().unwrap())).is_ok();
-        assert!(source(a, "kiosk-7") && source(a, "till") && !source(a, "till-2") && source(b, "b") && !source(b, "a"));
+        let source =
+            |client: &Client, name: &str| client.check_source(Some(&name.parse().unwrap())).is_ok();
+        assert!(
+            source(a, "kiosk-7")
+                && source(a, "till")
+                && !source(a, "till-2")
+                && source(b, "b")
+                && !source(b, "a")
+        );
         assert!(a.check_flow("shop", None).is_ok() && a.check_flow("test-1", None).is_ok());
         assert!(a.check_flow("other", Some("other")).is_err() && b.check_flow("f", None).is_ok());
     }
@@ -325,9 +348,18 @@ mod tests {
             (entry("token_blake3 = \"hunter2\""), "client \"a\": token_blake3 is not a digest"),
             (entry("certificate_sha256 = \"abc\""), "client \"a\": certificate_sha256 is not"),
             (entry("token_file = \"t\""), "client \"a\": token_file /nowhere/t: No such file"),
-            (entry(&format!("token_blake3 = \"{TOKEN}\"\nsource = \"a b\"")), "client \"a\": source is not"),
-            (entry(&format!("token_blake3 = \"{TOKEN}\"\nbucket = \"a/b\"")), "client \"a\": bucket is not"),
-            (entry(&format!("token_blake3 = \"{TOKEN}\"\n")).repeat(2), "client \"a\": a name must not be"),
+            (
+                entry(&format!("token_blake3 = \"{TOKEN}\"\nsource = \"a b\"")),
+                "client \"a\": source is not",
+            ),
+            (
+                entry(&format!("token_blake3 = \"{TOKEN}\"\nbucket = \"a/b\"")),
+                "client \"a\": bucket is not",
+            ),
+            (
+                entry(&format!("token_blake3 = \"{TOKEN}\"\n")).repeat(2),
+                "client \"a\": a name must not be",
+            ),
         ] {
             let error = parse(&text).map(|_| ()).unwrap_err();
             assert!(error.starts_with(expected) && !error.contains("hunter2"), "{error}");

@@ -81,7 +81,13 @@ impl Connections {
         let (number, activity) = (open.next, Arc::new(Activity::default()));
         open.next += 1;
         open.all.insert(number, (address, Arc::clone(&activity)));
-        Some(OpenConnection { connections: Arc::clone(self), number, address, activity, is_reserved: is_full })
+        Some(OpenConnection {
+            connections: Arc::clone(self),
+            number,
+            address,
+            activity,
+            is_reserved: is_full,
+        })
     }
 
     /// Ends the connection that has been idle for longest, for example because the process has no descriptor left.
@@ -126,7 +132,13 @@ struct State {
 impl Default for Activity {
     fn default() -> Self {
         let since = Instant::now();
-        let state = State { next: 0, requests: BTreeMap::new(), since, has_asked: false, is_evicted: false };
+        let state = State {
+            next: 0,
+            requests: BTreeMap::new(),
+            since,
+            has_asked: false,
+            is_evicted: false,
+        };
         Self { state: Mutex::new(state), evicted: Notify::new() }
     }
 }
@@ -219,8 +231,9 @@ mod tests {
     fn a_new_connection_takes_the_place_of_the_one_that_was_idle_for_longest() {
         let connections = Arc::new(Connections::default());
         let deadline = Instant::now() + Duration::from_secs(60);
-        let mut open: Vec<_> =
-            (0..MAX_CONNECTIONS_PER_ADDRESS).map(|_| connections.open(address(1)).unwrap()).collect();
+        let mut open: Vec<_> = (0..MAX_CONNECTIONS_PER_ADDRESS)
+            .map(|_| connections.open(address(1)).unwrap())
+            .collect();
         let busy = open[0].activity.begin(deadline);
         let new = connections.open(address(1)).unwrap();
         assert!(!new.is_reserved && open[0].activity.idle_since().is_none());
@@ -248,7 +261,8 @@ mod tests {
             })
             .collect();
         assert!(busy.iter().all(|(open, _)| !open.is_reserved));
-        let reserved: Vec<_> = (0..RESERVED_CONNECTIONS).filter_map(|_| connections.open(address(9))).collect();
+        let reserved: Vec<_> =
+            (0..RESERVED_CONNECTIONS).filter_map(|_| connections.open(address(9))).collect();
         assert!(reserved.len() == RESERVED_CONNECTIONS && reserved[0].is_reserved);
         drop(busy);
         assert!(!connections.open(address(9)).unwrap().is_reserved);

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    HeaderMap, HeaderName, HeaderValue, ORIGIN,
 };
 use hyper::{Method, Request, Response, StatusCode};
 
@@ -22,10 +22,12 @@ static ALLOWED: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 /// The headers of an answer that a page may read: the attributes that are written.
-static EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| list(["retry-after"].into_iter().chain(names::WRITTEN)));
+static EXPOSED: LazyLock<HeaderValue> =
+    LazyLock::new(|| list(["retry-after"].into_iter().chain(names::WRITTEN)));
 
 fn list<'n>(names: impl Iterator<Item = &'n str>) -> HeaderValue {
-    HeaderValue::try_from(names.collect::<Vec<_>>().join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::try_from(names.collect::<Vec<_>>().join(", "))
+        .unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// How long a browser need not ask again, in seconds.
@@ -50,7 +52,9 @@ impl Origins {
         };
         let origin = |text: &String| {
             let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-            let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+            let legal = |byte: u8| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte)
+            };
             let host = host.filter(|host| !host.is_empty() && host.bytes().all(legal));
             host.and_then(|_| HeaderValue::from_str(text).ok()).ok_or_else(|| wrong(text))
         };
@@ -67,13 +71,16 @@ impl Origins {
         if self.0.contains(origin) {
             return Ok(Some(origin.clone()));
         }
-        Err(Refusal::forbidden("pages of this origin may not speak to this server (--allow-origin)"))
+        Err(Refusal::forbidden(
+            "pages of this origin may not speak to this server (--allow-origin)",
+        ))
     }
 }
 
 /// Whether a browser only asks what a page may do.
 pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
-    request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// The answer to that.
@@ -108,12 +115,22 @@ mod tests {
     fn origins_are_whole_and_named() {
         for right in ["https://shop.example", "http://localhost:3000", "http://[::1]:1"] {
             let origins = Origins::new(&[right.to_owned()]).unwrap();
-            let headers = |value: &str| HeaderMap::from_iter([(ORIGIN, HeaderValue::from_str(value).unwrap())]);
+            let headers = |value: &str| {
+                HeaderMap::from_iter([(ORIGIN, HeaderValue::from_str(value).unwrap())])
+            };
             assert!(origins.check(&headers(right)).unwrap().is_some());
             assert!(origins.check(&headers("null")).is_err());
             assert!(origins.check(&HeaderMap::new()).unwrap().is_none());
         }
-        for wrong in ["*", "", "null", "shop.example", "https://", "https://Shop.example", "https://shop.example/"] {
+        for wrong in [
+            "*",
+            "",
+            "null",
+            "shop.example",
+            "https://",
+            "https://Shop.example",
+            "https://shop.example/",
+        ] {
             assert!(Origins::new(&[wrong.to_owned()]).is_err(), "{wrong}");
         }
     }

@@ -28,7 +28,10 @@ pub(super) struct FlowFiles(pub(super) Arc<Server>);
 
 #[tonic::async_trait]
 impl FlowFileService for FlowFiles {
-    async fn send(&self, request: Request<FlowFileRequest>) -> Result<Response<FlowFileReply>, Status> {
+    async fn send(
+        &self,
+        request: Request<FlowFileRequest>,
+    ) -> Result<Response<FlowFileReply>, Status> {
         let ticket = self.0.admit_call(ticket(&request)?).await?;
         let FlowFileRequest { attributes, content, .. } = request.into_inner();
         let server = Arc::clone(&self.0);
@@ -39,7 +42,8 @@ impl FlowFileService for FlowFiles {
         let done = match job {
             Ok(job) => {
                 let worker = Arc::clone(&server);
-                let claimed = ticket.memory.need_now(MemoryUse::Content, received.min(CONTENT_MEMORY));
+                let claimed =
+                    ticket.memory.need_now(MemoryUse::Content, received.min(CONTENT_MEMORY));
                 claimed.map_err(|error| status(&out_of_memory(error)))?;
                 let work = move || job.run_on(&*worker.store, content.as_ref(), &worker.metrics);
                 server.run(&ticket, work).await?
@@ -48,12 +52,16 @@ impl FlowFileService for FlowFiles {
         };
         let reply = match done {
             // The work was given up at the deadline, if it was begun at all.
-            Ok(done) if done.status() == ExitStatus::Transient && Instant::now() >= ticket.deadline => {
+            Ok(done)
+                if done.status() == ExitStatus::Transient && Instant::now() >= ticket.deadline =>
+            {
                 return Err(Status::deadline_exceeded(LATE));
             }
             Ok(done) => reply_of(&done),
             // Who may not is told so by the call's own status; what is wrong with a FlowFile is said of the FlowFile.
-            Err(refusal) if refusal.status == StatusCode::FORBIDDEN => return Err(status(&refusal)),
+            Err(refusal) if refusal.status == StatusCode::FORBIDDEN => {
+                return Err(status(&refusal));
+            }
             Err(refusal) if refusal.status == StatusCode::SERVICE_UNAVAILABLE => {
                 reply(ResponseCode::Retry, cause(&refusal.message, ExitStatus::Transient))
             }
@@ -108,6 +116,11 @@ mod tests {
     #[test]
     fn a_cause_is_short_and_ascii() {
         let text = cause(&"\u{e9}\n".repeat(2_000), ExitStatus::Input);
-        assert!(text.is_ascii() && text.len() < 1_100 && text.ends_with("\"status\":5,\"type\":\"error\"}"), "{text}");
+        assert!(
+            text.is_ascii()
+                && text.len() < 1_100
+                && text.ends_with("\"status\":5,\"type\":\"error\"}"),
+            "{text}"
+        );
     }
 }

@@ -24,7 +24,9 @@ use super::answer::Refusal;
 use super::body::Body;
 use super::flowfile_service::FlowFiles;
 use super::proto::DESCRIPTORS;
-use super::proto::nifi::flow_file_service_server::{FlowFileServiceServer, SERVICE_NAME as FLOWFILES};
+use super::proto::nifi::flow_file_service_server::{
+    FlowFileServiceServer, SERVICE_NAME as FLOWFILES,
+};
 use super::proto::sidecar::sidecar_server::{SERVICE_NAME as SIDECAR, SidecarServer};
 use super::service::Server;
 use super::sidecar::Sidecar;
@@ -48,7 +50,10 @@ pub(super) struct ReplyCode(pub(super) &'static str);
 
 impl Grpc {
     /// Makes them.
-    pub(super) fn new(server: &Arc<Server>, health: HealthReporter) -> Result<Self, tonic_reflection::server::Error> {
+    pub(super) fn new(
+        server: &Arc<Server>,
+        health: HealthReporter,
+    ) -> Result<Self, tonic_reflection::server::Error> {
         let largest = server.limits.max_message_bytes;
         let flowfiles = FlowFileServiceServer::new(FlowFiles(Arc::clone(server)));
         let sidecar = SidecarServer::new(Sidecar(Arc::clone(server)));
@@ -60,7 +65,14 @@ impl Grpc {
         Ok(Self {
             services: [
                 (FLOWFILES, handler(flowfiles.max_decoding_message_size(largest))),
-                (SIDECAR, handler(sidecar.max_decoding_message_size(largest).max_encoding_message_size(largest))),
+                (
+                    SIDECAR,
+                    handler(
+                        sidecar
+                            .max_decoding_message_size(largest)
+                            .max_encoding_message_size(largest),
+                    ),
+                ),
                 (HEALTH, handler(HealthServer::new(HealthService::from_health_reporter(health)))),
                 (REFLECTION, handler(reflection().build_v1()?)),
                 (REFLECTION_ALPHA, handler(reflection().build_v1alpha()?)),
@@ -111,7 +123,8 @@ impl Grpc {
         if let Some(code) = response.extensions().get::<ReplyCode>() {
             return code.0.into();
         }
-        let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+        let code =
+            Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
         format!("{code:?}").into()
     }
 }
@@ -130,7 +143,11 @@ fn service(path: &str) -> &str {
 
 fn handler<S>(service: S) -> Handler
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send,
 {
     Arc::new(move |request| {
@@ -158,8 +175,10 @@ pub(super) fn status(refusal: &Refusal) -> Status {
 /// Reads the header `grpc-timeout`: at most eight digits and a unit.
 pub(super) fn timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let number: u64 =
-        digits.parse().ok().filter(|_| digits.len() <= 8 && digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let number: u64 = digits
+        .parse()
+        .ok()
+        .filter(|_| digits.len() <= 8 && digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     Some(match unit {
         "H" => Duration::from_secs(number * 3600),
         "M" => Duration::from_secs(number * 60),
@@ -187,10 +206,17 @@ mod tests {
 
     #[test]
     fn names() {
-        assert_eq!(Grpc::name("/org.apache.nifi.processors.grpc.FlowFileService/Send"), "FlowFileService/Send");
+        assert_eq!(
+            Grpc::name("/org.apache.nifi.processors.grpc.FlowFileService/Send"),
+            "FlowFileService/Send"
+        );
         assert_eq!(Grpc::name("/nifi_idb.v1.Sidecar/Log"), "Sidecar/Log");
         assert_eq!(Grpc::name("/grpc.health.v1.Health/Check"), "Health");
         assert_eq!(Grpc::name("/nifi_idb.v1.Sidecar/Nothing"), "other");
-        assert!(Grpc::is_work("/nifi_idb.v1.Sidecar/Nothing") && !Grpc::is_work("/x/y") && !Grpc::is_work(""));
+        assert!(
+            Grpc::is_work("/nifi_idb.v1.Sidecar/Nothing")
+                && !Grpc::is_work("/x/y")
+                && !Grpc::is_work("")
+        );
     }
 }

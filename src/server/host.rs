@@ -28,7 +28,9 @@ impl HostNames {
     ///
     /// HTTP/1.1 requires exactly one `Host`, HTTP/2 an authority. HTTP/1.0 may have none: no browser speaks it.
     pub(super) fn of<B>(request: &Request<B>) -> Result<Self, Refusal> {
-        let wrong = |what: &str| Refusal::bad_request(format!("{what}: send one Host header with the server's name"));
+        let wrong = |what: &str| {
+            Refusal::bad_request(format!("{what}: send one Host header with the server's name"))
+        };
         let mut headers = request.headers().get_all(HOST).iter();
         let host = headers.next().map(|host| host.as_bytes());
         if headers.next().is_some() {

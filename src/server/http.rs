@@ -52,7 +52,12 @@ pub(super) async fn handle(
 }
 
 /// Checks all that can be checked before the body is read.
-fn prepare(server: &Server, ticket: &Ticket, named: Named, request: &Request<Incoming>) -> Result<Job, Refusal> {
+fn prepare(
+    server: &Server,
+    ticket: &Ticket,
+    named: Named,
+    request: &Request<Incoming>,
+) -> Result<Job, Refusal> {
     let is_package = content(request.headers())?;
     let mut query = Query::parse(request.uri().query())?;
     let attributes = attributes(request.headers(), &mut query)?;
@@ -62,7 +67,9 @@ fn prepare(server: &Server, ticket: &Ticket, named: Named, request: &Request<Inc
         None => None,
         Some("keep") => Some(NewEpoch::Keep),
         // What is missing would go: that is for who sees the whole store.
-        Some(_) => return Err(Refusal::bad_request("new-epoch is keep; mirror is for nifi-idb sync")),
+        Some(_) => {
+            return Err(Refusal::bad_request("new-epoch is keep; mirror is for nifi-idb sync"));
+        }
     };
     query.finish()?;
     let max_bytes = server.limits.max_body_bytes;
@@ -76,13 +83,19 @@ fn prepare(server: &Server, ticket: &Ticket, named: Named, request: &Request<Inc
     Ok(job)
 }
 
-async fn sync(server: &Arc<Server>, ticket: &Ticket, job: Job, request: Request<Incoming>) -> Response<Body> {
+async fn sync(
+    server: &Arc<Server>,
+    ticket: &Ticket,
+    job: Job,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let limits = BodyLimits {
         max_bytes: server.limits.max_body_bytes,
         idle: server.limits.idle,
         deadline: ticket.deadline.into(),
     };
-    let body = reader(request.into_body(), limits, &server.metrics.received_bytes, ticket.memory.clone());
+    let body =
+        reader(request.into_body(), limits, &server.metrics.received_bytes, ticket.memory.clone());
     let worker = Arc::clone(server);
     let work = move |reply: Reply| match job.run(&*worker.store, body, &worker.metrics) {
         Ok(done) => send(reply, done),
@@ -103,7 +116,9 @@ fn send(reply: Reply, mut done: Done) {
         set_header(&mut head, super::answer::ERROR, &failure.message);
     }
     reply.send_written(head, |out| {
-        let broken = |error: std::io::Error| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format!("report: {error}"));
+        let broken = |error: std::io::Error| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format!("report: {error}"))
+        };
         done.write(out).map_err(broken)
     });
 }
@@ -147,12 +162,14 @@ async fn read(
         Route::Records(named, at) => {
             let (flow, at) = (flow(named, Right::Read)?, version(&at)?);
             let missing = || Refusal::bad_request("name the record: ?object.store=NAME&key=JSON");
-            let (name, key) = query.take("object.store").zip(query.take("key")).ok_or_else(missing)?;
+            let (name, key) =
+                query.take("object.store").zip(query.take("key")).ok_or_else(missing)?;
             let key = read_key(&key)?;
             Box::new(move |store, out| {
                 let found = open(store, &flow, at)?;
                 let shown = history::show_record(store, &flow, &found, &name.as_str().into(), &key);
-                let none = || Refusal::new(StatusCode::NOT_FOUND, "there is no record with this key");
+                let none =
+                    || Refusal::new(StatusCode::NOT_FOUND, "there is no record with this key");
                 line(out, &shown.map_err(refused)?.ok_or_else(none)?.line)
             })
         }
@@ -179,7 +196,9 @@ pub(super) fn own_source(
     named: Named,
     source: &SourceId,
 ) -> Result<FlowName, Refusal> {
-    let Some(client) = &ticket.caller else { return readable(&None, Right::Read, named, &server.intake) };
+    let Some(client) = &ticket.caller else {
+        return readable(&None, Right::Read, named, &server.intake);
+    };
     if client.check_right(Right::Read).is_ok() {
         return readable(&ticket.caller, Right::Read, named, &server.intake);
     }
@@ -201,7 +220,11 @@ pub(super) fn refused(error: HistoryError) -> Refusal {
     }
 }
 
-fn open(store: &dyn SnapshotStore, flow: &FlowName, at: At) -> Result<crate::store::StoredVersion, Refusal> {
+fn open(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    at: At,
+) -> Result<crate::store::StoredVersion, Refusal> {
     history::open_version(store, flow, at).map_err(refused)
 }
 
@@ -219,7 +242,12 @@ fn sources(
     found.iter().try_for_each(|found| line(out, &found.to_json()))
 }
 
-fn versions(store: &dyn SnapshotStore, flow: &FlowName, limit: usize, out: &mut dyn Write) -> Result<(), Refusal> {
+fn versions(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    limit: usize,
+    out: &mut dyn Write,
+) -> Result<(), Refusal> {
     let entries = history::log(store, flow, limit).map_err(refused)?;
     entries.iter().try_for_each(|entry| line(out, &entry.to_json()))
 }

@@ -71,8 +71,11 @@ impl Listener {
         let (open, mut closed) = mpsc::channel::<()>(1);
         let connections = Arc::new(Connections::default());
         let mut stop = pin!(stop);
-        while let Either::Second((stream, place)) = first_of(stop.as_mut(), pin!(self.accept(&connections))).await {
-            let (connection, open) = (self.connection(stream, place, drained.clone()), open.clone());
+        while let Either::Second((stream, place)) =
+            first_of(stop.as_mut(), pin!(self.accept(&connections))).await
+        {
+            let (connection, open) =
+                (self.connection(stream, place, drained.clone()), open.clone());
             tokio::spawn(async move {
                 connection.await;
                 drop(open);
@@ -85,7 +88,9 @@ impl Listener {
             match first_of(work.as_mut(), pin!(self.accept(&connections))).await {
                 Either::First(done) => break done.is_ok(),
                 // Nobody waits for these.
-                Either::Second((stream, place)) => drop(tokio::spawn(self.connection(stream, place, drained.clone()))),
+                Either::Second((stream, place)) => {
+                    drop(tokio::spawn(self.connection(stream, place, drained.clone())))
+                }
             }
         };
         if is_done {
@@ -137,7 +142,8 @@ impl Listener {
                     return talk(stream, None, server, grpc, place, head, drained).await;
                 };
                 let Ok(Ok(stream)) = timeout(head, acceptor.accept(stream)).await else { return };
-                let certificate = stream.get_ref().1.peer_certificates().and_then(|all| all.first());
+                let certificate =
+                    stream.get_ref().1.peer_certificates().and_then(|all| all.first());
                 let certificate = certificate.map(|certificate| certificate.to_vec());
                 talk(stream, certificate, server, grpc, place, head, drained).await;
             };
@@ -158,7 +164,11 @@ async fn talk(
 ) {
     let Ok(Ok(stream)) = timeout(head, read_preface(stream)).await else { return };
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(MAX_BUFFER_BYTES);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(MAX_BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
-use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionInfo, VersionWriter};
+use crate::store::{
+    SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionInfo, VersionWriter,
+};
 
 /// Values of one record that are in memory at once: base, head and what they are merged into.
 const AT_ONCE: usize = 3;
@@ -54,11 +56,19 @@ impl SnapshotStore for MeteredStore<'_> {
         self.inner.head(flow)
     }
 
-    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+    fn is_head(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<bool>, StoreError> {
         self.inner.is_head(flow, version)
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         self.inner.version(flow, version)
     }
 

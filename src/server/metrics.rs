@@ -71,7 +71,13 @@ impl Metrics {
     }
 
     /// Counts a request that was answered.
-    pub(super) fn request(&self, edge: &'static str, route: &'static str, status: &str, took: Duration) {
+    pub(super) fn request(
+        &self,
+        edge: &'static str,
+        route: &'static str,
+        status: &str,
+        took: Duration,
+    ) {
         let mut kept = self.kept();
         *kept.requests.entry((edge, route, status.to_owned())).or_default() += 1;
         let histogram = kept.durations.entry((edge, route)).or_default();
@@ -114,12 +120,25 @@ impl Metrics {
         page
     }
 
-    fn to_text(&self, (in_flight, waiting): (usize, usize), claimed: u64, cache: &CacheCounts) -> String {
+    fn to_text(
+        &self,
+        (in_flight, waiting): (usize, usize),
+        claimed: u64,
+        cache: &CacheCounts,
+    ) -> String {
         let kept = self.kept();
         let mut page = Page::default();
-        page.head("requests_total", "counter", "Requests that were answered, by edge, route and status.");
+        page.head(
+            "requests_total",
+            "counter",
+            "Requests that were answered, by edge, route and status.",
+        );
         for ((edge, route, status), count) in &kept.requests {
-            page.line("requests_total", &[("edge", *edge), ("route", *route), ("status", status.as_str())], count);
+            page.line(
+                "requests_total",
+                &[("edge", *edge), ("route", *route), ("status", status.as_str())],
+                count,
+            );
         }
         page.head("request_duration_seconds", "histogram", "Time to the first byte of the answer.");
         for ((edge, route), histogram) in &kept.durations {
@@ -146,11 +165,26 @@ impl Metrics {
         page.single("conflicts_total", "counter", "Conflicts decided.", kept.conflicts);
         let received = self.received_bytes.load(Ordering::Relaxed);
         page.single("received_bytes_total", "counter", "Bytes of content that came.", received);
-        page.single("requests_in_flight", "gauge", "Requests that are worked on.", in_flight as u64);
+        page.single(
+            "requests_in_flight",
+            "gauge",
+            "Requests that are worked on.",
+            in_flight as u64,
+        );
         page.single("requests_waiting", "gauge", "Requests that wait for a slot.", waiting as u64);
-        page.single("memory_claimed_bytes", "gauge", "Memory that requests have claimed, of --max-memory.", claimed);
+        page.single(
+            "memory_claimed_bytes",
+            "gauge",
+            "Memory that requests have claimed, of --max-memory.",
+            claimed,
+        );
         for (name, help, hits, misses) in [
-            ("head", "Heads of flows that were still the newest version.", cache.head_hits, cache.head_misses),
+            (
+                "head",
+                "Heads of flows that were still the newest version.",
+                cache.head_hits,
+                cache.head_misses,
+            ),
             ("text", "Texts that were in memory.", cache.text_hits, cache.text_misses),
         ] {
             page.single(&format!("cache_{name}_hits_total"), "counter", help, hits);
@@ -173,8 +207,10 @@ impl Page {
     }
 
     fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let labels: Vec<_> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let labels: Vec<_> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let labels =
+            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
         let _ = writeln!(self.0, "nifi_idb_{name}{labels} {value}");
     }
 
@@ -195,11 +231,16 @@ mod tests {
         for milliseconds in [0, 3, 3, 400_000] {
             metrics.request("http", "/v1/sync", "200", Duration::from_millis(milliseconds));
         }
-        metrics.flowfile(&Summary { put: 7, conflicts: 2, ..Summary::new(Outcome::Committed, None) });
+        metrics.flowfile(&Summary {
+            put: 7,
+            conflicts: 2,
+            ..Summary::new(Outcome::Committed, None)
+        });
         let text = metrics.to_text((3, 0), 0, &CacheCounts::default());
         let bucket = |bound: &str| {
-            let line =
-                format!("nifi_idb_request_duration_seconds_bucket{{edge=\"http\",route=\"/v1/sync\",le=\"{bound}\"}} ");
+            let line = format!(
+                "nifi_idb_request_duration_seconds_bucket{{edge=\"http\",route=\"/v1/sync\",le=\"{bound}\"}} "
+            );
             let line = text.lines().find_map(|found| found.strip_prefix(&line)).unwrap();
             line.parse::<u64>().unwrap()
         };
@@ -213,7 +254,10 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
-        let typed: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let typed: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .collect();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(typed.iter().any(|name| line.starts_with(name)), "{line}");
         }
@@ -222,7 +266,8 @@ mod tests {
     #[test]
     fn pages_that_nobody_reads_are_few() {
         let (metrics, slots) = (Metrics::default(), Slots::new(1));
-        let unread: Vec<_> = (0..10_000).map(|_| metrics.to_page(&slots, 0, &CacheCounts::default())).collect();
+        let unread: Vec<_> =
+            (0..10_000).map(|_| metrics.to_page(&slots, 0, &CacheCounts::default())).collect();
         assert!(Arc::strong_count(&metrics.unread) <= MAX_UNREAD + 2);
         drop(unread);
         assert_eq!(Arc::strong_count(&metrics.unread), 2, "the last page and the count itself");

@@ -87,11 +87,21 @@ pub type Stop = std::sync::mpsc::Receiver<()>;
 /// # Errors
 ///
 /// The address cannot be bound, or a file of TLS is wrong; afterwards nothing fails it.
-pub fn run(options: ServeOptions, stop: Stop, started: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
+pub fn run(
+    options: ServeOptions,
+    stop: Stop,
+    started: impl FnOnce(SocketAddr),
+) -> Result<(), Failure> {
     let ServeOptions { listen, store, intake, access, tls, limits } = options;
-    let tls = tls.map(|files| files.open()).transpose().map_err(|error| Failure::usage(error.to_string()))?;
-    let bug = |error: &dyn fmt::Display| Failure::new(crate::exit_status::ExitStatus::Internal, error.to_string());
-    let network_threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_NETWORK_THREADS);
+    let tls = tls
+        .map(|files| files.open())
+        .transpose()
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let bug = |error: &dyn fmt::Display| {
+        Failure::new(crate::exit_status::ExitStatus::Internal, error.to_string())
+    };
+    let network_threads =
+        std::thread::available_parallelism().map_or(1, usize::from).min(MAX_NETWORK_THREADS);
     // And one that waits for the stop.
     threads::check(network_threads + 1)?;
     let (told, hears) = tokio::sync::oneshot::channel::<()>();
@@ -107,7 +117,8 @@ pub fn run(options: ServeOptions, stop: Stop, started: impl FnOnce(SocketAddr)) 
         .map_err(|error| bug(&error))?;
     let result = runtime.block_on(async {
         let listener = listen::bind(listen).await;
-        let listener = listener.map_err(|error| Failure::usage(format!("--listen {listen}: {error}")))?;
+        let listener =
+            listener.map_err(|error| Failure::usage(format!("--listen {listen}: {error}")))?;
         let address = listener.local_addr().map_err(|error| bug(&error))?;
         let health = HealthReporter::new();
         grpc::set_health(&health, true).await;
@@ -115,7 +126,16 @@ pub fn run(options: ServeOptions, stop: Stop, started: impl FnOnce(SocketAddr)) 
         let memory = Arc::new(MemoryBudget::new(limits.max_memory));
         let (metrics, readiness) = (metrics::Metrics::default(), ready::Readiness::default());
         let store = Arc::new(store);
-        let server = Arc::new(service::Server { store, intake, access, limits, slots, memory, metrics, readiness });
+        let server = Arc::new(service::Server {
+            store,
+            intake,
+            access,
+            limits,
+            slots,
+            memory,
+            metrics,
+            readiness,
+        });
         let grpc = grpc::Grpc::new(&server, health.clone()).map_err(|error| bug(&error))?;
         started(address);
         let stopped = async {

@@ -75,7 +75,11 @@ impl Readiness {
         let asking = Arc::clone(server);
         let (told, asked) = oneshot::channel();
         let started = threads::start("ready", move || {
-            let result = asking.store.check_reachable().map_err(Unready::from).and_then(|()| has_room(&asking));
+            let result = asking
+                .store
+                .check_reachable()
+                .map_err(Unready::from)
+                .and_then(|()| has_room(&asking));
             // Nobody may be waiting for it.
             let _ = told.send(result);
         });
@@ -98,6 +102,9 @@ fn has_room(server: &Server) -> Result<(), Unready> {
     let written = private_file(Some(&folder)).and_then(|mut file| file.write_all(&ROOM));
     written.map_err(|error| Unready {
         summary: "the folder of temporary files has no room",
-        detail: format!("cannot write to the folder of temporary files {} (--temp-dir): {error}", folder.display()),
+        detail: format!(
+            "cannot write to the folder of temporary files {} (--temp-dir): {error}",
+            folder.display()
+        ),
     })
 }

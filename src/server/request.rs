@@ -32,11 +32,21 @@ pub(super) enum Route {
 impl Route {
     /// Reads a path.
     pub(super) fn parse(path: &str) -> Result<Self, Refusal> {
-        let not_found = || Refusal::new(StatusCode::NOT_FOUND, "there is nothing at this path; HTTP.md has the routes");
-        let segments: Option<Vec<_>> = path.strip_prefix('/').unwrap_or(path).split('/').map(decoded).collect();
-        let segments = segments.ok_or_else(|| Refusal::bad_request("the path is not percent-encoded UTF-8"))?;
+        let not_found = || {
+            Refusal::new(
+                StatusCode::NOT_FOUND,
+                "there is nothing at this path; HTTP.md has the routes",
+            )
+        };
+        let segments: Option<Vec<_>> =
+            path.strip_prefix('/').unwrap_or(path).split('/').map(decoded).collect();
+        let segments = segments
+            .ok_or_else(|| Refusal::bad_request("the path is not percent-encoded UTF-8"))?;
         let words: Vec<_> = segments.iter().map(String::as_str).collect();
-        let named = |bucket: &str, flow: &str| Named { bucket: Some(bucket.to_owned()), flow: Some(flow.to_owned()) };
+        let named = |bucket: &str, flow: &str| Named {
+            bucket: Some(bucket.to_owned()),
+            flow: Some(flow.to_owned()),
+        };
         Ok(match words.as_slice() {
             ["healthz"] => Self::Live,
             ["readyz"] => Self::Ready,
@@ -45,11 +55,15 @@ impl Route {
             ["v1", "flows", bucket, flow, "sync"] => Self::Sync(named(bucket, flow)),
             ["v1", "flows", bucket, flow, "sources"] => Self::Sources(named(bucket, flow), None),
             ["v1", "flows", bucket, flow, "sources", id] => {
-                let id = id.parse().map_err(|error| Refusal::bad_request(format!("the source is {error}")))?;
+                let id = id
+                    .parse()
+                    .map_err(|error| Refusal::bad_request(format!("the source is {error}")))?;
                 Self::Sources(named(bucket, flow), Some(id))
             }
             ["v1", "flows", bucket, flow, "versions"] => Self::Versions(named(bucket, flow)),
-            ["v1", "flows", bucket, flow, "versions", at] => Self::Version(named(bucket, flow), (*at).to_owned()),
+            ["v1", "flows", bucket, flow, "versions", at] => {
+                Self::Version(named(bucket, flow), (*at).to_owned())
+            }
             ["v1", "flows", bucket, flow, "versions", at, "records"] => {
                 Self::Records(named(bucket, flow), (*at).to_owned())
             }
@@ -101,7 +115,8 @@ impl Query {
         for part in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let pair = decoded(name).zip(decoded(&value.replace('+', " ")));
-            let (name, value) = pair.ok_or_else(|| Refusal::bad_request("the query is not percent-encoded UTF-8"))?;
+            let (name, value) =
+                pair.ok_or_else(|| Refusal::bad_request("the query is not percent-encoded UTF-8"))?;
             if pairs.iter().any(|(other, _)| *other == name) {
                 return Err(Refusal::bad_request(format!("the query names {name} twice")));
             }
@@ -129,7 +144,9 @@ impl Query {
     pub(super) fn finish(self) -> Result<(), Refusal> {
         match self.0.first() {
             None => Ok(()),
-            Some((name, _)) => Err(Refusal::bad_request(format!("the query's parameter {name:?} means nothing here"))),
+            Some((name, _)) => Err(Refusal::bad_request(format!(
+                "the query's parameter {name:?} means nothing here"
+            ))),
         }
     }
 }
@@ -143,18 +160,24 @@ pub(super) fn attributes(headers: &HeaderMap, query: &mut Query) -> Result<Attri
     let mut attributes = Attributes::default();
     for (name, value) in headers {
         if names::is_misspelt(name.as_str()) {
-            return Err(Refusal::bad_request(format!("the header {name} means nothing here: is it misspelt?")));
+            return Err(Refusal::bad_request(format!(
+                "the header {name} means nothing here: is it misspelt?"
+            )));
         }
         if is_attribute(name.as_str()) {
             let text = std::str::from_utf8(value.as_bytes());
-            let text = text.map_err(|_| Refusal::bad_request(format!("the header {name} is not UTF-8")))?;
+            let text =
+                text.map_err(|_| Refusal::bad_request(format!("the header {name} is not UTF-8")))?;
             if attributes.get(name.as_str()).is_some_and(|other| other != text) {
-                return Err(Refusal::bad_request(format!("the header {name} comes twice, and not the same")));
+                return Err(Refusal::bad_request(format!(
+                    "the header {name} comes twice, and not the same"
+                )));
             }
             attributes.set(name.as_str(), text);
         }
     }
-    let (own, rest) = std::mem::take(&mut query.0).into_iter().partition(|(name, _)| is_attribute(name));
+    let (own, rest) =
+        std::mem::take(&mut query.0).into_iter().partition(|(name, _)| is_attribute(name));
     query.0 = rest;
     for (name, value) in own {
         attributes.set(name, value);
@@ -168,8 +191,12 @@ pub(super) fn content(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
     for (name, known) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
         for value in headers.get_all(&name) {
             let mut all = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-            if all.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(known.as_bytes())) {
-                return Err(unsupported(format!("{name} {value:?} is not read: send the content as it is")));
+            if all
+                .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(known.as_bytes()))
+            {
+                return Err(unsupported(format!(
+                    "{name} {value:?} is not read: send the content as it is"
+                )));
             }
         }
     }
@@ -179,9 +206,9 @@ pub(super) fn content(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
     match media {
         FLOWFILE_V3 => Ok(Some(true)),
         // What curl -d sends: it has taken the line ends out.
-        "application/x-www-form-urlencoded" => {
-            Err(unsupported("a form is not read: send NDJSON with content-type application/x-ndjson".to_owned()))
-        }
+        "application/x-www-form-urlencoded" => Err(unsupported(
+            "a form is not read: send NDJSON with content-type application/x-ndjson".to_owned(),
+        )),
         _ if media.starts_with("multipart/") => {
             Err(unsupported("multipart is not read: send the content as the body".to_owned()))
         }
@@ -197,7 +224,10 @@ mod tests {
     fn paths() {
         let named = Named { bucket: Some("b".into()), flow: Some("a%2Fb".into()) };
         assert_eq!(Route::parse("/v1/flows/b/a%252Fb/sync").unwrap(), Route::Sync(named.clone()));
-        assert_eq!(Route::parse("/v1/flows/b/a%252Fb/versions/3").unwrap(), Route::Version(named, "3".into()));
+        assert_eq!(
+            Route::parse("/v1/flows/b/a%252Fb/versions/3").unwrap(),
+            Route::Version(named, "3".into())
+        );
         for (path, status) in [
             ("", 404),
             ("/", 404),
@@ -213,7 +243,8 @@ mod tests {
 
     #[test]
     fn headers_and_query_give_attributes() {
-        let header = |name: &'static str, value: &str| (name.parse().unwrap(), value.parse().unwrap());
+        let header =
+            |name: &'static str, value: &str| (name.parse().unwrap(), value.parse().unwrap());
         let headers: HeaderMap = [
             header("indexeddb.object.store", "data"),
             header("indexeddb.source", "a"),
@@ -224,23 +255,36 @@ mod tests {
         .collect();
         let mut query = Query::parse(Some("indexeddb.source=b%20c&pull=true")).unwrap();
         let attributes = attributes(&headers, &mut query).unwrap();
-        let pairs: Vec<_> = attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(pairs, [("idempotency-key", "1"), ("indexeddb.object.store", "data"), ("indexeddb.source", "b c")]);
+        let pairs: Vec<_> =
+            attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("idempotency-key", "1"),
+                ("indexeddb.object.store", "data"),
+                ("indexeddb.source", "b c")
+            ]
+        );
         assert!(query.take_switch("pull").unwrap());
         query.finish().unwrap();
         assert!(Query::parse(Some("a=1&a=1")).is_err() && Query::parse(Some("a=%")).is_err());
         assert!(Query::parse(Some("pul=true")).unwrap().finish().is_err());
         let wrong: HeaderMap = [header("indexeddb.databse", "shop")].into_iter().collect();
         let refused = super::attributes(&wrong, &mut Query::default()).unwrap_err();
-        assert!(refused.status == 400 && refused.message.contains("indexeddb.databse"), "{refused:?}");
-        let mut misspelt = Query::parse(Some("indexeddb.databse=shop&indexeddb.database=shop")).unwrap();
+        assert!(
+            refused.status == 400 && refused.message.contains("indexeddb.databse"),
+            "{refused:?}"
+        );
+        let mut misspelt =
+            Query::parse(Some("indexeddb.databse=shop&indexeddb.database=shop")).unwrap();
         assert_eq!(super::attributes(&HeaderMap::new(), &mut misspelt).unwrap().len(), 1);
         assert!(misspelt.finish().unwrap_err().message.contains("\"indexeddb.databse\""));
     }
 
     #[test]
     fn what_a_body_may_be() {
-        let of = |media: &str| content(&[(CONTENT_TYPE, media.parse().unwrap())].into_iter().collect());
+        let of =
+            |media: &str| content(&[(CONTENT_TYPE, media.parse().unwrap())].into_iter().collect());
         assert_eq!(of("application/FlowFile-v3; x=y").unwrap(), Some(true));
         assert_eq!(of("text/plain").unwrap(), None);
         for media in ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"] {
@@ -255,7 +299,9 @@ mod tests {
         };
         assert_eq!(coded(CONTENT_ENCODING, &["identity", "Identity, identity"]), Ok(None));
         assert_eq!(coded(TRANSFER_ENCODING, &["chunked"]), Ok(None));
-        for values in [&["gzip"][..], &["identity", "gzip"], &["identity, gzip"], &["gzip, identity"]] {
+        for values in
+            [&["gzip"][..], &["identity", "gzip"], &["identity, gzip"], &["gzip, identity"]]
+        {
             assert_eq!(coded(CONTENT_ENCODING, values), Err(415), "{values:?}");
         }
         assert_eq!(coded(TRANSFER_ENCODING, &["gzip, chunked"]), Err(415));

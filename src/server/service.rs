@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderValue, ORIGIN, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderValue, ORIGIN,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::runtime::Handle;
@@ -72,7 +72,11 @@ pub(super) struct Ticket {
 impl Server {
     /// Runs `work` on a thread of its own, and gives what it replies. When the request's time is over, whoever asked is told
     /// so; the thread goes on to its end. A panic of `work` is this request's alone.
-    pub(super) async fn reply(&self, ticket: &Ticket, work: impl FnOnce(Reply) + Send + 'static) -> Response<Body> {
+    pub(super) async fn reply(
+        &self,
+        ticket: &Ticket,
+        work: impl FnOnce(Reply) + Send + 'static,
+    ) -> Response<Body> {
         let (head, answered) = oneshot::channel();
         let reply = Reply::new(Handle::current(), self.limits.idle, ticket.deadline.into(), head);
         let slot = ticket.slot.clone();
@@ -83,7 +87,8 @@ impl Server {
         if let Err(failure) = started {
             return refuse(&failure.into());
         }
-        let answered = timeout(ticket.deadline.saturating_duration_since(Instant::now()), answered).await;
+        let answered =
+            timeout(ticket.deadline.saturating_duration_since(Instant::now()), answered).await;
         let mut response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => refuse(&Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, BUG)),
@@ -109,7 +114,13 @@ impl Server {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, what)
     }
 
-    fn ticket(&self, caller: Caller, peer: &Peer, is_page: bool, limit: Option<Duration>) -> Result<Ticket, Refusal> {
+    fn ticket(
+        &self,
+        caller: Caller,
+        peer: &Peer,
+        is_page: bool,
+        limit: Option<Duration>,
+    ) -> Result<Ticket, Refusal> {
         if self.slots.is_draining() {
             return Err(self.busy(Busy::Draining));
         }
@@ -120,19 +131,24 @@ impl Server {
 
     /// Waits for a slot, at most as long as the request may take.
     pub(super) async fn admit(&self, ticket: Ticket) -> Result<Ticket, Refusal> {
-        let slot = self.slots.take(&ticket.asker, ticket.deadline.into()).await.map_err(|busy| self.busy(busy))?;
+        let slot = self
+            .slots
+            .take(&ticket.asker, ticket.deadline.into())
+            .await
+            .map_err(|busy| self.busy(busy))?;
         Ok(Ticket { slot: Some(slot), ..ticket })
     }
 
     /// As [`Self::admit`], for a gRPC call whose message is there.
     pub(super) async fn admit_call(&self, ticket: Ticket) -> Result<Ticket, tonic::Status> {
-        let slot = self.slots.take(&ticket.asker, ticket.deadline.into()).await.map_err(|busy| {
-            let refusal = self.busy(busy);
-            match busy {
-                Busy::Late => tonic::Status::deadline_exceeded(refusal.message),
-                Busy::Full | Busy::Draining => super::grpc::status(&refusal),
-            }
-        })?;
+        let slot =
+            self.slots.take(&ticket.asker, ticket.deadline.into()).await.map_err(|busy| {
+                let refusal = self.busy(busy);
+                match busy {
+                    Busy::Late => tonic::Status::deadline_exceeded(refusal.message),
+                    Busy::Full | Busy::Draining => super::grpc::status(&refusal),
+                }
+            })?;
         Ok(Ticket { slot: Some(slot), ..ticket })
     }
 }
@@ -154,8 +170,10 @@ pub(super) async fn serve(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let start = Instant::now();
-    let is_grpc =
-        request.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    let is_grpc = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
     if is_grpc {
         return serve_grpc(&server, grpc, &peer, request, start).await;
     }
@@ -208,7 +226,9 @@ async fn serve_http(
     let (name, allowed) = (route.name(), route.allowed());
     let mut response = match admitted(server, peer, hosts, &route, &request) {
         Err(refusal) => turned_away(server, &refusal, request),
-        Ok(None) => open_route(server, &route, server.access.has_proved(request.headers(), peer)).await,
+        Ok(None) => {
+            open_route(server, &route, server.access.has_proved(request.headers(), peer)).await
+        }
         Ok(Some(ticket)) => http::handle(server, ticket, route, request).await,
     };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
@@ -246,12 +266,19 @@ fn admitted(
 async fn open_route(server: &Arc<Server>, route: &Route, has_proved: bool) -> Response<Body> {
     match route {
         Route::Metrics => {
-            let text = server.metrics.to_page(&server.slots, server.memory.claimed(), &server.store.counts());
+            let text = server.metrics.to_page(
+                &server.slots,
+                server.memory.claimed(),
+                &server.store.counts(),
+            );
             answer(StatusCode::OK, METRICS, text)
         }
         Route::Ready => match server.readiness.check(server).await {
             Ok(()) => answer(StatusCode::OK, NDJSON, "{\"ready\":true}\n"),
-            Err(unready) => refuse(&Refusal::new(StatusCode::SERVICE_UNAVAILABLE, unready.message_for(has_proved))),
+            Err(unready) => refuse(&Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                unready.message_for(has_proved),
+            )),
         },
         _ => answer(StatusCode::OK, NDJSON, "{\"live\":true}\n"),
     }
@@ -259,9 +286,17 @@ async fn open_route(server: &Arc<Server>, route: &Route, has_proved: bool) -> Re
 
 /// Refuses before the body was looked at. It is thrown away meanwhile, so that a client which sends all before it reads
 /// sees the answer; one that waits for `100 Continue` sends nothing.
-pub(super) fn turned_away(server: &Server, refusal: &Refusal, request: Request<Incoming>) -> Response<Body> {
+pub(super) fn turned_away(
+    server: &Server,
+    refusal: &Refusal,
+    request: Request<Incoming>,
+) -> Response<Body> {
     if !request.headers().contains_key(EXPECT) {
-        tokio::spawn(discard(request.into_body(), server.limits.max_body_bytes, server.limits.idle));
+        tokio::spawn(discard(
+            request.into_body(),
+            server.limits.max_body_bytes,
+            server.limits.idle,
+        ));
     }
     let mut response = refuse(refusal);
     let header = match refusal.status {
@@ -288,7 +323,11 @@ async fn serve_grpc(
     let mut response = match grpc_ticket(server, peer, &path, &request) {
         Err(status) => {
             // As with HTTP: who sends all before it listens must not meet a reset.
-            tokio::spawn(discard(request.into_body(), server.limits.max_body_bytes, server.limits.idle));
+            tokio::spawn(discard(
+                request.into_body(),
+                server.limits.max_body_bytes,
+                server.limits.idle,
+            ));
             status.into_http()
         }
         Ok(ticket) => {
@@ -333,7 +372,10 @@ fn grpc_ticket(
     if !Grpc::is_work(path) {
         return Ok(None);
     }
-    let limit = request.headers().get("grpc-timeout").and_then(|value| super::grpc::timeout(value.to_str().ok()?));
+    let limit = request
+        .headers()
+        .get("grpc-timeout")
+        .and_then(|value| super::grpc::timeout(value.to_str().ok()?));
     let is_page = request.headers().contains_key(ORIGIN);
     server.ticket(caller, peer, is_page, limit).map(Some).map_err(status)
 }

@@ -26,8 +26,9 @@ use super::proto::sidecar::restore_request::Format;
 use super::proto::sidecar::sync_reply::Part as ReplyPart;
 use super::proto::sidecar::sync_request::Part;
 use super::proto::sidecar::{
-    Flow, LogReply, LogRequest, RestoreReply, RestoreRequest, ShowReply, ShowRequest, Source, SourcesReply,
-    SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart, Version, sidecar_server,
+    Flow, LogReply, LogRequest, RestoreReply, RestoreRequest, ShowReply, ShowRequest, Source,
+    SourcesReply, SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart, Version,
+    sidecar_server,
 };
 use super::service::{BUG, LATE, Server, Ticket};
 use super::threads;
@@ -48,12 +49,17 @@ impl sidecar_server::Sidecar for Sidecar {
     type SyncStream = Messages<SyncReply>;
     type RestoreStream = Messages<RestoreReply>;
 
-    async fn sync(&self, request: Request<Streaming<SyncRequest>>) -> Result<Response<Self::SyncStream>, Status> {
+    async fn sync(
+        &self,
+        request: Request<Streaming<SyncRequest>>,
+    ) -> Result<Response<Self::SyncStream>, Status> {
         let ticket = ticket(&request)?;
         let mut messages = request.into_inner();
         let start = tokio::time::timeout_at(ticket.deadline.into(), messages.message()).await;
         let start = start.map_err(|_| Status::deadline_exceeded(LATE))??;
-        let Some(Part::Start(SyncStart { flow, attributes, pull })) = start.and_then(|message| message.part) else {
+        let Some(Part::Start(SyncStart { flow, attributes, pull })) =
+            start.and_then(|message| message.part)
+        else {
             return Err(Status::invalid_argument("the first message is start"));
         };
         let attributes = attributes.into_iter().collect();
@@ -62,23 +68,40 @@ impl sidecar_server::Sidecar for Sidecar {
         let job = job.map_err(|refusal| status(&refusal))?;
         let ticket = server.admit_call(ticket).await?;
         let limits = &server.limits;
-        let limits =
-            BodyLimits { max_bytes: limits.max_body_bytes, idle: limits.idle, deadline: ticket.deadline.into() };
-        let body = reader(Contents(messages), limits, &server.metrics.received_bytes, ticket.memory.clone());
+        let limits = BodyLimits {
+            max_bytes: limits.max_body_bytes,
+            idle: limits.idle,
+            deadline: ticket.deadline.into(),
+        };
+        let body = reader(
+            Contents(messages),
+            limits,
+            &server.metrics.received_bytes,
+            ticket.memory.clone(),
+        );
         let worker = Arc::clone(&server);
         server.stream(&ticket, move |out| {
             let mut done = job.run(&*worker.store, body, &worker.metrics)?;
-            let mut pieces = PieceWriter::new(|bytes| out.send(SyncReply { part: Some(ReplyPart::Report(bytes)) }));
+            let mut pieces = PieceWriter::new(|bytes| {
+                out.send(SyncReply { part: Some(ReplyPart::Report(bytes)) })
+            });
             done.write(&mut pieces).and_then(|()| pieces.finish()).map_err(broken)?;
             out.send(SyncReply { part: Some(ReplyPart::Result(result(&done))) }).map_err(broken)
         })
     }
 
-    async fn sources(&self, request: Request<SourcesRequest>) -> Result<Response<SourcesReply>, Status> {
+    async fn sources(
+        &self,
+        request: Request<SourcesRequest>,
+    ) -> Result<Response<SourcesReply>, Status> {
         let ticket = self.0.admit_call(ticket(&request)?).await?;
         let SourcesRequest { flow, source } = request.into_inner();
-        let source = Some(source).filter(|source| !source.is_empty()).map(|source| source.parse()).transpose();
-        let source = source.map_err(|error| Status::invalid_argument(format!("source is {error}")))?;
+        let source = Some(source)
+            .filter(|source| !source.is_empty())
+            .map(|source| source.parse())
+            .transpose();
+        let source =
+            source.map_err(|error| Status::invalid_argument(format!("source is {error}")))?;
         let flow = match &source {
             Some(source) => own_source(&self.0, &ticket, named(flow), source),
             None => readable(&ticket.caller, Right::Read, named(flow), &self.0.intake),
@@ -129,7 +152,8 @@ impl sidecar_server::Sidecar for Sidecar {
             let store = MeteredStore::new(&*worker, memory);
             let found = history::open_version(&store, &flow, at).map_err(refused)?;
             let Some(key) = key else { return Ok(found.manifest.to_text().0) };
-            let shown = history::show_record(&store, &flow, &found, &object_store.as_str().into(), &key);
+            let shown =
+                history::show_record(&store, &flow, &found, &object_store.as_str().into(), &key);
             let none = || Refusal::new(StatusCode::NOT_FOUND, "there is no record with this key");
             Ok(shown.map_err(refused)?.ok_or_else(none)?.line)
         };
@@ -137,7 +161,10 @@ impl sidecar_server::Sidecar for Sidecar {
         Ok(Response::new(ShowReply { text }))
     }
 
-    async fn restore(&self, request: Request<RestoreRequest>) -> Result<Response<Self::RestoreStream>, Status> {
+    async fn restore(
+        &self,
+        request: Request<RestoreRequest>,
+    ) -> Result<Response<Self::RestoreStream>, Status> {
         let ticket = self.0.admit_call(ticket(&request)?).await?;
         let message = request.into_inner();
         let format = match message.format() {
@@ -146,7 +173,8 @@ impl sidecar_server::Sidecar for Sidecar {
         };
         let RestoreRequest { flow, version, object_store, .. } = message;
         let (flow, at) = (self.flow(&ticket, flow)?, at(version)?);
-        let options = RestoreOptions { format, object_store: object_store.as_deref().map(Into::into) };
+        let options =
+            RestoreOptions { format, object_store: object_store.as_deref().map(Into::into) };
         let (worker, memory) = (Arc::clone(&self.0.store), ticket.memory.clone());
         self.0.stream(&ticket, move |out| {
             let store = MeteredStore::new(&*worker, memory);
@@ -160,7 +188,8 @@ impl sidecar_server::Sidecar for Sidecar {
 
 impl Sidecar {
     fn flow(&self, ticket: &Ticket, flow: Option<Flow>) -> Result<FlowName, Status> {
-        readable(&ticket.caller, Right::Read, named(flow), &self.0.intake).map_err(|refusal| status(&refusal))
+        readable(&ticket.caller, Right::Read, named(flow), &self.0.intake)
+            .map_err(|refusal| status(&refusal))
     }
 }
 
@@ -175,7 +204,9 @@ fn at(version: u32) -> Result<At, Status> {
         return Ok(At::Latest);
     }
     let version = FlowVersion::new(version.into());
-    version.map(At::Version).ok_or_else(|| Status::invalid_argument("the version is a number from 1, or 0"))
+    version
+        .map(At::Version)
+        .ok_or_else(|| Status::invalid_argument("the version is a number from 1, or 0"))
 }
 
 fn broken(error: io::Error) -> Refusal {
@@ -198,7 +229,10 @@ impl HttpBody for Contents {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         Pin::new(&mut self.0).poll_next(context).map(|message| {
             message.map(|message| match message?.part {
                 Some(Part::Content(bytes)) => Ok(Frame::data(bytes)),
@@ -254,12 +288,23 @@ impl Server {
         let (sender, receiver) = mpsc::channel(MESSAGES);
         let (ended, end) = oneshot::channel::<()>();
         let deadline = ticket.deadline.into();
-        let out = Out { handle: Handle::current(), sender: sender.clone(), idle: self.limits.idle, deadline };
+        let out = Out {
+            handle: Handle::current(),
+            sender: sender.clone(),
+            idle: self.limits.idle,
+            deadline,
+        };
         let slot = ticket.slot.clone();
         let started = threads::start("stream", move || {
             if let Err(refusal) = work(&out) {
                 // Whoever asked may be gone.
-                let _ = send_blocking(&out.handle, &out.sender, Err(status(&refusal)), out.idle, out.deadline);
+                let _ = send_blocking(
+                    &out.handle,
+                    &out.sender,
+                    Err(status(&refusal)),
+                    out.idle,
+                    out.deadline,
+                );
             }
             // Nobody may be waiting for it.
             let _ = ended.send(());

@@ -156,7 +156,8 @@ struct WaitingPlace {
 impl Drop for WaitingPlace {
     fn drop(&mut self) {
         let mut queue = self.shared.queue();
-        if let Some(place) = queue.waiting.iter().position(|waiting| waiting.number == self.number) {
+        if let Some(place) = queue.waiting.iter().position(|waiting| waiting.number == self.number)
+        {
             queue.waiting.remove(place);
         }
     }
@@ -219,8 +220,13 @@ impl SlotQueue {
 
     /// Who is next: of those that may have one more, who holds the fewest, and of these who came first.
     fn next(&mut self, count: usize) -> Option<Waiting> {
-        let may = self.waiting.iter().enumerate().filter(|(_, waiting)| self.may_hold(&waiting.asker, count));
-        let (place, _) = may.min_by_key(|(_, waiting)| (self.held_by(&waiting.asker), waiting.number))?;
+        let may = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, waiting)| self.may_hold(&waiting.asker, count));
+        let (place, _) =
+            may.min_by_key(|(_, waiting)| (self.held_by(&waiting.asker), waiting.number))?;
         let next = self.waiting.remove(place);
         self.hold(&next.asker);
         Some(next)
@@ -251,7 +257,11 @@ mod tests {
     use super::*;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+            .block_on(future)
     }
 
     fn soon() -> Instant {
@@ -281,7 +291,9 @@ mod tests {
                 drop(first);
                 std::future::pending::<()>().await;
             };
-            let Either::First(second) = first_of(pin!(slots.take(&a, later())), pin!(releasing)).await else {
+            let Either::First(second) =
+                first_of(pin!(slots.take(&a, later())), pin!(releasing)).await
+            else {
                 panic!()
             };
             assert_eq!((second.is_ok(), slots.taken()), (true, 1));
@@ -299,13 +311,20 @@ mod tests {
                 slots.draining.send_replace(true);
                 std::future::pending::<()>().await;
             };
-            let Either::First(waited) = first_of(pin!(slots.take(&a, later())), pin!(stopping)).await else { panic!() };
+            let Either::First(waited) =
+                first_of(pin!(slots.take(&a, later())), pin!(stopping)).await
+            else {
+                panic!()
+            };
             assert_eq!(waited.unwrap_err(), Busy::Draining);
             let releasing = async {
                 drop(first);
                 std::future::pending::<()>().await;
             };
-            assert!(matches!(first_of(pin!(slots.drain()), pin!(releasing)).await, Either::First(())));
+            assert!(matches!(
+                first_of(pin!(slots.drain()), pin!(releasing)).await,
+                Either::First(())
+            ));
             assert_eq!(slots.take(&a, later()).await.unwrap_err(), Busy::Draining);
         });
     }
@@ -332,7 +351,8 @@ mod tests {
 
     #[test]
     fn who_holds_the_fewest_is_next() {
-        let shared = Arc::new(SharedSlots { count: 2, queue: Mutex::default(), all_free: Notify::new() });
+        let shared =
+            Arc::new(SharedSlots { count: 2, queue: Mutex::default(), all_free: Notify::new() });
         let (a, b, c) = (client("a"), client("b"), client("c"));
         let take = |asker: &Asker| shared.take_or_wait(asker).unwrap();
         let (Either::First(of_a), Either::First(of_b)) = (take(&a), take(&b)) else { panic!() };
@@ -360,15 +380,20 @@ mod tests {
 
     #[test]
     fn so_many_wait_and_no_more() {
-        let shared = Arc::new(SharedSlots { count: 1, queue: Mutex::default(), all_free: Notify::new() });
+        let shared =
+            Arc::new(SharedSlots { count: 1, queue: Mutex::default(), all_free: Notify::new() });
         let taken = shared.take_or_wait(&client("x")).unwrap();
         let mut all = Vec::new();
-        for (asker, most) in [(client("a"), most_of_one(MAX_WAITING)), (client("b"), MAX_WAITING / SHARE_FOR_OTHERS)] {
+        for (asker, most) in
+            [(client("a"), most_of_one(MAX_WAITING)), (client("b"), MAX_WAITING / SHARE_FOR_OTHERS)]
+        {
             all.extend((0..most).map(|_| shared.take_or_wait(&asker).unwrap()));
             assert!(matches!(shared.take_or_wait(&asker), Err(Busy::Full)));
         }
         all.pop();
-        assert!(shared.take_or_wait(&client("a")).is_err() && shared.take_or_wait(&client("b")).is_ok());
+        assert!(
+            shared.take_or_wait(&client("a")).is_err() && shared.take_or_wait(&client("b")).is_ok()
+        );
         drop((taken, all));
         assert_eq!(shared.queue().taken, 0);
     }

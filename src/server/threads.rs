@@ -29,7 +29,8 @@ pub(super) fn check(count: usize) -> Result<(), Failure> {
     std::thread::scope(|scope| {
         // Each lives until it is told that all were tried.
         let wait = || drop(held.lock().map(|held| held.recv()));
-        let threads: Result<Vec<_>, _> = (0..count).map(|_| Builder::new().spawn_scoped(scope, wait)).collect();
+        let threads: Result<Vec<_>, _> =
+            (0..count).map(|_| Builder::new().spawn_scoped(scope, wait)).collect();
         drop(hold);
         let threads = threads.map_err(|error| none(&error))?;
         threads.into_iter().for_each(|thread| drop(thread.join()));
@@ -38,6 +39,7 @@ pub(super) fn check(count: usize) -> Result<(), Failure> {
 }
 
 fn none(error: &std::io::Error) -> Failure {
-    Failure::new(ExitStatus::Transient, format!("cannot start a thread: {error}"))
-        .hint("raise the limit on processes and threads (ulimit -u, pids.max, TasksMax), or end others")
+    Failure::new(ExitStatus::Transient, format!("cannot start a thread: {error}")).hint(
+        "raise the limit on processes and threads (ulimit -u, pids.max, TasksMax), or end others",
+    )
 }

@@ -33,8 +33,9 @@ impl TlsFiles {
     pub fn open(&self) -> Result<Arc<ServerConfig>, ConfigError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let builder =
-            builder.with_safe_default_protocol_versions().map_err(|error| ConfigError::new(error.to_string()))?;
+        let builder = builder
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ConfigError::new(error.to_string()))?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(path) => {
@@ -45,15 +46,21 @@ impl TlsFiles {
                     roots.add(certificate).map_err(|error| wrong(&error))?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
-                let verifier = if self.is_certificate_optional { verifier.allow_unauthenticated() } else { verifier };
+                let verifier = if self.is_certificate_optional {
+                    verifier.allow_unauthenticated()
+                } else {
+                    verifier
+                };
                 let web_pki = verifier.build().map_err(|error| wrong(&error))?;
                 builder.with_client_cert_verifier(Arc::new(NamedClientVerifier { web_pki, named }))
             }
         };
         let chain = certificates("--tls-cert", &self.certificate)?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| about("--tls-key", &self.key, &error))?;
-        let mut config =
-            builder.with_single_cert(chain, key).map_err(|error| about("--tls-cert", &self.certificate, &error))?;
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| about("--tls-key", &self.key, &error))?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| about("--tls-cert", &self.certificate, &error))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

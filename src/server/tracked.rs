@@ -31,13 +31,15 @@ struct Tracked {
 /// Ties an answer to its request: the request is under way until the answer was sent, or was given up.
 pub(super) fn tracked(response: Response<Body>, active: ActiveRequest) -> Response<Body> {
     let content_type = response.headers().get(CONTENT_TYPE);
-    let is_grpc = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    let is_grpc =
+        content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
     let deadline = response.extensions().get::<AnswerDeadline>().map(|deadline| deadline.0);
     if let Some(deadline) = deadline {
         active.ends_by(deadline);
     }
     let deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
-    response.map(|body| Body::new(Tracked { body, _active: active, deadline, is_grpc, is_over: false }))
+    response
+        .map(|body| Body::new(Tracked { body, _active: active, deadline, is_grpc, is_over: false }))
 }
 
 impl HttpBody for Tracked {
@@ -55,7 +57,10 @@ impl HttpBody for Tracked {
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
             return Poll::Ready(frame);
         }
-        let late = this.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(context).is_ready());
+        let late = this
+            .deadline
+            .as_mut()
+            .is_some_and(|deadline| deadline.as_mut().poll(context).is_ready());
         if !late {
             return Poll::Pending;
         }
@@ -67,7 +72,9 @@ impl HttpBody for Tracked {
             )]);
             return Poll::Ready(Some(Ok(Frame::trailers(status))));
         }
-        Poll::Ready(Some(Err(tonic::Status::from_error(io::Error::from(io::ErrorKind::TimedOut).into()))))
+        Poll::Ready(Some(Err(tonic::Status::from_error(
+            io::Error::from(io::ErrorKind::TimedOut).into(),
+        ))))
     }
 
     fn is_end_stream(&self) -> bool {

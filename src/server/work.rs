@@ -74,7 +74,8 @@ impl Job {
         if let Some(client) = caller {
             options.sync.client = Some(client.name().to_owned());
             let named = attributes.get(names::SOURCE).map(str::parse).transpose();
-            let named = named.map_err(|error| Refusal::bad_request(format!("indexeddb.source is {error}")))?;
+            let named = named
+                .map_err(|error| Refusal::bad_request(format!("indexeddb.source is {error}")))?;
             client.check_source(named.as_ref())?;
             options.decode.source = client.source().cloned().or(options.decode.source);
         }
@@ -99,7 +100,9 @@ impl Job {
             }
             Some(BodyError::Memory(error)) => Err(out_of_memory(error)),
             Some(error @ BodyError::Unexpected) => Err(Refusal::bad_request(error.to_string())),
-            Some(error @ BodyError::Deadline) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
+            Some(error @ BodyError::Deadline) => {
+                Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
+            }
             Some(BodyError::Idle(_) | BodyError::Cut) | None => result,
         }
     }
@@ -117,7 +120,12 @@ impl Job {
         memory.refused().map_or(result, |error| Err(out_of_memory(error)))
     }
 
-    fn deliver(self, store: &dyn SnapshotStore, mut content: impl Read, metrics: &Metrics) -> Result<Done, Refusal> {
+    fn deliver(
+        self,
+        store: &dyn SnapshotStore,
+        mut content: impl Read,
+        metrics: &Metrics,
+    ) -> Result<Done, Refusal> {
         let mut first = Vec::with_capacity(MAGIC.len());
         let begun = (&mut content).take(MAGIC.len() as u64).read_to_end(&mut first);
         let is_package = self.is_package.unwrap_or(first == MAGIC);
@@ -136,7 +144,8 @@ impl Job {
             check_store(store)?;
         }
         if self.options.admission.is_some_and(|admission| admission.has_denied()) {
-            let message = delivered.verdict.failure.map_or_else(String::new, |failure| failure.message);
+            let message =
+                delivered.verdict.failure.map_or_else(String::new, |failure| failure.message);
             return Err(Refusal::forbidden(message));
         }
         Ok(Done::Batch(Box::new(delivered)))
@@ -154,7 +163,12 @@ pub(super) fn out_of_memory(error: MemoryError) -> Refusal {
 
 /// A store that was there when the server began, and is not now, is not the batch's fault: it may come back.
 fn check_store(store: &dyn SnapshotStore) -> Result<(), Refusal> {
-    let gone = |_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the store is not there, or cannot be written to");
+    let gone = |_| {
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store is not there, or cannot be written to",
+        )
+    };
     store.check_reachable().map_err(gone)
 }
 
@@ -228,14 +242,18 @@ impl Done {
 
 /// Reads a key, as JSON; the message does not repeat it.
 pub(super) fn read_key(text: &str) -> Result<SortableKey, Refusal> {
-    let value = serde_json::from_str(text)
-        .map_err(|_| Refusal::bad_request("key is no JSON; a string key needs its quotes: \"ann\""))?;
+    let value = serde_json::from_str(text).map_err(|_| {
+        Refusal::bad_request("key is no JSON; a string key needs its quotes: \"ann\"")
+    })?;
     let key = Key::from_json(&value).and_then(|key| key.to_sortable());
     key.map_err(|error| Refusal::bad_request(format!("key: {error}")))
 }
 
 /// The clock, read once a request, at the edge.
-#[expect(clippy::disallowed_methods, reason = "the server is an edge: here the time of receipt is made data")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server is an edge: here the time of receipt is made data"
+)]
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(MAX_TIME_MS)

@@ -173,13 +173,16 @@ impl FlowName {
     /// Returns the flow with these names, or an error if one of them is not valid.
     pub fn new(bucket: &str, flow: &str) -> Result<Self, IdError> {
         let legal = |name: &str| {
-            let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._%-".contains(&byte));
+            let plain =
+                name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._%-".contains(&byte));
             plain && (1..=200).contains(&name.len()) && !name.starts_with('.')
         };
         if legal(bucket) && legal(flow) && !bucket.ends_with(".lock") {
             Ok(Self { bucket: bucket.to_owned(), flow: flow.to_owned() })
         } else {
-            Err(IdError("a name for a bucket or flow (1 to 200 of A-Z a-z 0-9 . _ % -, no leading dot)"))
+            Err(IdError(
+                "a name for a bucket or flow (1 to 200 of A-Z a-z 0-9 . _ % -, no leading dot)",
+            ))
         }
     }
 
@@ -194,8 +197,9 @@ impl FlowName {
     ///
     /// Fails if the bucket's name is not valid, or if `name` is empty.
     pub fn of_name(bucket: &str, name: &str) -> Result<Self, IdError> {
-        Self::new(bucket, name)
-            .or_else(|error| if name.is_empty() { Err(error) } else { Self::of_database(bucket, name) })
+        Self::new(bucket, name).or_else(|error| {
+            if name.is_empty() { Err(error) } else { Self::of_database(bucket, name) }
+        })
     }
 
     /// Returns the flow that a database is stored in by default.

@@ -111,7 +111,9 @@ impl fmt::Debug for LineState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Put(value) => f.write_str(&String::from_utf8_lossy(value)),
-            Self::Spilled(spilled) => write!(f, "spilled {} bytes {}", spilled.bytes, spilled.digest),
+            Self::Spilled(spilled) => {
+                write!(f, "spilled {} bytes {}", spilled.bytes, spilled.digest)
+            }
             Self::Delete => f.write_str("deleted"),
         }
     }
@@ -124,7 +126,11 @@ impl Line {
         write_meta(&self.meta, out);
         out.extend_from_slice(b"\"key\":");
         write_key(&self.key, out);
-        let op: &[u8] = if self.state == LineState::Delete { b",\"op\":\"delete\"" } else { b",\"op\":\"put\"" };
+        let op: &[u8] = if self.state == LineState::Delete {
+            b",\"op\":\"delete\""
+        } else {
+            b",\"op\":\"put\""
+        };
         out.extend_from_slice(op);
         out.extend_from_slice(b",\"rev\":");
         out.extend_from_slice(self.meta.rev.to_string().as_bytes());
@@ -158,8 +164,12 @@ impl Line {
             rest.expect(b",\"op\":\"put\"")?;
         }
         rest.expect(b",\"rev\":")?;
-        let rev = u64::try_from(rest.integer()?).ok().and_then(FlowVersion::new).ok_or(LineError("rev"))?;
-        let spilled = if rest.accept(b",\"spilled\":") { Some(read_spilled(rest.value()?)?) } else { None };
+        let rev = u64::try_from(rest.integer()?)
+            .ok()
+            .and_then(FlowVersion::new)
+            .ok_or(LineError("rev"))?;
+        let spilled =
+            if rest.accept(b",\"spilled\":") { Some(read_spilled(rest.value()?)?) } else { None };
         rest.expect(b",\"store\":")?;
         rest.expect(store)?;
         let state = match (delete, spilled) {
@@ -205,14 +215,17 @@ fn write_spilled(spilled: &Spilled, out: &mut Vec<u8>) {
         false => format!("\"content\":\"{}\",", spilled.content),
     };
     let Spilled { bytes, digest, kind, .. } = spilled;
-    let text = format!(",\"spilled\":{{\"bytes\":{bytes},{content}\"digest\":\"{digest}\",\"type\":\"{kind}\"}}");
+    let text = format!(
+        ",\"spilled\":{{\"bytes\":{bytes},{content}\"digest\":\"{digest}\",\"type\":\"{kind}\"}}"
+    );
     out.extend_from_slice(text.as_bytes());
 }
 
 fn read_spilled(text: &[u8]) -> Result<Spilled, LineError> {
     let value: Value = serde_json::from_slice(text).map_err(|_| LineError("spilled"))?;
     let digest = |name: &str| value[name].as_str().and_then(|text| text.parse::<Digest>().ok());
-    let kind = value["type"].as_str().filter(|kind| kind.bytes().all(|byte| byte.is_ascii_lowercase()));
+    let kind =
+        value["type"].as_str().filter(|kind| kind.bytes().all(|byte| byte.is_ascii_lowercase()));
     let named = digest("digest").ok_or(LineError("spilled.digest"))?;
     Ok(Spilled {
         bytes: value["bytes"].as_u64().ok_or(LineError("spilled.bytes"))?,
@@ -241,10 +254,17 @@ impl<'a> LineRest<'a> {
     }
 
     fn integer(&mut self) -> Result<i64, LineError> {
-        let end = self.0.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'-').unwrap_or(self.0.len());
+        let end = self
+            .0
+            .iter()
+            .position(|byte| !byte.is_ascii_digit() && *byte != b'-')
+            .unwrap_or(self.0.len());
         let (text, rest) = self.0.split_at(end);
         self.0 = rest;
-        std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(LineError("a number"))
+        std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .ok_or(LineError("a number"))
     }
 
     fn until(&mut self, end: u8) -> Result<&'a [u8], LineError> {

@@ -133,14 +133,20 @@ impl ChunkRef {
         members.insert("content".into(), self.content.to_string().into());
         members.insert("count".into(), self.count.into());
         // A canonical key is always JSON.
-        members.insert("first".into(), serde_json::from_str(&self.first.to_canonical()).unwrap_or(Value::Null));
+        members.insert(
+            "first".into(),
+            serde_json::from_str(&self.first.to_canonical()).unwrap_or(Value::Null),
+        );
         members
     }
 
     fn from_json(value: &Value) -> Result<Self, String> {
         let number = |name: &str| value[name].as_u64().ok_or_else(|| format!("no number {name}"));
         let digest = |value: &Value| -> Result<Digest, String> {
-            value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| "no digest where one belongs".to_owned())
+            value
+                .as_str()
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(|| "no digest where one belongs".to_owned())
         };
         let first = Key::list_key_from_json(&value["first"]).and_then(|key| key.to_list_key());
         let spilled = value["spilled"].as_array().ok_or("no list spilled")?.iter().map(|item| {
@@ -246,11 +252,19 @@ impl Manifest {
         let stores = self.stores.iter().flat_map(|store| {
             let name = &store.schema.name;
             let records = store.records.iter().map(|chunk| (List::Records(name.clone()), chunk));
-            records.chain(store.tombstones.iter().map(|chunk| (List::Tombstones(name.clone()), chunk)))
+            records
+                .chain(store.tombstones.iter().map(|chunk| (List::Tombstones(name.clone()), chunk)))
         });
-        let system = [(List::Conflicts, &self.conflicts), (List::Sources, &self.sources), (List::Views, &self.views)];
-        stores
-            .chain(system.into_iter().flat_map(|(list, chunks)| chunks.iter().map(move |chunk| (list.clone(), chunk))))
+        let system = [
+            (List::Conflicts, &self.conflicts),
+            (List::Sources, &self.sources),
+            (List::Views, &self.views),
+        ];
+        stores.chain(
+            system
+                .into_iter()
+                .flat_map(|(list, chunks)| chunks.iter().map(move |chunk| (list.clone(), chunk))),
+        )
     }
 
     /// Returns the id of the data: two versions with the same data have the same root.
@@ -259,7 +273,10 @@ impl Manifest {
         push_line(&self.database_line(), &mut text);
         for store in &self.stores {
             push_line(&Value::Object(store.schema.to_json()), &mut text);
-            store.records.iter().for_each(|chunk| push_line(&Value::Object(chunk.content_json()), &mut text));
+            store
+                .records
+                .iter()
+                .for_each(|chunk| push_line(&Value::Object(chunk.content_json()), &mut text));
         }
         RootId(Digest::of(text.as_bytes()))
     }
@@ -282,7 +299,10 @@ impl Manifest {
         push_line(&head, &mut text);
         for store in &self.stores {
             let mut line = store.schema.to_json();
-            line.insert("keyGenerator".into(), store.key_generator.map_or(Value::Null, Value::from));
+            line.insert(
+                "keyGenerator".into(),
+                store.key_generator.map_or(Value::Null, Value::from),
+            );
             line.insert("list".into(), "records".into());
             push_line(&Value::Object(line), &mut text);
             store.records.iter().for_each(|chunk| push_line(&chunk.to_json(), &mut text));
@@ -304,14 +324,21 @@ impl Manifest {
         let head: Value = serde_json::from_str(first).map_err(|error| at(1, error))?;
         let format = head["format"].as_str().unwrap_or("none");
         if format != FORMAT {
-            return Err(at(1, format!("format {format}: this release reads {FORMAT}; a newer one may read it")));
+            return Err(at(
+                1,
+                format!("format {format}: this release reads {FORMAT}; a newer one may read it"),
+            ));
         }
-        let database = DomString::from_json(&head["database"]).ok_or_else(|| at(1, "no name of a database"))?;
+        let database = DomString::from_json(&head["database"])
+            .ok_or_else(|| at(1, "no name of a database"))?;
         let schema_error = |error| at(1, error);
-        let empty = Database::new(database, head["databaseVersion"].as_u64().unwrap_or(0), Vec::new());
+        let empty =
+            Database::new(database, head["databaseVersion"].as_u64().unwrap_or(0), Vec::new());
         let mut manifest = Self::empty(&empty.map_err(schema_error)?);
-        manifest.version =
-            head["version"].as_u64().and_then(FlowVersion::new).ok_or_else(|| at(1, "no flow version"))?;
+        manifest.version = head["version"]
+            .as_u64()
+            .and_then(FlowVersion::new)
+            .ok_or_else(|| at(1, "no flow version"))?;
         manifest.previous = match &head["previous"] {
             Value::String(state) => Some(state.parse().map_err(|error| at(1, error))?),
             Value::Null => None,
@@ -325,8 +352,10 @@ impl Manifest {
                 continue;
             }
             let chunk = ChunkRef::from_json(&value).map_err(|error| at(index + 1, error))?;
-            let list = list.as_ref().ok_or_else(|| at(index + 1, "a chunk before the first list"))?;
-            let chunks = manifest.list_mut(list).ok_or_else(|| at(index + 1, "a chunk of no list"))?;
+            let list =
+                list.as_ref().ok_or_else(|| at(index + 1, "a chunk before the first list"))?;
+            let chunks =
+                manifest.list_mut(list).ok_or_else(|| at(index + 1, "a chunk of no list"))?;
             if chunks.last().is_some_and(|last| last.first >= chunk.first) && *list != List::Views {
                 return Err(at(index + 1, "chunks are not in order"));
             }
@@ -367,8 +396,12 @@ impl Manifest {
             stores.binary_search_by(|store| store.schema.name.cmp(name)).ok()
         };
         match list {
-            List::Records(name) => find(&self.stores, name).map(|place| &mut self.stores[place].records),
-            List::Tombstones(name) => find(&self.stores, name).map(|place| &mut self.stores[place].tombstones),
+            List::Records(name) => {
+                find(&self.stores, name).map(|place| &mut self.stores[place].records)
+            }
+            List::Tombstones(name) => {
+                find(&self.stores, name).map(|place| &mut self.stores[place].tombstones)
+            }
             List::Conflicts => Some(&mut self.conflicts),
             List::Sources => Some(&mut self.sources),
             List::Views => Some(&mut self.views),

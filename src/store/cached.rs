@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredPlaces, StoredVersion, VersionDraft, VersionInfo,
-    VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredPlaces, StoredVersion,
+    VersionDraft, VersionInfo, VersionWriter,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
@@ -72,7 +72,9 @@ impl KeptTexts {
     /// Keeps a text of a version, if that is the newest.
     fn keep(&mut self, flow: &FlowName, version: FlowVersion, digest: Digest, text: &[u8]) {
         let weight = text.len() as u64 + ENTRY_BYTES;
-        if weight <= self.texts.limit && self.newest.get(flow).is_none_or(|newest| newest <= version) {
+        if weight <= self.texts.limit
+            && self.newest.get(flow).is_none_or(|newest| newest <= version)
+        {
             self.texts.insert(digest, weight, Arc::new(text.to_vec()));
         }
     }
@@ -143,7 +145,10 @@ impl<S: SnapshotStore> CachedStore<S> {
     pub fn new(inner: S, bytes: u64) -> Self {
         let kept = Kept {
             heads: Mutex::new(Lru::new(MAX_HEADS as u64)),
-            texts: Mutex::new(KeptTexts { texts: Lru::new(bytes), newest: Lru::new(MAX_HEADS as u64) }),
+            texts: Mutex::new(KeptTexts {
+                texts: Lru::new(bytes),
+                newest: Lru::new(MAX_HEADS as u64),
+            }),
             head_hits: AtomicU64::new(0),
             head_misses: AtomicU64::new(0),
             text_hits: AtomicU64::new(0),
@@ -200,11 +205,19 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
         Ok(head)
     }
 
-    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+    fn is_head(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<bool>, StoreError> {
         self.inner.is_head(flow, version)
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         self.inner.version(flow, version)
     }
 
@@ -216,11 +229,19 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
         self.inner.log_newest(flow, limit)
     }
 
-    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn previous(
+        &self,
+        flow: &FlowName,
+        newer: &StoredVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         self.inner.previous(flow, newer)
     }
 
-    fn places(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+    fn places(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<StoredPlaces>, StoreError> {
         self.inner.places(flow, version)
     }
 
@@ -262,7 +283,11 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
         head: Option<&StoredVersion>,
     ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
         let inner = self.inner.writer(flow, head)?;
-        let old = head.into_iter().flat_map(|head| head.manifest.chunks()).map(|(_, chunk)| chunk.full).collect();
+        let old = head
+            .into_iter()
+            .flat_map(|head| head.manifest.chunks())
+            .map(|(_, chunk)| chunk.full)
+            .collect();
         let (flow, kept) = (flow.clone(), Arc::clone(&self.kept));
         Ok(Box::new(CachedWriter { inner, flow, kept, new: Vec::new(), old }))
     }
@@ -288,7 +313,12 @@ struct CachedWriter<'a> {
 }
 
 impl VersionWriter for CachedWriter<'_> {
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         if list.is_system() {
             self.new.push((chunk.full, text.clone()));
         }
@@ -304,7 +334,10 @@ impl VersionWriter for CachedWriter<'_> {
         let now: HashSet<Digest> = draft.manifest.chunks().map(|(_, chunk)| chunk.full).collect();
         let mut kept = lock(&self.kept.texts);
         kept.note(&self.flow, committed.version);
-        self.old.iter().filter(|digest| !now.contains(*digest)).for_each(|digest| kept.texts.remove(digest));
+        self.old
+            .iter()
+            .filter(|digest| !now.contains(*digest))
+            .for_each(|digest| kept.texts.remove(digest));
         for (digest, text) in &self.new {
             kept.keep(&self.flow, committed.version, *digest, text);
         }
@@ -327,7 +360,10 @@ mod tests {
         lru.insert('d', 11, 4);
         assert_eq!((lru.get(&'d'), lru.weight), (None, 8));
         lru.insert('a', 9, 5);
-        assert_eq!((lru.get(&'a'), lru.get(&'c'), lru.weight, lru.order.len()), (Some(5), None, 9, 1));
+        assert_eq!(
+            (lru.get(&'a'), lru.get(&'c'), lru.weight, lru.order.len()),
+            (Some(5), None, 9, 1)
+        );
     }
 
     #[test]

@@ -135,7 +135,8 @@ impl Parent<'_> {
     }
 
     fn group(&self, root: &str, how: &str) -> Group {
-        let mut group = Group::new(root, None, &shown(&self.manifest.database.to_canonical()), (0, 0));
+        let mut group =
+            Group::new(root, None, &shown(&self.manifest.database.to_canonical()), (0, 0));
         group.comments(self.comment.lines().next().unwrap_or_default());
         group.push("labels", label(&identifier("label"), root, &self.words(how)));
         let mut grid = Grid::groups();
@@ -146,8 +147,11 @@ impl Parent<'_> {
                 group.push("processGroups", self.data_group(root, &list, grid.next()));
             }
         }
-        for (slot, (list, chunk, coordinates)) in slots(self.placed, |placed| (&placed.0, &placed.1)) {
-            let mut child = Group::new(&identifier(&slot), Some(root), &chunk_name(list, chunk), grid.next());
+        for (slot, (list, chunk, coordinates)) in
+            slots(self.placed, |placed| (&placed.0, &placed.1))
+        {
+            let mut child =
+                Group::new(&identifier(&slot), Some(root), &chunk_name(list, chunk), grid.next());
             child.comments(&format!("{} lines, flow {}", chunk.count, chunk.full));
             child.coordinates(coordinates, self.registry);
             group.push("processGroups", child.finish());
@@ -157,11 +161,15 @@ impl Parent<'_> {
 
     fn words(&self, how: &str) -> String {
         let (manifest, flow) = (self.manifest, self.flow);
-        let records: u64 = manifest.stores.iter().map(crate::snapshot::StoreManifest::record_count).sum();
-        let stores = manifest
-            .stores
-            .iter()
-            .map(|store| format!("\n  {}: {} records", shown(&store.schema.name.to_canonical()), store.record_count()));
+        let records: u64 =
+            manifest.stores.iter().map(crate::snapshot::StoreManifest::record_count).sum();
+        let stores = manifest.stores.iter().map(|store| {
+            format!(
+                "\n  {}: {} records",
+                shown(&store.schema.name.to_canonical()),
+                store.record_count()
+            )
+        });
         let stores: String = stores.collect();
         format!(
             "IndexedDB database {}, its version {}\nSnapshot {}: {records} records in {} object stores{stores}\n\n{how}\n\n\
@@ -182,11 +190,22 @@ impl Parent<'_> {
         let mut grid = Grid::processors();
         let mut attributes = Map::new();
         attributes.insert(read::PART.into(), read::MANIFEST.into());
-        attributes.insert("indexeddb.database".into(), attribute(&self.manifest.database.to_canonical()).into());
+        attributes.insert(
+            "indexeddb.database".into(),
+            attribute(&self.manifest.database.to_canonical()).into(),
+        );
         let manifest = identifier("manifest");
         group.push(
             "processors",
-            processor(&manifest, &id, "manifest", self.manifest_text, attributes, grid.next(), false),
+            processor(
+                &manifest,
+                &id,
+                "manifest",
+                self.manifest_text,
+                attributes,
+                grid.next(),
+                false,
+            ),
         );
         let system = self.embedded.iter().filter(|(list, _, _)| list.is_system());
         self.push_chunks(&mut group, &id, system, grid);
@@ -211,11 +230,17 @@ impl Parent<'_> {
         let chunks: Vec<&ListedText> = chunks.collect();
         for (slot, (list, chunk, text)) in slots(&chunks, |listed| (&listed.0, &listed.1)) {
             let mut attributes = chunk_attributes(list, chunk);
-            attributes.insert("indexeddb.database".into(), attribute(&self.manifest.database.to_canonical()).into());
+            attributes.insert(
+                "indexeddb.database".into(),
+                attribute(&self.manifest.database.to_canonical()).into(),
+            );
             let (name, text) = (chunk_name(list, chunk), String::from_utf8_lossy(text));
             let slot = identifier(&slot);
             let runs = !list.is_system();
-            group.push("processors", processor(&slot, id, &name, &text, attributes, grid.next(), runs));
+            group.push(
+                "processors",
+                processor(&slot, id, &name, &text, attributes, grid.next(), runs),
+            );
         }
     }
 }
@@ -228,7 +253,10 @@ const HOW_LEFT_OUT: &str = "There are too many records to show them here.\n\
     They lie beside this file, as lines of text, in the folder of the same name.";
 
 /// Pairs each chunk with what its component stands for: its list and first key, and a number where these repeat.
-fn slots<'a, T>(chunks: &'a [T], key: impl Fn(&'a T) -> (&'a List, &'a ChunkRef)) -> Vec<(String, &'a T)> {
+fn slots<'a, T>(
+    chunks: &'a [T],
+    key: impl Fn(&'a T) -> (&'a List, &'a ChunkRef),
+) -> Vec<(String, &'a T)> {
     let mut seen = std::collections::BTreeMap::<String, usize>::new();
     let mut slots = Vec::with_capacity(chunks.len());
     for item in chunks {
@@ -243,7 +271,10 @@ fn slots<'a, T>(chunks: &'a [T], key: impl Fn(&'a T) -> (&'a List, &'a ChunkRef)
 
 /// The identifiers of the placeholders of `chunks`, in their order.
 pub fn placeholder_identifiers(chunks: &[(List, &ChunkRef)]) -> Vec<String> {
-    slots(chunks, |listed| (&listed.0, listed.1)).into_iter().map(|(slot, _)| identifier(&slot)).collect()
+    slots(chunks, |listed| (&listed.0, listed.1))
+        .into_iter()
+        .map(|(slot, _)| identifier(&slot))
+        .collect()
 }
 
 /// The `flowContents` of a chunk's own flow.
@@ -254,7 +285,10 @@ pub fn chunk_contents(list: &List, chunk: &ChunkRef, text: &[u8]) -> Result<Valu
     group.comments(&format!("{} lines, never changed", chunk.count));
     let id = identifier(&format!("chunk text {}", chunk.full));
     let (name, attributes) = (chunk_name(list, chunk), chunk_attributes(list, chunk));
-    group.push("processors", processor(&id, &root, &name, text, attributes, (0, 0), !list.is_system()));
+    group.push(
+        "processors",
+        processor(&id, &root, &name, text, attributes, (0, 0), !list.is_system()),
+    );
     Ok(group.finish())
 }
 
@@ -284,8 +318,17 @@ pub fn rendering(
     system: &[ListedText],
     data: Option<&[ListedText]>,
 ) -> Vec<u8> {
-    let embedded: Vec<ListedText> = system.iter().chain(data.unwrap_or_default()).cloned().collect();
-    let parent = Parent { flow, manifest, manifest_text, comment, embedded: &embedded, placed: &[], registry: "" };
+    let embedded: Vec<ListedText> =
+        system.iter().chain(data.unwrap_or_default()).cloned().collect();
+    let parent = Parent {
+        flow,
+        manifest,
+        manifest_text,
+        comment,
+        embedded: &embedded,
+        placed: &[],
+        registry: "",
+    };
     let how = if data.is_some() { HOW_EMBEDDED } else { HOW_LEFT_OUT };
     let contents = parent.group(GIT_ROOT, how).finish();
     let mut snapshot = snapshot(contents);
@@ -310,9 +353,13 @@ pub fn snapshot(contents: Value) -> Value {
 }
 
 fn check_text<'a>(what: &str, text: &'a [u8]) -> Result<&'a str, StoreError> {
-    let refuse = |reason: String| StoreError::new(StoreErrorKind::Refused, format!("{reason}: {what}"));
+    let refuse =
+        |reason: String| StoreError::new(StoreErrorKind::Refused, format!("{reason}: {what}"));
     if text.len() > MAX_TEXT_CHARS {
-        return Err(refuse(format!("{} characters are more than the {MAX_TEXT_CHARS} that NiFi reads", text.len())));
+        return Err(refuse(format!(
+            "{} characters are more than the {MAX_TEXT_CHARS} that NiFi reads",
+            text.len()
+        )));
     }
     // All else would be dropped or evaluated by NiFi somewhere on its way.
     let safe = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n') && !matches!(byte, b'$' | b'#');

@@ -36,7 +36,8 @@ static FAULT: OnceLock<Option<InjectedFault>> = OnceLock::new();
 
 /// Says that `name` is reached, and aborts the process or panics if `NIFI_IDB_FAULT` asks for that.
 pub fn step(name: &str) {
-    let fault = FAULT.get_or_init(|| std::env::var(FAULT_VARIABLE).ok().and_then(|text| parse(&text)));
+    let fault =
+        FAULT.get_or_init(|| std::env::var(FAULT_VARIABLE).ok().and_then(|text| parse(&text)));
     if let Some(fault) = fault
         && fault.step == name
         && fault.countdown.fetch_sub(1, Ordering::Relaxed) == 1
@@ -66,7 +67,9 @@ mod tests {
 
     #[test]
     fn reads_a_step_and_a_count() {
-        let shown = |text: &str| parse(text).map(|fault| (fault.step, fault.is_panic, fault.countdown.into_inner()));
+        let shown = |text: &str| {
+            parse(text).map(|fault| (fault.step, fault.is_panic, fault.countdown.into_inner()))
+        };
         assert_eq!(shown("git:link=abort"), Some(("git:link".to_owned(), false, 1)));
         assert_eq!(shown("git:link=abort@3"), Some(("git:link".to_owned(), false, 3)));
         assert_eq!(shown("serve:work=panic"), Some(("serve:work".to_owned(), true, 1)));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoreErrorKind, StoredInner, StoredVersion, VersionDraft,
-    VersionInfo, VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoreErrorKind, StoredInner,
+    StoredVersion, VersionDraft, VersionInfo, VersionWriter,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
@@ -38,13 +38,21 @@ impl SnapshotStore for MemoryStore {
         Ok(self.kept().flows.get(flow).and_then(|versions| versions.last().cloned()))
     }
 
-    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+    fn is_head(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<bool>, StoreError> {
         let kept = self.kept();
         let head = kept.flows.get(flow).and_then(|versions| versions.last());
         Ok(Some(head.is_some_and(|head| head.state == version.state)))
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         let index = version.get() as usize - 1;
         Ok(self.kept().flows.get(flow).and_then(|versions| versions.get(index).cloned()))
     }
@@ -94,7 +102,13 @@ impl SnapshotStore for MemoryStore {
         head: Option<&StoredVersion>,
     ) -> Result<Box<dyn VersionWriter + 'a>, StoreError> {
         let head = head.map(|head| head.manifest.version);
-        Ok(Box::new(MemoryWriter { store: self, flow: flow.clone(), head, chunks: Vec::new(), parts: Vec::new() }))
+        Ok(Box::new(MemoryWriter {
+            store: self,
+            flow: flow.clone(),
+            head,
+            chunks: Vec::new(),
+            parts: Vec::new(),
+        }))
     }
 
     fn check_reachable(&self) -> Result<(), StoreError> {
@@ -119,7 +133,12 @@ struct MemoryWriter<'a> {
 }
 
 impl VersionWriter for MemoryWriter<'_> {
-    fn write_chunk(&mut self, _list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        _list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         self.chunks.push((chunk.full, Arc::new(text)));
         Ok(())
     }

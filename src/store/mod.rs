@@ -67,7 +67,9 @@ impl StoreError {
             StoreErrorKind::Transient => ExitStatus::Transient,
             StoreErrorKind::Denied => ExitStatus::Denied,
             StoreErrorKind::Configuration => ExitStatus::Usage,
-            StoreErrorKind::Damaged | StoreErrorKind::NoRoom | StoreErrorKind::Refused => ExitStatus::Refused,
+            StoreErrorKind::Damaged | StoreErrorKind::NoRoom | StoreErrorKind::Refused => {
+                ExitStatus::Refused
+            }
         }
     }
 }
@@ -171,12 +173,20 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
     fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError>;
 
     /// Whether `version`, which was read from here as head, is head still. `None`: that would take as long as reading it.
-    fn is_head(&self, _flow: &FlowName, _version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+    fn is_head(
+        &self,
+        _flow: &FlowName,
+        _version: &StoredVersion,
+    ) -> Result<Option<bool>, StoreError> {
         Ok(None)
     }
 
     /// Reads one version, or `None` if it is not there.
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError>;
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError>;
 
     /// Lists versions, newest first; empty if there is no such flow.
     fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError>;
@@ -189,7 +199,11 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
     }
 
     /// Reads the version that `newer`, which was read from here, names as the one before it; `None` if it is not there.
-    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn previous(
+        &self,
+        flow: &FlowName,
+        newer: &StoredVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         match FlowVersion::new(u64::from(newer.manifest.version.get()) - 1) {
             Some(number) => self.version(flow, number),
             None => Ok(None),
@@ -197,7 +211,11 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
     }
 
     /// Tells where the store keeps what `version` names, so that what versions share is read once. `None`: it cannot tell.
-    fn places(&self, _flow: &FlowName, _version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+    fn places(
+        &self,
+        _flow: &FlowName,
+        _version: &StoredVersion,
+    ) -> Result<Option<StoredPlaces>, StoreError> {
         Ok(None)
     }
 
@@ -247,11 +265,19 @@ impl<S: SnapshotStore + ?Sized> SnapshotStore for Box<S> {
         self.as_ref().head(flow)
     }
 
-    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+    fn is_head(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<bool>, StoreError> {
         self.as_ref().is_head(flow, version)
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         self.as_ref().version(flow, version)
     }
 
@@ -263,11 +289,19 @@ impl<S: SnapshotStore + ?Sized> SnapshotStore for Box<S> {
         self.as_ref().log_newest(flow, limit)
     }
 
-    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn previous(
+        &self,
+        flow: &FlowName,
+        newer: &StoredVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         self.as_ref().previous(flow, newer)
     }
 
-    fn places(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+    fn places(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<StoredPlaces>, StoreError> {
         self.as_ref().places(flow, version)
     }
 
@@ -315,7 +349,12 @@ impl<S: SnapshotStore + ?Sized> SnapshotStore for Box<S> {
 /// Takes what is new in a version, then appends it.
 pub trait VersionWriter: Send {
     /// Takes a chunk that head has not got. Idempotent by digest.
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError>;
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError>;
 
     /// Takes one part of a spilled value that head has not got. Idempotent by digest and number.
     fn write_part(&mut self, digest: &Digest, part: u32, bytes: &[u8]) -> Result<(), StoreError>;

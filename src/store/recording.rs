@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredPlaces, StoredVersion, VersionDraft, VersionInfo,
-    VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredPlaces, StoredVersion,
+    VersionDraft, VersionInfo, VersionWriter,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
@@ -74,12 +74,20 @@ impl<S: SnapshotStore> SnapshotStore for RecordingStore<S> {
         self.inner.head(flow)
     }
 
-    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
+    fn is_head(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<bool>, StoreError> {
         record(&self.calls, Call::IsHead);
         self.inner.is_head(flow, version)
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         record(&self.calls, Call::Version(version));
         self.inner.version(flow, version)
     }
@@ -94,12 +102,20 @@ impl<S: SnapshotStore> SnapshotStore for RecordingStore<S> {
         self.inner.log_newest(flow, limit)
     }
 
-    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn previous(
+        &self,
+        flow: &FlowName,
+        newer: &StoredVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         record(&self.calls, Call::Version(newer.manifest.version));
         self.inner.previous(flow, newer)
     }
 
-    fn places(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+    fn places(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<StoredPlaces>, StoreError> {
         self.inner.places(flow, version)
     }
 
@@ -157,7 +173,12 @@ struct RecordingWriter<'a> {
 }
 
 impl VersionWriter for RecordingWriter<'_> {
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         record(&self.calls, Call::WriteChunk(list.clone()));
         self.inner.write_chunk(list, chunk, text)
     }

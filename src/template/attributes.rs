@@ -21,8 +21,16 @@ const NIFI: [&str; 9] = [
 ];
 
 /// Prefixes of attributes that NiFi's processors write.
-const FAMILIES: [&str; 8] =
-    ["execution.", "file.", "fragment.", "http.", "invokegrpc.", "invokehttp.", "merge.", "restlistener."];
+const FAMILIES: [&str; 8] = [
+    "execution.",
+    "file.",
+    "fragment.",
+    "http.",
+    "invokegrpc.",
+    "invokehttp.",
+    "merge.",
+    "restlistener.",
+];
 
 /// The set of names that an expression may use.
 #[derive(Debug)]
@@ -33,17 +41,23 @@ impl Attributes {
         let mut known_names: BTreeSet<String> =
             names::READ.into_iter().chain(names::WRITTEN).map(str::to_owned).collect();
         for processor in groups.iter().flat_map(|group| &group.processors) {
-            let kind = known.get(processor.text("type")).filter(|kind| kind.dynamic == Dynamic::Attributes);
+            let kind = known
+                .get(processor.text("type"))
+                .filter(|kind| kind.dynamic == Dynamic::Attributes);
             if let Some(kind) = kind {
                 let set = processor.properties().map(|(name, _)| name);
-                known_names
-                    .extend(set.filter(|name| !kind.has(name, false) && !kind.has(name, true)).map(str::to_owned));
+                known_names.extend(
+                    set.filter(|name| !kind.has(name, false) && !kind.has(name, true))
+                        .map(str::to_owned),
+                );
             }
         }
         Self(known_names)
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.contains(name) || NIFI.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
+        self.0.contains(name)
+            || NIFI.contains(&name)
+            || FAMILIES.iter().any(|family| name.starts_with(family))
     }
 }

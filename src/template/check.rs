@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::part::Group;
-use super::{attributes, commands, fields, parameters, processors, properties, report_loops, wiring};
+use super::{
+    attributes, commands, fields, parameters, processors, properties, report_loops, wiring,
+};
 
 /// A fault and its place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +46,10 @@ impl Faults {
 /// # Errors
 ///
 /// The text is not JSON.
-pub fn check(text: &str, accepts: &dyn Fn(&[String]) -> Result<(), String>) -> Result<Checked, serde_json::Error> {
+pub fn check(
+    text: &str,
+    accepts: &dyn Fn(&[String]) -> Result<(), String>,
+) -> Result<Checked, serde_json::Error> {
     let whole: Value = serde_json::from_str(text)?;
     let mut faults = Faults::default();
     let mut unknown = BTreeSet::new();

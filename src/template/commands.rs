@@ -22,8 +22,7 @@ pub(super) fn check(
     let property = |name: &str| property(processor, name);
     let strategy = property("argumentsStrategy").or_else(|| property("Command Arguments Strategy"));
     if strategy != Some("Dynamic Property Arguments") {
-        let message =
-            "the arguments are one text that NiFi splits, whatever an attribute holds: use Dynamic Property Arguments";
+        let message = "the arguments are one text that NiFi splits, whatever an attribute holds: use Dynamic Property Arguments";
         faults.add(processor.place(), message);
         return;
     }
@@ -34,7 +33,9 @@ pub(super) fn check(
 
 /// True if a processor runs `nifi-idb`.
 pub(super) fn runs_program(processor: Part<'_>, parameters: &Parameters) -> bool {
-    let path = property(processor, "Command Path").map(|path| filled(path, parameters)).unwrap_or_default();
+    let path = property(processor, "Command Path")
+        .map(|path| filled(path, parameters))
+        .unwrap_or_default();
     processor.text("type") == CHILD && path.rsplit('/').next() == Some(PROGRAM)
 }
 
@@ -51,8 +52,10 @@ pub(super) fn runs_sync(processor: Part<'_>, parameters: &Parameters) -> bool {
 /// The dynamic arguments in their order, as they may be in a run.
 fn words(processor: Part<'_>, parameters: &Parameters) -> Vec<String> {
     let number = |name: &str| name.strip_prefix("command.argument.")?.parse::<u32>().ok();
-    let mut words: Vec<_> =
-        processor.properties().filter_map(|(name, value)| Some((number(name)?, filled(value, parameters)))).collect();
+    let mut words: Vec<_> = processor
+        .properties()
+        .filter_map(|(name, value)| Some((number(name)?, filled(value, parameters))))
+        .collect();
     words.sort();
     words.into_iter().map(|(_, word)| word).collect()
 }
@@ -92,10 +95,13 @@ fn closing(text: &str) -> usize {
 
 fn sample(expression: &str, parameters: &Parameters) -> String {
     // The parameter inside the expression: `#{p}`, or `${a:replaceEmpty(${#{p}})}`.
-    if let Some((name, _)) = expression.split_once("#{").and_then(|(_, rest)| rest.split_once('}')) {
+    if let Some((name, _)) = expression.split_once("#{").and_then(|(_, rest)| rest.split_once('}'))
+    {
         return parameters.get(name).cloned().unwrap_or_default();
     }
-    let number = ["fileSize", "entryDate", "received.at", "toNumber()"].iter().any(|word| expression.contains(word));
+    let number = ["fileSize", "entryDate", "received.at", "toNumber()"]
+        .iter()
+        .any(|word| expression.contains(word));
     if number { "1700000000000".to_owned() } else { "sample-1".to_owned() }
 }
 
@@ -105,7 +111,10 @@ mod tests {
 
     #[test]
     fn samples() {
-        let parameters = Parameters::from([("a".to_owned(), "x".to_owned()), ("empty".to_owned(), String::new())]);
+        let parameters = Parameters::from([
+            ("a".to_owned(), "x".to_owned()),
+            ("empty".to_owned(), String::new()),
+        ]);
         for (text, expected) in [
             ("#{a}", "x"),
             ("#{empty}", ""),

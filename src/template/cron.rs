@@ -6,11 +6,12 @@ const NAMES: [&str; 6] = ["seconds", "minutes", "hours", "day of month", "month"
 
 const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+const MONTHS: [&str; 12] =
+    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 
 const UNITS: [&str; 16] = [
-    "ns", "nano", "nanos", "ms", "milli", "millis", "s", "sec", "secs", "second", "seconds", "min", "mins", "hr",
-    "hrs", "day",
+    "ns", "nano", "nanos", "ms", "milli", "millis", "s", "sec", "secs", "second", "seconds", "min",
+    "mins", "hr", "hrs", "day",
 ];
 
 /// Checks that NiFi 1.x and 2.x accept the expression and read it alike.
@@ -46,11 +47,18 @@ fn numbers(field: &str, low: u32, high: u32, names: &[&str]) -> Result<(), Strin
     let value = |text: &str| {
         let number = text.parse().ok().filter(|number| (low..=high).contains(number));
         let known = names.contains(&text);
-        if known || number.is_some() { Ok(()) } else { Err(format!("{text:?} is not {low} to {high}")) }
+        if known || number.is_some() {
+            Ok(())
+        } else {
+            Err(format!("{text:?} is not {low} to {high}"))
+        }
     };
     for item in field.split(',') {
-        let (range, step) = item.split_once('/').map_or((item, None), |(range, step)| (range, Some(step)));
-        if step.is_some_and(|step| step.parse::<u32>().is_ok_and(|step| step == 0) || step.parse::<u32>().is_err()) {
+        let (range, step) =
+            item.split_once('/').map_or((item, None), |(range, step)| (range, Some(step)));
+        if step.is_some_and(|step| {
+            step.parse::<u32>().is_ok_and(|step| step == 0) || step.parse::<u32>().is_err()
+        }) {
             return Err(format!("{item:?} has no step"));
         }
         match range.split_once('-') {
@@ -67,7 +75,9 @@ fn numbers(field: &str, low: u32, high: u32, names: &[&str]) -> Result<(), Strin
 fn days(field: &str) -> Result<(), String> {
     let day = |text: &str| {
         let known = DAYS.contains(&text);
-        known.then_some(()).ok_or_else(|| format!("{text:?}: names only (MON); numbers are other days in 2.x"))
+        known
+            .then_some(())
+            .ok_or_else(|| format!("{text:?}: names only (MON); numbers are other days in 2.x"))
     };
     for item in field.split(',') {
         match item.split_once('-') {
@@ -91,8 +101,8 @@ pub(super) fn period(text: &str) -> Result<(), String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = unit.trim();
-    let known =
-        UNITS.iter().any(|known| unit == *known || unit.strip_suffix('s') == Some(known)) || unit.starts_with("hour");
+    let known = UNITS.iter().any(|known| unit == *known || unit.strip_suffix('s') == Some(known))
+        || unit.starts_with("hour");
     if number.is_empty() || !(known || unit.starts_with("minute")) {
         return Err(format!("schedulingPeriod {text:?} is no period such as 5 min"));
     }

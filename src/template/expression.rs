@@ -101,7 +101,8 @@ const FUNCTIONS: [&str; 66] = [
 ];
 
 /// The remaining functions, in a second array to keep the first one short.
-const MORE_FUNCTIONS: [&str; 6] = ["toRadix", "trim", "unescapeJson", "unescapeXml", "urlDecode", "urlEncode"];
+const MORE_FUNCTIONS: [&str; 6] =
+    ["toRadix", "trim", "unescapeJson", "unescapeXml", "urlDecode", "urlEncode"];
 
 /// Finds the references in a text, in order.
 ///
@@ -157,7 +158,8 @@ impl<'a> ExpressionCursor<'a> {
     }
 
     fn parameter(&mut self, found: &mut Vec<Reference>) -> Result<(), String> {
-        let Some((name, rest)) = self.rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
+        let Some((name, rest)) = self.rest.strip_prefix('{').and_then(|rest| rest.split_once('}'))
+        else {
             return self.wrong("a parameter's name does not end");
         };
         self.rest = rest;
@@ -272,17 +274,30 @@ mod tests {
             ("#{a.b}/x ${c}", "#a.b c"),
             ("$${uuid} ##{p} $5 #", ""),
             ("$$${uuid}", "uuid"),
-            ("${execution.status:in('0','3'):ifElse('200',${a:equals(\"}\"):ifElse('x','y')})}", "execution.status a"),
+            (
+                "${execution.status:in('0','3'):ifElse('200',${a:equals(\"}\"):ifElse('x','y')})}",
+                "execution.status a",
+            ),
             ("${'http.headers.X-Y'}", "http.headers.X-Y"),
-            ("${now():toNumber():minus(${w:replaceNull('0')}):gt(${#{k}:toNumber():multiply(3600000)})}", "w #k"),
+            (
+                "${now():toNumber():minus(${w:replaceNull('0')}):gt(${#{k}:toNumber():multiply(3600000)})}",
+                "w #k",
+            ),
             ("${allMatchingAttributes('(?i)x'):join('')}", ""),
             ("${a:plus(1):gt(#{b})}", "a #b"),
         ] {
             assert_eq!(names(text), Ok(expected.to_owned()), "{text}");
         }
-        for text in
-            ["${a", "${}", "${a:nope()}", "${a:equals('x)}", "${a:equals}", "#{a", "${nope()}", "${a:equals('x'}"]
-        {
+        for text in [
+            "${a",
+            "${}",
+            "${a:nope()}",
+            "${a:equals('x)}",
+            "${a:equals}",
+            "#{a",
+            "${nope()}",
+            "${a:equals('x'}",
+        ] {
             assert!(names(text).is_err(), "{text}");
         }
     }

@@ -8,8 +8,13 @@ use super::check::Faults;
 use super::cron;
 use super::part::{Group, Part};
 
-const TOP: [&str; 5] =
-    ["flowContents", "externalControllerServices", "parameterContexts", "parameterProviders", "flowEncodingVersion"];
+const TOP: [&str; 5] = [
+    "flowContents",
+    "externalControllerServices",
+    "parameterContexts",
+    "parameterProviders",
+    "flowEncodingVersion",
+];
 
 const GROUP: [&str; 5] = ["identifier", "name", "position", "componentType", "comments"];
 
@@ -34,8 +39,16 @@ const PROCESSOR: [&str; 18] = [
     "autoTerminatedRelationships",
 ];
 
-const SERVICE: [&str; 8] =
-    ["identifier", "groupIdentifier", "componentType", "name", "type", "bundle", "properties", "propertyDescriptors"];
+const SERVICE: [&str; 8] = [
+    "identifier",
+    "groupIdentifier",
+    "componentType",
+    "name",
+    "type",
+    "bundle",
+    "properties",
+    "propertyDescriptors",
+];
 
 const CONNECTION: [&str; 10] = [
     "identifier",
@@ -75,10 +88,16 @@ pub(super) fn check(whole: &Value, groups: &[Group<'_>], faults: &mut Faults) {
             };
             required(part, fields, faults);
             if !seen.insert(part.text("identifier")) {
-                faults.add(part.place(), format!("its identifier {} is another part's too", part.text("identifier")));
+                faults.add(
+                    part.place(),
+                    format!("its identifier {} is another part's too", part.text("identifier")),
+                );
             }
             if part.text("groupIdentifier") != group.group.text("identifier") {
-                faults.add(part.place(), "groupIdentifier is not the identifier of the group that it is in");
+                faults.add(
+                    part.place(),
+                    "groupIdentifier is not the identifier of the group that it is in",
+                );
             }
         }
         for connection in &group.connections {
@@ -99,12 +118,21 @@ pub(super) fn check(whole: &Value, groups: &[Group<'_>], faults: &mut Faults) {
 fn required(part: Part<'_>, fields: &[&str], faults: &mut Faults) {
     for field in fields {
         if part.value.get(*field).is_none_or(Value::is_null) {
-            faults.add(part.place(), format!("{field} is missing: NiFi cannot import the definition without it"));
+            faults.add(
+                part.place(),
+                format!("{field} is missing: NiFi cannot import the definition without it"),
+            );
         }
     }
     if fields.contains(&"bundle") {
         for field in ["group", "artifact", "version"] {
-            if part.value.get("bundle").and_then(|bundle| bundle.get(field)).and_then(Value::as_str).is_none() {
+            if part
+                .value
+                .get("bundle")
+                .and_then(|bundle| bundle.get(field))
+                .and_then(Value::as_str)
+                .is_none()
+            {
                 faults.add(part.place(), format!("bundle.{field} is missing"));
             }
         }
@@ -114,6 +142,9 @@ fn required(part: Part<'_>, fields: &[&str], faults: &mut Faults) {
 fn one_of(part: Part<'_>, field: &str, values: &[&str], faults: &mut Faults) {
     let value = part.text(field);
     if !values.contains(&value) {
-        faults.add(part.place(), format!("{field} {value:?}: 1.28 and 2.x both know only {}", values.join(" and ")));
+        faults.add(
+            part.place(),
+            format!("{field} {value:?}: 1.28 and 2.x both know only {}", values.join(" and ")),
+        );
     }
 }

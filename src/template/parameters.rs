@@ -24,10 +24,13 @@ impl Contexts {
 
 pub(super) fn check(whole: &Value, groups: &[Group<'_>], faults: &mut Faults) -> Contexts {
     let mut contexts = Contexts::default();
-    for (name, context) in whole.get("parameterContexts").and_then(Value::as_object).into_iter().flat_map(Map::iter) {
+    for (name, context) in
+        whole.get("parameterContexts").and_then(Value::as_object).into_iter().flat_map(Map::iter)
+    {
         let mut values = Parameters::new();
         for parameter in context.get("parameters").and_then(Value::as_array).into_iter().flatten() {
-            let text = |field: &str| parameter.get(field).and_then(Value::as_str).unwrap_or_default();
+            let text =
+                |field: &str| parameter.get(field).and_then(Value::as_str).unwrap_or_default();
             let place = format!("parameter {:?}", text("name"));
             if text("description").is_empty() {
                 faults.add(&place, "it has no description");
@@ -48,14 +51,18 @@ pub(super) fn check(whole: &Value, groups: &[Group<'_>], faults: &mut Faults) ->
     for group in groups {
         let name = group.group.text("parameterContextName");
         if !name.is_empty() && !contexts.0.contains_key(name) {
-            faults.add(group.group.place(), format!("its parameter context {name:?} is not in the definition"));
+            faults.add(
+                group.group.place(),
+                format!("its parameter context {name:?} is not in the definition"),
+            );
         }
         let parameters = contexts.of(group);
         for processor in &group.processors {
             if processor.text("schedulingStrategy") == "CRON_DRIVEN" {
                 let text = processor.text("schedulingPeriod");
                 let parameter = text.strip_prefix("#{").and_then(|name| name.strip_suffix('}'));
-                let text = parameter.and_then(|name| parameters.get(name)).map_or(text, String::as_str);
+                let text =
+                    parameter.and_then(|name| parameters.get(name)).map_or(text, String::as_str);
                 if let Err(message) = cron::cron(text) {
                     faults.add(processor.place(), message);
                 }

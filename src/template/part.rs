@@ -19,14 +19,18 @@ impl<'a> Part<'a> {
 
     /// Returns the texts of a list.
     pub(super) fn texts(self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
-        let list = self.value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let list =
+            self.value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         list.iter().filter_map(Value::as_str)
     }
 
     /// Returns the properties with a value, ordered by name.
     pub(super) fn properties(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let properties = self.value.get("properties").and_then(Value::as_object);
-        properties.into_iter().flat_map(Map::iter).filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+        properties
+            .into_iter()
+            .flat_map(Map::iter)
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
     }
 
     /// Returns the place of a fault: the kind, and the visible name.
@@ -36,7 +40,9 @@ impl<'a> Part<'a> {
             end.and_then(Value::as_str).unwrap_or("?").to_owned()
         };
         match (self.kind, self.text("name")) {
-            ("connection", "") => format!("connection from {:?} to {:?}", end("source"), end("destination")),
+            ("connection", "") => {
+                format!("connection from {:?} to {:?}", end("source"), end("destination"))
+            }
             (kind, "") => format!("{kind} {:?}", self.text("identifier")),
             (kind, name) => format!("{kind} {name:?}"),
         }
@@ -57,7 +63,8 @@ impl<'a> Group<'a> {
     /// Returns this group and all groups below it.
     pub(super) fn all(value: &'a Value) -> Vec<Self> {
         let parts = |name: &str, kind| {
-            let list = value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let list =
+                value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             list.iter().map(move |value| Part { kind, value }).collect::<Vec<_>>()
         };
         let mut others = parts("labels", "label");
@@ -71,7 +78,9 @@ impl<'a> Group<'a> {
             connections: parts("connections", "connection"),
             others,
         }];
-        all.extend(parts("processGroups", "group").into_iter().flat_map(|group| Self::all(group.value)));
+        all.extend(
+            parts("processGroups", "group").into_iter().flat_map(|group| Self::all(group.value)),
+        );
         all
     }
 

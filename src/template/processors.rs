@@ -88,7 +88,8 @@ mod tests {
                     kind.properties.keys().collect()
                 };
                 for property in ours {
-                    let there = properties.contains(property) || SENSITIVE.contains(&property.as_str());
+                    let there =
+                        properties.contains(property) || SENSITIVE.contains(&property.as_str());
                     assert!(there, "{name}: no real NiFi has {property}");
                 }
             }
@@ -101,7 +102,9 @@ mod tests {
         assert!(known.len() > 12);
         let child = &known["org.apache.nifi.processors.standard.ExecuteStreamCommand"];
         assert!(child.has("argumentsStrategy", false) && !child.has("argumentsStrategy", true));
-        assert!(child.has("Command Arguments Strategy", true) && child.dynamic == Dynamic::Arguments);
+        assert!(
+            child.has("Command Arguments Strategy", true) && child.dynamic == Dynamic::Arguments
+        );
         assert!(!known["org.apache.nifi.processors.grpc.InvokeGRPC"].line_2);
         assert!(known["org.apache.nifi.processors.standard.InvokeHTTP"].is_dropped("Proxy Host"));
     }

@@ -25,7 +25,8 @@ pub(super) fn check(
     attributes: &Attributes,
     faults: &mut Faults,
 ) {
-    let line_2 = part.value.get("bundle").and_then(|bundle| bundle.get("version")).and_then(Value::as_str);
+    let line_2 =
+        part.value.get("bundle").and_then(|bundle| bundle.get("version")).and_then(Value::as_str);
     let line_2 = line_2.is_some_and(|version| !version.starts_with("1."));
     let kind = known.get(part.text("type"));
     for (name, value) in part.properties() {
@@ -41,7 +42,8 @@ pub(super) fn check(
         if SERVICES.contains(&name) && !value.starts_with("#{") {
             let there = group.services.iter().any(|service| service.text("identifier") == value);
             if !there {
-                faults.add(&place, format!("there is no controller service {value:?} in the group"));
+                faults
+                    .add(&place, format!("there is no controller service {value:?} in the group"));
             }
         }
         // A regular expression or a path may look like an expression, so only properties that can
@@ -53,7 +55,13 @@ pub(super) fn check(
     }
     for field in ["schedulingPeriod"] {
         if let Ok(found) = references(part.text(field)) {
-            references_are_there(&found, parameters, attributes, &format!("{}, {field}", part.place()), faults);
+            references_are_there(
+                &found,
+                parameters,
+                attributes,
+                &format!("{}, {field}", part.place()),
+                faults,
+            );
         }
     }
 }
@@ -65,7 +73,8 @@ fn name_is_known(name: &str, kind: &Kind, line_2: bool, place: &str, faults: &mu
         }
         return;
     }
-    let argument = name.strip_prefix("command.argument.").is_some_and(|number| number.parse::<u32>().is_ok());
+    let argument =
+        name.strip_prefix("command.argument.").is_some_and(|number| number.parse::<u32>().is_ok());
     match kind.dynamic {
         Dynamic::None => {
             let line = if line_2 { "2.x" } else { "1.28" };
@@ -73,14 +82,17 @@ fn name_is_known(name: &str, kind: &Kind, line_2: bool, place: &str, faults: &mu
         }
         // NiFi would silently turn a misspelt name into an environment variable of the child
         // process.
-        Dynamic::Arguments if !argument => faults.add(place, "neither a property nor command.argument.N"),
+        Dynamic::Arguments if !argument => {
+            faults.add(place, "neither a property nor command.argument.N")
+        }
         _ => {}
     }
 }
 
 fn is_sensitive(part: Part<'_>, name: &str) -> bool {
     let descriptor = part.value.get("propertyDescriptors").and_then(|all| all.get(name));
-    descriptor.and_then(|descriptor| descriptor.get("sensitive")).and_then(Value::as_bool) == Some(true)
+    descriptor.and_then(|descriptor| descriptor.get("sensitive")).and_then(Value::as_bool)
+        == Some(true)
 }
 
 fn references_are_there(

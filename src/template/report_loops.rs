@@ -99,7 +99,9 @@ impl<'a> Wires<'a> {
     fn of(groups: &[Group<'a>]) -> Self {
         let mut wires = Self { parts: BTreeMap::new(), leaving: BTreeMap::new() };
         for group in groups {
-            let parts = group.parts().map(|part| ((group.group.text("identifier"), part.text("identifier")), part));
+            let parts = group
+                .parts()
+                .map(|part| ((group.group.text("identifier"), part.text("identifier")), part));
             wires.parts.extend(parts);
         }
         for group in groups {
@@ -120,7 +122,11 @@ impl<'a> Wires<'a> {
             value.and_then(Value::as_str).unwrap_or_default()
         };
         let named = (text("groupId"), text("id"));
-        if self.parts.contains_key(&named) { named } else { (group.group.text("identifier"), named.1) }
+        if self.parts.contains_key(&named) {
+            named
+        } else {
+            (group.group.text("identifier"), named.1)
+        }
     }
 
     /// Returns the targets of a component's connections, for one relationship or for all.
@@ -130,6 +136,9 @@ impl<'a> Wires<'a> {
             relationship.is_none_or(|name| names.any(|other| other == name))
         };
         let leaving = self.leaving.get(&source).into_iter().flatten();
-        leaving.filter(|(connection, _)| takes(connection)).map(|(_, destination)| *destination).collect()
+        leaving
+            .filter(|(connection, _)| takes(connection))
+            .map(|(_, destination)| *destination)
+            .collect()
     }
 }

@@ -16,5 +16,8 @@ fn shipped_definitions_have_no_fault_but_what_a_command_line_would_say() {
 fn what_is_no_definition_is_all_faults() {
     assert!(check("{", &|_| Ok(())).is_err());
     let checked = check("{}", &|_| Ok(())).unwrap();
-    assert!(checked.faults.iter().any(|fault| fault.message.contains("flowContents")), "{checked:?}");
+    assert!(
+        checked.faults.iter().any(|fault| fault.message.contains("flowContents")),
+        "{checked:?}"
+    );
 }

@@ -10,10 +10,12 @@ use super::part::{Group, Part};
 use super::processors::{Dynamic, Kind};
 
 /// Processors that need no incoming connection.
-const SOURCES: [&str; 5] = ["GenerateFlowFile", "GetFile", "HandleHttpRequest", "ListFile", "ListenHTTP"];
+const SOURCES: [&str; 5] =
+    ["GenerateFlowFile", "GetFile", "HandleHttpRequest", "ListFile", "ListenHTTP"];
 
 pub(super) fn check(group: &Group<'_>, known: &BTreeMap<String, Kind>, faults: &mut Faults) {
-    let ends: BTreeMap<&str, Part<'_>> = group.parts().map(|part| (part.text("identifier"), part)).collect();
+    let ends: BTreeMap<&str, Part<'_>> =
+        group.parts().map(|part| (part.text("identifier"), part)).collect();
     let mut taken: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut reached = BTreeSet::new();
     for connection in &group.connections {
@@ -21,11 +23,14 @@ pub(super) fn check(group: &Group<'_>, known: &BTreeMap<String, Kind>, faults: &
             let value = connection.value.get(end).unwrap_or(&Value::Null);
             let id = value.get("id").and_then(Value::as_str).unwrap_or_default();
             let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
-            let here = value.get("groupId").and_then(Value::as_str) == Some(group.group.text("identifier"));
+            let here = value.get("groupId").and_then(Value::as_str)
+                == Some(group.group.text("identifier"));
             match ends.get(id) {
                 // Ports of other groups are not checked.
                 None if !here => {}
-                None => faults.add(connection.place(), format!("its {end} {id:?} is not in the group")),
+                None => {
+                    faults.add(connection.place(), format!("its {end} {id:?} is not in the group"))
+                }
                 Some(part) if part.text("componentType") != kind => {
                     faults.add(
                         connection.place(),
@@ -43,7 +48,8 @@ pub(super) fn check(group: &Group<'_>, known: &BTreeMap<String, Kind>, faults: &
         }
         let partitioned = connection.text("loadBalanceStrategy") == "PARTITION_BY_ATTRIBUTE";
         if partitioned && connection.text("partitioningAttribute").is_empty() {
-            faults.add(connection.place(), "it is partitioned by an attribute that it does not name");
+            faults
+                .add(connection.place(), "it is partitioned by an attribute that it does not name");
         }
     }
     for processor in &group.processors {
@@ -61,7 +67,8 @@ fn relationships(processor: Part<'_>, kind: &Kind, taken: &BTreeSet<&str>, fault
     let mut relationships: BTreeSet<&str> = kind.relationships.iter().map(String::as_str).collect();
     if kind.dynamic == Dynamic::Relationships {
         let by_name = processor.properties().any(|(_, value)| value == "Route to Property name");
-        let names = processor.properties().map(|(name, _)| name).filter(|name| !kind.has(name, false));
+        let names =
+            processor.properties().map(|(name, _)| name).filter(|name| !kind.has(name, false));
         if by_name { relationships.extend(names) } else { _ = relationships.insert("matched") }
     }
     let ended: BTreeSet<&str> = processor.texts("autoTerminatedRelationships").collect();

@@ -44,7 +44,10 @@ fn call(address: &str, what: &str) -> Value {
 
 fn call_with(arguments: &[&str]) -> Value {
     let python = python("grpcio", &PACKAGES);
-    let output = run(Command::new(python).arg(script("grpcio_client.py")).args(arguments), "grpcio_client.py");
+    let output = run(
+        Command::new(python).arg(script("grpcio_client.py")).args(arguments),
+        "grpcio_client.py",
+    );
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.parse().unwrap_or_else(|error| panic!("grpcio_client.py printed no JSON: {error}\n{text}"))
 }
@@ -57,10 +60,16 @@ fn every_answer_is_understood() {
         let done = call(&server.address, what);
         assert_eq!(done["code"], "SUCCESS", "{what}: {done}");
         assert!(done["sent"].as_u64().unwrap() >= bytes, "{done}");
-        assert_eq!((&body(&done)["outcome"], &body(&done)["put"]), (&json!("committed"), &done["records"]));
+        assert_eq!(
+            (&body(&done)["outcome"], &body(&done)["put"]),
+            (&json!("committed"), &done["records"])
+        );
     }
     let again = call(&server.address, "again");
-    assert_eq!((&again["code"], &body(&again)["outcome"]), (&json!("SUCCESS"), &json!("unchanged")));
+    assert_eq!(
+        (&again["code"], &body(&again)["outcome"]),
+        (&json!("SUCCESS"), &json!("unchanged"))
+    );
     let gap = call(&server.address, "gap");
     assert_eq!((&gap["code"], &body(&gap)["status"]), (&json!("RETRY"), &json!(4)));
     let cut = call(&server.address, "cut");
@@ -95,11 +104,17 @@ fn mutual_tls_says_who_it_is() {
     let mut fingerprint = String::new();
     for name in ["server", "client"] {
         let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
         std::fs::write(path(&format!("{name}.pem")), certificate.pem()).unwrap();
         std::fs::write(path(&format!("{name}.key")), key.serialize_pem()).unwrap();
-        fingerprint = digest(&SHA256, certificate.der()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        fingerprint = digest(&SHA256, certificate.der())
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
     }
     let clients = |flow: &str| {
         let text = format!(
@@ -109,7 +124,16 @@ fn mutual_tls_says_who_it_is() {
     };
     clients("own");
     let files = ["server.pem", "server.key", "ca.pem", "clients.toml"].map(path);
-    let arguments = ["--tls-cert", &files[0], "--tls-key", &files[1], "--client-ca", &files[2], "--clients", &files[3]];
+    let arguments = [
+        "--tls-cert",
+        &files[0],
+        "--tls-key",
+        &files[1],
+        "--client-ca",
+        &files[2],
+        "--clients",
+        &files[3],
+    ];
     let server = Serve::start(&arguments);
     let address = server.address.replace("127.0.0.1", "localhost");
     let folder = dir.path().to_str().unwrap();

@@ -33,10 +33,16 @@ fn tool(arguments: &[&str]) -> Value {
     }
     if !home.join("node_modules/playwright-core").exists() {
         let install = ["install", "--no-audit", "--no-fund", "--silent"];
-        run(Command::new("npm").current_dir(&home).args(install), "Node.js with npm, and its packages");
+        run(
+            Command::new("npm").current_dir(&home).args(install),
+            "Node.js with npm, and its packages",
+        );
     }
     let mut node = Command::new("node");
-    let output = run(node.current_dir(&home).arg("make.mjs").args(arguments), "Node.js and Chromium (`CHROMIUM`)");
+    let output = run(
+        node.current_dir(&home).arg("make.mjs").args(arguments),
+        "Node.js and Chromium (`CHROMIUM`)",
+    );
     // It shows strings as JSON inside of JSON, so that no lone surrogate stands in it.
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -61,7 +67,8 @@ fn through(decode: DecodeOptions, name: &str, format: ExportFormat, to: &Path) {
     let flow = FlowName::new("b", "f").unwrap();
     let version = open_version(&store, &flow, At::Latest).unwrap();
     let mut out = std::fs::File::create(to).unwrap();
-    export(&store, &flow, &version, &ExportOptions { format, object_store: None }, &mut out).unwrap();
+    export(&store, &flow, &version, &ExportOptions { format, object_store: None }, &mut out)
+        .unwrap();
 }
 
 /// What the real program makes of its own file, and of ours: pairs of records that differ.
@@ -76,9 +83,12 @@ fn differing(tool_name: &str, theirs: &str, ours: &Path) -> Vec<(Value, Value)> 
         for member in ["keyPath", "autoIncrement", "indexes"] {
             assert_eq!(own[member], store[member], "{name}: {member}");
         }
-        let (records, own) = (store["records"].as_array().unwrap(), own["records"].as_array().unwrap());
+        let (records, own) =
+            (store["records"].as_array().unwrap(), own["records"].as_array().unwrap());
         assert_eq!(own.len(), records.len(), "{name}");
-        found.extend(records.iter().cloned().zip(own.iter().cloned()).filter(|(record, own)| record != own));
+        found.extend(
+            records.iter().cloned().zip(own.iter().cloned()).filter(|(record, own)| record != own),
+        );
     }
     found
 }
@@ -88,8 +98,11 @@ fn playwright_reads_our_storage_state_as_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let ours = folder.path().join("state.json");
     let origin = "https://zoo.example".to_owned();
-    let decode =
-        DecodeOptions { origin: Some(origin.clone()), database: Some("zoo".into()), ..DecodeOptions::default() };
+    let decode = DecodeOptions {
+        origin: Some(origin.clone()),
+        database: Some("zoo".into()),
+        ..DecodeOptions::default()
+    };
     through(decode, "playwright/storage-state.json", ExportFormat::Playwright { origin }, &ours);
     let differ = differing("playwright", "playwright/storage-state.json", &ours);
     assert!(differ.is_empty(), "{differ:#?}");
@@ -105,7 +118,13 @@ fn dexie_reads_our_export_as_its_own() {
     assert_eq!(differ.len(), 2, "{differ:#?}");
     for (theirs, ours) in differ {
         let (theirs, ours) = (theirs[1].as_str().unwrap(), ours[1].as_str().unwrap());
-        assert!(theirs.contains(r#"Map{"a"=>undefined}"#) && theirs.contains("Set{undefined}"), "{theirs}");
-        assert!(ours.contains(r#""map":Map{"a"=>{"one":1}},"one":{"one":1},"set":Set{{"one":1}}"#), "{ours}");
+        assert!(
+            theirs.contains(r#"Map{"a"=>undefined}"#) && theirs.contains("Set{undefined}"),
+            "{theirs}"
+        );
+        assert!(
+            ours.contains(r#""map":Map{"a"=>{"one":1}},"one":{"one":1},"set":Set{{"one":1}}"#),
+            "{ours}"
+        );
     }
 }

@@ -23,7 +23,10 @@ type FlowFile = (BTreeMap<String, String>, Vec<u8>);
 /// Runs the script; gives the FlowFiles that it prints.
 fn theirs(arguments: &[&str]) -> Vec<FlowFile> {
     let python = python("flowfile", &PACKAGES);
-    let output = run(Command::new(python).arg(script("packages_client.py")).args(arguments), "packages_client.py");
+    let output = run(
+        Command::new(python).arg(script("packages_client.py")).args(arguments),
+        "packages_client.py",
+    );
     let line = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
         let attributes = serde_json::from_value(line["attributes"].clone()).unwrap();
@@ -75,8 +78,24 @@ fn random(number: usize, part: &str) -> impl Iterator<Item = u8> {
 
 /// As many bytes of UTF-8 as asked for, or one or two more.
 fn text(bytes: &mut impl Iterator<Item = u8>, length: usize) -> String {
-    const SIGNS: [char; 16] =
-        ['a', 'Z', '0', ' ', '\n', '\t', '\u{1}', '=', '"', '$', 'é', 'ю', '€', '\u{ffff}', '😀', '\u{10ffff}'];
+    const SIGNS: [char; 16] = [
+        'a',
+        'Z',
+        '0',
+        ' ',
+        '\n',
+        '\t',
+        '\u{1}',
+        '=',
+        '"',
+        '$',
+        'é',
+        'ю',
+        '€',
+        '\u{ffff}',
+        '😀',
+        '\u{10ffff}',
+    ];
     let mut text = String::new();
     while text.len() < length {
         let sign = SIGNS[usize::from(bytes.next().unwrap() & 15)];
@@ -114,7 +133,8 @@ fn we_write_and_nifi_flowfile_reads() {
     let flowfiles: Vec<_> = (0..COUNT).map(flowfile).collect();
     let mut package = Vec::new();
     for (attributes, content) in &flowfiles {
-        write_head(&attributes.clone().into_iter().collect(), content.len() as u64, &mut package).unwrap();
+        write_head(&attributes.clone().into_iter().collect(), content.len() as u64, &mut package)
+            .unwrap();
         package.extend_from_slice(content);
     }
     let folder = tempfile::tempdir().unwrap();

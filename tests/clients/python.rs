@@ -25,9 +25,15 @@ pub(crate) fn python(name: &str, packages: &[&str]) -> PathBuf {
     let python = home.join("bin/python");
     let (marker, wanted) = (home.join("installed"), packages.join("\n"));
     if !std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&home), "Python 3 with its venv module (`python3`)");
+        run(
+            Command::new("python3").args(["-m", "venv"]).arg(&home),
+            "Python 3 with its venv module (`python3`)",
+        );
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        run(Command::new(&python).args(install).args(packages), &format!("{wanted:?} from a package index"));
+        run(
+            Command::new(&python).args(install).args(packages),
+            &format!("{wanted:?} from a package index"),
+        );
         std::fs::write(&marker, wanted).unwrap();
     }
     python

@@ -32,7 +32,8 @@ fn range(lower: usize, upper: usize) -> String {
 fn ten_thousand_ranges_and_as_many_puts_are_merged_in_one_pass() {
     let dir = tempfile::tempdir().unwrap();
     let store = store_of(dir.path());
-    let lines: Vec<_> = (0..10_000).map(put).chain((0..10_000).map(|at| range(at, at + 5_000))).collect();
+    let lines: Vec<_> =
+        (0..10_000).map(put).chain((0..10_000).map(|at| range(at, at + 5_000))).collect();
     let all: Vec<_> = lines.iter().cloned().chain([put(7)]).collect();
     let started = Instant::now();
     // One comparison of each range with each put would be a hundred million, several times over.
@@ -54,8 +55,17 @@ fn more_than_ten_thousand_ranges_are_taken_all() {
     let ran = run(program(["sync", "--store", &store]), &batch(header, &ranges));
     if ran.code() == Some(6) {
         // The guard asks about so many deletions; the plan it names lets them through.
-        let plan = ran.err.split("--confirm ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
-        run(program(["sync", "--store", &store, "--confirm", &plan]), &batch(header, &ranges)).done();
+        let plan = ran
+            .err
+            .split("--confirm ")
+            .nth(1)
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .to_owned();
+        run(program(["sync", "--store", &store, "--confirm", &plan]), &batch(header, &ranges))
+            .done();
     }
     let left = run(program(["restore", "--store", &store, "--format", "records"]), b"").done();
     assert!(left.is_empty(), "{} bytes are left", left.len());
@@ -76,8 +86,17 @@ fn a_batch_of_too_many_ranges_is_refused_whole() {
 fn a_deadline_ends_standard_input_that_drips() {
     let dir = tempfile::tempdir().unwrap();
     let started = Instant::now();
-    let words =
-        ["sync", "--store", &store_of(dir.path()), "--deadline", "1s", "--object-store", "s", "--key-path", "id"];
+    let words = [
+        "sync",
+        "--store",
+        &store_of(dir.path()),
+        "--deadline",
+        "1s",
+        "--object-store",
+        "s",
+        "--key-path",
+        "id",
+    ];
     let mut child = program(words).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     // A line each tenth of a second is never silent.
@@ -108,7 +127,16 @@ fn reports_lie_in_the_folder_for_temporary_files() {
     std::fs::set_permissions(&usual, PermissionsExt::from_mode(0o500)).unwrap();
     let missing = usual.join("missing");
     let store = store_of(&dir.path().join("s.git"));
-    let mut command = program(["sync", "--store", &store, "--object-store", "s", "--key-path", "id", "--temp-dir"]);
+    let mut command = program([
+        "sync",
+        "--store",
+        &store,
+        "--object-store",
+        "s",
+        "--key-path",
+        "id",
+        "--temp-dir",
+    ]);
     command.arg(&named).env("TMPDIR", &missing);
     // Some five megabytes of rejected lines, and one record that is good.
     let mut input = "{\"no\":1}\n".repeat(60_000);
@@ -129,8 +157,11 @@ fn a_full_batch_is_compared_in_the_folder_for_temporary_files() {
         command.arg(&named).env("TMPDIR", dir.path().join("missing"));
         // Some forty megabytes, all of them changed the second time: more than is sorted in memory.
         let filler = mark.repeat(20_000);
-        let put =
-            |id: usize| format!("{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":{id},\"t\":\"{filler}\"}}}}");
+        let put = |id: usize| {
+            format!(
+                "{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":{id},\"t\":\"{filler}\"}}}}"
+            )
+        };
         let lines: Vec<_> = (0..2_000).map(put).collect();
         Running::start(command, batch(",\"source\":\"a\",\"mode\":\"full\"", &lines)).wait().done();
     };
@@ -145,19 +176,30 @@ fn modes_of_unnamed(process: u32) -> Vec<u32> {
         let shown = std::fs::read_link(entry.path()).unwrap_or_default();
         shown.to_string_lossy().ends_with(" (deleted)")
     });
-    unnamed.filter_map(|entry| Some(std::fs::metadata(entry.path()).ok()?.permissions().mode() & 0o777)).collect()
+    unnamed
+        .filter_map(|entry| {
+            Some(std::fs::metadata(entry.path()).ok()?.permissions().mode() & 0o777)
+        })
+        .collect()
 }
 
 #[test]
 fn nobody_else_may_read_temporary_files() {
     let dir = tempfile::tempdir().unwrap();
     let store = store_of(&dir.path().join("s.git"));
-    let words = ["sync", "--store", &store, "--object-store", "s", "--key-path", "id", "--rejected-text"];
+    let words =
+        ["sync", "--store", &store, "--object-store", "s", "--key-path", "id", "--rejected-text"];
     let child = program(words);
     // With the umask that lets everybody read and write everything.
     let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "umask 0; exec \"$0\" \"$@\""]).arg(child.get_program()).args(child.get_args());
-    shell.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).env("TMPDIR", dir.path());
+    shell
+        .args(["-c", "umask 0; exec \"$0\" \"$@\""])
+        .arg(child.get_program())
+        .args(child.get_args());
+    shell
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .env("TMPDIR", dir.path());
     let mut child = shell.spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     // More than is sorted and reported in memory; it goes on until the files were seen.
@@ -173,7 +215,10 @@ fn nobody_else_may_read_temporary_files() {
         if modes.len() >= 2 {
             break modes;
         }
-        assert!(started.elapsed() < Duration::from_secs(60) && id < 200_000, "no temporary files are seen");
+        assert!(
+            started.elapsed() < Duration::from_secs(60) && id < 200_000,
+            "no temporary files are seen"
+        );
     };
     assert!(modes.iter().all(|mode| *mode == 0o600), "{modes:?}");
     child.kill().unwrap();
@@ -189,14 +234,23 @@ fn a_report_of_rejects_has_a_largest_size() {
     let words = ["sync", "--store", &store, "--object-store", "s", "--key-path", "id"];
     let ran = run(program(words), &junk);
     assert_eq!(ran.code(), Some(5), "{}", ran.err);
-    assert!(ran.err.contains("too many lines were rejected: a report says at most 64 MiB of them"), "{}", ran.err);
+    assert!(
+        ran.err.contains("too many lines were rejected: a report says at most 64 MiB of them"),
+        "{}",
+        ran.err
+    );
     // Only that nothing was done is left of the report; a batch with fewer is done as ever.
     assert_eq!(
         (ran.summary()["outcome"].as_str(), ran.out.iter().filter(|byte| **byte == b'\n').count()),
         (Some("failed"), 1)
     );
     let ran = run(program(words), &junk[..200_009]);
-    assert_eq!((ran.code(), ran.summary()["rejected"].as_u64()), (Some(0), Some(100_000)), "{}", ran.err);
+    assert_eq!(
+        (ran.code(), ran.summary()["rejected"].as_u64()),
+        (Some(0), Some(100_000)),
+        "{}",
+        ran.err
+    );
 }
 
 /// All FlowFiles of a package share it.
@@ -212,7 +266,8 @@ fn a_package_of_rejects_has_a_largest_size() {
         nifi_idb::flowfile::write_head(&attributes, content.len() as u64, &mut package).unwrap();
         package.extend_from_slice(&content);
     }
-    let words = ["sync", "--store", &store, "--object-store", "s", "--key-path", "id", "--report", "lines"];
+    let words =
+        ["sync", "--store", &store, "--object-store", "s", "--key-path", "id", "--report", "lines"];
     let ran = run(program(words), &package);
     assert_eq!(ran.code(), Some(0), "{}", ran.err);
     let text = String::from_utf8(ran.out).unwrap();
@@ -220,6 +275,10 @@ fn a_package_of_rejects_has_a_largest_size() {
         .map(|outcome| text.matches(&format!("\"outcome\":\"{outcome}\"")).count())
         .into();
     assert_eq!(outcomes, [2, 1, 0]);
-    let left = run(program(["restore", "--store", &store, "--flow", "default", "--format", "records"]), b"").done();
+    let left = run(
+        program(["restore", "--store", &store, "--flow", "default", "--format", "records"]),
+        b"",
+    )
+    .done();
     assert_eq!(String::from_utf8(left).unwrap(), "{\"id\":1}\n{\"id\":3}\n");
 }

@@ -18,7 +18,10 @@ const RECORDS: usize = 5;
 fn batch(writer: usize) -> Vec<u8> {
     let mut text = String::new();
     for record in 0..RECORDS {
-        text.push_str(&format!("{{\"id\":\"{writer}/{record}\",\"text\":\"{}\"}}\n", "x".repeat(writer)));
+        text.push_str(&format!(
+            "{{\"id\":\"{writer}/{record}\",\"text\":\"{}\"}}\n",
+            "x".repeat(writer)
+        ));
     }
     text.push_str(&format!("{{\"id\":\"shared\",\"by\":{writer}}}\n"));
     text.into_bytes()
@@ -52,7 +55,9 @@ fn start(repo: &Path, flow: &str, writer: usize) -> Running {
 /// The ids of all records in a flow.
 fn ids(repo: &Path, flow: &str) -> BTreeSet<String> {
     let out = on(repo, "restore", &["--flow", flow, "--format", "records"], b"").done();
-    let id = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
+    let id = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned()
+    };
     String::from_utf8(out).unwrap().lines().map(id).collect()
 }
 
@@ -74,7 +79,11 @@ fn check(repo: &Path, flow: &str, ran: &BTreeMap<usize, Ran>) {
         }
     }
     versions.sort_unstable();
-    assert_eq!(versions, (1..=versions.len() as u64).collect::<Vec<_>>(), "unique, and without a gap");
+    assert_eq!(
+        versions,
+        (1..=versions.len() as u64).collect::<Vec<_>>(),
+        "unique, and without a gap"
+    );
     assert_eq!(ids(repo, flow), expected);
     let log = String::from_utf8(on(repo, "log", &["--flow", flow], b"").done()).unwrap();
     assert_eq!(log.lines().count(), versions.len());
@@ -83,7 +92,10 @@ fn check(repo: &Path, flow: &str, ran: &BTreeMap<usize, Ran>) {
     // Whoever failed tries again; whoever did not hear sends its batch again.
     for (&writer, ran) in ran {
         let summary = start(repo, flow, writer).wait().summary();
-        assert_eq!(summary["outcome"], if ran.code() == Some(0) { "unchanged" } else { "committed" });
+        assert_eq!(
+            summary["outcome"],
+            if ran.code() == Some(0) { "unchanged" } else { "committed" }
+        );
     }
     assert_eq!(ids(repo, flow).len(), ran.len() * RECORDS + 1);
 }
@@ -146,7 +158,10 @@ fn readers_and_git_gc_beside() {
             while !done.load(Ordering::Relaxed) {
                 // A reader sees whole versions, and never an older one than before.
                 let count = ids(&repo, "shop").len();
-                assert!(count >= last && (count - 1).is_multiple_of(RECORDS), "{count} after {last}");
+                assert!(
+                    count >= last && (count - 1).is_multiple_of(RECORDS),
+                    "{count} after {last}"
+                );
                 last = count;
                 on(&repo, "verify", &["--flow", "shop"], b"").done();
                 std::thread::sleep(Duration::from_millis(5));
@@ -155,7 +170,8 @@ fn readers_and_git_gc_beside() {
         let mut ran = BTreeMap::new();
         // Some at a time, so that there is time for more than one gc.
         for group in 0..5 {
-            let running: Vec<_> = (0..4).map(|n| (group * 4 + n, start(&repo, "shop", group * 4 + n))).collect();
+            let running: Vec<_> =
+                (0..4).map(|n| (group * 4 + n, start(&repo, "shop", group * 4 + n))).collect();
             ran.extend(running.into_iter().map(|(writer, running)| (writer, running.wait())));
         }
         done.store(true, Ordering::Relaxed);
@@ -195,12 +211,14 @@ fn the_same_records_from_two_writers_are_told_apart() {
     };
     let running: Vec<_> = (0..8)
         .map(|writer| {
-            let command = program(["sync", "--store", &store_of(&repo), "--received-at", "1700000000000"]);
+            let command =
+                program(["sync", "--store", &store_of(&repo), "--received-at", "1700000000000"]);
             Running::start(command, batch(&format!("w{writer}")))
         })
         .collect();
     let ran: Vec<_> = running.into_iter().map(Running::wait).collect();
-    let mut versions: Vec<_> = ran.iter().map(|ran| ran.summary()["version"].as_u64().unwrap()).collect();
+    let mut versions: Vec<_> =
+        ran.iter().map(|ran| ran.summary()["version"].as_u64().unwrap()).collect();
     versions.sort_unstable();
     assert_eq!(versions, (1..=8).collect::<Vec<_>>(), "each checkpoint is a version of its own");
     let states: BTreeSet<_> = ran.iter().map(|ran| ran.summary()["state"].to_string()).collect();

@@ -15,7 +15,8 @@ const FAULTS: &str = include_str!("../../src/store/fault.rs");
 /// All named steps of the git store; other rows are tested where they belong.
 fn steps() -> Vec<String> {
     let rows = FAULTS.lines().filter_map(|line| line.strip_prefix("//! | `"));
-    let steps: Vec<_> = rows.filter_map(|row| row.split_once('`')).map(|(step, _)| step.to_owned()).collect();
+    let steps: Vec<_> =
+        rows.filter_map(|row| row.split_once('`')).map(|(step, _)| step.to_owned()).collect();
     let steps: Vec<_> = steps.into_iter().filter(|step| step.starts_with("git:")).collect();
     assert!(steps.len() >= 10, "{steps:?}");
     steps
@@ -44,7 +45,9 @@ fn batch(n: u64, size: Size, first: u64) -> Vec<u8> {
         // 2.4 MB that compress to 1.8 MB: chunks, and a spilled value of its own.
         for k in 0..2000 {
             let text = noise(n * 10_000 + k, 1000);
-            lines.push(format!(r#"{{"op":"put","store":"data","value":{{"id":{k},"text":"{text}"}}}}"#));
+            lines.push(format!(
+                r#"{{"op":"put","store":"data","value":{{"id":{k},"text":"{text}"}}}}"#
+            ));
         }
         let spilled = noise(n, 400_000);
         lines.push(format!(r#"{{"op":"put","store":"more","key":"spilled","value":"{spilled}"}}"#));
@@ -98,7 +101,8 @@ impl Lab {
     }
 
     fn command(&self) -> std::process::Command {
-        let mut command = program(["sync", "--store", &store_of(&self.repo()), "--received-at", "1700000000123"]);
+        let mut command =
+            program(["sync", "--store", &store_of(&self.repo()), "--received-at", "1700000000123"]);
         command.env("TMPDIR", self.temp());
         command
     }
@@ -125,9 +129,13 @@ impl Lab {
             return None;
         }
         let records = ran.done();
-        let verified = String::from_utf8(on(&self.repo(), "verify", &["--chain"], b"").done()).unwrap();
+        let verified =
+            String::from_utf8(on(&self.repo(), "verify", &["--chain"], b"").done()).unwrap();
         let version = verified.split_whitespace().nth(1).unwrap().parse().unwrap();
-        assert_eq!(on(&self.repo(), "log", &[], b"").done().split(|&byte| byte == b'\n').count() as u64, version + 1);
+        assert_eq!(
+            on(&self.repo(), "log", &[], b"").done().split(|&byte| byte == b'\n').count() as u64,
+            version + 1
+        );
         Some((version, records))
     }
 
@@ -140,7 +148,8 @@ impl Lab {
     /// Everything in the repository belongs there; nothing is in the folder for temporary files.
     fn assert_tidy(&self) {
         assert_eq!(files(&self.temp()), Vec::<PathBuf>::new());
-        let strange: Vec<_> = files(&self.repo()).into_iter().filter(|path| !belongs(path)).collect();
+        let strange: Vec<_> =
+            files(&self.repo()).into_iter().filter(|path| !belongs(path)).collect();
         assert!(strange.is_empty(), "{strange:?}");
         assert!(!self.repo().join("refs/heads/main.lock").exists());
     }
@@ -149,13 +158,17 @@ impl Lab {
 /// Whether a path is one that git, or the lock file, has in a repository.
 fn belongs(path: &Path) -> bool {
     let parts: Vec<_> = path.iter().map(|part| part.to_str().unwrap()).collect();
-    let hex = |text: &str, length: usize| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
     let pack = |name: &str| {
-        let end = [".pack", ".idx", ".rev", ".bitmap"].iter().find_map(|end| name.strip_suffix(end));
+        let end =
+            [".pack", ".idx", ".rev", ".bitmap"].iter().find_map(|end| name.strip_suffix(end));
         end.and_then(|name| name.strip_prefix("pack-")).is_some_and(|name| hex(name, 40))
     };
     match parts.as_slice() {
-        ["HEAD" | "config" | "description" | "nifi-idb.lock" | "packed-refs"] | ["refs", "heads", "main"] => true,
+        ["HEAD" | "config" | "description" | "nifi-idb.lock" | "packed-refs"]
+        | ["refs", "heads", "main"] => true,
         ["info", "refs"] | ["objects", "info", "packs" | "commit-graph"] => true,
         ["objects", "pack", name] => pack(name),
         ["objects", dir, name] => hex(dir, 2) && hex(name, 38),
@@ -229,7 +242,9 @@ fn dies_and_recovers(fault: &str, sizes: [Size; 2], dies_in: usize, visible: boo
 /// After `git gc --prune=now` there is one pack, and no object that no version names.
 fn assert_only_what_is_named(repo: &Path, fault: &str) {
     let packs = files(&repo.join("objects/pack"));
-    let ending = |end: &str| packs.iter().filter(|path| path.extension().is_some_and(|found| found == end)).count();
+    let ending = |end: &str| {
+        packs.iter().filter(|path| path.extension().is_some_and(|found| found == end)).count()
+    };
     assert_eq!((ending("pack"), ending("idx")), (1, 1), "{fault}: {packs:?}");
     let unnamed = git(repo, &["fsck", "--unreachable", "--no-progress", "--no-reflogs"]);
     assert!(!unnamed.contains("unreachable"), "{fault}: {unnamed}");
@@ -259,7 +274,10 @@ fn every_step(size: Size) {
         let dies_in: &[usize] = if step == "git:init" { &[0] } else { &[0, 1] };
         for &dies_in in dies_in {
             let fault = format!("{step}=abort");
-            assert!(dies_and_recovers(&fault, [size, size], dies_in, is_visible(&step)), "{fault} was not reached");
+            assert!(
+                dies_and_recovers(&fault, [size, size], dies_in, is_visible(&step)),
+                "{fault} was not reached"
+            );
         }
     }
 }
@@ -276,11 +294,18 @@ fn a_large_version_whose_writer_dies_at_any_step() {
 
 #[test]
 fn a_writer_that_dies_between_any_two_names() {
-    for (step, size, dies_in, at_least) in
-        [("git:init", Size::Small, 0, 3), ("git:link", Size::Small, 1, 8), ("git:link", Size::Large, 1, 2)]
-    {
+    for (step, size, dies_in, at_least) in [
+        ("git:init", Size::Small, 0, 3),
+        ("git:link", Size::Small, 1, 8),
+        ("git:link", Size::Large, 1, 2),
+    ] {
         let mut count = 1;
-        while dies_and_recovers(&format!("{step}=abort@{count}"), [Size::Small, size], dies_in, false) {
+        while dies_and_recovers(
+            &format!("{step}=abort@{count}"),
+            [Size::Small, size],
+            dies_in,
+            false,
+        ) {
             count += 1;
         }
         assert!(count > at_least, "{step} was reached {} times", count - 1);
@@ -325,7 +350,10 @@ fn big_batch(n: u64) -> Vec<u8> {
         })
         .collect();
     lines.extend((0..16).map(|k| {
-        format!(r#"{{"op":"put","store":"more","key":{k},"value":"{}"}}"#, noise(n * 100_000 + 50_000 + k, 200_000))
+        format!(
+            r#"{{"op":"put","store":"more","key":{k},"value":"{}"}}"#,
+            noise(n * 100_000 + 50_000 + k, 200_000)
+        )
     }));
     let first = 1 + (n - 1) * lines.len() as u64;
     sequenced(&lines, first)
@@ -393,7 +421,10 @@ fn killed_at_random_moments() {
     }
 }
 
-fn committed_of(expected: &[(u64, blake3::Hash, Value)], version: usize) -> Option<(u64, blake3::Hash)> {
+fn committed_of(
+    expected: &[(u64, blake3::Hash, Value)],
+    version: usize,
+) -> Option<(u64, blake3::Hash)> {
     let (version, records, _) = expected.get(version.checked_sub(1)?)?;
     Some((*version, *records))
 }

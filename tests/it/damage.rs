@@ -28,8 +28,14 @@ enum Damage {
     Rewritten,
 }
 
-const ALL: [Damage; 6] =
-    [Damage::Deleted, Damage::Empty, Damage::Truncated, Damage::Flipped, Damage::Swapped, Damage::Rewritten];
+const ALL: [Damage; 6] = [
+    Damage::Deleted,
+    Damage::Empty,
+    Damage::Truncated,
+    Damage::Flipped,
+    Damage::Swapped,
+    Damage::Rewritten,
+];
 
 /// A repository to be damaged in copies.
 struct Original {
@@ -50,7 +56,13 @@ fn loose() -> &'static Original {
         let mut restored = Vec::new();
         for (number, arguments) in (1..=VERSIONS).zip(arguments.lines()) {
             let arguments: Vec<String> = serde_json::from_str(arguments).unwrap();
-            let mut all = vec!["sync".to_owned(), "--store".into(), store_of(&repo), "--flow".into(), "shop".into()];
+            let mut all = vec![
+                "sync".to_owned(),
+                "--store".into(),
+                store_of(&repo),
+                "--flow".into(),
+                "shop".into(),
+            ];
             all.extend(arguments);
             run(program(all), &fs::read(batches.join(format!("{number}.ndjson"))).unwrap()).done();
             restored.push(on(&repo, "restore", &[], b"").done());
@@ -66,8 +78,16 @@ fn large_batch(seed: u64) -> Vec<u8> {
         .into_bytes()
 }
 
-const LARGE: [&str; 8] =
-    ["--object-store", "data", "--key-path", "id", "--database", "shop", "--received-at", "1700000000000"];
+const LARGE: [&str; 8] = [
+    "--object-store",
+    "data",
+    "--key-path",
+    "id",
+    "--database",
+    "shop",
+    "--received-at",
+    "1700000000000",
+];
 
 /// Two versions, a pack each.
 fn packed() -> &'static Original {
@@ -139,8 +159,13 @@ fn apply(damage: Damage, file: &Path, other: &Path) {
 fn assert_no_wrong_data(repo: &Path, version: usize, expected: &[u8], what: &str) {
     let ran = on(repo, "restore", &["--flow", "shop", "--at", &version.to_string()], b"");
     match ran.code() {
-        Some(0) => assert!(ran.out == expected, "{what}: restore --at {version} gave other records with 0"),
-        Some(7) => assert!(!ran.out.ends_with(b"\"op\":\"end\"}\n"), "{what}: what was cut off looks whole"),
+        Some(0) => {
+            assert!(ran.out == expected, "{what}: restore --at {version} gave other records with 0")
+        }
+        Some(7) => assert!(
+            !ran.out.ends_with(b"\"op\":\"end\"}\n"),
+            "{what}: what was cut off looks whole"
+        ),
         _ => panic!("{what}: {ran:?}"),
     }
 }
@@ -150,7 +175,10 @@ fn assert_no_wrong_data(repo: &Path, version: usize, expected: &[u8], what: &str
 fn assert_found(ran: &Ran, names: &[String], what: &str) {
     assert_eq!(ran.code(), Some(7), "{what}: {ran:?}");
     let first = ran.err.lines().next().unwrap_or_default();
-    assert!(names.iter().any(|name| first.contains(name.as_str())), "{what}: {first:?} names none of {names:?}");
+    assert!(
+        names.iter().any(|name| first.contains(name.as_str())),
+        "{what}: {first:?} names none of {names:?}"
+    );
 }
 
 /// An object of the head version.
@@ -252,7 +280,16 @@ fn every_object_of_a_version_in_every_way() {
     let after_sync = on(&clean, "restore", &[], b"").done();
 
     let all = objects(&original.repo);
-    let lists = ["~manifest", "~tombstones/", "~conflicts/", "~sources/", "~views/", "~values/", "/data/", "/log/"];
+    let lists = [
+        "~manifest",
+        "~tombstones/",
+        "~conflicts/",
+        "~sources/",
+        "~views/",
+        "~values/",
+        "/data/",
+        "/log/",
+    ];
     for list in lists {
         assert!(all.iter().any(|object| object.path.contains(list)), "there is no {list}: {all:?}");
     }
@@ -287,14 +324,21 @@ fn the_rendering_is_nobodys_data() {
         return;
     }
     let original = loose();
-    let object = objects(&original.repo).into_iter().find(|object| object.path == "indexeddb/shop.json").unwrap();
+    let object = objects(&original.repo)
+        .into_iter()
+        .find(|object| object.path == "indexeddb/shop.json")
+        .unwrap();
     for damage in [Damage::Deleted, Damage::Empty, Damage::Flipped] {
         let (_dir, repo) = original.copy();
         apply(damage, &object.file(&repo), Path::new(""));
         assert_eq!(on(&repo, "restore", &[], b"").done(), original.head());
         // The next version has a whole one.
         sync_on_top(&repo).done();
-        serde_json::from_str::<serde_json::Value>(&git(&repo, &["show", "main:indexeddb/shop.json"])).unwrap();
+        serde_json::from_str::<serde_json::Value>(&git(
+            &repo,
+            &["show", "main:indexeddb/shop.json"],
+        ))
+        .unwrap();
     }
 }
 
@@ -309,12 +353,23 @@ fn a_damaged_object_that_is_written_again_is_whole_again() {
         let repo = dir.path().join("repo");
         let sync = |on_or_off: &str| {
             let record = format!("{{\"id\":1,\"state\":\"{on_or_off}\"}}\n");
-            let arguments = ["--object-store", "data", "--key-path", "id", "--database", "shop", "--received-at", "7"];
+            let arguments = [
+                "--object-store",
+                "data",
+                "--key-path",
+                "id",
+                "--database",
+                "shop",
+                "--received-at",
+                "7",
+            ];
             on(&repo, "sync", &arguments, record.as_bytes())
         };
         sync("on").done();
-        let other = objects(&repo).into_iter().find(|object| object.path.contains("~manifest")).unwrap();
-        let chunk = objects(&repo).into_iter().find(|object| object.path.contains("/data/")).unwrap();
+        let other =
+            objects(&repo).into_iter().find(|object| object.path.contains("~manifest")).unwrap();
+        let chunk =
+            objects(&repo).into_iter().find(|object| object.path.contains("/data/")).unwrap();
         apply(damage, &chunk.file(&repo), &other.file(&repo));
         // The first version again, in a flow of its own: chunk and trees are the very same objects.
         let again = on(
@@ -350,8 +405,13 @@ fn packs_and_their_indexes() {
     let packs: Vec<_> = files(&original.repo.join("objects/pack"));
     assert_eq!(packs.len(), 4, "{packs:?}");
     for file in &packs {
-        let other = packs.iter().find(|other| *other != file && other.extension() == file.extension()).unwrap();
-        for damage in [Damage::Deleted, Damage::Empty, Damage::Truncated, Damage::Flipped, Damage::Swapped] {
+        let other = packs
+            .iter()
+            .find(|other| *other != file && other.extension() == file.extension())
+            .unwrap();
+        for damage in
+            [Damage::Deleted, Damage::Empty, Damage::Truncated, Damage::Flipped, Damage::Swapped]
+        {
             let what = format!("{damage:?} {}", file.display());
             let (_dir, repo) = original.copy();
             let pack = repo.join("objects/pack");
@@ -420,7 +480,9 @@ fn references_and_what_makes_a_repository() {
         assert_eq!(on(&repo, "restore", &[], b"").done(), original.head());
         on(&repo, "verify", &["--chain"], b"").done();
     }
-    for (file, content) in [("HEAD", None), ("config", None), ("config", Some("[core\n")), ("objects", None)] {
+    for (file, content) in
+        [("HEAD", None), ("config", None), ("config", Some("[core\n")), ("objects", None)]
+    {
         let (_dir, repo) = original.copy();
         match content {
             Some(content) => replace(&repo.join(file), content.as_bytes()),
@@ -428,7 +490,9 @@ fn references_and_what_makes_a_repository() {
             None => fs::remove_file(repo.join(file)).unwrap(),
         }
         let there = files(&repo);
-        for ran in [on(&repo, "verify", &[], b""), on(&repo, "restore", &[], b""), sync_on_top(&repo)] {
+        for ran in
+            [on(&repo, "verify", &[], b""), on(&repo, "restore", &[], b""), sync_on_top(&repo)]
+        {
             assert!([Some(2), Some(4), Some(7)].contains(&ran.code()), "{file}: {ran:?}");
             assert!(!ran.err.is_empty());
         }

@@ -15,11 +15,15 @@ const PAGE: &str = include_str!("../../doc/guide/erasure.md");
 const HEADER: &str = r#"{"format":"indexeddb-changes/1","database":"shop","stores":[{"name":"orders","keyPath":"id"},{"name":"people","keyPath":"name"}],"source":"kiosk-7"}"#;
 
 fn batch(lines: &[&str]) -> Vec<u8> {
-    format!("{HEADER}\n{}\n{{\"op\":\"end\",\"count\":{}}}\n", lines.join("\n"), lines.len()).into_bytes()
+    format!("{HEADER}\n{}\n{{\"op\":\"end\",\"count\":{}}}\n", lines.join("\n"), lines.len())
+        .into_bytes()
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "whoever reads the test's output has to know what was not tested")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever reads the test's output has to know what was not tested"
+)]
 fn the_steps_erase_one_person_and_nothing_else() {
     let is_there = |program: &str| Command::new(program).arg("--version").output().is_ok();
     if !has_git() || !is_there("jq") || !is_there("bash") {
@@ -44,13 +48,21 @@ fn the_steps_erase_one_person_and_nothing_else() {
         on(&old, "sync", &[], &batch(lines)).done();
     }
 
-    let blocks: Vec<_> = PAGE.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let blocks: Vec<_> =
+        PAGE.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert_eq!(blocks.len(), 4);
     let program = Path::new(env!("CARGO_BIN_EXE_nifi-idb"));
-    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let path =
+        format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut bash = Command::new("bash");
-    bash.args(["-c", &blocks.concat()]).current_dir(folder.path()).env("PATH", path).env("HOME", folder.path());
-    bash.env("GIT_CONFIG_NOSYSTEM", "1").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    bash.args(["-c", &blocks.concat()])
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .env("HOME", folder.path());
+    bash.env("GIT_CONFIG_NOSYSTEM", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let ran = run(bash, b"");
     let said = String::from_utf8(ran.out).unwrap();
     assert!(ran.status.success(), "{said}{}", ran.err);
@@ -67,12 +79,12 @@ fn the_steps_erase_one_person_and_nothing_else() {
         let format = RestoreFormat::Records;
         let options = RestoreOptions { format, object_store: Some("people".into()) };
         restore(&store, &flow, &head, &options, &mut people).unwrap();
-        let bob =
-            r#"{"big":1e+21,"n":0.30000000000000004,"name":"bob","t":{"~date":5},"x":"\u0024{a} \u00e4\ud83d\ude00"}"#;
+        let bob = r#"{"big":1e+21,"n":0.30000000000000004,"name":"bob","t":{"~date":5},"x":"\u0024{a} \u00e4\ud83d\ude00"}"#;
         assert_eq!(String::from_utf8(people).unwrap(), format!("{bob}\n"), "{name}");
         stores.push(head.manifest.root());
     }
     assert!(stores.iter().all(|root| *root == stores[0]), "all three hold the same data");
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".ndjson")), "{left:?}");
 }

@@ -13,7 +13,10 @@ pub(crate) type FlowFile = (BTreeMap<String, String>, String);
 
 /// A FlowFile of a test.
 pub(crate) fn flowfile(pairs: &[(&str, &str)], content: impl Into<String>) -> FlowFile {
-    let all = pairs.iter().chain(&[("path", "./")]).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let all = pairs
+        .iter()
+        .chain(&[("path", "./")])
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     (all.collect(), content.into())
 }
 
@@ -92,7 +95,10 @@ fn restored(repo: &Path, flow: &str) -> Vec<String> {
 }
 
 fn outcomes(flowfiles: &[FlowFile]) -> Vec<(&str, &str)> {
-    flowfiles.iter().map(|(attributes, _)| (&*attributes["sync.outcome"], &*attributes["sync.status"])).collect()
+    flowfiles
+        .iter()
+        .map(|(attributes, _)| (&*attributes["sync.outcome"], &*attributes["sync.status"]))
+        .collect()
 }
 
 #[test]
@@ -100,7 +106,10 @@ fn every_flowfile_has_its_own_outcome_and_a_flow_one_version() {
     let place = Place::new();
     let ran = place.sync(
         &[],
-        &[flowfile(&[("uuid", "u0")], batch("shop", "", &(0..100).map(|id| put(id, "x")).collect::<Vec<_>>()))],
+        &[flowfile(
+            &[("uuid", "u0")],
+            batch("shop", "", &(0..100).map(|id| put(id, "x")).collect::<Vec<_>>()),
+        )],
     );
     assert_eq!(outcomes(&unpack(&ran.done())), [("committed", "0")]);
 
@@ -108,7 +117,10 @@ fn every_flowfile_has_its_own_outcome_and_a_flow_one_version() {
     let whole = batch("shop", "", &[put(200, "y"), "no json".to_owned()]);
     let cut = whole[..whole.len() - 5].to_owned();
     let all = [
-        flowfile(&[("uuid", "u1"), ("mine", "ключ"), ("sync.error", "old"), ("filename", "a.ndjson")], whole.clone()),
+        flowfile(
+            &[("uuid", "u1"), ("mine", "ключ"), ("sync.error", "old"), ("filename", "a.ndjson")],
+            whole.clone(),
+        ),
         flowfile(&[("uuid", "u2"), ("mime.type", "text/x")], cut.clone()),
         flowfile(&[("uuid", "u3")], clear.clone()),
         flowfile(&[("uuid", "u4")], batch("other", "", &[put(1, "z")])),
@@ -135,7 +147,10 @@ fn every_flowfile_has_its_own_outcome_and_a_flow_one_version() {
             ("committed", "0")
         ]
     );
-    assert_eq!((place.versions("shop"), place.versions("other"), place.records("shop").len()), (2, 1, 101));
+    assert_eq!(
+        (place.versions("shop"), place.versions("other"), place.records("shop").len()),
+        (2, 1, 101)
+    );
 
     let (done, report) = &answer[0];
     for (name, value) in [
@@ -155,8 +170,10 @@ fn every_flowfile_has_its_own_outcome_and_a_flow_one_version() {
         assert_eq!(done.get(name).map(String::as_str), Some(value), "{name}");
     }
     assert!(!done.contains_key("sync.error") && done["sync.root"].len() == 64);
-    let types: Vec<_> =
-        report.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].clone()).collect();
+    let types: Vec<_> = report
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].clone())
+        .collect();
     assert_eq!(types, ["header", "rejected", "summary"]);
     assert!(report.contains("\"text\":\"no json\""), "{report}");
 
@@ -164,7 +181,8 @@ fn every_flowfile_has_its_own_outcome_and_a_flow_one_version() {
     let (failed, content) = &answer[1];
     assert_eq!((content, failed["mime.type"].as_str()), (&cut, "text/x"));
     assert!(
-        failed["sync.error"].contains("send it again, whole") && !failed.contains_key("registry.flow.version"),
+        failed["sync.error"].contains("send it again, whole")
+            && !failed.contains_key("registry.flow.version"),
         "{failed:?}"
     );
     let (guarded, content) = &answer[2];
@@ -193,13 +211,21 @@ fn batches_are_folded_in_the_order_of_their_sequence() {
     let ran = place.sync(&[], &all);
     assert_eq!(ran.code(), Some(4));
     assert!(
-        ran.err.starts_with("nifi-idb: 1 of 4 FlowFiles are to come again; the first: gap in the sequence"),
+        ran.err.starts_with(
+            "nifi-idb: 1 of 4 FlowFiles are to come again; the first: gap in the sequence"
+        ),
         "{}",
         ran.err
     );
     let answer = unpack(&ran.out);
-    assert_eq!(outcomes(&answer), [("committed", "0"), ("committed", "0"), ("committed", "0"), ("refused", "4")]);
-    assert_eq!((answer[1].0["sync.checkpoint"].as_str(), answer[2].0["sync.checkpoint"].as_str()), ("3", "2"));
+    assert_eq!(
+        outcomes(&answer),
+        [("committed", "0"), ("committed", "0"), ("committed", "0"), ("refused", "4")]
+    );
+    assert_eq!(
+        (answer[1].0["sync.checkpoint"].as_str(), answer[2].0["sync.checkpoint"].as_str()),
+        ("3", "2")
+    );
     assert_eq!((answer[3].0["sync.resync"].as_str(), answer[3].1 == all[3].1), ("true", true));
     assert_eq!(place.versions("shop"), 1);
     assert_eq!(place.records("shop")[0], r#"{"id":1,"t":"unsequenced comes last"}"#);
@@ -226,8 +252,11 @@ fn full_batches_of_several_sources_in_one_version_keep_their_views_apart() {
     assert_eq!(place.versions("shop"), 1);
     // Each deletes only what itself had.
     place.sync(&[], &[full("a", &[1, 3]), full("b", &[12, 13])]).done();
-    let ids: Vec<_> =
-        place.records("shop").iter().map(|record| record.split([':', ',']).nth(1).unwrap().to_owned()).collect();
+    let ids: Vec<_> = place
+        .records("shop")
+        .iter()
+        .map(|record| record.split([':', ',']).nth(1).unwrap().to_owned())
+        .collect();
     assert_eq!(ids, ["1", "3", "12", "13"]);
     on(&place.repo(), "verify", &["--chain"], b"").done();
 }
@@ -268,15 +297,22 @@ fn a_package_gives_what_its_batches_give_one_by_one() {
 #[test]
 fn every_conflict_of_a_version_is_kept() {
     let place = Place::new();
-    on(&place.repo(), "sync", &[], batch("shop", r#","source":"s""#, &[put(1, "base")]).as_bytes()).done();
-    on(&place.repo(), "sync", &[], batch("shop", r#","source":"s""#, &[put(1, "head")]).as_bytes()).done();
-    let all = ["a", "b", "c"]
-        .map(|source| flowfile(&[], batch("shop", &format!(r#","source":"{source}","base":1"#), &[put(1, source)])));
+    on(&place.repo(), "sync", &[], batch("shop", r#","source":"s""#, &[put(1, "base")]).as_bytes())
+        .done();
+    on(&place.repo(), "sync", &[], batch("shop", r#","source":"s""#, &[put(1, "head")]).as_bytes())
+        .done();
+    let all = ["a", "b", "c"].map(|source| {
+        flowfile(
+            &[],
+            batch("shop", &format!(r#","source":"{source}","base":1"#), &[put(1, source)]),
+        )
+    });
     let answer = unpack(&place.sync(&[], &all).done());
     assert!(answer.iter().all(|(attributes, _)| attributes["sync.conflicts"] == "1"), "{answer:?}");
     let manifest = on(&place.repo(), "show", &[], b"").done();
     let manifest = String::from_utf8(manifest).unwrap();
-    let conflicts = manifest.split_once("{\"list\":\"conflicts\"}\n").unwrap().1.lines().next().unwrap();
+    let conflicts =
+        manifest.split_once("{\"list\":\"conflicts\"}\n").unwrap().1.lines().next().unwrap();
     assert!(conflicts.contains("\"count\":3"), "{manifest}");
     on(&place.repo(), "verify", &["--chain"], b"").done();
 }
@@ -292,7 +328,11 @@ fn a_name_for_the_package_names_each_flowfile() {
     // The third changes nothing, and its name is remembered.
     assert_eq!(deliver(&["--batch-id", "p"]), ["committed"; 3]);
     on(&place.repo(), "sync", &[], batch("shop", "", &[put(2, "later")]).as_bytes()).done();
-    assert_eq!(deliver(&["--batch-id", "p"]), ["unchanged"; 3], "a replay does not undo what came later");
+    assert_eq!(
+        deliver(&["--batch-id", "p"]),
+        ["unchanged"; 3],
+        "a replay does not undo what came later"
+    );
     assert_eq!(deliver(&["--batch-id", "q"]), ["committed"; 3]);
     on(&place.repo(), "sync", &[], batch("shop", "", &[put(1, "later")]).as_bytes()).done();
     assert_eq!(deliver(&["--batch-id", "q"]), ["unchanged"; 3]);
@@ -305,8 +345,11 @@ fn packages_at_once_lose_nothing() {
         for writer in 0..4 {
             let place = &place;
             scope.spawn(move || {
-                let flowfiles: Vec<_> =
-                    (0..5).map(|number| flowfile(&[], batch("shop", "", &[put(writer * 10 + number, "x")]))).collect();
+                let flowfiles: Vec<_> = (0..5)
+                    .map(|number| {
+                        flowfile(&[], batch("shop", "", &[put(writer * 10 + number, "x")]))
+                    })
+                    .collect();
                 let answer = unpack(&place.sync(&[], &flowfiles).done());
                 assert_eq!(outcomes(&answer), [("committed", "0"); 5]);
             });
@@ -318,13 +361,16 @@ fn packages_at_once_lose_nothing() {
 #[test]
 fn lost_framing_writes_nothing() {
     let place = Place::new();
-    let bytes =
-        package(&[flowfile(&[], batch("shop", "", &[put(1, "a")])), flowfile(&[], batch("shop", "", &[put(2, "b")]))]);
+    let bytes = package(&[
+        flowfile(&[], batch("shop", "", &[put(1, "a")])),
+        flowfile(&[], batch("shop", "", &[put(2, "b")])),
+    ]);
     for end in [3, 40, bytes.len() - 1] {
         let ran = on(&place.repo(), "sync", &["--input", "flowfile-v3"], &bytes[..end]);
         assert_eq!((ran.code(), ran.out.len()), (Some(5), 0), "{end}: {}", ran.err);
         assert!(
-            ran.err.starts_with("nifi-idb: FlowFile ") && ran.err.ends_with("nothing was written\n"),
+            ran.err.starts_with("nifi-idb: FlowFile ")
+                && ran.err.ends_with("nothing was written\n"),
             "{}",
             ran.err
         );
@@ -337,10 +383,14 @@ fn lost_framing_writes_nothing() {
 #[test]
 fn other_reports_of_a_package() {
     let place = Place::new();
-    let all = [flowfile(&[], batch("shop", "", &[put(1, "a"), "bad".into()])), flowfile(&[], "cut")];
-    let lines = String::from_utf8(place.sync(&["--report", "lines", "--dry-run"], &all).done()).unwrap();
-    let types: Vec<_> =
-        lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].clone()).collect();
+    let all =
+        [flowfile(&[], batch("shop", "", &[put(1, "a"), "bad".into()])), flowfile(&[], "cut")];
+    let lines =
+        String::from_utf8(place.sync(&["--report", "lines", "--dry-run"], &all).done()).unwrap();
+    let types: Vec<_> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].clone())
+        .collect();
     assert_eq!(types, ["header", "rejected", "summary", "summary", "package"]);
     assert!(!place.repo().exists(), "a dry run writes nothing");
     let summary = place.sync(&["--report", "summary"], &all).summary();
@@ -349,7 +399,12 @@ fn other_reports_of_a_package() {
         r#"{"committed":1,"failed":1,"flowfiles":2,"received":2,"refused":0,"transient":0,"type":"package","unchanged":0}"#
     );
     // A batch that is no package, with attributes all the same.
-    let ran = on(&place.repo(), "sync", &["--report", "flowfile-v3"], batch("shop", "", &[put(1, "b")]).as_bytes());
+    let ran = on(
+        &place.repo(),
+        "sync",
+        &["--report", "flowfile-v3"],
+        batch("shop", "", &[put(1, "b")]).as_bytes(),
+    );
     let [(attributes, report)] = unpack(&ran.done()).try_into().unwrap();
     assert_eq!((attributes["registry.flow.version"].as_str(), report.lines().count()), ("2", 1));
 }
@@ -358,9 +413,13 @@ fn other_reports_of_a_package() {
 fn a_source_pulls_what_it_lacks() {
     let place = Place::new();
     let sync = |header: &str, lines: &[String]| {
-        let out =
-            on(&place.repo(), "sync", &["--pull", "--received-at", "1000"], batch("shop", header, lines).as_bytes())
-                .done();
+        let out = on(
+            &place.repo(),
+            "sync",
+            &["--pull", "--received-at", "1000"],
+            batch("shop", header, lines).as_bytes(),
+        )
+        .done();
         let lines: Vec<serde_json::Value> = out
             .split(|&byte| byte == b'\n')
             .filter(|line| !line.is_empty())
@@ -392,15 +451,21 @@ fn a_source_pulls_what_it_lacks() {
 #[test]
 fn a_source_asks_where_it_stands() {
     let place = Place::new();
-    let ask = |args: &[&str]| String::from_utf8(on(&place.repo(), "sources", args, b"").done()).unwrap();
+    let ask =
+        |args: &[&str]| String::from_utf8(on(&place.repo(), "sources", args, b"").done()).unwrap();
     let unknown = |version: &str| {
-        format!("{{\"checkpoint\":0,\"epoch\":null,\"source\":\"new\",\"type\":\"source\",\"version\":{version}}}\n")
+        format!(
+            "{{\"checkpoint\":0,\"epoch\":null,\"source\":\"new\",\"type\":\"source\",\"version\":{version}}}\n"
+        )
     };
     assert_eq!(ask(&["--flow", "shop", "--source", "new"]), unknown("null"));
     place.sync(&[], &[flowfile(&[], numbered("shop", "kiosk", 1, &["a", "b"]))]).done();
     assert_eq!(ask(&["--source", "new"]), unknown("1"));
     let known = "{\"checkpoint\":2,\"epoch\":\"e\",\"source\":\"kiosk\",\"type\":\"source\",\"version\":1}\n";
-    assert_eq!((ask(&["--source", "kiosk"]).as_str(), ask(&["--source", ""]).as_str()), (known, known));
+    assert_eq!(
+        (ask(&["--source", "kiosk"]).as_str(), ask(&["--source", ""]).as_str()),
+        (known, known)
+    );
 }
 
 #[test]
@@ -414,13 +479,17 @@ fn a_version_comes_out_as_flowfiles_that_go_in_again() {
     let root = on(&place.repo(), "sync", &[], two.as_bytes()).summary()["root"].clone();
     let out = on(&place.repo(), "restore", &["--format", "flowfile-v3"], b"").done();
     let flowfiles = unpack(&out);
-    let names: Vec<_> = flowfiles.iter().map(|(attributes, _)| attributes["filename"].as_str()).collect();
+    let names: Vec<_> =
+        flowfiles.iter().map(|(attributes, _)| attributes["filename"].as_str()).collect();
     assert_eq!(names, ["shop-1-a%2F%C3%A9.ndjson", "shop-1-data.ndjson"]);
-    assert!(
-        flowfiles.iter().all(|(attributes, _)| attributes["sync.root"] == root && attributes["record.count"] == "1")
-    );
+    assert!(flowfiles.iter().all(
+        |(attributes, _)| attributes["sync.root"] == root && attributes["record.count"] == "1"
+    ));
     let answer = unpack(&copy.sync(&[], &flowfiles).done());
-    assert_eq!((outcomes(&answer), answer[1].0["sync.root"] == root), (vec![("committed", "0"); 2], true));
+    assert_eq!(
+        (outcomes(&answer), answer[1].0["sync.root"] == root),
+        (vec![("committed", "0"); 2], true)
+    );
 }
 
 #[test]

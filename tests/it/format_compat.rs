@@ -33,11 +33,20 @@ const FORMATS: [(&str, &str); 2] = [
 ];
 
 /// What a fixture's folder holds.
-const PARTS: [&str; 8] =
-    [".gitattributes", "README.md", "batches", "chunks", "generated.ndjson", "git", "values", "versions"];
+const PARTS: [&str; 8] = [
+    ".gitattributes",
+    "README.md",
+    "batches",
+    "chunks",
+    "generated.ndjson",
+    "git",
+    "values",
+    "versions",
+];
 
 /// How many of a million entries end a chunk, and the digest of their numbers.
-const CUTS: (u64, &str) = (2391, "598f922125cf2f840f3efdf0290599fb1a339aa014927b62c15af2daee11e0d1");
+const CUTS: (u64, &str) =
+    (2391, "598f922125cf2f840f3efdf0290599fb1a339aa014927b62c15af2daee11e0d1");
 
 /// Words of all tagged values that a stored record may have; `~binary` is for keys.
 const TAGS: [&str; 20] = [
@@ -101,7 +110,8 @@ fn versions(fixture: &Path) -> Vec<Said> {
             let number = value["version"].as_u64().unwrap();
             Said {
                 number,
-                manifest: fs::read_to_string(fixture.join(format!("versions/{number}.ndjson"))).unwrap(),
+                manifest: fs::read_to_string(fixture.join(format!("versions/{number}.ndjson")))
+                    .unwrap(),
                 root: text(value, "root"),
                 state: text(value, "state"),
                 comment: text(value, "comment"),
@@ -135,17 +145,25 @@ fn load(fixture: &Path, store: &dyn SnapshotStore) {
                 }
             }
         }
-        let draft = VersionDraft { manifest, comment: said.comment.clone(), timestamp_ms: said.timestamp_ms };
+        let draft = VersionDraft {
+            manifest,
+            comment: said.comment.clone(),
+            timestamp_ms: said.timestamp_ms,
+        };
         let committed = writer.commit(&draft).unwrap();
         assert_eq!(committed.version.to_string(), said.number.to_string());
-        assert_eq!((committed.root.to_string(), committed.state.to_string()), (said.root, said.state));
+        assert_eq!(
+            (committed.root.to_string(), committed.state.to_string()),
+            (said.root, said.state)
+        );
     }
 }
 
 /// Checks every digest of every version, and what is given back.
 fn check(fixture: &Path, store: &dyn SnapshotStore) {
     for said in versions(fixture) {
-        let version = store.version(&flow(), said.number.to_string().parse().unwrap()).unwrap().unwrap();
+        let version =
+            store.version(&flow(), said.number.to_string().parse().unwrap()).unwrap().unwrap();
         assert_eq!(version.manifest.to_text().0, said.manifest, "version {}", said.number);
         assert_eq!(version.comment.trim_end(), said.comment.trim_end());
         verify(store, &flow(), &version, true).unwrap();
@@ -156,8 +174,16 @@ fn check(fixture: &Path, store: &dyn SnapshotStore) {
 /// Syncs the batches of a fixture with the program.
 fn sync_batches(fixture: &Path, repo: &Path) {
     for (number, arguments) in (1..).zip(json_lines(&fixture.join("batches/arguments.ndjson"))) {
-        let mut all = vec!["sync".to_owned(), "--store".to_owned(), store_of(repo), "--flow".into(), "shop".into()];
-        all.extend(arguments.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()));
+        let mut all = vec![
+            "sync".to_owned(),
+            "--store".to_owned(),
+            store_of(repo),
+            "--flow".into(),
+            "shop".into(),
+        ];
+        all.extend(
+            arguments.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()),
+        );
         let batch = fs::read(fixture.join(format!("batches/{number}.ndjson"))).unwrap();
         let ran = run(program(all), &batch);
         assert_eq!((ran.code(), ran.err.as_str()), (Some(0), ""), "batch {number}");
@@ -220,7 +246,9 @@ fn generated() -> String {
     };
     let mut decoder = Decoder::open(text.as_bytes(), decode).unwrap();
     let options = NormalizeOptions::received_at(1_700_000_000_000);
-    let batch = normalize(&mut decoder, &options, &mut |rejection| panic!("{}", rejection.to_json())).unwrap();
+    let batch =
+        normalize(&mut decoder, &options, &mut |rejection| panic!("{}", rejection.to_json()))
+            .unwrap();
     let store = MemoryStore::default();
     sync(&store, &flow(), &batch, &SyncOptions::default(), &mut ReportLines::default()).unwrap();
     store.head(&flow()).unwrap().unwrap().manifest.to_text().0
@@ -250,15 +278,19 @@ fn digest_of(fixture: &Path) -> String {
 
 #[test]
 fn every_fixture_is_tested_and_none_was_edited() {
-    let there: BTreeSet<_> =
-        fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let there: BTreeSet<_> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert_eq!(there, FORMATS.iter().map(|(name, _)| (*name).to_owned()).collect());
     let newest = FORMATS[FORMATS.len() - 1].0.trim_start_matches('v').split('-').next().unwrap();
     assert_eq!(FORMAT, format!("nifi-idb-snapshot/{newest}"), "a new format needs a fixture");
     for (name, digest) in FORMATS {
         let fixture = folder().join(name);
-        let parts: BTreeSet<_> =
-            fs::read_dir(&fixture).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let parts: BTreeSet<_> = fs::read_dir(&fixture)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         assert_eq!(parts, PARTS.iter().map(|part| (*part).to_owned()).collect());
         assert_eq!(digest_of(&fixture), digest, "{name} was edited: a fixture never is");
     }
@@ -287,7 +319,11 @@ fn fixtures_hold_what_the_format_has() {
             for file in files(&fixture.join(dir)) {
                 let path = Path::new(dir).join(&file);
                 let bytes = fs::read(fixture.join(&path)).unwrap();
-                assert!(path.to_str().unwrap().contains(&Digest::of(&bytes).to_string()), "{}", path.display());
+                assert!(
+                    path.to_str().unwrap().contains(&Digest::of(&bytes).to_string()),
+                    "{}",
+                    path.display()
+                );
                 assert!(named.remove(&path), "{} is in no version", path.display());
                 all.push_str(std::str::from_utf8(&bytes).unwrap());
             }
@@ -348,7 +384,16 @@ fn repositories_of_old_releases_are_read_and_go_on() {
         assert_eq!(again.summary()["outcome"], "unchanged", "{again:?}");
         let database = Manifest::parse(&last.manifest).unwrap().database;
         let database = serde_json::from_str::<String>(&database.to_canonical()).unwrap();
-        let arguments = ["--flow", "shop", "--object-store", "data", "--key-path", "id", "--database", &database];
+        let arguments = [
+            "--flow",
+            "shop",
+            "--object-store",
+            "data",
+            "--key-path",
+            "id",
+            "--database",
+            &database,
+        ];
         let more = on(&repo, "sync", &arguments, b"{\"id\":\"one more\"}\n");
         assert_eq!(more.code(), Some(0), "{}", more.err);
         assert_eq!(more.summary()["version"], last.number + 1);
@@ -368,9 +413,9 @@ fn todays_texts_are_those_of_the_fixture() {
         let expected = fs::read(fixture.join(path)).unwrap_or_default();
         assert!(*text == expected, "{}:\n{}", path.display(), String::from_utf8_lossy(text));
     }
-    let there = ["chunks", "values", "versions"]
-        .iter()
-        .flat_map(|dir| files(&fixture.join(dir)).into_iter().map(move |file| Path::new(dir).join(file)));
+    let there = ["chunks", "values", "versions"].iter().flat_map(|dir| {
+        files(&fixture.join(dir)).into_iter().map(move |file| Path::new(dir).join(file))
+    });
     assert_eq!(there.collect::<BTreeSet<_>>(), today.into_keys().collect());
 
     // And where the texts lie in git: all trees of the flow. The rendering beside them may change.
@@ -379,7 +424,8 @@ fn todays_texts_are_those_of_the_fixture() {
         for back in 0..versions(&fixture).len() {
             let tree = format!("main~{back}:indexeddb/shop");
             assert_eq!(git(&repo, &["rev-parse", &tree]), git(&old, &["rev-parse", &tree]));
-            let message = ["log", "-1", "--format=%an%n%ae%n%at%n%B", &format!("main~{back}")].map(str::to_owned);
+            let message = ["log", "-1", "--format=%an%n%ae%n%at%n%B", &format!("main~{back}")]
+                .map(str::to_owned);
             let message: Vec<_> = message.iter().map(String::as_str).collect();
             assert_eq!(git(&repo, &message), git(&old, &message));
         }
@@ -394,10 +440,20 @@ fn all_but_the_list_of_sources_is_written_as_the_first_release_wrote_it() {
     sync_batches(&fixture, &repo);
     let store = GitStore::new(&repo).unwrap();
     for said in versions(&fixture) {
-        let version = store.version(&flow(), said.number.to_string().parse().unwrap()).unwrap().unwrap();
+        let version =
+            store.version(&flow(), said.number.to_string().parse().unwrap()).unwrap().unwrap();
         let then = Manifest::parse(&said.manifest).unwrap();
-        let without = |manifest: &Manifest| Manifest { sources: Vec::new(), previous: None, ..manifest.clone() };
-        assert_eq!(without(&version.manifest).to_text().0, without(&then).to_text().0, "version {}", said.number);
+        let without = |manifest: &Manifest| Manifest {
+            sources: Vec::new(),
+            previous: None,
+            ..manifest.clone()
+        };
+        assert_eq!(
+            without(&version.manifest).to_text().0,
+            without(&then).to_text().0,
+            "version {}",
+            said.number
+        );
         assert_eq!(restored(&store, &version), said.restored);
     }
 }
@@ -439,8 +495,9 @@ fn write_the_fixture_of_a_new_format() {
     git(&repo, &["gc", "-q", "--prune=now", "--aggressive"]);
     for file in files(&repo) {
         let name = file.to_str().unwrap();
-        let kept =
-            ["HEAD", "config", "packed-refs"].contains(&name) || name.ends_with(".pack") || name.ends_with(".idx");
+        let kept = ["HEAD", "config", "packed-refs"].contains(&name)
+            || name.ends_with(".pack")
+            || name.ends_with(".idx");
         if kept {
             all.insert(Path::new("git").join(&file), fs::read(repo.join(&file)).unwrap());
         }

@@ -44,7 +44,8 @@ fn assert_nothing_is_lost_beside(time: Duration, writers: u32, beside: &(dyn Fn(
             scope.spawn(move || {
                 while goes_on() {
                     let next = acknowledged.load(Ordering::Relaxed) + 1;
-                    let ran = on(repo, "sync", &["--flow", &format!("w{writer}")], &batch(writer, next));
+                    let ran =
+                        on(repo, "sync", &["--flow", &format!("w{writer}")], &batch(writer, next));
                     match ran.code() {
                         Some(0) => acknowledged.store(next, Ordering::Relaxed),
                         // Busy: it comes again.
@@ -61,14 +62,19 @@ fn assert_nothing_is_lost_beside(time: Duration, writers: u32, beside: &(dyn Fn(
     for (writer, acknowledged) in acknowledged.iter().enumerate() {
         let acknowledged = acknowledged.load(Ordering::Relaxed);
         assert!(acknowledged > 0, "writer {writer} wrote nothing");
-        let verified = on(&repo, "verify", &["--chain", "--flow", &format!("w{writer}")], b"").done();
+        let verified =
+            on(&repo, "verify", &["--chain", "--flow", &format!("w{writer}")], b"").done();
         let verified = String::from_utf8(verified).unwrap();
         let version: u32 = verified.split_whitespace().nth(1).unwrap().parse().unwrap();
         // One more may have been committed without an answer.
-        assert!([acknowledged, acknowledged + 1].contains(&version), "{acknowledged} acknowledged: {verified}");
+        assert!(
+            [acknowledged, acknowledged + 1].contains(&version),
+            "{acknowledged} acknowledged: {verified}"
+        );
     }
     fsck(&repo);
-    let left: Vec<_> = ["gc.pid", "gc.pid.lock"].into_iter().filter(|name| repo.join(name).exists()).collect();
+    let left: Vec<_> =
+        ["gc.pid", "gc.pid.lock"].into_iter().filter(|name| repo.join(name).exists()).collect();
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(keeps(&repo), Vec::<PathBuf>::new());
 }
@@ -123,7 +129,8 @@ fn while_git_gc_runs_versions_are_written_as_packs() {
     let repo = dir.path().join("r.git");
     on(&repo, "sync", &[], &batch(0, 1)).done();
     let packs = || {
-        let all = fs::read_dir(repo.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
+        let all =
+            fs::read_dir(repo.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
         all.filter(|path| path.extension().is_some_and(|end| end == "pack")).count()
     };
     assert_eq!(packs(), 0);
@@ -150,12 +157,23 @@ fn while_git_gc_runs_versions_are_written_as_packs() {
 
 #[test]
 fn a_pack_that_a_killed_writer_left_is_compared_before_it_is_used() {
-    let lines: Vec<_> =
-        (0..300).map(|n| format!("{{\"id\":{n},\"r\":\"{}\"}}\n", crate::program::noise(n, 6000))).collect();
+    let lines: Vec<_> = (0..300)
+        .map(|n| format!("{{\"id\":{n},\"r\":\"{}\"}}\n", crate::program::noise(n, 6000)))
+        .collect();
     let batch = lines.concat().into_bytes();
     let sync = |repo: &Path| {
-        let arguments =
-            ["--received-at", "3000", "--database", "d", "--object-store", "s", "--key-path", "id", "--source", "a"];
+        let arguments = [
+            "--received-at",
+            "3000",
+            "--database",
+            "d",
+            "--object-store",
+            "s",
+            "--key-path",
+            "id",
+            "--source",
+            "a",
+        ];
         on(repo, "sync", &arguments, &batch).done()
     };
     for extension in ["pack", "idx"] {
@@ -165,8 +183,12 @@ fn a_pack_that_a_killed_writer_left_is_compared_before_it_is_used() {
         // As after a kill before main moved, and a damaged disk.
         fs::remove_file(repo.join("refs/heads/main")).unwrap();
         fs::write(repo.join("nifi-idb.lock"), "").unwrap();
-        let packs = fs::read_dir(repo.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
-        let pack = packs.into_iter().find(|path| path.extension().is_some_and(|end| end == extension)).unwrap();
+        let packs =
+            fs::read_dir(repo.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
+        let pack = packs
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|end| end == extension))
+            .unwrap();
         let mut bytes = fs::read(&pack).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;

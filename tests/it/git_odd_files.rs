@@ -11,12 +11,14 @@ use crate::program::{git, has_git, on};
 /// Refused at once means within this time, on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
-const BATCH: &[u8] = b"{\"format\":\"indexeddb-changes/1\",\"database\":\"d\",\"stores\":[{\"name\":\"s\",\
+const BATCH: &[u8] =
+    b"{\"format\":\"indexeddb-changes/1\",\"database\":\"d\",\"stores\":[{\"name\":\"s\",\
     \"keyPath\":\"id\"}],\"source\":\"a\"}\n{\"op\":\"put\",\"store\":\"s\",\"value\":{\"id\":1}}\n\
     {\"op\":\"end\",\"count\":1}\n";
 
 /// Another record, so that there is something to write.
-const NEXT: &[u8] = b"{\"format\":\"indexeddb-changes/1\",\"database\":\"d\",\"stores\":[{\"name\":\"s\",\
+const NEXT: &[u8] =
+    b"{\"format\":\"indexeddb-changes/1\",\"database\":\"d\",\"stores\":[{\"name\":\"s\",\
     \"keyPath\":\"id\"}],\"source\":\"a\"}\n{\"op\":\"put\",\"store\":\"s\",\"value\":{\"id\":2}}\n\
     {\"op\":\"end\",\"count\":1}\n";
 
@@ -32,7 +34,9 @@ fn put_odd(what: &str, place: &Path, victim: &Path) {
         fs::remove_file(place).unwrap();
     }
     match what {
-        "fifo" => assert!(std::process::Command::new("mkfifo").arg(place).status().unwrap().success()),
+        "fifo" => {
+            assert!(std::process::Command::new("mkfifo").arg(place).status().unwrap().success())
+        }
         "link" => symlink(victim, place).unwrap(),
         "link to a device" => symlink("/dev/zero", place).unwrap(),
         "giant" => File::create(place).unwrap().set_len(3 << 30).unwrap(),
@@ -45,7 +49,9 @@ fn what_is_no_small_plain_file_is_refused_at_once() {
     for name in ["refs/heads/main", "config", "nifi-idb.lock", "packed-refs"] {
         for what in ["fifo", "link", "link to a device", "giant", "directory"] {
             // Nobody reads the whole lock file, and only a lost main makes anybody read packed-refs.
-            if (name, what) == ("nifi-idb.lock", "giant") || name == "packed-refs" && what == "giant" {
+            if (name, what) == ("nifi-idb.lock", "giant")
+                || name == "packed-refs" && what == "giant"
+            {
                 continue;
             }
             let dir = tempfile::tempdir().unwrap();
@@ -89,7 +95,9 @@ fn peak_of(repo: &Path, command: &str) -> (Option<i32>, u64, String) {
     let status = loop {
         let text = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        peak = peak.max(line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0));
+        peak = peak.max(
+            line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0),
+        );
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
@@ -115,7 +123,10 @@ fn an_object_that_inflates_without_end_is_refused_in_little_memory() {
         fs::remove_file(&file).unwrap();
         // A gigabyte of zeros takes one megabyte.
         let bytes: u64 = 1 << 30;
-        let mut out = flate2::write::ZlibEncoder::new(File::create(&file).unwrap(), flate2::Compression::fast());
+        let mut out = flate2::write::ZlibEncoder::new(
+            File::create(&file).unwrap(),
+            flate2::Compression::fast(),
+        );
         out.write_all(format!("{kind} {bytes}\0").as_bytes()).unwrap();
         let block = vec![0; 1 << 20];
         (0..bytes >> 20).for_each(|_| out.write_all(&block).unwrap());
@@ -142,10 +153,16 @@ fn a_new_repository_is_private_and_a_shared_one_stays_shared() {
     git(dir.path(), &["init", "-q", "--bare", "--shared=group", "shared.git"]);
     let shared = dir.path().join("shared.git");
     // As a writer with a strict umask, whose files the group could not read.
-    let program = format!("umask 077; exec {} sync --store git:{}", env!("CARGO_BIN_EXE_nifi-idb"), shared.display());
+    let program = format!(
+        "umask 077; exec {} sync --store git:{}",
+        env!("CARGO_BIN_EXE_nifi-idb"),
+        shared.display()
+    );
     let mut sh = std::process::Command::new("sh");
     sh.args(["-c", &program]);
-    sh.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    sh.stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     crate::program::run(sh, BATCH).done();
     assert_eq!(mode(&shared.join("refs/heads/main")) & 0o660, 0o660);
     let mut looked = 0;

@@ -74,7 +74,11 @@ impl Desk {
         for command in ["sync", "restore", "verify"] {
             let ran = self.run(command, &[]);
             assert_eq!(ran.code(), Some(7), "{what}, {command}: {ran:?}");
-            assert!(ran.err.contains("by hand") && ran.err.contains("git checkout"), "{what}: {}", ran.err);
+            assert!(
+                ran.err.contains("by hand") && ran.err.contains("git checkout"),
+                "{what}: {}",
+                ran.err
+            );
             said = ran.err;
         }
         assert_eq!(git(&self.repo(), &["rev-parse", "main"]), before, "{what}: main has moved");
@@ -86,7 +90,14 @@ impl Desk {
 
     /// Runs the command that the message names; then everything goes on.
     fn mend(&self, said: &str, versions: u32) {
-        let command = said.split("git checkout ").nth(1).unwrap().split(')').next().unwrap().replace('\'', "");
+        let command = said
+            .split("git checkout ")
+            .nth(1)
+            .unwrap()
+            .split(')')
+            .next()
+            .unwrap()
+            .replace('\'', "");
         let mut arguments = vec!["checkout"];
         arguments.extend(command.split(' '));
         git(&self.work(), &arguments);
@@ -115,7 +126,9 @@ fn an_edited_or_removed_manifest_is_refused() {
     if !has_git() {
         return;
     }
-    for (from, to) in [("\"version\":2", "\"version\":7"), ("\"keyGenerator\":null", "\"keyGenerator\":9")] {
+    for (from, to) in
+        [("\"version\":2", "\"version\":7"), ("\"keyGenerator\":null", "\"keyGenerator\":9")]
+    {
         let desk = Desk::new(&["one", "two"]);
         desk.edit(&desk.work().join("indexeddb/d/~manifest.ndjson"), from, to);
         desk.push("Another number");
@@ -191,8 +204,13 @@ fn after_a_merge_of_two_clones_history_is_the_one_that_head_follows() {
         git(&desk.work(), &["fetch", "-q", other.to_str().unwrap(), "main"]);
         git(&desk.work(), &["merge", "-q", "-s", "ours", "-m", "Merge, ours", "FETCH_HEAD"]);
         git(&desk.work(), &["push", "-q", "origin", "main"]);
-        for (at, value) in [("1", "one"), ("2", "mine"), ("3", "mine again"), ("latest", "mine again")] {
-            assert!(desk.records(at).contains(&format!("\"v\":\"{value}\"")), "{newer_side}: version {at}");
+        for (at, value) in
+            [("1", "one"), ("2", "mine"), ("3", "mine again"), ("latest", "mine again")]
+        {
+            assert!(
+                desk.records(at).contains(&format!("\"v\":\"{value}\"")),
+                "{newer_side}: version {at}"
+            );
         }
         assert_eq!(desk.run("sync", &[]).summary()["version"], 4);
         desk.run("verify", &["--chain"]).done();

@@ -54,7 +54,10 @@ impl Fixture {
 }
 
 /// Whether stock git is there; says so loudly if not.
-#[expect(clippy::print_stderr, reason = "whoever reads the test's output has to know what was not tested")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever reads the test's output has to know what was not tested"
+)]
 fn has_git() -> bool {
     let there = Command::new("git").arg("--version").output().is_ok();
     if !there {
@@ -66,21 +69,31 @@ fn has_git() -> bool {
 /// Runs stock git without anybody's configuration, and fails if it does.
 fn git(dir: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
-        .args(["-c", "user.name=Someone", "-c", "user.email=someone@localhost", "-c", "protocol.file.allow=always"])
+        .args([
+            "-c",
+            "user.name=Someone",
+            "-c",
+            "user.email=someone@localhost",
+            "-c",
+            "protocol.file.allow=always",
+        ])
         .args(arguments)
         .current_dir(dir)
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("HOME", dir)
         .output()
         .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "git {arguments:?}: {out}{err}");
     format!("{out}{err}")
 }
 
 fn packs(repo: &Path) -> usize {
     let files = fs::read_dir(repo.join("objects/pack")).unwrap();
-    files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "pack")).count()
+    files
+        .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "pack"))
+        .count()
 }
 
 /// Checks every byte of every version against the manifests.
@@ -111,8 +124,9 @@ fn stock_git_reads_it() {
     fixture.git(&["verify-pack", "-v", &first_index(&fixture.path())]);
 
     let log = fixture.git(&["log", "--format=%an <%ae>|%cn|%at|%s"]);
-    let expected =
-        |n: i64| format!("nifi-idb <nifi-idb@localhost>|nifi-idb|{}|version {n} for people", TIME / 1000 + n);
+    let expected = |n: i64| {
+        format!("nifi-idb <nifi-idb@localhost>|nifi-idb|{}|version {n} for people", TIME / 1000 + n)
+    };
     assert_eq!(log.lines().collect::<Vec<_>>(), [expected(3), expected(2), expected(1)]);
     let message = fixture.git(&["log", "-1", "--format=%B"]);
     let lines: Vec<_> = message.trim_end().lines().collect();
@@ -138,8 +152,13 @@ fn stock_git_reads_it() {
 }
 
 fn first_index(repo: &Path) -> String {
-    let mut files = fs::read_dir(repo.join("objects/pack")).unwrap().map(|file| file.unwrap().path());
-    files.find(|path| path.extension().is_some_and(|end| end == "idx")).unwrap().display().to_string()
+    let mut files =
+        fs::read_dir(repo.join("objects/pack")).unwrap().map(|file| file.unwrap().path());
+    files
+        .find(|path| path.extension().is_some_and(|end| end == "idx"))
+        .unwrap()
+        .display()
+        .to_string()
 }
 
 #[test]
@@ -154,7 +173,10 @@ fn the_repository_is_as_git_makes_it() {
     assert!(!fixture.path().join("refs/heads/main.lock").exists());
     if has_git() {
         git(fixture.dir.path(), &["init", "-q", "--bare", "-b", "main", "by-git"]);
-        assert_eq!(read("config"), fs::read_to_string(fixture.dir.path().join("by-git/config")).unwrap());
+        assert_eq!(
+            read("config"),
+            fs::read_to_string(fixture.dir.path().join("by-git/config")).unwrap()
+        );
         // One that git made is used as it is.
         let store = GitStore::new(&fixture.dir.path().join("by-git")).unwrap();
         append_one(&store, &flow(), "a", "first\n");
@@ -182,8 +204,14 @@ fn what_is_no_bare_repository_is_refused() {
     append_one(&GitStore::new(&dir.path().join("begun")).unwrap(), &flow(), "a", "first\n");
 
     for (name, config) in [
-        ("sha256", "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n"),
-        ("reftable", "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\trefStorage = reftable\n"),
+        (
+            "sha256",
+            "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n",
+        ),
+        (
+            "reftable",
+            "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\trefStorage = reftable\n",
+        ),
         ("format", "[core]\n\trepositoryformatversion = 2\n\tbare = true\n"),
         ("nonbare", "[core]\n\trepositoryformatversion = 0\n\tbare = false\n"),
     ] {
@@ -357,7 +385,9 @@ fn a_lock_of_somebody_else_is_waited_for() {
     let head = fixture.store.head(&flow()).unwrap();
     let mut next = after(head.as_ref(), &[]);
     next.put(&records("data"), "a", "third\n");
-    let AppendError::Failed(error) = next.append(&fixture.store, &flow(), head.as_ref()).unwrap_err() else {
+    let AppendError::Failed(error) =
+        next.append(&fixture.store, &flow(), head.as_ref()).unwrap_err()
+    else {
         panic!("not a plain failure")
     };
     assert_eq!(error.kind, StoreErrorKind::Transient, "{error}");
@@ -398,7 +428,11 @@ fn git_gc_beside_a_writer() {
         scope.spawn(|| {
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
                 // While a version gets its names, git refuses, as beside another git gc.
-                let gc = Command::new("git").args(["gc", "-q"]).current_dir(fixture.path()).output().unwrap();
+                let gc = Command::new("git")
+                    .args(["gc", "-q"])
+                    .current_dir(fixture.path())
+                    .output()
+                    .unwrap();
                 let said = String::from_utf8_lossy(&gc.stderr);
                 assert!(gc.status.success() || said.contains("gc is already running"), "{said}");
                 fixture.git(&["repack", "-q", "-A", "-d"]);
@@ -474,7 +508,11 @@ fn killed_child() {
     let mut next = after(head.as_ref(), &["data"]);
     let count = if std::env::var(CHILD.1).unwrap() == "pack" { 100 } else { 1 };
     for n in 0..count {
-        next.put(&records("data"), &format!("{n}"), &format!("by the child {n} {}\n", next.manifest.version));
+        next.put(
+            &records("data"),
+            &format!("{n}"),
+            &format!("by the child {n} {}\n", next.manifest.version),
+        );
     }
     next.append(&store, &flow(), head.as_ref()).unwrap();
 }
@@ -531,11 +569,19 @@ fn the_environment_of_git_does_not_count() {
     let fixture = Fixture::new();
     let elsewhere = fixture.dir.path().join("elsewhere");
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "git_store::killed_child", "--ignored", "--quiet"]).env_clear().current_dir("/");
-    for name in ["GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL"] {
+    child
+        .args(["--exact", "git_store::killed_child", "--ignored", "--quiet"])
+        .env_clear()
+        .current_dir("/");
+    for name in
+        ["GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL"]
+    {
         child.env(name, &elsewhere);
     }
-    child.env("GIT_NAMESPACE", "other").env("GIT_AUTHOR_NAME", "Mallory").env("GIT_CONFIG_COUNT", "x");
+    child
+        .env("GIT_NAMESPACE", "other")
+        .env("GIT_AUTHOR_NAME", "Mallory")
+        .env("GIT_CONFIG_COUNT", "x");
     child.env(CHILD.0, fixture.path()).env(CHILD.1, "one");
     assert!(child.output().unwrap().status.success());
     assert!(!elsewhere.exists());

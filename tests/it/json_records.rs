@@ -21,7 +21,12 @@ impl Shop {
     pub(crate) fn run(&self, args: &[&str], input: impl AsRef<[u8]>) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nifi-idb"));
         command.env_clear().current_dir(self.0.path()).args(args);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (mut stdin, input) = (child.stdin.take().unwrap(), input.as_ref().to_vec());
         let sender = std::thread::spawn(move || stdin.write_all(&input));
         let output = child.wait_with_output().unwrap();
@@ -31,20 +36,34 @@ impl Shop {
 
     /// Syncs to the object store `data` with the key path `id`.
     pub(crate) fn records(&self, args: &[&str], input: impl AsRef<[u8]>) -> Output {
-        let all = ["sync", "--store", "git:s.git", "--database", "shop", "--object-store", "data", "--key-path", "id"];
+        let all = [
+            "sync",
+            "--store",
+            "git:s.git",
+            "--database",
+            "shop",
+            "--object-store",
+            "data",
+            "--key-path",
+            "id",
+        ];
         self.run(&[&all, args].concat(), input)
     }
 
     /// What is stored, a record a line.
     pub(crate) fn stored(&self) -> String {
-        let output = self.run(&["restore", "--store", "git:s.git", "--flow", "shop", "--format", "records"], "");
+        let output = self
+            .run(&["restore", "--store", "git:s.git", "--flow", "shop", "--format", "records"], "");
         String::from_utf8(output.stdout).unwrap()
     }
 }
 
 /// The lines of a report.
 pub(crate) fn report(output: &Output) -> Vec<Value> {
-    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Standard error.
@@ -88,14 +107,16 @@ fn a_full_batch_may_be_an_array() {
 #[test]
 fn a_rejected_element_names_its_line_and_byte_and_the_others_are_stored() {
     let shop = Shop::new();
-    let text =
-        "[\n  {\"id\": 1},\n  {\"id\": 2, \"price\": NaN},\n  {\"id\": 3, \"price\": -Infinity},\n  {\"id\": 4}\n]\n";
+    let text = "[\n  {\"id\": 1},\n  {\"id\": 2, \"price\": NaN},\n  {\"id\": 3, \"price\": -Infinity},\n  {\"id\": 4}\n]\n";
     let output = shop.records(&[], text);
     let lines = report(&output);
     assert_eq!((output.status.code(), lines.len()), (Some(0), 3));
     for (line, word, place) in [(3, "NaN", "{\"id\": 2"), (4, "-Infinity", "{\"id\": 3")] {
         let found = &lines[line - 3];
-        assert_eq!((&found["line"], &found["offset"]), (&line.into(), &text.find(place).unwrap().into()));
+        assert_eq!(
+            (&found["line"], &found["offset"]),
+            (&line.into(), &text.find(place).unwrap().into())
+        );
         let message = found["message"].as_str().unwrap();
         assert!(message.starts_with(&format!("{word} is not JSON, at byte ")), "{message}");
         assert!(message.contains(&format!("{{\"~number\":\"{word}\"}}")), "{message}");
@@ -113,7 +134,11 @@ fn an_array_that_is_cut_or_broken_stores_nothing() {
         let shop = Shop::new();
         let output = shop.records(&[], text);
         assert_eq!(output.status.code(), Some(5), "{text}");
-        assert!(errors(&output).starts_with(&format!("nifi-idb: {what}")), "{text}: {}", errors(&output));
+        assert!(
+            errors(&output).starts_with(&format!("nifi-idb: {what}")),
+            "{text}: {}",
+            errors(&output)
+        );
         assert!(!shop.path("s.git").exists(), "{text}");
     }
 }

@@ -57,7 +57,11 @@ fn fragments(text: &str) -> BTreeSet<String> {
             let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
             found.insert(kept.map(|c| if c == ' ' { '-' } else { c }).collect());
         }
-        found.extend(line.split("<a id=\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+        found.extend(
+            line.split("<a id=\"")
+                .skip(1)
+                .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())),
+        );
     }
     found
 }
@@ -65,7 +69,11 @@ fn fragments(text: &str) -> BTreeSet<String> {
 /// Returns the targets of a page's links, inline and by reference.
 fn targets(text: &str) -> Vec<String> {
     let prose = prose(text);
-    let inline = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target.to_owned());
+    let inline = prose
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target.to_owned());
     let defined = prose
         .lines()
         .filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
@@ -78,7 +86,9 @@ fn plain(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {
-            Component::ParentDir => assert!(out.pop(), "{} leads out of the package", path.display()),
+            Component::ParentDir => {
+                assert!(out.pop(), "{} leads out of the package", path.display())
+            }
             Component::CurDir => {}
             part => out.push(part),
         }
@@ -88,17 +98,25 @@ fn plain(path: &Path) -> PathBuf {
 
 #[test]
 fn every_link_between_pages_leads_somewhere() {
-    let texts: BTreeMap<PathBuf, String> =
-        pages().into_iter().map(|page| (page.clone(), fs::read_to_string(root().join(page)).unwrap())).collect();
+    let texts: BTreeMap<PathBuf, String> = pages()
+        .into_iter()
+        .map(|page| (page.clone(), fs::read_to_string(root().join(page)).unwrap()))
+        .collect();
     let (mut wrong, mut links) = (Vec::new(), 0);
     for (page, text) in &texts {
         for target in targets(text) {
             links += 1;
             let (path, fragment) = target.split_once('#').unwrap_or((&target, ""));
-            let to = if path.is_empty() { page.clone() } else { plain(&page.parent().unwrap().join(path)) };
+            let to = if path.is_empty() {
+                page.clone()
+            } else {
+                plain(&page.parent().unwrap().join(path))
+            };
             if !root().join(&to).exists() {
                 wrong.push(format!("{}: {target}: there is no such file", page.display()));
-            } else if !fragment.is_empty() && !texts.get(&to).is_some_and(|text| fragments(text).contains(fragment)) {
+            } else if !fragment.is_empty()
+                && !texts.get(&to).is_some_and(|text| fragments(text).contains(fragment))
+            {
                 wrong.push(format!("{}: {target}: there is no such heading", page.display()));
             }
         }
@@ -112,7 +130,12 @@ fn every_reference_has_its_definition() {
     let mut wrong = Vec::new();
     for page in pages() {
         let prose = prose(&fs::read_to_string(root().join(&page)).unwrap());
-        for label in prose.split("][").skip(1).filter_map(|rest| rest.split_once(']')).map(|(label, _)| label) {
+        for label in prose
+            .split("][")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(']'))
+            .map(|(label, _)| label)
+        {
             if !prose.lines().any(|line| line.starts_with(&format!("[{label}]: "))) {
                 wrong.push(format!("{}: [{label}] is not defined", page.display()));
             }
@@ -128,13 +151,20 @@ fn the_book_lists_every_page() {
     pages_below(&root().join("doc"), &mut found);
     for page in found.iter().map(|page| page.strip_prefix(root().join("doc")).unwrap()) {
         let listed = summary.contains(&format!("({})", page.display()));
-        assert!(listed || page == Path::new("SUMMARY.md"), "SUMMARY.md does not list {}", page.display());
+        assert!(
+            listed || page == Path::new("SUMMARY.md"),
+            "SUMMARY.md does not list {}",
+            page.display()
+        );
     }
 }
 
 #[test]
 fn the_check_finds_what_is_wrong() {
-    assert_eq!(targets("[a](b.md#c) `[x](y)` [d][e]\n\n[e]: f.md\n```\n[g](h)\n```\n"), ["b.md#c", "f.md"]);
+    assert_eq!(
+        targets("[a](b.md#c) `[x](y)` [d][e]\n\n[e]: f.md\n```\n[g](h)\n```\n"),
+        ["b.md#c", "f.md"]
+    );
     assert!(fragments("# The `git gc` case, today\n").contains("the-git-gc-case-today"));
     assert_eq!(plain(Path::new("a/b/../c.md")), Path::new("a/c.md"));
 }

@@ -32,14 +32,20 @@ fn made(versions: u32) -> (tempfile::TempDir, std::path::PathBuf) {
 fn assert_lost(repo: &Path, versions: u32, what: &str) {
     let before = git(repo, &["for-each-ref"]);
     let mut way = String::new();
-    for (command, arguments) in
-        [("sync", vec![]), ("restore", vec!["--flow", "d"]), ("log", vec!["--flow", "d"]), ("doctor", vec![])]
-    {
+    for (command, arguments) in [
+        ("sync", vec![]),
+        ("restore", vec!["--flow", "d"]),
+        ("log", vec!["--flow", "d"]),
+        ("doctor", vec![]),
+    ] {
         let ran = on(repo, command, &arguments, &batch(99));
         assert_eq!(ran.code(), Some(7), "{what}, {command}: {ran:?}");
         assert!(ran.err.contains("has no branch main"), "{what}, {command}: {}", ran.err);
-        let command =
-            ran.err.split("To go on with that history: git -C ").nth(1).unwrap_or_else(|| panic!("{}", ran.err));
+        let command = ran
+            .err
+            .split("To go on with that history: git -C ")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{}", ran.err));
         way = command.split(". Do not run").next().unwrap().to_owned();
     }
     assert_eq!(git(repo, &["for-each-ref"]), before, "{what}");
@@ -133,7 +139,11 @@ fn new_repositories_of_git_are_begun() {
         assert_eq!(sync(&repo, 1).summary()["version"], 1);
         assert_eq!(sync(&repo, 2).summary()["version"], 2);
         let doctor = String::from_utf8(on(&repo, "doctor", &[], b"").done()).unwrap();
-        assert_eq!(doctor.contains("HEAD points to refs/heads/master"), branch == "master", "{doctor}");
+        assert_eq!(
+            doctor.contains("HEAD points to refs/heads/master"),
+            branch == "master",
+            "{doctor}"
+        );
     }
     // Somebody else's branch is there, and `main` is made by hand.
     let repo = dir.path().join("shared");

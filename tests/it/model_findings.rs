@@ -27,30 +27,45 @@ const SUMS: &str = "version = 1\n[defaults.fields]\nn = \"delta\"\n";
 impl Lab {
     /// Sends a batch of the object stores `data` and `more`; returns its summary and the lines before it.
     fn send(&self, header: &str, lines: &[&str]) -> (Summary, Vec<Value>) {
-        self.of_stores(r#"[{"name":"data","keyPath":null},{"name":"more","keyPath":null}]"#, header, lines)
+        self.of_stores(
+            r#"[{"name":"data","keyPath":null},{"name":"more","keyPath":null}]"#,
+            header,
+            lines,
+        )
     }
 
-    pub(crate) fn of_stores(&self, stores: &str, header: &str, lines: &[&str]) -> (Summary, Vec<Value>) {
+    pub(crate) fn of_stores(
+        &self,
+        stores: &str,
+        header: &str,
+        lines: &[&str],
+    ) -> (Summary, Vec<Value>) {
         let policy = self.policy.map(|text| Arc::new(PolicyFile::read(text).unwrap().policy));
         let options = IntakeOptions {
             bucket: "indexeddb".to_owned(),
             flow: Some("shop".to_owned()),
             decode: DecodeOptions::default(),
-            normalize: NormalizeOptions { policy: policy.clone(), ..NormalizeOptions::received_at(1_000) },
+            normalize: NormalizeOptions {
+                policy: policy.clone(),
+                ..NormalizeOptions::received_at(1_000)
+            },
             sync: SyncOptions { pull: self.pull, policy, ..SyncOptions::default() },
             review: Review::default(),
             admission: None,
             trusts_received_at: true,
             rejected_text: false,
         };
-        let head = format!(r#"{{"format":"indexeddb-changes/1","database":"shop","stores":{stores},{header}}}"#);
+        let head = format!(
+            r#"{{"format":"indexeddb-changes/1","database":"shop","stores":{stores},{header}}}"#
+        );
         let end = format!(r#"{{"op":"end","count":{}}}"#, lines.len());
         let text = [&[head.as_str()], lines, &[&end, ""]].concat().join("\n");
         let mut delivered = deliver(&self.store, &options, &Attributes::default(), text.as_bytes());
         let mut report = Vec::new();
         delivered.report.copy_to(&mut report).unwrap();
         let lines = report.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let mut lines: Vec<Value> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
+        let mut lines: Vec<Value> =
+            lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
         assert_eq!(lines.pop().unwrap()["type"], "summary");
         assert!(delivered.verdict.failure.is_none(), "{:?}", delivered.verdict.failure);
         (delivered.verdict.summary, lines)
@@ -66,13 +81,19 @@ fn told(lines: &[Value]) -> Vec<(Value, Value)> {
 #[test]
 fn a_full_batch_that_repeats_own_changes_takes_them_into_the_view() {
     let full = r#""source":"a","mode":"full""#;
-    let put = |key: u8, n: u8| format!(r#"{{"op":"put","store":"data","key":{key},"value":{{"n":{n}}}}}"#);
+    let put = |key: u8, n: u8| {
+        format!(r#"{{"op":"put","store":"data","key":{key},"value":{{"n":{n}}}}}"#)
+    };
     let (one, two) = (put(1, 1), put(2, 2));
     let lab = Lab::default();
     lab.send(full, &[&one]);
     lab.send(r#""source":"a""#, &[&two]);
     let (said, _) = lab.send(full, &[&one, &two]);
-    assert_eq!((said.outcome.name(), said.put, said.unchanged), ("committed", 0, 2), "its view is another");
+    assert_eq!(
+        (said.outcome.name(), said.put, said.unchanged),
+        ("committed", 0, 2),
+        "its view is another"
+    );
     assert_eq!(lab.send(full, &[&one, &two]).0.outcome.name(), "unchanged");
     // Another changes the record; the source, which says the same as before, does not take that back.
     lab.send(r#""source":"b","base":3"#, &[&put(2, 7)]);
@@ -92,7 +113,10 @@ fn a_full_batch_that_keeps_own_changes_takes_them_into_the_view() {
         assert_eq!((said.outcome.name(), said.kept, said.version.unwrap().get()), (outcome, 1, 3));
     }
     // Another changed it: that the source has it no longer is a conflict, not a deletion.
-    lab.send(r#""source":"b","base":3"#, &[r#"{"op":"put","store":"data","key":2,"value":{"n":1}}"#]);
+    lab.send(
+        r#""source":"b","base":3"#,
+        &[r#"{"op":"put","store":"data","key":2,"value":{"n":1}}"#],
+    );
     let more = r#"{"op":"put","store":"more","key":1,"value":{}}"#;
     assert_eq!(lab.send(full, &[more]).0.conflicts, 1);
 }
@@ -136,9 +160,13 @@ fn own_changes_in_an_object_store_that_no_full_batch_had_are_in_the_view() {
     let lab = Lab::default();
     lab.of_stores(only_more, full, &[]);
     lab.send(r#""source":"a""#, &[r#"{"op":"put","store":"data","key":1,"value":{}}"#]);
-    let (said, lines) = lab.of_stores(only_more, full, &[r#"{"op":"put","store":"more","key":1,"value":{}}"#]);
+    let (said, lines) =
+        lab.of_stores(only_more, full, &[r#"{"op":"put","store":"more","key":1,"value":{}}"#]);
     assert_eq!((said.kept, said.deleted), (1, 0));
-    assert_eq!((&lines[0]["reason"], &lines[0]["store"]), (&"store-left-out".into(), &"data".into()));
+    assert_eq!(
+        (&lines[0]["reason"], &lines[0]["store"]),
+        (&"store-left-out".into(), &"data".into())
+    );
     // It stays in the view: a later full batch that has the object store and not the record deletes it.
     let (said, _) = lab.send(full, &[r#"{"op":"put","store":"more","key":1,"value":{}}"#]);
     assert_eq!((said.kept, said.deleted), (0, 1));
@@ -165,7 +193,9 @@ fn a_record_that_a_new_range_deletes_is_not_told_for_an_old_line() {
 #[test]
 fn unchanged_counts_the_records_of_a_full_batch_that_changed_nothing() {
     let full = r#""source":"a","mode":"full""#;
-    let put = |key: u8, n: u8| format!(r#"{{"op":"put","store":"data","key":{key},"value":{{"n":{n}}}}}"#);
+    let put = |key: u8, n: u8| {
+        format!(r#"{{"op":"put","store":"data","key":{key},"value":{{"n":{n}}}}}"#)
+    };
     let (one, two, other) = (put(1, 1), put(2, 2), put(2, 3));
     let lab = Lab::default();
     lab.send(full, &[&one, &two]);
@@ -181,7 +211,9 @@ fn unchanged_counts_the_records_of_a_full_batch_that_changed_nothing() {
 
 #[test]
 fn a_field_that_is_the_same_on_both_sides_is_incomings_in_the_log() {
-    let zero = |more: &str| format!(r#"{{"op":"put","store":"data","key":1,"value":{{"n":0{more}}},"base":1}}"#);
+    let zero = |more: &str| {
+        format!(r#"{{"op":"put","store":"data","key":1,"value":{{"n":0{more}}},"base":1}}"#)
+    };
     let lab = Lab { policy: Some(SUMS), ..Lab::default() };
     lab.send(r#""source":"a""#, &[r#"{"op":"put","store":"data","key":1,"value":{"m":0}}"#]);
     lab.send(r#""source":"b""#, &[&zero(r#","a":1"#)]);
@@ -197,7 +229,8 @@ fn a_field_that_is_the_same_on_both_sides_is_incomings_in_the_log() {
 #[test]
 fn of_two_equal_clocks_the_greater_source_is_later_and_in_no_conflict() {
     let by_clock = "version = 1\n[defaults]\ndetect = \"clock\"\nresolve = \"last-write-wins\"\n";
-    let put = |n: u8| format!(r#"{{"op":"put","store":"data","key":1,"value":{{"n":{n}}},"at":500}}"#);
+    let put =
+        |n: u8| format!(r#"{{"op":"put","store":"data","key":1,"value":{{"n":{n}}},"at":500}}"#);
     for (first, second, conflicts) in [("a", "b", 0), ("b", "a", 1)] {
         let lab = Lab { policy: Some(by_clock), ..Lab::default() };
         lab.send(&format!(r#""source":"{first}""#), &[&put(1)]);

@@ -20,7 +20,13 @@ fn put(key: u8, value: &str) -> String {
 }
 
 /// Sends a batch of a source; `version` is the database's.
-fn send(lab: &Lab, stores: &str, version: u8, source: &str, lines: &[String]) -> (Summary, Vec<Value>) {
+fn send(
+    lab: &Lab,
+    stores: &str,
+    version: u8,
+    source: &str,
+    lines: &[String],
+) -> (Summary, Vec<Value>) {
     let stores = stores.replace('\n', " ");
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     lab.of_stores(&stores, &format!(r#""databaseVersion":{version},{source}"#), &lines)
@@ -61,7 +67,12 @@ fn a_record_that_need_not_give_way_any_more_keeps_all_its_index_keys() {
     let first = [put(3, r#"{"v":9}"#), put(4, r#"{"u":8}"#), put(5, r#"{"u":1,"v":2}"#)];
     send(&lab, INDEXED, 1, r#""source":"a""#, &first);
     // 5 would give way to 1, and then 2 takes what 5 had. But 3 may not have 4's key and keeps its own, so 1 gets nothing.
-    let second = [put(1, r#"{"u":1,"v":9}"#), put(2, r#"{"v":2}"#), put(3, r#"{"u":8}"#), put(4, r#"{"u":8,"x":1}"#)];
+    let second = [
+        put(1, r#"{"u":1,"v":9}"#),
+        put(2, r#"{"v":2}"#),
+        put(3, r#"{"u":8}"#),
+        put(4, r#"{"u":8,"x":1}"#),
+    ];
     let (_, lines) = send(&lab, INDEXED, 1, r#""source":"b","base":1"#, &second);
     assert_eq!(conflicts(&lines), [(1, 3), (3, 4), (5, 2)]);
     let stored = expected(&[(2, r#"{"v":2}"#), (3, r#"{"v":9}"#), (4, r#"{"u":8,"x":1}"#)]);
@@ -98,7 +109,8 @@ fn two_conflicts_about_one_record_of_one_batch_are_two_lines() {
     let (said, _) = send(&lab, INDEXED, 1, r#""source":"b""#, &[delete, put(2, r#"{"u":2}"#)]);
     assert_eq!((said.conflicts, said.deleted), (2, 1));
     let logged = rows(&lab, |list| *list == List::Conflicts);
-    let logged: Vec<_> = logged.iter().map(|row| (row["key"].to_string(), row["value"]["type"].clone())).collect();
+    let logged: Vec<_> =
+        logged.iter().map(|row| (row["key"].to_string(), row["value"]["type"].clone())).collect();
     let [deletion, index] = [r#"[2,"data",1]"#, r#"[2,"data",1,2]"#].map(str::to_owned);
     assert_eq!(logged, [(deletion, "update-delete".into()), (index, "unique-index".into())]);
 }
@@ -108,11 +120,14 @@ fn a_range_is_in_conflict_with_a_record_before_that_gives_way() {
     let clocks = "version = 1\n[defaults]\ndetect = \"clock\"\n[defaults.types]\nupdate-delete = \"last-write-wins\"\n\
                   unique-index = \"incoming-wins\"\n";
     let lab = Lab { policy: Some(clocks), ..Lab::default() };
-    let at = |key: u8, at: u16| format!(r#"{{"op":"put","store":"data","key":{key},"value":{{"u":3}},"at":{at}}}"#);
+    let at = |key: u8, at: u16| {
+        format!(r#"{{"op":"put","store":"data","key":{key},"value":{{"u":3}},"at":{at}}}"#)
+    };
     send(&lab, INDEXED, 1, r#""source":"a""#, &[at(2, 900)]);
     let range = r#"{"op":"delete-range","store":"data","upper":4,"at":500}"#.to_owned();
     let (said, lines) = send(&lab, INDEXED, 1, r#""source":"b","base":1"#, &[at(7, 600), range]);
-    let kinds: Vec<_> = lines.iter().filter(|line| line["type"] == "conflict").map(|line| &line["kind"]).collect();
+    let kinds: Vec<_> =
+        lines.iter().filter(|line| line["type"] == "conflict").map(|line| &line["kind"]).collect();
     assert_eq!((kinds, said.deleted), (vec![&"update-delete".into(), &"unique-index".into()], 1));
 }
 
@@ -148,9 +163,17 @@ fn back_again(first: &str, mode: &str) -> Lab {
 fn no_base_is_from_before_an_object_store_was_recreated() {
     let lab = back_again(r#"{"id":1,"n":1,"x":1}"#, r#""source":"a""#);
     send(&lab, ID, 3, r#""source":"a""#, &[keyed(r#"{"id":1,"n":5,"x":1}"#)]);
-    let (_, lines) = send(&lab, ID, 3, r#""source":"b","base":1"#, &[keyed(r#"{"id":1,"n":1,"x":2}"#)]);
-    assert_eq!((&lines[0]["winner"], &lines[0]["kind"]), (&"incoming".into(), &"update-update".into()));
-    assert_eq!(records(&lab), expected(&[(1, r#"{"id":1,"n":1,"x":2}"#)]), "not merged with another record's value");
+    let (_, lines) =
+        send(&lab, ID, 3, r#""source":"b","base":1"#, &[keyed(r#"{"id":1,"n":1,"x":2}"#)]);
+    assert_eq!(
+        (&lines[0]["winner"], &lines[0]["kind"]),
+        (&"incoming".into(), &"update-update".into())
+    );
+    assert_eq!(
+        records(&lab),
+        expected(&[(1, r#"{"id":1,"n":1,"x":2}"#)]),
+        "not merged with another record's value"
+    );
     // What came since is not in the range's base, whatever had its key then.
     let range = r#"{"op":"delete-range","store":"data","lower":0}"#.to_owned();
     let (said, _) = send(&lab, ID, 3, r#""source":"c","base":1"#, &[range]);
@@ -186,7 +209,9 @@ fn a_full_batch_that_changes_no_record_brings_its_schema() {
     let full = r#""source":"c","mode":"full""#;
     send(&lab, ID, 1, full, &[keyed(r#"{"id":1}"#)]);
     let more = r#"[{"name":"data","keyPath":"id"},{"name":"more","keyPath":null}]"#;
-    for (stores, version, outcome) in [(more, 1, "committed"), (more, 2, "committed"), (more, 2, "unchanged")] {
+    for (stores, version, outcome) in
+        [(more, 1, "committed"), (more, 2, "committed"), (more, 2, "unchanged")]
+    {
         let (said, _) = send(&lab, stores, version, full, &[keyed(r#"{"id":1}"#)]);
         assert_eq!(said.outcome.name(), outcome, "{version}");
     }
@@ -194,7 +219,10 @@ fn a_full_batch_that_changes_no_record_brings_its_schema() {
 
 #[test]
 fn a_change_of_a_record_that_is_as_its_base_was_is_no_conflict() {
-    let lab = Lab { policy: Some("version = 1\n[defaults]\ndetect = \"changed-fields\"\n"), ..Lab::default() };
+    let lab = Lab {
+        policy: Some("version = 1\n[defaults]\ndetect = \"changed-fields\"\n"),
+        ..Lab::default()
+    };
     for value in ["1", "2", "1"] {
         send(&lab, BARE, 1, r#""source":"a""#, &[put(1, value)]);
     }

@@ -39,7 +39,8 @@ fn a_database_has_its_own_name_wherever_a_flow_is_named() {
             for command in ["log", "verify", "sources"] {
                 on(dir.path(), command, &name).done();
             }
-            on(dir.path(), "show", &[&name[..], &["--object-store", "s", "--key", "1"]].concat()).done();
+            on(dir.path(), "show", &[&name[..], &["--object-store", "s", "--key", "1"]].concat())
+                .done();
             let store = store_of(dir.path());
             run(program(["conflicts", "list", "--store", &store, name[0], name[1]]), b"").done();
         }
@@ -49,7 +50,10 @@ fn a_database_has_its_own_name_wherever_a_flow_is_named() {
 #[test]
 fn sync_takes_a_name_that_is_no_flows() {
     let dir = tempfile::tempdir().unwrap();
-    let ran = run(program(["sync", "--store", &store_of(dir.path()), "--flow", "my db"]), batch("other").as_bytes());
+    let ran = run(
+        program(["sync", "--store", &store_of(dir.path()), "--flow", "my db"]),
+        batch("other").as_bytes(),
+    );
     assert!(String::from_utf8(ran.done()).unwrap().contains("\"flow\":\"my%20db\""));
     on(dir.path(), "restore", &["--flow", "my db"]).done();
 }
@@ -68,7 +72,10 @@ fn an_unknown_flow_is_answered_with_the_nearest() {
     }
     fails(&["--flow", "order"], "did you mean orders?");
     fails(&["--flow", "xyz"], "indexeddb/customers");
-    fails(&["--flow", "orders", "--bucket", "b"], "there is indexeddb/orders: give --bucket indexeddb");
+    fails(
+        &["--flow", "orders", "--bucket", "b"],
+        "there is indexeddb/orders: give --bucket indexeddb",
+    );
     fails(&["--flow", "xyz", "--bucket", "b"], "check --bucket");
     fails(&[], "holds 2 flows: name one with --flow");
 }
@@ -89,10 +96,13 @@ fn answering(answer: &'static str) -> String {
 
 #[test]
 fn a_registry_is_named_by_the_whole_address_that_was_asked() {
-    let address = answering("HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\nconnection: close\r\n\r\nnginx");
+    let address =
+        answering("HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\nconnection: close\r\n\r\nnginx");
     let url = format!("http://{address}/my/prefix");
     let ran = run(program(["doctor", "--store", &url, "--retries", "0"]), b"");
-    let expected = format!("no NiFi Registry there: GET http://{address}/my/prefix/nifi-registry-api/buckets: 404");
+    let expected = format!(
+        "no NiFi Registry there: GET http://{address}/my/prefix/nifi-registry-api/buckets: 404"
+    );
     assert!(ran.code() == Some(2) && ran.err.contains(&expected), "{}", ran.err);
 }
 
@@ -102,13 +112,18 @@ fn a_redirect_is_named_by_where_it_leads() {
         "HTTP/1.1 302 Found\r\nlocation: https://sso.example/login?next=hunter2\r\ncontent-length: 0\r\n\
          connection: close\r\n\r\n",
     );
-    for words in
-        [vec!["doctor", "--store", "URL", "--retries", "0"], vec!["template", "install", "live-sync", "--nifi", "URL"]]
-    {
+    for words in [
+        vec!["doctor", "--store", "URL", "--retries", "0"],
+        vec!["template", "install", "live-sync", "--nifi", "URL"],
+    ] {
         let url = format!("http://{address}/moved");
         let words = words.into_iter().map(|word| if word == "URL" { url.as_str() } else { word });
         let ran = run(program(words), b"");
-        assert!(ran.code() == Some(2) && ran.err.contains("redirected to https://sso.example/login"), "{}", ran.err);
+        assert!(
+            ran.code() == Some(2) && ran.err.contains("redirected to https://sso.example/login"),
+            "{}",
+            ran.err
+        );
         assert!(!ran.err.contains("hunter2"), "{}", ran.err);
     }
 }

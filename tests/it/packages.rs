@@ -43,7 +43,8 @@ fn read(bytes: &[u8]) -> Vec<FlowFile> {
 fn write(flowfiles: &[FlowFile]) -> Vec<u8> {
     let mut out = Vec::new();
     for (attributes, content) in flowfiles {
-        write_head(&attributes.clone().into_iter().collect(), content.len() as u64, &mut out).unwrap();
+        write_head(&attributes.clone().into_iter().collect(), content.len() as u64, &mut out)
+            .unwrap();
         out.extend_from_slice(content);
     }
     out
@@ -58,7 +59,11 @@ fn they_are_read_and_written_back() {
         assert_eq!(flowfiles.len(), count, "{name}");
         let ours = write(&flowfiles);
         // Only the order of attributes may differ: NiFi's is arbitrary, ours is by name.
-        assert_eq!(ours.len(), text.len(), "{name}: both forms of a length are chosen as NiFi chooses them");
+        assert_eq!(
+            ours.len(),
+            text.len(),
+            "{name}: both forms of a length are chosen as NiFi chooses them"
+        );
         assert_eq!(read(&ours), flowfiles, "{name}");
     }
     let [(unusual, content)] = &read(&fixture(ALL[0].0))[..] else { panic!() };
@@ -80,7 +85,8 @@ fn they_are_synced_and_keep_what_they_came_with() {
     for (name, _, count) in ALL {
         let dir = tempfile::tempdir().unwrap();
         let repo = dir.path().join("s.git");
-        let arguments = ["--object-store", "data", "--key-path", "id", "--received-at", "1700000000000"];
+        let arguments =
+            ["--object-store", "data", "--key-path", "id", "--received-at", "1700000000000"];
         let before = read(&fixture(name));
         let after = read(&on(&repo, "sync", &arguments, &fixture(name)).done());
         assert_eq!(after.len(), count, "{name}");
@@ -90,7 +96,11 @@ fn they_are_synced_and_keep_what_they_came_with() {
             }
             if content == b"x" {
                 // No record: all of it is rejected, so the FlowFile keeps it.
-                assert_eq!((after["sync.status"].as_str(), report), ("5", content), "{name}: {after:?}");
+                assert_eq!(
+                    (after["sync.status"].as_str(), report),
+                    ("5", content),
+                    "{name}: {after:?}"
+                );
                 continue;
             }
             assert_eq!(after["sync.status"], "0", "{name}: {after:?}");
@@ -99,7 +109,10 @@ fn they_are_synced_and_keep_what_they_came_with() {
         // The same package again is a replay of each of its FlowFiles, by its uuid.
         let again = read(&on(&repo, "sync", &arguments, &fixture(name)).done());
         let mut stored = again.iter().zip(&before).filter(|(_, (_, content))| content != b"x");
-        assert!(stored.all(|((attributes, _), _)| attributes["sync.outcome"] == "unchanged"), "{name}");
+        assert!(
+            stored.all(|((attributes, _), _)| attributes["sync.outcome"] == "unchanged"),
+            "{name}"
+        );
     }
 }
 
@@ -108,10 +121,21 @@ fn a_package_that_is_cut_anywhere_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let repo = dir.path().join("s.git");
     let text = fixture("v3-three-merged.bin");
-    let ends: Vec<_> = text.windows(7).enumerate().filter(|(_, seven)| seven == b"NiFiFF3").map(|(at, _)| at).collect();
-    for end in (1..text.len()).step_by(23).chain([7, 9, text.len() - 1]).filter(|end| !ends.contains(end)) {
-        let ran =
-            on(&repo, "sync", &["--object-store", "data", "--key-path", "id", "--input", "flowfile-v3"], &text[..end]);
+    let ends: Vec<_> = text
+        .windows(7)
+        .enumerate()
+        .filter(|(_, seven)| seven == b"NiFiFF3")
+        .map(|(at, _)| at)
+        .collect();
+    for end in
+        (1..text.len()).step_by(23).chain([7, 9, text.len() - 1]).filter(|end| !ends.contains(end))
+    {
+        let ran = on(
+            &repo,
+            "sync",
+            &["--object-store", "data", "--key-path", "id", "--input", "flowfile-v3"],
+            &text[..end],
+        );
         assert_eq!(ran.code(), Some(5), "{end}: {}", ran.err);
         assert!(ran.err.len() < 4_000 && ran.err.starts_with("nifi-idb: "), "{}", ran.err);
         assert!(!repo.exists(), "{end}: nothing is written");
@@ -143,7 +167,11 @@ fn a_package_of_many_flows_ends_at_its_deadline() {
     assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", started.elapsed());
     assert_eq!(ran.code(), Some(4), "{}", ran.err);
     let [committed, unchanged, transient] = counts(&ran.summary());
-    assert!(transient > 0 && unchanged == 0 && committed + transient == flows, "{:?}", ran.summary());
+    assert!(
+        transient > 0 && unchanged == 0 && committed + transient == flows,
+        "{:?}",
+        ran.summary()
+    );
     let ran = on(dir.path(), "sync", &["--report", "summary"], &package);
     assert_eq!(counts(&ran.summary()), [flows - committed, committed, 0], "{}", ran.err);
 }

@@ -26,8 +26,9 @@ fn run(
 ) -> Result<(Summary, String), SyncError> {
     let stores = r#""stores":[{"name":"data","keyPath":null},{"name":"more","keyPath":null}]"#;
     let separator = if header.is_empty() { "" } else { "," };
-    let mut text =
-        format!("{{\"format\":\"indexeddb-changes/1\",\"database\":\"shop\",{stores}{separator}{header}}}\n");
+    let mut text = format!(
+        "{{\"format\":\"indexeddb-changes/1\",\"database\":\"shop\",{stores}{separator}{header}}}\n"
+    );
     lines.iter().for_each(|line| text.extend([line, "\n"]));
     text.push_str(&format!("{{\"op\":\"end\",\"count\":{}}}\n", lines.len()));
     let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
@@ -77,13 +78,24 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn first_then_unchanged_then_one_change() {
     let store = MemoryStore::default();
     let first = ok(&store, "", &[put(1, r#"{"b":1,"a":2}"#), put(2, "true")]);
-    assert_eq!((first.outcome, first.version.unwrap().get(), first.put), (Outcome::Committed, 1, 2));
+    assert_eq!(
+        (first.outcome, first.version.unwrap().get(), first.put),
+        (Outcome::Committed, 1, 2)
+    );
     let again = ok(&store, "", &[put(1, r#"{"a":2,"b":1}"#), put(2, "true")]);
-    assert_eq!((again.outcome, again.version.unwrap().get(), again.unchanged), (Outcome::Unchanged, 1, 2));
+    assert_eq!(
+        (again.outcome, again.version.unwrap().get(), again.unchanged),
+        (Outcome::Unchanged, 1, 2)
+    );
     let changed = ok(&store, "", &[put(2, "false")]);
-    assert_eq!((changed.outcome, changed.version.unwrap().get(), changed.conflicts), (Outcome::Committed, 2, 0));
+    assert_eq!(
+        (changed.outcome, changed.version.unwrap().get(), changed.conflicts),
+        (Outcome::Committed, 2, 0)
+    );
     assert_eq!(records(&store), map(&[("1", r#"{"a":2,"b":1}"#), ("2", "false")]));
-    assert!(store.log(&flow()).unwrap()[0].comment.starts_with("+0 ~1 -0 in 1 object store\n\nroot="));
+    assert!(
+        store.log(&flow()).unwrap()[0].comment.starts_with("+0 ~1 -0 in 1 object store\n\nroot=")
+    );
 }
 
 #[test]
@@ -111,7 +123,10 @@ fn numbered_batches_are_applied_once_and_gaps_refused() {
     };
     let (summary, report) = numbered(1, &[put(1, "1"), put(2, "2")]).unwrap();
     assert_eq!(summary.outcome, Outcome::Committed);
-    assert!(report.contains(r#"{"checkpoint":2,"epoch":"e","source":"a","type":"ack"}"#), "{report}");
+    assert!(
+        report.contains(r#"{"checkpoint":2,"epoch":"e","source":"a","type":"ack"}"#),
+        "{report}"
+    );
     numbered(3, &[put(1, "5")]).unwrap();
     let (replayed, report) = numbered(1, &[put(1, "1"), put(2, "2")]).unwrap();
     assert_eq!(replayed.outcome, Outcome::Unchanged);
@@ -120,7 +135,10 @@ fn numbered_batches_are_applied_once_and_gaps_refused() {
     // Overlap: what is committed is skipped, the rest applied.
     numbered(3, &[put(1, "9"), put(2, "7")]).unwrap();
     assert_eq!(records(&store), map(&[("1", "5"), ("2", "7")]));
-    assert!(matches!(numbered(6, &[put(1, "1")]), Err(SyncError::Gap { checkpoint: 4, first: 6, .. })));
+    assert!(matches!(
+        numbered(6, &[put(1, "1")]),
+        Err(SyncError::Gap { checkpoint: 4, first: 6, .. })
+    ));
     // A batch that changes no record still commits its checkpoint; the data is the same.
     let before = store.head(&flow()).unwrap().unwrap();
     let (same, _) = numbered(5, &[put(1, "5")]).unwrap();
@@ -162,7 +180,14 @@ fn a_full_batch_with_a_base_takes_nothing_back() {
     let store = MemoryStore::default();
     let a = |lines: &[String]| ok(&store, r#""source":"a""#, lines);
     ok(&store, r#""source":"b","epoch":"e","first":1,"last":1,"mode":"full""#, &[put(9, "9")]);
-    a(&[put(1, "1"), put(2, "2"), put(3, r#"{"x":0,"y":0}"#), put(4, "4"), put(5, "5"), put(6, "6")]);
+    a(&[
+        put(1, "1"),
+        put(2, "2"),
+        put(3, r#"{"x":0,"y":0}"#),
+        put(4, "4"),
+        put(5, "5"),
+        put(6, "6"),
+    ]);
     // What b has applied, and what it has not: another's change, deletion, member, and a new record.
     a(&[put(1, "10"), delete(2), put(3, r#"{"x":1,"y":0}"#), put(5, "50"), put(7, "7")]);
     // b has changed a member of 3, put 4 anew, changed 5, deleted 6 by a delta that comes later, and made 8.
@@ -189,11 +214,18 @@ fn a_full_batch_with_a_base_takes_nothing_back() {
     ];
     assert_eq!(records(&store), map(&expected));
     // Only 5 was changed on both sides in the same place.
-    assert_eq!((summary.conflicts, summary.deleted), (2, 0), "5, and the members of 3 that were joined");
+    assert_eq!(
+        (summary.conflicts, summary.deleted),
+        (2, 0),
+        "5, and the members of 3 that were joined"
+    );
     // Word for word again, with the next number: nothing is new, though others went on.
     a(&[put(4, "41"), delete(9)]);
     let version = store.head(&flow()).unwrap().unwrap().manifest.version;
-    let header = format!(r#""source":"b","epoch":"e","first":3,"last":3,"mode":"full","base":{}"#, version.get() - 1);
+    let header = format!(
+        r#""source":"b","epoch":"e","first":3,"last":3,"mode":"full","base":{}"#,
+        version.get() - 1
+    );
     let same: Vec<_> = expected.iter().map(|(key, value)| put(key, value)).collect();
     ok(&store, &header, &same);
     assert_eq!(records(&store).get("4").map(String::as_str), Some("41"));
@@ -229,7 +261,8 @@ fn a_full_batch_lets_live_what_came_back_after_its_source_had_deleted_it() {
 fn a_full_batch_that_follows_one_without_an_answer_is_based_on_that() {
     let store = MemoryStore::default();
     let b = |n: u32, value: &str, options: &str| {
-        let header = format!(r#""source":"b","epoch":"e","first":{n},"last":{n},"mode":"full"{options}"#);
+        let header =
+            format!(r#""source":"b","epoch":"e","first":{n},"last":{n},"mode":"full"{options}"#);
         ok(&store, &header, &[put(1, value), put(2, "2")])
     };
     b(1, r#"{"own":0,"its":0}"#, "");
@@ -262,15 +295,22 @@ fn the_guard_asks_and_lets_exactly_the_named_plan_through() {
     let lines: Vec<_> = (0..50).map(|key| put(key, key)).collect();
     ok(&store, "", &lines);
     let clear = [r#"{"op":"clear","store":"data"}"#.to_owned()];
-    let Err(SyncError::Guard { plan, what }) = run(&store, "", &clear, &SyncOptions::default()) else { panic!() };
+    let Err(SyncError::Guard { plan, what }) = run(&store, "", &clear, &SyncOptions::default())
+    else {
+        panic!()
+    };
     assert_eq!(what, r#"50 of 50 records of object store "data""#);
-    let confirm = |plan: &str| SyncOptions { confirm: Some(plan.to_owned()), ..SyncOptions::default() };
+    let confirm =
+        |plan: &str| SyncOptions { confirm: Some(plan.to_owned()), ..SyncOptions::default() };
     let other: Vec<_> = (0..20).map(delete).collect();
     assert!(matches!(run(&store, "", &other, &confirm(&plan)), Err(SyncError::Guard { .. })));
     assert_eq!(run(&store, "", &clear, &confirm(&plan)).unwrap().0.deleted, 50);
     let few: Vec<_> = (100..110).map(|key| put(key, key)).collect();
     ok(&store, "", &few);
-    assert!(matches!(run(&store, "", &clear, &confirm(&plan)), Err(SyncError::Guard { .. })), "all of a few");
+    assert!(
+        matches!(run(&store, "", &clear, &confirm(&plan)), Err(SyncError::Guard { .. })),
+        "all of a few"
+    );
     let by_hand: Vec<_> = (100..105).map(delete).collect();
     assert_eq!(ok(&store, "", &by_hand).deleted, 5, "deletions by hand pass");
 }
@@ -279,13 +319,22 @@ fn the_guard_asks_and_lets_exactly_the_named_plan_through() {
 fn a_new_epoch_is_a_question_with_two_answers() {
     let seeded = || {
         let store = MemoryStore::default();
-        ok(&store, r#""source":"a","epoch":"e1","first":1,"last":2,"mode":"full""#, &[put(1, 1), put(2, 2)]);
+        ok(
+            &store,
+            r#""source":"a","epoch":"e1","first":1,"last":2,"mode":"full""#,
+            &[put(1, 1), put(2, 2)],
+        );
         store
     };
     let wiped = |store: &MemoryStore, answer| {
         let options = SyncOptions { new_epoch: answer, ..SyncOptions::default() };
         let lines = [put(2, 2), put(3, 3)];
-        run(store, r#""source":"a","epoch":"e2","first":1,"last":1,"mode":"full""#, &lines, &options)
+        run(
+            store,
+            r#""source":"a","epoch":"e2","first":1,"last":1,"mode":"full""#,
+            &lines,
+            &options,
+        )
     };
     assert!(matches!(wiped(&seeded(), None), Err(SyncError::Epoch { .. })));
     let kept = seeded();
@@ -309,7 +358,9 @@ fn conflicts_are_merged_by_property_logged_and_told() {
     assert_eq!(summary.conflicts, 1);
     assert_eq!(records(&store), map(&[("1", r#"{"x":2,"y":2}"#)]));
     assert!(
-        report.contains(r#""rule":"default/three-way","store":"data","type":"conflict","winner":"merged""#),
+        report.contains(
+            r#""rule":"default/three-way","store":"data","type":"conflict","winner":"merged""#
+        ),
         "{report}"
     );
     assert!(report.contains(r#"{"line":{"at":1000,"key":1,"op":"put""#), "{report}");
@@ -349,7 +400,8 @@ fn no_more_is_read_or_written_than_a_change_touches() {
     let (data, header) = (List::Records("data".into()), r#""source":"a","mode":"full""#);
     let records: Vec<_> = (0..6000).map(|key| put(key, value(key as u8))).collect();
     ok(&store, header, &records);
-    let chunks = store.head(&flow()).unwrap().unwrap().manifest.store(&"data".into()).unwrap().records.len();
+    let chunks =
+        store.head(&flow()).unwrap().unwrap().manifest.store(&"data".into()).unwrap().records.len();
     assert!(chunks > 10, "{chunks}");
     store.take_calls();
 
@@ -372,8 +424,14 @@ fn no_more_is_read_or_written_than_a_change_touches() {
     assert_eq!(store.take_calls(), one_change);
 
     let dry = SyncOptions { dry_run: true, ..SyncOptions::default() };
-    assert_eq!(run(&store, r#""source":"a""#, &[put(3000, false)], &dry).unwrap().0.version.unwrap().get(), 4);
-    assert_eq!(store.take_calls(), [Call::Head, Call::ReadChunk(List::Sources), Call::ReadChunk(data)]);
+    assert_eq!(
+        run(&store, r#""source":"a""#, &[put(3000, false)], &dry).unwrap().0.version.unwrap().get(),
+        4
+    );
+    assert_eq!(
+        store.take_calls(),
+        [Call::Head, Call::ReadChunk(List::Sources), Call::ReadChunk(data)]
+    );
 }
 
 #[derive(Clone, Debug)]
@@ -392,8 +450,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Clear).prop_filter("rare", |_| true),
     ];
     let small = prop::collection::vec(op, 1..30);
-    let bulk = (0u16..300, 1u16..300, any::<u8>())
-        .prop_map(|(from, count, value)| (from..from + count).map(|key| Op::Put(key, value)).collect());
+    let bulk = (0u16..300, 1u16..300, any::<u8>()).prop_map(|(from, count, value)| {
+        (from..from + count).map(|key| Op::Put(key, value)).collect()
+    });
     prop_oneof![3 => small, 1 => bulk]
 }
 

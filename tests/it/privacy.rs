@@ -27,7 +27,8 @@ const FIELDS: [(&str, Hide); 5] = [
 fn policy() -> Policy {
     let mut policy = Policy::default();
     let mut store = policy.default.clone();
-    store.privacy.fields = FIELDS.iter().map(|(path, hide)| (FieldPath::parse(path).unwrap(), *hide)).collect();
+    store.privacy.fields =
+        FIELDS.iter().map(|(path, hide)| (FieldPath::parse(path).unwrap(), *hide)).collect();
     policy.stores.insert("data".into(), store);
     policy
 }
@@ -62,7 +63,11 @@ fn value(id: u32, n: u32) -> String {
 /// A batch of `data`, whose key path is `id`; `header` are members beside it.
 fn batch(header: &str, lines: &[String]) -> String {
     let start = r#"{"format":"indexeddb-changes/1","database":"shop","stores":[{"name":"data","keyPath":"id"}]"#;
-    format!("{start}{header}}}\n{}\n{{\"op\":\"end\",\"count\":{}}}\n", lines.join("\n"), lines.len())
+    format!(
+        "{start}{header}}}\n{}\n{{\"op\":\"end\",\"count\":{}}}\n",
+        lines.join("\n"),
+        lines.len()
+    )
 }
 
 fn put(value: &str, rest: &str) -> String {
@@ -104,7 +109,8 @@ fn nothing_private_is_in_any_object_or_word() {
     let repo = folder.path().join("repo");
     let store = GitStore::new(&repo).unwrap();
 
-    let (first, report) = send(&store, 1_000, &batch("", &[put(&value(1, 0), ""), put(&value(2, 0), "")]));
+    let (first, report) =
+        send(&store, 1_000, &batch("", &[put(&value(1, 0), ""), put(&value(2, 0), "")]));
     assert_eq!(first.verdict.summary.outcome, Outcome::Committed, "{report}");
     let mut lines = report.lines();
     assert_eq!(lines.next().unwrap(), r#"{"excluded":8,"hashed":2,"redacted":4,"type":"privacy"}"#);
@@ -115,8 +121,11 @@ fn nothing_private_is_in_any_object_or_word() {
     // Two sources changed the record, each from the first version: a conflict, with a losing side.
     for (source, n, at) in [("a", 1, 2_000), ("b", 2, 1_500)] {
         let base = format!(r#","at":{at},"base":{{"value":{}}}"#, value(1, 0));
-        let (delivered, report) =
-            send(&store, 3_000, &batch(&format!(r#","source":"{source}""#), &[put(&value(1, n), &base)]));
+        let (delivered, report) = send(
+            &store,
+            3_000,
+            &batch(&format!(r#","source":"{source}""#), &[put(&value(1, n), &base)]),
+        );
         assert!(delivered.verdict.is_done(), "{report}");
         assert_eq!(delivered.verdict.summary.conflicts > 0, source == "b", "{report}");
     }
@@ -130,9 +139,17 @@ fn nothing_private_is_in_any_object_or_word() {
     }
     // What cannot be hidden is rejected, and the rest goes on.
     let shared = r#"{"id":7,"all":{"~id":[1,{"mail":"seCret@example.org"}]},"who":{"~ref":1}}"#;
-    let (delivered, report) = send(&store, 5_000, &batch("", &[put(shared, ""), put(&value(8, 0), "")]));
-    assert_eq!((delivered.verdict.summary.rejected, delivered.verdict.summary.put), (1, 1), "{report}");
-    assert!(report.starts_with("{\"line\":2,\"message\":\"a private field cannot be hidden: "), "{report}");
+    let (delivered, report) =
+        send(&store, 5_000, &batch("", &[put(shared, ""), put(&value(8, 0), "")]));
+    assert_eq!(
+        (delivered.verdict.summary.rejected, delivered.verdict.summary.put),
+        (1, 1),
+        "{report}"
+    );
+    assert!(
+        report.starts_with("{\"line\":2,\"message\":\"a private field cannot be hidden: "),
+        "{report}"
+    );
     assert!(report.lines().nth(1).unwrap().contains("\"privacy\""), "{report}");
 
     let all = objects(&repo);
@@ -171,7 +188,8 @@ fn every_flowfile_of_a_package_counts_its_own() {
     let mut report = Vec::new();
     package.write_lines(&mut report).unwrap();
     let report = String::from_utf8(report).unwrap();
-    let counted = report.matches(r#"{"excluded":4,"hashed":1,"redacted":2,"type":"privacy"}"#).count();
+    let counted =
+        report.matches(r#"{"excluded":4,"hashed":1,"redacted":2,"type":"privacy"}"#).count();
     assert_eq!(counted, 2, "what is not done hid nothing: {report}");
     assert!(!report.contains("seCret"), "{report}");
     if has_git() {
@@ -193,7 +211,16 @@ fn a_policy_that_hashes_needs_a_key() {
 
     let file = folder.path().join("key");
     std::fs::write(&file, "seCret").unwrap();
-    let ran = on(&folder.path().join("repo"), "sync", &["--hash-key-file", file.to_str().unwrap()], text.as_bytes());
+    let ran = on(
+        &folder.path().join("repo"),
+        "sync",
+        &["--hash-key-file", file.to_str().unwrap()],
+        text.as_bytes(),
+    );
     assert_eq!(ran.code(), Some(2));
-    assert!(ran.err.contains("a key has at least 16 bytes") && !ran.err.contains("seCret"), "{}", ran.err);
+    assert!(
+        ran.err.contains("a key has at least 16 bytes") && !ran.err.contains("seCret"),
+        "{}",
+        ran.err
+    );
 }

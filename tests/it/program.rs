@@ -41,8 +41,15 @@ impl Ran {
     /// The last line of standard output.
     #[track_caller]
     pub(crate) fn summary(&self) -> Value {
-        let last = self.out.strip_suffix(b"\n").unwrap_or(&self.out).rsplit(|&byte| byte == b'\n').next().unwrap();
-        serde_json::from_slice(last).unwrap_or_else(|error| panic!("no summary ({error}): {self:?}"))
+        let last = self
+            .out
+            .strip_suffix(b"\n")
+            .unwrap_or(&self.out)
+            .rsplit(|&byte| byte == b'\n')
+            .next()
+            .unwrap();
+        serde_json::from_slice(last)
+            .unwrap_or_else(|error| panic!("no summary ({error}): {self:?}"))
     }
 }
 
@@ -123,7 +130,10 @@ pub(crate) fn on(repo: &Path, command: &str, arguments: &[&str], input: &[u8]) -
 }
 
 /// Whether stock git is there; says so loudly if not.
-#[expect(clippy::print_stderr, reason = "whoever reads the test's output has to know what was not tested")]
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever reads the test's output has to know what was not tested"
+)]
 pub(crate) fn has_git() -> bool {
     let there = Command::new("git").arg("--version").output().is_ok();
     if !there {
@@ -135,7 +145,14 @@ pub(crate) fn has_git() -> bool {
 /// Runs stock git without anybody's configuration; gives its success and what it said.
 pub(crate) fn try_git(repo: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new("git")
-        .args(["-c", "user.name=Someone", "-c", "user.email=someone@localhost", "-c", "safe.bareRepository=all"])
+        .args([
+            "-c",
+            "user.name=Someone",
+            "-c",
+            "user.email=someone@localhost",
+            "-c",
+            "safe.bareRepository=all",
+        ])
         .args(arguments)
         .current_dir(repo)
         .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -144,7 +161,8 @@ pub(crate) fn try_git(repo: &Path, arguments: &[&str]) -> (bool, String) {
         .env("HOME", repo)
         .output()
         .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.success(), format!("{out}{err}"))
 }
 
@@ -163,8 +181,9 @@ pub(crate) fn fsck(repo: &Path) {
         return;
     }
     let said = git(repo, &["fsck", "--strict", "--full", "--no-dangling", "--no-progress"]);
-    let wrong =
-        |line: &&str| ["error", "warning", "missing", "broken", "bad", "corrupt"].iter().any(|w| line.contains(w));
+    let wrong = |line: &&str| {
+        ["error", "warning", "missing", "broken", "bad", "corrupt"].iter().any(|w| line.contains(w))
+    };
     assert_eq!(said.lines().filter(wrong).collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
@@ -175,11 +194,17 @@ impl SmallDisk {
     /// Makes the folder `path` one, of so many bytes; says why there is none: making one takes root's rights.
     pub(crate) fn new(path: &Path, size: &str) -> Result<Self, String> {
         std::fs::create_dir(path).map_err(|error| error.to_string())?;
-        let output =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(path).output();
+        let output = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"])
+            .arg(path)
+            .output();
         let output = output.map_err(|error| error.to_string())?;
         let disk = Self(path.to_owned());
-        if output.status.success() { Ok(disk) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+        if output.status.success() {
+            Ok(disk)
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 }
 

@@ -14,12 +14,22 @@ fn check(name: &str, release: Release, provider: Provider) {
     let excepted = |scenario: &str, number: usize| {
         EXCEPTIONS.iter().any(|it| name.contains(it.0) && it.1 == scenario && it.2 == number)
     };
-    let unexpected: Vec<_> = differences.iter().filter(|it| !excepted(&it.scenario, it.number)).collect();
-    let text: Vec<_> = unexpected.iter().map(|it| format!("{} {}: {}", it.scenario, it.number, it.text)).collect();
-    assert!(unexpected.is_empty(), "{name}: {} of {count} differ\n{}", unexpected.len(), text.join("\n"));
+    let unexpected: Vec<_> =
+        differences.iter().filter(|it| !excepted(&it.scenario, it.number)).collect();
+    let text: Vec<_> =
+        unexpected.iter().map(|it| format!("{} {}: {}", it.scenario, it.number, it.text)).collect();
+    assert!(
+        unexpected.is_empty(),
+        "{name}: {} of {count} differ\n{}",
+        unexpected.len(),
+        text.join("\n")
+    );
     for (part, scenario, number, reason) in EXCEPTIONS.iter().filter(|it| name.contains(it.0)) {
         let differs = differences.iter().any(|it| it.scenario == *scenario && it.number == *number);
-        assert!(differs, "{part}: {scenario} {number} matches now; take the exception out ({reason})");
+        assert!(
+            differs,
+            "{part}: {scenario} {number} matches now; take the exception out ({reason})"
+        );
     }
 }
 

@@ -52,7 +52,11 @@ fn calls(double: &RegistryDouble) -> Vec<String> {
         // Identifiers are of no interest here.
         words.map(|word| if word.len() == 36 { "*" } else { word }).collect::<Vec<_>>().join("/")
     };
-    let calls = double.requests().iter().map(|seen| format!("{} {}", seen.method, shape(&seen.path))).collect();
+    let calls = double
+        .requests()
+        .iter()
+        .map(|seen| format!("{} {}", seen.method, shape(&seen.path)))
+        .collect();
     double.forget_requests();
     calls
 }
@@ -103,7 +107,9 @@ fn a_first_sync_sends_every_chunk_once_and_nothing_too_large() {
     sync_ok(&open(&double), "", &many(4000));
     let seen = double.requests();
     assert!(seen.iter().all(|seen| seen.body_bytes <= MAX_POST_BYTES));
-    let posts = |end: &str| seen.iter().filter(|seen| seen.method == "POST" && seen.path.ends_with(end)).count();
+    let posts = |end: &str| {
+        seen.iter().filter(|seen| seen.method == "POST" && seen.path.ends_with(end)).count()
+    };
     let head = open(&double).head(&flow()).unwrap().unwrap();
     let chunks = head.manifest.chunks().filter(|(list, _)| !list.is_system()).count();
     assert!(chunks >= 4, "{chunks}");
@@ -116,7 +122,8 @@ fn a_first_sync_sends_every_chunk_once_and_nothing_too_large() {
     let text = crate::batches::text_of("", &many(4000));
     let options = nifi_idb::pipeline::SyncOptions::default();
     let batch = crate::batches::batch_of(&text);
-    nifi_idb::pipeline::sync(&open(&double), &other, &batch, &options, &mut Default::default()).unwrap();
+    nifi_idb::pipeline::sync(&open(&double), &other, &batch, &options, &mut Default::default())
+        .unwrap();
     let large = double.requests().iter().filter(|seen| seen.body_bytes > 100_000).count();
     assert_eq!(large, 0, "chunks are shared between flows");
 }
@@ -124,19 +131,28 @@ fn a_first_sync_sends_every_chunk_once_and_nothing_too_large() {
 /// `more` records beside the odd ones: few travel in the parent, many in chunk flows.
 fn same_everywhere(more: usize) {
     let expected = history(&MemoryStore::default(), more);
-    assert_eq!(expected.iter().map(|(_, state, _)| state).collect::<std::collections::BTreeSet<_>>().len(), 5);
+    assert_eq!(
+        expected.iter().map(|(_, state, _)| state).collect::<std::collections::BTreeSet<_>>().len(),
+        5
+    );
     // A version that is given back and taken again is the same data.
     let again = MemoryStore::default();
     let batch = crate::batches::batch_of(&expected[0].2);
     let options = nifi_idb::pipeline::SyncOptions::default();
-    let summary = nifi_idb::pipeline::sync(&again, &flow(), &batch, &options, &mut Default::default()).unwrap();
+    let summary =
+        nifi_idb::pipeline::sync(&again, &flow(), &batch, &options, &mut Default::default())
+            .unwrap();
     assert_eq!(summary.root.unwrap().to_string(), expected[0].0);
 
     let dir = tempfile::tempdir().unwrap();
     let same = |store: &dyn SnapshotStore| {
         for (version, (found, expected)) in history(store, more).iter().zip(&expected).enumerate() {
             let what = format!("version {} in {}", version + 1, store.describe());
-            assert_eq!((&found.0, &found.1), (&expected.0, &expected.1), "root and state of {what}");
+            assert_eq!(
+                (&found.0, &found.1),
+                (&expected.0, &expected.1),
+                "root and state of {what}"
+            );
             assert!(found.2 == expected.2, "the text of {what} differs");
         }
     };

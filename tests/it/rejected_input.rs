@@ -12,7 +12,8 @@ const GOOD: &str = "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\":4}\n{\"id\":5}\n
 
 fn changes(header: &str, lines: &[&str]) -> String {
     let stores = r#""stores":[{"name":"data","keyPath":"id"}]"#;
-    let mut text = format!(r#"{{"format":"indexeddb-changes/1","database":"shop",{stores}{header}}}"#);
+    let mut text =
+        format!(r#"{{"format":"indexeddb-changes/1","database":"shop",{stores}{header}}}"#);
     for line in lines {
         text += &format!("\n{line}");
     }
@@ -37,9 +38,15 @@ fn a_batch_of_rejects_alone_fails_and_says_the_likely_cause() {
         let (lines, said) = (report(&output), errors(&output));
         assert_eq!(output.status.code(), Some(5), "{input}: {said}");
         assert!(said.starts_with("nifi-idb: ") && said.contains(cause), "{input}: {said}");
-        assert!(said.ends_with("nothing was written; the report names every rejected line\n"), "{said}");
+        assert!(
+            said.ends_with("nothing was written; the report names every rejected line\n"),
+            "{said}"
+        );
         let summary = lines.last().unwrap();
-        assert_eq!((&summary["outcome"], &summary["received"]), (&"failed".into(), &summary["rejected"]));
+        assert_eq!(
+            (&summary["outcome"], &summary["received"]),
+            (&"failed".into(), &summary["rejected"])
+        );
         assert_eq!(summary["rejected"], lines.len() - 1);
         assert!(!shop.path("s.git").exists(), "{input}");
     }
@@ -48,7 +55,8 @@ fn a_batch_of_rejects_alone_fails_and_says_the_likely_cause() {
 #[test]
 fn every_dialect_fails_if_all_is_rejected() {
     let shop = Shop::new();
-    let debezium = r#"{"op":"c","before":null,"after":{"x":1},"source":{"table":"data"},"ts_ms":1}"#;
+    let debezium =
+        r#"{"op":"c","before":null,"after":{"x":1},"source":{"table":"data"},"ts_ms":1}"#;
     assert_eq!(shop.records(&["--input", "debezium"], debezium).status.code(), Some(5));
     let dump = ["sync", "--store", "git:s.git", "--input", "plain-json", "--key-path", "data=id"];
     assert_eq!(shop.run(&dump, "{\"data\":[{\"x\":1}]}").status.code(), Some(5));
@@ -86,7 +94,12 @@ fn a_full_batch_that_could_not_be_read_deletes_nothing() {
         "id,n\n1,a\n",
     ] {
         let output = shop.records(&full, input);
-        assert_eq!((output.status.code(), shop.stored().as_str()), (Some(5), GOOD), "{input}: {}", errors(&output));
+        assert_eq!(
+            (output.status.code(), shop.stored().as_str()),
+            (Some(5), GOOD),
+            "{input}: {}",
+            errors(&output)
+        );
     }
 }
 
@@ -108,7 +121,9 @@ fn answers_pages_and_files_of_rejects_are_no_input() {
         ("XML", b"<?xml version=\"1.0\"?><a/>".to_vec()),
         ("ZIP", b"PK\x03\x04...".to_vec()),
     ] {
-        for dialect in ["auto", "records", "changes", "debezium", "plain-json", "playwright", "dexie"] {
+        for dialect in
+            ["auto", "records", "changes", "debezium", "plain-json", "playwright", "dexie"]
+        {
             let output = shop.records(&[&["--input", dialect], &full[..]].concat(), &input);
             let said = errors(&output);
             assert_eq!(output.status.code(), Some(5), "{dialect}: {said}");
@@ -127,21 +142,31 @@ fn rejected_records_are_mended_and_sent_again() {
     let shop = Shop::new();
     let input = b"{\"id\":1}\n{\"id\":2,\"n\":NaN}\n{\"id\":3,\"t\":\"\xff\"}\n[{\"id\":4},\n{\"id\":\n 5,}]\n";
     let output = shop.records(&["--rejects", "r.ndjson"], input);
-    assert_eq!((output.status.code(), shop.stored().as_str()), (Some(0), "{\"id\":1}\n{\"id\":4}\n"));
+    assert_eq!(
+        (output.status.code(), shop.stored().as_str()),
+        (Some(0), "{\"id\":1}\n{\"id\":4}\n")
+    );
     let file = shop.path("r.ndjson");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let kept: Vec<Value> =
-        fs::read_to_string(&file).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kept: Vec<Value> = fs::read_to_string(&file)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(kept.len(), 3);
     assert_eq!((&kept[0]["text"], &kept[0]["line"]), (&"{\"id\":2,\"n\":NaN}".into(), &2.into()));
     assert!(kept[1]["textBase64"].is_string() && kept[1]["text"].is_null());
     // The report itself has no data unless it is asked for.
-    assert!(report(&output).iter().all(|line| line["text"].is_null() && line["textBase64"].is_null()));
+    assert!(
+        report(&output).iter().all(|line| line["text"].is_null() && line["textBase64"].is_null())
+    );
     let asked = shop.records(&["--rejected-text"], input);
     assert_eq!(report(&asked)[..3], kept);
 
     let printed = shop.run(&["rejects", "r.ndjson"], "");
-    let bytes = [b"{\"id\":2,\"n\":NaN}\n{\"id\":3,\"t\":\"\xff\"}\n".as_slice(), b"{\"id\":\n 5,}\n"].concat();
+    let bytes =
+        [b"{\"id\":2,\"n\":NaN}\n{\"id\":3,\"t\":\"\xff\"}\n".as_slice(), b"{\"id\":\n 5,}\n"]
+            .concat();
     assert_eq!((printed.status.code(), &printed.stdout), (Some(0), &bytes));
     assert_eq!(shop.run(&["rejects"], &asked.stdout).stdout, bytes);
     let mended = String::from_utf8_lossy(&bytes).replace("NaN", "null").replace(",}", "}");
@@ -176,8 +201,12 @@ fn rejected_changes_come_back_as_a_batch() {
 fn a_line_beyond_the_limit_is_kept_whole() {
     let shop = Shop::new();
     let long = format!("{{\"id\":2,\"t\":\"{}\"}}", "é]\u{7}".repeat(600_000));
-    for input in [format!("{{\"id\":1}}\n{long}\n{{\"id\":3}}\n"), format!("[{{\"id\":1}},{long},{{\"id\":3}}]")] {
-        let output = shop.records(&["--max-line-bytes", "1000000", "--rejects", "r.ndjson"], &input);
+    for input in [
+        format!("{{\"id\":1}}\n{long}\n{{\"id\":3}}\n"),
+        format!("[{{\"id\":1}},{long},{{\"id\":3}}]"),
+    ] {
+        let output =
+            shop.records(&["--max-line-bytes", "1000000", "--rejects", "r.ndjson"], &input);
         assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
         let printed = shop.run(&["rejects", "r.ndjson"], "").stdout;
         assert_eq!(printed.len(), long.len() + 1);
@@ -185,7 +214,8 @@ fn a_line_beyond_the_limit_is_kept_whole() {
     }
     let change = format!("{{\"op\":\"put\",\"store\":\"data\",\"value\":{long}}}");
     let good = r#"{"op":"put","store":"data","value":{"id":9}}"#;
-    let args = ["sync", "--store", "git:s.git", "--max-line-bytes", "1000000", "--rejects", "r.ndjson"];
+    let args =
+        ["sync", "--store", "git:s.git", "--max-line-bytes", "1000000", "--rejects", "r.ndjson"];
     assert_eq!(shop.run(&args, changes("", &[&change, good])).status.code(), Some(0));
     let printed = shop.run(&["rejects", "r.ndjson"], "").stdout;
     assert_eq!(String::from_utf8(printed).unwrap().lines().nth(1).unwrap(), change);
@@ -200,7 +230,10 @@ fn in_a_package_the_report_has_the_text_and_a_flowfile_of_rejects_keeps_its_cont
             ("indexeddb.key.path", "id"),
             ("sync.status", "of an earlier run"),
         ];
-        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        let attributes = attributes
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect();
         let mut bytes = Vec::new();
         nifi_idb::flowfile::write_head(&attributes, content.len() as u64, &mut bytes).unwrap();
         [bytes, content.as_bytes().to_vec()].concat()
@@ -226,12 +259,16 @@ fn in_a_package_the_report_has_the_text_and_a_flowfile_of_rejects_keeps_its_cont
     assert_eq!((answers[0].0.as_str(), answers[0].1.as_str()), ("0", "1"));
     let printed = shop.run(&["rejects"], &answers[0].3).stdout;
     assert_eq!(String::from_utf8(printed).unwrap(), "{\"id\":2,\"n\":NaN}\n");
-    assert_eq!((answers[1].0.as_str(), answers[1].1.as_str(), answers[1].3.as_str()), ("5", "2", all));
+    assert_eq!(
+        (answers[1].0.as_str(), answers[1].1.as_str(), answers[1].3.as_str()),
+        ("5", "2", all)
+    );
     assert!(answers[1].2.starts_with("all 2 lines were rejected"), "{}", answers[1].2);
     assert_eq!((answers[2].0.as_str(), answers[2].3.as_str()), ("5", "<html></html>"));
     assert_eq!(shop.stored(), "{\"id\":1}\n");
     // What a dead letter holds can be looked at without NiFi.
-    let lines = shop.run(&["sync", "--store", "git:s.git", "--dry-run", "--report", "lines"], flowfile(all));
+    let lines = shop
+        .run(&["sync", "--store", "git:s.git", "--dry-run", "--report", "lines"], flowfile(all));
     let printed = shop.run(&["rejects"], &lines.stdout).stdout;
     assert_eq!(String::from_utf8(printed).unwrap(), all);
 }

@@ -18,7 +18,8 @@ use crate::registry_double::{Fault, On, Provider, RegistryDouble, Release};
 
 const EXAMPLE: &str = include_str!("../../examples/mydatabase.ndjson");
 
-const RECORDS: [&str; 6] = ["--database", "myDatabase", "--object-store", "data", "--key-path", "id"];
+const RECORDS: [&str; 6] =
+    ["--database", "myDatabase", "--object-store", "data", "--key-path", "id"];
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -35,7 +36,8 @@ impl Ran {
 
     /// The summary: the last line, and the only one of its type.
     fn summary(&self) -> Value {
-        let lines: Vec<Value> = self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> =
+            self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.iter().filter(|line| line["type"] == "summary").count(), 1, "{self:?}");
         lines.last().unwrap().clone()
     }
@@ -98,7 +100,8 @@ impl Place {
 
     /// Bare records of the object store `data` as of a version.
     fn restore(&self, at: &str) -> String {
-        let ran = self.run(&["restore", "--store", "git:s.git", "--format", "records", "--at", at], "");
+        let ran =
+            self.run(&["restore", "--store", "git:s.git", "--format", "records", "--at", at], "");
         assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""));
         ran.out
     }
@@ -119,7 +122,8 @@ fn finish(mut child: Child, input: &[u8]) -> Ran {
 /// A batch of `indexeddb-changes/1`; `header` are members of its first line.
 fn batch(header: &str, lines: &[String]) -> String {
     let stores = r#""stores":[{"name":"data","keyPath":"id"}]"#;
-    let mut text = format!(r#"{{"format":"indexeddb-changes/1","database":"myDatabase",{stores}{header}}}"#);
+    let mut text =
+        format!(r#"{{"format":"indexeddb-changes/1","database":"myDatabase",{stores}{header}}}"#);
     for line in lines {
         text += &format!("\n{line}");
     }
@@ -154,30 +158,51 @@ fn the_example_of_the_readme() {
 
     let store = ["--store", "git:s.git"];
     let log = place.run(&[&["log", "--format", "json"], &store[..]].concat(), "");
-    let versions: Vec<Value> = log.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(versions.iter().map(|line| line["version"].as_u64()).collect::<Vec<_>>(), [Some(2), Some(1)]);
+    let versions: Vec<Value> =
+        log.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        versions.iter().map(|line| line["version"].as_u64()).collect::<Vec<_>>(),
+        [Some(2), Some(1)]
+    );
     assert_eq!(versions[0]["summary"], "+0 ~1 -0 in 1 object store");
-    let show =
-        |at| place.run(&[&["show", "--object-store", "data", "--key", "4", "--at", at], &store[..]].concat(), "");
+    let show = |at| {
+        place.run(
+            &[&["show", "--object-store", "data", "--key", "4", "--at", at], &store[..]].concat(),
+            "",
+        )
+    };
     assert!(show("1").out.contains("0.45") && show("2").out.contains(r#""price":0.5"#));
     let verified = place.run(&[&["verify", "--chain"], &store[..]].concat(), "");
-    assert_eq!((verified.status, verified.out.starts_with("version 2 of indexeddb/myDatabase")), (Some(0), true));
+    assert_eq!(
+        (verified.status, verified.out.starts_with("version 2 of indexeddb/myDatabase")),
+        (Some(0), true)
+    );
     assert_eq!(place.run(&[&["doctor"], &store[..]].concat(), "").status, Some(0));
 
     // What restore gives, sync takes: the same root in an empty flow.
     let whole = place.run(&[&["restore", "--at", "2"], &store[..]].concat(), "");
     let again = place.sync(&["--flow", "again"], whole.out);
-    assert_eq!((again.done(), &again.summary()["root"]), (committed(1), &place.records(&changed).summary()["root"]));
+    assert_eq!(
+        (again.done(), &again.summary()["root"]),
+        (committed(1), &place.records(&changed).summary()["root"])
+    );
 }
 
 #[test]
 fn help_is_plain_and_has_an_example() {
     let place = Place::new();
-    for command in ["sync", "restore", "log", "show", "verify", "doctor", "policy", "completions", "man", ""] {
-        let args: Vec<&str> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
+    for command in
+        ["sync", "restore", "log", "show", "verify", "doctor", "policy", "completions", "man", ""]
+    {
+        let args: Vec<&str> =
+            [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
         let ran = place.run(&args, "");
         assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""));
-        assert!(ran.out.contains("Example:") && ran.out.is_ascii() && !ran.out.contains('\x1b'), "{}", ran.out);
+        assert!(
+            ran.out.contains("Example:") && ran.out.is_ascii() && !ran.out.contains('\x1b'),
+            "{}",
+            ran.out
+        );
     }
     for shell in ["bash", "zsh", "fish"] {
         assert!(place.run(&["completions", shell], "").out.contains("received-at"));
@@ -193,8 +218,14 @@ fn usage_mistakes_are_one_line_and_nothing_on_stdout() {
         let ran = place.run(args, vec![b'x'; 1_000_000]);
         assert_eq!((ran.status, ran.first_error(), ran.out.as_str()), (Some(2), first, ""));
     };
-    check(&["sync"], "nifi-idb: the following required arguments were not provided: --store <STORE>");
-    check(&["sync", "--store", "memory:", "--mod", "full"], "nifi-idb: unexpected argument '--mod' found");
+    check(
+        &["sync"],
+        "nifi-idb: the following required arguments were not provided: --store <STORE>",
+    );
+    check(
+        &["sync", "--store", "memory:", "--mod", "full"],
+        "nifi-idb: unexpected argument '--mod' found",
+    );
     check(
         &["sync", "--store", "ftp://host"],
         "nifi-idb: --store is none of git:PATH, http://HOST:PORT, https://HOST:PORT, memory:",
@@ -224,7 +255,10 @@ fn neither_secrets_nor_record_values_are_repeated() {
         place.run(&["sync", "--store", "http://ann:hunter2@127.0.0.1:1"], ""),
         place.run(&["sync", "--store", "memory:", "--token=hunter2"], ""),
         place.run(&["sync", "--store", "memory:", "--password", "hunter2"], ""),
-        place.run(&["show", "--store", "memory:", "--object-store", "data", "--key", "{\"hunter2\":1}"], ""),
+        place.run(
+            &["show", "--store", "memory:", "--object-store", "data", "--key", "{\"hunter2\":1}"],
+            "",
+        ),
         place.records("{\"id\":1,\"x\":hunter2}\n{\"id\":\"hunter2\",\"id\":1}\n"),
     ];
     for ran in &runs[..4] {
@@ -266,7 +300,10 @@ fn input_that_is_cut_off_writes_nothing_and_is_drained() {
 fn an_input_that_stands_still_fails() {
     let place = Place::new();
     let start = Instant::now();
-    let mut child = place.command(&place.sync_args(&[&RECORDS[..], &["--idle", "1s"]].concat())).spawn().unwrap();
+    let mut child = place
+        .command(&place.sync_args(&[&RECORDS[..], &["--idle", "1s"]].concat()))
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(EXAMPLE.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -322,14 +359,19 @@ fn disks_that_are_full_or_closed() {
     let ran = place.sync(&[&RECORDS[..], &["--rejects", "/dev/full"]].concat(), bad);
     ran.failed(4, "--rejects /dev/full: No space left on device");
     assert_eq!(ran.summary()["outcome"], "failed");
-    place.sync(&[&RECORDS[..], &["--rejects", "none/x"]].concat(), bad).failed(2, "--rejects none/x: No such file");
-    place.sync(&[&RECORDS[..], &["--temp-dir", "none"]].concat(), bad).failed(2, "--temp-dir none: no such folder");
+    place
+        .sync(&[&RECORDS[..], &["--rejects", "none/x"]].concat(), bad)
+        .failed(2, "--rejects none/x: No such file");
+    place
+        .sync(&[&RECORDS[..], &["--temp-dir", "none"]].concat(), bad)
+        .failed(2, "--temp-dir none: no such folder");
     assert!(!place.store_exists());
     fs::write(place.path().join("file"), "x").unwrap();
     for store in ["git:file", "git:file/s.git", "git:/proc/s.git"] {
         let ran = place.run(&[&["sync", "--store", store], &RECORDS[..]].concat(), EXAMPLE);
         assert!(
-            matches!(ran.status, Some(2 | 7 | 8)) && ran.first_error().contains("file") | store.contains("proc"),
+            matches!(ran.status, Some(2 | 7 | 8))
+                && ran.first_error().contains("file") | store.contains("proc"),
             "{ran:?}"
         );
     }
@@ -343,7 +385,9 @@ fn a_full_disk_under_the_store_leaves_it_as_it_was() {
         Ok(disk) => disk,
         Err(why) => return eprintln!("NOT RUN: needs root's right to mount a small disk: {why}"),
     };
-    let sync = |input: &str| place.run(&[&["sync", "--store", "git:disk/s.git"], &RECORDS[..]].concat(), input);
+    let sync = |input: &str| {
+        place.run(&[&["sync", "--store", "git:disk/s.git"], &RECORDS[..]].concat(), input)
+    };
     assert_eq!(sync(EXAMPLE).done(), committed(1));
     let mut seed = 1_u64;
     let mut noise = || {
@@ -351,7 +395,9 @@ fn a_full_disk_under_the_store_leaves_it_as_it_was() {
         format!("{seed:016x}")
     };
     let large: String = (0..2_000)
-        .map(|id| format!("{{\"id\":{id},\"x\":\"{}\"}}\n", (0..50).map(|_| noise()).collect::<String>()))
+        .map(|id| {
+            format!("{{\"id\":{id},\"x\":\"{}\"}}\n", (0..50).map(|_| noise()).collect::<String>())
+        })
         .collect();
     let ran = sync(&large);
     // A full disk does not go away by itself.
@@ -380,12 +426,16 @@ fn rejects_are_reported_and_the_batch_goes_on() {
     assert_eq!(ran.done(), committed(1));
     assert_eq!(ran.summary()["rejected"], 2);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let rejected: Vec<_> = ran.out.lines().filter(|line| line.contains(r#""type":"rejected""#)).collect();
+    let rejected: Vec<_> =
+        ran.out.lines().filter(|line| line.contains(r#""type":"rejected""#)).collect();
     // The file has the same lines, each with its text.
     let kept = fs::read_to_string(file).unwrap().replace(r#","text":"not json""#, "");
     let kept = kept.replace(r#","text":"{\"id\":true}""#, "");
     assert_eq!(kept.lines().collect::<Vec<_>>(), rejected);
-    assert!(rejected[0].starts_with(r#"{"line":2,"#) && rejected[1].contains("invalid-key"), "{rejected:?}");
+    assert!(
+        rejected[0].starts_with(r#"{"line":2,"#) && rejected[1].contains("invalid-key"),
+        "{rejected:?}"
+    );
     for (fail_on, status) in [("rejects", 3), ("any", 3), ("conflicts", 0)] {
         let args = [&RECORDS[..], &["--fail-on", fail_on, "--report", "summary"]].concat();
         let ran = place.sync(&args, input);
@@ -413,12 +463,18 @@ fn on_off_on_are_three_versions() {
 fn a_sequence_is_replayed_and_has_no_gaps() {
     let place = Place::new();
     let numbered = |first: u32, last: u32| {
-        batch(&format!(r#","source":"kiosk","epoch":"a","first":{first},"last":{last}"#), &puts(first..=last))
+        batch(
+            &format!(r#","source":"kiosk","epoch":"a","first":{first},"last":{last}"#),
+            &puts(first..=last),
+        )
     };
     assert_eq!(place.sync(&[], numbered(1, 2)).done(), committed(1));
     let ran = place.sync(&[], numbered(1, 2));
     assert_eq!(ran.done(), unchanged(1));
-    assert!(ran.out.contains(r#"{"checkpoint":2,"epoch":"a","source":"kiosk","type":"ack"}"#), "{ran:?}");
+    assert!(
+        ran.out.contains(r#"{"checkpoint":2,"epoch":"a","source":"kiosk","type":"ack"}"#),
+        "{ran:?}"
+    );
     let ran = place.sync(&[], numbered(4, 4));
     ran.failed(4, "gap in the sequence: source kiosk is committed up to 2, this batch begins at 4");
     assert_eq!(ran.summary()["outcome"], "refused");
@@ -439,13 +495,22 @@ fn a_delivery_is_taken_once() {
 #[test]
 fn the_guard_asks_and_exactly_its_plan_passes() {
     let place = Place::new();
-    let full = |ids, args: &[&str]| place.sync(args, batch(r#","source":"kiosk","mode":"full""#, &puts(ids)));
+    let full = |ids, args: &[&str]| {
+        place.sync(args, batch(r#","source":"kiosk","mode":"full""#, &puts(ids)))
+    };
     assert_eq!(full(0..100, &[]).done(), committed(1));
     let ran = full(0..50, &[]);
     ran.failed(6, "guard: this batch would delete ");
     assert_eq!(ran.summary()["outcome"], "refused");
     assert_eq!(place.restore("latest").lines().count(), 100);
-    let plan = ran.err.split("plan=").nth(1).unwrap().split(|c: char| !c.is_ascii_hexdigit()).next().unwrap();
+    let plan = ran
+        .err
+        .split("plan=")
+        .nth(1)
+        .unwrap()
+        .split(|c: char| !c.is_ascii_hexdigit())
+        .next()
+        .unwrap();
     full(0..40, &["--confirm", plan]).failed(6, "guard: ");
     assert_eq!(full(0..50, &["--confirm", plan]).done(), committed(2));
     assert_eq!(place.restore("latest").lines().count(), 50);
@@ -456,13 +521,15 @@ fn the_guard_asks_and_exactly_its_plan_passes() {
 #[test]
 fn a_new_epoch_is_a_question_with_two_answers() {
     let full = |place: &Place, epoch: &str, ids: std::ops::Range<u32>, args: &[&str]| {
-        let header = format!(r#","source":"kiosk","epoch":"{epoch}","first":1,"last":20,"mode":"full""#);
+        let header =
+            format!(r#","source":"kiosk","epoch":"{epoch}","first":1,"last":20,"mode":"full""#);
         place.sync(args, batch(&header, &puts(ids)))
     };
     for (answer, left) in [("keep", 20), ("mirror", 18)] {
         let place = Place::new();
         assert_eq!(full(&place, "a", 0..20, &[]).done(), committed(1));
-        full(&place, "b", 0..18, &[]).failed(6, "source kiosk was known in epoch a, this batch is of epoch b");
+        full(&place, "b", 0..18, &[])
+            .failed(6, "source kiosk was known in epoch a, this batch is of epoch b");
         let ran = full(&place, "b", 0..18, &["--new-epoch", answer]);
         assert_eq!(ran.done(), committed(2));
         assert_eq!(place.restore("latest").lines().count(), left, "{answer}");
@@ -472,8 +539,9 @@ fn a_new_epoch_is_a_question_with_two_answers() {
 #[test]
 fn two_sources_dump_by_turns_and_delete_nothing_of_each_other() {
     let place = Place::new();
-    let dump =
-        |source: &str, lines: &[String]| place.sync(&["--source", source, "--mode", "full"], batch("", lines)).done();
+    let dump = |source: &str, lines: &[String]| {
+        place.sync(&["--source", source, "--mode", "full"], batch("", lines)).done()
+    };
     assert_eq!(dump("a", &puts(0..20)), committed(1));
     dump("b", &puts(10..40));
     assert_eq!(place.restore("latest").lines().count(), 40);
@@ -536,9 +604,10 @@ fn the_tour_of_the_readme_and_the_guide_is_real_output() {
     let place = Place::new();
     fs::create_dir_all(place.path().join("examples")).unwrap();
     fs::create_dir(place.path().join("target")).unwrap();
-    for (name, text) in
-        [("mydatabase", EXAMPLE), ("mydatabase-changes", include_str!("../../examples/mydatabase-changes.ndjson"))]
-    {
+    for (name, text) in [
+        ("mydatabase", EXAMPLE),
+        ("mydatabase-changes", include_str!("../../examples/mydatabase-changes.ndjson")),
+    ] {
         fs::write(place.path().join(format!("examples/{name}.ndjson")), text).unwrap();
     }
     let folder = Path::new(env!("CARGO_BIN_EXE_nifi-idb")).parent().unwrap();
@@ -552,20 +621,32 @@ fn the_tour_of_the_readme_and_the_guide_is_real_output() {
         String::from_utf8(output.stdout).unwrap()
     };
     let block = |language: &str, from: &str| -> String {
-        from.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next()).unwrap().to_owned()
+        from.split(&format!("```{language}\n"))
+            .nth(1)
+            .and_then(|rest| rest.split("```").next())
+            .unwrap()
+            .to_owned()
     };
     let main_job = block("sh", page).replace("cargo run --release -q --", "nifi-idb");
     assert_eq!(without_what_differs(&shell(&main_job)), without_what_differs(&block("json", page)));
     // The guide goes on where the README ends.
-    let guide = [include_str!("../../doc/guide/conflicts.md"), include_str!("../../doc/guide/operations.md")];
+    let guide = [
+        include_str!("../../doc/guide/conflicts.md"),
+        include_str!("../../doc/guide/operations.md"),
+    ];
     let mut commands = 0;
-    for block in [page].into_iter().chain(guide).flat_map(|page| page.split("```console\n").skip(1)) {
+    for block in [page].into_iter().chain(guide).flat_map(|page| page.split("```console\n").skip(1))
+    {
         for step in block.split("```").next().unwrap().split("$ ").skip(1) {
             let (command, expected) = step.split_once('\n').unwrap();
             // A block inside a list is indented.
             let expected: Vec<_> = expected.lines().map(str::trim_start).collect();
             let expected = expected.join("\n");
-            assert_eq!(without_what_differs(&shell(command)), without_what_differs(&expected), "{command}");
+            assert_eq!(
+                without_what_differs(&shell(command)),
+                without_what_differs(&expected),
+                "{command}"
+            );
             commands += 1;
         }
     }
@@ -575,7 +656,16 @@ fn the_tour_of_the_readme_and_the_guide_is_real_output() {
 /// Records to a Registry double, and nothing repeated that failed.
 fn sync_to(registry: &RegistryDouble, place: &Place, args: &[&str], token: &str) -> Ran {
     let url = registry.url();
-    let limits = ["--call-timeout", "500ms", "--connect-timeout", "2s", "--retries", "0", "--deadline", "20s"];
+    let limits = [
+        "--call-timeout",
+        "500ms",
+        "--connect-timeout",
+        "2s",
+        "--retries",
+        "0",
+        "--deadline",
+        "20s",
+    ];
     let args = [&["sync", "--store", &url], &limits[..], &RECORDS[..], args].concat();
     finish(place.command(&args).env("NIFI_IDB_TOKEN", token).spawn().unwrap(), EXAMPLE.as_bytes())
 }
@@ -610,7 +700,10 @@ fn a_wrong_token_is_denied_and_not_repeated() {
         assert_eq!(ran.summary()["outcome"], "failed");
     }
     fs::write(place.path().join("token"), "right\n").unwrap();
-    assert_eq!(sync_to(&registry, &place, &["--token-file", "token"], "hunter2").done(), committed(1));
+    assert_eq!(
+        sync_to(&registry, &place, &["--token-file", "token"], "hunter2").done(),
+        committed(1)
+    );
     assert_eq!(sync_to(&registry, &place, &[], "right").done(), unchanged(1));
 }
 

@@ -12,7 +12,10 @@ use crate::batches::{flow, many, put, restored, sync_ok, versions};
 
 /// Reads of a list of calls.
 fn reads(calls: &[Call]) -> usize {
-    calls.iter().filter(|call| matches!(call, Call::Head | Call::Version(_) | Call::ReadChunk(_))).count()
+    calls
+        .iter()
+        .filter(|call| matches!(call, Call::Head | Call::Version(_) | Call::ReadChunk(_)))
+        .count()
 }
 
 #[test]
@@ -32,14 +35,19 @@ fn a_warm_request_asks_whether_head_is_head_and_reads_nothing() {
     assert_eq!(restored(&store, &flow(), None), first);
     assert_eq!(store.inner().take_calls(), [Call::IsHead]);
     let counts = store.counts();
-    assert!(counts.head_hits >= 3 && counts.text_hits > 0 && counts.bytes > 1_000_000, "{counts:?}");
+    assert!(
+        counts.head_hits >= 3 && counts.text_hits > 0 && counts.bytes > 1_000_000,
+        "{counts:?}"
+    );
 }
 
 #[test]
 fn what_others_write_is_seen_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (cached, other) =
-        (CachedStore::new(GitStore::new(dir.path()).unwrap(), 1 << 20), GitStore::new(dir.path()).unwrap());
+    let (cached, other) = (
+        CachedStore::new(GitStore::new(dir.path()).unwrap(), 1 << 20),
+        GitStore::new(dir.path()).unwrap(),
+    );
     sync_ok(&cached, "", &[put(1, "1")]);
     let head = cached.head(&flow()).unwrap().unwrap();
     assert_eq!(cached.is_head(&flow(), &head).unwrap(), Some(true));
@@ -47,8 +55,14 @@ fn what_others_write_is_seen_at_once() {
     let elsewhere = nifi_idb::snapshot::FlowName::new("indexeddb", "elsewhere").unwrap();
     let batch = crate::batches::batch_of(&crate::batches::text_of("", &[put(1, "1")]));
     let options = nifi_idb::pipeline::SyncOptions::default();
-    nifi_idb::pipeline::sync(&other, &elsewhere, &batch, &options, &mut nifi_idb::report::ReportLines::default())
-        .unwrap();
+    nifi_idb::pipeline::sync(
+        &other,
+        &elsewhere,
+        &batch,
+        &options,
+        &mut nifi_idb::report::ReportLines::default(),
+    )
+    .unwrap();
     assert_eq!(cached.is_head(&flow(), &head).unwrap(), Some(true));
     sync_ok(&other, "", &[put(2, "2")]);
     assert_eq!(cached.is_head(&flow(), &head).unwrap(), Some(false));

@@ -15,7 +15,8 @@ use nifi_idb::secret::Secret;
 use nifi_idb::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 use nifi_idb::store::registry::{Credentials, RegistryOptions, RegistryStore};
 use nifi_idb::store::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft,
+    VersionInfo, VersionWriter,
 };
 
 use crate::batches::{flow, many, put, restored, sync_ok, try_sync, versions};
@@ -61,7 +62,11 @@ fn second(double: &RegistryDouble) -> Result<Summary, SyncError> {
 }
 
 fn parent_posts(double: &RegistryDouble) -> usize {
-    double.requests().iter().filter(|seen| seen.method == "POST" && seen.path.ends_with("/versions")).count()
+    double
+        .requests()
+        .iter()
+        .filter(|seen| seen.method == "POST" && seen.path.ends_with("/versions"))
+        .count()
 }
 
 fn parent() -> On {
@@ -98,7 +103,8 @@ fn one_failed_append_is_looked_at_and_repaired() {
         for (fault, posts) in faults {
             let double = seeded(release, provider);
             double.inject(parent(), fault.clone());
-            let summary = second(&double).unwrap_or_else(|error| panic!("{release:?}, {fault:?}: {error}"));
+            let summary =
+                second(&double).unwrap_or_else(|error| panic!("{release:?}, {fault:?}: {error}"));
             assert_eq!(parent_posts(&double), posts, "{release:?}, {fault:?}");
             assert_second_is_ours(&double, &summary);
         }
@@ -107,8 +113,13 @@ fn one_failed_append_is_looked_at_and_repaired() {
 
 #[test]
 fn one_failed_read_is_repeated() {
-    for fault in [Fault::internal_error(), Fault::CutAnswer, Fault::LostAnswer, Fault::Silence, Fault::Delay(CALL * 2)]
-    {
+    for fault in [
+        Fault::internal_error(),
+        Fault::CutAnswer,
+        Fault::LostAnswer,
+        Fault::Silence,
+        Fault::Delay(CALL * 2),
+    ] {
         let double = seeded(Release::V2_11_0, Provider::Database);
         double.inject(On::next("GET", "versions/latest"), fault);
         let summary = second(&double).unwrap();
@@ -129,19 +140,22 @@ fn a_first_sync_survives_a_failure_of_each_call() {
         let defaults = RegistryOptions::new(&double.url());
         RegistryStore::open(RegistryOptions { retries: 2, ..defaults }).unwrap()
     };
-    let root = |double: &RegistryDouble| unhurried(double).head(&flow()).unwrap().unwrap().manifest.root();
+    let root =
+        |double: &RegistryDouble| unhurried(double).head(&flow()).unwrap().unwrap().manifest.root();
     let expected = {
         let double = RegistryDouble::start(Release::V1_28_1, Provider::File);
         sync_ok(&unhurried(&double), "", &lines);
         root(&double)
     };
-    for fault in [Fault::LostAnswer, Fault::LostRequest, Fault::CutAnswer, Fault::internal_error()] {
+    for fault in [Fault::LostAnswer, Fault::LostRequest, Fault::CutAnswer, Fault::internal_error()]
+    {
         for call in 0..count {
             let double = RegistryDouble::start(Release::V1_28_1, Provider::File);
             double.inject(On::next("", "").after(call), fault.clone());
             let store = store_options(&double);
             let what = format!("call {call} of {count}, {fault:?}");
-            let summary = try_sync(&store, "", &lines).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let summary =
+                try_sync(&store, "", &lines).unwrap_or_else(|error| panic!("{what}: {error}"));
             assert_eq!(summary.outcome, Outcome::Committed, "{what}");
             assert!(double.all_faults_struck(), "{what}");
             assert_eq!(versions(&unhurried(&double)), [1], "{what}");
@@ -168,12 +182,19 @@ fn an_orphaned_number_of_the_parent_is_named_and_not_looped_on() {
         let double = seeded(release, Provider::File);
         double.inject(parent(), Fault::Orphan);
         for _run in 0..2 {
-            assert_fails(&double, ExitStatus::Refused, "version 2 of indexeddb/shop is refused though it is not there");
+            assert_fails(
+                &double,
+                ExitStatus::Refused,
+                "version 2 of indexeddb/shop is refused though it is not there",
+            );
             assert_eq!(parent_posts(&double), 2);
             double.forget_requests();
         }
         assert_eq!(versions(&unhurried(&double)), [1]);
-        assert_eq!(restored(&unhurried(&double), &flow(), None).matches("\"op\":\"put\"").count(), 1);
+        assert_eq!(
+            restored(&unhurried(&double), &flow(), None).matches("\"op\":\"put\"").count(),
+            1
+        );
     }
 }
 
@@ -182,7 +203,8 @@ fn an_orphaned_number_of_a_chunk_flow_heals_by_itself() {
     for release in [Release::V0_8_0, Release::V1_28_1, Release::V2_11_0] {
         let double = RegistryDouble::start(release, Provider::File);
         let lines = many(3000);
-        let healthy = sync_ok(&unhurried(&RegistryDouble::start(release, Provider::File)), "", &[put(0, 0)]);
+        let healthy =
+            sync_ok(&unhurried(&RegistryDouble::start(release, Provider::File)), "", &[put(0, 0)]);
         assert_eq!(healthy.version.unwrap(), FlowVersion::FIRST);
         double.inject(parent().times(2), Fault::Orphan);
         let summary = sync_ok(&unhurried(&double), "", &lines);
@@ -192,12 +214,19 @@ fn an_orphaned_number_of_a_chunk_flow_heals_by_itself() {
         assert_eq!(text.matches("\"op\":\"put\"").count(), 3000);
         let memory = nifi_idb::store::memory::MemoryStore::default();
         let same = sync_ok(&memory, "", &lines);
-        assert_eq!((same.root, same.state), (summary.root, summary.state), "where a chunk lies is in no digest");
+        assert_eq!(
+            (same.root, same.state),
+            (summary.root, summary.state),
+            "where a chunk lies is in no digest"
+        );
         assert_eq!(text, restored(&memory, &flow(), None));
         // Whoever comes later finds the chunk under its salted id, and keeps it.
         let changed = sync_ok(&unhurried(&double), "", &[put(3, "\"changed\"")]);
         assert_eq!(changed.version.unwrap().get(), 2);
-        assert_eq!(restored(&unhurried(&double), &flow(), None).matches("\"op\":\"put\"").count(), 3000);
+        assert_eq!(
+            restored(&unhurried(&double), &flow(), None).matches("\"op\":\"put\"").count(),
+            3000
+        );
         double.forget_requests();
         let again = sync_ok(&unhurried(&double), "", &[put(3, "\"changed\"")]);
         assert_eq!(again.outcome, Outcome::Unchanged);
@@ -232,18 +261,30 @@ fn silence_ends_at_the_time_limit() {
     assert_fails(&double, ExitStatus::Transient, "no answer in time");
     double.forget_requests();
     let deadline = Instant::now() + Duration::from_millis(700);
-    let store = RegistryStore::open(RegistryOptions { deadline: Some(deadline), ..options(&double) }).unwrap();
+    let store =
+        RegistryStore::open(RegistryOptions { deadline: Some(deadline), ..options(&double) })
+            .unwrap();
     try_sync(&store, "", &[put(2, 2)]).unwrap_err();
-    assert!(Instant::now() < deadline + CALL, "the deadline was passed by {:?}", deadline.elapsed());
+    assert!(
+        Instant::now() < deadline + CALL,
+        "the deadline was passed by {:?}",
+        deadline.elapsed()
+    );
 }
 
 #[test]
 fn who_may_not_is_told_so_and_does_not_try_again() {
-    for (status, on) in
-        [(401, On::next("GET", "latest")), (403, On::next("GET", "latest")), (401, parent()), (403, parent())]
-    {
+    for (status, on) in [
+        (401, On::next("GET", "latest")),
+        (403, On::next("GET", "latest")),
+        (401, parent()),
+        (403, parent()),
+    ] {
         let double = seeded(Release::V2_11_0, Provider::Database);
-        double.inject(on.clone().times(1000), Fault::Answer(status, "Unable to view the resource.".to_owned()));
+        double.inject(
+            on.clone().times(1000),
+            Fault::Answer(status, "Unable to view the resource.".to_owned()),
+        );
         assert_fails(&double, ExitStatus::Denied, &status.to_string());
         let denied = double.requests().iter().filter(|seen| seen.status == Some(status)).count();
         assert_eq!(denied, 1, "{status}, {on:?}");
@@ -301,7 +342,11 @@ impl SnapshotStore for Meanwhile<'_> {
         self.store.head(flow)
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         self.store.version(flow, version)
     }
 
@@ -348,7 +393,12 @@ impl SnapshotStore for Meanwhile<'_> {
 }
 
 impl VersionWriter for MeanwhileWriter<'_> {
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         self.writer.write_chunk(list, chunk, text)
     }
 
@@ -406,12 +456,18 @@ fn a_cut_answer_while_another_writer_wins_is_never_taken_for_ours() {
                 }
             };
             let (header, lines) = batch("a");
-            let meanwhile = Meanwhile { store: &store, act: std::sync::Mutex::new(Some(Box::new(act))) };
-            let ours = try_sync(&meanwhile, &header, &lines).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let meanwhile =
+                Meanwhile { store: &store, act: std::sync::Mutex::new(Some(Box::new(act))) };
+            let ours = try_sync(&meanwhile, &header, &lines)
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
             drop(meanwhile);
             let theirs = theirs.into_inner().unwrap().unwrap();
             assert!(double.all_faults_struck(), "{what}");
-            assert_eq!((theirs.version.unwrap().get(), ours.version.unwrap().get()), (2, 3), "{what}");
+            assert_eq!(
+                (theirs.version.unwrap().get(), ours.version.unwrap().get()),
+                (2, 3),
+                "{what}"
+            );
             assert_eq!(theirs.root, ours.root, "{what}: the same records");
             assert_ne!(theirs.state, ours.state, "{what}");
             assert_both_are_in(&double, 3);
@@ -456,14 +512,46 @@ fn program(store: &str, flags: &[&str]) -> Said {
         input.push_str("          \n");
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_nifi-idb"));
-    command.args(["sync", "--store", store, "--database", "shop", "--object-store", "data", "--key-field", "id"]);
+    command.args([
+        "sync",
+        "--store",
+        store,
+        "--database",
+        "shop",
+        "--object-store",
+        "data",
+        "--key-field",
+        "id",
+    ]);
     command
-        .args(["--connect-timeout", "1s", "--call-timeout", "400ms", "--retries", "1", "--flow", "shop"])
+        .args([
+            "--connect-timeout",
+            "1s",
+            "--call-timeout",
+            "400ms",
+            "--retries",
+            "1",
+            "--flow",
+            "shop",
+        ])
         .args(flags);
-    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NIFI_IDB_TOKEN"] {
+    for name in [
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NIFI_IDB_TOKEN",
+    ] {
         command.env_remove(name);
     }
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // A pipe holds 64 KiB: this fails if the program does not read to the end.
     let drained = thread::spawn(move || stdin.write_all(input.as_bytes()));
@@ -471,7 +559,8 @@ fn program(store: &str, flags: &[&str]) -> Said {
     drained.join().unwrap().expect("standard input is read to its end");
     assert!(output.stderr.len() < 4000);
     let line = |text: &str| text.to_owned();
-    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let (out, err) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     Said {
         code: output.status.code(),
         summary: out.lines().last().map(line).unwrap_or_default(),
@@ -500,7 +589,11 @@ fn the_program_ends_with_the_documented_status() {
         let said = program(&double.url(), &["--deadline", "5s"]);
         assert_eq!(said.code, Some(code), "{what}: {}", said.cause);
         assert!(said.cause.contains(cause), "{what}: {}", said.cause);
-        assert!(said.summary.contains(&format!("\"outcome\":\"{outcome}\"")), "{what}: {}", said.summary);
+        assert!(
+            said.summary.contains(&format!("\"outcome\":\"{outcome}\"")),
+            "{what}: {}",
+            said.summary
+        );
     }
 }
 

@@ -30,7 +30,10 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     ("http_client", &["certificate_trust"]),
     ("nifi", &["exit_status", "http_client", "secret"]),
     ("store", &["exit_status", "http_client", "indexeddb", "secret", "snapshot", "temporary"]),
-    ("decode", &["exit_status", "indexeddb", "loss", "memory", "rejection", "snapshot::id", "temporary"]),
+    (
+        "decode",
+        &["exit_status", "indexeddb", "loss", "memory", "rejection", "snapshot::id", "temporary"],
+    ),
     ("normalize", &["decode", "indexeddb", "policy", "rejection", "snapshot", "temporary"]),
     ("merge", &["indexeddb", "normalize", "policy", "snapshot"]),
     ("chunk", &["indexeddb", "snapshot", "store"]),
@@ -56,7 +59,18 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     ),
     (
         "history",
-        &["chunk", "exit_status", "flowfile", "indexeddb", "loss", "pipeline", "similar", "snapshot", "spool", "store"],
+        &[
+            "chunk",
+            "exit_status",
+            "flowfile",
+            "indexeddb",
+            "loss",
+            "pipeline",
+            "similar",
+            "snapshot",
+            "spool",
+            "store",
+        ],
     ),
     ("config", &["policy", "secret", "store"]),
     ("template", &["flowfile"]),
@@ -115,7 +129,10 @@ const PRIVATE_PARTS: [(&str, &[&str]); 4] = [
     ("reqwest", &["src/http_client/", "src/nifi/", "src/store/registry/"]),
     ("gix", &["src/store/git/"]),
     ("clap", &["src/cli/"]),
-    ("envelope", &["src/store/envelope", "src/store/registry/", "src/store/git/", "src/store/mod.rs"]),
+    (
+        "envelope",
+        &["src/store/envelope", "src/store/registry/", "src/store/git/", "src/store/mod.rs"],
+    ),
 ];
 
 /// What no file of the library holds outside of tests, and where it may.
@@ -142,7 +159,9 @@ fn root() -> &'static Path {
 
 /// All Rust files below a directory of the package: path from the package, and text.
 fn sources(dir: &str) -> Vec<(String, String)> {
-    let all = files(&root().join(dir)).into_iter().filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let all = files(&root().join(dir))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"));
     let read = |path: PathBuf| {
         let text = fs::read_to_string(root().join(dir).join(&path)).unwrap();
         (format!("{dir}/{}", path.display()), text)
@@ -170,7 +189,9 @@ fn module(path: &str) -> &str {
 /// Paths after `crate::` in a line, `a::b` at most.
 fn used(line: &str) -> Vec<String> {
     let after = line.match_indices("crate::").map(|(place, found)| &line[place + found.len()..]);
-    let word = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
+    let word = |text: &str| {
+        text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
+    };
     after
         .map(|rest| {
             let first = word(rest);
@@ -182,7 +203,10 @@ fn used(line: &str) -> Vec<String> {
 
 fn allowed(module: &str, path: &str) -> bool {
     let top = path.split("::").next().unwrap();
-    let (_, may) = MAY_USE.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("{module} has no place"));
+    let (_, may) = MAY_USE
+        .iter()
+        .find(|(name, _)| *name == module)
+        .unwrap_or_else(|| panic!("{module} has no place"));
     top == module || may.iter().any(|may| *may == top || path == *may)
 }
 
@@ -211,8 +235,11 @@ fn modules_know_only_what_they_may() {
 #[test]
 fn every_module_has_its_place() {
     let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    let named: BTreeSet<_> =
-        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).map(str::to_owned).collect();
+    let named: BTreeSet<_> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .map(str::to_owned)
+        .collect();
     let ruled: BTreeSet<_> = MAY_USE.iter().map(|(module, _)| (*module).to_owned()).collect();
     assert_eq!(named, ruled);
     let main = fs::read_to_string(root().join("src/main.rs")).unwrap();
@@ -266,12 +293,18 @@ fn every_file_says_what_it_is_for_and_is_not_too_long() {
 fn no_test_file_is_forgotten() {
     for binary in ["browser", "clients", "it", "real_nifi", "real_registry"] {
         let main = fs::read_to_string(root().join("tests").join(binary).join("main.rs")).unwrap();
-        for entry in fs::read_dir(root().join("tests").join(binary)).unwrap().map(|entry| entry.unwrap().path()) {
+        for entry in fs::read_dir(root().join("tests").join(binary))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
             let rust = |path: &PathBuf| path.extension().is_some_and(|end| end == "rs");
             let is_module = rust(&entry) || entry.is_dir() && files(&entry).iter().any(rust);
             let name = entry.file_stem().unwrap().to_string_lossy().into_owned();
             if is_module && name != "main" {
-                assert!(main.contains(&format!("mod {name};")), "tests/{binary}/main.rs does not name {name}");
+                assert!(
+                    main.contains(&format!("mod {name};")),
+                    "tests/{binary}/main.rs does not name {name}"
+                );
             }
         }
     }
@@ -279,15 +312,22 @@ fn no_test_file_is_forgotten() {
     for dir in ["benches", "tests"] {
         for entry in fs::read_dir(root().join(dir)).unwrap().map(|entry| entry.unwrap().path()) {
             let name = entry.file_stem().unwrap().to_string_lossy().into_owned();
-            if entry.join("main.rs").exists() || (dir == "benches" && entry.extension().is_some_and(|end| end == "rs"))
+            if entry.join("main.rs").exists()
+                || (dir == "benches" && entry.extension().is_some_and(|end| end == "rs"))
             {
-                assert!(manifest.contains(&format!("name = \"{name}\"")), "Cargo.toml does not name {dir}/{name}");
+                assert!(
+                    manifest.contains(&format!("name = \"{name}\"")),
+                    "Cargo.toml does not name {dir}/{name}"
+                );
             }
         }
     }
     let fuzz = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
     for (path, _) in sources("fuzz/fuzz_targets") {
-        assert!(fuzz.contains(path.strip_prefix("fuzz/").unwrap()), "fuzz/Cargo.toml does not name {path}");
+        assert!(
+            fuzz.contains(path.strip_prefix("fuzz/").unwrap()),
+            "fuzz/Cargo.toml does not name {path}"
+        );
     }
 }
 
@@ -296,9 +336,15 @@ fn pages_are_part_of_the_documentation() {
     let all: String = sources("src").into_iter().map(|(_, text)| text).collect();
     for page in files(&root().join("doc/reference")) {
         let name = page.file_name().unwrap().to_string_lossy();
-        assert!(all.contains(&format!("doc/reference/{name}\")]")), "{} is in no module", page.display());
+        assert!(
+            all.contains(&format!("doc/reference/{name}\")]")),
+            "{} is in no module",
+            page.display()
+        );
     }
-    let inside = files(&root().join("src")).into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let inside = files(&root().join("src"))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "md"));
     assert_eq!(inside.collect::<Vec<_>>(), Vec::<PathBuf>::new(), "pages live in doc/");
 }
 

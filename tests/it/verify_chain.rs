@@ -41,21 +41,32 @@ fn nothing_of_an_older_version_may_be_missing_or_damaged() {
     }
     let verify = |arguments: &[&str]| on(&repo, "verify", arguments, b"");
     let said = String::from_utf8(verify(&["--chain"]).done()).unwrap();
-    assert!(said.starts_with("version 4 of indexeddb/d and the 3 versions before it: whole"), "{said}");
-    let rendering: Vec<_> =
-        (0..4).map(|n| git(&repo, &["rev-parse", &format!("main~{n}:indexeddb/d.json")]).trim().to_owned()).collect();
+    assert!(
+        said.starts_with("version 4 of indexeddb/d and the 3 versions before it: whole"),
+        "{said}"
+    );
+    let rendering: Vec<_> = (0..4)
+        .map(|n| {
+            git(&repo, &["rev-parse", &format!("main~{n}:indexeddb/d.json")]).trim().to_owned()
+        })
+        .collect();
     let mut tried = 0;
     for id in objects(&repo).iter().filter(|id| !rendering.contains(id)) {
         let file = file_of(&repo, id);
         let bytes = fs::read(&file).unwrap();
         let mut permissions = fs::metadata(&file).unwrap().permissions();
-        #[expect(clippy::permissions_set_readonly_false, reason = "a file of a test, in a folder of its own")]
+        #[expect(
+            clippy::permissions_set_readonly_false,
+            reason = "a file of a test, in a folder of its own"
+        )]
         permissions.set_readonly(false);
         fs::set_permissions(&file, permissions).unwrap();
         let mut flipped = bytes.clone();
         let middle = flipped.len() / 2;
         flipped[middle] ^= 4;
-        for (what, damage) in [("missing", None), ("flipped", Some(&flipped[..])), ("cut", Some(&bytes[..middle]))] {
+        for (what, damage) in
+            [("missing", None), ("flipped", Some(&flipped[..])), ("cut", Some(&bytes[..middle]))]
+        {
             match damage {
                 Some(damage) => fs::write(&file, damage).unwrap(),
                 None => fs::remove_file(&file).unwrap(),

@@ -19,7 +19,8 @@ pub(crate) fn put(id: u64, text: &str, more: &str) -> String {
 /// A batch of `indexeddb-changes/1` of database `shop`, without its end line; `header` are members of its first line.
 pub(crate) fn cut_changes(header: &str, lines: &[String]) -> String {
     let stores = r#""stores":[{"name":"data","keyPath":"id"}]"#;
-    let mut text = format!(r#"{{"format":"indexeddb-changes/1","database":"shop",{stores}{header}}}"#);
+    let mut text =
+        format!(r#"{{"format":"indexeddb-changes/1","database":"shop",{stores}{header}}}"#);
     for line in lines {
         write!(text, "\n{line}").unwrap();
     }

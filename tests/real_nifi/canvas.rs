@@ -36,8 +36,13 @@ impl Canvas {
 
     /// Uploads a definition, byte for byte as it is shipped.
     pub(crate) fn upload(&self, name: &str, definition: &[u8]) -> Group<'_> {
-        let fields = [("groupName", name), ("positionX", "0"), ("positionY", "0"), ("clientId", "nifi-idb")];
-        let entity = self.nifi.rest.upload("/process-groups/root/process-groups/upload", &fields, definition);
+        let fields =
+            [("groupName", name), ("positionX", "0"), ("positionY", "0"), ("clientId", "nifi-idb")];
+        let entity = self.nifi.rest.upload(
+            "/process-groups/root/process-groups/upload",
+            &fields,
+            definition,
+        );
         Group { canvas: self, id: entity["id"].as_str().unwrap().to_owned() }
     }
 
@@ -63,13 +68,20 @@ impl Canvas {
 
     /// Remembers what the bulletin board shows now.
     pub(crate) fn look_at_bulletins(&self) {
-        let Ok(board) = self.nifi.rest.call(reqwest::Method::GET, "/flow/bulletin-board?limit=1000", None) else {
+        let Ok(board) =
+            self.nifi.rest.call(reqwest::Method::GET, "/flow/bulletin-board?limit=1000", None)
+        else {
             return;
         };
         let mut seen = self.bulletins.lock().unwrap();
         for entity in board["bulletinBoard"]["bulletins"].as_array().into_iter().flatten() {
-            let text = |name: &str| entity["bulletin"][name].as_str().unwrap_or_default().to_owned();
-            let found = Bulletin { level: text("level"), source: text("sourceName"), message: text("message") };
+            let text =
+                |name: &str| entity["bulletin"][name].as_str().unwrap_or_default().to_owned();
+            let found = Bulletin {
+                level: text("level"),
+                source: text("sourceName"),
+                message: text("message"),
+            };
             seen.insert((self.starts, entity["id"].as_i64().unwrap_or_default()), found);
         }
     }
@@ -82,7 +94,12 @@ impl Canvas {
 
     /// Waits, and looks at the bulletins meanwhile.
     #[track_caller]
-    pub(crate) fn wait_for<T>(&self, what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    pub(crate) fn wait_for<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> T {
         let shown = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             wait_for(what, limit, || {
                 self.look_at_bulletins();
@@ -96,24 +113,33 @@ impl Canvas {
     pub(crate) fn registry_client(&self, url: &str) -> String {
         let release = &self.nifi.distribution.release;
         let url = url.strip_suffix("/nifi-registry-api").unwrap_or(url);
-        let bundle =
-            json!({"group": "org.apache.nifi", "artifact": "nifi-flow-registry-client-nar", "version": release});
+        let bundle = json!({"group": "org.apache.nifi", "artifact": "nifi-flow-registry-client-nar", "version": release});
         let component = json!({
             "name": "registry",
             "type": "org.apache.nifi.registry.flow.NifiRegistryFlowRegistryClient",
             "bundle": bundle,
             "properties": {"url": url},
         });
-        let body = json!({"revision": {"version": 0, "clientId": "nifi-idb"}, "component": component});
+        let body =
+            json!({"revision": {"version": 0, "clientId": "nifi-idb"}, "component": component});
         let entity = self.nifi.rest.post("/controller/registry-clients", &body);
         entity["id"].as_str().unwrap().to_owned()
     }
 
     /// Imports a version of a flow as a group.
-    pub(crate) fn import(&self, client: &str, bucket: &str, flow: &str, version: u32) -> Result<Group<'_>, String> {
-        let coordinates = json!({"registryId": client, "bucketId": bucket, "flowId": flow, "version": version});
-        let component = json!({"position": {"x": 0, "y": 0}, "versionControlInformation": coordinates});
-        let body = json!({"revision": {"version": 0, "clientId": "nifi-idb"}, "component": component});
+    pub(crate) fn import(
+        &self,
+        client: &str,
+        bucket: &str,
+        flow: &str,
+        version: u32,
+    ) -> Result<Group<'_>, String> {
+        let coordinates =
+            json!({"registryId": client, "bucketId": bucket, "flowId": flow, "version": version});
+        let component =
+            json!({"position": {"x": 0, "y": 0}, "versionControlInformation": coordinates});
+        let body =
+            json!({"revision": {"version": 0, "clientId": "nifi-idb"}, "component": component});
         let path = "/process-groups/root/process-groups";
         let entity = self.nifi.rest.call(reqwest::Method::POST, path, Some(&body))?;
         Ok(Group { canvas: self, id: entity["id"].as_str().unwrap().to_owned() })

@@ -29,7 +29,10 @@ fn settled(lab: &Lab, flow: &Scheduled, versions: usize, ids: &[u64]) {
 fn nifi_or_the_program_dies_in_the_middle() {
     on_every_nifi(|lab| {
         let wrapper = Wrapper::new(lab.path());
-        let flow = Scheduled::install(lab, &[("command", &wrapper.command()), ("schedule", EVERY_TEN_SECONDS)]);
+        let flow = Scheduled::install(
+            lab,
+            &[("command", &wrapper.command()), ("schedule", EVERY_TEN_SECONDS)],
+        );
         // All in one release.
         let post = |ids: std::ops::Range<u64>| {
             wait_for_firing();
@@ -45,7 +48,10 @@ fn nifi_or_the_program_dies_in_the_middle() {
         settled(lab, &flow, 1, &(0..20).collect::<Vec<_>>());
         // The run that NiFi forgot has all of its input, so it may have committed: then the second one was a replay.
         let replays = flow.outcomes(lab).get("unchanged").copied().unwrap_or(0);
-        eprintln!("killed before the run: {} runs, 1 version, {replays} replays", wrapper.runs().len());
+        eprintln!(
+            "killed before the run: {} runs, 1 version, {replays} replays",
+            wrapper.runs().len()
+        );
 
         // NiFi is killed when the version is written and nobody has heard of it.
         let known = wrapper.runs().len();
@@ -94,7 +100,9 @@ fn terminate(lab: &Lab, flow: &Scheduled, wrapper: &Wrapper, mut ids: Vec<u64>) 
     ids.extend(2_000..3_000);
     settled(lab, flow, 4, &ids);
     // The idle limit of the flow is five seconds, and the wrapper's sleep comes before.
-    wait_for("the end of the hung run", SLOW + Duration::from_secs(30), || (!is_alive(hung)).then_some(()));
+    wait_for("the end of the hung run", SLOW + Duration::from_secs(30), || {
+        (!is_alive(hung)).then_some(())
+    });
     assert!(!is_alive(again));
     settled(lab, flow, 4, &ids);
     eprintln!("terminated: the hung run ended by itself, 1 version");

@@ -16,7 +16,13 @@ impl Definition {
     }
 
     /// Adds a processor of a type in NiFi's own bundles; `ends` are relationships that end in it.
-    pub(crate) fn processor(mut self, name: &str, kind: &str, properties: Value, ends: &[&str]) -> Self {
+    pub(crate) fn processor(
+        mut self,
+        name: &str,
+        kind: &str,
+        properties: Value,
+        ends: &[&str],
+    ) -> Self {
         let (package, artifact) = match kind {
             "InvokeGRPC" => ("grpc", "nifi-grpc-nar"),
             _ => ("standard", "nifi-standard-nar"),
@@ -49,9 +55,19 @@ impl Definition {
     }
 
     /// Connects two, by name; so many FlowFiles may wait between them.
-    pub(crate) fn connect(mut self, source: &str, relationships: &[&str], destination: &str, waiting: usize) -> Self {
+    pub(crate) fn connect(
+        mut self,
+        source: &str,
+        relationships: &[&str],
+        destination: &str,
+        waiting: usize,
+    ) -> Self {
         let end = |name: &str| {
-            let found = self.processors.iter().find(|each| each["name"] == name).expect("a processor of that name");
+            let found = self
+                .processors
+                .iter()
+                .find(|each| each["name"] == name)
+                .expect("a processor of that name");
             json!({"id": found["identifier"], "groupId": GROUP, "type": "PROCESSOR", "name": name, "comments": ""})
         };
         let connection = json!({

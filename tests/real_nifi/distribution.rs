@@ -27,7 +27,8 @@ impl Distribution {
     }
 
     fn at(home: &Path) -> Result<Self, NotRun> {
-        let missing = |what: &str| NotRun::new(format!("an unpacked NiFi: {} {what}", home.display()));
+        let missing =
+            |what: &str| NotRun::new(format!("an unpacked NiFi: {} {what}", home.display()));
         let home = home.canonicalize().map_err(|_| missing("is not there"))?;
         if !home.join("conf/nifi.properties").is_file() {
             return Err(missing("has no conf/nifi.properties"));
@@ -35,7 +36,9 @@ impl Distribution {
         let entries = home.join("lib").read_dir().map_err(|_| missing("has no folder lib"))?;
         let release = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .find_map(|name| Some(name.strip_prefix("nifi-runtime-")?.strip_suffix(".jar")?.to_owned()))
+            .find_map(|name| {
+                Some(name.strip_prefix("nifi-runtime-")?.strip_suffix(".jar")?.to_owned())
+            })
             .ok_or_else(|| missing("has no lib/nifi-runtime-*.jar"))?;
         let java = java(&release)?;
         Ok(Self { home, release, java })
@@ -55,8 +58,11 @@ fn paths(name: &str) -> Vec<PathBuf> {
 
 /// The first JDK that fits.
 fn java(release: &str) -> Result<PathBuf, NotRun> {
-    let (wanted, words): (RangeInclusive<u32>, _) =
-        if release.starts_with("1.") { (11..=17, "11 or 17") } else { (21..=u32::MAX, "21 or later") };
+    let (wanted, words): (RangeInclusive<u32>, _) = if release.starts_with("1.") {
+        (11..=17, "11 or 17")
+    } else {
+        (21..=u32::MAX, "21 or later")
+    };
     let mut homes = [paths("NIFI_JAVA_HOME"), paths("JAVA_HOME")].concat();
     // Where packages of Linux distributions put them.
     let installed = Path::new("/usr/lib/jvm").read_dir().into_iter().flatten();
@@ -71,7 +77,10 @@ fn java(release: &str) -> Result<PathBuf, NotRun> {
             None => {}
         }
     }
-    Err(NotRun::new(format!("a JDK {words} for NiFi {release}, by NIFI_JAVA_HOME; found: {}", found.join(", "))))
+    Err(NotRun::new(format!(
+        "a JDK {words} for NiFi {release}, by NIFI_JAVA_HOME; found: {}",
+        found.join(", ")
+    )))
 }
 
 /// A JDK's number; `None` if there is none.

@@ -50,13 +50,23 @@ impl Measured {
 }
 
 fn heading(lab: &Lab) {
-    let build = if cfg!(debug_assertions) { "a DEBUG build: these figures mean nothing" } else { "release build" };
+    let build = if cfg!(debug_assertions) {
+        "a DEBUG build: these figures mean nothing"
+    } else {
+        "release build"
+    };
     eprintln!("NiFi {}, {build}, git store", lab.canvas.nifi.distribution.release);
     eprintln!("| way | FlowFiles | rate | wall each | NiFi's processor time each | ours |");
 }
 
 /// Lets so many FlowFiles of a kilobyte wait before `Work`, then starts all and waits until nothing is left.
-fn measure(lab: &Lab, what: &str, definition: &Definition, count: u64, server: Option<Pid>) -> Measured {
+fn measure(
+    lab: &Lab,
+    what: &str,
+    definition: &Definition,
+    count: u64,
+    server: Option<Pid>,
+) -> Measured {
     let group = lab.canvas.upload("figures", &definition.to_bytes());
     assert!(group.invalid().is_empty(), "{:?}", group.invalid());
     group.run_status("Make", "RUNNING");
@@ -70,8 +80,11 @@ fn measure(lab: &Lab, what: &str, definition: &Definition, count: u64, server: O
 
 fn drain(lab: &Lab, what: &str, group: &Group<'_>, count: u64, server: Option<Pid>) -> Measured {
     let before = (cpu(lab.canvas.nifi.pid()), server.map(cpu));
-    let names: Vec<_> =
-        group.processors().iter().map(|each| each["component"]["name"].as_str().unwrap().to_owned()).collect();
+    let names: Vec<_> = group
+        .processors()
+        .iter()
+        .map(|each| each["component"]["name"].as_str().unwrap().to_owned())
+        .collect();
     let begun = Instant::now();
     for name in names.iter().filter(|name| *name != "Make") {
         group.run_status(name, "RUNNING");
@@ -81,7 +94,13 @@ fn drain(lab: &Lab, what: &str, group: &Group<'_>, count: u64, server: Option<Pi
     let after = (cpu(lab.canvas.nifi.pid()), server.map(cpu));
     let children = after.0.1 - before.0.1;
     let own = after.1.zip(before.1).map_or(0.0, |(after, before)| after.0 - before.0);
-    Measured { what: what.to_owned(), flow_files: count, wall, nifi: after.0.0 - before.0.0, ours: children + own }
+    Measured {
+        what: what.to_owned(),
+        flow_files: count,
+        wall,
+        nifi: after.0.0 - before.0.0,
+        ours: children + own,
+    }
 }
 
 /// A source of records of a kilobyte, each with a key of its own, and the rest of the flow. Attributes say where they go.
@@ -107,7 +126,8 @@ fn sync_arguments(store: &str) -> Vec<&str> {
         "--batch-id",
         "${uuid}",
     ];
-    let more = ["--received-at", "${entryDate:toNumber()}", "--report", "summary", "--store", store];
+    let more =
+        ["--received-at", "${entryDate:toNumber()}", "--report", "summary", "--store", store];
     [&all[..], &more].concat()
 }
 
@@ -122,15 +142,26 @@ fn flow_files_per_second_and_whose_share() {
         };
         let alone = |program: &str, arguments: &[&str], count| {
             from_make("Work", count, |definition| {
-                definition.processor("Work", "ExecuteStreamCommand", command(program, arguments), &ENDS)
+                definition.processor(
+                    "Work",
+                    "ExecuteStreamCommand",
+                    command(program, arguments),
+                    &ENDS,
+                )
             })
         };
         measure(lab, "cat alone (NiFi's share)", &alone("cat", &[], 300), 300, None).print();
         let version = alone(PROGRAM, &["--version"], 300);
         measure(lab, "the program's start and end", &version, 300, None).print();
         let into = store();
-        measure(lab, "sync, one process and version each", &alone(PROGRAM, &sync_arguments(&into), 300), 300, None)
-            .print();
+        measure(
+            lab,
+            "sync, one process and version each",
+            &alone(PROGRAM, &sync_arguments(&into), 300),
+            300,
+            None,
+        )
+        .print();
 
         let into = store();
         let arguments = [
@@ -150,23 +181,36 @@ fn flow_files_per_second_and_whose_share() {
         ];
         let packaged = from_make("Package", 3_000, |definition| {
             let package = json!({"max-batch-size": "100"});
-            let definition = definition.processor("Package", "PackageFlowFile", package, &["original"]);
-            let definition = definition.processor("Work", "ExecuteStreamCommand", command(PROGRAM, &arguments), &ENDS);
+            let definition =
+                definition.processor("Package", "PackageFlowFile", package, &["original"]);
+            let definition = definition.processor(
+                "Work",
+                "ExecuteStreamCommand",
+                command(PROGRAM, &arguments),
+                &ENDS,
+            );
             definition.connect("Package", &["success"], "Work", 10_000)
         });
         measure(lab, "sync, packaged by 100", &packaged, 3_000, None).print();
 
         let into = store();
         let serve = Serve::start(&into, free_port());
-        let url = format!("http://127.0.0.1:{}/v1/sync?indexeddb.object.store=data&indexeddb.key.path=id", serve.port);
+        let url = format!(
+            "http://127.0.0.1:{}/v1/sync?indexeddb.object.store=data&indexeddb.key.path=id",
+            serve.port
+        );
         let http = json!({"HTTP Method": "POST", "Remote URL": url, "Content-Type": "application/x-ndjson"});
         let ends = ["Original", "Response", "Retry", "No Retry", "Failure"];
-        let by_http = from_make("Work", 500, |definition| definition.processor("Work", "InvokeHTTP", http, &ends));
+        let by_http = from_make("Work", 500, |definition| {
+            definition.processor("Work", "InvokeHTTP", http, &ends)
+        });
         measure(lab, "serve by InvokeHTTP", &by_http, 500, Some(serve.pid())).print();
 
         if lab.is_1x() {
             let grpc = json!({"Remote gRPC service hostname": "127.0.0.1", "Remote gRPC service port": serve.port.to_string()});
-            let by_grpc = from_make("Work", 500, |definition| definition.processor("Work", "InvokeGRPC", grpc, &ends));
+            let by_grpc = from_make("Work", 500, |definition| {
+                definition.processor("Work", "InvokeGRPC", grpc, &ends)
+            });
             measure(lab, "serve by InvokeGRPC", &by_grpc, 500, Some(serve.pid())).print();
         }
         large(lab, &store());
@@ -177,9 +221,12 @@ fn flow_files_per_second_and_whose_share() {
 fn large(lab: &Lab, store: &str) {
     let body = records(0..100_000, &"y".repeat(970));
     let bytes = body.len();
-    for (what, program, arguments) in [("cat", "cat", Vec::new()), ("sync", PROGRAM, sync_arguments(store))] {
+    for (what, program, arguments) in
+        [("cat", "cat", Vec::new()), ("sync", PROGRAM, sync_arguments(store))]
+    {
         let port = free_port();
-        let listen = json!({"Base Path": "in", "Listening Port": port.to_string(), "Return Code": "200"});
+        let listen =
+            json!({"Base Path": "in", "Listening Port": port.to_string(), "Return Code": "200"});
         let definition = Definition::new()
             .processor("Make", "ListenHTTP", listen, &[])
             .processor("Work", "ExecuteStreamCommand", command(program, &arguments), &ENDS)
@@ -188,10 +235,18 @@ fn large(lab: &Lab, store: &str) {
         group.run_status("Make", "RUNNING");
         let url = format!("http://127.0.0.1:{port}/in");
         let client = client();
-        wait_for("the intake", SOON, || client.head(&url).send().ok().filter(|answer| answer.status() == 200));
+        wait_for("the intake", SOON, || {
+            client.head(&url).send().ok().filter(|answer| answer.status() == 200)
+        });
         assert_eq!(client.post(&url).body(body.clone()).send().unwrap().status(), 200);
         group.run_status("Make", "STOPPED");
-        let measured = drain(lab, &format!("{what}, one FlowFile of {} MB", bytes / 1_000_000), &group, 1, None);
+        let measured = drain(
+            lab,
+            &format!("{what}, one FlowFile of {} MB", bytes / 1_000_000),
+            &group,
+            1,
+            None,
+        );
         measured.print();
         eprintln!("  {:.0} MB/s", bytes as f64 / 1e6 / measured.wall.as_secs_f64());
         group.delete();

@@ -34,7 +34,8 @@ impl Group<'_> {
                 json!({"parameter": {"name": name, "value": value, "sensitive": false, "description": description}})
             })
             .collect();
-        let component = json!({"id": id, "name": context["component"]["name"], "parameters": parameters});
+        let component =
+            json!({"id": id, "name": context["component"]["name"], "parameters": parameters});
         let body = json!({"revision": context["revision"], "id": id, "component": component});
         let path = format!("/parameter-contexts/{id}/update-requests");
         let request = rest.post(&path, &body)["request"]["requestId"].as_str().unwrap().to_owned();
@@ -82,7 +83,11 @@ impl Group<'_> {
             }
             let name = |each: &Value| each["component"]["name"].as_str().unwrap().to_owned();
             let invalid = all.iter().filter(|each| !is(each, "VALID"));
-            Some(invalid.map(|each| (name(each), each["component"]["validationErrors"].to_string())).collect())
+            Some(
+                invalid
+                    .map(|each| (name(each), each["component"]["validationErrors"].to_string()))
+                    .collect(),
+            )
         })
     }
 
@@ -122,14 +127,17 @@ impl Group<'_> {
     }
 
     fn connections(&self) -> Vec<Value> {
-        let all = self.status()["connectionStatusSnapshots"].as_array().cloned().unwrap_or_default();
+        let all =
+            self.status()["connectionStatusSnapshots"].as_array().cloned().unwrap_or_default();
         all.into_iter().map(|each| each["connectionStatusSnapshot"].clone()).collect()
     }
 
     /// How many FlowFiles went along the relationship of a processor in the last five minutes, by relationship.
     pub(crate) fn went(&self, source: &str) -> BTreeMap<String, u64> {
         let all = self.connections().into_iter().filter(|each| each["sourceName"] == source);
-        let pair = |each: Value| (each["name"].as_str().unwrap_or_default().to_owned(), number(&each["flowFilesIn"]));
+        let pair = |each: Value| {
+            (each["name"].as_str().unwrap_or_default().to_owned(), number(&each["flowFilesIn"]))
+        };
         all.map(pair).filter(|(_, count)| *count > 0).collect()
     }
 
@@ -139,8 +147,7 @@ impl Group<'_> {
         let rest = &self.canvas.nifi.rest;
         let term = |value: &Value| json!({"value": value, "inverse": false});
         let terms = json!({"ProcessorID": term(&self.processor(router)["id"]), "EventType": term(&"ROUTE".into())});
-        let request =
-            json!({"maxResults": 10_000, "summarize": false, "incrementalResults": false, "searchTerms": terms});
+        let request = json!({"maxResults": 10_000, "summarize": false, "incrementalResults": false, "searchTerms": terms});
         let query = rest.post("/provenance", &json!({"provenance": {"request": request}}));
         let path = format!("/provenance/{}", query["provenance"]["id"].as_str().unwrap());
         let done = self.canvas.wait_for("a provenance query", SOON, || {
@@ -149,7 +156,9 @@ impl Group<'_> {
         rest.delete(&path);
         let mut routed = BTreeMap::new();
         for event in done["results"]["provenanceEvents"].as_array().into_iter().flatten() {
-            *routed.entry(event["relationship"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            *routed
+                .entry(event["relationship"].as_str().unwrap_or_default().to_owned())
+                .or_default() += 1;
         }
         routed
     }
@@ -167,10 +176,12 @@ impl Group<'_> {
         for connection in connections.iter().filter(|each| each["sourceName"] == source) {
             let queue = format!("/flowfile-queues/{}", connection["id"].as_str().unwrap());
             let path = format!("{queue}/listing-requests");
-            let id = rest.post(&path, &json!({}))["listingRequest"]["id"].as_str().unwrap().to_owned();
+            let id =
+                rest.post(&path, &json!({}))["listingRequest"]["id"].as_str().unwrap().to_owned();
             let path = format!("{path}/{id}");
             let listed = self.canvas.wait_for("a listing", SOON, || {
-                Some(rest.get(&path)["listingRequest"].clone()).filter(|request| request["finished"] == true)
+                Some(rest.get(&path)["listingRequest"].clone())
+                    .filter(|request| request["finished"] == true)
             });
             rest.delete(&path);
             for summary in listed["flowFileSummaries"].as_array().into_iter().flatten() {
@@ -193,16 +204,24 @@ impl Group<'_> {
         let empty = format!("/process-groups/{}/empty-all-connections-requests", self.id);
         let request = rest.call(Method::POST, &empty, Some(&json!({})));
         if let Ok(request) = request {
-            let path = format!("{empty}/{}", request["dropRequest"]["id"].as_str().unwrap_or_default());
+            let path =
+                format!("{empty}/{}", request["dropRequest"]["id"].as_str().unwrap_or_default());
             let finished = || {
-                rest.call(Method::GET, &path, None).map_or(true, |request| request["dropRequest"]["finished"] == true)
+                rest.call(Method::GET, &path, None)
+                    .map_or(true, |request| request["dropRequest"]["finished"] == true)
             };
             self.canvas.wait_for("empty queues", SOON, || finished().then_some(()));
             let _ = rest.call(Method::DELETE, &path, None);
         }
         self.canvas.wait_for("the group's end", SOON, || {
-            let revision = rest.get(&format!("/process-groups/{}", self.id))["revision"]["version"].clone();
-            rest.call(Method::DELETE, &format!("/process-groups/{}?version={revision}", self.id), None).ok()
+            let revision =
+                rest.get(&format!("/process-groups/{}", self.id))["revision"]["version"].clone();
+            rest.call(
+                Method::DELETE,
+                &format!("/process-groups/{}?version={revision}", self.id),
+                None,
+            )
+            .ok()
         });
     }
 }

@@ -47,30 +47,36 @@ fn imported(lab: &Lab, store: &RegistryStore, client: &str, version: u32, has_ch
     let group = lab.canvas.import(client, &bucket, &id, version).unwrap();
     let took = begun.elapsed();
     assert_eq!(group.invalid(), BTreeMap::new());
-    let state =
-        |group: &str| lab.canvas.nifi.rest.get(&format!("/process-groups/{group}"))["versionedFlowState"].clone();
+    let state = |group: &str| {
+        lab.canvas.nifi.rest.get(&format!("/process-groups/{group}"))["versionedFlowState"].clone()
+    };
     // NiFi looks at the Registry now and then: until it has, it says so.
     let newest = version == 3;
     let expected = if newest { "UP_TO_DATE" } else { "STALE" };
     let shown = lab.canvas.wait_for("a state", SOON, || {
-        Some(state(&group.id)).filter(|state| ["UP_TO_DATE", "STALE"].iter().any(|known| state == known))
+        Some(state(&group.id))
+            .filter(|state| ["UP_TO_DATE", "STALE"].iter().any(|known| state == known))
     });
     assert!(shown == expected || shown == "UP_TO_DATE", "{shown}");
 
     let number = FlowVersion::new(version.into()).unwrap();
     let stored = store.version(&flow(), number).unwrap().unwrap();
     let chunks = stored.manifest.chunks().filter(|(list, _)| !list.is_system());
-    let mut expected: Vec<_> =
-        chunks.map(|(list, chunk)| store.read_chunk(&flow(), &stored, &list, chunk).unwrap()).collect();
+    let mut expected: Vec<_> = chunks
+        .map(|(list, chunk)| store.read_chunk(&flow(), &stored, &list, chunk).unwrap())
+        .collect();
     expected.sort();
 
-    let processors: Vec<_> = group.processors().into_iter().filter(|each| each["component"]["type"] == TYPE).collect();
-    let runnable: Vec<_> = processors.iter().filter(|each| each["component"]["state"] != "DISABLED").collect();
+    let processors: Vec<_> =
+        group.processors().into_iter().filter(|each| each["component"]["type"] == TYPE).collect();
+    let runnable: Vec<_> =
+        processors.iter().filter(|each| each["component"]["state"] != "DISABLED").collect();
     let mut emitted: Vec<_> = runnable.iter().map(|processor| emits(&group, processor)).collect();
     emitted.sort();
     assert_eq!(emitted.len(), expected.len());
     assert!(emitted == expected, "version {version}: what is emitted is not what is stored");
-    let children = lab.canvas.nifi.rest.get(&format!("/process-groups/{}/process-groups", group.id));
+    let children =
+        lab.canvas.nifi.rest.get(&format!("/process-groups/{}/process-groups", group.id));
     let versioned = |child: &&Value| child["component"]["versionControlInformation"].is_object();
     let versioned = children["processGroups"].as_array().unwrap().iter().filter(versioned).count();
     assert_eq!(versioned > 0, has_chunk_flows);
@@ -96,11 +102,15 @@ fn emits(group: &Group<'_>, processor: &Value) -> Vec<u8> {
         "destination": end(&funnel, "FUNNEL"),
         "selectedRelationships": ["success"],
     });
-    rest.post(&format!("/process-groups/{parent}/connections"), &json!({"revision": revision, "component": component}));
+    rest.post(
+        &format!("/process-groups/{parent}/connections"),
+        &json!({"revision": revision, "component": component}),
+    );
     let name = processor["component"]["name"].as_str().unwrap();
     // A new connection is a reason to validate again.
     let now = group.canvas.wait_for(&format!("{name} to be valid"), SOON, || {
-        Some(rest.get(&format!("/processors/{id}"))).filter(|now| now["component"]["validationStatus"] == "VALID")
+        Some(rest.get(&format!("/processors/{id}")))
+            .filter(|now| now["component"]["validationStatus"] == "VALID")
     });
     group.run_status_of(&now, "RUN_ONCE");
     let inner = group.canvas.group(parent);

@@ -49,8 +49,11 @@ impl Lab {
 
     /// Runs the program on the Registry; gives its status and output.
     pub(crate) fn ask(&self, command: &str, arguments: &[&str]) -> (Option<i32>, String) {
-        let output =
-            Command::new(PROGRAM).args([command, "--store", &self.registry.url()]).args(arguments).output().unwrap();
+        let output = Command::new(PROGRAM)
+            .args([command, "--store", &self.registry.url()])
+            .args(arguments)
+            .output()
+            .unwrap();
         let text = if output.status.success() { output.stdout } else { output.stderr };
         (output.status.code(), String::from_utf8(text).unwrap())
     }
@@ -58,7 +61,9 @@ impl Lab {
     /// All versions of a flow, newest first, as `log` gives them.
     pub(crate) fn log(&self, flow: &str) -> Vec<Value> {
         match self.ask("log", &["--flow", flow, "--format", "json"]) {
-            (Some(0), text) => text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+            (Some(0), text) => {
+                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+            }
             // Not there yet, or the Registry is down.
             _ => Vec::new(),
         }
@@ -70,7 +75,8 @@ impl Lab {
 
     /// The records of a flow's newest version, or of another, in the order of their keys.
     pub(crate) fn records(&self, flow: &str, at: &str) -> Vec<Value> {
-        let (status, text) = self.ask("restore", &["--flow", flow, "--format", "records", "--at", at]);
+        let (status, text) =
+            self.ask("restore", &["--flow", flow, "--format", "records", "--at", at]);
         assert_eq!(status, Some(0), "{text}");
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

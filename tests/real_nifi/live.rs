@@ -103,7 +103,9 @@ fn every_kind_of_value_in_both_browsers() {
         node::test_in_browsers(&["tests/browser/values.test.mjs"], &ends.variables());
         eprintln!("every kind of value through live-sync: {:.1?}", begun.elapsed());
         let names = ["chromium", "firefox"];
-        let flows = names.iter().flat_map(|name| ["oplog", "scan", "full"].map(|mode| format!("zoo-{name}-{mode}")));
+        let flows = names
+            .iter()
+            .flat_map(|name| ["oplog", "scan", "full"].map(|mode| format!("zoo-{name}-{mode}")));
         settled(lab, &live, flows);
     });
 }
@@ -138,7 +140,8 @@ fn nifi_dies_and_the_registry_is_away_under_browsers_that_write() {
         let control = lab.path().to_owned();
         let variables = ends.variables();
         thread::scope(|scope| {
-            let pages = scope.spawn(|| node::test_in_browsers(&["tests/browser/outage.test.mjs"], &variables));
+            let pages = scope
+                .spawn(|| node::test_in_browsers(&["tests/browser/outage.test.mjs"], &variables));
             wait_for("two browsers that write", SOON, || {
                 (control.join("begun").exists() || pages.is_finished()).then_some(())
             });
@@ -181,9 +184,14 @@ fn browsers_through_a_schedule() {
         let sources = format!("http://127.0.0.1:{}/sources", flow.checkpoint);
         let store = lab.registry.url();
         let begun = Instant::now();
-        let variables = [("LIVE_INTAKE", intake.as_str()), ("LIVE_SOURCES", &sources), ("LIVE_STORE", &store)];
+        let variables =
+            [("LIVE_INTAKE", intake.as_str()), ("LIVE_SOURCES", &sources), ("LIVE_STORE", &store)];
         node::test(&["client/test/custody.test.js"], &variables);
-        eprintln!("{} versions through scheduled-sync: {:.1?}", lab.versions("shop"), begun.elapsed());
+        eprintln!(
+            "{} versions through scheduled-sync: {:.1?}",
+            lab.versions("shop"),
+            begun.elapsed()
+        );
         lab.verify("shop");
         let bulletins = only_bulletins_of(lab, &["Sync"]);
         eprintln!("{} bulletins", bulletins.len());

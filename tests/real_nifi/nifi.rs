@@ -60,7 +60,9 @@ impl Nifi {
         for name in ["conf", "extensions", "logs"] {
             fs::create_dir(home.join(name)).unwrap();
         }
-        for entry in fs::read_dir(distribution.home.join("conf")).unwrap().map(|entry| entry.unwrap().path()) {
+        for entry in
+            fs::read_dir(distribution.home.join("conf")).unwrap().map(|entry| entry.unwrap().path())
+        {
             if entry.is_file() {
                 fs::copy(&entry, home.join("conf").join(entry.file_name().unwrap())).unwrap();
             }
@@ -68,7 +70,8 @@ impl Nifi {
         symlink(distribution.home.join("lib"), home.join("lib")).unwrap();
         let port = free_port();
         let rest = Rest::new(format!("http://127.0.0.1:{port}/nifi-api"));
-        let mut nifi = Self { distribution: distribution.clone(), folder, port, process: None, rest };
+        let mut nifi =
+            Self { distribution: distribution.clone(), folder, port, process: None, rest };
         let properties = PROPERTIES.map(|(name, value)| (name, value.to_owned()));
         let port = ("nifi.web.http.port", nifi.port.to_string());
         nifi.set_properties(properties.into_iter().chain([port]));
@@ -104,14 +107,22 @@ impl Nifi {
     /// Starts it on what it has, on its port.
     pub(crate) fn start_again(&mut self) {
         let heap = std::env::var("NIFI_HEAP").unwrap_or_else(|_| HEAP.to_owned());
-        let console = File::options().create(true).append(true).open(self.home().join("logs/console.log")).unwrap();
+        let console = File::options()
+            .create(true)
+            .append(true)
+            .open(self.home().join("logs/console.log"))
+            .unwrap();
         let mut command = Command::new(&self.distribution.java);
         command.args([format!("-Xms{heap}"), format!("-Xmx{heap}")]);
         command.args(["-cp", "lib/*:lib/java11/*:conf", "-Djava.awt.headless=true"]);
-        command.args(["-Dsun.net.http.allowRestrictedHeaders=true", "-Dorg.apache.nifi.bootstrap.config.log.dir=logs"]);
+        command.args([
+            "-Dsun.net.http.allowRestrictedHeaders=true",
+            "-Dorg.apache.nifi.bootstrap.config.log.dir=logs",
+        ]);
         let properties = self.home().join("conf/nifi.properties");
         command.arg(format!("-Dnifi.properties.file.path={}", properties.display()));
-        command.arg(format!("-Dorg.apache.nifi.management.server.address=127.0.0.1:{}", free_port()));
+        command
+            .arg(format!("-Dorg.apache.nifi.management.server.address=127.0.0.1:{}", free_port()));
         command.arg("org.apache.nifi.NiFi").current_dir(self.home());
         command.stdin(Stdio::null()).stdout(console.try_clone().unwrap()).stderr(console);
         self.process = Some(command.spawn().unwrap());
@@ -138,7 +149,10 @@ impl Nifi {
         let Some(process) = &mut self.process else { return };
         let asked = kill_process(Pid::from_child(process), Signal::TERM);
         let begun = Instant::now();
-        while asked.is_ok() && begun.elapsed() < STOP_LIMIT && matches!(process.try_wait(), Ok(None)) {
+        while asked.is_ok()
+            && begun.elapsed() < STOP_LIMIT
+            && matches!(process.try_wait(), Ok(None))
+        {
             thread::sleep(POLL);
         }
         self.kill();
@@ -149,7 +163,8 @@ impl Nifi {
         let text = |name: &str| fs::read(self.home().join("logs").join(name)).unwrap_or_default();
         let all = [text("console.log"), text("nifi-app.log")].concat();
         let all = String::from_utf8_lossy(&all).into_owned();
-        let lines: Vec<_> = all.lines().filter(|line| line.contains("ERROR") || line.contains("WARN")).collect();
+        let lines: Vec<_> =
+            all.lines().filter(|line| line.contains("ERROR") || line.contains("WARN")).collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 }
@@ -160,7 +175,10 @@ impl Drop for Nifi {
             eprintln!("NiFi {}:\n{}", self.distribution.release, self.log_end());
             if let Some(kept) = std::env::var_os("NIFI_KEEP_LOGS") {
                 let _ = fs::create_dir_all(&kept);
-                let _ = fs::copy(self.home().join("logs/nifi-app.log"), PathBuf::from(kept).join("nifi-app.log"));
+                let _ = fs::copy(
+                    self.home().join("logs/nifi-app.log"),
+                    PathBuf::from(kept).join("nifi-app.log"),
+                );
             }
             self.kill();
         }

@@ -45,10 +45,17 @@ impl Rest {
     }
 
     /// The JSON of a good answer, else status and text.
-    pub(crate) fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+    pub(crate) fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, String> {
         let what = format!("{method} {path}");
         let body = body.map(|body| body.to_string().into_bytes());
-        let response = self.send(method, path, "application/json", body).map_err(|error| format!("{what}: {error}"))?;
+        let response = self
+            .send(method, path, "application/json", body)
+            .map_err(|error| format!("{what}: {error}"))?;
         json(&what, response)
     }
 
@@ -91,7 +98,9 @@ impl Rest {
         const BOUNDARY: &str = "nifi-idb-boundary-5f0c";
         let mut body = Vec::new();
         for (name, value) in fields {
-            let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            let head = format!(
+                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            );
             body.extend_from_slice(head.as_bytes());
         }
         let head = format!(

@@ -58,12 +58,14 @@ impl Scheduled {
             parameters.retain(|(known, _)| known != name);
             parameters.push((name, (*value).to_owned()));
         }
-        let parameters: Vec<_> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let parameters: Vec<_> =
+            parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         group.set_parameters(&parameters);
         group.enable_services();
         assert_eq!(group.invalid(), BTreeMap::new());
         group.schedule("RUNNING");
-        let scheduled = Self { id: group.id.clone(), client: client(), intake, checkpoint, folder, out };
+        let scheduled =
+            Self { id: group.id.clone(), client: client(), intake, checkpoint, folder, out };
         scheduled.wait_for_port();
         scheduled
     }
@@ -71,7 +73,9 @@ impl Scheduled {
     /// Waits until the intake answers.
     pub(crate) fn wait_for_port(&self) {
         let url = format!("http://127.0.0.1:{}/batches", self.intake);
-        wait_for("the intake", SOON, || self.client.head(&url).send().ok().filter(|answer| answer.status() == 200));
+        wait_for("the intake", SOON, || {
+            self.client.head(&url).send().ok().filter(|answer| answer.status() == 200)
+        });
     }
 
     pub(crate) fn group<'a>(&self, lab: &'a Lab) -> Group<'a> {
@@ -82,7 +86,8 @@ impl Scheduled {
     #[track_caller]
     pub(crate) fn post(&self, body: impl Into<Vec<u8>>) {
         let url = format!("http://127.0.0.1:{}/batches", self.intake);
-        let request = self.client.post(url).header("Content-Type", "application/x-ndjson").body(body.into());
+        let request =
+            self.client.post(url).header("Content-Type", "application/x-ndjson").body(body.into());
         assert_eq!(request.send().unwrap().status(), 200);
     }
 
@@ -144,14 +149,17 @@ pub(crate) const EVERY_TEN_SECONDS: &str = "0/10 * * ? * *";
 
 /// Waits until one of those firings has just passed, so that all that is posted now comes before the next.
 pub(crate) fn wait_for_firing() {
-    wait_for("a firing to pass", RELEASE, || (1_000..3_000).contains(&(now() % 10_000)).then_some(()));
+    wait_for("a firing to pass", RELEASE, || {
+        (1_000..3_000).contains(&(now() % 10_000)).then_some(())
+    });
 }
 
 /// Fails on a bulletin of a component that has no reason to write one.
 #[track_caller]
 pub(crate) fn only_bulletins_of(lab: &Lab, sources: &[&str]) -> Vec<Bulletin> {
     let all = lab.canvas.bulletins();
-    let others: Vec<_> = all.iter().filter(|bulletin| !sources.contains(&bulletin.source.as_str())).collect();
+    let others: Vec<_> =
+        all.iter().filter(|bulletin| !sources.contains(&bulletin.source.as_str())).collect();
     assert!(others.is_empty(), "{others:#?}");
     all
 }
@@ -186,7 +194,9 @@ fn three_batches(lab: &Lab, flow: &Scheduled) {
         let found = lab.records("shop", "latest");
         let expected: Vec<_> = (1..=number).map(|id| (id, format!("batch {id}"))).collect();
         let expected = [expected, vec![(10, format!("batch {number}"))]].concat();
-        let pair = |record: &Value| (record["id"].as_u64().unwrap(), record["text"].as_str().unwrap().to_owned());
+        let pair = |record: &Value| {
+            (record["id"].as_u64().unwrap(), record["text"].as_str().unwrap().to_owned())
+        };
         assert_eq!(found.iter().map(pair).collect::<Vec<_>>(), expected);
     }
     eprintln!("three batches, three versions");
@@ -200,7 +210,11 @@ fn conflict(lab: &Lab, flow: &Scheduled) {
     flow.wait_for_outcome(lab, "committed", 4);
     assert_eq!(lab.versions("shop"), before + 1);
     let checkpoint = flow.checkpoint("late");
-    assert_eq!((checkpoint["checkpoint"].as_u64(), checkpoint["epoch"].as_str()), (Some(1), Some("a")), "{checkpoint}");
+    assert_eq!(
+        (checkpoint["checkpoint"].as_u64(), checkpoint["epoch"].as_str()),
+        (Some(1), Some("a")),
+        "{checkpoint}"
+    );
     eprintln!("conflict: {}", lab.log("shop")[0]["summary"]);
 }
 
@@ -210,7 +224,11 @@ fn reject(lab: &Lab, flow: &Scheduled) {
     let (name, report) = flow.file(lab, "rejects");
     let report = String::from_utf8(report).unwrap();
     let first: Value = serde_json::from_str(report.lines().next().unwrap()).unwrap();
-    assert_eq!((&first["type"], &first["line"]), (&"rejected".into(), &2.into()), "{name}: {report}");
+    assert_eq!(
+        (&first["type"], &first["line"]),
+        (&"rejected".into(), &2.into()),
+        "{name}: {report}"
+    );
     assert_eq!(first["text"], "{\"no id\":1}", "{name}: {report}");
     assert!(lab.ids("shop").contains(&20));
 }
@@ -230,7 +248,10 @@ fn truncated(lab: &Lab, flow: &Scheduled) {
     let (name, package) = flow.file(lab, "dead-letter");
     let (attributes, content) = unpack(&package);
     assert!(name.contains("-status-5-") && name.ends_with(".ff3"), "{name}");
-    assert_eq!((attributes["sync.status"].as_str(), attributes["sync.outcome"].as_str()), ("5", "failed"));
+    assert_eq!(
+        (attributes["sync.status"].as_str(), attributes["sync.outcome"].as_str()),
+        ("5", "failed")
+    );
     assert_eq!(content, batch, "the FlowFile is whole");
     assert_eq!(lab.versions("shop"), before);
     eprintln!("truncated: {}", attributes["dead.letter.reason"]);
@@ -241,7 +262,10 @@ struct Gap;
 
 impl Gap {
     fn batch(n: u64) -> String {
-        changes(&format!(r#","source":"kiosk-7","epoch":"a","first":{n},"last":{n}"#), &[put(40 + n, "in order", "")])
+        changes(
+            &format!(r#","source":"kiosk-7","epoch":"a","first":{n},"last":{n}"#),
+            &[put(40 + n, "in order", "")],
+        )
     }
 
     fn open(lab: &Lab, flow: &Scheduled) -> Self {
@@ -250,7 +274,10 @@ impl Gap {
         lab.canvas.wait_for("a run that is to be repeated", RELEASE, || {
             lab.canvas.bulletins().iter().any(|bulletin| bulletin.source == "Sync").then_some(())
         });
-        assert_eq!((lab.versions("shop"), &flow.checkpoint("kiosk-7")["checkpoint"]), (before, &0.into()));
+        assert_eq!(
+            (lab.versions("shop"), &flow.checkpoint("kiosk-7")["checkpoint"]),
+            (before, &0.into())
+        );
         Self
     }
 
@@ -263,7 +290,8 @@ impl Gap {
         });
         let ids = lab.ids("shop");
         assert!(ids.contains(&41) && ids.contains(&42));
-        lab.canvas.wait_for("an empty flow", RELEASE, || (flow.group(lab).queued() == 0).then_some(()));
+        lab.canvas
+            .wait_for("an empty flow", RELEASE, || (flow.group(lab).queued() == 0).then_some(()));
     }
 }
 
@@ -296,7 +324,8 @@ fn guard(lab: &Lab, flow: &Scheduled) {
 fn registry_down(lab: &mut Lab, flow: &Scheduled) {
     let (before, ids) = (lab.versions("shop"), lab.ids("shop"));
     let committed = flow.outcomes(lab)["committed"];
-    let tries = || lab.canvas.bulletins().iter().filter(|bulletin| bulletin.source == "Sync").count();
+    let tries =
+        || lab.canvas.bulletins().iter().filter(|bulletin| bulletin.source == "Sync").count();
     let known = tries();
     lab.registry.stop();
     let begun = Instant::now();
@@ -328,7 +357,8 @@ fn a_cron_expression_fires_and_takes_everything_each_time() {
             flow.wait_for_outcome(lab, "committed", firing * WAITING);
             assert_eq!((lab.versions("shop") as u64, flow.group(lab).queued()), (firing, 0));
         }
-        let times: Vec<_> = lab.log("shop").iter().map(|version| version["timestamp"].clone()).collect();
+        let times: Vec<_> =
+            lab.log("shop").iter().map(|version| version["timestamp"].clone()).collect();
         eprintln!("three firings of 40 FlowFiles each: {times:?}");
         assert_eq!(lab.ids("shop").len() as u64, 3 * WAITING);
         only_bulletins_of(lab, &[]);

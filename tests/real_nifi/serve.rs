@@ -50,7 +50,9 @@ impl Serve {
     pub(crate) fn stop(&mut self) {
         let asked = kill_process(self.pid(), Signal::TERM);
         let begun = Instant::now();
-        while asked.is_ok() && begun.elapsed() < Duration::from_secs(40) && matches!(self.process.try_wait(), Ok(None))
+        while asked.is_ok()
+            && begun.elapsed() < Duration::from_secs(40)
+            && matches!(self.process.try_wait(), Ok(None))
         {
             thread::sleep(Duration::from_millis(50));
         }
@@ -76,23 +78,33 @@ struct Calling<'a> {
 }
 
 impl<'a> Calling<'a> {
-    fn install(lab: &'a Lab, name: &str, caller: &'static str, parameters: &[(&str, &str)]) -> Self {
+    fn install(
+        lab: &'a Lab,
+        name: &str,
+        caller: &'static str,
+        parameters: &[(&str, &str)],
+    ) -> Self {
         let intake = free_port();
         let out = lab.path().join(name);
         let group = lab.canvas.upload_shipped(name);
         let (port, folder) = (intake.to_string(), out.display().to_string());
-        group.set_parameters(&[&[("intake.port", port.as_str()), ("output.folder", &folder)], parameters].concat());
+        group.set_parameters(
+            &[&[("intake.port", port.as_str()), ("output.folder", &folder)], parameters].concat(),
+        );
         assert_eq!(group.invalid(), BTreeMap::new());
         group.schedule("RUNNING");
         let calling = Self { group, client: client(), intake, out, caller };
         let url = format!("http://127.0.0.1:{intake}/batches");
-        wait_for("the intake", SOON, || calling.client.head(&url).send().ok().filter(|answer| answer.status() == 200));
+        wait_for("the intake", SOON, || {
+            calling.client.head(&url).send().ok().filter(|answer| answer.status() == 200)
+        });
         calling
     }
 
     fn post(&self, body: impl Into<Vec<u8>>) {
         let url = format!("http://127.0.0.1:{}/batches", self.intake);
-        let request = self.client.post(url).header("Content-Type", "application/x-ndjson").body(body.into());
+        let request =
+            self.client.post(url).header("Content-Type", "application/x-ndjson").body(body.into());
         assert_eq!(request.send().unwrap().status(), 200);
     }
 
@@ -100,14 +112,17 @@ impl<'a> Calling<'a> {
     #[track_caller]
     fn wait_for(&self, relationship: &str, count: u64) {
         self.group.canvas.wait_for(&format!("{count} FlowFiles in {relationship}"), LIMIT, || {
-            (self.group.went(self.caller).get(relationship).copied().unwrap_or(0) >= count).then_some(())
+            (self.group.went(self.caller).get(relationship).copied().unwrap_or(0) >= count)
+                .then_some(())
         });
     }
 
     /// Waits until nothing is under way.
     #[track_caller]
     fn wait_for_rest(&self) {
-        self.group.canvas.wait_for("an empty flow", LIMIT, || (self.group.queued() == 0).then_some(()));
+        self.group
+            .canvas
+            .wait_for("an empty flow", LIMIT, || (self.group.queued() == 0).then_some(()));
     }
 
     fn files(&self, folder: &str) -> Vec<String> {
@@ -117,7 +132,10 @@ impl<'a> Calling<'a> {
 }
 
 fn numbered(n: u64) -> String {
-    changes(&format!(r#","source":"kiosk","epoch":"a","first":{n},"last":{n}"#), &[put(n, "called", "")])
+    changes(
+        &format!(r#","source":"kiosk","epoch":"a","first":{n},"last":{n}"#),
+        &[put(n, "called", "")],
+    )
 }
 
 /// What both ways have to show: three batches, a reject, a cut batch, a server that is away, a large one.
@@ -137,7 +155,8 @@ fn calls(lab: &Lab, flow: &Calling<'_>, mut serve: Serve, large: usize) {
 
     flow.post(cut_changes("", &[put(5, "never", "")]));
     flow.wait_for("No Retry", 1);
-    lab.canvas.wait_for("a dead letter", SOON, || (flow.files("dead-letter").len() == 1).then_some(()));
+    lab.canvas
+        .wait_for("a dead letter", SOON, || (flow.files("dead-letter").len() == 1).then_some(()));
     only_bulletins_of(lab, &["Report the dead letter"]);
 
     // The server is away, and comes back on its port: NiFi's own retry brings the batch to it.
@@ -168,7 +187,8 @@ fn invoke_http() {
     on_every_nifi(|lab| {
         let serve = Serve::start(&lab.registry.url(), free_port());
         let url = format!("http://127.0.0.1:{}/v1/sync", serve.port);
-        let flow = Calling::install(lab, "http-sync", "Post to nifi-idb serve", &[("serve.url", &url)]);
+        let flow =
+            Calling::install(lab, "http-sync", "Post to nifi-idb serve", &[("serve.url", &url)]);
         calls(lab, &flow, serve, 30_000_000);
     });
 }
@@ -177,7 +197,10 @@ fn invoke_http() {
 fn invoke_grpc() {
     on_every_nifi(|lab| {
         if !lab.is_1x() {
-            eprintln!("NiFi {} has no InvokeGRPC: nothing to show here", lab.canvas.nifi.distribution.release);
+            eprintln!(
+                "NiFi {} has no InvokeGRPC: nothing to show here",
+                lab.canvas.nifi.distribution.release
+            );
             return;
         }
         let serve = Serve::start(&lab.registry.url(), free_port());
@@ -191,22 +214,31 @@ fn invoke_grpc() {
 #[test]
 fn a_request_and_its_answer() {
     on_every_nifi(|lab| {
-        let bare = [("flow", "shop"), ("database", "shop"), ("object.store", "data"), ("key.path", "id")];
+        let bare =
+            [("flow", "shop"), ("database", "shop"), ("object.store", "data"), ("key.path", "id")];
         let (base, client) = (Live::install(lab, &bare).url, client());
         let post = |source: &str, body: String| {
             let begun = Instant::now();
             let bytes = body.len();
-            let request = client.post(format!("{base}/sync/{source}")).header("Content-Type", "application/x-ndjson");
+            let request = client
+                .post(format!("{base}/sync/{source}"))
+                .header("Content-Type", "application/x-ndjson");
             let answer = request.body(body).send().unwrap();
             let (status, text) = (answer.status().as_u16(), answer.text().unwrap());
             eprintln!("{bytes} bytes from {source}: {status} after {:.2?}", begun.elapsed());
-            let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let lines: Vec<Value> =
+                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             (status, lines)
         };
-        let of = |lines: &[Value], kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
+        let of =
+            |lines: &[Value], kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
 
         let (status, lines) = post("kiosk-7", records(0..4, &"k".repeat(1_000)));
-        assert_eq!((status, &lines.last().unwrap()["outcome"]), (200, &"committed".into()), "{lines:?}");
+        assert_eq!(
+            (status, &lines.last().unwrap()["outcome"]),
+            (200, &"committed".into()),
+            "{lines:?}"
+        );
         // Another source gets what it lacks: all, for its batch names no base.
         let header = r#","source":"kiosk-8","epoch":"a","first":1,"last":1"#;
         let (status, lines) = post("kiosk-8", changes(header, &[put(9, "other", "")]));

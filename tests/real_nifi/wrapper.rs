@@ -60,23 +60,30 @@ exec '{PROGRAM}' \"$@\"
 
     /// The processes of all runs so far.
     pub(crate) fn runs(&self) -> Vec<Pid> {
-        let mut names: Vec<_> = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with("run-"));
         names.sort();
-        let pid = |path: &PathBuf| Pid::from_raw(fs::read_to_string(path).unwrap().trim().parse().unwrap()).unwrap();
+        let pid = |path: &PathBuf| {
+            Pid::from_raw(fs::read_to_string(path).unwrap().trim().parse().unwrap()).unwrap()
+        };
         names.iter().map(pid).collect()
     }
 
     /// Waits for a run more than `known`; gives its process.
     #[track_caller]
     pub(crate) fn next_run(&self, known: usize) -> Pid {
-        wait_for("a run of the program", Duration::from_secs(120), || self.runs().get(known).copied())
+        wait_for("a run of the program", Duration::from_secs(120), || {
+            self.runs().get(known).copied()
+        })
     }
 
     /// Waits until a run that is slow after its work has done it; gives the exit status.
     pub(crate) fn done(&self) -> String {
         let path = self.folder.join("done");
-        let code = wait_for("the end of the program", Duration::from_secs(120), || fs::read_to_string(&path).ok());
+        let code = wait_for("the end of the program", Duration::from_secs(120), || {
+            fs::read_to_string(&path).ok()
+        });
         fs::remove_file(path).unwrap();
         code.trim().to_owned()
     }

@@ -42,10 +42,17 @@ fn conforms(distribution: &Distribution, provider: Provider) {
     for more in [0, 1500] {
         wipe(&registry.url());
         let start = Instant::now();
-        let (found, expected) =
-            (batches::history(&open(&registry), more), batches::history(&MemoryStore::default(), more));
+        let (found, expected) = (
+            batches::history(&open(&registry), more),
+            batches::history(&MemoryStore::default(), more),
+        );
         for (version, (found, expected)) in found.iter().zip(&expected).enumerate() {
-            assert_eq!((&found.0, &found.1), (&expected.0, &expected.1), "root and state of version {}", version + 1);
+            assert_eq!(
+                (&found.0, &found.1),
+                (&expected.0, &expected.1),
+                "root and state of version {}",
+                version + 1
+            );
             assert!(found.2 == expected.2, "version {} is not byte-exact", version + 1);
         }
         eprintln!("every kind of value and {more} records, {provider:?}: {:.1?}", start.elapsed());

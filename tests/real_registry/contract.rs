@@ -11,8 +11,16 @@ fn check(distribution: &Distribution, provider: Provider, recording: &str) {
     let (differences, count) = replay::replay(&registry.url(), &replay::load(recording));
     eprintln!("{count} exchanges of {recording}: {:.1?}", start.elapsed());
     assert!(count > 380, "{recording}: only {count} exchanges");
-    let text: Vec<_> = differences.iter().map(|it| format!("{} {}: {}", it.scenario, it.number, it.text)).collect();
-    assert!(text.is_empty(), "{recording}, {provider:?}: {} of {count} differ\n{}", text.len(), text.join("\n"));
+    let text: Vec<_> = differences
+        .iter()
+        .map(|it| format!("{} {}: {}", it.scenario, it.number, it.text))
+        .collect();
+    assert!(
+        text.is_empty(),
+        "{recording}, {provider:?}: {} of {count} differ\n{}",
+        text.len(),
+        text.join("\n")
+    );
 }
 
 #[test]
@@ -36,7 +44,11 @@ fn distribution_at_hand() {
         // 0.8.0 has one recording for both.
         let recording = recording.replace("0.8.0-database", "0.8.0-file");
         let known = replay::recording_path(&recording).exists();
-        assert!(known, "NOT RUN: needs a release that was recorded; {} was not", distribution.release);
+        assert!(
+            known,
+            "NOT RUN: needs a release that was recorded; {} was not",
+            distribution.release
+        );
         check(&distribution, provider, &recording);
     }
 }
@@ -53,8 +65,13 @@ fn survives_a_kill() {
     registry.kill();
     registry.start_again().expect("it starts on what it had stored");
     assert_eq!(registry.url(), url);
-    let probe = replay::Sent { method: "GET".to_owned(), path: "/buckets".to_owned(), ..replay::Sent::default() };
+    let probe = replay::Sent {
+        method: "GET".to_owned(),
+        path: "/buckets".to_owned(),
+        ..replay::Sent::default()
+    };
     let reply = replay::send(&registry.url(), &probe).expect("it answers");
-    let buckets: serde_json::Value = String::from_utf8_lossy(&reply.body).parse().expect("a list is JSON");
+    let buckets: serde_json::Value =
+        String::from_utf8_lossy(&reply.body).parse().expect("a list is JSON");
     assert_eq!(buckets.as_array().map(Vec::len), Some(1));
 }

@@ -21,7 +21,8 @@ const SMALL: usize = 2_000;
 
 fn records(from: usize, count: usize) -> String {
     (from..from + count).fold(String::new(), |mut text, id| {
-        let _ = writeln!(text, "{{\"id\":{id},\"text\":\"{}\"}}", format!("{id:08} $ # ").repeat(80));
+        let _ =
+            writeln!(text, "{{\"id\":{id},\"text\":\"{}\"}}", format!("{id:08} $ # ").repeat(80));
         text
     })
 }
@@ -69,7 +70,9 @@ fn during_large_syncs(registry: &mut RealRegistry, provider: Provider) {
         let from = (number + 1) * 100_000;
         let input = records(from, RECORDS);
         let copy = input.clone();
-        let running = program::start(program::sync(&registry.url()), move |stdin| stdin.write_all(copy.as_bytes()));
+        let running = program::start(program::sync(&registry.url()), move |stdin| {
+            stdin.write_all(copy.as_bytes())
+        });
         thread::sleep(moment);
         registry.kill();
         let ended = running.end();
@@ -117,10 +120,18 @@ fn between_small_versions(registry: &mut RealRegistry, provider: Provider) {
     registry.start_again().expect("it starts on what it had stored");
     assert_there(registry, &acknowledged);
     let stored = versions(&open(registry)).len();
-    assert!((acknowledged.len()..=acknowledged.len() + 1).contains(&stored), "{stored} of {}", acknowledged.len());
+    assert!(
+        (acknowledged.len()..=acknowledged.len() + 1).contains(&stored),
+        "{stored} of {}",
+        acknowledged.len()
+    );
     let start = Instant::now();
     let again = program::run(&registry.url(), records(acknowledged.len(), 1));
-    eprintln!("{provider:?}: {} acknowledged, {stored} stored, then {:?}", acknowledged.len(), again.code);
+    eprintln!(
+        "{provider:?}: {} acknowledged, {stored} stored, then {:?}",
+        acknowledged.len(),
+        again.code
+    );
     if succeeds_or_names_the_orphan(provider, start, &again) {
         assert_there(registry, &(0..=acknowledged.len()).collect::<Vec<_>>());
     }

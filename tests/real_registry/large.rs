@@ -49,7 +49,12 @@ fn strings_of_20_mib() {
 /// A record in its canonical form.
 fn record(id: usize) -> String {
     let seed = Digest::of(&id.to_le_bytes()).to_string();
-    format!("{{\"id\":{id},\"n\":{},\"tags\":[\"{}\",null],\"text\":\"{}\"}}\n", id % 977, &seed[..8], seed.repeat(4))
+    format!(
+        "{{\"id\":{id},\"n\":{},\"tags\":[\"{}\",null],\"text\":\"{}\"}}\n",
+        id % 977,
+        &seed[..8],
+        seed.repeat(4)
+    )
 }
 
 #[test]
@@ -74,8 +79,13 @@ fn a_snapshot_of_300_mib() {
 
     let begin = Instant::now();
     let mut restore = nifi_idb("restore", &registry.url());
-    let mut child = restore.args(["--format", "records"]).stdout(Stdio::piped()).spawn().expect("nifi-idb starts");
-    let mut lines = BufReader::with_capacity(1 << 20, child.stdout.take().expect("standard output is a pipe"));
+    let mut child = restore
+        .args(["--format", "records"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("nifi-idb starts");
+    let mut lines =
+        BufReader::with_capacity(1 << 20, child.stdout.take().expect("standard output is a pipe"));
     let (mut line, mut read, mut id) = (String::new(), 0, 0);
     while lines.read_line(&mut line).expect("it writes text") > 0 {
         assert!(line == record(id), "record {id} came back as {line}");
@@ -97,7 +107,8 @@ fn a_snapshot_of_300_mib() {
     // One record of it changed.
     let begin = Instant::now();
     let changed = record(count / 2).replace("null", "true");
-    let ended = start(sync(&registry.url()), move |stdin| stdin.write_all(changed.as_bytes())).end();
+    let ended =
+        start(sync(&registry.url()), move |stdin| stdin.write_all(changed.as_bytes())).end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.summary.contains("\"put\":1,"), "{ended:?}");
     eprintln!("one changed record in it: {:.2?}", begin.elapsed());

@@ -20,9 +20,14 @@ const NIPYAPI: &str = "nipyapi==1.8.1";
 /// What `nipyapi_check.py` prints of a version of a flow: see there.
 pub(crate) fn look(url: &str, bucket: &str, flow: &str, version: u32) -> Result<Value, NotRun> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_registry/nipyapi_check.py");
-    let output = run(Command::new(python()?).arg(script).args([url, bucket, flow, &version.to_string()]), "python")?;
+    let output = run(
+        Command::new(python()?).arg(script).args([url, bucket, flow, &version.to_string()]),
+        "python",
+    )?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(text.parse().unwrap_or_else(|error| panic!("nipyapi_check.py printed no JSON: {error}\n{text}")))
+    Ok(text
+        .parse()
+        .unwrap_or_else(|error| panic!("nipyapi_check.py printed no JSON: {error}\n{text}")))
 }
 
 /// As `nipyapi_check.py` gives a property's text.
@@ -36,7 +41,10 @@ fn python() -> Result<PathBuf, NotRun> {
     let python = home.join("bin/python");
     let marker = home.join("installed");
     if !std::fs::read_to_string(&marker).is_ok_and(|installed| installed == NIPYAPI) {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&home), "Python 3 with its venv module (`python3`)")?;
+        run(
+            Command::new("python3").args(["-m", "venv"]).arg(&home),
+            "Python 3 with its venv module (`python3`)",
+        )?;
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", NIPYAPI];
         run(Command::new(&python).args(install), &format!("{NIPYAPI} from a package index"))?;
         std::fs::write(&marker, NIPYAPI).expect("the environment's folder can be written");
@@ -50,7 +58,11 @@ fn run(command: &mut Command, what: &str) -> Result<Output, NotRun> {
         return Ok(output);
     }
     let text = [output.stdout.as_slice(), &output.stderr].concat();
-    Err(NotRun::new(format!("{what}; it ended with {}:\n{}", output.status, String::from_utf8_lossy(&text))))
+    Err(NotRun::new(format!(
+        "{what}; it ended with {}:\n{}",
+        output.status,
+        String::from_utf8_lossy(&text)
+    )))
 }
 
 fn post(url: &str, path: &str, body: &Value) -> Value {
@@ -79,7 +91,10 @@ fn sees_what_was_posted(registry: &RealRegistry) {
     let bucket = bucket["identifier"].as_str().expect("a bucket has an identifier");
     let flow = "4b1c7f58-5a55-4d2e-9d0e-0d2f6cf8a001";
     post(&url, &format!("/buckets/{bucket}/flows"), &json!({"name": "orders", "identifier": flow}));
-    let texts = ["{\"k\":\"\\u00e9 ${a} $$ #{p}\"}\n".repeat(1000), "raw é \u{2028} 😀 \u{1} \r\n end\t".to_owned()];
+    let texts = [
+        "{\"k\":\"\\u00e9 ${a} $$ #{p}\"}\n".repeat(1000),
+        "raw é \u{2028} 😀 \u{1} \r\n end\t".to_owned(),
+    ];
     let processor = |index: usize| {
         let name = format!("chunk {index}");
         json!({"identifier": format!("p{index}"), "name": name, "properties": {"text": texts[index]}})
@@ -109,8 +124,10 @@ fn sees_what_was_posted(registry: &RealRegistry) {
 /// Digests of the texts that nipyapi found in a flow, sorted.
 fn texts(found: &Value) -> Vec<String> {
     let processors = found["processors"].as_array().expect("processors are a list");
-    let mut texts: Vec<_> =
-        processors.iter().filter_map(|processor| processor["properties"][TEXT].as_str().map(str::to_owned)).collect();
+    let mut texts: Vec<_> = processors
+        .iter()
+        .filter_map(|processor| processor["properties"][TEXT].as_str().map(str::to_owned))
+        .collect();
     texts.sort();
     texts
 }
@@ -125,9 +142,18 @@ fn sees_what_nifi_idb_wrote(registry: &RealRegistry) {
         let found = needed(look(&url, "indexeddb", "shop", version));
         assert_eq!(found["buckets"], json!(["indexeddb", "indexeddb-chunks"]));
         assert_eq!((&found["version"], &found["flows"]), (&json!(version), &json!(["shop"])));
-        let comments: Vec<_> =
-            found["versions"].as_array().expect("a list").iter().map(|each| &each["comments"]).collect();
-        let log: Vec<_> = store.log(&flow()).expect("a log").into_iter().map(|info| json!(info.comment)).collect();
+        let comments: Vec<_> = found["versions"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|each| &each["comments"])
+            .collect();
+        let log: Vec<_> = store
+            .log(&flow())
+            .expect("a log")
+            .into_iter()
+            .map(|info| json!(info.comment))
+            .collect();
         assert_eq!(comments, log.iter().collect::<Vec<_>>());
 
         let (mut own, mut elsewhere) = (vec![sha256(&stored.manifest.to_text().0)], Vec::new());
@@ -148,7 +174,8 @@ fn sees_what_nifi_idb_wrote(registry: &RealRegistry) {
             let chunk = needed(look(&url, "indexeddb-chunks", &name, 1));
             assert_eq!(texts(&chunk), [text], "chunk {name}");
             let named = placeholders.iter().any(|placeholder| {
-                (&placeholder["flowId"], &placeholder["bucketId"]) == (&chunk["flow"], &chunk["bucket"])
+                (&placeholder["flowId"], &placeholder["bucketId"])
+                    == (&chunk["flow"], &chunk["bucket"])
             });
             assert!(named, "no placeholder leads to chunk {name}");
         }

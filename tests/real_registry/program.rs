@@ -14,7 +14,16 @@ pub(crate) fn nifi_idb(command: &str, url: &str) -> Command {
 /// `nifi-idb sync` of bare records with their keys in `id`.
 pub(crate) fn sync(url: &str) -> Command {
     let mut program = nifi_idb("sync", url);
-    program.args(["--database", "shop", "--object-store", "data", "--key-path", "id", "--deadline", "5m"]);
+    program.args([
+        "--database",
+        "shop",
+        "--object-store",
+        "data",
+        "--key-path",
+        "id",
+        "--deadline",
+        "5m",
+    ]);
     program
 }
 
@@ -57,9 +66,15 @@ impl Running {
         let written = self.input.join().expect("the input is written");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (out, err) = (text(&output.stdout), text(&output.stderr));
-        written.unwrap_or_else(|error| panic!("standard input was not read to its end: {error}\n{err}"));
+        written.unwrap_or_else(|error| {
+            panic!("standard input was not read to its end: {error}\n{err}")
+        });
         let line = |line: Option<&str>| line.unwrap_or_default().to_owned();
-        Ended { code: output.status.code(), summary: line(out.lines().last()), cause: line(err.lines().next()) }
+        Ended {
+            code: output.status.code(),
+            summary: line(out.lines().last()),
+            cause: line(err.lines().next()),
+        }
     }
 }
 

@@ -44,17 +44,32 @@ fn race(provider: Provider) {
     let store = open(&registry);
     let text = restored(&store, &flow(), None);
     for id in &acknowledged {
-        assert!(text.contains(&format!("\"id\":{id}}}")), "record {id} was acknowledged and is not there");
+        assert!(
+            text.contains(&format!("\"id\":{id}}}")),
+            "record {id} was acknowledged and is not there"
+        );
     }
     let numbers = versions(&store);
     let count = u32::try_from(numbers.len()).expect("few versions");
-    assert_eq!(numbers, (1..=count).rev().collect::<Vec<_>>(), "numbers are unique and have no gap");
+    assert_eq!(
+        numbers,
+        (1..=count).rev().collect::<Vec<_>>(),
+        "numbers are unique and have no gap"
+    );
     // One version for each that was acknowledged. One that was told to try again may have been stored, after all.
-    assert!((acknowledged.len()..=acknowledged.len() + busy).contains(&numbers.len()), "{numbers:?} {acknowledged:?}");
+    assert!(
+        (acknowledged.len()..=acknowledged.len() + busy).contains(&numbers.len()),
+        "{numbers:?} {acknowledged:?}"
+    );
     assert!(acknowledged.len() >= PROCESSES * ROUNDS / 2, "only {acknowledged:?}");
-    eprintln!("{provider:?}: {} processes won, {busy} to try again: {:.1?}", acknowledged.len(), start.elapsed());
+    eprintln!(
+        "{provider:?}: {} processes won, {busy} to try again: {:.1?}",
+        acknowledged.len(),
+        start.elapsed()
+    );
     let head = open_version(&store, &flow(), At::Latest).expect("the flow is there");
-    let checked = verify(&store, &flow(), &head, true).expect("every byte is there, and one history");
+    let checked =
+        verify(&store, &flow(), &head, true).expect("every byte is there, and one history");
     assert_eq!(checked.versions + 1, u64::from(count));
 }
 

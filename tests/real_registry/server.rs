@@ -87,13 +87,14 @@ impl Distribution {
     pub(crate) fn assembled() -> Result<Self, NotRun> {
         let java = java(ASSEMBLED, ASSEMBLED_JAVA)?;
         let home = cache().join(ASSEMBLED);
-        let complete = fs::read_to_string(home.join("version")).is_ok_and(|version| version.trim() == ASSEMBLED);
+        let complete = fs::read_to_string(home.join("version"))
+            .is_ok_and(|version| version.trim() == ASSEMBLED);
         if !complete {
-            Command::new("mvn")
-                .arg("-version")
-                .output()
-                .map_err(|error| NotRun(format!("Maven to fetch Registry {ASSEMBLED}; `mvn -version`: {error}")))?;
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_registry/assemble.sh");
+            Command::new("mvn").arg("-version").output().map_err(|error| {
+                NotRun(format!("Maven to fetch Registry {ASSEMBLED}; `mvn -version`: {error}"))
+            })?;
+            let script =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_registry/assemble.sh");
             let output = Command::new("bash")
                 .arg(script)
                 .arg(ASSEMBLED)
@@ -103,7 +104,9 @@ impl Distribution {
             if !output.status.success() {
                 let text = [output.stdout, output.stderr].concat();
                 let text = String::from_utf8_lossy(&text).into_owned();
-                return Err(NotRun(format!("the Maven artifacts of Registry {ASSEMBLED}:\n{text}")));
+                return Err(NotRun(format!(
+                    "the Maven artifacts of Registry {ASSEMBLED}:\n{text}"
+                )));
             }
         }
         Self::at(&home, java)
@@ -113,7 +116,10 @@ impl Distribution {
     pub(crate) fn from_environment() -> Result<Self, NotRun> {
         let home = std::env::var_os("NIFI_REGISTRY_HOME").filter(|home| !home.is_empty());
         let home = home.map(PathBuf::from).ok_or_else(|| {
-            NotRun("NIFI_REGISTRY_HOME, the folder of an unpacked NiFi Registry distribution".to_owned())
+            NotRun(
+                "NIFI_REGISTRY_HOME, the folder of an unpacked NiFi Registry distribution"
+                    .to_owned(),
+            )
         })?;
         let release = release_in(&home.join("lib"))?;
         let needed = match release.split('.').next() {
@@ -126,18 +132,27 @@ impl Distribution {
 
     fn at(home: &Path, java: PathBuf) -> Result<Self, NotRun> {
         let lib = home.join("lib");
-        let lib = lib.canonicalize().map_err(|error| NotRun(format!("a Registry in {}: {error}", home.display())))?;
+        let lib = lib
+            .canonicalize()
+            .map_err(|error| NotRun(format!("a Registry in {}: {error}", home.display())))?;
         Ok(Self { release: release_in(&lib)?, lib, java })
     }
 }
 
 /// Reads the release off the name of the server's main jar.
 fn release_in(lib: &Path) -> Result<String, NotRun> {
-    let missing = || NotRun(format!("an unpacked NiFi Registry: no nifi-registry-runtime-*.jar in {}", lib.display()));
+    let missing = || {
+        NotRun(format!(
+            "an unpacked NiFi Registry: no nifi-registry-runtime-*.jar in {}",
+            lib.display()
+        ))
+    };
     let entries = fs::read_dir(lib).map_err(|_| missing())?;
     entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .find_map(|name| Some(name.strip_prefix("nifi-registry-runtime-")?.strip_suffix(".jar")?.to_owned()))
+        .find_map(|name| {
+            Some(name.strip_prefix("nifi-registry-runtime-")?.strip_suffix(".jar")?.to_owned())
+        })
         .ok_or_else(missing)
 }
 
@@ -147,9 +162,11 @@ fn java(release: &str, wanted: std::ops::RangeInclusive<u32>) -> Result<PathBuf,
         u32::MAX => format!("{} or later", wanted.start()),
         end => format!("{} to {end}", wanted.start()),
     };
-    let what = format!("a JDK {range} for Registry {release}, by JAVA_HOME or as `java` on the path");
+    let what =
+        format!("a JDK {range} for Registry {release}, by JAVA_HOME or as `java` on the path");
     let home = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
-    let java = home.map_or_else(|| PathBuf::from("java"), |home| PathBuf::from(home).join("bin/java"));
+    let java =
+        home.map_or_else(|| PathBuf::from("java"), |home| PathBuf::from(home).join("bin/java"));
     let output = Command::new(&java).arg("-version").output();
     let output = output.map_err(|error| NotRun(format!("{what}; {}: {error}", java.display())))?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -159,7 +176,11 @@ fn java(release: &str, wanted: std::ops::RangeInclusive<u32>) -> Result<PathBuf,
         Some(1) => numbers.next().unwrap_or(0),
         first => first.unwrap_or(0),
     };
-    if wanted.contains(&major) { Ok(java) } else { Err(NotRun(format!("{what}; {} is {version:?}", java.display()))) }
+    if wanted.contains(&major) {
+        Ok(java)
+    } else {
+        Err(NotRun(format!("{what}; {} is {version:?}", java.display())))
+    }
 }
 
 /// A running server; stopped when dropped.
@@ -174,15 +195,27 @@ pub(crate) struct RealRegistry {
 impl RealRegistry {
     /// Starts an empty Registry, and waits until it answers.
     pub(crate) fn start(distribution: &Distribution, provider: Provider) -> Self {
-        let folder = tempfile::Builder::new().prefix("registry-").tempdir().expect("a temporary folder can be made");
-        let mut registry = Self { distribution: distribution.clone(), folder: Some(folder), port: 0, process: None };
+        let folder = tempfile::Builder::new()
+            .prefix("registry-")
+            .tempdir()
+            .expect("a temporary folder can be made");
+        let mut registry = Self {
+            distribution: distribution.clone(),
+            folder: Some(folder),
+            port: 0,
+            process: None,
+        };
         registry.configure(provider).expect("the temporary folder can be written");
         let start = Instant::now();
         let mut failure = String::new();
         for _ in 0..START_TRIES {
             match registry.start_again() {
                 Ok(()) => {
-                    eprintln!("Registry {}, {provider:?}: up after {:.1?}", distribution.release, start.elapsed());
+                    eprintln!(
+                        "Registry {}, {provider:?}: up after {:.1?}",
+                        distribution.release,
+                        start.elapsed()
+                    );
                     return registry;
                 }
                 Err(text) => {
@@ -202,12 +235,18 @@ impl RealRegistry {
     /// Starts the server on what it had stored, on the port it had if that is still free. The error shows the ends of its logs.
     pub(crate) fn start_again(&mut self) -> Result<(), String> {
         self.stop();
-        self.port = free_port(self.port).map_err(|error| format!("no free port on loopback: {error}"))?;
-        self.process = Some(self.launch().map_err(|error| format!("{}: {error}", self.distribution.java.display()))?);
+        self.port =
+            free_port(self.port).map_err(|error| format!("no free port on loopback: {error}"))?;
+        self.process = Some(
+            self.launch()
+                .map_err(|error| format!("{}: {error}", self.distribution.java.display()))?,
+        );
         let (url, start) = (self.url(), Instant::now());
-        let probe = Sent { method: "GET".to_owned(), path: "/buckets".to_owned(), ..Sent::default() };
+        let probe =
+            Sent { method: "GET".to_owned(), path: "/buckets".to_owned(), ..Sent::default() };
         while !send(&url, &probe).is_ok_and(|reply| reply.status == 200) {
-            let ended = self.process.as_mut().is_none_or(|process| !matches!(process.try_wait(), Ok(None)));
+            let ended =
+                self.process.as_mut().is_none_or(|process| !matches!(process.try_wait(), Ok(None)));
             if ended || start.elapsed() > START_LIMIT {
                 let what = if ended { "it ended" } else { "it gives no answer in time" };
                 let text = format!("{what}\n{}", self.log_ends());
@@ -224,7 +263,10 @@ impl RealRegistry {
         let Some(process) = &mut self.process else { return };
         let asked = kill_process(Pid::from_child(process), Signal::TERM);
         let start = Instant::now();
-        while asked.is_ok() && start.elapsed() < STOP_LIMIT && matches!(process.try_wait(), Ok(None)) {
+        while asked.is_ok()
+            && start.elapsed() < STOP_LIMIT
+            && matches!(process.try_wait(), Ok(None))
+        {
             thread::sleep(POLL);
         }
         self.kill();
@@ -307,7 +349,9 @@ fn providers(provider: Provider) -> String {
             "<class>{package}.flow.FileSystemFlowPersistenceProvider</class>\
              <property name=\"Flow Storage Directory\">./flow_storage</property>"
         ),
-        Provider::Database => format!("<class>{package}.flow.DatabaseFlowPersistenceProvider</class>"),
+        Provider::Database => {
+            format!("<class>{package}.flow.DatabaseFlowPersistenceProvider</class>")
+        }
     };
     format!(
         "<providers><flowPersistenceProvider>{flows}</flowPersistenceProvider><extensionBundlePersistenceProvider>\

@@ -1,7 +1,11 @@
 //! Batches for tests, from text to flow version and back; among them one that holds every kind of value and of code point.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
-#![allow(unreachable_pub, dead_code, reason = "several test binaries include this file, and each uses some of it")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "several test binaries include this file, and each uses some of it"
+)]
 
 use std::fmt::{Display, Write as _};
 
@@ -43,12 +47,23 @@ pub fn batch_of(text: &str) -> Batch {
     let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
     let mut options = NormalizeOptions::received_at(1_000);
     options.skew_ms = 0;
-    normalize(&mut decoder, &options, &mut |rejection| panic!("rejected: {}", rejection.to_json())).unwrap()
+    normalize(&mut decoder, &options, &mut |rejection| panic!("rejected: {}", rejection.to_json()))
+        .unwrap()
 }
 
 /// Syncs a batch into [`flow`].
-pub fn try_sync(store: &dyn SnapshotStore, header: &str, lines: &[String]) -> Result<Summary, SyncError> {
-    sync(store, &flow(), &batch_of(&text_of(header, lines)), &SyncOptions::default(), &mut ReportLines::default())
+pub fn try_sync(
+    store: &dyn SnapshotStore,
+    header: &str,
+    lines: &[String],
+) -> Result<Summary, SyncError> {
+    sync(
+        store,
+        &flow(),
+        &batch_of(&text_of(header, lines)),
+        &SyncOptions::default(),
+        &mut ReportLines::default(),
+    )
 }
 
 /// The same, where it has to succeed.
@@ -57,7 +72,11 @@ pub fn sync_ok(store: &dyn SnapshotStore, header: &str, lines: &[String]) -> Sum
 }
 
 /// A version as `indexeddb-changes/1`; `None`: the newest.
-pub fn restored(store: &dyn SnapshotStore, flow: &FlowName, version: Option<FlowVersion>) -> String {
+pub fn restored(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: Option<FlowVersion>,
+) -> String {
     let version = open_version(store, flow, version.map_or(At::Latest, At::Version)).unwrap();
     let mut text = Vec::new();
     restore(store, flow, &version, &RestoreOptions::default(), &mut text).unwrap();
@@ -71,7 +90,9 @@ pub fn versions(store: &dyn SnapshotStore) -> Vec<u32> {
 
 /// Records of about 1 KiB each, as `put` lines.
 pub fn many(count: usize) -> Vec<String> {
-    (0..count).map(|key| put(key, format!(r#"{{"id":{key},"text":"{}"}}"#, "x".repeat(1000)))).collect()
+    (0..count)
+        .map(|key| put(key, format!(r#"{{"id":{key},"text":"{}"}}"#, "x".repeat(1000))))
+        .collect()
 }
 
 /// Puts of every value kind that `tests/fixtures/values` knows, in all the ways it is written there, and of every class
@@ -87,7 +108,8 @@ pub fn every_value() -> Vec<String> {
             continue;
         }
         lines.push(put(format!("[{number},\"canonical\"]"), canonical));
-        let plain_line = |input: &&str| !input.contains('\n') && !is_set("plain") && !is_set("bigIntegers");
+        let plain_line =
+            |input: &&str| !input.contains('\n') && !is_set("plain") && !is_set("bigIntegers");
         if let Some(input) = case["input"].as_str().filter(plain_line) {
             lines.push(put(format!("[{number},\"input\"]"), input));
         }
@@ -107,16 +129,28 @@ pub fn every_value() -> Vec<String> {
         lines.push(put(format!("[\"lone\",{lone}]"), lone));
         lines.push(put(lone, format!("{{{lone}:{lone}}}")));
     }
-    for key in
-        ["-1.5", "0", "1e300", r#"{"~number":"-Infinity"}"#, r#"{"~date":-1}"#, r#"{"~binary":"AP8="}"#, "[[],[1]]"]
-    {
+    for key in [
+        "-1.5",
+        "0",
+        "1e300",
+        r#"{"~number":"-Infinity"}"#,
+        r#"{"~date":-1}"#,
+        r#"{"~binary":"AP8="}"#,
+        "[[],[1]]",
+    ] {
         lines.push(put(key, "\"key\""));
-        lines.push(put(key, "\"key\"").replace(r#""store":"data""#, r#""store":"more $ \u00e9\ud83d\ude00/..""#));
+        lines.push(
+            put(key, "\"key\"")
+                .replace(r#""store":"data""#, r#""store":"more $ \u00e9\ud83d\ude00/..""#),
+        );
     }
     let wide = "\u{e9}$#\u{1f600}\u{1}\\\"~ ${x} #{y} $$".repeat(4000);
     lines.push(put("\"spilled\"", serde_json::to_string(&wide).unwrap()));
     lines.push(put("\"spilled lone\"", format!("\"{}\\ud800\"", "y".repeat(100_000))));
-    lines.push(put("\"spilled bytes\"", format!(r#"{{"~buffer":{{"data":"{}"}}}}"#, "AP8A".repeat(30_000))));
+    lines.push(put(
+        "\"spilled bytes\"",
+        format!(r#"{{"~buffer":{{"data":"{}"}}}}"#, "AP8A".repeat(30_000)),
+    ));
     lines
 }
 
@@ -131,11 +165,23 @@ pub fn history(store: &dyn SnapshotStore, more: usize) -> Trace {
     let end = lines.len();
     sync_ok(store, &from("kiosk-7", &format!(r#""epoch":"e","first":1,"last":{end}"#)), &lines);
     let object = r#"{"x":1,"$":"é","y":[1,{"~date":7}]}"#;
-    sync_ok(store, &from("b", r#""base":1"#), &[put("\"spilled\"", object), put("\"new\"", object)]);
+    sync_ok(
+        store,
+        &from("b", r#""base":1"#),
+        &[put("\"spilled\"", object), put("\"new\"", object)],
+    );
     sync_ok(store, &from("c", r#""base":1"#), &[put("\"spilled\"", r#"{"x":2}"#)]);
     let delete = |key: &str| format!(r#"{{"op":"delete","store":"data","key":{key}}}"#);
-    sync_ok(store, &from("c", r#""base":3"#), &[delete("\"new\""), delete("\"spilled lone\""), delete("\"never\"")]);
-    sync_ok(store, &from("full", r#""mode":"full""#), &[put("\"spilled\"", "1"), put("\"own\"", "2")]);
+    sync_ok(
+        store,
+        &from("c", r#""base":3"#),
+        &[delete("\"new\""), delete("\"spilled lone\""), delete("\"never\"")],
+    );
+    sync_ok(
+        store,
+        &from("full", r#""mode":"full""#),
+        &[put("\"spilled\"", "1"), put("\"own\"", "2")],
+    );
     let count = versions(store).len() as u64;
     assert_eq!(count, 5, "{}", store.describe());
     let trace = |number| {

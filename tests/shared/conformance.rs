@@ -3,7 +3,11 @@
 //! `run` gets a function that makes a new, empty store. Cases that fail name themselves.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
-#![allow(unreachable_pub, dead_code, reason = "several test binaries include this file, and each uses some of it")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "several test binaries include this file, and each uses some of it"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,8 +15,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nifi_idb::indexeddb::dom_string::DomString;
 use nifi_idb::indexeddb::key::{SortableKey, sortable_string};
 use nifi_idb::indexeddb::schema::{Database, ObjectStore};
-use nifi_idb::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, SpilledRef, StoreManifest};
-use nifi_idb::store::{AppendError, CommittedVersion, SnapshotStore, StoreErrorKind, StoredVersion, VersionDraft};
+use nifi_idb::snapshot::{
+    ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, SpilledRef, StoreManifest,
+};
+use nifi_idb::store::{
+    AppendError, CommittedVersion, SnapshotStore, StoreErrorKind, StoredVersion, VersionDraft,
+};
 
 type Case = fn(&dyn SnapshotStore);
 
@@ -86,7 +94,8 @@ pub fn after(head: Option<&StoredVersion>, stores: &[&str]) -> Next {
             manifest
         }
         None => {
-            let mut stores: Vec<_> = stores.iter().map(|name| ObjectStore::new((*name).into(), None)).collect();
+            let mut stores: Vec<_> =
+                stores.iter().map(|name| ObjectStore::new((*name).into(), None)).collect();
             stores.sort_by(|a, b| a.name.cmp(&b.name));
             Manifest::empty(&Database::new("db".into(), 1, stores).unwrap())
         }
@@ -115,13 +124,21 @@ impl Next {
     /// The comment that goes with it.
     pub fn comment(&self) -> String {
         let (_, state) = self.manifest.to_text();
-        format!("version {} for people\n\nroot={} state={state}", self.manifest.version, self.manifest.root())
+        format!(
+            "version {} for people\n\nroot={} state={state}",
+            self.manifest.version,
+            self.manifest.root()
+        )
     }
 
     /// What is to be appended.
     pub fn draft(&self) -> VersionDraft {
         let time = TIME + i64::from(self.manifest.version.get()) * 1000;
-        VersionDraft { manifest: self.manifest.clone(), comment: self.comment(), timestamp_ms: time }
+        VersionDraft {
+            manifest: self.manifest.clone(),
+            comment: self.comment(),
+            timestamp_ms: time,
+        }
     }
 
     /// Writes it all and commits.
@@ -148,7 +165,12 @@ pub fn records(name: &str) -> List {
 }
 
 /// Appends a version that puts one chunk into object store `data`, and reads the new head.
-pub fn append_one(store: &dyn SnapshotStore, flow: &FlowName, key: &str, text: &str) -> StoredVersion {
+pub fn append_one(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    key: &str,
+    text: &str,
+) -> StoredVersion {
     let head = store.head(flow).unwrap();
     let mut next = after(head.as_ref(), &["data"]);
     next.put(&records("data"), key, text);
@@ -160,9 +182,19 @@ pub fn append_one(store: &dyn SnapshotStore, flow: &FlowName, key: &str, text: &
     store.head(flow).unwrap().unwrap()
 }
 
-fn text_of(store: &dyn SnapshotStore, flow: &FlowName, version: &StoredVersion, list: &List, key: &str) -> String {
+fn text_of(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    list: &List,
+    key: &str,
+) -> String {
     let first: SortableKey = sortable_string(key);
-    let (list, chunk) = version.manifest.chunks().find(|(other, chunk)| other == list && chunk.first == first).unwrap();
+    let (list, chunk) = version
+        .manifest
+        .chunks()
+        .find(|(other, chunk)| other == list && chunk.first == first)
+        .unwrap();
     String::from_utf8(store.read_chunk(flow, version, &list, chunk).unwrap()).unwrap()
 }
 
@@ -183,7 +215,10 @@ fn first_version(store: &dyn SnapshotStore) {
     assert_eq!(text_of(store, &flow(), &head, &records("data"), "a"), "first\n");
     assert_eq!(store.flows().unwrap(), [flow()]);
     let read = store.version(&flow(), FlowVersion::FIRST).unwrap().unwrap();
-    assert_eq!((read.manifest, read.state, read.comment), (head.manifest, head.state, head.comment));
+    assert_eq!(
+        (read.manifest, read.state, read.comment),
+        (head.manifest, head.state, head.comment)
+    );
     assert!(store.version(&flow(), FlowVersion::new(2).unwrap()).unwrap().is_none());
 }
 
@@ -202,7 +237,10 @@ fn lost_race(store: &dyn SnapshotStore) {
         let mut mine = after(head.as_ref(), &["data"]);
         mine.put(&records("data"), "a", &format!("mine {round}\n"));
         let theirs = append_one(store, &flow(), "a", &format!("theirs {round}\n"));
-        assert!(matches!(mine.append(store, &flow(), head.as_ref()), Err(AppendError::Lost)), "round {round}");
+        assert!(
+            matches!(mine.append(store, &flow(), head.as_ref()), Err(AppendError::Lost)),
+            "round {round}"
+        );
         let now = store.head(&flow()).unwrap().unwrap();
         assert_eq!((now.state, store.log(&flow()).unwrap().len()), (theirs.state, round));
     }
@@ -233,7 +271,8 @@ fn lost_then_again(store: &dyn SnapshotStore) {
 }
 
 fn log_order(store: &dyn SnapshotStore) {
-    let comments: Vec<_> = (0..5).map(|n| append_one(store, &flow(), "a", &format!("{n}\n")).comment).collect();
+    let comments: Vec<_> =
+        (0..5).map(|n| append_one(store, &flow(), "a", &format!("{n}\n")).comment).collect();
     let log = store.log(&flow()).unwrap();
     assert_eq!(log.iter().map(|info| info.version.get()).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
     assert!(log.iter().rev().map(|info| &info.comment).eq(&comments));
@@ -271,10 +310,17 @@ fn spilled_values(store: &dyn SnapshotStore) {
     let (large, small) = (Digest::of(b"large"), Digest::of(b"small"));
     let mut next = after(None, &["data"]);
     let mut chunk = next.put(&records("data"), "a", "names two\n");
-    chunk.spilled = vec![SpilledRef { digest: large, bytes: 5 << 20 }, SpilledRef { digest: small, bytes: 70_000 }];
+    chunk.spilled = vec![
+        SpilledRef { digest: large, bytes: 5 << 20 },
+        SpilledRef { digest: small, bytes: 70_000 },
+    ];
     chunk.spilled.sort();
     next.put_chunk(&records("data"), chunk.clone());
-    next.parts = vec![(large, 0, part(1, 4 << 20)), (large, 1, part(2, 1 << 20)), (small, 0, part(3, 70_000))];
+    next.parts = vec![
+        (large, 0, part(1, 4 << 20)),
+        (large, 1, part(2, 1 << 20)),
+        (small, 0, part(3, 70_000)),
+    ];
     next.append(store, &flow(), None).unwrap();
 
     // The second version keeps one of them and gets no part again.
@@ -324,8 +370,16 @@ fn two_flows(store: &dyn SnapshotStore) {
 }
 
 fn odd_names(store: &dyn SnapshotStore) {
-    let names = [("b.json", "x"), ("b", "x"), ("b", "x.json"), ("b", "x.json.json"), ("b", "a%2Fb"), ("%25", "%")];
-    let mut flows: Vec<_> = names.iter().map(|(bucket, flow)| FlowName::new(bucket, flow).unwrap()).collect();
+    let names = [
+        ("b.json", "x"),
+        ("b", "x"),
+        ("b", "x.json"),
+        ("b", "x.json.json"),
+        ("b", "a%2Fb"),
+        ("%25", "%"),
+    ];
+    let mut flows: Vec<_> =
+        names.iter().map(|(bucket, flow)| FlowName::new(bucket, flow).unwrap()).collect();
     for flow in &flows {
         append_one(store, flow, "a", &format!("{flow}\n"));
     }
@@ -336,19 +390,30 @@ fn odd_names(store: &dyn SnapshotStore) {
         assert_eq!(text_of(store, flow, &head, &records("data"), "a"), format!("{flow}\n"));
         assert_eq!(store.log(flow).unwrap().len(), 1);
     }
-    let stores = ["", ".", "..", "a/b", "~tombstones", "~manifest.ndjson", ".git", "git~1", "é", "data"];
+    let stores =
+        ["", ".", "..", "a/b", "~tombstones", "~manifest.ndjson", ".git", "git~1", "é", "data"];
     let odd = FlowName::new("odd", "stores").unwrap();
     let mut next = after(None, &stores);
     for name in stores {
         next.put(&records(name), "k", &format!("of {}\n", name.escape_default()));
-        next.put(&List::Tombstones(name.into()), "k", &format!("gone from {}\n", name.escape_default()));
+        next.put(
+            &List::Tombstones(name.into()),
+            "k",
+            &format!("gone from {}\n", name.escape_default()),
+        );
     }
     next.append(store, &odd, None).unwrap();
     let head = store.head(&odd).unwrap().unwrap();
     for name in stores {
-        assert_eq!(text_of(store, &odd, &head, &records(name), "k"), format!("of {}\n", name.escape_default()));
+        assert_eq!(
+            text_of(store, &odd, &head, &records(name), "k"),
+            format!("of {}\n", name.escape_default())
+        );
         let list = List::Tombstones(name.into());
-        assert_eq!(text_of(store, &odd, &head, &list, "k"), format!("gone from {}\n", name.escape_default()));
+        assert_eq!(
+            text_of(store, &odd, &head, &list, "k"),
+            format!("gone from {}\n", name.escape_default())
+        );
     }
 }
 
@@ -395,7 +460,10 @@ fn many_chunks(store: &dyn SnapshotStore) {
     }
     next.append(store, &flow(), None).unwrap();
     let head = append_one(store, &flow(), "key 150", "changed\n");
-    assert_eq!(head.manifest.stores.first().map(|store: &StoreManifest| store.records.len()), Some(300));
+    assert_eq!(
+        head.manifest.stores.first().map(|store: &StoreManifest| store.records.len()),
+        Some(300)
+    );
     for n in [0, 1, 149, 151, 299] {
         let text = text_of(store, &flow(), &head, &list, &format!("key {n:03}"));
         assert_eq!(text, format!("text {n}\n").repeat(n));
@@ -429,7 +497,11 @@ fn concurrent_writers(store: &dyn SnapshotStore) {
                     loop {
                         let head = store.head(&flow()).unwrap();
                         let mut next = after(head.as_ref(), &["data"]);
-                        next.put(&records("data"), &format!("{thread}-{n}"), &format!("{thread} {n}\n"));
+                        next.put(
+                            &records("data"),
+                            &format!("{thread}-{n}"),
+                            &format!("{thread} {n}\n"),
+                        );
                         match next.append(store, &flow(), head.as_ref()) {
                             Ok(_) => break,
                             Err(AppendError::Lost) => lost.fetch_add(1, Ordering::Relaxed),
@@ -443,7 +515,8 @@ fn concurrent_writers(store: &dyn SnapshotStore) {
         }
     });
     let total = WRITERS.0 * WRITERS.1;
-    let versions: Vec<_> = store.log(&flow()).unwrap().iter().map(|info| info.version.get()).collect();
+    let versions: Vec<_> =
+        store.log(&flow()).unwrap().iter().map(|info| info.version.get()).collect();
     assert_eq!(versions, (1..=total).rev().collect::<Vec<_>>());
     let head = store.head(&flow()).unwrap().unwrap();
     for thread in 0..WRITERS.0 {

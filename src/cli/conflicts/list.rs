@@ -59,8 +59,11 @@ impl List {
 /// Formats one line: state, type, winner, the sources of head and incoming (`-` if none), rule, id,
 /// the other record of a unique index, and the reason why no rule decided.
 fn text_line(conflict: &LoggedConflict) -> String {
-    let by = |by: Option<&crate::snapshot::SourceId>| by.map_or_else(|| "-".to_owned(), ToString::to_string);
-    let (state, kind, winner) = (conflict.state().name(), conflict.kind.name(), conflict.winner.name());
+    let by = |by: Option<&crate::snapshot::SourceId>| {
+        by.map_or_else(|| "-".to_owned(), ToString::to_string)
+    };
+    let (state, kind, winner) =
+        (conflict.state().name(), conflict.kind.name(), conflict.winner.name());
     let head = by(conflict.head.as_ref().and_then(|head| head.by.as_ref()));
     let (incoming, id) = (by(conflict.incoming.by.as_ref()), conflict.id.to_canonical());
     let rule = &conflict.rule;

@@ -56,7 +56,9 @@ impl Conflicts {
 
 /// Reads an id as written by `conflicts list`: the JSON of a key.
 fn read_id(text: &str) -> Result<SortableKey, Failure> {
-    let key = serde_json::from_str(text).ok().and_then(|value| Key::list_key_from_json(&value).ok());
-    key.and_then(|key| key.to_list_key().ok())
-        .ok_or_else(|| Failure::usage("an id is what conflicts list shows as one, such as '[6,\"orders\",17]'"))
+    let key =
+        serde_json::from_str(text).ok().and_then(|value| Key::list_key_from_json(&value).ok());
+    key.and_then(|key| key.to_list_key().ok()).ok_or_else(|| {
+        Failure::usage("an id is what conflicts list shows as one, such as '[6,\"orders\",17]'")
+    })
 }

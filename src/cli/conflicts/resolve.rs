@@ -35,7 +35,11 @@ pub(super) struct Resolve {
     store: StoredFlowArgs,
 
     /// Ids of the conflicts, as printed by conflicts list
-    #[arg(value_name = "ID", required_unless_present = "all_matching", conflicts_with = "all_matching")]
+    #[arg(
+        value_name = "ID",
+        required_unless_present = "all_matching",
+        conflicts_with = "all_matching"
+    )]
     ids: Vec<String>,
 
     /// Resolve all conflicts that match the filters below, as conflicts list would list them
@@ -110,7 +114,9 @@ impl Resolve {
         }
         let selection = match self.all_matching {
             true => Selection::Matching(self.filter.filter()?),
-            false => Selection::Ids(self.ids.iter().map(|id| read_id(id)).collect::<Result<_, _>>()?),
+            false => {
+                Selection::Ids(self.ids.iter().map(|id| read_id(id)).collect::<Result<_, _>>()?)
+            }
         };
         let choice = match self.choice {
             Some(UseArg::Head) => Choice::Head,
@@ -120,7 +126,12 @@ impl Resolve {
         };
         Ok(ResolveOptions {
             value: self.value.as_deref().map(read_value).transpose()?,
-            policy: self.policy.as_deref().map(policy::load_flag).transpose()?.map(|file| Arc::new(file.policy)),
+            policy: self
+                .policy
+                .as_deref()
+                .map(policy::load_flag)
+                .transpose()?
+                .map(|file| Arc::new(file.policy)),
             hash_key: self.hash_key.read()?,
             even_if_changed: self.even_if_changed,
             confirm: self.confirm.clone(),
@@ -138,17 +149,25 @@ impl Resolve {
             writeln!(out, "{}", summary.to_json())?;
             out.flush()
         };
-        write().map_err(|error| Failure::output(&error).hint("run again, it changes nothing that is done"))
+        write().map_err(|error| {
+            Failure::output(&error).hint("run again, it changes nothing that is done")
+        })
     }
 }
 
 fn read_value(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: std::io::Error| Failure::usage(format!("--value {}: {error}", path.display()));
+    let failed =
+        |error: std::io::Error| Failure::usage(format!("--value {}: {error}", path.display()));
     let mut value = Vec::new();
     let most = DEFAULT_MAX_LINE_BYTES as u64;
-    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut value)).map_err(failed)?;
+    File::open(path)
+        .and_then(|file| file.take(most + 1).read_to_end(&mut value))
+        .map_err(failed)?;
     if value.len() as u64 > most {
-        return Err(Failure::usage(format!("--value {}: longer than {most} bytes", path.display())));
+        return Err(Failure::usage(format!(
+            "--value {}: longer than {most} bytes",
+            path.display()
+        )));
     }
     Ok(value)
 }

@@ -11,7 +11,8 @@ use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, At};
 
-const EXAMPLE: &str = "Example:\n  nifi-idb conflicts show --store git:snapshots.git '[6,\"orders\",17]'";
+const EXAMPLE: &str =
+    "Example:\n  nifi-idb conflicts show --store git:snapshots.git '[6,\"orders\",17]'";
 
 /// The flags of `conflicts show`.
 #[derive(Args, Debug)]
@@ -38,7 +39,10 @@ impl Show {
         let version = history::open_version(&*store, &flow, self.at)?;
         let Some(shown) = history::show_conflict(&*store, &flow, &version, &id)? else {
             let (number, count) = (version.manifest.version, history::count_conflicts(&version));
-            let what = format!("version {number} of {flow} has no conflict {}; it has {count}", id.to_canonical());
+            let what = format!(
+                "version {number} of {flow} has no conflict {}; it has {count}",
+                id.to_canonical()
+            );
             return Err(Failure::usage(what).hint("nifi-idb conflicts list --state all names them"));
         };
         print(&(shown + "\n"))?;

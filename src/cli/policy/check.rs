@@ -48,7 +48,8 @@ impl Check {
         let (file, faults, notes) = match PolicyFile::read(&text) {
             Err(faults) => (None, faults, Vec::new()),
             Ok(file) => {
-                let checked = database.map(|database| against_schema(&file, &database)).unwrap_or_default();
+                let checked =
+                    database.map(|database| against_schema(&file, &database)).unwrap_or_default();
                 let notes = file.notes.iter().cloned().chain(checked.notes).collect();
                 (Some(file), checked.faults, notes)
             }
@@ -59,16 +60,22 @@ impl Check {
         };
         print(&out)?;
         let Some(first) = faults.first() else { return Ok(ExitStatus::Done) };
-        let count = if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
+        let count = if faults.len() == 1 {
+            "1 fault".to_owned()
+        } else {
+            format!("{} faults", faults.len())
+        };
         Err(Failure::usage(format!("{count}; the first: {}", first.headline(&name, &text))))
     }
 
     /// Returns the schema to check against, if the flags name one.
     fn database(&self, start: Instant) -> Result<Option<Database>, Failure> {
         if let Some(path) = &self.schema {
-            let wrong = |what: String| Failure::usage(format!("--schema {}: {what}", path.display()));
+            let wrong =
+                |what: String| Failure::usage(format!("--schema {}: {what}", path.display()));
             let file = fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
-            let options = DecodeOptions { input: Some(Dialect::Changes), ..DecodeOptions::default() };
+            let options =
+                DecodeOptions { input: Some(Dialect::Changes), ..DecodeOptions::default() };
             let decoder = Decoder::open(file, options).map_err(|error| wrong(error.to_string()))?;
             return Ok(Some(decoder.header().schema.clone()));
         }
@@ -83,11 +90,19 @@ impl Check {
         let manifest = history::open_version(&*store, &flow, At::Latest)?.manifest;
         let stores = manifest.stores.iter().map(|store| store.schema.clone()).collect();
         let wrong = |error| Failure::usage(format!("the schema of {flow}: {error}"));
-        Database::new(manifest.database.clone(), manifest.database_version, stores).map(Some).map_err(wrong)
+        Database::new(manifest.database.clone(), manifest.database_version, stores)
+            .map(Some)
+            .map_err(wrong)
     }
 }
 
-fn told(name: &str, text: &str, file: Option<&PolicyFile>, faults: &[Fault], notes: &[Fault]) -> String {
+fn told(
+    name: &str,
+    text: &str,
+    file: Option<&PolicyFile>,
+    faults: &[Fault],
+    notes: &[Fault],
+) -> String {
     let mut out: String = faults.iter().map(|fault| fault.render(name, text)).collect();
     for note in notes {
         let message = format!("note: {}", note.message);
@@ -95,7 +110,11 @@ fn told(name: &str, text: &str, file: Option<&PolicyFile>, faults: &[Fault], not
     }
     if let Some(file) = file.filter(|_| faults.is_empty()) {
         let (stores, cases) = (file.policy.stores.len(), file.cases.len());
-        out += &format!("{name}: good, {} and {}\n", counted(stores, "object store"), counted(cases, "case"));
+        out += &format!(
+            "{name}: good, {} and {}\n",
+            counted(stores, "object store"),
+            counted(cases, "case")
+        );
     }
     out
 }
@@ -107,6 +126,11 @@ fn counted(count: usize, what: &str) -> String {
 fn lines(name: &str, text: &str, faults: &[Fault], notes: &[Fault]) -> String {
     let faults_ = faults.iter().map(|fault| rendered::json("fault", name, text, fault));
     let notes_ = notes.iter().map(|note| rendered::json("note", name, text, note));
-    let summary = json!({ "type": "summary", "file": name, "faults": faults.len(), "notes": notes.len() });
-    faults_.chain(notes_).chain(std::iter::once(summary)).map(|line| line.to_string() + "\n").collect()
+    let summary =
+        json!({ "type": "summary", "file": name, "faults": faults.len(), "notes": notes.len() });
+    faults_
+        .chain(notes_)
+        .chain(std::iter::once(summary))
+        .map(|line| line.to_string() + "\n")
+        .collect()
 }

@@ -21,10 +21,12 @@ pub(super) fn text(path: &Path) -> Result<String, Failure> {
 fn text_of(flag: &str, path: &Path) -> Result<String, Failure> {
     let wrong = |what: String| Failure::usage(format!("{flag}{}: {what}", path.display()));
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes));
+    let read = File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| wrong(error.to_string()))?;
-    String::from_utf8(bytes)
-        .map_err(|error| wrong(format!("it is not UTF-8, at byte {}", error.utf8_error().valid_up_to())))
+    String::from_utf8(bytes).map_err(|error| {
+        wrong(format!("it is not UTF-8, at byte {}", error.utf8_error().valid_up_to()))
+    })
 }
 
 /// Reads and checks a policy file.
@@ -44,5 +46,6 @@ pub(in crate::cli) fn load_flag(path: &Path) -> Result<PolicyFile, Failure> {
 }
 
 fn read(path: &Path, text: String) -> Result<PolicyFile, Failure> {
-    PolicyFile::read(&text).map_err(|faults| rendered::failure(&path.display().to_string(), &text, &faults))
+    PolicyFile::read(&text)
+        .map_err(|faults| rendered::failure(&path.display().to_string(), &text, &faults))
 }

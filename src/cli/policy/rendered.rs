@@ -8,7 +8,9 @@ use crate::policy::{Fault, Place};
 /// Returns the failure of a command that cannot use a file because of these faults; the first is
 /// the headline.
 pub(super) fn failure(name: &str, text: &str, faults: &[Fault]) -> Failure {
-    let Some((first, rest)) = faults.split_first() else { return Failure::usage(format!("{name} is faulty")) };
+    let Some((first, rest)) = faults.split_first() else {
+        return Failure::usage(format!("{name} is faulty"));
+    };
     let mut failure = Failure::usage(first.headline(name, text));
     failure.hints = first.details(text);
     for fault in rest {

@@ -12,8 +12,7 @@ use crate::failure::Failure;
 use crate::merge::{Mismatch, Outcome, Ran, Unreached, run_case, shown, unreached};
 use crate::policy::Case;
 
-const EXAMPLE: &str =
-    "Example:\n  nifi-idb policy test policy.toml\n\nExit status 3 if a case failed, 2 if the file is faulty, else 0.";
+const EXAMPLE: &str = "Example:\n  nifi-idb policy test policy.toml\n\nExit status 3 if a case failed, 2 if the file is faulty, else 0.";
 
 /// The flags of `policy test`.
 #[derive(Args, Debug)]
@@ -31,15 +30,20 @@ pub(super) struct Test {
 impl Test {
     pub(super) fn run(self) -> Result<ExitStatus, Failure> {
         let file = load(&self.file)?;
-        let ran: Vec<(&Case, Ran)> = file.cases.iter().map(|case| (case, run_case(&file.policy, case))).collect();
-        let left = unreached(&file.policy, &ran.iter().map(|(case, ran)| (*case, ran)).collect::<Vec<_>>());
+        let ran: Vec<(&Case, Ran)> =
+            file.cases.iter().map(|case| (case, run_case(&file.policy, case))).collect();
+        let left = unreached(
+            &file.policy,
+            &ran.iter().map(|(case, ran)| (*case, ran)).collect::<Vec<_>>(),
+        );
         let failed: Vec<_> = ran.iter().filter(|(_, ran)| !ran.mismatches.is_empty()).collect();
         print(&match self.report {
             ReportArg::Text => text(&ran, &left, failed.len()),
             ReportArg::Json => lines(&ran, &left, failed.len()),
         })?;
         let Some((first, _)) = failed.first() else { return Ok(ExitStatus::Done) };
-        let what = format!("{} of {} failed; the first: {}", failed.len(), cases(ran.len()), first.name);
+        let what =
+            format!("{} of {} failed; the first: {}", failed.len(), cases(ran.len()), first.name);
         Err(Failure::new(ExitStatus::Review, what))
     }
 }
@@ -55,7 +59,8 @@ fn text(ran: &[(&Case, Ran)], left: &Unreached, failed: usize) -> String {
             out += &format!("ok {}\n", case.name);
             continue;
         }
-        let differs = |it: &Mismatch| format!("{}expected {}, got {}", named(it.what), it.expected, it.got);
+        let differs =
+            |it: &Mismatch| format!("{}expected {}, got {}", named(it.what), it.expected, it.got);
         let differs: Vec<_> = ran.mismatches.iter().map(differs).collect();
         out += &format!("FAILED {}: {}{}\n", case.name, differs.join("; "), decided(ran));
     }
@@ -87,7 +92,8 @@ fn decided(ran: &Ran) -> String {
 
 fn lines(ran: &[(&Case, Ran)], left: &Unreached, failed: usize) -> String {
     let case = |(case, ran): &(&Case, Ran)| {
-        let mismatch = |it: &Mismatch| json!({ "what": it.what, "expected": it.expected, "got": it.got });
+        let mismatch =
+            |it: &Mismatch| json!({ "what": it.what, "expected": it.expected, "got": it.got });
         let resolution = ran.trace.resolution.as_ref();
         json!({
             "type": "case",
@@ -113,7 +119,9 @@ fn lines(ran: &[(&Case, Ran)], left: &Unreached, failed: usize) -> String {
 /// Formats an outcome as JSON; a value appears unchanged.
 pub(super) fn result(outcome: &Outcome) -> Value {
     match outcome {
-        Outcome::Value(value) => json!({ "value": serde_json::from_slice::<Value>(value).unwrap_or_default() }),
+        Outcome::Value(value) => {
+            json!({ "value": serde_json::from_slice::<Value>(value).unwrap_or_default() })
+        }
         other => json!(shown(other)),
     }
 }

@@ -190,10 +190,14 @@ impl ValueEnum for InputArg {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Self::Auto => PossibleValue::new("auto").help("Detected from the first bytes and the first line"),
+            Self::Auto => {
+                PossibleValue::new("auto").help("Detected from the first bytes and the first line")
+            }
             Self::Dialect(dialect) => {
                 let spec = dialect.spec();
-                PossibleValue::new(spec.name).aliases(spec.aliases.iter().copied()).help(spec.summary)
+                PossibleValue::new(spec.name)
+                    .aliases(spec.aliases.iter().copied())
+                    .help(spec.summary)
             }
             Self::FlowFileV3 => PossibleValue::new("flowfile-v3")
                 .help("FlowFiles with attributes, as PackageFlowFile and MergeContent write them"),
@@ -346,7 +350,10 @@ impl Sync {
             let what = "--key-path PATH stands alone: beside --key-field, or another object store's, it is STORE=PATH";
             return Err(Failure::usage(what));
         }
-        let stores = stores.into_iter().filter_map(|(store, paths)| Some((store.into(), path(&paths)?))).collect();
+        let stores = stores
+            .into_iter()
+            .filter_map(|(store, paths)| Some((store.into(), path(&paths)?)))
+            .collect();
         Ok((path(&alone), stores))
     }
 }

@@ -26,7 +26,8 @@ impl Sync {
     /// Runs the command.
     pub(super) fn run(mut self, start: Instant) -> Result<ExitStatus, Failure> {
         let (store, rejects) = self.open(start).inspect_err(|_| drain_stdin())?;
-        let mut input = StdinReader::stdin().idle(self.idle).deadline(self.store.deadline_at(start));
+        let mut input =
+            StdinReader::stdin().idle(self.idle).deadline(self.store.deadline_at(start));
         if let Some(bytes) = self.expect_bytes {
             input = input.expect_bytes(bytes);
         }
@@ -36,7 +37,9 @@ impl Sync {
         };
         let failure = match input.error() {
             Some(StdinError::Idle { .. }) => {
-                return Err(failed.hint("the sender may hang; --idle sets how long silence is borne"));
+                return Err(
+                    failed.hint("the sender may hang; --idle sets how long silence is borne")
+                );
             }
             Some(StdinError::Deadline { .. }) => {
                 let failure = Failure { status: ExitStatus::Transient, ..failed };
@@ -53,7 +56,10 @@ impl Sync {
     }
 
     /// Checks everything that can be checked before the first byte is read.
-    fn open(&mut self, start: Instant) -> Result<(Box<dyn SnapshotStore>, Option<RejectsFile>), Failure> {
+    fn open(
+        &mut self,
+        start: Instant,
+    ) -> Result<(Box<dyn SnapshotStore>, Option<RejectsFile>), Failure> {
         if let Some(path) = &self.policy {
             self.loaded = Some(Arc::new(policy::load_flag(path)?.policy));
         }
@@ -101,7 +107,8 @@ impl Sync {
         start: Instant,
     ) -> Result<ExitStatus, Failure> {
         let options = self.options(start)?;
-        let mut delivered = deliver_hearing(store, &options, &Attributes::default(), input, &mut rejects);
+        let mut delivered =
+            deliver_hearing(store, &options, &Attributes::default(), input, &mut rejects);
         let told = rejects.as_mut().and_then(RejectsFile::failure);
         let written = self.write(&mut delivered);
         let Delivered { verdict, .. } = delivered;
@@ -117,10 +124,13 @@ impl Sync {
         let mut write = || {
             match self.report {
                 None | Some(ReportArg::Lines) => delivered.report.copy_to(&mut out)?,
-                Some(ReportArg::Summary) => writeln!(out, "{}", delivered.verdict.summary.to_json())?,
+                Some(ReportArg::Summary) => {
+                    writeln!(out, "{}", delivered.verdict.summary.to_json())?
+                }
                 Some(ReportArg::FlowFileV3) => {
                     let mut spool = Spool::new(self.temp_dir.as_deref());
-                    let report = spool.append_with(|mut spool| delivered.report.copy_to(&mut spool))?;
+                    let report =
+                        spool.append_with(|mut spool| delivered.report.copy_to(&mut spool))?;
                     write_head(&delivered.verdict.attributes(), report.bytes, &mut out)?;
                     spool.copy_to(report, &mut out)?;
                 }
@@ -141,15 +151,21 @@ impl Sync {
         }
     }
 
-    fn package<R: Read>(&self, store: &dyn SnapshotStore, input: R, start: Instant) -> Result<ExitStatus, Failure> {
+    fn package<R: Read>(
+        &self,
+        store: &dyn SnapshotStore,
+        input: R,
+        start: Instant,
+    ) -> Result<ExitStatus, Failure> {
         if self.rejects.is_some() {
             return Err(Failure::usage(
                 "--rejects is for one batch; in a package every FlowFile's own report has its rejects",
             ));
         }
         let mut package = deliver_package(store, &self.options(start)?, input)?;
-        self.write_package(&mut package)
-            .map_err(|failure| failure.hint("what was done is a replay when the package comes again"))?;
+        self.write_package(&mut package).map_err(|failure| {
+            failure.hint("what was done is a replay when the package comes again")
+        })?;
         package.failure().map_or(Ok(ExitStatus::Done), Err)
     }
 

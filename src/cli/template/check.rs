@@ -30,10 +30,12 @@ impl Check {
             let name = file.display().to_string();
             let text = match template::find(&name) {
                 Some(shipped) if !file.exists() => shipped.text.to_owned(),
-                _ => fs::read_to_string(file).map_err(|error| Failure::usage(format!("{name}: {error}")))?,
+                _ => fs::read_to_string(file)
+                    .map_err(|error| Failure::usage(format!("{name}: {error}")))?,
             };
-            let checked = template::check(&text, &accepts)
-                .map_err(|error| Failure::usage(format!("{name} is no flow definition: {error}")))?;
+            let checked = template::check(&text, &accepts).map_err(|error| {
+                Failure::usage(format!("{name} is no flow definition: {error}"))
+            })?;
             out += &told(&name, &checked);
             if !checked.faults.is_empty() {
                 faulty.push((name, checked));
@@ -42,7 +44,8 @@ impl Check {
         print(&out)?;
         let Some((name, checked)) = faulty.first() else { return Ok(ExitStatus::Done) };
         let count: usize = faulty.iter().map(|(_, checked)| checked.faults.len()).sum();
-        let first = checked.faults.first().map(|fault| format!("{}: {}", fault.place, fault.message));
+        let first =
+            checked.faults.first().map(|fault| format!("{}: {}", fault.place, fault.message));
         let what = if count == 1 { "1 fault".to_owned() } else { format!("{count} faults") };
         Err(Failure::usage(format!("{what}; the first in {name}: {}", first.unwrap_or_default())))
     }
@@ -54,7 +57,9 @@ fn told(name: &str, checked: &Checked) -> String {
         out += &format!("{name}: {}: {}\n", fault.place, fault.message);
     }
     for kind in &checked.unknown_types {
-        out += &format!("{name}: note: the properties of {kind} are not known here and were not checked\n");
+        out += &format!(
+            "{name}: note: the properties of {kind} are not known here and were not checked\n"
+        );
     }
     if checked.faults.is_empty() {
         out += &format!("{name}: good, {} processors\n", checked.processors);
@@ -67,8 +72,7 @@ fn accepts(words: &[String]) -> Result<(), String> {
     let words = std::iter::once("nifi-idb").chain(words.iter().map(String::as_str)).map(Into::into);
     match Cli::try_parse_from(without_empty_values(words)) {
         Ok(_) => Ok(()),
-        Err(error) => {
-            Err(usage::failure(&error).map_or_else(|_| "it asks for help".to_owned(), |failure| failure.message))
-        }
+        Err(error) => Err(usage::failure(&error)
+            .map_or_else(|_| "it asks for help".to_owned(), |failure| failure.message)),
     }
 }

@@ -96,12 +96,18 @@ pub(super) struct Install {
 
 fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-    pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "expected NAME=VALUE".to_owned())
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())
 }
 
 impl From<NifiError> for Failure {
     fn from(error: NifiError) -> Self {
-        Self { status: error.exit_status(), message: error.message, hints: error.hints, is_no_room: false }
+        Self {
+            status: error.exit_status(),
+            message: error.message,
+            hints: error.hints,
+            is_no_room: false,
+        }
     }
 }
 
@@ -110,8 +116,9 @@ impl Install {
         let definition: Value = match &self.file {
             None => parsed(shipped(&self.name)?.text, &self.name)?,
             Some(path) => {
-                let text = fs::read_to_string(path)
-                    .map_err(|error| Failure::usage(format!("--file {}: {error}", path.display())))?;
+                let text = fs::read_to_string(path).map_err(|error| {
+                    Failure::usage(format!("--file {}: {error}", path.display()))
+                })?;
                 parsed(&text, &path.display().to_string())?
             }
         };
@@ -139,7 +146,8 @@ impl Install {
         let nifi = Nifi::open(&options)?;
         let installed = nifi::install(&nifi, &what, &mut tell)?;
         if self.start {
-            let preflight = Preflight { parameters: &installed.parameters, is_local: nifi.is_local() };
+            let preflight =
+                Preflight { parameters: &installed.parameters, is_local: nifi.is_local() };
             preflight.run()?.into_iter().for_each(|note| tell(format!("note: {note}")));
             let mark = BulletinMark::read(&nifi)?;
             nifi::start(&nifi, &what, &installed, &mut tell)?;
@@ -162,18 +170,21 @@ impl Install {
         };
         let password = match &self.password_file {
             Some(path) => secret_in("--password-file", path)?,
-            None => secret_of(PASSWORD_VARIABLE)?
-                .ok_or_else(|| Failure::usage(format!("--user needs --password-file or {PASSWORD_VARIABLE}")))?,
+            None => secret_of(PASSWORD_VARIABLE)?.ok_or_else(|| {
+                Failure::usage(format!("--user needs --password-file or {PASSWORD_VARIABLE}"))
+            })?,
         };
         Ok(Identity::Login { user, password })
     }
 }
 
 fn parsed(text: &str, name: &str) -> Result<Value, Failure> {
-    let definition: Value =
-        serde_json::from_str(text).map_err(|error| Failure::usage(format!("{name} is no flow definition: {error}")))?;
+    let definition: Value = serde_json::from_str(text)
+        .map_err(|error| Failure::usage(format!("{name} is no flow definition: {error}")))?;
     if definition.get("flowContents").is_none_or(|contents| !contents.is_object()) {
-        return Err(Failure::usage(format!("{name} is no flow definition: it has no flowContents")));
+        return Err(Failure::usage(format!(
+            "{name} is no flow definition: it has no flowContents"
+        )));
     }
     Ok(definition)
 }

@@ -46,7 +46,8 @@ impl Template {
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         match self.command {
             TemplateCommand::List => {
-                let line = |it: &Shipped| format!("{:<18} {:<10} {}\n", it.name, it.lines, it.summary);
+                let line =
+                    |it: &Shipped| format!("{:<18} {:<10} {}\n", it.name, it.lines, it.summary);
                 print(&SHIPPED.iter().map(line).collect::<String>())?;
             }
             TemplateCommand::Print { name } => print(shipped(&name)?.text)?,
@@ -60,6 +61,7 @@ impl Template {
 fn shipped(name: &str) -> Result<Shipped, Failure> {
     template::find(name).ok_or_else(|| {
         let names: Vec<_> = SHIPPED.iter().map(|shipped| shipped.name).collect();
-        Failure::usage(format!("no definition is named {name:?}")).hint(format!("there are {}", names.join(", ")))
+        Failure::usage(format!("no definition is named {name:?}"))
+            .hint(format!("there are {}", names.join(", ")))
     })
 }

@@ -56,30 +56,38 @@ impl Preflight<'_> {
 
     fn command(&self, command: &str) -> Result<Option<String>, Failure> {
         if !self.is_local {
-            return Ok(Some(format!("command {command} is not checked: NiFi is on another machine")));
+            return Ok(Some(format!(
+                "command {command} is not checked: NiFi is on another machine"
+            )));
         }
         let path = Path::new(command);
         if !path.is_absolute() {
             let folders = env::var_os("PATH").unwrap_or_default();
-            let found =
-                !command.contains('/') && env::split_paths(&folders).any(|folder| is_program(&folder.join(path)));
-            let note = format!("command {command} is not on this PATH: is it on NiFi's? An absolute path is safer");
+            let found = !command.contains('/')
+                && env::split_paths(&folders).any(|folder| is_program(&folder.join(path)));
+            let note = format!(
+                "command {command} is not on this PATH: is it on NiFi's? An absolute path is safer"
+            );
             return Ok((!found).then_some(note));
         }
         if is_program(path) {
             return Ok(None);
         }
-        Err(Failure::usage(format!("command {command}: there is no such program, or it may not be executed"))
-            .hint("not started; give the program's absolute path: --set command=PATH"))
+        Err(Failure::usage(format!(
+            "command {command}: there is no such program, or it may not be executed"
+        ))
+        .hint("not started; give the program's absolute path: --set command=PATH"))
     }
 
     fn store(&self, store: &str) -> Result<Option<String>, Failure> {
         match StoreUrl::parse(store.as_ref())? {
             StoreUrl::Registry(url) => self.connects("store", &url),
-            StoreUrl::Memory => Ok(Some("store memory: is gone with each process: nothing is kept".to_owned())),
-            StoreUrl::Git(path) if path.is_relative() => {
-                Ok(Some(format!("store {store}: the path counts from NiFi's home; an absolute one is safer")))
+            StoreUrl::Memory => {
+                Ok(Some("store memory: is gone with each process: nothing is kept".to_owned()))
             }
+            StoreUrl::Git(path) if path.is_relative() => Ok(Some(format!(
+                "store {store}: the path counts from NiFi's home; an absolute one is safer"
+            ))),
             StoreUrl::Git(_) if !self.is_local => {
                 Ok(Some(format!("store {store} is not checked: NiFi is on another machine")))
             }
@@ -90,7 +98,8 @@ impl Preflight<'_> {
                     Err(error) if error.kind == StoreErrorKind::Denied => {
                         Ok(Some(format!("store {store} is not checked: {error}")))
                     }
-                    Err(error) => Err(Failure::from(error).hint("not started; set another store: --set store=STORE")),
+                    Err(error) => Err(Failure::from(error)
+                        .hint("not started; set another store: --set store=STORE")),
                 }
             }
         }
@@ -98,19 +107,25 @@ impl Preflight<'_> {
 
     /// Connects to the host and port of a URL, as NiFi will.
     fn connects(&self, parameter: &str, url: &str) -> Result<Option<String>, Failure> {
-        let wrong = || Failure::usage(format!("{parameter} {url}: not a URL such as http://HOST:PORT"));
+        let wrong =
+            || Failure::usage(format!("{parameter} {url}: not a URL such as http://HOST:PORT"));
         let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let has_port =
+            authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let default = if scheme == "https" { 443 } else { 80 };
-        let address = if has_port { authority.to_owned() } else { format!("{authority}:{default}") };
+        let address =
+            if has_port { authority.to_owned() } else { format!("{authority}:{default}") };
         let here = ["localhost:", "127.", "[::1]:"].iter().any(|start| address.starts_with(start));
         if here && !self.is_local {
             return Ok(Some(format!("{parameter} {url} is not checked: it is on NiFi's machine")));
         }
         let reached = address.to_socket_addrs().and_then(|mut addresses| {
             let missing = || std::io::Error::other("the name has no address");
-            addresses.next().ok_or_else(missing).and_then(|first| TcpStream::connect_timeout(&first, CONNECT))
+            addresses
+                .next()
+                .ok_or_else(missing)
+                .and_then(|first| TcpStream::connect_timeout(&first, CONNECT))
         });
         match reached {
             Ok(_) => Ok(None),
@@ -119,7 +134,9 @@ impl Preflight<'_> {
                 Err(Failure::new(ExitStatus::Transient, message)
                     .hint(format!("not started; start it, or set another: --set {parameter}=…")))
             }
-            Err(error) => Ok(Some(format!("{parameter} {url} cannot be reached from here: {error}"))),
+            Err(error) => {
+                Ok(Some(format!("{parameter} {url} cannot be reached from here: {error}")))
+            }
         }
     }
 }

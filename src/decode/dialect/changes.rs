@@ -116,12 +116,16 @@ impl Found {
             FoundBase::Absent => Base::Absent,
         };
         let key = self.key.map(|span| span.of(line));
-        let bound = |bound: Option<(Span, bool)>| bound.map(|(span, open)| Bound { key: span.of(line), open });
+        let bound = |bound: Option<(Span, bool)>| {
+            bound.map(|(span, open)| Bound { key: span.of(line), open })
+        };
         match self.kind {
             Kind::Put => Op::Put { key, value: self.value.of(line), at: self.at, base },
             // A deletion without a key was already refused.
             Kind::Delete => Op::Delete { key: key.unwrap_or_default(), at: self.at, base },
-            Kind::DeleteRange => Op::DeleteRange { lower: bound(self.lower), upper: bound(self.upper), at: self.at },
+            Kind::DeleteRange => {
+                Op::DeleteRange { lower: bound(self.lower), upper: bound(self.upper), at: self.at }
+            }
             Kind::Clear | Kind::End => Op::Clear { at: self.at },
         }
     }
@@ -139,18 +143,25 @@ pub(crate) struct LastStore {
 pub(crate) type LineReject = (Option<usize>, Reject);
 
 /// Parses one line that is not blank.
-pub(crate) fn parse(line: &[u8], header: &BatchHeader, last: &mut LastStore) -> Result<Parsed, LineReject> {
+pub(crate) fn parse(
+    line: &[u8],
+    header: &BatchHeader,
+    last: &mut LastStore,
+) -> Result<Parsed, LineReject> {
     let mut envelope = Envelope { spans: [Span::default(); MEMBERS], seen: 0, unknown: false };
     envelope.fill(line).map_err(|reject| (None, reject))?;
-    let kind = envelope.kind(line).map_err(|reject| (envelope.store(line, header, last).ok(), reject))?;
+    let kind =
+        envelope.kind(line).map_err(|reject| (envelope.store(line, header, last).ok(), reject))?;
     if kind == Kind::End {
         // A stray member must not make a batch endless, so the line still ends the batch, but with
         // no count.
-        let count = envelope.get(COUNT, line).and_then(integer).and_then(|count| u64::try_from(count).ok());
+        let count =
+            envelope.get(COUNT, line).and_then(integer).and_then(|count| u64::try_from(count).ok());
         return Ok(Parsed::End(count.filter(|_| envelope.only(kind))));
     }
     let place = envelope.store(line, header, last).map_err(|reject| (None, reject))?;
-    let found = envelope.change(kind, line, header, place).map_err(|reject| (Some(place), reject))?;
+    let found =
+        envelope.change(kind, line, header, place).map_err(|reject| (Some(place), reject))?;
     Ok(Parsed::Change(place, found))
 }
 
@@ -233,46 +244,83 @@ impl Envelope {
             _ => None,
         };
         let plain = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\"")).and_then(kind);
-        let read = || serde_json::from_slice::<String>(raw).ok().and_then(|name| kind(name.as_bytes()));
-        plain.or_else(read).ok_or((code::UNKNOWN_OP, "op must be put, delete, delete-range, clear or end"))
+        let read =
+            || serde_json::from_slice::<String>(raw).ok().and_then(|name| kind(name.as_bytes()));
+        plain
+            .or_else(read)
+            .ok_or((code::UNKNOWN_OP, "op must be put, delete, delete-range, clear or end"))
     }
 
-    fn store(&self, line: &[u8], header: &BatchHeader, last: &mut LastStore) -> Result<usize, Reject> {
+    fn store(
+        &self,
+        line: &[u8],
+        header: &BatchHeader,
+        last: &mut LastStore,
+    ) -> Result<usize, Reject> {
         let raw = self.get(STORE, line).ok_or((code::MISSING_MEMBER, "the line has no store"))?;
         if raw == last.raw {
             return Ok(last.place);
         }
-        const EXPECTED: Reject =
-            (code::INVALID_MEMBER, "store must be a name: a string, or {\"~utf16\":…} if it holds a lone surrogate");
+        const EXPECTED: Reject = (
+            code::INVALID_MEMBER,
+            "store must be a name: a string, or {\"~utf16\":…} if it holds a lone surrogate",
+        );
         let value = serde_json::from_slice(raw).map_err(|_| EXPECTED)?;
         let name = DomString::from_json(&value).ok_or(EXPECTED)?;
-        let (place, _) =
-            header.schema.store(&name).ok_or((code::UNKNOWN_STORE, "the header has no object store of this name"))?;
+        let (place, _) = header
+            .schema
+            .store(&name)
+            .ok_or((code::UNKNOWN_STORE, "the header has no object store of this name"))?;
         *last = LastStore { raw: raw.to_vec(), place };
         Ok(place)
     }
 
-    fn change(&self, kind: Kind, line: &[u8], header: &BatchHeader, place: usize) -> Result<Found, Reject> {
+    fn change(
+        &self,
+        kind: Kind,
+        line: &[u8],
+        header: &BatchHeader,
+        place: usize,
+    ) -> Result<Found, Reject> {
         if header.mode == Mode::Full && kind != Kind::Put {
-            return Err((code::NOT_IN_FULL, "a full batch has put lines only: what is not in it is gone"));
+            return Err((
+                code::NOT_IN_FULL,
+                "a full batch has put lines only: what is not in it is gone",
+            ));
         }
         if kind == Kind::Put && self.span(SPILLED).is_some() {
-            return Err((code::SPILLED_VALUE, "the line does not hold its value: get it with nifi-idb restore"));
+            return Err((
+                code::SPILLED_VALUE,
+                "the line does not hold its value: get it with nifi-idb restore",
+            ));
         }
         if !self.only(kind) {
-            return Err((code::UNKNOWN_MEMBER, "the line has a member that lines of its operation do not have"));
+            return Err((
+                code::UNKNOWN_MEMBER,
+                "the line has a member that lines of its operation do not have",
+            ));
         }
         let key = self.span(KEY);
         let value = self.span(VALUE);
         let keyed = header.schema.stores.get(place).is_some_and(|store| store.key_path.is_some());
         match kind {
-            Kind::Put if value.is_none() => return Err((code::MISSING_MEMBER, "a put line needs a value")),
-            Kind::Put if key.is_none() && !keyed => {
-                return Err((code::NO_KEY, "the object store has no key path, so the line needs a key"));
+            Kind::Put if value.is_none() => {
+                return Err((code::MISSING_MEMBER, "a put line needs a value"));
             }
-            Kind::Delete if key.is_none() => return Err((code::NO_KEY, "a delete line needs a key")),
+            Kind::Put if key.is_none() && !keyed => {
+                return Err((
+                    code::NO_KEY,
+                    "the object store has no key path, so the line needs a key",
+                ));
+            }
+            Kind::Delete if key.is_none() => {
+                return Err((code::NO_KEY, "a delete line needs a key"));
+            }
             Kind::DeleteRange if self.seen & bits([LOWER, UPPER]) == 0 => {
-                return Err((code::MISSING_MEMBER, "a delete-range line needs lower or upper; to delete all, clear"));
+                return Err((
+                    code::MISSING_MEMBER,
+                    "a delete-range line needs lower or upper; to delete all, clear",
+                ));
             }
             _ => {}
         }
@@ -312,9 +360,12 @@ impl Envelope {
                 (b"state", b"version") => (second.value, first.value),
                 _ => return Err(EXPECTED),
             };
-            let state = serde_json::from_slice::<&str>(state_of.of(raw)).ok().and_then(|state| state.parse().ok());
+            let state = serde_json::from_slice::<&str>(state_of.of(raw))
+                .ok()
+                .and_then(|state| state.parse().ok());
             let named = version(version_of.of(raw)).zip(state);
-            let (version, state) = named.filter(|_| matches!(members.next(), Ok(None))).ok_or(EXPECTED)?;
+            let (version, state) =
+                named.filter(|_| matches!(members.next(), Ok(None))).ok_or(EXPECTED)?;
             return Ok(FoundBase::State(version, state));
         }
         match (first.name.of(raw), first.value.of(raw)) {
@@ -327,11 +378,18 @@ impl Envelope {
         }
     }
 
-    fn bound(&self, member: usize, open: usize, line: &[u8]) -> Result<Option<(Span, bool)>, Reject> {
+    fn bound(
+        &self,
+        member: usize,
+        open: usize,
+        line: &[u8],
+    ) -> Result<Option<(Span, bool)>, Reject> {
         let open = match self.get(open, line) {
             None | Some(b"false") => false,
             Some(b"true") => true,
-            Some(_) => return Err((code::INVALID_MEMBER, "lowerOpen and upperOpen must be true or false")),
+            Some(_) => {
+                return Err((code::INVALID_MEMBER, "lowerOpen and upperOpen must be true or false"));
+            }
         };
         Ok(self.span(member).map(|span| (span, open)))
     }
@@ -341,7 +399,9 @@ impl Envelope {
         if self.get(REV, line).is_some_and(|raw| version(raw).is_none()) {
             return Err((code::INVALID_MEMBER, "rev must be a flow version"));
         }
-        let source = |raw: &[u8]| serde_json::from_slice::<&str>(raw).is_ok_and(|by| by.parse::<SourceId>().is_ok());
+        let source = |raw: &[u8]| {
+            serde_json::from_slice::<&str>(raw).is_ok_and(|by| by.parse::<SourceId>().is_ok())
+        };
         if self.get(BY, line).is_some_and(|raw| !source(raw)) {
             return Err((code::INVALID_MEMBER, "by must be a source id"));
         }
@@ -359,9 +419,9 @@ fn integer(raw: &[u8]) -> Option<i64> {
     if digits.is_empty() || digits.len() > 18 || (digits.len() > 1 && digits[0] == b'0') {
         return None;
     }
-    let number = digits
-        .iter()
-        .try_fold(0i64, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))?;
+    let number = digits.iter().try_fold(0i64, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+    })?;
     Some(if negative { -number } else { number })
 }
 
@@ -371,9 +431,12 @@ mod tests {
 
     #[test]
     fn integers() {
-        for (text, number) in
-            [("0", Some(0)), ("-0", Some(0)), ("-12", Some(-12)), ("999999999999999999", Some(999_999_999_999_999_999))]
-        {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("-0", Some(0)),
+            ("-12", Some(-12)),
+            ("999999999999999999", Some(999_999_999_999_999_999)),
+        ] {
             assert_eq!(integer(text.as_bytes()), number);
         }
         for text in ["", "-", "01", "-01", "1.0", "1e3", "+1", "1a", "1000000000000000000", "--1"] {

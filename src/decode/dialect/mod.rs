@@ -224,7 +224,9 @@ pub(crate) fn open_document<R: Read>(
         Dialect::Couchdb => dumps::couchdb::open(lines, options),
         Dialect::PouchdbDump => dumps::couchdb::open_dump(lines, options),
         Dialect::Mongoexport => dumps::mongoexport::open(options),
-        Dialect::Records | Dialect::Changes | Dialect::Debezium | Dialect::CaptureChangeMysql => return Ok(None),
+        Dialect::Records | Dialect::Changes | Dialect::Debezium | Dialect::CaptureChangeMysql => {
+            return Ok(None);
+        }
     }
     .map(Some)
 }
@@ -237,9 +239,11 @@ mod tests {
 
     #[test]
     fn each_has_a_place_in_the_pages() {
-        let pages =
-            [include_str!("../../../doc/reference/changes.md"), include_str!("../../../doc/reference/imports.md")]
-                .concat();
+        let pages = [
+            include_str!("../../../doc/reference/changes.md"),
+            include_str!("../../../doc/reference/imports.md"),
+        ]
+        .concat();
         for name in Dialect::ALL.into_iter().flat_map(Dialect::names) {
             assert!(pages.contains(&format!("`{name}`")), "no page names {name}");
         }

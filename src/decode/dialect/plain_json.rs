@@ -47,7 +47,9 @@ pub(crate) fn open<R: Read>(
     while let Some(name) = pull.member(&mut first)? {
         let name = DomString::from(name.as_str());
         if !seen.insert(name.clone()) || seen.len() > MAX_STORES {
-            return Err(pull.framing("an object store is there twice, or there are more than 10000"));
+            return Err(
+                pull.framing("an object store is there twice, or there are more than 10000")
+            );
         }
         let mut first = pull.open(b'[', "each member of plain JSON is an object store, and")?;
         let (skipped, mut count) = (options.skip_stores.contains(&name), 0);
@@ -81,13 +83,18 @@ pub(crate) fn open<R: Read>(
 }
 
 /// Refuses options that name an object store that the input does not have.
-pub(crate) fn names_are_known(options: &DecodeOptions, known: &BTreeSet<DomString>) -> Result<(), DecodeError> {
+pub(crate) fn names_are_known(
+    options: &DecodeOptions,
+    known: &BTreeSet<DomString>,
+) -> Result<(), DecodeError> {
     let of_paths = options.key_paths.iter().map(|(name, _)| ("--key-path", name));
     let named = of_paths.chain(options.skip_stores.iter().map(|name| ("--skip-store", name)));
     match named.into_iter().find(|(_, name)| !known.contains(name)) {
         Some((option, name)) => {
             let name = name.to_canonical();
-            Err(DecodeError::Usage(format!("{option} names the object store {name}, which the input does not have")))
+            Err(DecodeError::Usage(format!(
+                "{option} names the object store {name}, which the input does not have"
+            )))
         }
         None => Ok(()),
     }
@@ -95,7 +102,11 @@ pub(crate) fn names_are_known(options: &DecodeOptions, known: &BTreeSet<DomStrin
 
 /// Returns the object store, or `None` if no option names its key path and it has no records to
 /// lose.
-fn store(name: &DomString, records: u64, options: &DecodeOptions) -> Result<Option<ObjectStore>, DecodeError> {
+fn store(
+    name: &DomString,
+    records: u64,
+    options: &DecodeOptions,
+) -> Result<Option<ObjectStore>, DecodeError> {
     let path = options.key_paths.iter().find(|(own, _)| own == name).map(|(_, path)| path.clone());
     if path.is_none() && options.key_field.is_none() {
         if records == 0 {
@@ -112,7 +123,12 @@ fn store(name: &DomString, records: u64, options: &DecodeOptions) -> Result<Opti
 }
 
 /// Builds a record: its value, without the key field if its keys are out of line.
-pub(crate) fn record(raw: &[u8], store: &ObjectStore, key_field: Option<&str>, out: &mut Built) -> Result<(), Reject> {
+pub(crate) fn record(
+    raw: &[u8],
+    store: &ObjectStore,
+    key_field: Option<&str>,
+    out: &mut Built,
+) -> Result<(), Reject> {
     match key_field.filter(|_| store.key_path.is_none()) {
         Some(field) => {
             let key = raw_json::take_key(raw, field, &mut out.value)?;

@@ -36,7 +36,9 @@ fn encoded(value_encoded: &str) -> String {
 }
 
 fn typed(value_text: &str, types: &str) -> String {
-    value(&export(&format!("{{\"$\":[1,{value_text}],\"$types\":{{\"$\":{{\"\":\"arrayNonindexKeys\"{types}}}}}}}")))
+    value(&export(&format!(
+        "{{\"$\":[1,{value_text}],\"$types\":{{\"$\":{{\"\":\"arrayNonindexKeys\"{types}}}}}}}"
+    )))
 }
 
 #[test]
@@ -45,10 +47,19 @@ fn playwright_s_kinds_are_read_or_rejected() {
         (r#"{"v":"-0"}"#, r#"{"~number":"-0"}"#),
         (r#"{"d":"-271821-04-20T00:00:00.000Z"}"#, r#"{"~date":-8640000000000000}"#),
         (r#"{"r":{"p":"a","f":"yg"}}"#, r#"{"~regexp":["a","gy"]}"#),
-        (r#"{"e":{"n":"TypeError","m":"x","s":"y"}}"#, r#"{"~error":{"message":"x","name":"TypeError","stack":"y"}}"#),
-        (r#"{"o":[{"k":"~a","v":1},{"k":"\ud800","v":2}],"id":1}"#, r#"{"~entries":[["~a",1],[{"~utf16":"ANg="},2]]}"#),
+        (
+            r#"{"e":{"n":"TypeError","m":"x","s":"y"}}"#,
+            r#"{"~error":{"message":"x","name":"TypeError","stack":"y"}}"#,
+        ),
+        (
+            r#"{"o":[{"k":"~a","v":1},{"k":"\ud800","v":2}],"id":1}"#,
+            r#"{"~entries":[["~a",1],[{"~utf16":"ANg="},2]]}"#,
+        ),
         (r#"{"a":[{"ref":1}],"id":1}"#, r#"{"~id":[1,[{"~ref":1}]]}"#),
-        (r#"{"m":[{"k":{"o":[],"id":2},"v":{"ref":2}}],"id":1}"#, r#"{"~map":[[{"~id":[1,{}]},{"~ref":1}]]}"#),
+        (
+            r#"{"m":[{"k":{"o":[],"id":2},"v":{"ref":2}}],"id":1}"#,
+            r#"{"~map":[[{"~id":[1,{}]},{"~ref":1}]]}"#,
+        ),
         (r#"{"o":[],"id":0}"#, "{}"),
         (r#"{"o":[]}"#, "{}"),
         (r#"{"ref":5}"#, "dangling-reference"),
@@ -104,13 +115,21 @@ fn dexie_s_types_are_read_or_rejected() {
             r##","1.a":"#","1.b.x":"#""##,
             r#"{"~id":[1,{"a":{"~id":[2,{"x":{"~ref":1}}]},"b":{"~ref":2}}]}"#,
         ),
-        (r#"{"a.b":1,"c~":2}"#, r#","1.a~1b":"date","1.c~0":"date""#, r#"{"a.b":{"~date":1},"c~":{"~date":2}}"#),
+        (
+            r#"{"a.b":1,"c~":2}"#,
+            r#","1.a~1b":"date","1.c~0":"date""#,
+            r#"{"a.b":{"~date":1},"c~":{"~date":2}}"#,
+        ),
         (
             r#"{"type":"t","stringContents":"A\uf7ff","name":"n","lastModified":5}"#,
             r#","1":"file""#,
             r#"{"~blob":{"blake3":"","data":"Qf8=","lastModified":5,"name":"n","size":2,"type":"t"}}"#,
         ),
-        (r#"{"type":"t","stringContents":"\u4e00","name":"n","lastModified":5}"#, r#","1":"file""#, "invalid-tag"),
+        (
+            r#"{"type":"t","stringContents":"\u4e00","name":"n","lastModified":5}"#,
+            r#","1":"file""#,
+            "invalid-tag",
+        ),
         (
             r#"{"encoded":"AQI=","byteOffset":0,"byteLength":2}"#,
             r#","1":"dataview""#,
@@ -123,7 +142,11 @@ fn dexie_s_types_are_read_or_rejected() {
             "invalid-tag",
         ),
         (r#""x""#, r#","1":["arrayNonindexKeys","map"]"#, "invalid-tag"),
-        (r#"[["a",1]]"#, r#","1":["arrayNonindexKeys","map"],"1.0":"arrayNonindexKeys""#, r#"{"~map":[["a",1]]}"#),
+        (
+            r#"[["a",1]]"#,
+            r#","1":["arrayNonindexKeys","map"],"1.0":"arrayNonindexKeys""#,
+            r#"{"~map":[["a",1]]}"#,
+        ),
         (r#"[["a"]]"#, r#","1":"map""#, "invalid-tag"),
         ("1", r#","1":"error""#, "unknown-tag"),
         ("1", r#","1":"IntlCollator""#, "unknown-tag"),
@@ -161,7 +184,8 @@ fn dexie_s_types_are_read_or_rejected() {
 fn chains_of_references_do_not_dig_deeper_than_values_may_be() {
     // Each member refers to the next one, which is written in place of the reference.
     let count = 3000;
-    let members: Vec<_> = (0..count).map(|at| format!("\"m{at}\":[\"#1.m{}\"]", (at + 1) % count)).collect();
+    let members: Vec<_> =
+        (0..count).map(|at| format!("\"m{at}\":[\"#1.m{}\"]", (at + 1) % count)).collect();
     let types: String = (0..count).map(|at| format!(",\"1.m{at}.0\":\"#\"")).collect();
     assert_eq!(typed(&format!("{{{}}}", members.join(",")), &types), "depth");
     let deep = |depth: usize| "{\"a\":[".repeat(depth) + &"],\"id\":1}".repeat(depth);
@@ -187,15 +211,25 @@ fn documents_that_are_not_what_they_say_are_refused() {
             "a tenth",
         ),
     ] {
-        assert!(refused(text, Some(Dialect::Dexie)).contains(what), "{text}: {}", refused(text, Some(Dialect::Dexie)));
+        assert!(
+            refused(text, Some(Dialect::Dexie)).contains(what),
+            "{text}: {}",
+            refused(text, Some(Dialect::Dexie))
+        );
     }
     for (text, what) in [
         ("[]", "must be an object"),
         ("{}", "no origins"),
         (r#"{"origins":[{"indexedDB":[]}]}"#, "name must stand before"),
         (r#"{"origins":[{"origin":"o","indexedDB":[{"stores":[]}]}]}"#, "name must stand before"),
-        (r#"{"origins":[{"origin":"o","indexedDB":[{"name":"d","stores":[]}]}]}"#, "needs a version"),
-        (r#"{"origins":[{"origin":"o","indexedDB":[{"name":"d","version":1,"stores":[{}]}]}]}"#, "not described"),
+        (
+            r#"{"origins":[{"origin":"o","indexedDB":[{"name":"d","stores":[]}]}]}"#,
+            "needs a version",
+        ),
+        (
+            r#"{"origins":[{"origin":"o","indexedDB":[{"name":"d","version":1,"stores":[{}]}]}]}"#,
+            "not described",
+        ),
         (r#"{"origins":[]}"#, "no such database"),
     ] {
         assert!(
@@ -208,7 +242,10 @@ fn documents_that_are_not_what_they_say_are_refused() {
     let text = state(r#"{"key":1,"value":"a string that is too long"},{"key":2,"value":1}"#);
     let decoded = decode(text.as_bytes(), long);
     assert_eq!(decoded.items[0], code::LINE_TOO_LONG);
-    assert!(decoded.items[1].starts_with("s put 2 1") || decoded.items[1].contains("put 2 1"), "{decoded:?}");
+    assert!(
+        decoded.items[1].starts_with("s put 2 1") || decoded.items[1].contains("put 2 1"),
+        "{decoded:?}"
+    );
 }
 
 proptest! {

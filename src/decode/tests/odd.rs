@@ -15,9 +15,19 @@ const END: &str = "{\"op\":\"end\",\"count\":0}\n";
 #[test]
 fn byte_order_marks() {
     let text = format!("\u{feff}{}", changes(END));
-    assert_eq!(decode(text.as_bytes(), DecodeOptions::default()).end.unwrap().bytes, text.len() as u64);
-    assert_eq!(decode("\u{feff}{\"id\":1}".as_bytes(), records()).items, [r#"0:0 put - {"id":1} - -"#]);
-    assert_eq!(decode("\u{feff}\u{feff}{}".as_bytes(), key_field("id")).items, [code::SYNTAX], "only once");
+    assert_eq!(
+        decode(text.as_bytes(), DecodeOptions::default()).end.unwrap().bytes,
+        text.len() as u64
+    );
+    assert_eq!(
+        decode("\u{feff}{\"id\":1}".as_bytes(), records()).items,
+        [r#"0:0 put - {"id":1} - -"#]
+    );
+    assert_eq!(
+        decode("\u{feff}\u{feff}{}".as_bytes(), key_field("id")).items,
+        [code::SYNTAX],
+        "only once"
+    );
     for bytes in [b"\xff\xfe{\0", b"\xfe\xff\0{"] {
         assert_eq!(error_of(bytes), "line 1 (byte 0): this is UTF-16; convert it to UTF-8");
     }
@@ -27,7 +37,9 @@ fn byte_order_marks() {
 
 #[test]
 fn white_space_and_line_ends() {
-    let text = changes("\r\n \t\n{\"op\":\"clear\",\"store\":\"b\"} \r\n\n{\"op\":\"end\",\"count\":1}\r\n\n \r\n  ");
+    let text = changes(
+        "\r\n \t\n{\"op\":\"clear\",\"store\":\"b\"} \r\n\n{\"op\":\"end\",\"count\":1}\r\n\n \r\n  ",
+    );
     let decoded = decode(text.as_bytes(), DecodeOptions::default());
     assert_eq!(decoded.items, ["0:0 clear -"]);
     assert_eq!(decoded.places, [(4, HEADER.len() as u64 + 6)]);
@@ -43,9 +55,18 @@ fn a_last_line_without_end() {
     let open = |lines: &str| decode(changes(lines).as_bytes(), DecodeOptions::default());
     assert!(open(END.trim_end()).end.is_ok());
     let cut = "the input ends after line 2: there is no end line; send it again, whole";
-    for line in ["{\"op\":\"cl", "{\"op\":\"clear\",\"store\":\"b\"}", "{\"op\":\"clear\",\"store\":\"b\"}\n", "x"] {
+    for line in [
+        "{\"op\":\"cl",
+        "{\"op\":\"clear\",\"store\":\"b\"}",
+        "{\"op\":\"clear\",\"store\":\"b\"}\n",
+        "x",
+    ] {
         let decoded = open(line);
-        assert_eq!((decoded.error(), decoded.items.len()), (cut, usize::from(line.ends_with('\n'))), "{line}");
+        assert_eq!(
+            (decoded.error(), decoded.items.len()),
+            (cut, usize::from(line.ends_with('\n'))),
+            "{line}"
+        );
     }
     assert!(open("").error().contains("there is no end line"));
     // Input that is cut inside the header is reported as truncated, not misunderstood.
@@ -74,10 +95,18 @@ fn the_end_line() {
 
 #[test]
 fn a_sequence_counts_its_lines_rejected_ones_too() {
-    let header = HEADER.replace("\"database\"", "\"source\":\"s\",\"epoch\":\"e\",\"first\":7,\"last\":8,\"database\"");
-    let text = |header: &str, lines: &str, count| format!("{header}\n{lines}{{\"op\":\"end\",\"count\":{count}}}\n");
+    let header = HEADER.replace(
+        "\"database\"",
+        "\"source\":\"s\",\"epoch\":\"e\",\"first\":7,\"last\":8,\"database\"",
+    );
+    let text = |header: &str, lines: &str, count| {
+        format!("{header}\n{lines}{{\"op\":\"end\",\"count\":{count}}}\n")
+    };
     let right = text(&header, "x\n\n{\"op\":\"clear\",\"store\":\"b\"}\n", 2);
-    assert_eq!(decode(right.as_bytes(), DecodeOptions::default()).items, [code::SYNTAX, "1:0 clear -"]);
+    assert_eq!(
+        decode(right.as_bytes(), DecodeOptions::default()).items,
+        [code::SYNTAX, "1:0 clear -"]
+    );
     let wrong = "first and last of the header make 2 lines, but there are 1";
     assert!(error_of(text(&header, "x\n", 1)).contains(wrong));
     let full = header.replace("\"epoch\"", "\"mode\":\"full\",\"epoch\"");
@@ -87,11 +116,21 @@ fn a_sequence_counts_its_lines_rejected_ones_too() {
 #[test]
 fn object_stores_may_change_from_line_to_line() {
     let header = HEADER.replace("keyless", "c");
-    let lines =
-        ["b", "c", "c", "b", "x", "b"].map(|name| format!("{{\"op\":\"clear\",\"store\":\"{name}\"}}\n")).concat();
-    let decoded =
-        decode(format!("{header}\n{lines}{{\"op\":\"end\",\"count\":6}}").as_bytes(), DecodeOptions::default());
-    let expected = ["0:0 clear -", "1:1 clear -", "2:1 clear -", "3:0 clear -", code::UNKNOWN_STORE, "5:0 clear -"];
+    let lines = ["b", "c", "c", "b", "x", "b"]
+        .map(|name| format!("{{\"op\":\"clear\",\"store\":\"{name}\"}}\n"))
+        .concat();
+    let decoded = decode(
+        format!("{header}\n{lines}{{\"op\":\"end\",\"count\":6}}").as_bytes(),
+        DecodeOptions::default(),
+    );
+    let expected = [
+        "0:0 clear -",
+        "1:1 clear -",
+        "2:1 clear -",
+        "3:0 clear -",
+        code::UNKNOWN_STORE,
+        "5:0 clear -",
+    ];
     assert_eq!(decoded.items, expected);
 }
 
@@ -102,7 +141,10 @@ fn a_full_batch_has_puts_only() {
                  {\"op\":\"delete\",\"store\":\"b\",\"key\":1}\n{\"op\":\"delete-range\",\"store\":\"b\",\"lower\":1}\n";
     let text = format!("{header}\n{lines}{{\"op\":\"end\",\"count\":4}}\n");
     let decoded = decode(text.as_bytes(), DecodeOptions::default());
-    assert_eq!(decoded.items, ["0:1 put - {} - -", code::NOT_IN_FULL, code::NOT_IN_FULL, code::NOT_IN_FULL]);
+    assert_eq!(
+        decoded.items,
+        ["0:1 put - {} - -", code::NOT_IN_FULL, code::NOT_IN_FULL, code::NOT_IN_FULL]
+    );
 }
 
 #[test]
@@ -128,8 +170,11 @@ fn envelopes_are_json_whatever_their_spelling() {
         code::INVALID_MEMBER,
     ];
     assert_eq!(batch(&lines).items, expected);
-    let text =
-        [changes("").as_bytes(), b"{\"op\":\"clear\",\"store\":\"b\xff\"}\n{\"op\":\"end\",\"count\":1}"].concat();
+    let text = [
+        changes("").as_bytes(),
+        b"{\"op\":\"clear\",\"store\":\"b\xff\"}\n{\"op\":\"end\",\"count\":1}",
+    ]
+    .concat();
     assert_eq!(decode(text.as_slice(), DecodeOptions::default()).items, [code::INVALID_MEMBER]);
 }
 
@@ -140,7 +185,11 @@ fn what_is_inside_keys_and_values_is_left_to_the_next_stage() {
     let text = [begin.as_bytes(), value, b"}\n{\"op\":\"end\",\"count\":1}"];
     let text = text.concat();
     let mut decoder = Decoder::open(text.as_slice(), DecodeOptions::default()).unwrap();
-    let Some(Item::Change(Change { op: Op::Put { value: found, .. }, .. })) = decoder.next().unwrap() else { panic!() };
+    let Some(Item::Change(Change { op: Op::Put { value: found, .. }, .. })) =
+        decoder.next().unwrap()
+    else {
+        panic!()
+    };
     assert_eq!(found, value);
 }
 
@@ -156,25 +205,46 @@ fn a_rejection_names_line_byte_and_store_and_holds_no_data() {
     let store = Some(DomString::from("b"));
     assert_eq!(
         expected,
-        Rejection { line, offset, code: code::UNKNOWN_MEMBER, store, message: String::new(), keys: Vec::new() }
+        Rejection {
+            line,
+            offset,
+            code: code::UNKNOWN_MEMBER,
+            store,
+            message: String::new(),
+            keys: Vec::new()
+        }
     );
 }
 
 #[test]
 fn limits() {
-    let options = || DecodeOptions { max_line_bytes: 200, max_changes: 3, ..DecodeOptions::default() };
+    let options =
+        || DecodeOptions { max_line_bytes: 200, max_changes: 3, ..DecodeOptions::default() };
     let long = format!("{{\"op\":\"clear\",\"store\":\"b\"{}}}\n", " ".repeat(200));
     let clear = "{\"op\":\"clear\",\"store\":\"b\"}\n";
-    let decoded = decode(changes(&format!("{clear}{long}{clear}{{\"op\":\"end\",\"count\":3}}")).as_bytes(), options());
+    let decoded = decode(
+        changes(&format!("{clear}{long}{clear}{{\"op\":\"end\",\"count\":3}}")).as_bytes(),
+        options(),
+    );
     assert_eq!(decoded.items, ["0:0 clear -", code::LINE_TOO_LONG, "2:0 clear -"]);
     let decoded = decode(changes(&clear.repeat(4)).as_bytes(), options());
-    assert_eq!((decoded.items.len(), decoded.error()), (3, "more than 3 lines; send it in parts, or raise the limit"));
-    let decoded = decode(format!("1\n{long}2").as_bytes(), DecodeOptions { max_line_bytes: 20, ..records() });
+    assert_eq!(
+        (decoded.items.len(), decoded.error()),
+        (3, "more than 3 lines; send it in parts, or raise the limit")
+    );
+    let decoded =
+        decode(format!("1\n{long}2").as_bytes(), DecodeOptions { max_line_bytes: 20, ..records() });
     assert_eq!(decoded.items, ["0:0 put - 1 - -", code::LINE_TOO_LONG, "2:0 put - 2 - -"]);
 
-    let deep = format!("{{\"op\":\"put\",\"store\":\"b\",\"key\":1,\"value\":{}}}", "[".repeat(MAX_DEPTH + 1));
+    let deep = format!(
+        "{{\"op\":\"put\",\"store\":\"b\",\"key\":1,\"value\":{}}}",
+        "[".repeat(MAX_DEPTH + 1)
+    );
     assert_eq!(batch(&[&deep]).items, [code::DEPTH]);
-    let header = HEADER.replace("\"database\"", &format!("\"x-a\":\"{}\",\"database\"", "x".repeat(MAX_HEADER_BYTES)));
+    let header = HEADER.replace(
+        "\"database\"",
+        &format!("\"x-a\":\"{}\",\"database\"", "x".repeat(MAX_HEADER_BYTES)),
+    );
     assert!(error_of(format!("{header}\n{END}")).contains("the header is longer than 1 MiB"));
 }
 
@@ -187,18 +257,31 @@ fn headers_that_are_not_json_or_say_things_twice() {
     ] {
         assert!(error_of(format!("{header}\n{END}")).contains(twice));
     }
-    assert!(error_of(format!("{}\n{END}", HEADER.replace("\"d\"", "\"\\ud800\""))).contains("is not JSON"));
-    assert!(error_of(format!("{}\n{END}", HEADER.replace("keyless", "b"))).contains("must have different names"));
+    assert!(
+        error_of(format!("{}\n{END}", HEADER.replace("\"d\"", "\"\\ud800\"")))
+            .contains("is not JSON")
+    );
+    assert!(
+        error_of(format!("{}\n{END}", HEADER.replace("keyless", "b")))
+            .contains("must have different names")
+    );
     let name = HEADER.replace("\"database\"", "\"ba\\nse\":1,\"database\"");
-    assert!(error_of(format!("{name}\n{END}")).starts_with("the header (line 1): ba\\u000ase: is not a member"));
+    assert!(
+        error_of(format!("{name}\n{END}"))
+            .starts_with("the header (line 1): ba\\u000ase: is not a member")
+    );
 }
 
 #[test]
 fn the_dialect_is_found_out() {
-    let auto = |text: &str, options| Decoder::open(text.as_bytes(), options).map(|decoder| decoder.header().dialect);
+    let auto = |text: &str, options| {
+        Decoder::open(text.as_bytes(), options).map(|decoder| decoder.header().dialect)
+    };
     let input = |input, options: DecodeOptions| DecodeOptions { input, ..options };
-    let reordered = HEADER
-        .replace("{\"format\":\"indexeddb-changes/1\",", " { \"x-a\" : [{}] , \"format\" : \"indexeddb-changes/1\",");
+    let reordered = HEADER.replace(
+        "{\"format\":\"indexeddb-changes/1\",",
+        " { \"x-a\" : [{}] , \"format\" : \"indexeddb-changes/1\",",
+    );
     assert_eq!(auto(&format!("\n{reordered}\n"), records()).unwrap(), Dialect::Changes);
     assert_eq!(auto("{\"id\":1,\"format\":\"pdf\"}", records()).unwrap(), Dialect::Records);
     assert_eq!(auto("{\"id\":1", records()).unwrap(), Dialect::Records);
@@ -212,18 +295,37 @@ fn the_dialect_is_found_out() {
     says(auto("{\"id\":1}\n", DecodeOptions::default()), Usage, "give --object-store");
     says(auto("{\"id\":1}\n", input(Some(Dialect::Changes), records())), Status, "is no header");
     says(auto("", input(Some(Dialect::Changes), records())), Status, "it is empty");
-    says(auto("", input(Some(Dialect::Records), DecodeOptions::default())), Usage, "records need an object store");
-    says(auto("", DecodeOptions { key_field: Some("k".into()), ..records() }), Usage, "either --key-path");
+    says(
+        auto("", input(Some(Dialect::Records), DecodeOptions::default())),
+        Usage,
+        "records need an object store",
+    );
+    says(
+        auto("", DecodeOptions { key_field: Some("k".into()), ..records() }),
+        Usage,
+        "either --key-path",
+    );
     says(auto("", DecodeOptions { key_path: None, ..records() }), Usage, "either --key-path");
-    says(auto("", DecodeOptions { mode: Some(Mode::Full), ..records() }), Usage, "a full batch needs a source");
+    says(
+        auto("", DecodeOptions { mode: Some(Mode::Full), ..records() }),
+        Usage,
+        "a full batch needs a source",
+    );
     says(auto(&HEADER.replace("/1", "/2"), records()), Status, "there is no end line");
 }
 
 #[test]
 fn options_fill_in_the_header_and_must_agree_with_it() {
-    let header =
-        format!("{}\n", HEADER.replace("\"database\":\"d\"", "\"database\":\"d\",\"source\":\"s\",\"mode\":\"delta\""));
-    let open = |text: &str, options| Decoder::open(text.as_bytes(), options).map(|decoder| decoder.header().clone());
+    let header = format!(
+        "{}\n",
+        HEADER.replace(
+            "\"database\":\"d\"",
+            "\"database\":\"d\",\"source\":\"s\",\"mode\":\"delta\""
+        )
+    );
+    let open = |text: &str, options| {
+        Decoder::open(text.as_bytes(), options).map(|decoder| decoder.header().clone())
+    };
     let source = |id: &str| DecodeOptions { source: id.parse().ok(), ..DecodeOptions::default() };
     assert!(open(&header, source("s")).is_ok());
     for options in [
@@ -231,7 +333,10 @@ fn options_fill_in_the_header_and_must_agree_with_it() {
         DecodeOptions { mode: Some(Mode::Full), ..DecodeOptions::default() },
         DecodeOptions { database: Some("e".into()), ..DecodeOptions::default() },
     ] {
-        assert!(matches!(open(&header, options), Err(DecodeError::Usage(_) | DecodeError::OtherSource)));
+        assert!(matches!(
+            open(&header, options),
+            Err(DecodeError::Usage(_) | DecodeError::OtherSource)
+        ));
     }
     let filled = DecodeOptions { mode: Some(Mode::Full), database_version: Some(4), ..source("t") };
     let found = open(&format!("{HEADER}\n"), filled).unwrap();
@@ -244,19 +349,24 @@ fn a_header_is_read_whole() {
     let text = include_str!("../../../tests/fixtures/changes/all-lines.ndjson");
     let decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
     let header = decoder.header();
-    let names: Vec<_> = header.schema.stores.iter().map(|store| store.name.to_canonical()).collect();
+    let names: Vec<_> =
+        header.schema.stores.iter().map(|store| store.name.to_canonical()).collect();
     assert_eq!(names, ["\"a\"", "\"data\"", r#"{"~utf16":"ANg="}"#]);
     assert_eq!(header.key_generators, [None, Some(5), None]);
     assert_eq!(header.base, FlowVersion::new(3));
     let sequence = header.sequence.clone().unwrap();
-    assert_eq!((sequence.epoch.as_str(), sequence.first, sequence.last, sequence.count()), ("a1", 10, 20, 11));
+    assert_eq!(
+        (sequence.epoch.as_str(), sequence.first, sequence.last, sequence.count()),
+        ("a1", 10, 20, 11)
+    );
     assert_eq!((header.schema.version, header.mode), (2, Mode::Delta));
 }
 
 #[test]
 fn key_fields() {
     let decoded = decode(
-        b"{\"k\":\"a\",\"v\":1}\n{\"v\":1}\n{\"k\":1,\"k\":2}\n[1]\n{\"v\":{\"k\":1},\"k\":[1]}".as_slice(),
+        b"{\"k\":\"a\",\"v\":1}\n{\"v\":1}\n{\"k\":1,\"k\":2}\n[1]\n{\"v\":{\"k\":1},\"k\":[1]}"
+            .as_slice(),
         key_field("k"),
     );
     let expected = [
@@ -280,11 +390,15 @@ fn what_the_reader_says_at_its_end_fails_the_batch() {
             }
         }
     }
-    for (text, options) in [(changes(END), DecodeOptions::default()), ("{\"id\":1}\n".to_owned(), records())] {
+    for (text, options) in
+        [(changes(END), DecodeOptions::default()), ("{\"id\":1}\n".to_owned(), records())]
+    {
         let mut decoder = Decoder::open(Short(text.as_bytes()), options).unwrap();
         let error = loop {
             match decoder.next() {
-                Ok(item) => assert!(item.is_some(), "a batch must not end well before the reader does"),
+                Ok(item) => {
+                    assert!(item.is_some(), "a batch must not end well before the reader does")
+                }
                 Err(error) => break error,
             }
         };

@@ -43,7 +43,10 @@ fn every_example_is_what_the_page_says() {
         for (item, line) in items.iter().zip(&lines) {
             match kind.strip_prefix("reject:") {
                 Some(reason) => assert_eq!(item, reason, "{line}"),
-                None => assert!(item.contains(if kind == "delete-range" { " range " } else { kind }), "{item}: {line}"),
+                None => assert!(
+                    item.contains(if kind == "delete-range" { " range " } else { kind }),
+                    "{item}: {line}"
+                ),
             }
         }
         assert_eq!(items.len(), lines.len(), "{kind}");
@@ -59,10 +62,16 @@ fn valid(schema: &Value, root: &Value, value: &Value) -> bool {
     let integer = |value: &Value| value.as_f64().filter(|number| number.fract() == 0.0);
     schema.as_object().unwrap().iter().all(|(word, rule)| match word.as_str() {
         "$schema" | "$id" | "$defs" | "title" | "description" | "patternProperties" => true,
-        "$ref" => valid(root.pointer(rule.as_str().unwrap().trim_start_matches('#')).unwrap(), root, value),
+        "$ref" => valid(
+            root.pointer(rule.as_str().unwrap().trim_start_matches('#')).unwrap(),
+            root,
+            value,
+        ),
         "const" => rule == value,
         "enum" => rule.as_array().unwrap().contains(value),
-        "oneOf" => rule.as_array().unwrap().iter().filter(|rule| valid(rule, root, value)).count() == 1,
+        "oneOf" => {
+            rule.as_array().unwrap().iter().filter(|rule| valid(rule, root, value)).count() == 1
+        }
         "anyOf" => rule.as_array().unwrap().iter().any(|rule| valid(rule, root, value)),
         "type" => match rule.as_str().unwrap() {
             "object" => value.is_object(),
@@ -75,15 +84,23 @@ fn valid(schema: &Value, root: &Value, value: &Value) -> bool {
         },
         "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
         "maximum" => value.as_f64().is_none_or(|number| number <= rule.as_f64().unwrap()),
-        "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap()),
-        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| valid(rule, root, item))),
+        "minItems" => {
+            value.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap())
+        }
+        "items" => {
+            value.as_array().is_none_or(|items| items.iter().all(|item| valid(rule, root, item)))
+        }
         "required" => {
             let has = |name: &Value| value.get(name.as_str().unwrap()).is_some();
             !value.is_object() || rule.as_array().unwrap().iter().all(has)
         }
         "dependentRequired" => rule.as_object().unwrap().iter().all(|(name, needed)| {
             value.get(name).is_none()
-                || needed.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some())
+                || needed
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .all(|name| value.get(name.as_str().unwrap()).is_some())
         }),
         "pattern" => {
             let text = value.as_str();
@@ -91,7 +108,9 @@ fn valid(schema: &Value, root: &Value, value: &Value) -> bool {
                 "^[A-Za-z0-9._:-]{1,64}$" => {
                     text.is_none_or(|text| text.parse::<crate::snapshot::id::SourceId>().is_ok())
                 }
-                "^[0-9a-f]{64}$" => text.is_none_or(|text| text.parse::<crate::snapshot::id::StateId>().is_ok()),
+                "^[0-9a-f]{64}$" => {
+                    text.is_none_or(|text| text.parse::<crate::snapshot::id::StateId>().is_ok())
+                }
                 other => panic!("pattern {other}"),
             }
         }
@@ -103,7 +122,9 @@ fn valid(schema: &Value, root: &Value, value: &Value) -> bool {
         "additionalProperties" => {
             assert_eq!(rule, false);
             let own = schema.get("patternProperties").is_some();
-            let known = |name: &String| schema["properties"].get(name).is_some() || (own && name.starts_with("x-"));
+            let known = |name: &String| {
+                schema["properties"].get(name).is_some() || (own && name.starts_with("x-"))
+            };
             value.as_object().is_none_or(|members| members.keys().all(known))
         }
         other => panic!("{other} is not checked"),
@@ -112,7 +133,8 @@ fn valid(schema: &Value, root: &Value, value: &Value) -> bool {
 
 #[test]
 fn the_schema_and_the_decoder_agree() {
-    let schema: Value = serde_json::from_str(include_str!("../indexeddb-changes-1.schema.json")).unwrap();
+    let schema: Value =
+        serde_json::from_str(include_str!("../indexeddb-changes-1.schema.json")).unwrap();
     // A schema cannot express these: they depend on another line (the header), or on JSON itself.
     let beyond = ["syntax", "duplicate-member", "unknown-store", "line-too-long", "depth"];
     let mut seen = 0;
@@ -120,7 +142,9 @@ fn the_schema_and_the_decoder_agree() {
         for line in lines {
             let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
             let reason = kind.strip_prefix("reject:");
-            if kind == "records" || reason.is_some_and(|reason| beyond.contains(&reason)) || line.contains("keyless\"")
+            if kind == "records"
+                || reason.is_some_and(|reason| beyond.contains(&reason))
+                || line.contains("keyless\"")
             {
                 continue;
             }
@@ -140,11 +164,16 @@ const HEADERS: &str = include_str!("../../../tests/fixtures/changes/bad-headers.
 
 /// Returns the lines of the fixtures, with those that the decoder rejects under their reason.
 fn fixtures() -> Vec<(&'static str, Vec<&'static str>)> {
-    let mut blocks = vec![("all", ALL.lines().collect()), ("reject:header", HEADERS.lines().collect())];
+    let mut blocks =
+        vec![("all", ALL.lines().collect()), ("reject:header", HEADERS.lines().collect())];
     let lines: Vec<_> = BAD.lines().collect();
-    for (line, reason) in lines[1..].iter().zip(decode(BAD.as_bytes(), DecodeOptions::default()).items) {
-        let kind =
-            format!("reject:{}", code::ALL.iter().find(|code| **code == reason).unwrap_or_else(|| panic!("{line}")));
+    for (line, reason) in
+        lines[1..].iter().zip(decode(BAD.as_bytes(), DecodeOptions::default()).items)
+    {
+        let kind = format!(
+            "reject:{}",
+            code::ALL.iter().find(|code| **code == reason).unwrap_or_else(|| panic!("{line}"))
+        );
         blocks.push((kind.leak(), vec![*line]));
     }
     blocks
@@ -178,8 +207,10 @@ fn fixtures_are_decoded_as_ever() {
 fn bad_headers_are_refused_and_say_which_member() {
     for header in HEADERS.lines() {
         let member = header.split("\"x-member\":\"").nth(1).unwrap().split('"').next().unwrap();
-        let decoded =
-            decode(format!("{header}\n{{\"op\":\"end\",\"count\":0}}\n").as_bytes(), DecodeOptions::default());
+        let decoded = decode(
+            format!("{header}\n{{\"op\":\"end\",\"count\":0}}\n").as_bytes(),
+            DecodeOptions::default(),
+        );
         let expected = format!("the header (line 1): {member}: ");
         assert!(decoded.error().starts_with(&expected), "{header}: {:?}", decoded.end);
     }

@@ -8,7 +8,12 @@ fn values(text: impl AsRef<[u8]>) -> Result<Vec<String>, String> {
     let text = text.as_ref();
     let whole = decode(text, records());
     for piece in [1, 7, 64] {
-        assert_eq!(decode(Slow(text, piece), records()), whole, "{}", String::from_utf8_lossy(text));
+        assert_eq!(
+            decode(Slow(text, piece), records()),
+            whole,
+            "{}",
+            String::from_utf8_lossy(text)
+        );
     }
     let shown = |item: &String| match item.split_once(" put - ") {
         Some((_, value)) => value.trim_end_matches(" - -").to_owned(),
@@ -41,27 +46,37 @@ const JOINED: [&str; 16] = [
 #[test]
 fn two_records_however_they_are_joined() {
     for text in JOINED {
-        assert_eq!(values(text), Ok(vec!["{\"id\":1}".to_owned(), "{\"id\":2}".to_owned()]), "{text:?}");
+        assert_eq!(
+            values(text),
+            Ok(vec!["{\"id\":1}".to_owned(), "{\"id\":2}".to_owned()]),
+            "{text:?}"
+        );
     }
 }
 
 #[test]
 fn pretty_printed_values_keep_their_text() {
     let one = "{\n  \"id\" : 1,\n  \"a\" : [ {\n    \"}\" : \"]\\\"\"\n  } ]\n}";
-    for text in
-        [format!("[ {one}, {one} ]"), format!("{one}\n{one}\n"), format!("{one}{one}"), format!("[{one},\n{one}\n]")]
-    {
+    for text in [
+        format!("[ {one}, {one} ]"),
+        format!("{one}\n{one}\n"),
+        format!("{one}{one}"),
+        format!("[{one},\n{one}\n]"),
+    ] {
         assert_eq!(values(&text), Ok(vec![one.to_owned(), one.to_owned()]), "{text}");
     }
     // As JsonRecordSetWriter prints them, and as Python prints them without indentation.
-    for text in ["[ {\n  \"id\" : 1\n}, {\n  \"id\" : 2\n} ]", "[\n{\n\"id\": 1\n},\n{\n\"id\": 2\n}\n]"] {
+    for text in
+        ["[ {\n  \"id\" : 1\n}, {\n  \"id\" : 2\n} ]", "[\n{\n\"id\": 1\n},\n{\n\"id\": 2\n}\n]"]
+    {
         assert_eq!(decode(text.as_bytes(), records()).end.unwrap().changes, 2, "{text}");
     }
 }
 
 #[test]
 fn every_record_knows_its_line_and_its_first_byte() {
-    let text = "[{\"id\":1},\n  {\"id\":2},\n{\n\"id\":3}]\n  {\"id\":4}{\"id\":5}\n\u{1e}{\"id\":6}";
+    let text =
+        "[{\"id\":1},\n  {\"id\":2},\n{\n\"id\":3}]\n  {\"id\":4}{\"id\":5}\n\u{1e}{\"id\":6}";
     let decoded = decode(text.as_bytes(), records());
     let place = |value: &str| text.find(value).unwrap() as u64;
     let expected = [
@@ -74,7 +89,10 @@ fn every_record_knows_its_line_and_its_first_byte() {
         (6, place("{\"id\":6}")),
     ];
     assert_eq!(decoded.places, expected);
-    assert_eq!(decoded.end.unwrap(), Counts { lines: 6, bytes: text.len() as u64, changes: 6, rejected: 0 });
+    assert_eq!(
+        decoded.end.unwrap(),
+        Counts { lines: 6, bytes: text.len() as u64, changes: 6, rejected: 0 }
+    );
 }
 
 #[test]
@@ -115,16 +133,34 @@ fn nothing_inside_a_broken_value_is_taken_for_a_record() {
     let early = "{\n  \"y\" 5,\n  \"items\": [\n    {\"id\": 5},\n    [\n    ]\n  ]\n}\n{\n  \"id\": 2\n}\n";
     let found = values(early).unwrap();
     assert_eq!(found.last().map(String::as_str), Some("{\n  \"id\": 2\n}"));
-    assert_eq!((found.len(), found.iter().filter(|value| value.starts_with("{\"")).count()), (9, 0), "{found:?}");
+    assert_eq!(
+        (found.len(), found.iter().filter(|value| value.starts_with("{\"")).count()),
+        (9, 0),
+        "{found:?}"
+    );
     assert_eq!(found[..8], [code::SYNTAX; 8]);
 }
 
 #[test]
 fn a_bad_element_is_rejected_and_the_array_goes_on() {
-    for bad in ["{\"id\":nope}", "{\"id\":1,}", "{\"a\" 1}", "{\"id\":1]", "12", "\"x\"", "null", "[{}]", "'x'", "NaN"]
-    {
+    for bad in [
+        "{\"id\":nope}",
+        "{\"id\":1,}",
+        "{\"a\" 1}",
+        "{\"id\":1]",
+        "12",
+        "\"x\"",
+        "null",
+        "[{}]",
+        "'x'",
+        "NaN",
+    ] {
         let found = values(format!("[{{\"id\":1}}, {bad} ,{{\"id\":3}}]"));
-        assert_eq!(found, Ok(vec!["{\"id\":1}".into(), bad.to_owned(), "{\"id\":3}".into()]), "{bad}");
+        assert_eq!(
+            found,
+            Ok(vec!["{\"id\":1}".into(), bad.to_owned(), "{\"id\":3}".into()]),
+            "{bad}"
+        );
     }
 }
 
@@ -133,13 +169,22 @@ fn an_array_that_is_cut_or_broken_between_records_ends_the_batch() {
     let whole = "[{\"id\":1},{\"id\":\"]}\"},\n{\"id\":3}]";
     for end in 1..whole.len() {
         let error = values(&whole[..end]).unwrap_err();
-        assert_eq!(error, "the input ends inside a JSON array that begins in line 1; send it again, whole", "{end}");
+        assert_eq!(
+            error, "the input ends inside a JSON array that begins in line 1; send it again, whole",
+            "{end}"
+        );
     }
-    for (text, offset) in
-        [("[{\"id\":1}}]", 9), ("[{\"id\":1} x]", 9), ("[{\"id\":1},:{}]", 10), ("[{\"id\":1}\u{1e}{}]", 9)]
-    {
+    for (text, offset) in [
+        ("[{\"id\":1}}]", 9),
+        ("[{\"id\":1} x]", 9),
+        ("[{\"id\":1},:{}]", 10),
+        ("[{\"id\":1}\u{1e}{}]", 9),
+    ] {
         let error = values(text).unwrap_err();
-        assert!(error.starts_with(&format!("line 1 (byte {offset}): the JSON array is broken")), "{text}: {error}");
+        assert!(
+            error.starts_with(&format!("line 1 (byte {offset}): the JSON array is broken")),
+            "{text}: {error}"
+        );
     }
     let cut = values("{\"id\":1}\n{\n  \"id\": 2,\n  \"a\": [\n").unwrap_err();
     assert_eq!(cut, "the input ends inside a value that begins in line 2; send it again, whole");
@@ -168,9 +213,13 @@ fn a_value_beyond_the_limit_is_passed_over_wherever_it_is() {
         for piece in [1, 13, 4096] {
             assert_eq!(decode(Slow(text.as_bytes(), piece), limited()), whole);
         }
-        let items: Vec<_> = whole.items.iter().map(|item| item.split(' ').nth(3).unwrap_or(item)).collect();
+        let items: Vec<_> =
+            whole.items.iter().map(|item| item.split(' ').nth(3).unwrap_or(item)).collect();
         assert_eq!((items[0], items[items.len() - 1]), ("{\"id\":1}", "{\"id\":2}"), "{text}");
-        assert!(items[1..items.len() - 1].iter().all(|item| *item == code::LINE_TOO_LONG), "{text}");
+        assert!(
+            items[1..items.len() - 1].iter().all(|item| *item == code::LINE_TOO_LONG),
+            "{text}"
+        );
         assert_eq!(whole.end.unwrap().bytes, text.len() as u64);
     }
     // One line may be longer than any value in it.

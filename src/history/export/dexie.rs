@@ -21,7 +21,9 @@ fn is_whole(path: &KeyPath) -> bool {
 /// Writes everything before the first table's rows. Losses of the schema are recorded where the
 /// rows of the table begin.
 pub(super) fn open(manifest: &Manifest, stores: &[&StoreManifest], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"formatName\":\"dexie\",\"formatVersion\":1,\"data\":{\"databaseName\":");
+    out.extend_from_slice(
+        b"{\"formatName\":\"dexie\",\"formatVersion\":1,\"data\":{\"databaseName\":",
+    );
     write_name(&manifest.database, out);
     // Dexie's version number is a tenth of the browser's.
     let (whole, tenth) = (manifest.database_version / 10, manifest.database_version % 10);
@@ -42,7 +44,11 @@ pub(super) fn open_store(store: &StoreManifest, out: &mut Vec<u8>, losses: &mut 
     let (_, names, left_out) = schema(&store.schema);
     losses.add(&place, what::INDEX_NAMES, names);
     losses.add(&place, what::INDEX, left_out);
-    losses.add(&place, what::KEY_PATH, u64::from(store.schema.key_path.as_ref().is_some_and(is_whole)));
+    losses.add(
+        &place,
+        what::KEY_PATH,
+        u64::from(store.schema.key_path.as_ref().is_some_and(is_whole)),
+    );
     out.extend_from_slice(b"{\"tableName\":");
     write_name(&store.schema.name, out);
     out.extend_from_slice(format!(",\"inbound\":{},\"rows\":[", in_line(&store.schema)).as_bytes());
@@ -51,7 +57,8 @@ pub(super) fn open_store(store: &StoreManifest, out: &mut Vec<u8>, losses: &mut 
 /// Returns the schema in Dexie's syntax as UTF-16 units, the number of renamed indexes, and the
 /// number of indexes that it cannot represent.
 fn schema(store: &ObjectStore) -> (Vec<u16>, u64, u64) {
-    let mut text: Vec<u16> = if store.auto_increment { "++".encode_utf16().collect() } else { Vec::new() };
+    let mut text: Vec<u16> =
+        if store.auto_increment { "++".encode_utf16().collect() } else { Vec::new() };
     if let Some(path) = store.key_path.as_ref().filter(|path| !is_whole(path)) {
         text.extend(name(path));
     }

@@ -61,7 +61,8 @@ impl<'t> Encapsulator<'_, 't> {
 
     /// Writes image data; `None`, without output, if the content is not an image of bytes.
     fn image_data(&mut self, content: &'t Tree<'t>) -> Option<()> {
-        let [width, height] = ["width", "height"].map(|name| content.get(name).and_then(Tree::whole));
+        let [width, height] =
+            ["width", "height"].map(|name| content.get(name).and_then(Tree::whole));
         let (width, height) = (width?, height?);
         let Kind::View(view) = kind(content.get("data")?)? else { return None };
         let (bytes, _) = view_bytes(&view, &Definitions::new())?;
@@ -74,7 +75,10 @@ impl<'t> Encapsulator<'_, 't> {
         self.typed("imagedata");
         self.inner(b"array", |row| row.typed("arrayNonindexKeys"));
         let bytes: Vec<_> = bytes.iter().map(u8::to_string).collect();
-        self.text(&format!("{{\"array\":[{}],\"width\":{width},\"height\":{height}}}", bytes.join(",")));
+        self.text(&format!(
+            "{{\"array\":[{}],\"width\":{width},\"height\":{height}}}",
+            bytes.join(",")
+        ));
         Some(())
     }
 }

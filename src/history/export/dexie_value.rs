@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::MAX_RECORD_BYTES;
 use super::dexie::in_line;
-use super::kind::{Definitions, Kind, Member, Raw, View, buffer_of, definitions, elements, kind, view_bytes};
+use super::kind::{
+    Definitions, Kind, Member, Raw, View, buffer_of, definitions, elements, kind, view_bytes,
+};
 use crate::indexeddb::schema::ObjectStore;
 use crate::indexeddb::value::tree::{Tree, write_string};
 use crate::loss::{Losses, Step, Trail, what};
@@ -127,7 +129,11 @@ impl<'t> Encapsulator<'_, 't> {
             (false, true, false) => {
                 let open = self.out.strip_suffix(b"}").unwrap_or(&self.out);
                 out.extend_from_slice(open);
-                out.extend_from_slice(if open.len() > 1 { b",\"$types\":" } else { b"\"$types\":" });
+                out.extend_from_slice(if open.len() > 1 {
+                    b",\"$types\":"
+                } else {
+                    b"\"$types\":"
+                });
                 write_types(out);
                 out.push(b'}');
             }
@@ -200,7 +206,8 @@ impl<'t> Encapsulator<'_, 't> {
             }
             Kind::Array(length, items, members) => self.array(length, &items, members),
             Kind::Object(members) => {
-                self.own_types |= self.path.is_empty() && members.iter().any(|(name, _)| &name[..] == b"\\u0024types");
+                self.own_types |= self.path.is_empty()
+                    && members.iter().any(|(name, _)| &name[..] == b"\\u0024types");
                 self.object(members)
             }
             Kind::Map(pairs) => {
@@ -271,7 +278,12 @@ impl<'t> Encapsulator<'_, 't> {
         Some(())
     }
 
-    fn array(&mut self, length: u64, items: &[(u64, &'t Tree<'t>)], members: Vec<Member<'t>>) -> Option<()> {
+    fn array(
+        &mut self,
+        length: u64,
+        items: &[(u64, &'t Tree<'t>)],
+        members: Vec<Member<'t>>,
+    ) -> Option<()> {
         self.typed("arrayNonindexKeys");
         if members.is_empty() && length - items.len() as u64 <= MAX_HOLES {
             let mut items = items.iter().peekable();
@@ -281,7 +293,9 @@ impl<'t> Encapsulator<'_, 't> {
                 match items.next_if(|(place, _)| *place == index) {
                     Some((_, item)) => self.element(index, item)?,
                     None => {
-                        self.inner(index.to_string().as_bytes(), |row| row.typed("sparseUndefined"));
+                        self.inner(index.to_string().as_bytes(), |row| {
+                            row.typed("sparseUndefined")
+                        });
                         self.text("0");
                     }
                 }
@@ -332,7 +346,8 @@ impl<'t> Encapsulator<'_, 't> {
                 if flags.iter().any(|flag| !b"gimuy".contains(flag)) {
                     self.lose(what::REGEXP_FLAGS);
                 }
-                let flags: Vec<u8> = b"gimyu".iter().copied().filter(|flag| flags.contains(flag)).collect();
+                let flags: Vec<u8> =
+                    b"gimyu".iter().copied().filter(|flag| flags.contains(flag)).collect();
                 self.text("{\"source\":");
                 self.string(&source);
                 self.text(",\"flags\":");
@@ -404,7 +419,11 @@ impl<'t> Encapsulator<'_, 't> {
         self.typed(kind_name);
         self.text("{\"buffer\":");
         self.inner(b"buffer", |row| row.value(view.buffer))?;
-        self.text(&format!(",\"byteOffset\":{},\"length\":{}}}", view.offset, bytes.len() / view.size()));
+        self.text(&format!(
+            ",\"byteOffset\":{},\"length\":{}}}",
+            view.offset,
+            bytes.len() / view.size()
+        ));
         Some(())
     }
 
@@ -416,8 +435,11 @@ impl<'t> Encapsulator<'_, 't> {
         for (index, element) in elements(view, &bytes).into_iter().enumerate() {
             self.text(&format!("{}\"{index}\":", if index > 0 { "," } else { "" }));
             if view.name.starts_with(b"Big") {
-                self.inner(index.to_string().as_bytes(), |row| row.typed_string("bigint", element.as_bytes()));
-            } else if let Some(word) = element.strip_prefix("{\"~number\":\"").and_then(|rest| rest.strip_suffix("\"}"))
+                self.inner(index.to_string().as_bytes(), |row| {
+                    row.typed_string("bigint", element.as_bytes())
+                });
+            } else if let Some(word) =
+                element.strip_prefix("{\"~number\":\"").and_then(|rest| rest.strip_suffix("\"}"))
             {
                 self.inner(index.to_string().as_bytes(), |row| match word {
                     "NaN" => row.typed_string("nan", b"NaN"),
@@ -479,7 +501,10 @@ fn has_references(tree: &Tree<'_>) -> bool {
 /// Returns the members of a `~dom` except its kind.
 fn plain_members<'t>(content: &'t Tree<'t>) -> Vec<Member<'t>> {
     let members = content.members().unwrap_or_default().iter();
-    members.filter(|(name, _)| *name != b"kind").map(|(name, value)| (Raw::Borrowed(*name), value)).collect()
+    members
+        .filter(|(name, _)| *name != b"kind")
+        .map(|(name, value)| (Raw::Borrowed(*name), value))
+        .collect()
 }
 
 /// Decodes the bytes of a Blob's `data`.

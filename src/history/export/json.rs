@@ -87,7 +87,9 @@ impl<'t> Stringifier<'_, 't> {
                 (0..holes).for_each(|_| self.lose(what::HOLE));
                 members.iter().for_each(|_| self.lose(what::ARRAY_MEMBERS));
                 let mut items = items.into_iter().peekable();
-                self.list((0..length).map(|index| items.next_if(|(place, _)| *place == index).map(|(_, item)| item)))?;
+                self.list((0..length).map(|index| {
+                    items.next_if(|(place, _)| *place == index).map(|(_, item)| item)
+                }))?;
             }
             Kind::Object(members) => self.object(members)?,
             Kind::Map(_) => self.lost(what::MAP, "{}"),
@@ -97,7 +99,8 @@ impl<'t> Stringifier<'_, 't> {
                 self.lose(what::BYTES);
                 let (bytes, _) = view_bytes(&view, &self.known)?;
                 self.text("{");
-                let elements = if view.name == b"DataView" { Vec::new() } else { elements(&view, &bytes) };
+                let elements =
+                    if view.name == b"DataView" { Vec::new() } else { elements(&view, &bytes) };
                 for (index, element) in elements.iter().enumerate() {
                     let element = if element.starts_with('{') { "null" } else { element };
                     let quote = if view.name.starts_with(b"Big") { "\"" } else { "" };

@@ -105,7 +105,12 @@ pub(super) fn kind<'t>(tree: &'t Tree<'t>) -> Option<Kind<'t>> {
         Tree::List(items) => Kind::List(items),
         Tree::Object(members) => match tree.tagged() {
             Some((tag, content)) => tagged(tag, content)?,
-            None => Kind::Object(members.iter().map(|(name, value)| (Cow::Borrowed(own_name(name)), value)).collect()),
+            None => Kind::Object(
+                members
+                    .iter()
+                    .map(|(name, value)| (Cow::Borrowed(own_name(name)), value))
+                    .collect(),
+            ),
         },
     })
 }
@@ -142,9 +147,10 @@ fn tagged<'t>(tag: &[u8], content: &'t Tree<'t>) -> Option<Kind<'t>> {
             Kind::Map(content.items()?.iter().map(pair).collect::<Option<_>>()?)
         }
         b"~set" => Kind::Set(content.items()?),
-        b"~buffer" => {
-            Kind::Buffer(Buffer { data: string(content.get("data")?)?, resizable: content.get("max").is_some() })
-        }
+        b"~buffer" => Kind::Buffer(Buffer {
+            data: string(content.get("data")?)?,
+            resizable: content.get("max").is_some(),
+        }),
         b"~binary" => Kind::Buffer(Buffer { data: string(content)?, resizable: false }),
         b"~view" => Kind::View(View {
             name: string(content.get("type")?)?,
@@ -188,7 +194,10 @@ fn entries<'t>(list: &'t Tree<'t>) -> Option<Vec<Member<'t>>> {
 }
 
 /// Returns the bytes in a view, and true if the buffer has others. The buffer may be a reference.
-pub(super) fn view_bytes(view: &View<'_>, definitions: &Definitions<'_>) -> Option<(Vec<u8>, bool)> {
+pub(super) fn view_bytes(
+    view: &View<'_>,
+    definitions: &Definitions<'_>,
+) -> Option<(Vec<u8>, bool)> {
     let buffer = buffer_of(view.buffer, definitions)?;
     let bytes = STANDARD.decode(buffer.data).ok()?;
     let start = usize::try_from(view.offset).ok()?;
@@ -203,7 +212,10 @@ pub(super) fn view_bytes(view: &View<'_>, definitions: &Definitions<'_>) -> Opti
 }
 
 /// Returns the buffer of a view, which may be shared.
-pub(super) fn buffer_of<'t>(tree: &'t Tree<'t>, definitions: &Definitions<'t>) -> Option<Buffer<'t>> {
+pub(super) fn buffer_of<'t>(
+    tree: &'t Tree<'t>,
+    definitions: &Definitions<'t>,
+) -> Option<Buffer<'t>> {
     match kind(tree)? {
         Kind::Buffer(buffer) => Some(buffer),
         Kind::Id(_, inner) => match kind(inner)? {
@@ -262,9 +274,13 @@ mod tests {
 
     #[test]
     fn halves() {
-        for (bits, value) in
-            [(0x3e00, 1.5), (0xc000, -2.0), (0x0001, 2f64.powi(-24)), (0x7bff, 65504.0), (0xfc00, f64::NEG_INFINITY)]
-        {
+        for (bits, value) in [
+            (0x3e00, 1.5),
+            (0xc000, -2.0),
+            (0x0001, 2f64.powi(-24)),
+            (0x7bff, 65504.0),
+            (0xfc00, f64::NEG_INFINITY),
+        ] {
             assert_eq!(half(bits), value);
         }
         assert!(half(0x7e00).is_nan());

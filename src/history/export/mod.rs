@@ -110,7 +110,9 @@ pub fn export(
                         text.push(b',');
                     }
                     generated = generated.max(next_key(&key));
-                    writer.record(object_store, &key, &value, &mut text, &mut losses).ok_or_else(too_large)?;
+                    writer
+                        .record(object_store, &key, &value, &mut text, &mut losses)
+                        .ok_or_else(too_large)?;
                     output.write(&text)?;
                     text.clear();
                 }
@@ -120,7 +122,11 @@ pub fn export(
                 // The reader's key generator continues after the greatest key.
                 let further = object_store.key_generator.is_some_and(|next| next > generated);
                 let lost = further && options.format != ExportFormat::Json;
-                losses.add(&path(&object_store.schema.name, &[]), what::KEY_GENERATOR, u64::from(lost));
+                losses.add(
+                    &path(&object_store.schema.name, &[]),
+                    what::KEY_GENERATOR,
+                    u64::from(lost),
+                );
                 writer.close_store(&mut text);
             }
         }
@@ -164,22 +170,29 @@ impl<'a> Writer<'a> {
     fn new(format: &'a ExportFormat, database: &DomString) -> Result<Self, HistoryError> {
         let usage = |what: &str| Err(HistoryError::Usage(what.to_owned()));
         match format {
-            ExportFormat::Playwright { .. } if database.units().is_empty() => {
-                usage("Playwright cannot read a database whose name is empty: restore it as changes")
-            }
+            ExportFormat::Playwright { .. } if database.units().is_empty() => usage(
+                "Playwright cannot read a database whose name is empty: restore it as changes",
+            ),
             ExportFormat::Dexie if database.units().is_empty() => {
                 usage("Dexie cannot read a database whose name is empty: restore it as changes")
             }
-            ExportFormat::Playwright { origin } if !is_origin(origin) => {
-                usage("a storage state belongs to an origin: give --origin, such as https://shop.example")
+            ExportFormat::Playwright { origin } if !is_origin(origin) => usage(
+                "a storage state belongs to an origin: give --origin, such as https://shop.example",
+            ),
+            ExportFormat::Playwright { origin } => {
+                Ok(Self::Playwright(playwright::Writer { origin }))
             }
-            ExportFormat::Playwright { origin } => Ok(Self::Playwright(playwright::Writer { origin })),
             ExportFormat::Dexie => Ok(Self::Dexie),
             ExportFormat::Json => Ok(Self::Json),
         }
     }
 
-    fn open(&self, manifest: &crate::snapshot::Manifest, stores: &[&StoreManifest], out: &mut Vec<u8>) {
+    fn open(
+        &self,
+        manifest: &crate::snapshot::Manifest,
+        stores: &[&StoreManifest],
+        out: &mut Vec<u8>,
+    ) {
         match self {
             Self::Playwright(writer) => writer.open(manifest, out),
             Self::Dexie => dexie::open(manifest, stores, out),
@@ -229,7 +242,8 @@ impl<'a> Writer<'a> {
 /// True if the text is a scheme, a host and possibly a port, without a path.
 fn is_origin(text: &str) -> bool {
     let host = text.split_once("://").map(|(_, host)| host);
-    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '"', '\\', ' '])) && text.is_ascii()
+    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '"', '\\', ' ']))
+        && text.is_ascii()
 }
 
 /// Appends a name as a JSON string.

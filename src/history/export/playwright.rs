@@ -17,7 +17,9 @@ impl Writer<'_> {
         out.extend_from_slice(canonical_text(self.origin).as_bytes());
         out.extend_from_slice(b",\"localStorage\":[],\"indexedDB\":[{\"name\":");
         write_name(&manifest.database, out);
-        out.extend_from_slice(format!(",\"version\":{},\"stores\":[", manifest.database_version).as_bytes());
+        out.extend_from_slice(
+            format!(",\"version\":{},\"stores\":[", manifest.database_version).as_bytes(),
+        );
     }
 }
 
@@ -35,7 +37,8 @@ pub(super) fn open_store(store: &StoreManifest, out: &mut Vec<u8>) {
         write_name(&index.name, out);
         write_key_path(&index.key_path, out);
         out.extend_from_slice(
-            format!(",\"multiEntry\":{},\"unique\":{}}}", index.multi_entry, index.unique).as_bytes(),
+            format!(",\"multiEntry\":{},\"unique\":{}}}", index.multi_entry, index.unique)
+                .as_bytes(),
         );
     });
     out.extend_from_slice(b",\"records\":[");

@@ -16,8 +16,15 @@ use crate::loss::{Losses, Step, Trail, what};
 const MAX_HOLES: u64 = 1_000_000;
 
 /// Names of Errors that the structured clone algorithm keeps.
-const ERROR_NAMES: [&[u8]; 7] =
-    [b"Error", b"EvalError", b"RangeError", b"ReferenceError", b"SyntaxError", b"TypeError", b"URIError"];
+const ERROR_NAMES: [&[u8]; 7] = [
+    b"Error",
+    b"EvalError",
+    b"RangeError",
+    b"ReferenceError",
+    b"SyntaxError",
+    b"TypeError",
+    b"URIError",
+];
 
 /// Appends a record.
 pub(super) fn record<'t>(
@@ -47,7 +54,15 @@ fn write<'t>(
     let mut known = Definitions::new();
     definitions(tree, &mut known);
     let trail = Trail::new(&schema.name);
-    let mut encoder = PlaywrightEncoder { out, losses, trail, known, ids: HashMap::new(), last_id: 0, shared: None };
+    let mut encoder = PlaywrightEncoder {
+        out,
+        losses,
+        trail,
+        known,
+        ids: HashMap::new(),
+        last_id: 0,
+        shared: None,
+    };
     if trivial(tree)? {
         encoder.text(&format!("\"{name}\":"));
         encoder.plain(tree)

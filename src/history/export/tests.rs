@@ -18,12 +18,23 @@ fn manifest(store: ObjectStore) -> Manifest {
 }
 
 /// A document with one record.
-fn document(format: &ExportFormat, store: ObjectStore, key: &str, value: &str) -> (Vec<u8>, Losses) {
-    try_document(format, store, key, value).unwrap_or_else(|| panic!("{format:?} cannot hold {value}"))
+fn document(
+    format: &ExportFormat,
+    store: ObjectStore,
+    key: &str,
+    value: &str,
+) -> (Vec<u8>, Losses) {
+    try_document(format, store, key, value)
+        .unwrap_or_else(|| panic!("{format:?} cannot hold {value}"))
 }
 
 /// As [`document`]; `None` if the format cannot represent the value.
-fn try_document(format: &ExportFormat, store: ObjectStore, key: &str, value: &str) -> Option<(Vec<u8>, Losses)> {
+fn try_document(
+    format: &ExportFormat,
+    store: ObjectStore,
+    key: &str,
+    value: &str,
+) -> Option<(Vec<u8>, Losses)> {
     let manifest = manifest(store);
     let store = &manifest.stores[0];
     let mut writer = Writer::new(format, &manifest.database).unwrap();
@@ -44,12 +55,15 @@ fn read(text: &[u8], input: Option<Dialect>) -> Result<(String, String), String>
     let canonical = |raw: &[u8], key: bool| {
         let mut out = Vec::new();
         let mut canonicalizer = Canonicalizer::default();
-        let done = if key { canonicalizer.key(raw, &mut out) } else { canonicalizer.value(raw, &mut out) };
+        let done =
+            if key { canonicalizer.key(raw, &mut out) } else { canonicalizer.value(raw, &mut out) };
         done.map(|()| String::from_utf8(out).unwrap()).map_err(|error| error.to_string())
     };
     let found = match decoder.next().map_err(|error| error.to_string())? {
         Some(Item::Change(change)) => match change.op {
-            Op::Put { key, value, .. } => (canonical(key.unwrap_or(b"null"), true)?, canonical(value, false)?),
+            Op::Put { key, value, .. } => {
+                (canonical(key.unwrap_or(b"null"), true)?, canonical(value, false)?)
+            }
             other => return Err(format!("{other:?}")),
         },
         other => return Err(format!("{other:?}")),
@@ -60,24 +74,36 @@ fn read(text: &[u8], input: Option<Dialect>) -> Result<(String, String), String>
 
 fn formats() -> [(ExportFormat, Option<Dialect>); 2] {
     let origin = "https://shop.example".to_owned();
-    [(ExportFormat::Playwright { origin }, Some(Dialect::Playwright)), (ExportFormat::Dexie, Some(Dialect::Dexie))]
+    [
+        (ExportFormat::Playwright { origin }, Some(Dialect::Playwright)),
+        (ExportFormat::Dexie, Some(Dialect::Dexie)),
+    ]
 }
 
 /// Exports a value and reads it back. Without reported losses it must be equal. Returns the losses.
 #[track_caller]
 fn through(format: &ExportFormat, input: Option<Dialect>, canonical: &str) -> BTreeSet<String> {
-    let written = try_document(format, ObjectStore::new("data".into(), None), "[1,\"a\"]", canonical);
+    let written =
+        try_document(format, ObjectStore::new("data".into(), None), "[1,\"a\"]", canonical);
     let Some((text, losses)) = written else {
-        assert!(canonical.contains("4294967295") && input == Some(Dialect::Playwright), "{canonical}");
+        assert!(
+            canonical.contains("4294967295") && input == Some(Dialect::Playwright),
+            "{canonical}"
+        );
         return BTreeSet::new();
     };
     let shown = String::from_utf8(text.clone()).unwrap();
-    assert!(shown.is_ascii() && serde_json::from_str::<serde::de::IgnoredAny>(&shown).is_ok(), "{shown}");
+    assert!(
+        shown.is_ascii() && serde_json::from_str::<serde::de::IgnoredAny>(&shown).is_ok(),
+        "{shown}"
+    );
     let back = read(&text, input);
     let lost: BTreeSet<String> = losses
         .lines()
         .filter_map(|line| {
-            serde_json::from_str::<serde_json::Value>(&line).unwrap()["what"].as_str().map(str::to_owned)
+            serde_json::from_str::<serde_json::Value>(&line).unwrap()["what"]
+                .as_str()
+                .map(str::to_owned)
         })
         .collect();
     if lost.is_empty() {
@@ -105,7 +131,9 @@ fn what_is_not_told_as_lost_comes_back_equal() {
         for line in CASES.lines() {
             let case: serde_json::Value = serde_json::from_str(line).unwrap();
             // A binary key is not a value.
-            if let Some(canonical) = case["canonical"].as_str().filter(|text| !text.contains("{\"~binary\"")) {
+            if let Some(canonical) =
+                case["canonical"].as_str().filter(|text| !text.contains("{\"~binary\""))
+            {
                 lost.extend(through(&format, input, canonical));
             }
         }
@@ -123,13 +151,20 @@ fn what_is_not_told_as_lost_comes_back_equal() {
             "unique-index",
             "unmakeable-schema",
         ];
-        for row in page.lines().filter(|row| row.starts_with("| `") && row.matches('|').count() == 5) {
+        for row in
+            page.lines().filter(|row| row.starts_with("| `") && row.matches('|').count() == 5)
+        {
             let cells: Vec<_> = row.split('|').map(str::trim).collect();
-            let (kind, cell) =
-                (cells[1].trim_matches('`'), cells[if input == Some(Dialect::Playwright) { 2 } else { 3 }]);
+            let (kind, cell) = (
+                cells[1].trim_matches('`'),
+                cells[if input == Some(Dialect::Playwright) { 2 } else { 3 }],
+            );
             let said = cell != "kept" && !cell.starts_with("see ") && !schema.contains(&kind);
             assert!(!said || lost.contains(kind), "{input:?}: {kind} is not shown");
-            assert!(said || !lost.contains(kind), "{input:?}: {kind} is lost, the page does not say so");
+            assert!(
+                said || !lost.contains(kind),
+                "{input:?}: {kind} is lost, the page does not say so"
+            );
         }
     }
 }
@@ -182,7 +217,8 @@ fn schemas_are_written_in_each_program_s_words() {
     let (text, losses) = document(&ExportFormat::Dexie, store.clone(), "1", "{\"id\":1}");
     let text = String::from_utf8(text).unwrap();
     assert!(
-        text.contains(r#""databaseVersion":2.5,"#) && text.contains(r#""schema":"++id,[a+b],&mail,*tags""#),
+        text.contains(r#""databaseVersion":2.5,"#)
+            && text.contains(r#""schema":"++id,[a+b],&mail,*tags""#),
         "{text}"
     );
     let lines: Vec<_> = losses.lines().collect();
@@ -203,7 +239,8 @@ fn what_cannot_be_written_is_refused() {
     for format in [ExportFormat::Dexie, formats()[0].0.clone()] {
         assert!(Writer::new(&format, &"".into()).is_err());
     }
-    for origin in ["", "shop.example", "https://", "https://shop.example/path", "https://é.example"] {
+    for origin in ["", "shop.example", "https://", "https://shop.example/path", "https://é.example"]
+    {
         let format = ExportFormat::Playwright { origin: origin.to_owned() };
         assert!(Writer::new(&format, &"shop".into()).is_err(), "{origin}");
     }
@@ -212,7 +249,13 @@ fn what_cannot_be_written_is_refused() {
     for format in [formats()[0].0.clone(), ExportFormat::Json] {
         let mut writer = Writer::new(&format, &manifest.database).unwrap();
         let (key, value) = (Tree::Number(b"1"), Tree::read(holes.as_bytes()).unwrap());
-        let done = writer.record(&manifest.stores[0], &key, &value, &mut Vec::new(), &mut Losses::default());
+        let done = writer.record(
+            &manifest.stores[0],
+            &key,
+            &value,
+            &mut Vec::new(),
+            &mut Losses::default(),
+        );
         assert_eq!(done, None);
     }
     assert!(through(&ExportFormat::Dexie, Some(Dialect::Dexie), holes).is_empty());
@@ -221,7 +264,8 @@ fn what_cannot_be_written_is_refused() {
 #[test]
 fn json_is_what_stringify_makes() {
     let value = r#"{"a":{"~undefined":true},"b":[{"~undefined":true},{"~number":"NaN"}],"c":{"~date":0},"d":{"~map":[]},"e":{"~boxed":"x"},"~~f":1,"g":{"~id":[1,{"~view":{"buffer":{"~buffer":{"data":"AQI="}},"length":2,"offset":0,"type":"Uint8Array"}}]},"h":{"~ref":1}}"#;
-    let (text, losses) = document(&ExportFormat::Json, ObjectStore::new("data".into(), None), "1", value);
+    let (text, losses) =
+        document(&ExportFormat::Json, ObjectStore::new("data".into(), None), "1", value);
     let expected = r#"{"data":[{"b":[null,null],"c":"1970-01-01T00:00:00.000Z","d":{},"e":"x","~f":1,"g":{"0":1,"1":2},"h":null}]}"#;
     assert_eq!(String::from_utf8(text).unwrap(), format!("{expected}\n"));
     assert_eq!(losses.total(), 9);

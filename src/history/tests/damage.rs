@@ -20,7 +20,11 @@ struct Damaged<'a> {
 }
 
 impl Damaged<'_> {
-    fn damage(&self, name: Digest, text: Result<Vec<u8>, StoreError>) -> Result<Vec<u8>, StoreError> {
+    fn damage(
+        &self,
+        name: Digest,
+        text: Result<Vec<u8>, StoreError>,
+    ) -> Result<Vec<u8>, StoreError> {
         let mut text = text?;
         match self.flip {
             _ if name != self.name => {}
@@ -40,7 +44,11 @@ impl SnapshotStore for Damaged<'_> {
         self.store.head(flow)
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         self.store.version(flow, version)
     }
 
@@ -122,10 +130,14 @@ fn what_was_restored_before_damage_is_seen_to_be_cut_off() {
             for options in [RestoreOptions::default(), records_of("data")] {
                 let mut out = Vec::new();
                 assert_damaged(restore(&store, &lab.flow, &version, &options, &mut out));
-                assert!(out.len() > 100_000 && !out.windows(10).any(|text| text == b"\"op\":\"end\""));
+                assert!(
+                    out.len() > 100_000 && !out.windows(10).any(|text| text == b"\"op\":\"end\"")
+                );
                 if options.format == RestoreFormat::Changes {
-                    let mut decoder = Decoder::open(out.as_slice(), DecodeOptions::default()).unwrap();
-                    let result = normalize(&mut decoder, &NormalizeOptions::received_at(0), &mut |_| Ok(()));
+                    let mut decoder =
+                        Decoder::open(out.as_slice(), DecodeOptions::default()).unwrap();
+                    let result =
+                        normalize(&mut decoder, &NormalizeOptions::received_at(0), &mut |_| Ok(()));
                     let error = result.unwrap_err().to_string();
                     assert!(error.contains("there is no end line"), "{error}");
                 }
@@ -191,17 +203,26 @@ fn texts_that_are_what_their_digest_says_may_still_be_wrong() {
 
     says(forged(&records(), vec![of_records(&[two.clone(), one.clone()])]), "keys do not ascend");
     says(forged(&records(), vec![of_records(&[one.clone(), one.clone()])]), "keys do not ascend");
-    says(forged(&records(), vec![of_records(&[one.clone(), tombstone(number(2))])]), "do not belong in its list");
+    says(
+        forged(&records(), vec![of_records(&[one.clone(), tombstone(number(2))])]),
+        "do not belong in its list",
+    );
     says(forged(&List::Tombstones("data".into()), vec![good()]), "do not belong in its list");
     says(
-        forged(&records(), vec![super::lab::chunk(std::slice::from_ref(&one), b"\"other\"".to_vec())]),
+        forged(
+            &records(),
+            vec![super::lab::chunk(std::slice::from_ref(&one), b"\"other\"".to_vec())],
+        ),
         "not a line of a chunk",
     );
     let mut later = two.clone();
     later.meta.rev = FlowVersion::new(3).unwrap();
     says(forged(&records(), vec![of_records(&[later])]), "lines of a later version");
     let live = put(number(3), "{\"id\":3}");
-    says(forged(&records(), vec![of_records(&[one.clone(), live])]), "a key is both live and deleted");
+    says(
+        forged(&records(), vec![of_records(&[one.clone(), live])]),
+        "a key is both live and deleted",
+    );
     let apart = vec![of_records(&[one]), of_records(&[two])];
     says(forged(&records(), apart), "does not end where the format says");
 }
@@ -226,14 +247,21 @@ fn a_manifest_that_is_not_its_state_gives_nothing() {
     let result = restore(&lab.store, &lab.flow, &version, &RestoreOptions::default(), &mut out);
     assert!(assert_damaged(result).contains("not what its state says"));
     assert!(out.is_empty());
-    assert!(assert_damaged(verify(&lab.store, &lab.flow, &version, false)).contains("not what its state says"));
+    assert!(
+        assert_damaged(verify(&lab.store, &lab.flow, &version, false))
+            .contains("not what its state says")
+    );
 }
 
 #[test]
 fn a_comment_of_another_version_is_found() {
     let (lab, mut version) = everything();
-    version.comment = open_version(&lab.store, &lab.flow, At::Version(FlowVersion::FIRST)).unwrap().comment;
-    assert!(assert_damaged(verify(&lab.store, &lab.flow, &version, false)).contains("its comment names another"));
+    version.comment =
+        open_version(&lab.store, &lab.flow, At::Version(FlowVersion::FIRST)).unwrap().comment;
+    assert!(
+        assert_damaged(verify(&lab.store, &lab.flow, &version, false))
+            .contains("its comment names another")
+    );
     version.comment = "no ids in it".to_owned();
     verify(&lab.store, &lab.flow, &version, true).unwrap();
 }
@@ -249,7 +277,9 @@ fn a_chain_that_does_not_hold_is_found() {
         verify(&lab.store, &lab.flow, &version, false).unwrap();
         assert_damaged(verify(&lab.store, &lab.flow, &version, true))
     };
-    assert!(broken(Some(version.state)).contains("version 2 is not the one that version 3 follows"));
+    assert!(
+        broken(Some(version.state)).contains("version 2 is not the one that version 3 follows")
+    );
     assert!(broken(None).contains("version 3 does not say which version was before it"));
     let empty = Lab::default();
     let mut alone = version.clone();
@@ -267,11 +297,17 @@ fn a_chain_that_does_not_hold_is_found() {
 fn a_view_that_is_not_there_is_found() {
     let (lab, version) = everything();
     let forged = lab.forge(&List::Views, Vec::new());
-    assert!(assert_damaged(verify(&lab.store, &lab.flow, &forged, false)).contains("the view of a source names chunk"));
+    assert!(
+        assert_damaged(verify(&lab.store, &lab.flow, &forged, false))
+            .contains("the view of a source names chunk")
+    );
     // A chunk that does not name its object store.
     let line = chunk(&[put(key("1"), "1")], b"7".to_vec());
     let forged = lab.forge(&List::Views, vec![line]);
-    assert!(assert_damaged(verify(&lab.store, &lab.flow, &forged, false)).contains("name no object store"));
+    assert!(
+        assert_damaged(verify(&lab.store, &lab.flow, &forged, false))
+            .contains("name no object store")
+    );
     verify(&lab.store, &lab.flow, &version, true).unwrap();
 }
 
@@ -309,7 +345,8 @@ fn an_output_that_breaks_is_an_error() {
     let (lab, version) = everything();
     let whole = restored(&lab, &version, &RestoreOptions::default()).unwrap().len();
     for room in [0, 400, 60_000, whole - 1, whole] {
-        let result = restore(&lab.store, &lab.flow, &version, &RestoreOptions::default(), &mut Full(room));
+        let result =
+            restore(&lab.store, &lab.flow, &version, &RestoreOptions::default(), &mut Full(room));
         match result {
             Ok(written) => assert_eq!((room, written.bytes), (whole, whole as u64)),
             Err(error) => {

@@ -9,7 +9,9 @@ use crate::indexeddb::schema::{Database, KeyPath, ObjectStore};
 use crate::indexeddb::value;
 use crate::pipeline::sources::{SourceState, Sources, View};
 use crate::snapshot::line::{PART_BYTES, SPILL_BYTES};
-use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled};
+use crate::snapshot::{
+    ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled,
+};
 use crate::store::memory::MemoryStore;
 use crate::store::{SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionWriter};
 
@@ -73,7 +75,12 @@ impl ChunkSource for Head<'_> {
 struct New<'a>(Box<dyn VersionWriter + 'a>);
 
 impl ChunkSink for New<'_> {
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         self.0.write_chunk(list, chunk, text)
     }
 }
@@ -105,7 +112,8 @@ impl Lab {
     /// Appends a version with these lines put or deleted.
     pub(super) fn commit(&self, schema: &Database, lines: Vec<(DomString, Line)>) -> StoredVersion {
         let head = self.store.head(&self.flow).unwrap();
-        let mut manifest = head.as_ref().map_or_else(|| Manifest::empty(schema), |head| head.manifest.clone());
+        let mut manifest =
+            head.as_ref().map_or_else(|| Manifest::empty(schema), |head| head.manifest.clone());
         let rev = FlowVersion::after(head.as_ref().map(|head| head.manifest.version));
         let mut new = New(self.store.writer(&self.flow, head.as_ref()).unwrap());
         let source = Head(self, head.as_ref());
@@ -161,7 +169,9 @@ impl Lab {
             store.key_generator = store.schema.auto_increment.then_some(5);
         }
         let comment = format!("by hand\n\nroot={} state={}", manifest.root(), manifest.to_text().1);
-        writer.commit(&VersionDraft { manifest, comment, timestamp_ms: 1_700_000_000_123 }).unwrap();
+        writer
+            .commit(&VersionDraft { manifest, comment, timestamp_ms: 1_700_000_000_123 })
+            .unwrap();
         self.store.head(&self.flow).unwrap().unwrap()
     }
 }
@@ -172,10 +182,14 @@ pub(super) fn everything() -> (Lab, StoredVersion) {
     let lab = Lab::default();
     let schema = schema(&["data"], None);
     let long = format!("{{\"id\":3,\"x\":\"{}\"}}", "z".repeat(SPILL_BYTES));
-    let lines = vec![put(number(1), "{\"id\":1}"), put(number(2), "{\"id\":2}"), put(number(3), &long)];
+    let lines =
+        vec![put(number(1), "{\"id\":1}"), put(number(2), "{\"id\":2}"), put(number(3), &long)];
     let first = lab.commit(&schema, lines.into_iter().map(|line| ("data".into(), line)).collect());
     let list = List::Records("data".into());
-    let text = lab.store.read_chunk(&lab.flow, &first, &list, &first.manifest.stores[0].records[0]).unwrap();
+    let text = lab
+        .store
+        .read_chunk(&lab.flow, &first, &list, &first.manifest.stores[0].records[0])
+        .unwrap();
     let mut view = crate::chunk::parse_chunk(&text, &store_name(&list)).unwrap();
     view[0].state = LineState::Put(b"{\"id\":1,\"mine\":true}"[..].into());
     let view = chunk(&view, store_name(&list));
@@ -188,7 +202,9 @@ pub(super) fn everything() -> (Lab, StoredVersion) {
     let second = lab.commit(&schema, vec![("data".into(), tombstone(number(2)))]);
     let mut manifest = second.manifest.clone();
     let mut writer = lab.store.writer(&lab.flow, Some(&second)).unwrap();
-    for (list, (chunk, text)) in [(List::Views, view), (List::Sources, sources), (List::Conflicts, conflicts)] {
+    for (list, (chunk, text)) in
+        [(List::Views, view), (List::Sources, sources), (List::Conflicts, conflicts)]
+    {
         writer.write_chunk(&list, &chunk, text).unwrap();
         manifest.list_mut(&list).unwrap().push(chunk);
     }

@@ -47,10 +47,14 @@ pub enum ValueErrorReason {
     #[error("the number is outside the range of a double")]
     NumberRange,
     /// The only member's name begins with `~`, and the table does not contain it.
-    #[error("unknown tag: a member name that begins with `~` is written with one more `~` in front")]
+    #[error(
+        "unknown tag: a member name that begins with `~` is written with one more `~` in front"
+    )]
     UnknownTag,
     /// A member name begins with a single `~` in an object that has other members.
-    #[error("reserved member name: in data, a member name that begins with `~` is written with one more `~` in front")]
+    #[error(
+        "reserved member name: in data, a member name that begins with `~` is written with one more `~` in front"
+    )]
     ReservedName,
     /// The content of a tag is not allowed.
     #[error("invalid tagged value: {0}")]

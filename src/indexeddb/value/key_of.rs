@@ -9,8 +9,8 @@ use memchr::memmem;
 use super::path::shared;
 use super::{read, scan, tags};
 use crate::indexeddb::key::{
-    Key, KeyError, MAX_KEY_BYTES, MAX_KEY_DEPTH, MAX_LIST_KEY_DEPTH, TYPE_ARRAY, TYPE_STRING, write_sortable_number,
-    write_sortable_unit,
+    Key, KeyError, MAX_KEY_BYTES, MAX_KEY_DEPTH, MAX_LIST_KEY_DEPTH, TYPE_ARRAY, TYPE_STRING,
+    write_sortable_number, write_sortable_unit,
 };
 use crate::indexeddb::text;
 
@@ -27,7 +27,11 @@ pub fn sortable_key_of(canonical: &[u8], out: &mut Vec<u8>) -> Result<(), KeyErr
 
 /// Works like [`sortable_key_of`] on a part of the canonical value `whole`, which defines the
 /// values of `~ref` in the part.
-pub(crate) fn sortable_key_within(part: &[u8], whole: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
+pub(crate) fn sortable_key_within(
+    part: &[u8],
+    whole: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), KeyError> {
     KeyWriter::new(whole, MAX_KEY_BYTES, out).whole(|writer| writer.write(part, MAX_KEY_DEPTH))
 }
 
@@ -44,7 +48,8 @@ pub(crate) fn sortable_array_within<'a>(
 /// Works like [`sortable_key_of`] on a key in a list of a version. Keys of system lists may nest
 /// deeper and be longer than keys of records.
 pub(crate) fn list_key_of(canonical: &[u8], out: &mut Vec<u8>) -> Result<(), KeyError> {
-    KeyWriter::new(canonical, usize::MAX, out).whole(|writer| writer.write(canonical, MAX_LIST_KEY_DEPTH))
+    KeyWriter::new(canonical, usize::MAX, out)
+        .whole(|writer| writer.write(canonical, MAX_LIST_KEY_DEPTH))
 }
 
 /// Writes one key.
@@ -67,7 +72,10 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
     }
 
     /// Writes the key and checks its length. After a failure, removes everything written.
-    fn whole(mut self, write: impl FnOnce(&mut Self) -> Result<(), KeyError>) -> Result<(), KeyError> {
+    fn whole(
+        mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), KeyError>,
+    ) -> Result<(), KeyError> {
         let result = write(&mut self).and_then(|()| self.check_length());
         if result.is_err() {
             self.out.truncate(self.start);
@@ -90,7 +98,9 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
                 string(text[1..].strip_suffix(b"\"").ok_or(KeyError::Invalid)?, self.out);
                 Ok(())
             }
-            Some(b'[') => self.array(read::items(text).ok_or(KeyError::Invalid)?.into_iter(), depth),
+            Some(b'[') => {
+                self.array(read::items(text).ok_or(KeyError::Invalid)?.into_iter(), depth)
+            }
             Some(b'{') => {
                 let (tag, content) = read::tagged(text).ok_or(KeyError::Invalid)?;
                 self.tagged(tag, content, depth)
@@ -99,7 +109,11 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
         }
     }
 
-    fn array(&mut self, items: impl Iterator<Item = &'a [u8]>, depth: usize) -> Result<(), KeyError> {
+    fn array(
+        &mut self,
+        items: impl Iterator<Item = &'a [u8]>,
+        depth: usize,
+    ) -> Result<(), KeyError> {
         let depth = depth.checked_sub(1).ok_or(KeyError::Depth)?;
         self.out.push(TYPE_ARRAY);
         for item in items {
@@ -117,16 +131,20 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
                 b"\"-Infinity\"" => Key::Number(f64::NEG_INFINITY),
                 _ => return Err(KeyError::Invalid),
             },
-            b"~date" => Key::Date(number(content).ok().filter(|ms| ms.is_finite()).ok_or(KeyError::Invalid)?),
+            b"~date" => Key::Date(
+                number(content).ok().filter(|ms| ms.is_finite()).ok_or(KeyError::Invalid)?,
+            ),
             b"~utf16" => {
-                let units = quoted(content).and_then(text::units_from_base64).ok_or(KeyError::Invalid)?;
+                let units =
+                    quoted(content).and_then(text::units_from_base64).ok_or(KeyError::Invalid)?;
                 Key::String(crate::indexeddb::dom_string::DomString::from_units(units))
             }
             b"~binary" => Key::Binary(decode(content).ok_or(KeyError::Invalid)?),
             b"~buffer" => Key::Binary(buffer_bytes(content).ok_or(KeyError::Invalid)?),
             b"~view" => Key::Binary(self.view_bytes(content).ok_or(KeyError::Invalid)?),
             b"~id" => {
-                let number = content.get(1..).and_then(|rest| rest.split(|byte| *byte == b',').next());
+                let number =
+                    content.get(1..).and_then(|rest| rest.split(|byte| *byte == b',').next());
                 let (number, value) = number.zip(shared(content)).ok_or(KeyError::Invalid)?;
                 return self.shared(number, value, depth);
             }
@@ -189,7 +207,9 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
 
 fn number(text: &[u8]) -> Result<f64, KeyError> {
     if text.len() <= 15 && text.iter().all(u8::is_ascii_digit) {
-        return Ok(text.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0')) as f64);
+        return Ok(
+            text.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0')) as f64
+        );
     }
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(KeyError::Invalid)
 }
@@ -216,7 +236,9 @@ fn decode(content: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn find<'a>(object: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
-    read::all_members(object)?.into_iter().find_map(|(name, value)| (name == wanted).then_some(value))
+    read::all_members(object)?
+        .into_iter()
+        .find_map(|(name, value)| (name == wanted).then_some(value))
 }
 
 fn buffer_bytes(content: &[u8]) -> Option<Vec<u8>> {

@@ -103,7 +103,9 @@ pub(crate) use key_of::{list_key_of, sortable_array_within, sortable_key_within}
 pub use order::compare_names;
 pub use path::{at_members, at_path, member_name};
 pub(crate) use read::{Items, Members, each_item, each_member, unescaped};
-pub use read::{NameValue, all_members, has_references, items, kind, members, tagged, without_stacks};
+pub use read::{
+    NameValue, all_members, has_references, items, kind, members, tagged, without_stacks,
+};
 pub(crate) use read::{string_end, value_end};
 pub use tags::MAX_DATE_MS;
 
@@ -153,7 +155,15 @@ impl Scratch {
             let (start, name_end) = (at + 1, at + 1 + name.len());
             let end = name_end + 2 + value.len();
             let escaped = name.contains(&b'\\');
-            self.members.push(order::Member { start, name_end, end, offset: 0, head: 0, escaped, lone: false });
+            self.members.push(order::Member {
+                start,
+                name_end,
+                end,
+                offset: 0,
+                head: 0,
+                escaped,
+                lone: false,
+            });
             at = end + 1;
         }
     }
@@ -205,7 +215,9 @@ impl Canonicalizer {
     /// Call it after [`value`](Self::value) of a plain object, while its text is still at the same
     /// position in `out`. `canonical_name` is the text between the quotes, with all escapes.
     pub fn top_member(&self, out: &[u8], canonical_name: &[u8]) -> Option<Range<usize>> {
-        let named = |member: &&order::Member| out.get(member.start..member.name_end) == Some(canonical_name);
+        let named = |member: &&order::Member| {
+            out.get(member.start..member.name_end) == Some(canonical_name)
+        };
         let member = self.scratch.members.iter().find(named)?;
         Some(member.name_end + 2..member.end)
     }

@@ -63,7 +63,10 @@ pub fn compare_names(a: &[u8], b: &[u8]) -> Ordering {
 
 /// Writes `{"~entries":…}` for sorted members. A name is the text between the quotes of a canonical
 /// string, without the `~` escape; it may contain lone surrogates.
-pub(super) fn write_entries<'a>(members: impl Iterator<Item = (&'a [u8], &'a [u8])>, out: &mut Vec<u8>) {
+pub(super) fn write_entries<'a>(
+    members: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"{\"~entries\":[");
     for (index, (name, value)) in members.enumerate() {
         out.extend_from_slice(if index > 0 { b",[" } else { b"[" });
@@ -78,11 +81,21 @@ pub(super) fn write_entries<'a>(members: impl Iterator<Item = (&'a [u8], &'a [u8
 
 impl Pass<'_> {
     /// Sorts the members from index `base` on, and rewrites the object at `start` to match.
-    pub(super) fn reorder(&mut self, start: usize, base: usize, depth: usize, lone: bool) -> Result<(), Reason> {
+    pub(super) fn reorder(
+        &mut self,
+        start: usize,
+        base: usize,
+        depth: usize,
+        lone: bool,
+    ) -> Result<(), Reason> {
         let members = &mut self.scratch.members[base..];
         let out = &*self.out;
-        members.sort_unstable_by(|a, b| a.compare(&out[a.start..a.name_end], b, &out[b.start..b.name_end]));
-        let same = |pair: &&[Member]| out[pair[0].start..pair[0].name_end] == out[pair[1].start..pair[1].name_end];
+        members.sort_unstable_by(|a, b| {
+            a.compare(&out[a.start..a.name_end], b, &out[b.start..b.name_end])
+        });
+        let same = |pair: &&[Member]| {
+            out[pair[0].start..pair[0].name_end] == out[pair[1].start..pair[1].name_end]
+        };
         if let Some(pair) = members.windows(2).find(same) {
             let offset = pair[0].offset.max(pair[1].offset);
             return self.fail_at(offset, Reason::DuplicateMember);
@@ -95,7 +108,10 @@ impl Pass<'_> {
             let named = members.iter().map(|member| {
                 let name = &old[member.start - start..member.name_end - start];
                 // In a list of entries a name needs no escape.
-                (name.strip_prefix(b"~").unwrap_or(name), &old[member.name_end + 2 - start..member.end - start])
+                (
+                    name.strip_prefix(b"~").unwrap_or(name),
+                    &old[member.name_end + 2 - start..member.end - start],
+                )
             });
             write_entries(named, self.out);
             // Two brackets more around every value, and three around a name that is `{"~utf16":…}`.

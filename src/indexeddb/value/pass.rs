@@ -29,7 +29,12 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(input: &'a [u8], out: &'a mut Vec<u8>, scratch: &'a mut Scratch, options: Options) -> Self {
+    pub(super) fn new(
+        input: &'a [u8],
+        out: &'a mut Vec<u8>,
+        scratch: &'a mut Scratch,
+        options: Options,
+    ) -> Self {
         Self { input, pos: 0, copied: 0, out, scratch, options, deepest: 0, key: false }
     }
 
@@ -38,11 +43,14 @@ impl<'a> Pass<'a> {
         let start = self.out.len();
         match self.read_document() {
             Ok(()) => {}
-            Err(reason) => return Err(ValueError { reason, offset: self.pos.min(self.input.len()) }),
+            Err(reason) => {
+                return Err(ValueError { reason, offset: self.pos.min(self.input.len()) });
+            }
         }
         if self.scratch.has_references {
             self.scratch.members.clear();
-            let text = references::renumber(&self.out[start..]).map_err(|reason| ValueError { reason, offset: 0 })?;
+            let text = references::renumber(&self.out[start..])
+                .map_err(|reason| ValueError { reason, offset: 0 })?;
             self.out.truncate(start);
             self.out.extend_from_slice(&text);
         }
@@ -96,7 +104,11 @@ impl<'a> Pass<'a> {
     #[inline]
     fn text_from(&self, start: usize) -> &[u8] {
         let length = self.out.len();
-        if start >= length { &self.input[self.copied + (start - length)..] } else { &self.out[start..] }
+        if start >= length {
+            &self.input[self.copied + (start - length)..]
+        } else {
+            &self.out[start..]
+        }
     }
 
     /// Skips white space.
@@ -304,7 +316,8 @@ impl<'a> Pass<'a> {
         let offset = self.pos;
         let start = self.place() + 1;
         let Flags { escaped, lone, .. } = self.string()?;
-        let mut member = Member { start, name_end: self.place() - 1, end: 0, offset, head: 0, escaped, lone };
+        let mut member =
+            Member { start, name_end: self.place() - 1, end: 0, offset, head: 0, escaped, lone };
         if self.options.plain && self.written(start, member.name_end).first() == Some(&b'~') {
             self.flush();
             self.out.insert(start, b'~');
@@ -352,7 +365,10 @@ impl<'a> Pass<'a> {
         };
         self.flush();
         if tag == Tag::Binary && !self.key {
-            return self.fail_at(name.offset, Reason::InvalidTag("`~binary` is a key; a value has `~buffer`"));
+            return self.fail_at(
+                name.offset,
+                Reason::InvalidTag("`~binary` is a key; a value has `~buffer`"),
+            );
         }
         match tags::check(tag, &self.out[payload..self.out.len() - 1]) {
             Ok(tags::Form::Same) => {}
@@ -393,12 +409,17 @@ impl<'a> Pass<'a> {
 
     fn reference(&mut self, offset: usize) -> Result<(), Reason> {
         let id = self.id_number()?;
-        if self.scratch.ids.contains(&id) { Ok(()) } else { self.fail_at(offset, Reason::DanglingReference) }
+        if self.scratch.ids.contains(&id) {
+            Ok(())
+        } else {
+            self.fail_at(offset, Reason::DanglingReference)
+        }
     }
 
     fn id_number(&mut self) -> Result<u64, Reason> {
         let start = self.pos;
-        let literal = number::scan(&self.input[start..]).ok_or(Reason::InvalidTag("the number is a JSON number"))?;
+        let literal = number::scan(&self.input[start..])
+            .ok_or(Reason::InvalidTag("the number is a JSON number"))?;
         let text = &self.input[start..start + literal.length];
         let id = tags::whole(text).filter(|&id| id > 0);
         self.pos += literal.length;

@@ -37,13 +37,17 @@ pub fn at_path<'a>(canonical: &'a [u8], path: &str) -> Option<Cow<'a, [u8]>> {
 
 /// Returns the value at these member names, from the outside in, each in the form of
 /// [`member_name`]. Only members of plain objects are found; references are followed.
-pub fn at_members<'a, 'n>(canonical: &'a [u8], names: impl IntoIterator<Item = &'n [u8]>) -> Option<&'a [u8]> {
+pub fn at_members<'a, 'n>(
+    canonical: &'a [u8],
+    names: impl IntoIterator<Item = &'n [u8]>,
+) -> Option<&'a [u8]> {
     let mut value = resolve(canonical, canonical);
     for name in names {
         if value.first() != Some(&b'{') || read::tagged(value).is_some() {
             return None;
         }
-        let found = read::each_member(value).find(|member| member.is_none_or(|(found, _)| found == name))?;
+        let found = read::each_member(value)
+            .find(|member| member.is_none_or(|(found, _)| found == name))?;
         value = resolve(found?.1, canonical);
     }
     Some(value)
@@ -85,13 +89,18 @@ fn step<'a>(text: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
             Some((b"~entries", content)) => entry(content, identifier),
             Some((b"~array", content)) if identifier == "length" => member(content, identifier),
             Some((b"~array", content)) => {
-                let (_, members) = read::all_members(content)?.into_iter().find(|(name, _)| name == b"members")?;
+                let (_, members) =
+                    read::all_members(content)?.into_iter().find(|(name, _)| name == b"members")?;
                 entry(members, identifier)
             }
-            Some((b"~blob", content)) if matches!(identifier, "size" | "type" | "name" | "lastModified") => {
+            Some((b"~blob", content))
+                if matches!(identifier, "size" | "type" | "name" | "lastModified") =>
+            {
                 member(content, identifier)
             }
-            Some((b"~error", content)) if matches!(identifier, "message" | "cause") => member(content, identifier),
+            Some((b"~error", content)) if matches!(identifier, "message" | "cause") => {
+                member(content, identifier)
+            }
             Some((b"~regexp", _)) if identifier == "lastIndex" => count(0),
             Some(_) => None,
         },

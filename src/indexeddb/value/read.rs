@@ -126,7 +126,11 @@ impl<'a> Iterator for Members<'a> {
         if (here == b'}' && self.at + 1 == self.text.len()) || self.text == b"{}" {
             return None;
         }
-        let found = if here == open && self.text.get(self.at + 1) == Some(&b'"') { self.read() } else { None };
+        let found = if here == open && self.text.get(self.at + 1) == Some(&b'"') {
+            self.read()
+        } else {
+            None
+        };
         if found.is_none() {
             self.at = self.text.len();
         }
@@ -204,7 +208,8 @@ pub fn kind(canonical: &[u8]) -> &'static str {
             Some((b"~binary", _)) => "binary",
             Some((b"~error", _)) => "error",
             Some((b"~blob", blob)) => {
-                let named = |member: Option<NameValue<'_>>| member.is_some_and(|(name, _)| name == b"name");
+                let named =
+                    |member: Option<NameValue<'_>>| member.is_some_and(|(name, _)| name == b"name");
                 if each_member(blob).any(named) { "file" } else { "blob" }
             }
             Some((b"~dom", _)) => "dom",
@@ -270,8 +275,21 @@ mod tests {
     fn members_of_plain_objects_only() {
         assert_eq!(members(b"{}"), Some(vec![]));
         let text = br#"{"a\"":[1,{"b":"}"}],"~~x":null}"#;
-        assert_eq!(members(text), Some(vec![(&br#"a\""#[..], &br#"[1,{"b":"}"}]"#[..]), (b"~~x", b"null")]));
-        for other in [&br#"{"~date":1}"#[..], b"[]", b"1", b"\"{}\"", b"", b"{", b"{\"a\"", b"{\"a\":", b"{\"a\":1,}"] {
+        assert_eq!(
+            members(text),
+            Some(vec![(&br#"a\""#[..], &br#"[1,{"b":"}"}]"#[..]), (b"~~x", b"null")])
+        );
+        for other in [
+            &br#"{"~date":1}"#[..],
+            b"[]",
+            b"1",
+            b"\"{}\"",
+            b"",
+            b"{",
+            b"{\"a\"",
+            b"{\"a\":",
+            b"{\"a\":1,}",
+        ] {
             assert_eq!(members(other), None, "{}", String::from_utf8_lossy(other));
         }
         assert_eq!(members(br#"{"a":{"~id":[1,{}]},"b":{"~ref":1}}"#), None);
@@ -308,7 +326,8 @@ mod tests {
     #[test]
     fn stacks_and_nothing_else_are_left_out() {
         let text = br#"[{"stack":"s"},{"~error":{"cause":{"~error":{"name":"E","stack":"\"}"}},"name":"E","stack":{"~utf16":"ANg="}}}]"#;
-        let expected = br#"[{"stack":"s"},{"~error":{"cause":{"~error":{"name":"E"}},"name":"E"}}]"#;
+        let expected =
+            br#"[{"stack":"s"},{"~error":{"cause":{"~error":{"name":"E"}},"name":"E"}}]"#;
         assert_eq!(without_stacks(text).as_deref(), Some(&expected[..]));
         assert_eq!(without_stacks(expected), None);
         assert_eq!(without_stacks(br#"{"a":1,"stack":{"~error":{"name":"E"}}}"#), None);

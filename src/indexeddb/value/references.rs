@@ -40,7 +40,12 @@ fn marks(text: &[u8]) -> Vec<ReferenceMark> {
             b'{' if text[at..].starts_with(ID) => {
                 let (number, comma) = number(text, at + ID.len());
                 open.push(Some(found.len()));
-                found.push(ReferenceMark { number, start: at, end: 0, definition: Some((comma + 1, 0, 0)) });
+                found.push(ReferenceMark {
+                    number,
+                    start: at,
+                    end: 0,
+                    definition: Some((comma + 1, 0, 0)),
+                });
             }
             b'{' if text[at..].starts_with(REF) => {
                 let (number, brace) = number(text, at + REF.len());
@@ -120,15 +125,19 @@ pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
 }
 
 /// Checks the views whose buffer is a reference.
-fn check_views(text: &[u8], definitions: &HashMap<u64, (usize, usize, usize)>) -> Result<(), Reason> {
+fn check_views(
+    text: &[u8],
+    definitions: &HashMap<u64, (usize, usize, usize)>,
+) -> Result<(), Reason> {
     const SHARED: &[u8] = b"{\"~view\":{\"buffer\":{\"~ref\":";
     for at in memchr::memmem::find_iter(text, SHARED) {
         let (number, _) = number(text, at + SHARED.len());
         let view_start = at + 9;
-        let fits = definitions
-            .get(&number)
-            .zip(read::value_end(text, view_start))
-            .is_some_and(|(buffer, view_end)| tags::view_fits(&text[view_start..view_end], &text[buffer.0..buffer.1]));
+        let fits = definitions.get(&number).zip(read::value_end(text, view_start)).is_some_and(
+            |(buffer, view_end)| {
+                tags::view_fits(&text[view_start..view_end], &text[buffer.0..buffer.1])
+            },
+        );
         if !fits {
             return Err(Reason::InvalidTag(Tag::View.expects()));
         }

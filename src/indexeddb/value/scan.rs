@@ -46,7 +46,9 @@ fn plain_run(bytes: &[u8]) -> usize {
     let rest = &bytes[at..];
     at + rest
         .iter()
-        .position(|&byte| !matches!(byte, 0x20..=0x7e) || matches!(byte, b'"' | b'#' | b'$' | b'\\'))
+        .position(|&byte| {
+            !matches!(byte, 0x20..=0x7e) || matches!(byte, b'"' | b'#' | b'$' | b'\\')
+        })
         .unwrap_or(rest.len())
 }
 
@@ -172,7 +174,8 @@ impl Pass<'_> {
                     self.pos += 3;
                 }
                 Some(&byte @ 0xf0..=0xf4) => {
-                    let scalar = u32::from(byte & 0x07) << 18 | tail(1)? << 12 | tail(2)? << 6 | tail(3)?;
+                    let scalar =
+                        u32::from(byte & 0x07) << 18 | tail(1)? << 12 | tail(2)? << 6 | tail(3)?;
                     let above = match scalar {
                         0x1_0000..=0x10_ffff => scalar - 0x1_0000,
                         _ => return Err(Reason::InvalidUtf8),
@@ -231,7 +234,9 @@ impl Iterator for Units<'_> {
         }
         let (digits, after) = after.split_first_chunk::<4>()?;
         self.rest = after;
-        digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)? as u16))
+        digits
+            .iter()
+            .try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)? as u16))
     }
 }
 
@@ -249,7 +254,11 @@ mod tests {
                     word[at] = byte;
                     let mut expected_bits = [0; 8];
                     expected_bits[at] = if expected { 0x80 } else { 0 };
-                    assert_eq!(special(u64::from_le_bytes(word)).to_le_bytes(), expected_bits, "{byte:02x} at {at}");
+                    assert_eq!(
+                        special(u64::from_le_bytes(word)).to_le_bytes(),
+                        expected_bits,
+                        "{byte:02x} at {at}"
+                    );
                     assert_eq!(plain_run(&word), if expected { at } else { 8 });
                     assert_eq!(plain_run(&word[at..=at]), usize::from(!expected));
                 }

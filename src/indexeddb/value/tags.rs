@@ -92,7 +92,13 @@ impl Tag {
             Self::Undefined => Some(b't'),
             Self::Number | Self::BigInt | Self::Utf16 | Self::Binary => Some(b'"'),
             Self::Entries | Self::RegExp | Self::Map | Self::Set | Self::Id => Some(b'['),
-            Self::Array | Self::Buffer | Self::View | Self::Error | Self::Blob | Self::Dom | Self::Opaque => Some(b'{'),
+            Self::Array
+            | Self::Buffer
+            | Self::View
+            | Self::Error
+            | Self::Blob
+            | Self::Dom
+            | Self::Opaque => Some(b'{'),
             Self::Date | Self::Boxed | Self::Ref => None,
         }
     }
@@ -104,11 +110,15 @@ impl Tag {
             Self::Number => {
                 "`~number` holds \"-0\", \"NaN\", \"Infinity\" or \"-Infinity\"; other numbers are JSON numbers"
             }
-            Self::BigInt => "`~bigint` holds a decimal integer as a string, without leading zeros or \"-0\"",
+            Self::BigInt => {
+                "`~bigint` holds a decimal integer as a string, without leading zeros or \"-0\""
+            }
             Self::Date => "`~date` holds milliseconds, at most 8.64e15 either way, or null",
             Self::Utf16 => "`~utf16` holds the padded standard base64 of UTF-16LE",
             Self::Entries => "`~entries` holds pairs [name, value]; a name is a string",
-            Self::RegExp => "`~regexp` holds [source, flags]; flags are some of dgimsuvy, each once, not both u and v",
+            Self::RegExp => {
+                "`~regexp` holds [source, flags]; flags are some of dgimsuvy, each once, not both u and v"
+            }
             Self::Boxed => "`~boxed` holds a string, number, boolean or bigint",
             Self::Array => {
                 "`~array` holds length (below 2^32), items [index, value] with indexes below length, \
@@ -116,7 +126,9 @@ impl Tag {
             }
             Self::Map => "`~map` holds pairs [key, value]; no primitive key twice, and none is -0",
             Self::Set => "`~set` holds values; no primitive twice, and none is -0",
-            Self::Buffer => "`~buffer` holds data (padded standard base64) and perhaps max, at least the data's length",
+            Self::Buffer => {
+                "`~buffer` holds data (padded standard base64) and perhaps max, at least the data's length"
+            }
             Self::View => {
                 "`~view` holds type, offset (bytes), length (elements; absent where it tracks a resizable buffer) \
                  and buffer, and lies within the buffer at a multiple of its element size"
@@ -129,7 +141,9 @@ impl Tag {
             }
             Self::Dom => "`~dom` holds kind, a string, and what that kind needs",
             Self::Opaque => "`~opaque` holds kind and reason, two strings, and perhaps more",
-            Self::Id => "`~id` holds [number, value]; the value is an object, and no reference itself",
+            Self::Id => {
+                "`~id` holds [number, value]; the value is an object, and no reference itself"
+            }
             Self::Ref => "`~ref` holds a number",
         }
     }
@@ -152,7 +166,9 @@ pub(super) fn is_string(text: &[u8]) -> bool {
 /// True if this is a primitive, which has no identity and occurs only once in a Map or Set.
 fn is_primitive(text: &[u8]) -> bool {
     let tags: [&[u8]; 3] = [b"{\"~number\":", b"{\"~undefined\":", b"{\"~bigint\":"];
-    !matches!(text.first(), Some(b'{' | b'[')) || is_string(text) || tags.iter().any(|tag| text.starts_with(tag))
+    !matches!(text.first(), Some(b'{' | b'['))
+        || is_string(text)
+        || tags.iter().any(|tag| text.starts_with(tag))
 }
 
 fn inside(string: &[u8]) -> Option<&[u8]> {
@@ -165,16 +181,23 @@ pub(super) fn check(tag: Tag, content: &[u8]) -> Result<Form, Reason> {
     let same_if = |good: bool| if good { Ok(Form::Same) } else { Err(refused) };
     match tag {
         Tag::Undefined => same_if(content == b"true"),
-        Tag::Number => same_if(matches!(content, b"\"-0\"" | b"\"NaN\"" | b"\"Infinity\"" | b"\"-Infinity\"")),
+        Tag::Number => {
+            same_if(matches!(content, b"\"-0\"" | b"\"NaN\"" | b"\"Infinity\"" | b"\"-Infinity\""))
+        }
         Tag::BigInt => same_if(is_bigint(content)),
         Tag::Date => date(content).ok_or(refused),
         Tag::Utf16 => utf16(content).ok_or(refused),
         Tag::Entries => object::entries(content, refused),
         Tag::RegExp => regexp(content).ok_or(refused),
-        Tag::Boxed => same_if(is_primitive(content) && content != b"null" && !content.starts_with(b"{\"~undefined\":")),
+        Tag::Boxed => same_if(
+            is_primitive(content)
+                && content != b"null"
+                && !content.starts_with(b"{\"~undefined\":"),
+        ),
         Tag::Array => object::array(content, refused),
         Tag::Map => same_if(read::items(content).is_some_and(|pairs| {
-            let keys: Option<Vec<_>> = pairs.iter().map(|pair| Some(object::pair(pair)?.0)).collect();
+            let keys: Option<Vec<_>> =
+                pairs.iter().map(|pair| Some(object::pair(pair)?.0)).collect();
             keys.is_some_and(|keys| distinct(&keys))
         })),
         Tag::Set => same_if(read::items(content).is_some_and(|values| distinct(&values))),

@@ -58,7 +58,9 @@ pub(super) fn buffer(content: &[u8]) -> Option<Form> {
 /// Returns the bytes of one element of a view's type.
 pub(in super::super) fn element_bytes(name: &[u8]) -> Option<u64> {
     match name {
-        b"\"Int8Array\"" | b"\"Uint8Array\"" | b"\"Uint8ClampedArray\"" | b"\"DataView\"" => Some(1),
+        b"\"Int8Array\"" | b"\"Uint8Array\"" | b"\"Uint8ClampedArray\"" | b"\"DataView\"" => {
+            Some(1)
+        }
         b"\"Int16Array\"" | b"\"Uint16Array\"" | b"\"Float16Array\"" => Some(2),
         b"\"Int32Array\"" | b"\"Uint32Array\"" | b"\"Float32Array\"" => Some(4),
         b"\"Float64Array\"" | b"\"BigInt64Array\"" | b"\"BigUint64Array\"" => Some(8),
@@ -123,14 +125,18 @@ pub(super) fn view(content: &[u8]) -> Option<Form> {
 
 /// Checks the given members, and computes the missing ones from the data.
 pub(super) fn blob(content: &[u8]) -> Option<Form> {
-    let (mut blake3, mut data, mut modified, mut name, mut size, mut kind) = (None, None, None, None, None, None);
+    let (mut blake3, mut data, mut modified, mut name, mut size, mut kind) =
+        (None, None, None, None, None, None);
     for (member, value) in read::all_members(content)? {
         match member {
             b"blake3" | b"data" | b"lastModified" | b"name" | b"size" if value == b"null" => {}
-            b"blake3" => blake3 = Some(kept(inside(value)?, is_digest(inside(value)?))?.to_ascii_lowercase()),
+            b"blake3" => {
+                blake3 = Some(kept(inside(value)?, is_digest(inside(value)?))?.to_ascii_lowercase())
+            }
             b"data" => data = Some(value),
             b"lastModified" => {
-                modified = Some(kept(value, whole(value.strip_prefix(b"-").unwrap_or(value)).is_some())?)
+                modified =
+                    Some(kept(value, whole(value.strip_prefix(b"-").unwrap_or(value)).is_some())?)
             }
             b"name" => name = Some(kept(value, is_string(value))?),
             b"size" => size = Some(whole(value)?),
@@ -141,7 +147,9 @@ pub(super) fn blob(content: &[u8]) -> Option<Form> {
     if let Some(data) = data {
         let bytes = decode(data)?;
         let actual = blake3::hash(&bytes).to_hex().as_bytes().to_vec();
-        if size.is_some_and(|size| size != bytes.len() as u64) || blake3.is_some_and(|digest| digest != actual) {
+        if size.is_some_and(|size| size != bytes.len() as u64)
+            || blake3.is_some_and(|digest| digest != actual)
+        {
             return None;
         }
         size = Some(bytes.len() as u64);

@@ -26,8 +26,11 @@ fn sorted_entries(list: &[u8], refused: Reason) -> Result<Vec<Entry<'_>>, Reason
         let inside = match super::inside(name) {
             Some(inside) => inside.to_vec(),
             None => {
-                let content = read::tagged(name).filter(|(tag, _)| *tag == b"~utf16").ok_or(refused)?.1;
-                let data = super::inside(content).and_then(|data| std::str::from_utf8(data).ok()).ok_or(refused)?;
+                let content =
+                    read::tagged(name).filter(|(tag, _)| *tag == b"~utf16").ok_or(refused)?.1;
+                let data = super::inside(content)
+                    .and_then(|data| std::str::from_utf8(data).ok())
+                    .ok_or(refused)?;
                 let units = text::units_from_base64(data).ok_or(refused)?;
                 let mut inside = Vec::new();
                 units.into_iter().for_each(|unit| text::write_unit(unit, &mut inside));
@@ -69,7 +72,8 @@ pub(super) fn entries(content: &[u8], refused: Reason) -> Result<Form, Reason> {
 
 /// True if a member name is an array index: a number below 2^32−1 in its only spelling.
 fn is_index(name: &[u8]) -> bool {
-    (name.first() != Some(&b'0') || name.len() == 1) && whole(name).is_some_and(|index| index < u64::from(u32::MAX))
+    (name.first() != Some(&b'0') || name.len() == 1)
+        && whole(name).is_some_and(|index| index < u64::from(u32::MAX))
 }
 
 pub(super) fn array(content: &[u8], refused: Reason) -> Result<Form, Reason> {
@@ -153,7 +157,8 @@ pub(super) fn error(content: &[u8]) -> Option<Form> {
             _ => return None,
         }
         out.push(if out.is_empty() { b'{' } else { b',' });
-        let value = if name == b"name" && value == b"\"AggregateError\"" { b"\"Error\"" } else { value };
+        let value =
+            if name == b"name" && value == b"\"AggregateError\"" { b"\"Error\"" } else { value };
         out.extend_from_slice(&[b"\"", name, b"\":", value].concat());
     }
     out.push(b'}');

@@ -17,12 +17,16 @@ fn canonical_with(options: Options, input: &[u8]) -> Result<String, ValueError> 
     assert!(out.starts_with(b"before"));
     let out = out.split_off(6);
     assert!(result.is_ok() || out.is_empty(), "an error leaves nothing");
-    assert!(out.iter().all(|byte| (0x20..0x7f).contains(byte) && !b"$#".contains(byte)), "printable and inert");
+    assert!(
+        out.iter().all(|byte| (0x20..0x7f).contains(byte) && !b"$#".contains(byte)),
+        "printable and inert"
+    );
     result.map(|()| String::from_utf8(out).unwrap())
 }
 
 fn canonical(input: &str) -> String {
-    canonical_with(Options::default(), input.as_bytes()).unwrap_or_else(|error| panic!("{error}: {input}"))
+    canonical_with(Options::default(), input.as_bytes())
+        .unwrap_or_else(|error| panic!("{error}: {input}"))
 }
 
 fn canonical_key(input: &[u8]) -> Result<String, ValueError> {
@@ -50,7 +54,11 @@ fn vectors() {
         match case["canonical"].as_str() {
             Some(expected) => {
                 assert_eq!(result.as_deref(), Ok(expected), "{shown}");
-                assert_eq!(read(Options::default(), expected.as_bytes()).as_deref(), Ok(expected), "again: {shown}");
+                assert_eq!(
+                    read(Options::default(), expected.as_bytes()).as_deref(),
+                    Ok(expected),
+                    "again: {shown}"
+                );
             }
             None => {
                 let error = result.expect_err(&shown);
@@ -82,7 +90,8 @@ fn offsets_point_at_the_trouble() {
 fn deepest_values_need_little_stack() {
     let deepest = |open: &str, close: &str, levels: usize| {
         let input = open.repeat(levels) + "0" + &close.repeat(levels);
-        let work = move || canonical_with(Options::default(), input.as_bytes()).map(|text| text.len());
+        let work =
+            move || canonical_with(Options::default(), input.as_bytes()).map(|text| text.len());
         std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap()
     };
     assert!(deepest("[", "]", MAX_DEPTH).is_ok());
@@ -103,14 +112,18 @@ fn chains_of_definitions_that_move_are_bounded() {
         let mut input = String::from("{\"z00000\":{\"~id\":[1,[]]}");
         for index in 1..length {
             let place = 99_999 - index;
-            write!(input, ",\"a{place:05}\":{{\"~id\":[{},[{{\"~ref\":{index}}}]]}}", index + 1).unwrap();
+            write!(input, ",\"a{place:05}\":{{\"~id\":[{},[{{\"~ref\":{index}}}]]}}", index + 1)
+                .unwrap();
         }
         input + "}"
     };
     let text = canonical(&chain(100));
     assert_eq!(canonical(&text), text);
     assert!(text.contains("[{\"~id\":[99,[]]}]"), "{text}");
-    assert_eq!(canonical_with(Options::default(), chain(50_000).as_bytes()).unwrap_err().code(), "depth");
+    assert_eq!(
+        canonical_with(Options::default(), chain(50_000).as_bytes()).unwrap_err().code(),
+        "depth"
+    );
 }
 
 #[test]
@@ -133,9 +146,13 @@ fn top_members_are_found() {
             assert_eq!(&out[canonicalizer.top_member(&out, name).unwrap()], value);
         }
     }
-    for input in
-        [r#"{"~dom":{"kind":"k","id":7}}"#, r#"[{"id":7}]"#, r#"{"id":7,"\ud800":1}"#, "7", r#"{"~set":[{"id":1}]}"#]
-    {
+    for input in [
+        r#"{"~dom":{"kind":"k","id":7}}"#,
+        r#"[{"id":7}]"#,
+        r#"{"id":7,"\ud800":1}"#,
+        "7",
+        r#"{"~set":[{"id":1}]}"#,
+    ] {
         let mut canonicalizer = Canonicalizer::default();
         let mut out = Vec::new();
         canonicalizer.value(br#"{"id":1}"#, &mut out).unwrap();
@@ -154,7 +171,10 @@ fn a_canonicalizer_forgets_between_values() {
     let mut canonicalizer = Canonicalizer::default();
     let mut out = Vec::new();
     canonicalizer.value(br#"[{"~id":[1,[]]},{"~ref":1}]"#, &mut out).unwrap();
-    assert_eq!(canonicalizer.value(br#"{"~ref":1}"#, &mut out).unwrap_err().code(), "dangling-reference");
+    assert_eq!(
+        canonicalizer.value(br#"{"~ref":1}"#, &mut out).unwrap_err().code(),
+        "dangling-reference"
+    );
     out.clear();
     canonicalizer.value(b"[1]", &mut out).unwrap();
     assert_eq!(out, b"[1]");
@@ -169,7 +189,9 @@ fn paths() {
         "err":{"~error":{"name":"E","message":"m"}},"re":{"~regexp":["a",""]},
         "lone":{"\ud800":1,"x":2},"shared":{"~id":[1,{"k":3}]},"again":{"~ref":1},"list2":[{"~ref":1}]}"#,
     );
-    let at = |path: &str| at_path(value.as_bytes(), path).map(|found| String::from_utf8(found.into_owned()).unwrap());
+    let at = |path: &str| {
+        at_path(value.as_bytes(), path).map(|found| String::from_utf8(found.into_owned()).unwrap())
+    };
     for (path, expected) in [
         ("id", "5"),
         ("a.b.c", "\"x\""),
@@ -197,9 +219,19 @@ fn paths() {
         assert_eq!(at(path).as_deref(), Some(expected), "{path}");
     }
     assert_eq!(member_name("~a$\u{e9}"), b"~~a\\u0024\\u00e9");
-    for path in
-        ["x", "id.x", "u", "u.x", "n.x", "a.b.c.d", "s.length.x", "err.name", "list.0", "~undefined", "blob.data"]
-    {
+    for path in [
+        "x",
+        "id.x",
+        "u",
+        "u.x",
+        "n.x",
+        "a.b.c.d",
+        "s.length.x",
+        "err.name",
+        "list.0",
+        "~undefined",
+        "blob.data",
+    ] {
         assert_eq!(at(path), None, "{path}");
     }
     assert_eq!(at("").as_deref(), Some(&value[..]));
@@ -284,8 +316,10 @@ fn keys_of_values() {
 fn reference_form(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(members) => {
-            let mut sorted: Vec<_> =
-                members.iter().map(|(name, value)| (name.encode_utf16().collect::<Vec<_>>(), value)).collect();
+            let mut sorted: Vec<_> = members
+                .iter()
+                .map(|(name, value)| (name.encode_utf16().collect::<Vec<_>>(), value))
+                .collect();
             sorted.sort_by(|a, b| a.0.cmp(&b.0));
             out.push(b'{');
             for (index, (name, value)) in sorted.into_iter().enumerate() {
@@ -293,7 +327,10 @@ fn reference_form(value: &Value, out: &mut Vec<u8>) {
                     out.push(b',');
                 }
                 let name = String::from_utf16(&name).unwrap();
-                text::write_text(&if name.starts_with('~') { format!("~{name}") } else { name }, out);
+                text::write_text(
+                    &if name.starts_with('~') { format!("~{name}") } else { name },
+                    out,
+                );
                 out.push(b':');
                 reference_form(value, out);
             }
@@ -318,7 +355,13 @@ fn reference_form(value: &Value, out: &mut Vec<u8>) {
 }
 
 fn plain_json() -> impl Strategy<Value = Value> {
-    let name = || prop_oneof!["[a-c]{0,2}", "[~a\u{e9}\u{ffff}\u{1f600}\u{e000}$#\"\\\\\u{1}]{0,3}", any::<String>()];
+    let name = || {
+        prop_oneof![
+            "[a-c]{0,2}",
+            "[~a\u{e9}\u{ffff}\u{1f600}\u{e000}$#\"\\\\\u{1}]{0,3}",
+            any::<String>()
+        ]
+    };
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -357,21 +400,29 @@ fn tagged_json() -> impl Strategy<Value = String> {
             list.clone().prop_map(|items| format!("[{}]", items.join(","))),
             list.clone().prop_map(|items| format!("{{\"~set\":[{}]}}", items.join(","))),
             list.prop_map(|items| {
-                let items: Vec<_> =
-                    items.iter().enumerate().rev().map(|(index, item)| format!("[{index},{item}]")).collect();
+                let items: Vec<_> = items
+                    .iter()
+                    .enumerate()
+                    .rev()
+                    .map(|(index, item)| format!("[{index},{item}]"))
+                    .collect();
                 format!("{{\"~array\":{{\"length\":3,\"items\":[{}]}}}}", items.join(","))
             }),
             named.clone().prop_map(|members| {
-                let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+                let members: Vec<_> =
+                    members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
                 format!("{{{}}}", members.join(" ,"))
             }),
             named.prop_map(|members| {
-                let members: Vec<_> = members.iter().map(|(name, value)| format!("[\"{name}\",{value}]")).collect();
+                let members: Vec<_> =
+                    members.iter().map(|(name, value)| format!("[\"{name}\",{value}]")).collect();
                 format!("{{\"~entries\":[{}]}}", members.join(" ,"))
             }),
             (1..5u8, inner.clone()).prop_map(|(id, value)| format!("{{\"~id\":[{id},{value}]}}")),
             (1..5u8, inner.clone()).prop_map(|(id, value)| format!("{{\"~id\":[{id},[{value}]]}}")),
-            inner.prop_map(|value| format!("{{\"~error\":{{\"name\":\"E\",\"stack\":\"s\",\"cause\":{value}}}}}")),
+            inner.prop_map(|value| format!(
+                "{{\"~error\":{{\"name\":\"E\",\"stack\":\"s\",\"cause\":{value}}}}}"
+            )),
         ]
     })
 }

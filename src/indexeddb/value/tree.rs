@@ -94,13 +94,19 @@ impl<'a> Tree<'a> {
 
     /// Returns a double.
     pub fn number(&self) -> Option<f64> {
-        if let Self::Number(raw) = self { std::str::from_utf8(raw).ok()?.parse().ok() } else { None }
+        if let Self::Number(raw) = self {
+            std::str::from_utf8(raw).ok()?.parse().ok()
+        } else {
+            None
+        }
     }
 
     /// Returns the tag of a tagged value in canonical text, with its `~`, and its content.
     pub fn tagged(&self) -> Option<(&'a [u8], &Self)> {
         match self.members()? {
-            [(name, content)] if name.first() == Some(&b'~') && name.get(1) != Some(&b'~') => Some((name, content)),
+            [(name, content)] if name.first() == Some(&b'~') && name.get(1) != Some(&b'~') => {
+                Some((name, content))
+            }
             _ => None,
         }
     }
@@ -123,7 +129,8 @@ pub fn unescape(raw: &[u8]) -> Option<Vec<u16>> {
             b'r' => (13, 1),
             b't' => (9, 1),
             b'u' => {
-                let digits = escape.get(1..5).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+                let digits =
+                    escape.get(1..5).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
                 (u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?, 5)
             }
             _ => return None,
@@ -275,7 +282,11 @@ pub fn write_string(raw: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends an array.
-pub fn write_list<T>(items: impl IntoIterator<Item = T>, out: &mut Vec<u8>, mut write: impl FnMut(T, &mut Vec<u8>)) {
+pub fn write_list<T>(
+    items: impl IntoIterator<Item = T>,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
     out.push(b'[');
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
@@ -307,8 +318,8 @@ pub fn write_object<'n, T>(
 /// more in front.
 pub fn write_name(raw: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    let escaped =
-        raw.first() == Some(&b'\\') && unescape(raw).is_some_and(|units| units.first() == Some(&u16::from(b'~')));
+    let escaped = raw.first() == Some(&b'\\')
+        && unescape(raw).is_some_and(|units| units.first() == Some(&u16::from(b'~')));
     if raw.first() == Some(&b'~') || escaped {
         out.push(b'~');
     }
@@ -347,7 +358,21 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for text in ["", "[", "[1", "[1,]", "{\"a\"}", "{\"a\":1,}", "nul", "01", "\"", "\"\\", "[1}", "1 2", "-"] {
+        for text in [
+            "",
+            "[",
+            "[1",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "nul",
+            "01",
+            "\"",
+            "\"\\",
+            "[1}",
+            "1 2",
+            "-",
+        ] {
             assert_eq!(Tree::read(text.as_bytes()), Err(TreeError::Syntax), "{text}");
         }
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);

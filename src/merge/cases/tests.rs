@@ -127,9 +127,13 @@ fn what_no_case_reaches() {
         "#,
     );
     let ran: Vec<_> = file.cases.iter().map(|case| (case, run_case(&file.policy, case))).collect();
-    let left = unreached(&file.policy, &ran.iter().map(|(case, ran)| (*case, ran)).collect::<Vec<_>>());
+    let left =
+        unreached(&file.policy, &ran.iter().map(|(case, ran)| (*case, ran)).collect::<Vec<_>>());
     assert_eq!(left.rules.iter().map(|rule| &**rule).collect::<Vec<_>>(), ["defaults/not asked"]);
     assert_eq!(left.fields, ["defaults: b", "s: b", "s: c"]);
     let types: Vec<_> = left.types.iter().map(|conflict| conflict.name()).collect();
-    assert_eq!(types, ["insert-insert", "delete-update", "update-recently-deleted", "out-of-order"]);
+    assert_eq!(
+        types,
+        ["insert-insert", "delete-update", "update-recently-deleted", "out-of-order"]
+    );
 }

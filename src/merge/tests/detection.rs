@@ -22,8 +22,11 @@ fn base_revision_enumerated() {
     ];
     // One row for each head and state, one column for each claim by another source: E equal, F
     // fast-forward, C conflict.
-    let expected =
-        [["FFFFFFF", "FFFFFFF", "FFFFFFF"], ["EEEEEEE", "CCFFFCC", "CCFFFCC"], ["CCFFCCF", "CCFFCCF", "EEEEEEE"]];
+    let expected = [
+        ["FFFFFFF", "FFFFFFF", "FFFFFFF"],
+        ["EEEEEEE", "CCFFFCC", "CCFFFCC"],
+        ["CCFFCCF", "CCFFCCF", "EEEEEEE"],
+    ];
     for (head_text, rows) in heads.iter().zip(expected) {
         for (text, row) in states.iter().zip(rows) {
             for (claim, letter) in claims.iter().zip(row.chars()) {
@@ -39,8 +42,13 @@ fn base_revision_enumerated() {
                 };
                 assert_eq!(found("a"), wanted, "head {head_text} incoming {text} claim {claim:?}");
                 // The source that wrote head is never in conflict with itself.
-                let wanted = if wanted == Detection::Equal { wanted } else { Detection::FastForward };
-                assert_eq!(found("b"), wanted, "own: head {head_text} incoming {text} claim {claim:?}");
+                let wanted =
+                    if wanted == Detection::Equal { wanted } else { Detection::FastForward };
+                assert_eq!(
+                    found("b"),
+                    wanted,
+                    "own: head {head_text} incoming {text} claim {claim:?}"
+                );
             }
         }
     }
@@ -67,9 +75,9 @@ fn judged(
         store: &store,
         key: &key,
         head: line.as_ref(),
-        head_value: line
-            .as_ref()
-            .and_then(|line| if let LineState::Put(value) = &line.state { Some(&**value) } else { None }),
+        head_value: line.as_ref().and_then(|line| {
+            if let LineState::Put(value) = &line.state { Some(&**value) } else { None }
+        }),
         incoming: change,
         base,
         received_at: 1_000,
@@ -97,7 +105,10 @@ fn types() {
     assert_eq!(judge("-", "2", &v, Base::Value(b"0")), "delete-update");
     assert_eq!(judge("-", "2", &Claim::None, Base::Unknown), "update-recently-deleted");
     assert_eq!(judge("", "-", &Claim::None, Base::Unknown), "delete-missing");
-    assert_eq!(judge("", "2", &Claim::Value(b"0".as_slice().into()), Base::Value(b"0")), "update-missing");
+    assert_eq!(
+        judge("", "2", &Claim::Value(b"0".as_slice().into()), Base::Value(b"0")),
+        "update-missing"
+    );
     assert_eq!(judge("", "2", &Claim::None, Base::Unknown), "follows", "an insertion");
     assert_eq!(judge("", "2", &v, Base::Value(b"0")), "follows", "nothing was forgotten");
 }
@@ -106,15 +117,31 @@ fn types() {
 fn what_was_forgotten_is_not_inserted_again() {
     let policy = by(Resolver::Park);
     let standing = Standing { forgotten: Some(version(10)), stale: true, ..Standing::default() };
-    let judge = |claim: &Claim, base| judged(&policy, "", &incoming("2", None), claim, base, &standing);
+    let judge =
+        |claim: &Claim, base| judged(&policy, "", &incoming("2", None), claim, base, &standing);
     assert_eq!(judge(&Claim::Version(version(4)), Base::Value(b"0")), "update-missing");
     assert_eq!(judge(&Claim::Version(version(4)), Base::Unknown), "update-missing");
-    assert_eq!(judge(&Claim::Version(version(4)), Base::Absent), "follows", "it was not there in version 4");
-    assert_eq!(judge(&Claim::Version(version(10)), Base::Value(b"0")), "follows", "nothing after it is forgotten");
-    assert_eq!(judge(&Claim::None, Base::Unknown), "update-missing", "the source was away for too long");
+    assert_eq!(
+        judge(&Claim::Version(version(4)), Base::Absent),
+        "follows",
+        "it was not there in version 4"
+    );
+    assert_eq!(
+        judge(&Claim::Version(version(10)), Base::Value(b"0")),
+        "follows",
+        "nothing after it is forgotten"
+    );
+    assert_eq!(
+        judge(&Claim::None, Base::Unknown),
+        "update-missing",
+        "the source was away for too long"
+    );
     assert_eq!(judge(&Claim::Absent, Base::Absent), "follows", "it says that it inserts");
     let fresh = Standing { stale: false, ..standing };
-    assert_eq!(judged(&policy, "", &incoming("2", None), &Claim::None, Base::Unknown, &fresh), "follows");
+    assert_eq!(
+        judged(&policy, "", &incoming("2", None), &Claim::None, Base::Unknown, &fresh),
+        "follows"
+    );
 }
 
 #[test]
@@ -124,9 +151,15 @@ fn a_schema_that_is_not_accepted_comes_first() {
         let standing = Standing { schema: Some(kind), ..Standing::default() };
         for (head, change) in [("1", "2"), ("", "2"), ("", "-"), ("-", "2")] {
             let change = incoming(change, None);
-            assert_eq!(judged(&policy, head, &change, &Claim::None, Base::Unknown, &standing), kind.name());
+            assert_eq!(
+                judged(&policy, head, &change, &Claim::None, Base::Unknown, &standing),
+                kind.name()
+            );
         }
-        assert_eq!(judged(&policy, "1", &incoming("1", None), &Claim::None, Base::Unknown, &standing), "equal");
+        assert_eq!(
+            judged(&policy, "1", &incoming("1", None), &Claim::None, Base::Unknown, &standing),
+            "equal"
+        );
     }
 }
 
@@ -141,7 +174,10 @@ fn a_sources_own_earlier_change_is_out_of_order() {
     assert_eq!(judge(&policy, &own(Some(99)), &none), "out-of-order");
     assert_eq!(judge(&policy, &own(Some(100)), &none), "follows");
     assert_eq!(judge(&policy, &own(None), &none), "follows");
-    assert_eq!(judge(&policy, &own(Some(99)), &Standing { sequenced: true, ..none.clone() }), "follows");
+    assert_eq!(
+        judge(&policy, &own(Some(99)), &Standing { sequenced: true, ..none.clone() }),
+        "follows"
+    );
     assert_eq!(judge(&StorePolicy::builtin(), &own(Some(99)), &none), "follows");
 }
 
@@ -149,7 +185,14 @@ fn a_sources_own_earlier_change_is_out_of_order() {
 fn changed_fields_conflict_only_where_both_changed_one() {
     let policy = StorePolicy { detect: Detect::ChangedFields, ..StorePolicy::unsaid() };
     let judge = |head: &str, change: &str, base| {
-        judged(&policy, head, &incoming(change, None), &Claim::Version(version(4)), base, &Standing::default())
+        judged(
+            &policy,
+            head,
+            &incoming(change, None),
+            &Claim::Version(version(4)),
+            base,
+            &Standing::default(),
+        )
     };
     let base = Base::Value(br#"{"x":1,"y":1}"#);
     assert_eq!(judge(r#"{"x":2,"y":1}"#, r#"{"x":1,"y":2}"#, base), r#"{"x":2,"y":2}"#);
@@ -160,9 +203,17 @@ fn changed_fields_conflict_only_where_both_changed_one() {
 
 #[test]
 fn changed_fields_keep_groups_and_sums_together() {
-    let group = FieldRule { name: "address".into(), paths: vec![path("x"), path("y")], resolver: Resolver::HeadWins };
+    let group = FieldRule {
+        name: "address".into(),
+        paths: vec![path("x"), path("y")],
+        resolver: Resolver::HeadWins,
+    };
     let judge = |rule: FieldRule, head: &str, change: &str| {
-        let policy = StorePolicy { detect: Detect::ChangedFields, fields: vec![rule], ..StorePolicy::unsaid() };
+        let policy = StorePolicy {
+            detect: Detect::ChangedFields,
+            fields: vec![rule],
+            ..StorePolicy::unsaid()
+        };
         let base = Base::Value(br#"{"x":1,"y":1,"z":1}"#);
         let claim = Claim::Version(version(4));
         judged(&policy, head, &incoming(change, None), &claim, base, &Standing::default())
@@ -172,7 +223,10 @@ fn changed_fields_keep_groups_and_sums_together() {
     let stock = || field("x", Resolver::Delta);
     assert_eq!(judge(stock(), r#"{"x":2,"y":1,"z":1}"#, r#"{"x":2,"y":1,"z":2}"#), "update-update");
     assert_eq!(judge(stock(), r#"{"x":2,"y":1,"z":1}"#, r#"{"x":2,"y":1,"z":1}"#), "update-update");
-    assert_eq!(judge(stock(), r#"{"x":2,"y":1,"z":1}"#, r#"{"x":1,"y":1,"z":2}"#), r#"{"x":2,"y":1,"z":2}"#);
+    assert_eq!(
+        judge(stock(), r#"{"x":2,"y":1,"z":1}"#, r#"{"x":1,"y":1,"z":2}"#),
+        r#"{"x":2,"y":1,"z":2}"#
+    );
 }
 
 #[test]
@@ -180,7 +234,14 @@ fn clocks_and_fields_that_say_what_follows() {
     let none = Standing::default();
     let v = Claim::Version(version(5));
     let of = |detect: Detect, head: &str, change: &str, clock, claim: &Claim, base| {
-        judged(&StorePolicy { detect, ..StorePolicy::unsaid() }, head, &incoming(change, clock), claim, base, &none)
+        judged(
+            &StorePolicy { detect, ..StorePolicy::unsaid() },
+            head,
+            &incoming(change, clock),
+            claim,
+            base,
+            &none,
+        )
     };
     // Head was written at time 100.
     assert_eq!(of(Detect::Clock, "1", "2", Some(101), &Claim::None, Base::Unknown), "follows");
@@ -189,16 +250,27 @@ fn clocks_and_fields_that_say_what_follows() {
         "update-update",
         "its base does not count"
     );
-    assert_eq!(of(Detect::Clock, "1", "2", None, &v, Base::Value(b"1")), "follows", "without a clock its base does");
-    let number = |head: &str, change: &str, base| of(Detect::VersionField(path("v")), head, change, None, &v, base);
+    assert_eq!(
+        of(Detect::Clock, "1", "2", None, &v, Base::Value(b"1")),
+        "follows",
+        "without a clock its base does"
+    );
+    let number = |head: &str, change: &str, base| {
+        of(Detect::VersionField(path("v")), head, change, None, &v, base)
+    };
     assert_eq!(number(r#"{"v":5}"#, r#"{"v":6}"#, Base::Unknown), "follows");
     assert_eq!(number(r#"{"v":5}"#, r#"{"v":7}"#, Base::Unknown), "update-update");
     assert_eq!(number(r#"{"v":5}"#, r#"{"v":5,"x":1}"#, Base::Unknown), "update-update");
-    assert_eq!(number(r#"{"v":5}"#, r#"{"v":7}"#, Base::Value(br#"{"v":5}"#)), "follows", "two changes offline");
+    assert_eq!(
+        number(r#"{"v":5}"#, r#"{"v":7}"#, Base::Value(br#"{"v":5}"#)),
+        "follows",
+        "two changes offline"
+    );
     assert_eq!(number(r#"{"v":5}"#, r#"{"v":6}"#, Base::Value(br#"{"v":4}"#)), "update-update");
     assert_eq!(number(r#"{"v":5}"#, "{}", Base::Unknown), "follows", "no number: its base counts");
-    let time =
-        |head: &str, change: &str, base| of(Detect::TimestampField(path("t")), head, change, None, &Claim::None, base);
+    let time = |head: &str, change: &str, base| {
+        of(Detect::TimestampField(path("t")), head, change, None, &Claim::None, base)
+    };
     let at = |ms: u8| format!(r#"{{"t":{{"~date":{ms}}}}}"#);
     assert_eq!(time(&at(5), &at(6), Base::Unknown), "follows");
     assert_eq!(time(&at(6), &at(5), Base::Unknown), "update-update");
@@ -209,7 +281,8 @@ fn clocks_and_fields_that_say_what_follows() {
 
 #[test]
 fn immutable_fields_are_looked_at_in_every_change() {
-    let policy = StorePolicy { fields: vec![field("id", Resolver::Immutable)], ..StorePolicy::unsaid() };
+    let policy =
+        StorePolicy { fields: vec![field("id", Resolver::Immutable)], ..StorePolicy::unsaid() };
     let judge = |change: &str| {
         let claim = Claim::Version(version(5));
         judged(
@@ -231,5 +304,8 @@ fn commutative_policies_judge_every_change() {
     let policy = StorePolicy { commutative: true, ..by(Resolver::LastWriteWins) };
     let own = Incoming { by: source("b"), ..incoming("2", Some(99)) };
     let claim = Claim::Version(version(9));
-    assert_eq!(judged(&policy, "1", &own, &claim, Base::Value(b"1"), &Standing::default()), "update-update");
+    assert_eq!(
+        judged(&policy, "1", &own, &claim, Base::Value(b"1"), &Standing::default()),
+        "update-update"
+    );
 }

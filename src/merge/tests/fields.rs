@@ -50,8 +50,10 @@ fn every_resolver_of_fields() {
 
 #[test]
 fn the_rest_goes_by_the_records_resolver() {
-    let policy =
-        with(Resolver::HeadWins, vec![field("stock", Resolver::Delta), field("a.b", Resolver::Max { by: None })]);
+    let policy = with(
+        Resolver::HeadWins,
+        vec![field("stock", Resolver::Delta), field("a.b", Resolver::Max { by: None })],
+    );
     let case = update(
         r#"{"a":{"b":1,"c":1},"note":"","stock":10}"#,
         r#"{"a":{"b":2,"c":2},"note":"h","stock":8}"#,
@@ -59,7 +61,8 @@ fn the_rest_goes_by_the_records_resolver() {
     );
     assert_eq!(case.stands(&policy), r#"{"a":{"b":3,"c":2},"note":"h","stock":5}"#);
     let found = case.resolved(&policy);
-    let fields: Vec<_> = found.fields.iter().map(|it| (&*it.field, it.resolver, it.winner)).collect();
+    let fields: Vec<_> =
+        found.fields.iter().map(|it| (&*it.field, it.resolver, it.winner)).collect();
     assert_eq!(fields, [("a.b", "max", Winner::Incoming), ("stock", "delta", Winner::Merged)]);
     assert!(found.incoming_lost, "its note is not in it");
 }
@@ -98,7 +101,10 @@ fn a_group_is_taken_from_one_side() {
     );
     assert_eq!(alone.stands(&policy), r#"{"city":"C","moved":2,"street":"c","x":2}"#);
     // A resolver that computes values is applied to each field separately.
-    let policy = with(three_way(), vec![FieldRule { paths: vec![path("a"), path("b")], ..group(Resolver::Delta) }]);
+    let policy = with(
+        three_way(),
+        vec![FieldRule { paths: vec![path("a"), path("b")], ..group(Resolver::Delta) }],
+    );
     let sums = update(r#"{"a":1,"b":1}"#, r#"{"a":2,"b":3}"#, r#"{"a":5,"b":7}"#);
     assert_eq!(sums.stands(&policy), r#"{"a":6,"b":9}"#);
 }
@@ -114,7 +120,8 @@ fn a_field_that_cannot_be_decided_parks_the_record_or_goes_by_the_unresolved_act
 
 #[test]
 fn the_same_change_twice_is_two_changes_to_a_sum() {
-    let policy = with(three_way(), vec![field("stock", Resolver::Delta), field("a.n", Resolver::Delta)]);
+    let policy =
+        with(three_way(), vec![field("stock", Resolver::Delta), field("a.n", Resolver::Delta)]);
     let case = update(
         r#"{"a":{"n":5},"stock":10,"x":1}"#,
         r#"{"a":{"n":4},"stock":8,"x":1}"#,
@@ -128,11 +135,20 @@ fn the_same_change_twice_is_two_changes_to_a_sum() {
 #[test]
 fn fields_inside_keep_to_their_rules_where_the_object_is_new_or_on_one_side_only() {
     let policy = with(three_way(), vec![field("a.n", Resolver::Max { by: None })]);
-    let inserted = Case { kind: ConflictType::InsertInsert, ..update("!", r#"{"a":{"n":9}}"#, r#"{"a":{"n":3}}"#) };
+    let inserted = Case {
+        kind: ConflictType::InsertInsert,
+        ..update("!", r#"{"a":{"n":9}}"#, r#"{"a":{"n":3}}"#)
+    };
     assert_eq!(inserted.stands(&policy), r#"{"a":{"n":9}}"#);
-    assert_eq!(update("{}", r#"{"a":{"n":9}}"#, r#"{"a":{"n":3}}"#).stands(&policy), r#"{"a":{"n":9}}"#);
+    assert_eq!(
+        update("{}", r#"{"a":{"n":9}}"#, r#"{"a":{"n":3}}"#).stands(&policy),
+        r#"{"a":{"n":9}}"#
+    );
     let whole = with(Resolver::IncomingWins, vec![field("a.n", Resolver::Max { by: None })]);
-    assert_eq!(update("", r#"{"a":{"m":1,"n":9}}"#, r#"{"b":1}"#).stands(&whole), r#"{"a":{"n":9},"b":1}"#);
+    assert_eq!(
+        update("", r#"{"a":{"m":1,"n":9}}"#, r#"{"b":1}"#).stands(&whole),
+        r#"{"a":{"n":9},"b":1}"#
+    );
 }
 
 #[test]

@@ -13,7 +13,9 @@ fn merged(arrays: Arrays, base: &str, head: &str, incoming: &str) -> (String, bo
 #[test]
 fn one_member_enumerated() {
     let values = [None, Some("1"), Some("2"), Some("3")];
-    let object = |member: Option<&str>| member.map_or("{}".to_owned(), |value| format!(r#"{{"m":{value}}}"#));
+    let object = |member: Option<&str>| {
+        member.map_or("{}".to_owned(), |value| format!(r#"{{"m":{value}}}"#))
+    };
     for b in values {
         for h in values {
             for i in values.into_iter().filter(|i| *i != h) {
@@ -55,7 +57,13 @@ fn names_come_in_code_unit_order() {
 
 #[test]
 fn dates_numbers_and_bytes_are_whole() {
-    for value in [r#"{"~date":N}"#, r#"{"~bigint":"N"}"#, r#"{"~buffer":{"data":"AAAN"}}"#, r#"{"~boxed":N}"#, "[N]"] {
+    for value in [
+        r#"{"~date":N}"#,
+        r#"{"~bigint":"N"}"#,
+        r#"{"~buffer":{"data":"AAAN"}}"#,
+        r#"{"~boxed":N}"#,
+        "[N]",
+    ] {
         let object = |n: &str| format!(r#"{{"v":{}}}"#, value.replace('N', n));
         let found = merged(Arrays::Whole, &object("1"), &object("2"), &object("3"));
         assert_eq!(found, (object("3"), true), "{value}");
@@ -79,7 +87,10 @@ fn maps_are_merged_by_key_and_sets_by_element() {
     let expected = r#"{"m":{"~map":[["b",{"x":2,"y":2}],["c",3],["d",4]]}}"#;
     assert_eq!(merged(Arrays::Whole, base, head, incoming), (expected.to_owned(), false));
     let set = |items: &str| format!(r#"{{"s":{{"~set":[{items}]}}}}"#);
-    assert_eq!(merged(Arrays::Whole, &set("1,2"), &set("2,3"), &set("1,2,4")), (set("2,3,4"), false));
+    assert_eq!(
+        merged(Arrays::Whole, &set("1,2"), &set("2,3"), &set("1,2,4")),
+        (set("2,3,4"), false)
+    );
     // An object used as a key has an identity that the text does not contain.
     let keyed = |n: u8| format!(r#"{{"m":{{"~map":[[{{}},{n}]]}}}}"#);
     assert_eq!(merged(Arrays::Whole, &keyed(1), &keyed(2), &keyed(3)), (keyed(3), true));
@@ -95,7 +106,11 @@ fn arrays_by_the_declared_way() {
     assert_eq!(of(Arrays::Whole, "1", "1,2", "1,3"), ("1,3".to_owned(), true));
     assert_eq!(of(Arrays::Set, "1,2", "2,3", "1,2,4"), ("2,3,4".to_owned(), false));
     assert_eq!(of(Arrays::Append, "1", "1,2", "1,3"), ("1,2,3".to_owned(), false));
-    assert_eq!(of(Arrays::Append, "1", "2", "1,3"), ("1,3".to_owned(), true), "head changed what was there");
+    assert_eq!(
+        of(Arrays::Append, "1", "2", "1,3"),
+        ("1,3".to_owned(), true),
+        "head changed what was there"
+    );
     let by_id = || Arrays::Key(path("id"));
     assert_eq!(
         of(

@@ -9,29 +9,131 @@ use crate::policy::{Arrays, Expression, Rule, ThreeWay, Unresolved, Wanted};
 #[test]
 fn the_default_enumerated() {
     use ConflictType as T;
-    let (b, x2, y2, x3) = (r#"{"x":1,"y":1}"#, r#"{"x":2,"y":1}"#, r#"{"x":1,"y":2}"#, r#"{"x":3,"y":1}"#);
+    let (b, x2, y2, x3) =
+        (r#"{"x":1,"y":1}"#, r#"{"x":2,"y":1}"#, r#"{"x":1,"y":2}"#, r#"{"x":3,"y":1}"#);
     let rows = [
-        ("other members", T::UpdateUpdate, b, x2, y2, None, r#"{"x":2,"y":2}"#, "default/three-way", ""),
-        ("one member, no clock", T::UpdateUpdate, b, x2, x3, None, x3, "default/three-way-contested", "head"),
-        ("one member, older", T::UpdateUpdate, b, x2, x3, Some(99), x2, "default/three-way-contested", "incoming"),
-        ("one member, newer", T::UpdateUpdate, b, x2, x3, Some(101), x3, "default/three-way-contested", "head"),
-        ("nothing changed since base", T::UpdateUpdate, b, x2, b, None, x2, "default/three-way", ""),
+        (
+            "other members",
+            T::UpdateUpdate,
+            b,
+            x2,
+            y2,
+            None,
+            r#"{"x":2,"y":2}"#,
+            "default/three-way",
+            "",
+        ),
+        (
+            "one member, no clock",
+            T::UpdateUpdate,
+            b,
+            x2,
+            x3,
+            None,
+            x3,
+            "default/three-way-contested",
+            "head",
+        ),
+        (
+            "one member, older",
+            T::UpdateUpdate,
+            b,
+            x2,
+            x3,
+            Some(99),
+            x2,
+            "default/three-way-contested",
+            "incoming",
+        ),
+        (
+            "one member, newer",
+            T::UpdateUpdate,
+            b,
+            x2,
+            x3,
+            Some(101),
+            x3,
+            "default/three-way-contested",
+            "head",
+        ),
+        (
+            "nothing changed since base",
+            T::UpdateUpdate,
+            b,
+            x2,
+            b,
+            None,
+            x2,
+            "default/three-way",
+            "",
+        ),
         ("no base, no clock", T::UpdateUpdate, "", x2, y2, None, y2, "default/incoming", "head"),
         ("no base, older", T::UpdateUpdate, "", x2, y2, Some(99), x2, "default/newer", "incoming"),
         ("no base, newer", T::UpdateUpdate, "", x2, y2, Some(101), y2, "default/newer", "head"),
         ("inserted twice", T::InsertInsert, "!", x2, y2, None, y2, "default/incoming", "head"),
-        ("incoming deletes, no clock", T::UpdateDelete, b, x2, "-", None, "-", "default/incoming", "head"),
-        ("incoming deletes, older", T::UpdateDelete, b, x2, "-", Some(99), x2, "default/newer", "incoming"),
-        ("head deleted, no clock", T::DeleteUpdate, b, "-", x2, None, x2, "default/incoming", "head"),
-        ("head deleted, older", T::DeleteUpdate, b, "-", x2, Some(99), "-", "default/newer", "incoming"),
-        ("no objects: whole", T::UpdateUpdate, "0", "1", "2", None, "2", "default/incoming", "head"),
+        (
+            "incoming deletes, no clock",
+            T::UpdateDelete,
+            b,
+            x2,
+            "-",
+            None,
+            "-",
+            "default/incoming",
+            "head",
+        ),
+        (
+            "incoming deletes, older",
+            T::UpdateDelete,
+            b,
+            x2,
+            "-",
+            Some(99),
+            x2,
+            "default/newer",
+            "incoming",
+        ),
+        (
+            "head deleted, no clock",
+            T::DeleteUpdate,
+            b,
+            "-",
+            x2,
+            None,
+            x2,
+            "default/incoming",
+            "head",
+        ),
+        (
+            "head deleted, older",
+            T::DeleteUpdate,
+            b,
+            "-",
+            x2,
+            Some(99),
+            "-",
+            "default/newer",
+            "incoming",
+        ),
+        (
+            "no objects: whole",
+            T::UpdateUpdate,
+            "0",
+            "1",
+            "2",
+            None,
+            "2",
+            "default/incoming",
+            "head",
+        ),
     ];
     for (what, kind, base, head, incoming, clock, stands, rule, lost) in rows {
         let case = Case { kind, base, head, incoming, clock };
         let found = case.resolved(&StorePolicy::builtin());
         assert_eq!(case.stands(&StorePolicy::builtin()), stands, "{what}");
         let lost_side = [(found.head_lost, "head"), (found.incoming_lost, "incoming")];
-        let found_lost: String = lost_side.iter().filter(|(lost, _)| *lost).map(|(_, side)| *side).collect();
+        let found_lost: String =
+            lost_side.iter().filter(|(lost, _)| *lost).map(|(_, side)| *side).collect();
         assert_eq!((&*found.rule, found_lost.as_str()), (rule, lost), "{what}");
     }
 }
@@ -61,7 +163,11 @@ fn equal_clocks_are_decided_by_source_then_digest_on_both_sides_alike() {
                 theirs.0.to_owned()
             }
         };
-        assert_eq!(stands(("1", a), ("2", b)), stands(("2", b), ("1", a)), "the same side wins, whichever comes first");
+        assert_eq!(
+            stands(("1", a), ("2", b)),
+            stands(("2", b), ("1", a)),
+            "the same side wins, whichever comes first"
+        );
     }
 }
 
@@ -86,8 +192,22 @@ fn every_resolver_of_whole_records() {
         (Resolver::Max { by: None }, "9", "8", "10", None, "10"),
         (Resolver::Min { by: None }, "9", "8", "7", None, "7"),
         (Resolver::Min { by: None }, "9", "8", "10", None, "8"),
-        (Resolver::Max { by: by_field("p") }, "", r#"{"p":2,"x":1}"#, r#"{"p":1,"x":2}"#, None, r#"{"p":2,"x":1}"#),
-        (Resolver::Min { by: by_field("p") }, "", r#"{"p":2,"x":1}"#, r#"{"p":1,"x":2}"#, None, r#"{"p":1,"x":2}"#),
+        (
+            Resolver::Max { by: by_field("p") },
+            "",
+            r#"{"p":2,"x":1}"#,
+            r#"{"p":1,"x":2}"#,
+            None,
+            r#"{"p":2,"x":1}"#,
+        ),
+        (
+            Resolver::Min { by: by_field("p") },
+            "",
+            r#"{"p":2,"x":1}"#,
+            r#"{"p":1,"x":2}"#,
+            None,
+            r#"{"p":1,"x":2}"#,
+        ),
         (Resolver::Max { by: by_field("q") }, "", r#"{"p":2}"#, r#"{"p":1}"#, None, "?"),
         (Resolver::SetUnion, "[]", "[3,1]", "[2,1]", None, "[1,2,3]"),
         (Resolver::SetUnion, "[]", "[3,1]", "1", None, "?"),
@@ -105,9 +225,19 @@ fn every_resolver_of_whole_records() {
         (Resolver::Order(states()), "", "\"lost\"", "\"paid\"", None, "?"),
         (Resolver::Immutable, "1", "2", "3", None, "1"),
         (Resolver::Immutable, "", "2", "3", None, "2"),
-        (Resolver::ThreeWay(ThreeWay::default()), "!", r#"{"a":1}"#, r#"{"b":2}"#, None, r#"{"a":1,"b":2}"#),
         (
-            Resolver::ThreeWay(ThreeWay { arrays: Arrays::Whole, contested: Box::new(Resolver::Park) }),
+            Resolver::ThreeWay(ThreeWay::default()),
+            "!",
+            r#"{"a":1}"#,
+            r#"{"b":2}"#,
+            None,
+            r#"{"a":1,"b":2}"#,
+        ),
+        (
+            Resolver::ThreeWay(ThreeWay {
+                arrays: Arrays::Whole,
+                contested: Box::new(Resolver::Park),
+            }),
             "",
             "1",
             "2",
@@ -128,8 +258,15 @@ fn every_resolver_of_whole_records() {
 fn names_say_scope_and_resolver() {
     assert_eq!(&*update("", "1", "2").resolved(&by(Resolver::HeadWins)).rule, "data/head-wins");
     let three_way = by(Resolver::ThreeWay(ThreeWay::default()));
-    assert_eq!(&*update("{}", r#"{"x":1}"#, r#"{"x":2}"#).resolved(&three_way).rule, "data/three-way-contested");
-    assert_eq!(&*update("", "1", "2").resolved(&three_way).rule, "data/last-write-wins", "no base: what is contested");
+    assert_eq!(
+        &*update("{}", r#"{"x":1}"#, r#"{"x":2}"#).resolved(&three_way).rule,
+        "data/three-way-contested"
+    );
+    assert_eq!(
+        &*update("", "1", "2").resolved(&three_way).rule,
+        "data/last-write-wins",
+        "no base: what is contested"
+    );
 }
 
 #[test]
@@ -160,7 +297,11 @@ fn what_loses_is_kept() {
     assert_eq!(lost(Resolver::IncomingWins, "", "1", "2"), (true, false));
     assert_eq!(lost(Resolver::Park, "", "1", "2"), (false, true));
     assert_eq!(lost(Resolver::Skip, "", "1", "2"), (false, true));
-    assert_eq!(lost(Resolver::Delta, "10", "8", "7"), (false, false), "both changes are in the sum");
+    assert_eq!(
+        lost(Resolver::Delta, "10", "8", "7"),
+        (false, false),
+        "both changes are in the sum"
+    );
     assert_eq!(lost(Resolver::SetUnion, "", "[1]", "[2]"), (false, false));
     assert_eq!(lost(Resolver::Immutable, "1", "2", "3"), (true, true));
     assert_eq!(lost(Resolver::Max { by: None }, "", "1", "2"), (true, false));
@@ -170,8 +311,12 @@ fn what_loses_is_kept() {
 
 #[test]
 fn the_first_rule_whose_condition_holds_decides() {
-    let rule =
-        |name: &str, types: &[ConflictType], then| Rule { name: name.into(), types: types.to_vec(), when: None, then };
+    let rule = |name: &str, types: &[ConflictType], then| Rule {
+        name: name.into(),
+        types: types.to_vec(),
+        when: None,
+        then,
+    };
     let policy = StorePolicy {
         rules: vec![
             rule("data/deletes", &[ConflictType::UpdateDelete], Resolver::HeadWins),
@@ -189,8 +334,12 @@ fn the_first_rule_whose_condition_holds_decides() {
 #[test]
 fn a_condition_that_cannot_be_evaluated_decides_nothing() {
     let when = Some(Expression::compile("head.missing.deeper == 1.0", Wanted::Condition).unwrap());
-    let rule =
-        Rule { name: "data/odd".into(), types: vec![ConflictType::UpdateUpdate], when, then: Resolver::IncomingWins };
+    let rule = Rule {
+        name: "data/odd".into(),
+        types: vec![ConflictType::UpdateUpdate],
+        when,
+        then: Resolver::IncomingWins,
+    };
     let policy = StorePolicy { rules: vec![rule], ..by(Resolver::IncomingWins) };
     let found = update("", "{}", r#"{"x":1}"#).resolved(&policy);
     assert_eq!((found.winner, &*found.rule), (Winner::Nobody, "data/odd"));

@@ -156,12 +156,17 @@ impl Hider {
     /// # Errors
     ///
     /// Fails if a field cannot be hidden; the value is then unchanged.
-    pub(super) fn hide(&mut self, private: &Private, value: &mut Vec<u8>) -> Result<Hidden, Unhideable> {
+    pub(super) fn hide(
+        &mut self,
+        private: &Private,
+        value: &mut Vec<u8>,
+    ) -> Result<Hidden, Unhideable> {
         if private.has_key {
             return Err(Unhideable("it holds the object store's key, and keys are never hidden"));
         }
         self.edits.clear();
-        let mut walk = Walk::new(value, self.key.as_ref(), &mut self.edits, &mut self.canonicalizer);
+        let mut walk =
+            Walk::new(value, self.key.as_ref(), &mut self.edits, &mut self.canonicalizer);
         walk.root(&private.root)?;
         let (hidden, renew) = (walk.hidden, walk.renew);
         if self.edits.is_empty() {

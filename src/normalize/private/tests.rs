@@ -11,7 +11,8 @@ fn key() -> HashKey {
 }
 
 fn private(fields: &[(&str, Hide)]) -> Private {
-    let fields = fields.iter().map(|(path, hide)| (FieldPath::parse(path).unwrap(), *hide)).collect();
+    let fields =
+        fields.iter().map(|(path, hide)| (FieldPath::parse(path).unwrap(), *hide)).collect();
     Private::new(&Privacy { fields }, None).unwrap()
 }
 
@@ -21,7 +22,9 @@ fn hide(fields: &[(&str, Hide)], value: &str) -> Result<(String, Hidden), &'stat
     let mut canonical = Vec::new();
     canonicalizer.value(value.as_bytes(), &mut canonical).unwrap();
     assert_eq!(String::from_utf8_lossy(&canonical), value, "the test's value is not canonical");
-    let hidden = Hider::new(Some(key())).hide(&private(fields), &mut canonical).map_err(|Unhideable(why)| why)?;
+    let hidden = Hider::new(Some(key()))
+        .hide(&private(fields), &mut canonical)
+        .map_err(|Unhideable(why)| why)?;
     let mut again = Vec::new();
     canonicalizer.value(&canonical, &mut again).unwrap();
     let text = String::from_utf8(canonical).unwrap();
@@ -73,7 +76,11 @@ fn excluded() {
             r#"{"h":{"~array":{"items":[[0,1]],"length":2,"members":[]}}}"#,
             r#"{"h":{"~array":{"items":[],"length":2,"members":[]}}}"#,
         ),
-        ("h.x", r#"{"h":{"~array":{"items":[[0,1]],"length":1,"members":[["x",2]]}}}"#, r#"{"h":[1]}"#),
+        (
+            "h.x",
+            r#"{"h":{"~array":{"items":[[0,1]],"length":1,"members":[["x",2]]}}}"#,
+            r#"{"h":[1]}"#,
+        ),
         (
             "a",
             r#"{"~entries":[["a",1],["b",2],[{"~utf16":"ANg="},3]]}"#,
@@ -87,10 +94,22 @@ fn excluded() {
             r#"{"a":{"~id":[1,{"x":1}]},"b":{"x":1},"c":{"~ref":1}}"#,
             r#"{"a":{"~id":[1,{"x":1}]},"b":{},"c":{"~ref":1}}"#,
         ),
-        ("a.x", r#"{"a":{"~id":[1,{"x":1,"y":2}]},"c":{"~ref":1}}"#, r#"{"a":{"~id":[1,{"y":2}]},"c":{"~ref":1}}"#),
+        (
+            "a.x",
+            r#"{"a":{"~id":[1,{"x":1,"y":2}]},"c":{"~ref":1}}"#,
+            r#"{"a":{"~id":[1,{"y":2}]},"c":{"~ref":1}}"#,
+        ),
         ("a", r#"{"a":{"p":{"~id":[1,{}]},"q":{"~ref":1}},"b":2}"#, r#"{"b":2}"#),
-        ("child.parent", r#"{"~id":[1,{"child":{"parent":{"~ref":1},"x":2}}]}"#, r#"{"child":{"x":2}}"#),
-        ("a[]", r#"{"a":{"~id":[1,[1,{"x":2}]]},"b":{"~ref":1}}"#, r#"{"a":{"~id":[1,[]]},"b":{"~ref":1}}"#),
+        (
+            "child.parent",
+            r#"{"~id":[1,{"child":{"parent":{"~ref":1},"x":2}}]}"#,
+            r#"{"child":{"x":2}}"#,
+        ),
+        (
+            "a[]",
+            r#"{"a":{"~id":[1,[1,{"x":2}]]},"b":{"~ref":1}}"#,
+            r#"{"a":{"~id":[1,[]]},"b":{"~ref":1}}"#,
+        ),
     ] {
         let (found, hidden) = hide(&[(path, Hide::Exclude)], value).unwrap();
         assert_eq!(found, left, "{path} of {value}");
@@ -105,7 +124,10 @@ fn redacted_and_hashed() {
     let hash = |path: &str, value: &str| hide(&[(path, Hide::Hash)], value).unwrap();
     assert_eq!(redact("a", r#"{"a":{"x":[1]},"b":2}"#).0, r#"{"a":"[redacted]","b":2}"#);
     assert_eq!(redact("a[]", r#"{"a":[1,{"x":2}]}"#).0, r#"{"a":["[redacted]","[redacted]"]}"#);
-    assert_eq!(redact("a[]", r#"{"a":[1,{"x":2}]}"#).1, Hidden { redacted: 2, ..Hidden::default() });
+    assert_eq!(
+        redact("a[]", r#"{"a":[1,{"x":2}]}"#).1,
+        Hidden { redacted: 2, ..Hidden::default() }
+    );
     let (found, hidden) = hash("mail", r#"{"mail":"ann@example.org","n":1}"#);
     assert_eq!(found, format!(r#"{{"mail":{},"n":1}}"#, digest(r#""ann@example.org""#)));
     assert_eq!(hidden, Hidden { hashed: 1, ..Hidden::default() });
@@ -121,7 +143,9 @@ fn redacted_and_hashed() {
     let other = r#"{"a":{"~id":[1,{}]},"b":{"~ref":1},"x":{"~id":[2,{"me":{"~ref":2}}]}}"#;
     let tail = |text: String| text.split("blake3:").nth(1).map(str::to_owned).unwrap();
     assert_eq!(tail(hash("x", &cycle("")).0), tail(hash("x", other).0));
-    let stack = |stack: &str| hash("e", &format!(r#"{{"e":{{"~error":{{"name":"E","stack":"{stack}"}}}}}}"#)).0;
+    let stack = |stack: &str| {
+        hash("e", &format!(r#"{{"e":{{"~error":{{"name":"E","stack":"{stack}"}}}}}}"#)).0
+    };
     assert_eq!(stack("here"), stack("there"));
 }
 
@@ -146,7 +170,10 @@ fn of_several_paths_the_one_that_hides_more_stands() {
         assert_eq!(hide(&fields, value).unwrap().0, "{}", "{fields:?}");
     }
     let both = hide(&[("a.b", Hide::Exclude), ("a.c", Hide::Redact)], value).unwrap();
-    assert_eq!(both, (r#"{"a":{"c":"[redacted]"}}"#.to_owned(), Hidden { excluded: 1, redacted: 1, hashed: 0 }));
+    assert_eq!(
+        both,
+        (r#"{"a":{"c":"[redacted]"}}"#.to_owned(), Hidden { excluded: 1, redacted: 1, hashed: 0 })
+    );
 }
 
 #[test]
@@ -162,8 +189,16 @@ fn what_cannot_be_hidden_is_refused() {
         ("a", vec![Exclude, Redact], r#"{"a":{"~id":[1,{"x":1}]},"b":{"~ref":1}}"#),
         ("a", vec![Exclude, Redact], r#"{"a":[{"~id":[1,{"x":1}]}],"b":{"~ref":1}}"#),
         ("child.parent", vec![Hash], r#"{"~id":[1,{"child":{"parent":{"~ref":1}}}]}"#),
-        ("e.message", vec![Exclude, Redact, Hash], r#"{"e":{"~error":{"message":"m","name":"E"}}}"#),
-        ("e.cause.x", vec![Exclude, Redact, Hash], r#"{"e":{"~error":{"cause":{"x":1},"name":"E"}}}"#),
+        (
+            "e.message",
+            vec![Exclude, Redact, Hash],
+            r#"{"e":{"~error":{"message":"m","name":"E"}}}"#,
+        ),
+        (
+            "e.cause.x",
+            vec![Exclude, Redact, Hash],
+            r#"{"e":{"~error":{"cause":{"x":1},"name":"E"}}}"#,
+        ),
         ("o.x", vec![Exclude, Redact, Hash], r#"{"o":{"~opaque":{"kind":"k","reason":"r"}}}"#),
         ("m[].x", vec![Exclude, Redact, Hash], r#"{"m":{"~map":[[{"x":1},2]]}}"#),
         ("a.0", vec![Exclude, Redact, Hash], r#"{"a":["x"]}"#),
@@ -186,9 +221,18 @@ fn a_key_is_never_hidden() {
         Private::new(&Privacy { fields }, Some(key_path)).unwrap().has_key
     };
     let one = |text: &str| KeyPath::Path(text.into());
-    assert!(with_key("id", &one("id")) && with_key("a", &one("a.id")) && with_key("a.id", &one("a.id")));
-    assert!(with_key("id[]", &one("id")) && with_key("b", &KeyPath::Paths(vec!["a".into(), "b".into()])));
-    assert!(!with_key("id", &one("a.id")) && !with_key("a.id.x", &one("a.id")) && !with_key("ids", &one("id")));
+    assert!(
+        with_key("id", &one("id")) && with_key("a", &one("a.id")) && with_key("a.id", &one("a.id"))
+    );
+    assert!(
+        with_key("id[]", &one("id"))
+            && with_key("b", &KeyPath::Paths(vec!["a".into(), "b".into()]))
+    );
+    assert!(
+        !with_key("id", &one("a.id"))
+            && !with_key("a.id.x", &one("a.id"))
+            && !with_key("ids", &one("id"))
+    );
     assert!(!with_key("id", &one("")));
     let fields = vec![(FieldPath::parse("id").unwrap(), Hide::Exclude)];
     let private = Private::new(&Privacy { fields }, Some(&one("id"))).unwrap();
@@ -228,7 +272,13 @@ fn values() -> impl Strategy<Value = Value> {
 }
 
 /// The rules of `doc/guide/privacy.md` applied to a tree, the slow way.
-fn model(value: &Value, names: &[&str], inner: bool, elements: (bool, usize), hide: Hide) -> Option<Value> {
+fn model(
+    value: &Value,
+    names: &[&str],
+    inner: bool,
+    elements: (bool, usize),
+    hide: Hide,
+) -> Option<Value> {
     // `here`: the path has `[]` here and continues. `levels`: the number of `[]` at the end of the
     // path.
     let (here, levels) = elements;
@@ -250,12 +300,16 @@ fn model(value: &Value, names: &[&str], inner: bool, elements: (bool, usize), hi
             if let Some(Value::Array(list)) = object.get("~set") {
                 let mut found = each(list);
                 let mut seen = std::collections::HashSet::new();
-                found.retain(|value| value.is_object() || value.is_array() || seen.insert(value.to_string()));
+                found.retain(|value| {
+                    value.is_object() || value.is_array() || seen.insert(value.to_string())
+                });
                 return Some(serde_json::json!({ "~set": found }));
             }
             let map = object.get("~map").and_then(Value::as_array);
             let named: Vec<(&str, &Value)> = match map {
-                Some(entries) => entries.iter().map(|entry| (entry[0].as_str().unwrap(), &entry[1])).collect(),
+                Some(entries) => {
+                    entries.iter().map(|entry| (entry[0].as_str().unwrap(), &entry[1])).collect()
+                }
                 None => object.iter().map(|(name, value)| (name.as_str(), value)).collect(),
             };
             let inside = |name: &str, value: &Value| match names {
@@ -270,12 +324,16 @@ fn model(value: &Value, names: &[&str], inner: bool, elements: (bool, usize), hi
             if names.is_empty() && map.is_none() {
                 return all_hidden();
             }
-            let left = named.into_iter().filter_map(|(name, value)| Some((name, inside(name, value)?)));
+            let left =
+                named.into_iter().filter_map(|(name, value)| Some((name, inside(name, value)?)));
             Some(match map {
                 Some(_) => {
                     serde_json::json!({ "~map": left.map(|(k, v)| serde_json::json!([k, v])).collect::<Vec<_>>() })
                 }
-                None => left.map(|(name, value)| (name.to_owned(), value)).collect::<serde_json::Map<_, _>>().into(),
+                None => left
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into(),
             })
         }
         _ if names.is_empty() => all_hidden(),

@@ -144,7 +144,9 @@ impl<'a> Walk<'a> {
                 Some((tag, content)) => self.tagged(at, tag, content, target),
                 None => match target {
                     Target::Hide(_, hide) => self.whole(at, hide),
-                    Target::Fields(node) => self.list(at, &mut |walk, at| walk.member(at, node)).map(Fate::Kept),
+                    Target::Fields(node) => {
+                        self.list(at, &mut |walk, at| walk.member(at, node)).map(Fate::Kept)
+                    }
                 },
             },
             _ => self.other(at, target),
@@ -170,13 +172,25 @@ impl<'a> Walk<'a> {
         Some((&text[at + 2..end - 1], end + 1))
     }
 
-    fn tagged(&mut self, at: usize, tag: &[u8], content: usize, target: Target<'_>) -> Result<Fate> {
+    fn tagged(
+        &mut self,
+        at: usize,
+        tag: &[u8],
+        content: usize,
+        target: Target<'_>,
+    ) -> Result<Fate> {
         let has = |names: &[&str]| match target {
-            Target::Fields(node) => names.iter().any(|name| node.members.contains_key(name.as_bytes())),
+            Target::Fields(node) => {
+                names.iter().any(|name| node.members.contains_key(name.as_bytes()))
+            }
             Target::Hide(..) => false,
         };
         let end = match (tag, target) {
-            (b"~ref", _) => return Err(Unhideable("it lies behind a reference to an object elsewhere in the value")),
+            (b"~ref", _) => {
+                return Err(Unhideable(
+                    "it lies behind a reference to an object elsewhere in the value",
+                ));
+            }
             (b"~id", _) => return self.shared(at, content, target),
             (b"~set", _) => self.set(content, target)?,
             (b"~array", _) => self.array_with_holes(content, target)?,
@@ -191,7 +205,9 @@ impl<'a> Walk<'a> {
                 return Err(Unhideable("it is part of an Error, which can only be hidden whole"));
             }
             (b"~blob", _) if has(&["lastModified", "name", "size", "type"]) => {
-                return Err(Unhideable("it is part of a Blob or File, which can only be hidden whole"));
+                return Err(Unhideable(
+                    "it is part of a Blob or File, which can only be hidden whole",
+                ));
             }
             (b"~dom" | b"~opaque", Target::Fields(_)) => {
                 return Err(Unhideable("it lies in an object whose inside is not known"));
@@ -252,9 +268,9 @@ impl<'a> Walk<'a> {
         self.list(content, &mut |walk, at| {
             let name_end = string_end(walk.text, at).ok_or_else(damaged)?;
             let end = match (&walk.text[at..name_end], target) {
-                (b"\"items\"", _) => {
-                    walk.list(name_end + 1, &mut |walk, at| walk.pair(at, &mut |_, _| Ok(Some(target.element()))))?
-                }
+                (b"\"items\"", _) => walk.list(name_end + 1, &mut |walk, at| {
+                    walk.pair(at, &mut |_, _| Ok(Some(target.element())))
+                })?,
                 (b"\"members\"", Target::Fields(node)) => {
                     walk.list(name_end + 1, &mut |walk, at| walk.entry(at, node))?
                 }
@@ -282,9 +298,9 @@ impl<'a> Walk<'a> {
             }
             let is_primitive = match walk.text[key.start] {
                 b'[' => false,
-                b'{' => walk
-                    .tag(key.start)
-                    .is_some_and(|(tag, _)| matches!(tag, b"~undefined" | b"~number" | b"~bigint" | b"~utf16")),
+                b'{' => walk.tag(key.start).is_some_and(|(tag, _)| {
+                    matches!(tag, b"~undefined" | b"~number" | b"~bigint" | b"~utf16")
+                }),
                 _ => true,
             };
             if !is_primitive {
@@ -295,7 +311,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks `[name,value]`; `choose` takes the name and returns the target for the value.
-    fn pair<'t>(&mut self, at: usize, choose: &mut dyn FnMut(&Self, Range<usize>) -> Choice<'t>) -> Result<Fate> {
+    fn pair<'t>(
+        &mut self,
+        at: usize,
+        choose: &mut dyn FnMut(&Self, Range<usize>) -> Choice<'t>,
+    ) -> Result<Fate> {
         let name_end = self.end(at + 1)?;
         match choose(self, at + 1..name_end)? {
             None => self.end(at).map(Fate::Kept),
@@ -317,7 +337,11 @@ impl<'a> Walk<'a> {
 
     /// Walks the items of the list that opens at `at`. A removed item takes one comma with it.
     /// Returns the position after the list.
-    fn list(&mut self, at: usize, item: &mut dyn FnMut(&mut Self, usize) -> Result<Fate>) -> Result<usize> {
+    fn list(
+        &mut self,
+        at: usize,
+        item: &mut dyn FnMut(&mut Self, usize) -> Result<Fate>,
+    ) -> Result<usize> {
         // The end of the previous item and the start of this one; there is a comma between them.
         let (mut before, mut start) = (at + 1, at + 1);
         if matches!(self.text.get(start), Some(b']' | b'}')) {
@@ -384,7 +408,9 @@ impl<'a> Walk<'a> {
         let mut value = value;
         if memmem::find(value, ID).is_some() || memmem::find(value, REF).is_some() {
             // References are numbered from the beginning of the value, and may lead outside it.
-            let outside = |_| Unhideable("it is to be hashed, and shares an object with the rest of the value");
+            let outside = |_| {
+                Unhideable("it is to be hashed, and shares an object with the rest of the value")
+            };
             self.canonicalizer.value(value, &mut alone).map_err(outside)?;
             value = &alone;
         }

@@ -14,7 +14,11 @@ use crate::snapshot::List;
 use crate::spool::Spool;
 
 /// Checks the unique indexes of each object store that gets a value; reads all its records.
-pub(super) fn check(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Result<(), SyncError> {
+pub(super) fn check(
+    facts: &Facts<'_>,
+    records: &[Record],
+    spool: &mut Spool,
+) -> Result<(), SyncError> {
     for records in records.chunk_by(|a, b| a.store == b.store) {
         check_store(facts, records, spool)?;
     }
@@ -23,7 +27,10 @@ pub(super) fn check(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) ->
 
 /// Checks the records of one object store.
 fn check_store(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Result<(), SyncError> {
-    let Some(store) = records.first().and_then(|first| facts.head.manifest.store(&first.store)) else { return Ok(()) };
+    let Some(store) = records.first().and_then(|first| facts.head.manifest.store(&first.store))
+    else {
+        return Ok(());
+    };
     let name = &store.schema.name;
     let Some(indexes) = UniqueIndexes::of(&store.schema) else { return Ok(()) };
     // A record takes nothing from others by keeping an index key that it has.
@@ -42,7 +49,9 @@ fn check_store(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Resu
             }
         }
     }
-    if let Some((other, key)) = kept.iter().find_map(|(entry, other)| Some((*other, *taken.get(entry)?))) {
+    if let Some((other, key)) =
+        kept.iter().find_map(|(entry, other)| Some((*other, *taken.get(entry)?)))
+    {
         return Err(collision(name, key, other));
     }
     if taken.is_empty() {
@@ -53,10 +62,14 @@ fn check_store(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Resu
     let list = List::Records(name.clone());
     for chunk in &store.records {
         for line in lines_of(&list, chunk, &facts.base.read_chunk(&list, chunk)?)? {
-            let Some(value) = facts.base.whole_value(&line.state)?.filter(|_| !changes.contains(&line.key)) else {
+            let Some(value) =
+                facts.base.whole_value(&line.state)?.filter(|_| !changes.contains(&line.key))
+            else {
                 continue;
             };
-            if let Some(key) = indexes.entries(&value).iter().find_map(|entry| taken.get(entry).copied()) {
+            if let Some(key) =
+                indexes.entries(&value).iter().find_map(|entry| taken.get(entry).copied())
+            {
                 return Err(collision(name, key, &line.key));
             }
         }

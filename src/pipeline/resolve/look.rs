@@ -65,12 +65,20 @@ impl Record {
 }
 
 /// Reads every record with conflicts, in the order of object store and key.
-pub(super) fn look(facts: &Facts<'_>, picked: &[Picked], spool: &mut Spool) -> Result<Vec<Record>, SyncError> {
+pub(super) fn look(
+    facts: &Facts<'_>,
+    picked: &[Picked],
+    spool: &mut Spool,
+) -> Result<Vec<Record>, SyncError> {
     let mut order: Vec<usize> = (0..picked.len()).collect();
-    order.sort_by(|&a, &b| (&picked[a].store, &picked[a].key, a).cmp(&(&picked[b].store, &picked[b].key, b)));
+    order.sort_by(|&a, &b| {
+        (&picked[a].store, &picked[a].key, a).cmp(&(&picked[b].store, &picked[b].key, b))
+    });
     let mut lookup = Lookup::new(facts.store, facts.flow, facts.head);
     let (mut records, mut changed, mut deletes) = (Vec::new(), Vec::new(), Deletes::default());
-    let same = |&a: &usize, &b: &usize| picked[a].store == picked[b].store && picked[a].key == picked[b].key;
+    let same = |&a: &usize, &b: &usize| {
+        picked[a].store == picked[b].store && picked[a].key == picked[b].key
+    };
     for conflicts in order.chunk_by(same) {
         let record = look_at(facts, picked, conflicts, &mut lookup, spool, &mut changed)?;
         if record.deletes() {
@@ -90,7 +98,13 @@ pub(super) fn look(facts: &Facts<'_>, picked: &[Picked], spool: &mut Spool) -> R
     // A person decides, not a source, so there are no records of a source to compare with, and each
     // call is judged alone.
     let (run, had) = (Run::default(), |_: &DomString, enough| Ok(enough));
-    let measure = Measure { head: &facts.head.manifest, vanishing: &[], is_empty: false, run: &run, had: &had };
+    let measure = Measure {
+        head: &facts.head.manifest,
+        vanishing: &[],
+        is_empty: false,
+        run: &run,
+        had: &had,
+    };
     deletes.check(&measure, confirmed, || Ok(deletes.plan("", &digest_of(facts, picked))))?;
     Ok(records)
 }
@@ -137,7 +151,8 @@ fn look_at(
     if let Some(last) = open.clone().next_back() {
         let chosen = picked[last].chosen;
         for place in open {
-            let moved = picked[place].chosen.digest() != now && has_changed(&picked[place], standing.as_ref());
+            let moved = picked[place].chosen.digest() != now
+                && has_changed(&picked[place], standing.as_ref());
             let overruled = picked[place].chosen.digest() != chosen.digest();
             if moved || overruled {
                 changed.push((place, standing.as_ref().map(|standing| standing.meta.rev)));
@@ -145,7 +160,8 @@ fn look_at(
         }
         // Deleting a record that does not exist leaves a tombstone, as in a sync, if the object
         // store exists.
-        let remembers = standing.is_none() && chosen == Chosen::Delete && facts.options.choice != Choice::Head;
+        let remembers =
+            standing.is_none() && chosen == Chosen::Delete && facts.options.choice != Choice::Head;
         let remembers = remembers && facts.head.manifest.store(&first.store).is_some();
         if chosen.digest() != now || remembers {
             let head = picked[last].head.as_ref().and_then(|head| head.digest);
@@ -194,7 +210,8 @@ fn has_changed(conflict: &Picked, standing: Option<&Standing>) -> bool {
         // The digest of a merged value is not kept.
         Winner::Merged => None,
     };
-    standing.is_some_and(|standing| standing.meta.rev > conflict.version) || left.is_some_and(|left| left != now)
+    standing.is_some_and(|standing| standing.meta.rev > conflict.version)
+        || left.is_some_and(|left| left != now)
 }
 
 /// Returns the digest of the plan's subject, for the guard.

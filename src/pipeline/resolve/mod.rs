@@ -115,15 +115,22 @@ pub fn resolve(
 ) -> Result<Summary, SyncError> {
     let value = options.value.as_deref().map(canonical).transpose()?;
     if value.is_some() != (options.choice == Choice::Value) {
-        return Err(SyncError::Mismatch("a value is given if and only if it is what was chosen".to_owned()));
+        return Err(SyncError::Mismatch(
+            "a value is given if and only if it is what was chosen".to_owned(),
+        ));
     }
     let summary = Summary::new(Outcome::Unchanged, Some(flow.clone()));
     let mut resolving = Resolving { store, flow, options, value, lines, summary };
-    let sync = SyncOptions { dry_run: options.dry_run, deadline: options.deadline, ..SyncOptions::default() };
+    let sync = SyncOptions {
+        dry_run: options.dry_run,
+        deadline: options.deadline,
+        ..SyncOptions::default()
+    };
     let stand = commit(store, flow, &sync, &mut resolving)?;
     let mut summary = resolving.summary;
     if let Some(stand) = stand {
-        (summary.version, summary.root, summary.state) = (Some(stand.version), Some(stand.root), Some(stand.state));
+        (summary.version, summary.root, summary.state) =
+            (Some(stand.version), Some(stand.root), Some(stand.state));
     }
     Ok(summary)
 }
@@ -171,7 +178,8 @@ impl Round for Resolving<'_> {
         let base = BaseReader::new(store, flow, Some(head));
         let rev = FlowVersion::after(Some(head.manifest.version));
         let meta = Meta { at: options.received_at, by: None, rev };
-        let facts = Facts { store, flow, head, base: &base, options, value: self.value.as_deref(), meta };
+        let facts =
+            Facts { store, flow, head, base: &base, options, value: self.value.as_deref(), meta };
         let mut spool = Spool::new(options.temp_folder.as_deref());
         let picked = pick(&facts, &mut spool)?;
         let records = look(&facts, &picked, &mut spool)?;
@@ -196,7 +204,9 @@ fn report(
     for Hidden { excluded, hashed, redacted } in picked.iter().map(|conflict| conflict.hidden) {
         privacy_line(excluded, hashed, redacted).map_or(Ok(()), |line| lines.push(&line))?;
     }
-    let of_records = records.iter().flat_map(|record| record.conflicts.iter().map(|&place| (place, record.line)));
+    let of_records = records
+        .iter()
+        .flat_map(|record| record.conflicts.iter().map(|&place| (place, record.line)));
     let of_conflicts: BTreeMap<usize, Option<Place>> = of_records.collect();
     for (conflict, line) in picked.iter().zip(of_conflicts.into_values()) {
         let line = line.map(|line| spool.read(line)).transpose()?;
@@ -209,7 +219,8 @@ fn report(
 fn summary(flow: &FlowName, picked: &[Picked], records: &[Record]) -> Summary {
     let differs = picked.iter().any(|conflict| !conflict.done);
     let outcome = if differs { Outcome::Committed } else { Outcome::Unchanged };
-    let count = |is: &dyn Fn(&Record) -> bool| records.iter().filter(|record| is(record)).count() as u64;
+    let count =
+        |is: &dyn Fn(&Record) -> bool| records.iter().filter(|record| is(record)).count() as u64;
     let (put, deleted) = (count(&|record| record.puts()), count(&|record| record.deletes()));
     Summary {
         received: picked.len() as u64,
@@ -233,10 +244,13 @@ fn comment(picked: &[Picked], records: &[Record]) -> String {
     stores.dedup();
     let count = |is: &dyn Fn(&Record) -> bool| changed.iter().filter(|record| is(record)).count();
     let inserted = count(&|record| record.puts() && !record.was_live());
-    let (updated, deleted) = (count(&|record| record.puts() && record.was_live()), count(&|record| record.deletes()));
+    let (updated, deleted) =
+        (count(&|record| record.puts() && record.was_live()), count(&|record| record.deletes()));
     match stores.len() {
         0 => conflicts,
         1 => format!("{conflicts}, +{inserted} ~{updated} -{deleted} in 1 object store"),
-        several => format!("{conflicts}, +{inserted} ~{updated} -{deleted} in {several} object stores"),
+        several => {
+            format!("{conflicts}, +{inserted} ~{updated} -{deleted} in {several} object stores")
+        }
     }
 }

@@ -37,7 +37,8 @@ pub(super) fn admit(
     let store = facts.head.manifest.store(&conflict.store);
     let key_path = store.and_then(|store| store.schema.key_path.as_ref());
     let privacy = &policy.store(&conflict.store).privacy;
-    let unhideable = |why| SyncError::Mismatch(format!("the value: a private field cannot be hidden: {why}"));
+    let unhideable =
+        |why| SyncError::Mismatch(format!("the value: a private field cannot be hidden: {why}"));
     let hidden = hide(privacy, key_path, hash_key, &mut value).map_err(unhideable)?;
     Ok((value, hidden))
 }
@@ -49,6 +50,8 @@ fn check_key(facts: &Facts<'_>, conflict: &LoggedConflict, value: &[u8]) -> Resu
     let mut key = Vec::new();
     match KeyExtractor::from(path).extract(value, &mut key) {
         Ok(()) if key == conflict.key.as_bytes() => Ok(()),
-        _ => Err(SyncError::Mismatch("the value has not the record's key at the object store's key path".to_owned())),
+        _ => Err(SyncError::Mismatch(
+            "the value has not the record's key at the object store's key path".to_owned(),
+        )),
     }
 }

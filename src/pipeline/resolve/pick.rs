@@ -85,7 +85,8 @@ pub(super) fn pick(facts: &Facts<'_>, spool: &mut Spool) -> Result<Vec<Picked>, 
                 continue;
             }
             let value = facts.base.whole_value(&line.state)?.unwrap_or_default();
-            let conflict = LoggedConflict::read(&line, &value).map_err(crate::store::StoreError::from)?;
+            let conflict =
+                LoggedConflict::read(&line, &value).map_err(crate::store::StoreError::from)?;
             let meant = match &facts.options.selection {
                 Selection::Ids(_) => true,
                 Selection::Matching(filter) => filter.admits(&conflict),
@@ -95,7 +96,8 @@ pub(super) fn pick(facts: &Facts<'_>, spool: &mut Spool) -> Result<Vec<Picked>, 
             }
         }
     }
-    let found: BTreeSet<&SortableKey> = picked.iter().map(|conflict: &Picked| &conflict.id).collect();
+    let found: BTreeSet<&SortableKey> =
+        picked.iter().map(|conflict: &Picked| &conflict.id).collect();
     if let Some(unknown) = wanted.difference(&found).next() {
         return Err(SyncError::Mismatch(no_conflict(facts, unknown)));
     }
@@ -112,14 +114,26 @@ fn no_conflict(facts: &Facts<'_>, id: &SortableKey) -> String {
     let count: u64 = manifest.conflicts.iter().map(|chunk| chunk.count).sum();
     let there = match manifest.conflicts.first() {
         Some(first) => {
-            format!("{count}, the first is {}; conflicts list --state all names them", first.first.to_canonical())
+            format!(
+                "{count}, the first is {}; conflicts list --state all names them",
+                first.first.to_canonical()
+            )
         }
         None => "none".to_owned(),
     };
-    format!("there is no conflict {}; version {} of {} has {there}", id.to_canonical(), manifest.version, facts.flow)
+    format!(
+        "there is no conflict {}; version {} of {} has {there}",
+        id.to_canonical(),
+        manifest.version,
+        facts.flow
+    )
 }
 
-fn settle(facts: &Facts<'_>, conflict: LoggedConflict, spool: &mut Spool) -> Result<Picked, SyncError> {
+fn settle(
+    facts: &Facts<'_>,
+    conflict: LoggedConflict,
+    spool: &mut Spool,
+) -> Result<Picked, SyncError> {
     let choice = facts.options.choice;
     let id = conflict.id.to_canonical();
     let mut hidden = Hidden::default();
@@ -134,7 +148,8 @@ fn settle(facts: &Facts<'_>, conflict: LoggedConflict, spool: &mut Spool) -> Res
     let mut done = conflict.resolved.is_some_and(|resolved| resolved.choice == choice);
     if let (true, Choice::Value, Some(state)) = (done, choice, &state) {
         // Was it also the same value?
-        let then = facts.base.value(&conflict.store, &conflict.key, &Claim::Version(conflict.rev))?;
+        let then =
+            facts.base.value(&conflict.store, &conflict.key, &Claim::Version(conflict.rev))?;
         done = then.flatten().is_some_and(|value| LineState::Put(value).same(state));
     }
     if let (Some(resolved), false) = (conflict.resolved, done) {
@@ -153,7 +168,9 @@ fn settle(facts: &Facts<'_>, conflict: LoggedConflict, spool: &mut Spool) -> Res
         // The state of an earlier decision may no longer be kept.
         None if done => Chosen::Delete,
         None => {
-            let what = format!("conflict {id}: its {choice} is not kept; choose another, or give a value of your own");
+            let what = format!(
+                "conflict {id}: its {choice} is not kept; choose another, or give a value of your own"
+            );
             return Err(SyncError::Mismatch(what));
         }
     };

@@ -37,11 +37,19 @@ pub(super) fn write(
     let mut sources = read_sources(facts.store, facts.flow, Some(head))?;
     for record in records {
         let choice = facts.options.choice;
-        for conflict in record.conflicts.iter().filter_map(|&place| picked.get(place)).filter(|it| !it.done) {
-            let head = conflict.head.as_ref().filter(|head| head.digest != conflict.chosen.digest());
+        for conflict in
+            record.conflicts.iter().filter_map(|&place| picked.get(place)).filter(|it| !it.done)
+        {
+            let head =
+                conflict.head.as_ref().filter(|head| head.digest != conflict.chosen.digest());
             // The replaced state may be by a source that is on neither side.
-            let written = record.standing.as_ref().filter(|_| record.logs()).and_then(|it| it.meta.by.as_ref());
-            let sides = [conflict.incoming.by.as_ref(), head.and_then(|head| head.by.as_ref()), written];
+            let written = record
+                .standing
+                .as_ref()
+                .filter(|_| record.logs())
+                .and_then(|it| it.meta.by.as_ref());
+            let sides =
+                [conflict.incoming.by.as_ref(), head.and_then(|head| head.by.as_ref()), written];
             for source in sides.into_iter().flatten() {
                 sources.add_notice(source, &conflict.id, choice, &facts.meta);
             }
@@ -50,7 +58,14 @@ pub(super) fn write(
     sources.trim_notices();
     // The list of sources is written last, because head's list is not part of the new version.
     let manifest = Manifest { sources: Vec::new(), ..manifest };
-    Ok(seal(manifest, &sources, Some(head), writer, &comment(picked, records), facts.options.received_at)?)
+    Ok(seal(
+        manifest,
+        &sources,
+        Some(head),
+        writer,
+        &comment(picked, records),
+        facts.options.received_at,
+    )?)
 }
 
 /// Sets the records of one object store.
@@ -135,7 +150,8 @@ fn new_conflicts(
     records: &[Record],
     spool: &mut Spool,
 ) -> Result<Vec<(SortableKey, Vec<u8>)>, SyncError> {
-    let refused = |error| StoreError::new(StoreErrorKind::Refused, "key of a conflict").because(error);
+    let refused =
+        |error| StoreError::new(StoreErrorKind::Refused, "key of a conflict").because(error);
     let mut found = Vec::new();
     for record in records.iter().filter(|record| record.logs()) {
         let (Some(chosen), Some(standing)) = (record.change, &record.standing) else { continue };
@@ -155,7 +171,12 @@ fn new_conflicts(
             fields: Vec::new(),
             base: None,
             base_value: None,
-            head: Some(Side { at: standing.meta.at, by: standing.meta.by.clone(), digest: standing.digest, value }),
+            head: Some(Side {
+                at: standing.meta.at,
+                by: standing.meta.by.clone(),
+                digest: standing.digest,
+                value,
+            }),
             incoming: Side { at: facts.meta.at, by: None, digest: chosen.digest(), value: None },
         };
         found.push((conflict.list_key(facts.meta.rev, 1).map_err(refused)?, conflict.to_value()));

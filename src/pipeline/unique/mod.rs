@@ -29,7 +29,8 @@ impl<'a> UniqueStores<'a> {
     /// Finds them among the object stores with these names.
     pub(super) fn of(manifest: &'a Manifest, names: &[DomString]) -> Self {
         let named = manifest.stores.iter().filter(|store| names.contains(&store.schema.name));
-        let found = named.filter_map(|store| Some((&store.schema.name, UniqueIndexes::of(&store.schema)?)));
+        let found =
+            named.filter_map(|store| Some((&store.schema.name, UniqueIndexes::of(&store.schema)?)));
         Self { stores: found.collect() }
     }
 
@@ -61,12 +62,18 @@ fn entries_of(
     match line.map(|line| &line.state) {
         None | Some(LineState::Delete) => Ok(Vec::new()),
         Some(LineState::Put(value)) => Ok(indexes.entries(value)),
-        Some(state) => Ok(base.whole_value(state)?.map(|value| indexes.entries(&value)).unwrap_or_default()),
+        Some(state) => {
+            Ok(base.whole_value(state)?.map(|value| indexes.entries(&value)).unwrap_or_default())
+        }
     }
 }
 
 /// Returns a line without its value: values are large, and only clock and source are needed.
 fn bare(line: &Line) -> Line {
-    let state = if line.state == LineState::Delete { LineState::Delete } else { LineState::Put(Box::default()) };
+    let state = if line.state == LineState::Delete {
+        LineState::Delete
+    } else {
+        LineState::Put(Box::default())
+    };
     Line { state, key: line.key.clone(), meta: line.meta.clone() }
 }

@@ -71,9 +71,19 @@ impl<'a> Outcomes<'a> {
     ) -> Result<Result<BTreeMap<DomString, Collisions>, Refusal>, StoreError> {
         let mut all = BTreeMap::new();
         for (name, outcomes) in &self.lines {
-            let (Some(indexes), Some(store)) = (self.unique.get(name), head.store(name)) else { continue };
+            let (Some(indexes), Some(store)) = (self.unique.get(name), head.store(name)) else {
+                continue;
+            };
             let base = self.base;
-            let search = Search { name, indexes, outcomes, store, base, policy: policy_of(name), received_at };
+            let search = Search {
+                name,
+                indexes,
+                outcomes,
+                store,
+                base,
+                policy: policy_of(name),
+                received_at,
+            };
             match search.run()? {
                 Ok(found) => all.insert(name.clone(), found),
                 Err(refusal) => return Ok(Err(refusal)),
@@ -125,7 +135,10 @@ impl Search<'_> {
         let wanting = self.outcomes.iter().filter(|(_, outcome)| !outcome.wants.is_empty());
         let mut waiting: BTreeSet<&SortableKey> = wanting.map(|(key, _)| key).collect();
         while let Some(key) = waiting.pop_first() {
-            let Some(outcome) = self.outcomes.get(key).filter(|_| !found.refused.contains_key(key)) else { continue };
+            let Some(outcome) = self.outcomes.get(key).filter(|_| !found.refused.contains_key(key))
+            else {
+                continue;
+            };
             match self.decide(key, outcome, &holders, &found) {
                 Verdict::Granted(displaced) => {
                     holders.taken.extend(outcome.wants.iter().map(|entry| (*entry, key)));
@@ -147,7 +160,13 @@ impl Search<'_> {
         Ok(Ok(found))
     }
 
-    fn decide(&self, key: &SortableKey, outcome: &Outcome, holders: &Holders<'_>, found: &Collisions) -> Verdict {
+    fn decide(
+        &self,
+        key: &SortableKey,
+        outcome: &Outcome,
+        holders: &Holders<'_>,
+        found: &Collisions,
+    ) -> Verdict {
         let mut displaced = BTreeMap::new();
         let mut refused: Option<Collision> = None;
         // If several records keep a key, the collision names the lowest.
@@ -168,7 +187,8 @@ impl Search<'_> {
             for holder in untouched.filter(|line| !found.displaced.contains_key(&line.key)) {
                 let resolution = self.ask(key, outcome, Some(holder));
                 if resolution.winner == Winner::Incoming && !resolution.refused {
-                    displaced.insert(holder.key.clone(), Collision { resolution, other: key.clone() });
+                    displaced
+                        .insert(holder.key.clone(), Collision { resolution, other: key.clone() });
                 } else {
                     refuse(Collision { resolution, other: holder.key.clone() });
                 }
@@ -203,7 +223,8 @@ impl Search<'_> {
 
     /// Finds the owners; reads head once.
     fn holders(&self) -> Result<Holders<'_>, StoreError> {
-        let wanted: HashSet<&IndexEntry> = self.outcomes.values().flat_map(|outcome| &outcome.wants).collect();
+        let wanted: HashSet<&IndexEntry> =
+            self.outcomes.values().flat_map(|outcome| &outcome.wants).collect();
         let mut holders = Holders {
             untouched: HashMap::new(),
             wanted_of: HashMap::new(),
@@ -223,7 +244,9 @@ impl Search<'_> {
                 }
                 let mut held = entries_of(self.indexes, Some(&line), self.base)?;
                 held.retain(|entry| wanted.contains(entry));
-                held.iter().for_each(|entry| holders.untouched.entry(*entry).or_default().push(bare(&line)));
+                held.iter().for_each(|entry| {
+                    holders.untouched.entry(*entry).or_default().push(bare(&line))
+                });
                 if !held.is_empty() {
                     holders.wanted_of.insert(line.key, held);
                 }
@@ -240,7 +263,11 @@ impl Search<'_> {
     /// Applies the policy to two records with the same index key.
     fn ask(&self, key: &SortableKey, outcome: &Outcome, holder: Option<&Line>) -> Resolution {
         let meta = &outcome.line.meta;
-        let incoming = Incoming { state: outcome.line.state.clone(), clock: Some(meta.at), by: meta.by.clone() };
+        let incoming = Incoming {
+            state: outcome.line.state.clone(),
+            clock: Some(meta.at),
+            by: meta.by.clone(),
+        };
         let sides = Sides {
             kind: ConflictType::UniqueIndex,
             store: self.name,
@@ -255,7 +282,11 @@ impl Search<'_> {
     }
 
     fn refusal(&self, resolution: &Resolution) -> Refusal {
-        Refusal { store: self.name.clone(), kind: ConflictType::UniqueIndex, rule: resolution.rule.clone() }
+        Refusal {
+            store: self.name.clone(),
+            kind: ConflictType::UniqueIndex,
+            rule: resolution.rule.clone(),
+        }
     }
 }
 
@@ -266,7 +297,12 @@ fn given_way(resolution: Resolution) -> Resolution {
 }
 
 impl ChunkSink for Outcomes<'_> {
-    fn write_chunk(&mut self, _list: &List, _chunk: &ChunkRef, _text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        _list: &List,
+        _chunk: &ChunkRef,
+        _text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -286,14 +322,22 @@ impl MergeSink for Outcomes<'_> {
         Ok(())
     }
 
-    fn applied(&mut self, store: &DomString, head: Option<&Line>, line: &Line) -> Result<(), StoreError> {
+    fn applied(
+        &mut self,
+        store: &DomString,
+        head: Option<&Line>,
+        line: &Line,
+    ) -> Result<(), StoreError> {
         let Some(indexes) = self.unique.get(store) else { return Ok(()) };
-        let (before, after) = (entries_of(indexes, head, self.base)?, entries_of(indexes, Some(line), self.base)?);
+        let (before, after) =
+            (entries_of(indexes, head, self.base)?, entries_of(indexes, Some(line), self.base)?);
         if before.is_empty() && after.is_empty() {
             return Ok(());
         }
-        let frees = before.iter().copied().filter(|entry| after.binary_search(entry).is_err()).collect();
-        let (keeps, wants) = after.into_iter().partition(|entry| before.binary_search(entry).is_ok());
+        let frees =
+            before.iter().copied().filter(|entry| after.binary_search(entry).is_err()).collect();
+        let (keeps, wants) =
+            after.into_iter().partition(|entry| before.binary_search(entry).is_ok());
         let outcome = Outcome { wants, keeps, frees, line: bare(line) };
         if !self.lines.contains_key(store) {
             self.lines.insert(store.clone(), BTreeMap::new());

@@ -78,10 +78,15 @@ impl<'a> Wanted<'a> {
     /// Returns the object stores in which two records may want the same index key. Reads all
     /// records of an object store in which any key is wanted; if there are few keys, parses only
     /// chunks that contain one of them as text.
-    pub(in crate::pipeline) fn contested(self, head: &Manifest) -> Result<BTreeSet<DomString>, StoreError> {
+    pub(in crate::pipeline) fn contested(
+        self,
+        head: &Manifest,
+    ) -> Result<BTreeSet<DomString>, StoreError> {
         let mut contested = BTreeSet::new();
         for (name, mut wants) in self.stores {
-            let (Some(indexes), Some(store)) = (self.unique.get(&name), head.store(&name)) else { continue };
+            let (Some(indexes), Some(store)) = (self.unique.get(&name), head.store(&name)) else {
+                continue;
+            };
             wants.entries.sort_unstable();
             let twice = wants.entries.windows(2).any(|pair| pair[0] == pair[1]);
             if twice || is_held(&wants, indexes, store, self.base)? {
@@ -108,7 +113,8 @@ fn is_held(
         let text = base.read_chunk(&list, chunk)?;
         let may_hold = |finders: &Vec<Finder<'_>>| {
             // The text of a spilled value is stored elsewhere.
-            find(&text, b"\"spilled\":").is_some() || finders.iter().any(|finder| finder.find(&text).is_some())
+            find(&text, b"\"spilled\":").is_some()
+                || finders.iter().any(|finder| finder.find(&text).is_some())
         };
         if !finders.as_ref().is_none_or(may_hold) {
             continue;
@@ -124,7 +130,12 @@ fn is_held(
 }
 
 impl ChunkSink for Wanted<'_> {
-    fn write_chunk(&mut self, _list: &List, _chunk: &ChunkRef, _text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        _list: &List,
+        _chunk: &ChunkRef,
+        _text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -144,8 +155,15 @@ impl MergeSink for Wanted<'_> {
         Ok(())
     }
 
-    fn applied(&mut self, store: &DomString, head: Option<&Line>, line: &Line) -> Result<(), StoreError> {
-        let (Some(indexes), LineState::Put(value)) = (self.unique.get(store), &line.state) else { return Ok(()) };
+    fn applied(
+        &mut self,
+        store: &DomString,
+        head: Option<&Line>,
+        line: &Line,
+    ) -> Result<(), StoreError> {
+        let (Some(indexes), LineState::Put(value)) = (self.unique.get(store), &line.state) else {
+            return Ok(());
+        };
         let had = entries_of(indexes, head, self.base)?;
         if !self.stores.contains_key(store) {
             self.stores.insert(store.clone(), StoreWants::default());

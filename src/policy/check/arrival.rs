@@ -39,12 +39,16 @@ fn fault(reason: &Reason, own: &StorePolicy, scope: &Scope, above: Option<&Scope
     let said = |scope: &Scope| scope.commutative.as_ref().map(|said| said.place.clone());
     let asked = said(scope).or_else(|| above.and_then(said)).unwrap_or_else(|| scope.place.clone());
     let place = place_of(reason.part, own, scope, above).unwrap_or(asked);
-    let message = format!("{} must not depend on the order of arrival, but {}", named(scope), reason.why);
+    let message =
+        format!("{} must not depend on the order of arrival, but {}", named(scope), reason.why);
     Fault::new(place, message).help(help(reason.part, scope))
 }
 
 fn named(scope: &Scope) -> String {
-    scope.store.as_ref().map_or_else(|| "the defaults".to_owned(), |name| format!("{:?}", name.to_string()))
+    scope
+        .store
+        .as_ref()
+        .map_or_else(|| "the defaults".to_owned(), |name| format!("{:?}", name.to_string()))
 }
 
 fn help(part: Part, scope: &Scope) -> String {
@@ -78,20 +82,27 @@ fn place_of(part: Part, own: &StorePolicy, scope: &Scope, above: Option<&Scope>)
             said.map(|said| said.place.clone())
         }),
         // A scope's own rules and fields come first, then those of the defaults.
-        Part::Rule(number) => scopes().flat_map(|scope| &scope.rules).nth(number).map(|said| said.place.clone()),
+        Part::Rule(number) => {
+            scopes().flat_map(|scope| &scope.rules).nth(number).map(|said| said.place.clone())
+        }
         Part::Field(number) => {
             let rule = own.fields.get(number)?;
             let mut said = scopes().flat_map(|scope| &scope.fields);
             said.find(|said| said.rule.name == rule.name).map(|said| said.resolver_place.clone())
         }
-        Part::Unresolved => scopes().find_map(|scope| scope.unresolved.as_ref().map(|said| said.place.clone())),
+        Part::Unresolved => {
+            scopes().find_map(|scope| scope.unresolved.as_ref().map(|said| said.place.clone()))
+        }
     }
 }
 
 fn needless_detect(scope: &Scope) -> Option<Fault> {
     let said = scope.detect.as_ref().filter(|said| said.value != Detect::BaseRevision)?;
     scope.commutative.as_ref().filter(|said| said.value)?;
-    let fault = Fault::new(said.place.clone(), "with commutative = true every change is judged, whatever it had seen");
+    let fault = Fault::new(
+        said.place.clone(),
+        "with commutative = true every change is judged, whatever it had seen",
+    );
     Some(fault.help("leave detect out"))
 }
 
@@ -102,10 +113,14 @@ fn note(reasons: &[Reason], scope: &Scope) -> Fault {
         return Fault::new(scope.place.clone(), message)
             .help("with commutative = true it will, if every change has a clock");
     }
-    let mut whys: Vec<_> = reasons.iter().take(SHOWN_REASONS).map(|reason| reason.why.clone()).collect();
+    let mut whys: Vec<_> =
+        reasons.iter().take(SHOWN_REASONS).map(|reason| reason.why.clone()).collect();
     if reasons.len() > SHOWN_REASONS {
         whys.push(format!("and {} more", reasons.len() - SHOWN_REASONS));
     }
     let verb = if scope.store.is_some() { "depends" } else { "depend" };
-    Fault::new(scope.place.clone(), format!("{name} {verb} on the order in which batches arrive: {}", whys.join("; ")))
+    Fault::new(
+        scope.place.clone(),
+        format!("{name} {verb} on the order in which batches arrive: {}", whys.join("; ")),
+    )
 }

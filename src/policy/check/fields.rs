@@ -13,14 +13,19 @@ struct NamedPath<'a> {
 }
 
 fn each(field: &SaidField) -> impl Iterator<Item = NamedPath<'_>> {
-    field.rule.paths.iter().zip(&field.places).map(move |(path, place)| NamedPath { path, place, field })
+    field.rule.paths.iter().zip(&field.places).map(move |(path, place)| NamedPath {
+        path,
+        place,
+        field,
+    })
 }
 
 /// Finds fields that are named twice, alone or in a group, or that contain each other.
 pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
     let mut named: Vec<_> = scope.fields.iter().flat_map(each).collect();
     // This sorts a path before the paths inside it.
-    named.sort_by(|a, b| a.path.steps().cmp(b.path.steps()).then(a.place.start.cmp(&b.place.start)));
+    named
+        .sort_by(|a, b| a.path.steps().cmp(b.path.steps()).then(a.place.start.cmp(&b.place.start)));
     let mut outer: Option<&NamedPath<'_>> = None;
     for one in &named {
         match outer {
@@ -33,7 +38,8 @@ pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
 
 /// Returns the fault, located at the field that comes later in the file.
 fn overlap(outer: &NamedPath<'_>, inner: &NamedPath<'_>) -> Fault {
-    let (first, second) = if outer.place.start < inner.place.start { (outer, inner) } else { (inner, outer) };
+    let (first, second) =
+        if outer.place.start < inner.place.start { (outer, inner) } else { (inner, outer) };
     let has = |named: &NamedPath<'_>| match named.field.is_group {
         true => format!("is in the group {:?}", named.field.rule.name),
         false => "has a resolver".to_owned(),
@@ -41,11 +47,14 @@ fn overlap(outer: &NamedPath<'_>, inner: &NamedPath<'_>) -> Fault {
     let (path, other) = (second.path, first.path);
     if outer.path.steps() == inner.path.steps() {
         let message = format!("the field \"{path}\" {} already", has(first));
-        return Fault::new(second.place.clone(), message).help("one of them decides: leave the other out");
+        return Fault::new(second.place.clone(), message)
+            .help("one of them decides: leave the other out");
     }
     let relation = if std::ptr::eq(second, inner) { "is inside" } else { "holds" };
-    let message = format!("the field \"{path}\" {relation} \"{other}\", which {} already", has(first));
-    Fault::new(second.place.clone(), message).help("name either the whole field, or each of its members")
+    let message =
+        format!("the field \"{path}\" {relation} \"{other}\", which {} already", has(first));
+    Fault::new(second.place.clone(), message)
+        .help("name either the whole field, or each of its members")
 }
 
 /// Returns notes for fields that are resolved by a member that is not resolved with them: the next
@@ -53,16 +62,28 @@ fn overlap(outer: &NamedPath<'_>, inner: &NamedPath<'_>) -> Fault {
 pub(super) fn left_behind(scope: &Scope) -> Vec<Fault> {
     let mut notes = Vec::new();
     for field in &scope.fields {
-        let (Resolver::Max { by: Some(by) } | Resolver::Min { by: Some(by) }) = &field.rule.resolver else { continue };
+        let (Resolver::Max { by: Some(by) } | Resolver::Min { by: Some(by) }) =
+            &field.rule.resolver
+        else {
+            continue;
+        };
         let follows = |other: &SaidField| {
             let same = other.rule.resolver.kind() == field.rule.resolver.kind();
-            (same || std::ptr::eq(other, field)) && other.rule.paths.iter().any(|path| by.is_within(path))
+            (same || std::ptr::eq(other, field))
+                && other.rule.paths.iter().any(|path| by.is_within(path))
         };
         if !scope.fields.iter().any(follows) {
-            let message = format!("{:?} goes by \"{by}\", which does not go with it", field.rule.name);
-            let help = if field.is_group { "put it into the group's fields" } else { "make a group of both" };
+            let message =
+                format!("{:?} goes by \"{by}\", which does not go with it", field.rule.name);
+            let help = if field.is_group {
+                "put it into the group's fields"
+            } else {
+                "make a group of both"
+            };
             let why = "else the next conflict compares with another side's";
-            notes.push(Fault::new(field.resolver_place.clone(), message).help(format!("{help}: {why}")));
+            notes.push(
+                Fault::new(field.resolver_place.clone(), message).help(format!("{help}: {why}")),
+            );
         }
     }
     notes
@@ -74,7 +95,10 @@ fn group_names(scope: &Scope, faults: &mut Vec<Fault>) {
         if groups.iter().take(number).any(|other| other.rule.name == group.rule.name) {
             let place = group.places.first().cloned().unwrap_or_default();
             let message = format!("there is a group {:?} already", group.rule.name);
-            faults.push(Fault::new(place, message).help("logs name groups by their names: give it another one"));
+            faults.push(
+                Fault::new(place, message)
+                    .help("logs name groups by their names: give it another one"),
+            );
         }
     }
 }

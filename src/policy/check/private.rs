@@ -8,7 +8,8 @@ use crate::policy::privacy::Hide;
 /// Finds fields that are in two lists, or twice in one, and fields inside others.
 pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
     let mut private: Vec<_> = scope.privacy.iter().collect();
-    private.sort_by(|a, b| a.path.steps().cmp(b.path.steps()).then(a.place.start.cmp(&b.place.start)));
+    private
+        .sort_by(|a, b| a.path.steps().cmp(b.path.steps()).then(a.place.start.cmp(&b.place.start)));
     let mut outer = None;
     for one in private {
         let Some(other) = outer.replace(one) else { continue };
@@ -26,7 +27,10 @@ pub(super) fn check(scope: &Scope, faults: &mut Vec<Fault>) {
         let message = if one.path.steps() == other.path.steps() {
             format!("the field \"{}\" is in two lists, or twice in one", one.path)
         } else {
-            format!("the field \"{}\" is inside \"{}\", which is {what} as a whole", one.path, other.path)
+            format!(
+                "the field \"{}\" is inside \"{}\", which is {what} as a whole",
+                one.path, other.path
+            )
         };
         faults.push(Fault::new(later.place.clone(), message).help("leave one of them out"));
     }

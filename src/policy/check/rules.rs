@@ -14,7 +14,8 @@ pub(super) fn check(scope: &Scope, own: &StorePolicy, faults: &mut Vec<Fault>) {
         if before.iter().any(|other| other.rule.name == said.rule.name) {
             let message = format!("there is a rule {:?} already", said.rule.name);
             faults.push(
-                Fault::new(said.place.clone(), message).help("logs name rules by their names: give it another one"),
+                Fault::new(said.place.clone(), message)
+                    .help("logs name rules by their names: give it another one"),
             );
         }
         if let Some(fault) = unreachable(said, before) {
@@ -40,8 +41,13 @@ fn unreachable(said: &SaidRule, before: &[SaidRule]) -> Option<Fault> {
     let first = *takers?.first()?;
     let message = format!("the rule {:?} is never reached", said.rule.name);
     let help = match first.rule.when {
-        None => format!("{:?} above it has no `when` and takes all: move that one to the end", first.rule.name),
-        Some(_) => format!("{:?} above it has the same `when`: leave one of them out", first.rule.name),
+        None => format!(
+            "{:?} above it has no `when` and takes all: move that one to the end",
+            first.rule.name
+        ),
+        Some(_) => {
+            format!("{:?} above it has the same `when`: leave one of them out", first.rule.name)
+        }
     };
     Some(Fault::new(said.place.clone(), message).help(help))
 }
@@ -53,8 +59,10 @@ fn not_looked_for(said: &SaidRule, own: &StorePolicy, scope: &Scope, faults: &mu
             let name = conflict.name();
             let message = format!("{name:?} is not looked for here: no rule is tried for it");
             let example = if *conflict == ConflictType::DeleteMissing { "skip" } else { "park" };
-            let help =
-                format!("say what decides it if no rule fits: {name} = {example:?} in [{}.types]", scope.table());
+            let help = format!(
+                "say what decides it if no rule fits: {name} = {example:?} in [{}.types]",
+                scope.table()
+            );
             faults.push(Fault::new(place.clone(), message).help(help));
         }
     }
@@ -83,7 +91,13 @@ impl NamedSide {
         match self {
             Self::Base => matches!(conflict, T::InsertInsert),
             Self::Head => {
-                matches!(conflict, T::DeleteUpdate | T::UpdateRecentlyDeleted | T::UpdateMissing | T::DeleteMissing)
+                matches!(
+                    conflict,
+                    T::DeleteUpdate
+                        | T::UpdateRecentlyDeleted
+                        | T::UpdateMissing
+                        | T::DeleteMissing
+                )
             }
             Self::Incoming => matches!(conflict, T::UpdateDelete | T::DeleteMissing),
         }
@@ -104,12 +118,14 @@ fn fails_on_null(expression: &Expression, side: NamedSide) -> bool {
 fn without_side(said: &SaidRule, faults: &mut Vec<Fault>) {
     let (Some(when), Some(place)) = (&said.rule.when, &said.when_place) else { return };
     for side in [NamedSide::Base, NamedSide::Head, NamedSide::Incoming] {
-        let without: Vec<_> = said.rule.types.iter().filter(|conflict| side.is_null(**conflict)).collect();
+        let without: Vec<_> =
+            said.rule.types.iter().filter(|conflict| side.is_null(**conflict)).collect();
         if without.is_empty() || !fails_on_null(when, side) {
             continue;
         }
         let (name, types) = (side.name(), listed(without.iter().map(|conflict| conflict.name())));
-        let message = format!("`{name}` is null in {types}: this condition cannot be evaluated there");
+        let message =
+            format!("`{name}` is null in {types}: this condition cannot be evaluated there");
         let help = if without.len() == said.rule.types.len() {
             format!("write {name} != null && ..., or leave {name} out")
         } else {

@@ -30,8 +30,11 @@ pub fn against_schema(file: &PolicyFile, database: &Database) -> Checked {
         }
     }
     for case in file.cases.iter().filter(|case| database.store(&case.store).is_none()) {
-        let message =
-            format!("the case {:?} is of an object store that is not there: {:?}", case.name, case.store.to_string());
+        let message = format!(
+            "the case {:?} is of an object store that is not there: {:?}",
+            case.name,
+            case.store.to_string()
+        );
         checked.notes.push(Fault::new(case.place.clone(), message));
     }
     for store in &database.stores {
@@ -49,7 +52,10 @@ fn unknown(scope: &Scope, name: &DomString, names: &[String]) -> Fault {
     let help = match similar(&name, names.iter().map(String::as_str)) {
         Some(near) => format!("write [stores.{near}]"),
         None if names.is_empty() => "the database has no object store yet".to_owned(),
-        None => format!("there are {}", names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "there are {}",
+            names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+        ),
     };
     Fault::new(scope.place.clone(), format!("there is no object store {name:?}")).help(help)
 }
@@ -69,7 +75,8 @@ fn key_paths(store: &ObjectStore) -> Vec<FieldPath> {
 fn keys(file: &PolicyFile, store: &ObjectStore, checked: &mut Checked) {
     let own = file.stores.iter().find(|scope| scope.store.as_ref() == Some(&store.name));
     for key in key_paths(store) {
-        let hides = |private: &&SaidPrivate| private.path.is_within(&key) || key.is_within(&private.path);
+        let hides =
+            |private: &&SaidPrivate| private.path.is_within(&key) || key.is_within(&private.path);
         let scopes = own.into_iter().chain(std::iter::once(&file.defaults));
         for private in scopes.flat_map(|scope| &scope.privacy).filter(hides) {
             let how = match private.hide {

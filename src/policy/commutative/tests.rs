@@ -22,14 +22,18 @@ fn these_do_not_depend_on_it() {
         &format!(
             "{DELETES}fields = {{ a = \"max\", b = \"min\", c = \"set-union\", d = \"delta\", e = \"last-write-wins\" }}"
         ),
-        &format!("{DELETES}fields.a = {{ use = \"append-unique\", key = \"id\", order-by = \"at\" }}"),
+        &format!(
+            "{DELETES}fields.a = {{ use = \"append-unique\", key = \"id\", order-by = \"at\" }}"
+        ),
         &format!("{DELETES}fields.a = {{ use = \"order\", states = [1, 2] }}"),
         &format!(
             "{DELETES}groups = [{{ name = \"g\", fields = [\"a\", \"at\"], resolve = {{ use = \"max\", by = \"at\" }} }}]"
         ),
         &format!("{DELETES}fields = {{ a = {{ use = \"min\", by = \"at\" }}, at = \"min\" }}"),
         "resolve = \"lww\"\ntypes.unique-index = \"park\"",
-        &format!("{DELETES}types.update-missing = \"incoming-wins\"\non-unresolved = \"last-write-wins\""),
+        &format!(
+            "{DELETES}types.update-missing = \"incoming-wins\"\non-unresolved = \"last-write-wins\""
+        ),
     ] {
         assert_eq!(reasons(scope), Vec::<String>::new(), "{scope}");
     }
@@ -44,19 +48,40 @@ fn these_do() {
         ("resolve = \"park\"", "what arrives second waits"),
         ("resolve = \"max\"", "it is a rule for fields"),
         ("resolve = { use = \"cel\", value = \"head\" }", "the other way round"),
-        ("resolve = \"lww\"\ntypes.insert-insert = \"three-way\"", "three-way decides insert-insert"),
-        ("resolve = \"lww\"\ntypes.insert-insert = \"first-write-wins\"", "first-write-wins decides insert-insert"),
-        ("resolve = \"lww\"\ntypes.update-delete = \"head-wins\"", "deletions are decided differently"),
+        (
+            "resolve = \"lww\"\ntypes.insert-insert = \"three-way\"",
+            "three-way decides insert-insert",
+        ),
+        (
+            "resolve = \"lww\"\ntypes.insert-insert = \"first-write-wins\"",
+            "first-write-wins decides insert-insert",
+        ),
+        (
+            "resolve = \"lww\"\ntypes.update-delete = \"head-wins\"",
+            "deletions are decided differently",
+        ),
         ("resolve = \"first-write-wins\"", "only the latest clock of a record is kept"),
-        ("resolve = \"lww\"\nfields.a = \"max\"", "a clock decides between a deletion and the record"),
-        ("resolve = \"lww\"\ntypes.update-missing = \"park\"", "a change that overtakes the insert"),
+        (
+            "resolve = \"lww\"\nfields.a = \"max\"",
+            "a clock decides between a deletion and the record",
+        ),
+        (
+            "resolve = \"lww\"\ntypes.update-missing = \"park\"",
+            "a change that overtakes the insert",
+        ),
         ("resolve = \"lww\"\ntypes.unique-index = \"head-wins\"", "head-wins decides unique-index"),
         ("resolve = \"lww\"\non-unresolved = \"head-wins\"", "on-unresolved lets head win"),
-        ("resolve = \"lww\"\nrules = [{ name = \"r\", when = \"true\", then = \"lww\" }]", "the rule \"defaults/r\""),
+        (
+            "resolve = \"lww\"\nrules = [{ name = \"r\", when = \"true\", then = \"lww\" }]",
+            "the rule \"defaults/r\"",
+        ),
         (&format!("{DELETES}fields.a = \"immutable\""), "immutable decides \"a\""),
         (&format!("{DELETES}fields.a = \"incoming-wins\""), "incoming-wins decides \"a\""),
         (&format!("{DELETES}fields.a = \"first-write-wins\""), "not the earliest"),
-        (&format!("{DELETES}fields.a = {{ use = \"append-unique\", key = \"id\" }}"), "without order-by"),
+        (
+            &format!("{DELETES}fields.a = {{ use = \"append-unique\", key = \"id\" }}"),
+            "without order-by",
+        ),
         (&format!("{DELETES}fields.a = {{ use = \"max\", by = \"at\" }}"), "put it into the group"),
         (
             &format!("{DELETES}fields = {{ a = {{ use = \"max\", by = \"at\" }}, at = \"min\" }}"),

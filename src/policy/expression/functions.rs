@@ -127,7 +127,10 @@ pub(super) const LEFT_OUT: [(&str, &str); 12] = [
     ("getDayOfWeek", "a Date is its milliseconds since 1970, without a calendar"),
     ("getHours", "a Date is its milliseconds since 1970, without a calendar"),
     ("getMinutes", "a Date is its milliseconds since 1970, without a calendar"),
-    ("getMilliseconds", "a Date is its milliseconds since 1970 itself: `head.when - incoming.when`"),
+    (
+        "getMilliseconds",
+        "a Date is its milliseconds since 1970 itself: `head.when - incoming.when`",
+    ),
 ];
 
 /// Returns the function with this name and form.

@@ -24,7 +24,8 @@ pub(super) enum Variable {
 }
 
 /// The names that can be used alone, except the aliases.
-pub(super) const VARIABLES: [&str; 9] = ["base", "head", "incoming", "meta", "store", "key", "type", "field", "now"];
+pub(super) const VARIABLES: [&str; 9] =
+    ["base", "head", "incoming", "meta", "store", "key", "type", "field", "now"];
 
 /// The members of `meta`.
 pub(super) const META: [&str; 2] = ["head", "incoming"];
@@ -74,10 +75,19 @@ impl Variable {
     pub(super) fn kinds(self) -> Type {
         match self {
             Self::Base | Self::Head | Self::Incoming => Type::DATA,
-            Self::HeadAt | Self::HeadRev | Self::IncomingAt | Self::IncomingRev => Type::INT | Type::NULL,
+            Self::HeadAt | Self::HeadRev | Self::IncomingAt | Self::IncomingRev => {
+                Type::INT | Type::NULL
+            }
             Self::HeadBy | Self::IncomingBy => Type::TEXT | Type::NULL,
             Self::Store | Self::ConflictType | Self::Field => Type::TEXT,
-            Self::Key => Type::DOUBLE | Type::DATE | Type::TEXT | Type::BYTES | Type::LIST | Type::of(Kind::Stored),
+            Self::Key => {
+                Type::DOUBLE
+                    | Type::DATE
+                    | Type::TEXT
+                    | Type::BYTES
+                    | Type::LIST
+                    | Type::of(Kind::Stored)
+            }
             Self::Now => Type::INT,
         }
     }
@@ -108,14 +118,18 @@ impl Variable {
 /// Returns the one of `known` that `name` was probably meant to be.
 pub(super) fn meant<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let most = (name.chars().count() / 3).max(1);
-    let close = known.into_iter().map(|known| (distance(name, known), known)).filter(|(far, _)| *far <= most);
+    let close = known
+        .into_iter()
+        .map(|known| (distance(name, known), known))
+        .filter(|(far, _)| *far <= most);
     close.min().map(|(_, known)| known)
 }
 
 /// Returns the number of letters to change, insert, delete or swap with their neighbour, ignoring
 /// case.
 fn distance(a: &str, b: &str) -> usize {
-    let letters = |text: &str| text.chars().take(64).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
+    let letters =
+        |text: &str| text.chars().take(64).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
     let (a, b) = (letters(a), letters(b));
     let mut rows = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
     for i in 0..=a.len() {
@@ -158,7 +172,10 @@ mod tests {
             assert!(Variable::from_name(name).is_some(), "{name}");
         }
         for side in META.into_iter().chain(["ours", "theirs"]) {
-            assert!(META_MEMBERS.into_iter().all(|member| Variable::of_meta(side, member).is_some()), "{side}");
+            assert!(
+                META_MEMBERS.into_iter().all(|member| Variable::of_meta(side, member).is_some()),
+                "{side}"
+            );
         }
     }
 }

@@ -89,7 +89,9 @@ impl Reads {
                 }
                 _ => {
                     // `has(head.a.b)` is false if head is null.
-                    if let (Node::Has(..), Some(side)) = (node, root(inner).and_then(|variable| self.side(variable))) {
+                    if let (Node::Has(..), Some(side)) =
+                        (node, root(inner).and_then(|variable| self.side(variable)))
+                    {
                         side.guarded = true;
                     }
                     self.node(inner);
@@ -104,7 +106,8 @@ impl Reads {
                 parts.iter().for_each(|part| self.node(part));
             }
             Node::Equal(parts) | Node::NotEqual(parts) => {
-                if let [Node::Variable(variable), Node::Null] | [Node::Null, Node::Variable(variable)] = **parts
+                if let [Node::Variable(variable), Node::Null]
+                | [Node::Null, Node::Variable(variable)] = **parts
                     && let Some(side) = self.side(variable)
                 {
                     side.guarded = true;

@@ -27,7 +27,9 @@ pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Outcome<Vec<u8>> {
                     return Ok(text.to_vec());
                 }
                 // The text is a part of a record that may refer to another part.
-                Canonicalizer::default().value(text, &mut out).map_err(|_| EvaluationError::REFERENCES)?;
+                Canonicalizer::default()
+                    .value(text, &mut out)
+                    .map_err(|_| EvaluationError::REFERENCES)?;
                 return Ok(out);
             }
             write(value, &mut out, work)?;

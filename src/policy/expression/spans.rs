@@ -31,12 +31,15 @@ impl<'s> Spans<'s> {
     pub(super) fn of(&self, node: &IdedExpr) -> Range<usize> {
         let mut span = self.mark(node.id).unwrap_or(0..self.source.len());
         // The parser marks only one sign per node, so the span is extended over all parts.
-        let mut cover = |other: Range<usize>| span = span.start.min(other.start)..span.end.max(other.end);
+        let mut cover =
+            |other: Range<usize>| span = span.start.min(other.start)..span.end.max(other.end);
         match &node.expr {
             Expr::Call(call) => {
-                let named = call.func_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-                    && call.func_name.bytes().any(|byte| byte.is_ascii_alphabetic());
-                let parts: Vec<_> = call.target.iter().map(|target| &**target).chain(&call.args).collect();
+                let named =
+                    call.func_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+                        && call.func_name.bytes().any(|byte| byte.is_ascii_alphabetic());
+                let parts: Vec<_> =
+                    call.target.iter().map(|target| &**target).chain(&call.args).collect();
                 parts.iter().for_each(|part| cover(self.of(part)));
                 if named {
                     cover(self.name(node));
@@ -67,7 +70,9 @@ impl<'s> Spans<'s> {
                 let before = self.source[..span.start].trim_end();
                 let negative = match &node.expr {
                     Expr::Literal(LiteralValue::Int(int)) => *int.inner() < 0,
-                    Expr::Literal(LiteralValue::Double(double)) => double.inner().is_sign_negative(),
+                    Expr::Literal(LiteralValue::Double(double)) => {
+                        double.inner().is_sign_negative()
+                    }
                     _ => false,
                 };
                 if negative && before.ends_with('-') {
@@ -83,7 +88,11 @@ impl<'s> Spans<'s> {
     pub(super) fn name(&self, call: &IdedExpr) -> Range<usize> {
         let mark = self.mark(call.id).unwrap_or(0..0);
         let before = self.source[..mark.start].trim_end();
-        let name = before.bytes().rev().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let name = before
+            .bytes()
+            .rev()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+            .count();
         before.len() - name..before.len()
     }
 
@@ -97,8 +106,10 @@ impl<'s> Spans<'s> {
         let mark = self.mark(select.id).unwrap_or(0..0);
         let after = &self.source[mark.end..];
         let start = mark.end + after.len() - after.trim_start().len();
-        let name =
-            self.source[start..].bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let name = self.source[start..]
+            .bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+            .count();
         start..start + name
     }
 

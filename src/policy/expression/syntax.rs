@@ -16,10 +16,14 @@ pub(super) fn parse(source: &str) -> Result<(IdedExpr, Spans<'_>), Mistake> {
         return Err(Mistake::new(0..source.len(), message).help("split it into several rules"));
     }
     if source.trim().is_empty() {
-        return Err(Mistake::new(0..source.len(), "the expression is empty").help("write one, such as `head.a == 1`"));
+        return Err(Mistake::new(0..source.len(), "the expression is empty")
+            .help("write one, such as `head.a == 1`"));
     }
     // Without the parser's macros, those calls are parsed like any other and keep their positions.
-    let parser = cel::Env::default().with_optional_support(false).parser().max_recursion_depth(MAX_DEPTH as u16);
+    let parser = cel::Env::default()
+        .with_optional_support(false)
+        .parser()
+        .max_recursion_depth(MAX_DEPTH as u16);
     match parser.parse_with_source_info(source) {
         Ok((tree, info)) => Ok((tree, Spans::new(source, info))),
         Err(errors) => Err(mistake(source, &errors.errors)),
@@ -46,8 +50,11 @@ fn mistake(source: &str, errors: &[ParseError]) -> Mistake {
         return Mistake::new(word(source, start), format!("`{bracket}` is missing here"));
     }
     if let Some(name) = message.strip_prefix("reserved identifier: ") {
-        return Mistake::new(word(source, start), format!("`{name}` is reserved and names nothing"))
-            .help("a choice is written `condition ? a : b`; a member of that name `head.if`");
+        return Mistake::new(
+            word(source, start),
+            format!("`{name}` is reserved and names nothing"),
+        )
+        .help("a choice is written `condition ? a : b`; a member of that name `head.if`");
     }
     match message {
         "invalid int literal" => {
@@ -80,20 +87,26 @@ fn unknown_sign(source: &str, start: usize) -> Mistake {
             let quote = if raw.starts_with('"') { '"' } else { '\'' };
             if raw[1..].contains(quote) {
                 let end = start + rest.len() - raw.len() + 2 + raw[1..].find(quote).unwrap_or(0);
-                return Mistake::new(start..end, "the string holds an escape that CEL does not know")
-                    .help("`\\\\` is a backslash; `r\"…\"` takes backslashes as they are");
+                return Mistake::new(
+                    start..end,
+                    "the string holds an escape that CEL does not know",
+                )
+                .help("`\\\\` is a backslash; `r\"…\"` takes backslashes as they are");
             }
-            Mistake::new(start..source.len(), "the string is not closed").help("end it with the quote that opens it")
+            Mistake::new(start..source.len(), "the string is not closed")
+                .help("end it with the quote that opens it")
         }
         '=' => {
-            let help = if source[..start].ends_with('=') { "`==` has two" } else { "equal is `==`" };
+            let help =
+                if source[..start].ends_with('=') { "`==` has two" } else { "equal is `==`" };
             Mistake::new(one, "`=` is no operator").help(help)
         }
         '&' => Mistake::new(one, "`&` is no operator").help("and is `&&`"),
         '|' => Mistake::new(one, "`|` is no operator").help("or is `||`"),
         _ => {
             let shown: String = first.escape_debug().collect();
-            let help = "names are letters, digits and `_`; other member names are written `head[\"a b\"]`";
+            let help =
+                "names are letters, digits and `_`; other member names are written `head[\"a b\"]`";
             Mistake::new(one, format!("`{shown}` means nothing here")).help(help)
         }
     }
@@ -109,7 +122,8 @@ fn unexpected(source: &str, start: usize) -> Mistake {
         } else {
             "something must follow what stands last"
         };
-        return Mistake::new(before.len()..source.len(), "the expression ends too early").help(help);
+        return Mistake::new(before.len()..source.len(), "the expression ends too early")
+            .help(help);
     }
     let span = word(source, start);
     let found = &source[span.clone()];
@@ -121,7 +135,8 @@ fn unexpected(source: &str, start: usize) -> Mistake {
         "null" | "true" | "false" | "in" if before.ends_with('.') => {
             mistake.help(format!("write `[\"{found}\"]` instead of `.{found}`"))
         }
-        "." => mistake.help("a name must follow the point; other member names are written `head[\"a b\"]`"),
+        "." => mistake
+            .help("a name must follow the point; other member names are written `head[\"a b\"]`"),
         ">" if before.ends_with('<') => mistake.help("not equal is `!=`"),
         _ if before.ends_with("not") || before.ends_with("NOT") => mistake.help("not is `!`"),
         _ => mistake,
@@ -130,7 +145,11 @@ fn unexpected(source: &str, start: usize) -> Mistake {
 
 /// Converts line and column in characters, from 1, to a byte position.
 fn place(source: &str, (line, column): (isize, isize)) -> usize {
-    let before: usize = source.split_inclusive('\n').take(usize::try_from(line - 1).unwrap_or(0)).map(str::len).sum();
+    let before: usize = source
+        .split_inclusive('\n')
+        .take(usize::try_from(line - 1).unwrap_or(0))
+        .map(str::len)
+        .sum();
     let column = usize::try_from(column - 1).unwrap_or(0);
     source[before..].char_indices().nth(column).map_or(source.len(), |(byte, _)| before + byte)
 }
@@ -138,6 +157,7 @@ fn place(source: &str, (line, column): (isize, isize)) -> usize {
 /// Returns the name or number at a position, or one character.
 fn word(source: &str, start: usize) -> Range<usize> {
     let rest = &source[start..];
-    let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    let length =
+        rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
     start..start + if length > 0 { length } else { rest.chars().next().map_or(0, char::len_utf8) }
 }

@@ -119,7 +119,8 @@ impl Type {
 
     /// True if values of the two types may be equal; all numbers count as one kind.
     pub(super) fn may_equal(self, other: Self) -> bool {
-        let widen = |of: Self| if of.meets(Self::NUMBER) { Self(of.0 | Self::NUMBER.0) } else { of };
+        let widen =
+            |of: Self| if of.meets(Self::NUMBER) { Self(of.0 | Self::NUMBER.0) } else { of };
         widen(self).meets(widen(other))
     }
 }
@@ -134,8 +135,11 @@ impl BitOr for Type {
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown: Vec<_> =
-            Kind::ALL.into_iter().filter(|&kind| self.meets(Self::of(kind))).map(Kind::shown).collect();
+        let mut shown: Vec<_> = Kind::ALL
+            .into_iter()
+            .filter(|&kind| self.meets(Self::of(kind)))
+            .map(Kind::shown)
+            .collect();
         shown.dedup();
         f.write_str(&shown.join(" or "))
     }
@@ -159,6 +163,10 @@ mod tests {
         }
         assert!(!Type::DATA.meets(Type::TYPE) && !Type::NEVER.meets(Type::ANY));
         assert_eq!((Type::NULL | Type::INT).to_string(), "null or a number");
-        assert!(Type::INT.may_equal(Type::DATE) && !Type::INT.may_equal(Type::TEXT) && !Type::INT.meets(Type::DATE));
+        assert!(
+            Type::INT.may_equal(Type::DATE)
+                && !Type::INT.may_equal(Type::TEXT)
+                && !Type::INT.meets(Type::DATE)
+        );
     }
 }

@@ -17,7 +17,11 @@ impl Work {
     /// loops, each node may read each side once.
     pub(super) fn new(nodes: usize, bytes: usize) -> Self {
         let reading = (nodes as u64).saturating_mul((bytes / BYTES_PER_STEP) as u64);
-        Self { steps: MAX_STEPS.saturating_add(reading), made: MAX_MADE, limit: EvaluationError::STEPS }
+        Self {
+            steps: MAX_STEPS.saturating_add(reading),
+            made: MAX_MADE,
+            limit: EvaluationError::STEPS,
+        }
     }
 
     /// Takes one step.
@@ -77,12 +81,18 @@ mod tests {
         let mut work = Work::new(0, 0);
         assert_eq!(work.read((MAX_STEPS as usize - 2) * BYTES_PER_STEP), Ok(()));
         assert_eq!(work.step(), Ok(()));
-        assert_eq!((work.step(), work.step()), (Err(EvaluationError::STEPS), Err(EvaluationError::STEPS)));
+        assert_eq!(
+            (work.step(), work.step()),
+            (Err(EvaluationError::STEPS), Err(EvaluationError::STEPS))
+        );
         let mut work = Work::new(2, MAX_STEPS as usize * BYTES_PER_STEP);
         assert_eq!(work.read((3 * MAX_STEPS as usize - 1) * BYTES_PER_STEP), Ok(()));
         assert_eq!(work.step(), Err(EvaluationError::STEPS));
         let mut work = Work::new(0, 0);
-        assert_eq!((work.make(MAX_MADE / 2), work.make(MAX_MADE)), (Ok(()), Err(EvaluationError::MADE)));
+        assert_eq!(
+            (work.make(MAX_MADE / 2), work.make(MAX_MADE)),
+            (Ok(()), Err(EvaluationError::MADE))
+        );
         assert_eq!(work.step(), Err(EvaluationError::MADE), "it is what ended it");
         let mut work = Work::new(0, 0);
         assert_eq!(work.make_values(MAX_LIST + 1), Err(EvaluationError::LIST));

@@ -130,7 +130,10 @@ impl<'a> Reader<'a> {
             let Some(case) = self.case(table, &place) else { continue };
             if cases.iter().any(|other| other.name == case.name) {
                 let message = format!("there is a case {:?} already", case.name);
-                self.fault(Fault::new(case.place.clone(), message).help("a report names cases by their names"));
+                self.fault(
+                    Fault::new(case.place.clone(), message)
+                        .help("a report names cases by their names"),
+                );
             }
             cases.push(case);
         }
@@ -153,15 +156,20 @@ impl<'a> Reader<'a> {
         let head = self.side(table, "head", "head-deleted");
         let incoming = self.side(table, "incoming", "incoming-deleted");
         if incoming == Some(None) {
-            let fault = Fault::new(place.clone(), "a case needs `incoming`, or `incoming-deleted = true`");
+            let fault =
+                Fault::new(place.clone(), "a case needs `incoming`, or `incoming-deleted = true`");
             self.fault(fault.help("write what the change brings"));
         }
         let clock = |reader: &mut Self, name: &str| {
-            table.get(name).map(|value| reader.clock(value, name)).map_or(Some(None), |it| it.map(Some))
+            table
+                .get(name)
+                .map(|value| reader.clock(value, name))
+                .map_or(Some(None), |it| it.map(Some))
         };
         let (head_at, incoming_at) = (clock(self, "head-at"), clock(self, "incoming-at"));
         let received_at = clock(self, "received-at");
-        let (head_by, incoming_by) = (self.source(table, "head-by", HEAD), self.source(table, "incoming-by", INCOMING));
+        let (head_by, incoming_by) =
+            (self.source(table, "head-by", HEAD), self.source(table, "incoming-by", INCOMING));
         let expect = self.expectation(table, place);
         // Nothing above returns early, so that all faults of a case are reported together.
         let (name, place) = name?;
@@ -193,11 +201,14 @@ impl<'a> Reader<'a> {
             Some(value) => self.canonical(value)?,
             None => b"1".to_vec(),
         };
-        let key = serde_json::from_slice(&canonical).ok().and_then(|json| Key::from_json(&json).ok());
+        let key =
+            serde_json::from_slice(&canonical).ok().and_then(|json| Key::from_json(&json).ok());
         let key = key.and_then(|key| key.to_sortable().ok());
         if let (None, Some(value)) = (&key, table.get("key")) {
             let fault = Fault::new(value.span(), "this is no key of IndexedDB");
-            self.fault(fault.help("a key is a number, a text, a date and time, or an array of those"));
+            self.fault(
+                fault.help("a key is a number, a text, a date and time, or an array of those"),
+            );
         }
         key
     }
@@ -205,19 +216,26 @@ impl<'a> Reader<'a> {
     /// Reads a side: at most one of the value, its text, and the flag for no value.
     fn side(&mut self, table: &Table<'a>, name: &str, flag: &str) -> Option<Option<CaseState>> {
         let text = format!("{name}-json");
-        let said: Vec<_> =
-            [name, &text, flag].into_iter().filter_map(|it| Some((it.to_owned(), table.get(it)?))).collect();
+        let said: Vec<_> = [name, &text, flag]
+            .into_iter()
+            .filter_map(|it| Some((it.to_owned(), table.get(it)?)))
+            .collect();
         match said.as_slice() {
             [] => Some(None),
             [(one, value)] => {
                 if one == flag {
                     return Some(self.flag(table, flag).then_some(CaseState::Deleted));
                 }
-                let value = if one == name { self.canonical(value) } else { self.canonical_text(value, &text) };
+                let value = if one == name {
+                    self.canonical(value)
+                } else {
+                    self.canonical_text(value, &text)
+                };
                 value.map(|value| Some(CaseState::Value(value)))
             }
             [(first, _), (second, value), ..] => {
-                let fault = Fault::new(value.span(), format!("a case has either {first} or {second}"));
+                let fault =
+                    Fault::new(value.span(), format!("a case has either {first} or {second}"));
                 self.fault(fault.help("leave one of them out"));
                 None
             }
@@ -248,7 +266,10 @@ impl<'a> Reader<'a> {
         let mut results = [result, absent, parked, failed].into_iter().flatten();
         let result = results.next();
         if results.next().is_some() {
-            self.fault(Fault::new(place.clone(), "a case expects one result").help("leave all but one expect-... out"));
+            self.fault(
+                Fault::new(place.clone(), "a case expects one result")
+                    .help("leave all but one expect-... out"),
+            );
             return None;
         }
         let detection = match table.get("type") {
@@ -271,7 +292,8 @@ impl<'a> Reader<'a> {
 
     fn detection(&mut self, value: &Value<'a>) -> Option<ExpectedDetection> {
         let name = self.string(value, "type")?;
-        let plain = [ExpectedDetection::Equal, ExpectedDetection::FastForward, ExpectedDetection::Merged];
+        let plain =
+            [ExpectedDetection::Equal, ExpectedDetection::FastForward, ExpectedDetection::Merged];
         if let Some(found) = plain.into_iter().find(|it| it.name() == name) {
             return Some(found);
         }

@@ -76,15 +76,19 @@ impl Fault {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let mut lines = Vec::new();
         if !line.is_empty() {
-            let chars: Vec<char> = line.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+            let chars: Vec<char> =
+                line.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
             let at = place.column - 1;
             let from = if chars.len() > SHOWN_CHARS { at.saturating_sub(SHOWN_BEFORE) } else { 0 };
             let to = chars.len().min(from + SHOWN_CHARS);
-            let marked = text.get(floor(text, self.span.start)..floor(text, self.span.end)).unwrap_or_default();
+            let marked = text
+                .get(floor(text, self.span.start)..floor(text, self.span.end))
+                .unwrap_or_default();
             // If the place spans several lines, the first is marked.
             let marked = marked.lines().next().unwrap_or_default().chars().count();
             let marked = marked.min(to.saturating_sub(at)).max(1);
-            let (cut, cut_end) = (if from > 0 { "..." } else { "" }, if to < chars.len() { "..." } else { "" });
+            let (cut, cut_end) =
+                (if from > 0 { "..." } else { "" }, if to < chars.len() { "..." } else { "" });
             let shown: String = chars.get(from..to).unwrap_or_default().iter().collect();
             let number = place.line.to_string();
             lines.push(format!("{number} | {cut}{}{cut_end}", shown.trim_end()));
@@ -120,7 +124,10 @@ mod tests {
             "p.toml:3:11: no\n3 | resolve = \"ä\"\n              ^^^\nhelp: write yes\n"
         );
         let at = text.find("[d").unwrap();
-        assert_eq!(Fault::new(at..at + 1, "no").render("p", text), "p:2:2: no\n2 |  [defaults]\n     ^\n");
+        assert_eq!(
+            Fault::new(at..at + 1, "no").render("p", text),
+            "p:2:2: no\n2 |  [defaults]\n     ^\n"
+        );
     }
 
     #[test]
@@ -129,7 +136,10 @@ mod tests {
         for start in 0..=text.len() + 3 {
             for length in [0, 1, 7, 2_000] {
                 let shown = Fault::new(start..start + length, "x").render("p", &text);
-                assert!(shown.lines().all(|line| line.chars().count() < 2 * SHOWN_CHARS), "{shown}");
+                assert!(
+                    shown.lines().all(|line| line.chars().count() < 2 * SHOWN_CHARS),
+                    "{shown}"
+                );
             }
         }
     }

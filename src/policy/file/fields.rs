@@ -15,7 +15,9 @@ use crate::policy::rules::FieldRule;
 fn dotted<'t>(value: &'t Value<'_>) -> Option<&'t str> {
     let table = value.get_ref().as_table().filter(|table| !table.contains_key("use"))?;
     let (name, _) = table.iter().next()?;
-    let is_parameter = ResolverKind::ALL.into_iter().any(|kind| parameters(kind).contains(&name.get_ref().as_ref()));
+    let is_parameter = ResolverKind::ALL
+        .into_iter()
+        .any(|kind| parameters(kind).contains(&name.get_ref().as_ref()));
     (!is_parameter).then_some(name.get_ref().as_ref())
 }
 
@@ -32,9 +34,16 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let path = self.path_of(key.get_ref(), key.span(), false);
-            let (Some(path), Some(resolver)) = (path, self.resolver(value, Serving::Field)) else { continue };
+            let (Some(path), Some(resolver)) = (path, self.resolver(value, Serving::Field)) else {
+                continue;
+            };
             let rule = FieldRule { name: path.to_string().into(), paths: vec![path], resolver };
-            let field = SaidField { rule, places: vec![key.span()], resolver_place: value.span(), is_group: false };
+            let field = SaidField {
+                rule,
+                places: vec![key.span()],
+                resolver_place: value.span(),
+                is_group: false,
+            };
             scope.fields.push(field);
         }
         // Tables in TOML are unordered; the order of the file applies.
@@ -54,7 +63,9 @@ impl<'a> Reader<'a> {
                     None
                 }
             };
-            let (Some((name, _)), Some((resolver, resolver_place))) = (name, resolver) else { continue };
+            let (Some((name, _)), Some((resolver, resolver_place))) = (name, resolver) else {
+                continue;
+            };
             let (paths, places): (Vec<_>, Vec<_>) = paths.into_iter().unzip();
             if !paths.is_empty() {
                 let rule = FieldRule { name, paths, resolver };
@@ -82,7 +93,9 @@ impl<'a> Reader<'a> {
 
     pub(super) fn privacy(&mut self, table: &Table<'a>, scope: &mut Scope) {
         self.known(table, PRIVACY, "privacy");
-        for (name, hide) in [("exclude", Hide::Exclude), ("redact", Hide::Redact), ("hash", Hide::Hash)] {
+        for (name, hide) in
+            [("exclude", Hide::Exclude), ("redact", Hide::Redact), ("hash", Hide::Hash)]
+        {
             let Some(value) = table.get(name) else { continue };
             let items = self.array(value, name).unwrap_or_default();
             if !self.limit(&value.span(), items.len(), MAX_FIELDS, "fields") {

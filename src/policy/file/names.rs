@@ -4,8 +4,18 @@
 pub(crate) const TOP: &[&str] = &["version", "defaults", "stores", "tombstones", "clock", "tests"];
 pub(crate) const TOMBSTONES: &[&str] = &["keep", "longest-offline"];
 pub(crate) const CLOCK: &[&str] = &["max-skew"];
-pub(crate) const SCOPE: &[&str] =
-    &["detect", "resolve", "types", "fields", "groups", "rules", "on-unresolved", "clock", "commutative", "privacy"];
+pub(crate) const SCOPE: &[&str] = &[
+    "detect",
+    "resolve",
+    "types",
+    "fields",
+    "groups",
+    "rules",
+    "on-unresolved",
+    "clock",
+    "commutative",
+    "privacy",
+];
 pub(crate) const DETECT: &[&str] = &["use", "field"];
 pub(crate) const GROUP: &[&str] = &["name", "fields", "resolve"];
 pub(crate) const RULE: &[&str] = &["name", "types", "when", "then"];
@@ -40,10 +50,12 @@ pub(crate) const CASE: &[&str] = &[
 ];
 
 /// The ways to detect a conflict.
-pub(crate) const DETECTS: &[&str] = &["base-revision", "changed-fields", "clock", "version-field", "timestamp-field"];
+pub(crate) const DETECTS: &[&str] =
+    &["base-revision", "changed-fields", "clock", "version-field", "timestamp-field"];
 
 /// The ways in which three-way merges arrays, by name.
 pub(crate) const ARRAYS_NAMES: &[&str] = &["whole", "set", "append"];
 
 /// The resolvers of last resort.
-pub(crate) const UNRESOLVED: &[&str] = &["park", "head-wins", "incoming-wins", "last-write-wins", "fail"];
+pub(crate) const UNRESOLVED: &[&str] =
+    &["park", "head-wins", "incoming-wins", "last-write-wins", "fail"];

@@ -21,7 +21,9 @@ pub(super) fn policy(
         set(&mut unsaid, ConflictType::UpdateMissing, Resolver::Park);
     }
     let default = over(unsaid, defaults);
-    let stores = stores.iter().filter_map(|scope| Some((scope.store.clone()?, over(default.clone(), scope))));
+    let stores = stores
+        .iter()
+        .filter_map(|scope| Some((scope.store.clone()?, over(default.clone(), scope))));
     Policy { stores: stores.collect(), default, tombstones, max_skew_ms }
 }
 
@@ -57,8 +59,10 @@ fn over(below: StorePolicy, scope: &Scope) -> StorePolicy {
     if let Some(said) = &scope.commutative {
         policy.commutative = said.value;
     }
-    let own =
-        scope.rules.iter().map(|said| Rule { name: format!("{name}/{}", said.rule.name).into(), ..said.rule.clone() });
+    let own = scope.rules.iter().map(|said| Rule {
+        name: format!("{name}/{}", said.rule.name).into(),
+        ..said.rule.clone()
+    });
     policy.rules = own.chain(policy.rules).collect();
     policy.fields = fields(scope, policy.fields);
     policy.privacy = privacy(scope, policy.privacy);
@@ -80,7 +84,9 @@ fn fields(scope: &Scope, below: Vec<FieldRule>) -> Vec<FieldRule> {
 /// the scope treats differently.
 fn privacy(scope: &Scope, below: Privacy) -> Privacy {
     let own: Vec<_> = scope.privacy.iter().map(|said| (said.path.clone(), said.hide)).collect();
-    let is_free = |path: &crate::policy::path::FieldPath| own.iter().all(|(own, _)| own.steps() != path.steps());
+    let is_free = |path: &crate::policy::path::FieldPath| {
+        own.iter().all(|(own, _)| own.steps() != path.steps())
+    };
     let below: Vec<_> = below.fields.into_iter().filter(|(path, _)| is_free(path)).collect();
     Privacy { fields: own.into_iter().chain(below).collect() }
 }

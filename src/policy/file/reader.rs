@@ -66,7 +66,10 @@ impl<'a> Reader<'a> {
             "an array" => "write [...]",
             _ => "write { name = value }, or a [table] of its own",
         };
-        self.fault(Fault::new(value.span(), format!("{what} must be {expected}, and is {found}")).help(help));
+        self.fault(
+            Fault::new(value.span(), format!("{what} must be {expected}, and is {found}"))
+                .help(help),
+        );
     }
 
     /// Finds members that a table may not have.
@@ -82,7 +85,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a word from a fixed list.
-    pub(super) fn word(&mut self, word: &str, place: Span, known: &[&'static str], what: &str) -> Option<&'static str> {
+    pub(super) fn word(
+        &mut self,
+        word: &str,
+        place: Span,
+        known: &[&'static str],
+        what: &str,
+    ) -> Option<&'static str> {
         let found = known.iter().find(|it| **it == word).copied();
         if found.is_none() {
             let help = match similar(word, known.iter().copied()) {
@@ -104,7 +113,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn array<'t>(&mut self, value: &'t Value<'a>, what: &str) -> Option<&'t [Value<'a>]> {
+    pub(super) fn array<'t>(
+        &mut self,
+        value: &'t Value<'a>,
+        what: &str,
+    ) -> Option<&'t [Value<'a>]> {
         match value.get_ref() {
             DeValue::Array(array) => Some(array),
             _ => {
@@ -115,10 +128,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an array of tables: `[[name]]`.
-    pub(super) fn tables<'t>(&mut self, value: &'t Value<'a>, what: &str) -> Vec<(&'t Table<'a>, Span)> {
+    pub(super) fn tables<'t>(
+        &mut self,
+        value: &'t Value<'a>,
+        what: &str,
+    ) -> Vec<(&'t Table<'a>, Span)> {
         if let DeValue::Table(_) = value.get_ref() {
             let message = format!("{what} must be an array of tables, and is one table");
-            self.fault(Fault::new(value.span(), message).help(format!("write [[{what}]] with two brackets")));
+            self.fault(
+                Fault::new(value.span(), message)
+                    .help(format!("write [[{what}]] with two brackets")),
+            );
             return Vec::new();
         }
         let items = self.array(value, what).unwrap_or_default();
@@ -151,7 +171,10 @@ impl<'a> Reader<'a> {
         let Some(value) = table.get(name) else { return false };
         let said = self.boolean(value, name);
         if said == Some(false) {
-            self.fault(Fault::new(value.span(), format!("{name} is true or left out")).help("leave it out"));
+            self.fault(
+                Fault::new(value.span(), format!("{name} is true or left out"))
+                    .help("leave it out"),
+            );
         }
         said == Some(true)
     }
@@ -163,14 +186,18 @@ impl<'a> Reader<'a> {
                 let at = text.find("[]").unwrap_or_default();
                 let place = inside(self.text, &place, at, at + "[]".len());
                 let help = "name the array itself; [] stands in privacy only";
-                self.fault(Fault::new(place, format!("{text:?} names elements of an array")).help(help));
+                self.fault(
+                    Fault::new(place, format!("{text:?} names elements of an array")).help(help),
+                );
                 None
             }
             Ok(path) => Some(path),
             Err(error) => {
                 let place = inside(self.text, &place, error.offset, error.offset + 1);
                 let help = r#"member names joined by a dot, such as address.city; others in quotes: "\"a.b\".c""#;
-                self.fault(Fault::new(place, format!("{text:?} is no path: {}", error.what)).help(help));
+                self.fault(
+                    Fault::new(place, format!("{text:?} is no path: {}", error.what)).help(help),
+                );
                 None
             }
         }
@@ -187,7 +214,9 @@ impl<'a> Reader<'a> {
         let read = duration_ms(text).and_then(|value| i64::try_from(value).ok());
         if read.is_none() {
             let help = "write a number with ms, s, m, h or d, such as \"90d\"";
-            self.fault(Fault::new(value.span(), format!("{what} is no duration: {text:?}")).help(help));
+            self.fault(
+                Fault::new(value.span(), format!("{what} is no duration: {text:?}")).help(help),
+            );
         }
         read
     }

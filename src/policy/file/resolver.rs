@@ -87,20 +87,34 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let fault = Fault::new(value.span(), "a resolver is a name, or a table with `use`");
-                self.fault(fault.help(format!("write \"last-write-wins\", or {}", example(ResolverKind::Max))));
+                self.fault(
+                    fault.help(format!(
+                        "write \"last-write-wins\", or {}",
+                        example(ResolverKind::Max)
+                    )),
+                );
                 return None;
             }
         };
         let kind = self.kind(name, &place, serving)?;
         if !serving.allows(kind) {
-            let able = listed(ResolverKind::ALL.into_iter().filter(|it| serving.allows(*it)).map(ResolverKind::name));
+            let able = listed(
+                ResolverKind::ALL
+                    .into_iter()
+                    .filter(|it| serving.allows(*it))
+                    .map(ResolverKind::name),
+            );
             let message = format!("{:?} cannot decide {}", kind.name(), serving.what(kind));
             self.fault(Fault::new(place, message).help(format!("these can: {able}")));
             return None;
         }
-        let names: Vec<_> = std::iter::once("use").chain(parameters(kind).iter().copied()).collect();
+        let names: Vec<_> =
+            std::iter::once("use").chain(parameters(kind).iter().copied()).collect();
         for key in table.keys().filter(|key| !names.contains(&key.get_ref().as_ref())) {
-            let help = match (similar(key.get_ref(), parameters(kind).iter().copied()), parameters(kind)) {
+            let help = match (
+                similar(key.get_ref(), parameters(kind).iter().copied()),
+                parameters(kind),
+            ) {
                 (Some(near), _) => format!("write {near}"),
                 (None, []) => format!("write {:?} alone", kind.name()),
                 (None, all) => format!("{} has {}", kind.name(), all.join(", ")),
@@ -123,12 +137,18 @@ impl<'a> Reader<'a> {
             return Some(kind);
         }
         let fault = if matches!(name, UPDATE_WINS | DELETE_WINS) {
-            Fault::new(place.clone(), format!("{name:?} says nothing here: no one side updates and the other deletes"))
-                .help("it stands for update-delete, delete-update and update-recently-deleted, in types")
+            Fault::new(
+                place.clone(),
+                format!("{name:?} says nothing here: no one side updates and the other deletes"),
+            )
+            .help(
+                "it stands for update-delete, delete-update and update-recently-deleted, in types",
+            )
         } else {
             let known = ResolverKind::ALL.into_iter().map(ResolverKind::name);
             let aliases = ALIASES.iter().map(|(alias, _)| *alias);
-            let near = similar(name, known.clone()).or_else(|| similar(name, aliases).and_then(canonical_name));
+            let near = similar(name, known.clone())
+                .or_else(|| similar(name, aliases).and_then(canonical_name));
             let help = match near {
                 Some(near) => format!("write {near:?}"),
                 None => format!("there are {}", listed(known)),
@@ -160,21 +180,30 @@ impl<'a> Reader<'a> {
                 let Some(key) = table.get("key") else { return self.missing(kind, "key", place) };
                 let (key, order_by) = (self.path(key, "key"), table.get("order-by"));
                 let order_by = order_by.map(|value| self.path(value, "order-by"));
-                Resolver::AppendUnique { key: key?, order_by: order_by.map_or(Some(None), |it| it.map(Some))? }
+                Resolver::AppendUnique {
+                    key: key?,
+                    order_by: order_by.map_or(Some(None), |it| it.map(Some))?,
+                }
             }
             K::Order => {
-                let Some(states) = table.get("states") else { return self.missing(kind, "states", place) };
+                let Some(states) = table.get("states") else {
+                    return self.missing(kind, "states", place);
+                };
                 Resolver::Order(self.states(states)?)
             }
             K::Cel => {
-                let Some(value) = table.get("value") else { return self.missing(kind, "value", place) };
+                let Some(value) = table.get("value") else {
+                    return self.missing(kind, "value", place);
+                };
                 Resolver::Cel(self.expression(value, "value", Wanted::Value)?)
             }
             K::ThreeWay => {
-                let arrays = table.get("arrays").map_or(Some(Arrays::Whole), |value| self.arrays(value));
-                let contested = table
-                    .get("contested")
-                    .map_or(Some(Resolver::LastWriteWins), |value| self.resolver(value, Serving::Contested));
+                let arrays =
+                    table.get("arrays").map_or(Some(Arrays::Whole), |value| self.arrays(value));
+                let contested =
+                    table.get("contested").map_or(Some(Resolver::LastWriteWins), |value| {
+                        self.resolver(value, Serving::Contested)
+                    });
                 Resolver::ThreeWay(ThreeWay { arrays: arrays?, contested: Box::new(contested?) })
             }
             K::LastWriteWins => Resolver::LastWriteWins,
@@ -204,7 +233,9 @@ impl<'a> Reader<'a> {
             let Some(state) = self.canonical(item) else { continue };
             if states.contains(&state) {
                 let fault = Fault::new(item.span(), "this state is in the list already");
-                self.fault(fault.help("a state that comes twice is behind and before the others at once"));
+                self.fault(
+                    fault.help("a state that comes twice is behind and before the others at once"),
+                );
             } else {
                 states.push(state);
             }
@@ -221,8 +252,10 @@ impl<'a> Reader<'a> {
             let name = self.string(value, "arrays")?;
             let name = match name {
                 "key" => {
-                    let fault =
-                        Fault::new(value.span(), "arrays by key need the member that says which elements are the same");
+                    let fault = Fault::new(
+                        value.span(),
+                        "arrays by key need the member that says which elements are the same",
+                    );
                     self.fault(fault.help(r#"write { key = "id" }"#));
                     return None;
                 }
@@ -236,7 +269,8 @@ impl<'a> Reader<'a> {
         };
         self.known(table, ARRAYS, "arrays");
         let Some(key) = table.get("key") else {
-            let fault = Fault::new(value.span(), "arrays in a table need `key`").help(r#"write { key = "id" }"#);
+            let fault = Fault::new(value.span(), "arrays in a table need `key`")
+                .help(r#"write { key = "id" }"#);
             self.fault(fault);
             return None;
         };
@@ -244,7 +278,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads and checks an expression. Mistakes are located inside the string.
-    pub(super) fn expression(&mut self, value: &Value<'a>, what: &str, wanted: Wanted) -> Option<Expression> {
+    pub(super) fn expression(
+        &mut self,
+        value: &Value<'a>,
+        what: &str,
+        wanted: Wanted,
+    ) -> Option<Expression> {
         let source = self.string(value, what)?;
         match Expression::compile(source, wanted) {
             Ok(expression) => Some(expression),
@@ -267,7 +306,8 @@ fn canonical_name(alias: &str) -> Option<&'static str> {
 /// Returns help for a table without `use`.
 fn without_use(table: &Table<'_>) -> String {
     let first = table.iter().next().map(|(name, _)| name.get_ref().to_string()).unwrap_or_default();
-    let parameters = ResolverKind::ALL.into_iter().find(|kind| parameters(*kind).contains(&first.as_str()));
+    let parameters =
+        ResolverKind::ALL.into_iter().find(|kind| parameters(*kind).contains(&first.as_str()));
     match parameters {
         Some(kind) => format!("write {}", example(kind)),
         None => format!("write {}", example(ResolverKind::Max)),

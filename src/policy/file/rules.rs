@@ -18,14 +18,22 @@ const MAX_NAME_CHARS: usize = 200;
 impl<'a> Reader<'a> {
     /// Reads the name of a rule, a group or a case. It is written to logs, so it must be on one
     /// line.
-    pub(super) fn name(&mut self, table: &Table<'a>, place: &Span, what: &str) -> Option<(Arc<str>, Span)> {
+    pub(super) fn name(
+        &mut self,
+        table: &Table<'a>,
+        place: &Span,
+        what: &str,
+    ) -> Option<(Arc<str>, Span)> {
         let Some(value) = table.get("name") else {
             let fault = Fault::new(place.clone(), format!("{what} needs `name`"));
             self.fault(fault.help("it stands in logs and reports: write name = \"...\""));
             return None;
         };
         let name = self.string(value, "name")?;
-        if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+        if name.is_empty()
+            || name.chars().count() > MAX_NAME_CHARS
+            || name.chars().any(char::is_control)
+        {
             let message = format!("a name has 1 to {MAX_NAME_CHARS} characters, on one line");
             self.fault(Fault::new(value.span(), message));
             return None;
@@ -42,7 +50,9 @@ impl<'a> Reader<'a> {
             self.known(table, RULE, "a rule");
             let name = self.name(table, &place, "a rule");
             let types = self.rule_types(table, &place);
-            let when = table.get("when").map(|value| (self.expression(value, "when", Wanted::Condition), value.span()));
+            let when = table
+                .get("when")
+                .map(|value| (self.expression(value, "when", Wanted::Condition), value.span()));
             let serving: Vec<_> = types.iter().map(|(conflict, _)| *conflict).collect();
             let then = match table.get("then") {
                 Some(value) => self.resolver(value, Serving::Types(&serving)),
@@ -74,8 +84,12 @@ impl<'a> Reader<'a> {
             let Some(name) = self.string(item, "a type") else { continue };
             let Some(conflict) = self.conflict_type(name, item.span()) else { continue };
             if DATABASE_WIDE.contains(&conflict) {
-                let message = format!("{name:?} is decided for the whole database: no rule is tried for it");
-                self.fault(Fault::new(item.span(), message).help("write what decides it in [defaults.types]"));
+                let message =
+                    format!("{name:?} is decided for the whole database: no rule is tried for it");
+                self.fault(
+                    Fault::new(item.span(), message)
+                        .help("write what decides it in [defaults.types]"),
+                );
             } else if types.iter().any(|(other, _)| *other == conflict) {
                 self.fault(Fault::new(item.span(), format!("{name:?} is in the list already")));
             } else {

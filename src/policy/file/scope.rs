@@ -66,7 +66,8 @@ pub(crate) struct SaidPrivate {
 }
 
 /// The types that a scope's `resolve` decides, and that a rule without types applies to.
-pub(crate) const BOTH_VALUES: [ConflictType; 2] = [ConflictType::InsertInsert, ConflictType::UpdateUpdate];
+pub(crate) const BOTH_VALUES: [ConflictType; 2] =
+    [ConflictType::InsertInsert, ConflictType::UpdateUpdate];
 
 /// The types that can only be decided for the whole database.
 pub(crate) const DATABASE_WIDE: [ConflictType; 3] =
@@ -95,7 +96,8 @@ impl<'a> Reader<'a> {
             scope.detect = self.detect(value).map(|it| Said::of(it, value));
         }
         if let Some(value) = table.get("resolve") {
-            scope.resolve = self.resolver(value, Serving::Types(&BOTH_VALUES)).map(|it| Said::of(it, value));
+            scope.resolve =
+                self.resolver(value, Serving::Types(&BOTH_VALUES)).map(|it| Said::of(it, value));
         }
         if let Some(types) = table.get("types").and_then(|value| self.table(value, "types")) {
             self.types(types, &mut scope);
@@ -130,7 +132,9 @@ impl<'a> Reader<'a> {
                 self.known(table, DETECT, "detect");
                 let Some(name) = table.get("use") else {
                     let help = r#"write { use = "version-field", field = "version" }"#;
-                    self.fault(Fault::new(value.span(), "detect in a table needs `use`").help(help));
+                    self.fault(
+                        Fault::new(value.span(), "detect in a table needs `use`").help(help),
+                    );
                     return None;
                 };
                 (self.string(name, "use")?, name.span(), table.get("field"))
@@ -154,7 +158,8 @@ impl<'a> Reader<'a> {
                 return None;
             }
             (false, Some(field)) => {
-                let fault = Fault::new(field.span(), format!("{name:?} has no parameter \"field\""));
+                let fault =
+                    Fault::new(field.span(), format!("{name:?} has no parameter \"field\""));
                 self.fault(fault.help(format!("write {name:?} alone")));
                 return None;
             }
@@ -210,7 +215,9 @@ impl<'a> Reader<'a> {
                 self.fault(Fault::new(key.span(), message).help("write it in [defaults.types]"));
                 continue;
             }
-            let Some(resolver) = self.resolver(value, Serving::Types(&[conflict])) else { continue };
+            let Some(resolver) = self.resolver(value, Serving::Types(&[conflict])) else {
+                continue;
+            };
             if let Some(place) = scope.types.get_mut(conflict as usize) {
                 *place = Some(Said { value: resolver, place: value.span() });
             }

@@ -10,7 +10,8 @@ pub(super) fn inside(text: &str, place: &Span, start: usize, end: usize) -> Span
     let at = |byte: usize| {
         // An offset inside a character belongs to that character.
         let found = offsets.partition_point(|(decoded, _)| *decoded <= byte);
-        place.start + found.checked_sub(1).and_then(|found| offsets.get(found)).map_or(0, |(_, raw)| *raw)
+        place.start
+            + found.checked_sub(1).and_then(|found| offsets.get(found)).map_or(0, |(_, raw)| *raw)
     };
     let (from, to) = (at(start), at(end));
     from..if end > start { to.max(from + 1) } else { from }
@@ -102,7 +103,10 @@ mod tests {
                 let shown = &text[found.clone()];
                 let escaped = shown.starts_with('\\') || shown == character.to_string();
                 // An omitted line end belongs to the character before it.
-                assert!(escaped || shown.starts_with(character), "{raw}: {character:?} at {found:?} is {shown:?}");
+                assert!(
+                    escaped || shown.starts_with(character),
+                    "{raw}: {character:?} at {found:?} is {shown:?}"
+                );
             }
             let end = inside(&text, &place, string.len(), string.len());
             assert!(end.start <= place.end && text.is_char_boundary(end.start), "{raw}");

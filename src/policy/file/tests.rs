@@ -23,7 +23,9 @@ fn example() -> &'static str {
 fn read(text: &str) -> PolicyFile {
     match PolicyFile::read(text) {
         Ok(file) => file,
-        Err(faults) => panic!("{}", faults.iter().map(|fault| fault.render("t", text)).collect::<String>()),
+        Err(faults) => {
+            panic!("{}", faults.iter().map(|fault| fault.render("t", text)).collect::<String>())
+        }
     }
 }
 
@@ -36,10 +38,13 @@ fn faults(text: &str) -> Vec<String> {
 fn the_schema_has_the_members_that_the_reader_knows() {
     let schema: Value = serde_json::from_str(crate::policy::SCHEMA).unwrap();
     let members = |pointer: &str| -> BTreeSet<String> {
-        let found = schema.pointer(pointer).unwrap_or_else(|| panic!("the schema has no {pointer}"));
+        let found =
+            schema.pointer(pointer).unwrap_or_else(|| panic!("the schema has no {pointer}"));
         match found {
             Value::Object(members) => members.keys().cloned().collect(),
-            Value::Array(items) => items.iter().map(|item| item.as_str().unwrap().to_owned()).collect(),
+            Value::Array(items) => {
+                items.iter().map(|item| item.as_str().unwrap().to_owned()).collect()
+            }
             _ => panic!("{pointer}"),
         }
     };
@@ -62,16 +67,37 @@ fn the_schema_has_the_members_that_the_reader_knows() {
         assert_eq!(members(pointer), set(names), "{pointer}");
     }
     assert_eq!(members("/$defs/type/enum"), set(&ConflictType::ALL.map(ConflictType::name)));
-    assert_eq!(members("/$defs/resolver-name/anyOf/0/enum"), set(&ResolverKind::ALL.map(ResolverKind::name)));
-    let all: Vec<_> = ResolverKind::ALL.into_iter().flat_map(parameters).copied().chain(["use"]).collect();
+    assert_eq!(
+        members("/$defs/resolver-name/anyOf/0/enum"),
+        set(&ResolverKind::ALL.map(ResolverKind::name))
+    );
+    let all: Vec<_> =
+        ResolverKind::ALL.into_iter().flat_map(parameters).copied().chain(["use"]).collect();
     assert_eq!(members("/$defs/resolver/anyOf/1/properties"), set(&all));
 }
 
 #[test]
 fn the_page_names_every_member() {
-    let all = [TOP, TOMBSTONES, CLOCK, SCOPE, GROUP, RULE, PRIVACY, CASE, DETECTS, UNRESOLVED, ARRAYS_NAMES];
+    let all = [
+        TOP,
+        TOMBSTONES,
+        CLOCK,
+        SCOPE,
+        GROUP,
+        RULE,
+        PRIVACY,
+        CASE,
+        DETECTS,
+        UNRESOLVED,
+        ARRAYS_NAMES,
+    ];
     for name in all.into_iter().flatten() {
-        let said = [format!("`{name}`"), format!("`\"{name}\"`"), format!("`{name}."), format!("use = \"{name}\"")];
+        let said = [
+            format!("`{name}`"),
+            format!("`\"{name}\"`"),
+            format!("`{name}."),
+            format!("use = \"{name}\""),
+        ];
         assert!(said.iter().any(|said| PAGE.contains(said)), "the page does not say {name}");
     }
 }
@@ -94,8 +120,9 @@ pub(in crate::policy) fn prints(text: &str) {
     let second = read(&printed);
     assert_eq!(format!("{:?}", second.policy), format!("{:?}", first.policy));
     assert_eq!(second.to_toml(), printed);
-    let plain =
-        |file: &PolicyFile| file.cases.iter().map(|case| Case { place: 0..0, ..case.clone() }).collect::<Vec<_>>();
+    let plain = |file: &PolicyFile| {
+        file.cases.iter().map(|case| Case { place: 0..0, ..case.clone() }).collect::<Vec<_>>()
+    };
     assert_eq!(plain(&second), plain(&first));
 }
 
@@ -156,14 +183,19 @@ fn a_scope_is_the_defaults_overlaid_with_its_own() {
     let (default, s) = (&file.policy.default, file.policy.store(&"s".into()));
     assert_eq!(default.resolver(ConflictType::InsertInsert), Some(&Resolver::Park));
     assert_eq!(default.resolver(ConflictType::UpdateUpdate), Some(&Resolver::HeadWins));
-    assert_eq!(default.resolver(ConflictType::UpdateMissing), Some(&Resolver::Park), "there are tombstones");
+    assert_eq!(
+        default.resolver(ConflictType::UpdateMissing),
+        Some(&Resolver::Park),
+        "there are tombstones"
+    );
     // The object store's own settings override all defaults.
     assert_eq!(s.resolver(ConflictType::InsertInsert), Some(&Resolver::IncomingWins));
     assert_eq!(s.resolver(ConflictType::UpdateDelete), Some(&Resolver::Skip));
     let names = |rules: Vec<&str>| rules.join(" ");
     assert_eq!(names(s.rules.iter().map(|rule| &*rule.name).collect()), "s/one defaults/two");
     assert_eq!(names(s.fields.iter().map(|rule| &*rule.name).collect()), "a c b");
-    let private: Vec<_> = s.privacy.fields.iter().map(|(path, hide)| format!("{path} {hide:?}")).collect();
+    let private: Vec<_> =
+        s.privacy.fields.iter().map(|(path, hide)| format!("{path} {hide:?}")).collect();
     assert_eq!(private, ["x Hash", "y Exclude"]);
     assert_eq!(&*file.policy.store(&"other".into()).scope, "defaults");
 }
@@ -175,9 +207,13 @@ fn aliases_are_read_and_mean_the_same() {
             ResolverKind::Max => format!("{{ use = {alias:?}, by = \"x\" }}"),
             _ => format!("{alias:?}"),
         };
-        let conflict =
-            if kind == ResolverKind::Accept { ConflictType::SchemaNewer } else { ConflictType::UpdateUpdate };
-        let file = read(&format!("version = 1\n[defaults.types]\n{} = {resolver}\n", conflict.name()));
+        let conflict = if kind == ResolverKind::Accept {
+            ConflictType::SchemaNewer
+        } else {
+            ConflictType::UpdateUpdate
+        };
+        let file =
+            read(&format!("version = 1\n[defaults.types]\n{} = {resolver}\n", conflict.name()));
         let found = file.policy.default.resolver(conflict).map(Resolver::kind);
         assert_eq!(found, Some(kind), "{alias}");
     }
@@ -185,9 +221,15 @@ fn aliases_are_read_and_mean_the_same() {
 
 #[test]
 fn files_are_bounded() {
-    assert!(faults(&format!("version = 1\n{}", " ".repeat(MAX_FILE_BYTES)))[0].contains("may have 1048576 bytes"));
+    assert!(
+        faults(&format!("version = 1\n{}", " ".repeat(MAX_FILE_BYTES)))[0]
+            .contains("may have 1048576 bytes")
+    );
     let many: String = (0..=MAX_FIELDS).map(|number| format!("f{number} = \"max\"\n")).collect();
-    assert!(faults(&format!("version = 1\n[defaults.fields]\n{many}"))[0].contains("10001 fields are too many"));
+    assert!(
+        faults(&format!("version = 1\n[defaults.fields]\n{many}"))[0]
+            .contains("10001 fields are too many")
+    );
     let many = "[[defaults.rules]]\nname = \"a\"\nthen = \"park\"\n".repeat(MAX_RULES + 1);
     assert!(faults(&format!("version = 1\n{many}"))[0].contains("1001 rules are too many"));
     let deep = format!("version = 1\nx = {}1{}", "[".repeat(10_000), "]".repeat(10_000));

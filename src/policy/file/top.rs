@@ -20,7 +20,10 @@ const MAX_SYNTAX_FAULTS: usize = 10;
 /// Reads a file. The relations between scopes are checked elsewhere.
 pub(super) fn read(text: &str) -> Result<PolicyFile, Vec<Fault>> {
     if text.len() > MAX_FILE_BYTES {
-        let message = format!("a policy file may have {MAX_FILE_BYTES} bytes, and this one has {}", text.len());
+        let message = format!(
+            "a policy file may have {MAX_FILE_BYTES} bytes, and this one has {}",
+            text.len()
+        );
         return Err(vec![Fault::new(0..0, message)]);
     }
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -49,7 +52,10 @@ fn syntax_help(message: &str) -> Option<&'static str> {
         ("unclosed table", "write ] at its end"),
         ("unclosed array", "write ] at its end"),
         ("unclosed inline table", "write } at its end"),
-        ("invalid basic string", "write a quote at its end; in \"...\" a backslash is \\\\, in '...' it is itself"),
+        (
+            "invalid basic string",
+            "write a quote at its end; in \"...\" a backslash is \\\\, in '...' it is itself",
+        ),
         ("missing escaped value", "in \"...\" a backslash is \\\\; in '...' it is itself"),
     ];
     helps.into_iter().find(|(part, _)| message.contains(part)).map(|(_, help)| help)
@@ -78,7 +84,8 @@ impl<'a> Reader<'a> {
             self.fault(fault.help("write version = 1 in the first line, above all [tables]"));
             return;
         };
-        let is_right = matches!(value.get_ref(), DeValue::Integer(number) if number.to_string() == VERSION);
+        let is_right =
+            matches!(value.get_ref(), DeValue::Integer(number) if number.to_string() == VERSION);
         if !is_right {
             let message = "this release reads version 1 of the format";
             self.fault(Fault::new(value.span(), message).help("write version = 1"));
@@ -92,10 +99,13 @@ impl<'a> Reader<'a> {
         let (Some(keep), Some(offline)) = (keep, offline) else {
             let missing = if keep.is_none() { "keep" } else { "longest-offline" };
             let fault = Fault::new(value.span(), format!("tombstones need `{missing}`"));
-            self.fault(fault.help(r#"write keep = "90d" and longest-offline = "30d", or leave tombstones out"#));
+            self.fault(fault.help(
+                r#"write keep = "90d" and longest-offline = "30d", or leave tombstones out"#,
+            ));
             return None;
         };
-        let (keep_ms, longest_offline_ms) = (self.duration(keep, "keep"), self.duration(offline, "longest-offline"));
+        let (keep_ms, longest_offline_ms) =
+            (self.duration(keep, "keep"), self.duration(offline, "longest-offline"));
         let (keep_ms, longest_offline_ms) = (keep_ms?, longest_offline_ms?);
         if keep_ms < longest_offline_ms {
             let message = "deletions are forgotten before a source may come back";
@@ -116,6 +126,9 @@ impl<'a> Reader<'a> {
         if !self.limit(&value.span(), table.len(), MAX_STORES, "object stores") {
             return Vec::new();
         }
-        table.iter().map(|(name, value)| self.scope(value, Some(DomString::from(name.get_ref().as_ref())))).collect()
+        table
+            .iter()
+            .map(|(name, value)| self.scope(value, Some(DomString::from(name.get_ref().as_ref()))))
+            .collect()
     }
 }

@@ -20,7 +20,10 @@ impl<'a> Reader<'a> {
         match canonical(&text) {
             Ok(canonical) => Some(canonical),
             Err((what, _)) => {
-                self.fault(Fault::new(value.span(), format!("this is no value of IndexedDB: {what}")));
+                self.fault(Fault::new(
+                    value.span(),
+                    format!("this is no value of IndexedDB: {what}"),
+                ));
                 None
             }
         }
@@ -47,7 +50,10 @@ impl<'a> Reader<'a> {
             DeValue::Integer(number) => match integer(number) {
                 Some(number) => out.extend_from_slice(number.to_string().as_bytes()),
                 None => {
-                    let help = format!("write it as a BigInt: {{ \"~bigint\" = \"{}\" }}", number.as_str());
+                    let help = format!(
+                        "write it as a BigInt: {{ \"~bigint\" = \"{}\" }}",
+                        number.as_str()
+                    );
                     let message = "a number of JavaScript does not hold this integer";
                     self.fault(Fault::new(value.span(), message).help(help));
                 }
@@ -57,7 +63,10 @@ impl<'a> Reader<'a> {
                 // An explicit infinity is intended; a number that only rounds to one is not.
                 match read.ok().filter(|read| !read.is_infinite() || text.ends_with("inf")) {
                     Some(number) => push_float(number, out),
-                    None => self.fault(Fault::new(value.span(), "a number of JavaScript does not hold this")),
+                    None => self.fault(Fault::new(
+                        value.span(),
+                        "a number of JavaScript does not hold this",
+                    )),
                 }
             }
             DeValue::Datetime(date) => match date_ms(date) {
@@ -101,7 +110,8 @@ impl<'a> Reader<'a> {
         };
         let read = read.filter(|ms| (0..=MAX_CLOCK_MS).contains(ms));
         if read.is_none() {
-            let help = "write milliseconds since 1970, or a date and time such as 2026-01-31T09:00:00Z";
+            let help =
+                "write milliseconds since 1970, or a date and time such as 2026-01-31T09:00:00Z";
             self.fault(Fault::new(value.span(), format!("{what} is no clock")).help(help));
         }
         read
@@ -146,7 +156,9 @@ fn date_ms(date: &Datetime) -> Option<i64> {
         Offset::Z => 0,
         Offset::Custom { minutes } => i64::from(minutes),
     };
-    let seconds = i64::from(time.hour) * 3_600 + i64::from(time.minute) * 60 + i64::from(time.second.unwrap_or(0));
+    let seconds = i64::from(time.hour) * 3_600
+        + i64::from(time.minute) * 60
+        + i64::from(time.second.unwrap_or(0));
     let millis = i64::from(time.nanosecond.unwrap_or(0) / 1_000_000);
     let days = days_since_1970(i64::from(day.year), i64::from(day.month), i64::from(day.day));
     Some((days * 86_400 + seconds - offset * 60) * 1_000 + millis)
@@ -199,7 +211,10 @@ mod tests {
             (r#"{ "~bigint" = "5" }"#, r#"{"~bigint":"5"}"#),
         ] {
             let read = read(toml);
-            assert!(read.as_deref() == Ok(canonical) || (canonical.is_empty() && read.is_err()), "{toml}: {read:?}");
+            assert!(
+                read.as_deref() == Ok(canonical) || (canonical.is_empty() && read.is_err()),
+                "{toml}: {read:?}"
+            );
         }
         for wrong in ["9007199254740993", "2026-01-01", "12:00:00", r#"{ "~nix" = 1 }"#] {
             assert!(read(wrong).is_err(), "{wrong}");

@@ -83,7 +83,8 @@ impl Group {
     /// Makes the group a placeholder for version 1 of a flow in `registry` (`scheme://host[:port]`).
     pub(super) fn coordinates(&mut self, coordinates: &Coordinates, registry: &str) {
         let Coordinates { bucket, flow } = coordinates;
-        let location = format!("{registry}/nifi-registry-api/buckets/{bucket}/flows/{flow}/versions/1");
+        let location =
+            format!("{registry}/nifi-registry-api/buckets/{bucket}/flows/{flow}/versions/1");
         let value = json!({
             "bucketId": bucket, "flowId": flow, "registryUrl": registry, "storageLocation": location, "version": 1,
         });

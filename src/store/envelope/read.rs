@@ -96,7 +96,9 @@ impl Contents {
 
     fn take(&mut self, group: GroupIn, depth: usize) -> Result<(), StoreError> {
         if depth > MAX_DEPTH {
-            return Err(damaged("groups lie deeper inside each other than this program makes them".to_owned()));
+            return Err(damaged(
+                "groups lie deeper inside each other than this program makes them".to_owned(),
+            ));
         }
         self.components += 1 + group.labels.len();
         if let Some(CoordinatesIn { bucket_id, flow_id }) = group.versioned_flow_coordinates {
@@ -119,8 +121,11 @@ impl Contents {
     /// The manifest's text, or what to say if it is missing.
     pub fn manifest(&self) -> Result<&str, StoreError> {
         let manifest = self.manifest.as_deref();
-        manifest
-            .ok_or_else(|| damaged("no manifest: the flow is not one of ours, or it was changed by hand".to_owned()))
+        manifest.ok_or_else(|| {
+            damaged(
+                "no manifest: the flow is not one of ours, or it was changed by hand".to_owned(),
+            )
+        })
     }
 
     /// Takes the text with this digest out.
@@ -145,7 +150,8 @@ impl Contents {
             return Err(damaged("the coordinates of chunks came back changed".to_owned()));
         }
         let sorted = |contents: &Self| {
-            let mut texts: Vec<Digest> = contents.texts.iter().map(|text| Digest::of(text.as_bytes())).collect();
+            let mut texts: Vec<Digest> =
+                contents.texts.iter().map(|text| Digest::of(text.as_bytes())).collect();
             texts.sort();
             texts
         };

@@ -24,8 +24,12 @@ fn chunk_of(first: &str, text: &str) -> ChunkRef {
 }
 
 fn manifest_of(stores: &[&str]) -> Manifest {
-    let store =
-        |name: &&str| ObjectStore { name: (*name).into(), key_path: None, auto_increment: false, indexes: Vec::new() };
+    let store = |name: &&str| ObjectStore {
+        name: (*name).into(),
+        key_path: None,
+        auto_increment: false,
+        indexes: Vec::new(),
+    };
     let schema = Database::new("my $db#".into(), 3, stores.iter().map(store).collect()).unwrap();
     Manifest::empty(&schema)
 }
@@ -64,8 +68,15 @@ fn parent_of(embedded: &[ListedText], placed: &[PlacedChunk]) -> Value {
     let (flow, manifest, _) = example();
     let (manifest_text, _) = manifest.to_text();
     let (manifest, manifest_text) = (&manifest, manifest_text.as_str());
-    let parent =
-        Parent { flow: &flow, manifest, manifest_text, comment: "+1", embedded, placed, registry: "http://r:1" };
+    let parent = Parent {
+        flow: &flow,
+        manifest,
+        manifest_text,
+        comment: "+1",
+        embedded,
+        placed,
+        registry: "http://r:1",
+    };
     snapshot(parent.contents().unwrap())
 }
 
@@ -93,7 +104,10 @@ fn only_records_run_and_no_identifier_depends_on_what_a_chunk_holds() {
     let mut states = Vec::new();
     for group in before["flowContents"]["processGroups"].as_array().unwrap() {
         for processor in group["processors"].as_array().unwrap() {
-            states.push((processor["properties"][read::PART].clone(), processor["scheduledState"].clone()));
+            states.push((
+                processor["properties"][read::PART].clone(),
+                processor["scheduledState"].clone(),
+            ));
         }
     }
     for (part, state) in states {
@@ -112,7 +126,8 @@ fn placeholders_are_found_by_their_identifiers() {
     let placed: Vec<PlacedChunk> = listed
         .iter()
         .map(|(list, chunk, _)| {
-            let coordinates = Coordinates { bucket: "b".into(), flow: identifier(&chunk.full.to_string()) };
+            let coordinates =
+                Coordinates { bucket: "b".into(), flow: identifier(&chunk.full.to_string()) };
             (list.clone(), chunk.clone(), coordinates)
         })
         .collect();
@@ -124,8 +139,12 @@ fn placeholders_are_found_by_their_identifiers() {
     for (id, (_, chunk)) in ids.iter().zip(&chunks) {
         assert_eq!(read.placed[id].flow, identifier(&chunk.full.to_string()));
     }
-    let place = &sent["flowContents"]["processGroups"][0]["versionedFlowCoordinates"]["storageLocation"];
-    assert!(place.is_null() || place.as_str().unwrap().starts_with("http://r:1/nifi-registry-api/buckets/b/flows/"));
+    let place =
+        &sent["flowContents"]["processGroups"][0]["versionedFlowCoordinates"]["storageLocation"];
+    assert!(
+        place.is_null()
+            || place.as_str().unwrap().starts_with("http://r:1/nifi-registry-api/buckets/b/flows/")
+    );
 }
 
 #[test]
@@ -134,7 +153,9 @@ fn a_lost_component_and_a_changed_text_are_noticed() {
     let sent = Contents::from_contents(&parent_of(&listed, &[])["flowContents"]).unwrap();
     assert!(sent.check_echo(&sent.clone()).is_ok());
     let fewer = Contents::from_contents(&parent_of(&listed[1..], &[])["flowContents"]).unwrap();
-    assert!(sent.check_echo(&fewer).unwrap_err().message.contains("13 components were sent and 12"));
+    assert!(
+        sent.check_echo(&fewer).unwrap_err().message.contains("13 components were sent and 12")
+    );
     let mut changed = sent.clone();
     changed.placed.insert("x".into(), Coordinates { bucket: "b".into(), flow: "f".into() });
     assert!(sent.check_echo(&changed).unwrap_err().message.contains("coordinates"));
@@ -147,8 +168,9 @@ fn a_lost_component_and_a_changed_text_are_noticed() {
 fn both_keys_of_the_text_are_read_and_unknown_fields_passed_over() {
     let (_, _, listed) = example();
     let text = serde_json::to_string(&parent_of(&listed, &[])).unwrap();
-    let text =
-        text.replace(component::TEXT, "Custom Text").replace("\"flowContents\":{", "\"flowContents\":{\"new\":[1],");
+    let text = text
+        .replace(component::TEXT, "Custom Text")
+        .replace("\"flowContents\":{", "\"flowContents\":{\"new\":[1],");
     let mut read = Contents::from_snapshot(text.as_bytes()).unwrap();
     assert!(read.manifest().is_ok());
     assert!(read.take_text(&listed[6].1.full).is_ok());
@@ -159,10 +181,24 @@ fn both_keys_of_the_text_are_read_and_unknown_fields_passed_over() {
 
 #[test]
 fn names_harm_nothing() {
-    let names = ["", " ", "a$b", "${now()}", "#{p}", "é\u{1f600}", "\u{0}\u{fffe}\u{ffff}\u{2028}", "a\"b\\", "enc{x}"];
+    let names = [
+        "",
+        " ",
+        "a$b",
+        "${now()}",
+        "#{p}",
+        "é\u{1f600}",
+        "\u{0}\u{fffe}\u{ffff}\u{2028}",
+        "a\"b\\",
+        "enc{x}",
+    ];
     for name in names.map(DomString::from).into_iter().chain([DomString::from_units([0xd800])]) {
         let canonical = name.to_canonical();
-        assert!(attribute(&canonical).bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'$' && byte != b'#'));
+        assert!(
+            attribute(&canonical)
+                .bytes()
+                .all(|byte| matches!(byte, b' '..=b'~') && byte != b'$' && byte != b'#')
+        );
         assert!(!shown(&canonical).trim().is_empty());
     }
     assert_eq!(attribute("\"data\""), "data");
@@ -188,14 +224,18 @@ fn texts_that_nifi_does_not_keep_are_refused() {
 fn the_rendering_is_in_the_layout_of_git_clients() {
     let (flow, manifest, listed) = example();
     let text = manifest.to_text().0;
-    let (system, data): (Vec<_>, Vec<_>) = listed.into_iter().partition(|(list, _, _)| list.is_system());
+    let (system, data): (Vec<_>, Vec<_>) =
+        listed.into_iter().partition(|(list, _, _)| list.is_system());
     let bytes = rendering(&flow, &text, &manifest, "+1\nroot=", 17, &system, Some(&data));
     assert_eq!(bytes, rendering(&flow, &text, &manifest, "+1\nroot=", 17, &system, Some(&data)));
     let value: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(value["flowContents"]["identifier"], GIT_ROOT);
     assert_eq!(value["flowContents"]["processGroups"][0]["groupIdentifier"], GIT_ROOT);
     assert_eq!(value["flowContents"]["comments"], "+1");
-    assert_eq!(value["snapshotMetadata"], json!({"author": "nifi-idb", "flowIdentifier": "flow", "timestamp": 17}));
+    assert_eq!(
+        value["snapshotMetadata"],
+        json!({"author": "nifi-idb", "flowIdentifier": "flow", "timestamp": 17})
+    );
     assert!(!String::from_utf8(bytes).unwrap().contains("instanceIdentifier"));
     let short = rendering(&flow, &text, &manifest, "+1", 17, &system, None);
     let read = Contents::from_snapshot(&short).unwrap();

@@ -19,10 +19,15 @@ pub(super) fn io_error(what: &str, path: &Path, error: io::Error) -> StoreError 
     use io::ErrorKind as Io;
     let kind = match error.kind() {
         Io::PermissionDenied => StoreErrorKind::Denied,
-        Io::StorageFull | Io::ReadOnlyFilesystem | Io::QuotaExceeded | Io::FileTooLarge => StoreErrorKind::NoRoom,
+        Io::StorageFull | Io::ReadOnlyFilesystem | Io::QuotaExceeded | Io::FileTooLarge => {
+            StoreErrorKind::NoRoom
+        }
         Io::NotFound | Io::NotADirectory | Io::IsADirectory => StoreErrorKind::Configuration,
         _ if is(&error, Errno::IO) => StoreErrorKind::Damaged,
-        _ if [Errno::LOOP, Errno::NAMETOOLONG, Errno::INVAL].iter().any(|errno| is(&error, *errno)) => {
+        _ if [Errno::LOOP, Errno::NAMETOOLONG, Errno::INVAL]
+            .iter()
+            .any(|errno| is(&error, *errno)) =>
+        {
             StoreErrorKind::Configuration
         }
         _ => StoreErrorKind::Transient,

@@ -19,7 +19,9 @@ impl GitWriter<'_> {
         let mut ids = HashMap::new();
         let Some(head) = &self.head else { return Ok(ids) };
         let chunks = head.version.manifest.chunks();
-        for ((_, chunk), id) in chunks.zip(chunk_ids(&self.repo, &head.tree, &head.version.manifest)?) {
+        for ((_, chunk), id) in
+            chunks.zip(chunk_ids(&self.repo, &head.tree, &head.version.manifest)?)
+        {
             ids.extend(id.map(|id| (chunk.full, id)));
         }
         Ok(ids)
@@ -64,7 +66,12 @@ impl GitWriter<'_> {
     }
 
     /// The tree of all spilled values that `manifest` names.
-    fn values(&self, manifest: &Manifest, ids: &[ObjectId], trees: &mut Trees) -> Result<Tree, StoreError> {
+    fn values(
+        &self,
+        manifest: &Manifest,
+        ids: &[ObjectId],
+        trees: &mut Trees,
+    ) -> Result<Tree, StoreError> {
         let head = match &self.head {
             Some(head) => self.repo.subtree(&head.tree, &[layout::VALUES])?,
             None => None,
@@ -77,13 +84,18 @@ impl GitWriter<'_> {
             }
             let entry = if let Some(parts) = self.parts.get(&spilled.digest) {
                 let parts = parts.iter().filter_map(|(part, place)| {
-                    Some(Entry { mode: FILE, name: layout::part_file(*part).into_bytes(), id: *ids.get(*place)? })
+                    Some(Entry {
+                        mode: FILE,
+                        name: layout::part_file(*part).into_bytes(),
+                        id: *ids.get(*place)?,
+                    })
                 });
                 trees.add(&name, Tree::of(parts.collect()))
             } else {
                 let there = head.as_ref().and_then(|head| head.get(name.as_bytes())).cloned();
                 there.ok_or_else(|| {
-                    let message = format!("spilled value {name} was neither in head nor given to the writer");
+                    let message =
+                        format!("spilled value {name} was neither in head nor given to the writer");
                     StoreError::new(StoreErrorKind::Refused, message)
                 })?
             };

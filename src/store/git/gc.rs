@@ -36,7 +36,9 @@ pub(super) struct GcHold {
 
 impl Drop for GcHold {
     fn drop(&mut self) {
-        if read_small(&self.path, MAX_REFERENCE_BYTES).is_ok_and(|text| text.as_deref() == Some(self.text.as_bytes())) {
+        if read_small(&self.path, MAX_REFERENCE_BYTES)
+            .is_ok_and(|text| text.as_deref() == Some(self.text.as_bytes()))
+        {
             // If it stays, the next writer removes it, and git believes it for 12 hours at most.
             let _ = fs::remove_file(&self.path);
         }
@@ -72,7 +74,8 @@ pub(super) fn hold(repository: &Path) -> Result<Option<GcHold>, StoreError> {
     for _ in 0..TRIES {
         if link(&path)? == Linked::New {
             let hold = GcHold { path, text };
-            let ours = read_small(&hold.path, MAX_REFERENCE_BYTES)?.as_deref() == Some(hold.text.as_bytes());
+            let ours = read_small(&hold.path, MAX_REFERENCE_BYTES)?.as_deref()
+                == Some(hold.text.as_bytes());
             let starting = holder(&lock)?.is_some() && !file.is_newer_by(&lock, MAX_AGE);
             return Ok((ours && !starting).then_some(hold));
         }

@@ -56,12 +56,17 @@ impl<'a> Walk<'a> {
                 if self.repo.is_shallow() {
                     continue;
                 }
-                return Err(damaged(format!("git commit {id} is missing in {}", self.repo.path().display())));
+                return Err(damaged(format!(
+                    "git commit {id} is missing in {}",
+                    self.repo.path().display()
+                )));
             };
             self.follow(&commit)?;
             self.plain &= commit.parents.len() <= 1;
             match trailer(&commit.message) {
-                Some(trailer) if trailer.flow == self.flow => return Ok(Some(Step { id, commit, trailer })),
+                Some(trailer) if trailer.flow == self.flow => {
+                    return Ok(Some(Step { id, commit, trailer }));
+                }
                 Some(_) => {}
                 None => self.plain = false,
             }
@@ -77,7 +82,10 @@ impl<'a> Walk<'a> {
         }
         for parent in &commit.parents {
             if self.seen.insert(*parent) {
-                let time = self.repo.try_commit(*parent)?.map_or(i64::MIN, |commit| commit.committer_seconds);
+                let time = self
+                    .repo
+                    .try_commit(*parent)?
+                    .map_or(i64::MIN, |commit| commit.committer_seconds);
                 self.waiting.push((time, *parent));
             }
         }

@@ -76,7 +76,8 @@ mod tests {
     fn no_flow_lies_where_the_rendering_of_another_does() {
         let names = ["x", "x.json", "x.json.json", "x%2Ejson", "y.JSON"];
         let flows: Vec<_> = names.iter().map(|name| FlowName::new("b", name).unwrap()).collect();
-        let mut all: Vec<_> = flows.iter().flat_map(|flow| [flow_dir(flow), rendering(flow)]).collect();
+        let mut all: Vec<_> =
+            flows.iter().flat_map(|flow| [flow_dir(flow), rendering(flow)]).collect();
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 2 * names.len());

@@ -56,7 +56,8 @@ fn chosen(
     // What main holds may be what somebody edited, or went back to; the versions before are still there.
     let at_main = head_version(repo, &repo.commit(main)?, flow).ok().flatten();
     let state = manifest(repo, &repo.commit(main)?, flow).ok().flatten().map(|read| read.state);
-    let is_head = |step: &Step| Some(step.trailer.version) == at_main && Some(step.trailer.state) == state;
+    let is_head =
+        |step: &Step| Some(step.trailer.version) == at_main && Some(step.trailer.state) == state;
     let start = steps.iter().position(is_head);
     let start = match start {
         Some(start) if follower(repo, flow, &steps[start], &steps[..start])?.is_none() => start,
@@ -82,7 +83,8 @@ fn chosen(
         let place = match same.len() {
             1 => 0,
             _ => {
-                let previous = manifest(repo, &newer.commit, flow)?.and_then(|read| read.manifest.previous);
+                let previous =
+                    manifest(repo, &newer.commit, flow)?.and_then(|read| read.manifest.previous);
                 let wanted = same.iter().position(|step| Some(step.trailer.state) == previous);
                 wanted.ok_or_else(|| {
                     let (newer, id) = (newer.trailer.version, newer.id);
@@ -98,10 +100,16 @@ fn chosen(
 }
 
 /// Of commits that come after one, the one that made the next version on top of it.
-fn follower<'a>(repo: &Repo, flow: &FlowName, step: &Step, later: &'a [Step]) -> Result<Option<&'a Step>, StoreError> {
+fn follower<'a>(
+    repo: &Repo,
+    flow: &FlowName,
+    step: &Step,
+    later: &'a [Step],
+) -> Result<Option<&'a Step>, StoreError> {
     let next = FlowVersion::after(Some(step.trailer.version));
     for candidate in later.iter().filter(|later| later.trailer.version == next) {
-        let previous = manifest(repo, &candidate.commit, flow)?.and_then(|read| read.manifest.previous);
+        let previous =
+            manifest(repo, &candidate.commit, flow)?.and_then(|read| read.manifest.previous);
         if previous == Some(step.trailer.state) {
             return Ok(Some(candidate));
         }
@@ -117,7 +125,8 @@ pub(super) fn check_untouched(
     tip: &Commit,
     step: &Step,
 ) -> Result<(), StoreError> {
-    if main == step.id || flow_tree_id(repo, tip, flow)? == flow_tree_id(repo, &step.commit, flow)? {
+    if main == step.id || flow_tree_id(repo, tip, flow)? == flow_tree_id(repo, &step.commit, flow)?
+    {
         return Ok(());
     }
     Err(touched(flow, main, "a file of it", step))

@@ -101,7 +101,10 @@ pub(super) fn without_writers(repository: &Path) -> Result<Option<File>, StoreEr
 
 fn locked_by_others(path: &Path) -> StoreError {
     let seconds = LOCK_WAIT.as_secs();
-    let message = format!("{} was locked by other nifi-idb processes for {seconds} s: try again", path.display());
+    let message = format!(
+        "{} was locked by other nifi-idb processes for {seconds} s: try again",
+        path.display()
+    );
     StoreError::new(StoreErrorKind::Transient, message)
 }
 
@@ -130,7 +133,8 @@ impl StoreLock {
         let path = repository.join(LOCK_FILE);
         let mut pauses = Pauses::new(LOCK_WAIT);
         loop {
-            let file = open_plain(&path, OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(LOCK_MODE))?;
+            let file =
+                open_plain(&path, OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(LOCK_MODE))?;
             let Some(file) = file else {
                 let gone = io::Error::from(io::ErrorKind::NotFound);
                 return Err(io_error("open the lock", &path, gone));
@@ -149,7 +153,10 @@ impl StoreLock {
 
     fn intent(&self) -> Result<Option<String>, StoreError> {
         let mut buffer = vec![0; 256];
-        let read = self.file.read_at(&mut buffer, 0).map_err(|error| io_error("read", &self.path, error))?;
+        let read = self
+            .file
+            .read_at(&mut buffer, 0)
+            .map_err(|error| io_error("read", &self.path, error))?;
         buffer.truncate(read);
         Ok(LockRecord::parse(&buffer).intent)
     }
@@ -157,7 +164,10 @@ impl StoreLock {
     fn set(&self, record: &LockRecord) -> Result<(), StoreError> {
         let text = record.to_text();
         // The text is written before the rest of an older one is cut off, so that no reader finds the file empty.
-        let set = self.file.write_all_at(text.as_bytes(), 0).and_then(|()| self.file.set_len(text.len() as u64));
+        let set = self
+            .file
+            .write_all_at(text.as_bytes(), 0)
+            .and_then(|()| self.file.set_len(text.len() as u64));
         set.map_err(|error| io_error("write", &self.path, error))
     }
 
@@ -194,7 +204,8 @@ impl StoreLock {
             false => Ok(false),
         });
         if !matches!(ready, Ok(true)) {
-            fs::remove_file(&git_lock).map_err(|error| io_error("remove the lock", &git_lock, error))?;
+            fs::remove_file(&git_lock)
+                .map_err(|error| io_error("remove the lock", &git_lock, error))?;
             return Ok(ready?);
         }
         if let Err(error) = fs::rename(&git_lock, &main) {
@@ -217,7 +228,8 @@ impl StoreLock {
     fn remove_stale(&self, git_lock: &Path) -> Result<(), StoreError> {
         let Some(intent) = self.intent()? else { return Ok(()) };
         if read_small(git_lock, MAX_REFERENCE_BYTES)?.as_deref() == Some(intent.as_bytes()) {
-            fs::remove_file(git_lock).map_err(|error| io_error("remove the stale lock", git_lock, error))?;
+            fs::remove_file(git_lock)
+                .map_err(|error| io_error("remove the stale lock", git_lock, error))?;
         }
         Ok(())
     }

@@ -30,7 +30,9 @@ const MAX_DEPTH: u32 = 16;
 /// no parent, and the lock file does not record a `main`.
 pub(super) fn is_lost(repo: &Repo) -> Result<bool, StoreError> {
     let record = lock::record(repo.path())?;
-    if record.as_ref().is_some_and(|record| record.main.is_some()) || !references(repo.path())?.is_empty() {
+    if record.as_ref().is_some_and(|record| record.main.is_some())
+        || !references(repo.path())?.is_empty()
+    {
         return Ok(true);
     }
     if repo.never_had_main() {
@@ -47,7 +49,8 @@ pub(super) fn is_lost(repo: &Repo) -> Result<bool, StoreError> {
 /// The error for a repository that [`is_lost`] found to be without its `main`, with the way back.
 pub(super) fn lost(repo: &Repo) -> StoreError {
     let shown = repo.path().display();
-    let back = |what: &dyn std::fmt::Display| format!("git -C {shown} update-ref refs/heads/main {what}");
+    let back =
+        |what: &dyn std::fmt::Display| format!("git -C {shown} update-ref refs/heads/main {what}");
     let recorded = lock::record(repo.path()).ok().flatten().and_then(|record| record.main);
     let recorded = recorded.filter(|id| repo.commit(*id).is_ok());
     let names = references(repo.path()).unwrap_or_default();
@@ -58,9 +61,13 @@ pub(super) fn lost(repo: &Repo) -> StoreError {
     } else if let Some(newest) = newest(repo) {
         (format!("commit {newest} holds a version, and no other one follows it"), back(&newest))
     } else if names.is_empty() {
-        ("it has commits of an earlier history".to_owned(), format!("git -C {shown} fsck --lost-found names them"))
+        (
+            "it has commits of an earlier history".to_owned(),
+            format!("git -C {shown} fsck --lost-found names them"),
+        )
     } else {
-        let named = names.iter().take(SHOWN_REFERENCES).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let named =
+            names.iter().take(SHOWN_REFERENCES).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = if names.len() > SHOWN_REFERENCES { ", …" } else { "" };
         let way = "create main by hand, as src/store/git/GIT.md shows".to_owned();
         (format!("it has other references ({named}{more}), but no version of ours"), way)
@@ -113,7 +120,10 @@ fn references(repository: &Path) -> Result<Vec<String>, StoreError> {
         let named = lines.filter(|line| !line.starts_with(b"#") && !line.starts_with(b"^"));
         names.extend(named.map(|line| {
             let name = line.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or(line);
-            String::from_utf8_lossy(name).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+            String::from_utf8_lossy(name)
+                .chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+                .collect()
         }));
     }
     names.retain(|name| name != BRANCH);
@@ -122,7 +132,12 @@ fn references(repository: &Path) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
-fn loose_references(dir: &Path, name: &str, depth: u32, names: &mut Vec<String>) -> Result<(), StoreError> {
+fn loose_references(
+    dir: &Path,
+    name: &str,
+    depth: u32,
+    names: &mut Vec<String>,
+) -> Result<(), StoreError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

@@ -109,7 +109,9 @@ mod tests {
         let last = last_line(Digest::of(b"root"), state);
         let flow = FlowName::new("b.c", "x%20y").unwrap();
         let usual = format!("+1 ~0 -0 in 1 object store, from a\n\n{last}");
-        for comment in [usual.as_str(), "", "one line", "two\n\nparagraphs\n", last.as_str(), "\n\n"] {
+        for comment in
+            [usual.as_str(), "", "one line", "two\n\nparagraphs\n", last.as_str(), "\n\n"]
+        {
             let text = message(comment, &flow, FlowVersion::FIRST, &last);
             let read = trailer(&text).unwrap();
             assert_eq!((read.comment.as_str(), read.flow.as_str()), (comment, "b.c/x%20y"));

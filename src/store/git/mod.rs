@@ -36,7 +36,10 @@ pub use lock::{LOCK_WAIT, REF_LOCK_WAIT};
 
 use self::error::io_error;
 use self::repo::{Found, Repo};
-use super::{SnapshotStore, StoreError, StoreErrorKind, StoredPlaces, StoredVersion, VersionInfo, VersionWriter};
+use super::{
+    SnapshotStore, StoreError, StoreErrorKind, StoredPlaces, StoredVersion, VersionInfo,
+    VersionWriter,
+};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 use crate::temporary::private_file;
 
@@ -60,7 +63,8 @@ impl GitStore {
     ///
     /// *Configuration*: something else is there, a working copy, or a repository of a format that is not supported.
     pub fn new(path: &Path) -> Result<Self, StoreError> {
-        let path = std::path::absolute(path).map_err(|error| io_error("use the path", path, error))?;
+        let path =
+            std::path::absolute(path).map_err(|error| io_error("use the path", path, error))?;
         let store = Self { path, author: AUTHOR.to_owned(), repo: Mutex::new(None) };
         store.opened()?;
         Ok(store)
@@ -97,14 +101,19 @@ impl GitStore {
             return Ok(repo);
         }
         repo::make(&self.path)?;
-        let message = || format!("{} was made as a git repository, but is none", self.path.display());
+        let message =
+            || format!("{} was made as a git repository, but is none", self.path.display());
         self.opened()?.ok_or_else(|| StoreError::new(StoreErrorKind::Transient, message()))
     }
 
     /// The repository that `version` was read from.
     fn holding(&self, version: &StoredVersion) -> Result<Arc<Repo>, StoreError> {
         self.opened()?.ok_or_else(|| {
-            error::damaged(format!("version {}: {} is gone", version.manifest.version, self.path.display()))
+            error::damaged(format!(
+                "version {}: {} is gone",
+                version.manifest.version,
+                self.path.display()
+            ))
         })
     }
 }
@@ -118,11 +127,20 @@ impl SnapshotStore for GitStore {
         self.opened()?.map_or(Ok(None), |repo| reader::head(&repo, flow))
     }
 
-    fn is_head(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
-        self.opened()?.map_or(Ok(Some(false)), |repo| reader::is_head(&repo, flow, version).map(Some))
+    fn is_head(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<bool>, StoreError> {
+        self.opened()?
+            .map_or(Ok(Some(false)), |repo| reader::is_head(&repo, flow, version).map(Some))
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         self.opened()?.map_or(Ok(None), |repo| reader::version(&repo, flow, version))
     }
 
@@ -134,11 +152,19 @@ impl SnapshotStore for GitStore {
         self.opened()?.map_or(Ok(Vec::new()), |repo| reader::log(&repo, flow, limit))
     }
 
-    fn previous(&self, flow: &FlowName, newer: &StoredVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn previous(
+        &self,
+        flow: &FlowName,
+        newer: &StoredVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         reader::previous(&*self.holding(newer)?, flow, newer)
     }
 
-    fn places(&self, flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+    fn places(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<StoredPlaces>, StoreError> {
         places::places(&*self.holding(version)?, flow, version).map(Some)
     }
 
@@ -186,8 +212,12 @@ impl SnapshotStore for GitStore {
     fn check(&self) -> Result<Vec<String>, StoreError> {
         let Some(repo) = self.opened()? else {
             let parent = self.path.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.path);
-            private_file(Some(parent)).map_err(|error| io_error("make a file in", parent, error))?;
-            return Ok(vec![format!("{} does not exist yet; the first version makes it", self.path.display())]);
+            private_file(Some(parent))
+                .map_err(|error| io_error("make a file in", parent, error))?;
+            return Ok(vec![format!(
+                "{} does not exist yet; the first version makes it",
+                self.path.display()
+            )]);
         };
         for dir in ["", "objects", "objects/pack", "refs/heads"] {
             let dir = self.path.join(dir);

@@ -79,7 +79,11 @@ impl Deflater {
         let mut out = Vec::with_capacity(bytes.len() / 3 + 128);
         loop {
             let taken = self.0.total_in() as usize;
-            match self.0.compress_vec(bytes.get(taken..).unwrap_or_default(), &mut out, FlushCompress::Finish) {
+            match self.0.compress_vec(
+                bytes.get(taken..).unwrap_or_default(),
+                &mut out,
+                FlushCompress::Finish,
+            ) {
                 Ok(Status::StreamEnd) => break,
                 Ok(_) => out.reserve(out.capacity().max(4096)),
                 Err(error) => unreachable!("deflate into memory cannot fail: {error}"),
@@ -99,7 +103,10 @@ impl Deflated {
     /// and the checksum at the end (Adler-32) is combined from that of the header and that of the object.
     pub(super) fn to_loose(&self) -> Vec<u8> {
         let header = header(self.kind, self.size);
-        debug_assert!(header.len() <= STORED_BLOCK_LIMIT, "an object's header is at most some 30 bytes");
+        debug_assert!(
+            header.len() <= STORED_BLOCK_LIMIT,
+            "an object's header is at most some 30 bytes"
+        );
         let length = header.len() as u16;
         let (body, checksum) = self.zlib.split_at(self.zlib.len() - 4);
         let of_body = checksum.iter().fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte));

@@ -54,7 +54,12 @@ impl PackWriter {
         let file = TempFile::object(dir, "tmp_pack_")?;
         // The number of objects is known at the end only.
         file.write_at(&[0; HEADER_BYTES as usize], 0)?;
-        Ok(Self { file, waiting: Vec::with_capacity(WRITE_BYTES), written: HEADER_BYTES, entries: Vec::new() })
+        Ok(Self {
+            file,
+            waiting: Vec::with_capacity(WRITE_BYTES),
+            written: HEADER_BYTES,
+            entries: Vec::new(),
+        })
     }
 
     /// Adds an object. The caller sees to it that none comes twice.

@@ -45,7 +45,10 @@ impl Shared {
 impl PipeState {
     fn error(&mut self) -> StoreError {
         self.error.take().unwrap_or_else(|| {
-            StoreError::new(StoreErrorKind::Transient, "this version cannot be written: an earlier write failed")
+            StoreError::new(
+                StoreErrorKind::Transient,
+                "this version cannot be written: an earlier write failed",
+            )
         })
     }
 }
@@ -61,12 +64,21 @@ pub(super) struct Pipe {
 impl Pipe {
     /// Starts the thread; `objects` is the repository's directory of that name.
     pub(super) fn start(objects: PathBuf) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new(), done: Condvar::new() });
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            done: Condvar::new(),
+        });
         let far = Arc::clone(&shared);
-        let worker =
-            std::thread::Builder::new().name("git objects".to_owned()).spawn(move || run(&far, Sink::new(objects)));
+        let worker = std::thread::Builder::new()
+            .name("git objects".to_owned())
+            .spawn(move || run(&far, Sink::new(objects)));
         let worker = worker.map_err(|error| {
-            StoreError::new(StoreErrorKind::Transient, "cannot start the thread that writes git objects").because(error)
+            StoreError::new(
+                StoreErrorKind::Transient,
+                "cannot start the thread that writes git objects",
+            )
+            .because(error)
         })?;
         Ok(Self { shared, worker: Some(worker), sent: 0 })
     }

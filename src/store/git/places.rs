@@ -13,7 +13,11 @@ use crate::snapshot::{Digest, FlowName, List, Manifest};
 use crate::store::{StoreError, StoredPlaces, StoredVersion};
 
 /// The blobs of all chunks that a manifest names, in its order, below the tree of its flow; `None` where a file is missing.
-pub(super) fn chunk_ids(repo: &Repo, tree: &Tree, manifest: &Manifest) -> Result<Vec<Option<ObjectId>>, StoreError> {
+pub(super) fn chunk_ids(
+    repo: &Repo,
+    tree: &Tree,
+    manifest: &Manifest,
+) -> Result<Vec<Option<ObjectId>>, StoreError> {
     let mut ids = Vec::new();
     let mut current: Option<(List, Option<Arc<Tree>>)> = None;
     for (list, chunk) in manifest.chunks() {
@@ -24,14 +28,19 @@ pub(super) fn chunk_ids(repo: &Repo, tree: &Tree, manifest: &Manifest) -> Result
                 other.insert((list.clone(), tree))
             }
         };
-        let entry = tree.as_ref().and_then(|tree| tree.get(layout::chunk_file(&list, chunk).as_bytes()));
+        let entry =
+            tree.as_ref().and_then(|tree| tree.get(layout::chunk_file(&list, chunk).as_bytes()));
         ids.push(entry.map(|entry| entry.id));
     }
     Ok(ids)
 }
 
 /// The blobs of everything that a version names.
-pub(super) fn places(repo: &Repo, flow: &FlowName, version: &StoredVersion) -> Result<StoredPlaces, StoreError> {
+pub(super) fn places(
+    repo: &Repo,
+    flow: &FlowName,
+    version: &StoredVersion,
+) -> Result<StoredPlaces, StoreError> {
     let tree = reader::tree_of(repo, flow, version)?;
     let ids = chunk_ids(repo, &tree, &version.manifest)?;
     let chunks = ids.into_iter().map(|id| id.map(|id| id.to_string())).collect();
@@ -45,7 +54,9 @@ pub(super) fn places(repo: &Repo, flow: &FlowName, version: &StoredVersion) -> R
         let Some(values) = &values else { break };
         let Some(of_value) = repo.subtree(values, &[digest.to_string()])? else { continue };
         for entry in of_value.entries() {
-            if let Some(part) = std::str::from_utf8(&entry.name).ok().and_then(|name| name.parse().ok()) {
+            if let Some(part) =
+                std::str::from_utf8(&entry.name).ok().and_then(|name| name.parse().ok())
+            {
                 parts.insert((digest, part), entry.id.to_string());
             }
         }

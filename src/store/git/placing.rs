@@ -108,7 +108,14 @@ impl Placing {
         let objects = repo.path().join("objects");
         remove_stale_keeps(&objects.join("pack"))?;
         let gc = gc::hold(repo.path())?;
-        Ok(Self { objects, packed: gc.is_none(), placed: Vec::new(), dirs: Vec::new(), kept: Vec::new(), _gc: gc })
+        Ok(Self {
+            objects,
+            packed: gc.is_none(),
+            placed: Vec::new(),
+            dirs: Vec::new(),
+            kept: Vec::new(),
+            _gc: gc,
+        })
     }
 
     /// Gives objects, which were synced, their names.
@@ -134,7 +141,9 @@ impl Placing {
             all.extend(more);
             match sync(&all) {
                 // Somebody removed a directory, so what was in it is gone.
-                Err(error) if error.kind == StoreErrorKind::Transient && tries < TRIES => self.restore_missing()?,
+                Err(error) if error.kind == StoreErrorKind::Transient && tries < TRIES => {
+                    self.restore_missing()?
+                }
                 result => return result,
             }
         }
@@ -148,8 +157,9 @@ impl Placing {
             }
             self.packed = true;
             self.dirs.clear();
-            let (loose, packs): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut self.placed).into_iter().partition(|pending| !pending.loose.is_empty());
+            let (loose, packs): (Vec<_>, Vec<_>) = std::mem::take(&mut self.placed)
+                .into_iter()
+                .partition(|pending| !pending.loose.is_empty());
             let loose: Vec<_> = loose.into_iter().flat_map(|pending| pending.loose).collect();
             packs.into_iter().try_for_each(|pack| self.place(pack))?;
             if !loose.is_empty() {
@@ -203,9 +213,11 @@ fn remove_stale_keeps(packs: &Path) -> Result<(), StoreError> {
     for entry in entries {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|extension| extension == "keep")
-            && read_small(&path, MAX_REFERENCE_BYTES).is_ok_and(|text| text.as_deref() == Some(KEEP))
+            && read_small(&path, MAX_REFERENCE_BYTES)
+                .is_ok_and(|text| text.as_deref() == Some(KEEP))
         {
-            fs::remove_file(&path).map_err(|error| io_error("remove the stale file", &path, error))?;
+            fs::remove_file(&path)
+                .map_err(|error| io_error("remove the stale file", &path, error))?;
         }
     }
     Ok(())
@@ -225,14 +237,16 @@ fn link_file(pending: &PendingFile, dir: &Path) -> io::Result<bool> {
         });
         match result {
             // `git gc` removes empty directories, and old objects, at any time.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => match fs::create_dir(dir) {
-                Ok(()) => {
-                    made = true;
-                    share_like_parent(dir)?;
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => {
+                match fs::create_dir(dir) {
+                    Ok(()) => {
+                        made = true;
+                        share_like_parent(dir)?;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(error),
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            },
+            }
             result => return result.map(|()| made),
         }
     }

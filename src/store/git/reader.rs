@@ -29,12 +29,20 @@ pub(super) fn flow_tree(
 }
 
 /// The id of that tree.
-pub(super) fn flow_tree_id(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option<ObjectId>, StoreError> {
+pub(super) fn flow_tree_id(
+    repo: &Repo,
+    commit: &Commit,
+    flow: &FlowName,
+) -> Result<Option<ObjectId>, StoreError> {
     let entry = repo.entry(&*repo.tree(commit.tree)?, &[flow.bucket(), &layout::flow_dir(flow)])?;
     Ok(entry.filter(|entry| entry.is_directory()).map(|entry| entry.id))
 }
 
-fn manifest_text(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option<String>, StoreError> {
+fn manifest_text(
+    repo: &Repo,
+    commit: &Commit,
+    flow: &FlowName,
+) -> Result<Option<String>, StoreError> {
     let Some(tree) = flow_tree(repo, commit, flow)? else { return Ok(None) };
     let Some(entry) = tree.get(layout::MANIFEST.as_bytes()) else { return Ok(None) };
     let text = String::from_utf8(repo.object(entry.id, Kind::Blob)?);
@@ -42,9 +50,14 @@ fn manifest_text(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option
 }
 
 /// Reads the manifest of a flow in a commit.
-pub(super) fn manifest(repo: &Repo, commit: &Commit, flow: &FlowName) -> Result<Option<Read>, StoreError> {
+pub(super) fn manifest(
+    repo: &Repo,
+    commit: &Commit,
+    flow: &FlowName,
+) -> Result<Option<Read>, StoreError> {
     let Some(text) = manifest_text(repo, commit, flow)? else { return Ok(None) };
-    let manifest = Manifest::parse(&text).map_err(|error| damaged(format!("{flow} in git")).because(error))?;
+    let manifest =
+        Manifest::parse(&text).map_err(|error| damaged(format!("{flow} in git")).because(error))?;
     Ok(Some(Read { manifest, state: StateId(Digest::of(text.as_bytes())) }))
 }
 
@@ -93,8 +106,14 @@ pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>
 }
 
 /// Whether `main` still holds the files that `version` was read from.
-pub(super) fn is_head(repo: &Repo, flow: &FlowName, version: &StoredVersion) -> Result<bool, StoreError> {
-    let (Some(main), Ok(then)) = (repo.main()?, version.inner.token.parse::<ObjectId>()) else { return Ok(false) };
+pub(super) fn is_head(
+    repo: &Repo,
+    flow: &FlowName,
+    version: &StoredVersion,
+) -> Result<bool, StoreError> {
+    let (Some(main), Ok(then)) = (repo.main()?, version.inner.token.parse::<ObjectId>()) else {
+        return Ok(false);
+    };
     if main == then {
         return Ok(true);
     }
@@ -103,10 +122,15 @@ pub(super) fn is_head(repo: &Repo, flow: &FlowName, version: &StoredVersion) -> 
 }
 
 /// Reads one version.
-pub(super) fn version(repo: &Repo, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+pub(super) fn version(
+    repo: &Repo,
+    flow: &FlowName,
+    version: FlowVersion,
+) -> Result<Option<StoredVersion>, StoreError> {
     let Some(main) = repo.main()? else { return Ok(None) };
     let steps = lineage::down_to(repo, flow, main, version, usize::MAX)?;
-    let Some(step) = steps.into_iter().next_back().filter(|step| step.trailer.version == version) else {
+    let Some(step) = steps.into_iter().next_back().filter(|step| step.trailer.version == version)
+    else {
         return Ok(None);
     };
     read_step(repo, flow, step).map(Some)
@@ -119,7 +143,9 @@ pub(super) fn previous(
     newer: &StoredVersion,
 ) -> Result<Option<StoredVersion>, StoreError> {
     let number = FlowVersion::new(u64::from(newer.manifest.version.get()) - 1);
-    let (Some(number), Ok(commit)) = (number, newer.inner.token.parse::<ObjectId>()) else { return Ok(None) };
+    let (Some(number), Ok(commit)) = (number, newer.inner.token.parse::<ObjectId>()) else {
+        return Ok(None);
+    };
     let mut walk = Walk::new(repo, flow, commit);
     while let Some(step) = walk.next()? {
         if step.trailer.version == number && Some(step.trailer.state) == newer.manifest.previous {
@@ -133,13 +159,22 @@ pub(super) fn previous(
 fn read_step(repo: &Repo, flow: &FlowName, step: Step) -> Result<StoredVersion, StoreError> {
     let (version, state) = (step.trailer.version, step.trailer.state);
     match manifest(repo, &step.commit, flow)? {
-        Some(read) if read.manifest.version == version && read.state == state => Ok(stored(read, step)),
-        _ => Err(damaged(format!("commit {} does not hold version {version} of {flow} as it says", step.id))),
+        Some(read) if read.manifest.version == version && read.state == state => {
+            Ok(stored(read, step))
+        }
+        _ => Err(damaged(format!(
+            "commit {} does not hold version {version} of {flow} as it says",
+            step.id
+        ))),
     }
 }
 
 /// Lists at most `limit` versions, newest first, by what the commits say.
-pub(super) fn log(repo: &Repo, flow: &FlowName, limit: usize) -> Result<Vec<VersionInfo>, StoreError> {
+pub(super) fn log(
+    repo: &Repo,
+    flow: &FlowName,
+    limit: usize,
+) -> Result<Vec<VersionInfo>, StoreError> {
     let Some(main) = repo.main()? else { return Ok(Vec::new()) };
     let steps = lineage::down_to(repo, flow, main, FlowVersion::FIRST, limit)?;
     let info = |step: Step| VersionInfo {
@@ -165,12 +200,20 @@ pub(super) fn newest(repo: &Repo) -> Result<Vec<(FlowName, FlowVersion)>, StoreE
 }
 
 /// The number of the newest version, from the first line of its manifest.
-pub(super) fn head_version(repo: &Repo, tip: &Commit, flow: &FlowName) -> Result<Option<FlowVersion>, StoreError> {
+pub(super) fn head_version(
+    repo: &Repo,
+    tip: &Commit,
+    flow: &FlowName,
+) -> Result<Option<FlowVersion>, StoreError> {
     let Some(text) = manifest_text(repo, tip, flow)? else { return Ok(None) };
     let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap_or_default())
-        .map_err(|error| damaged(format!("the manifest of {flow} at main cannot be read")).because(error))?;
+        .map_err(|error| {
+            damaged(format!("the manifest of {flow} at main cannot be read")).because(error)
+        })?;
     let version = first["version"].as_u64().and_then(FlowVersion::new);
-    version.map(Some).ok_or_else(|| damaged(format!("the manifest of {flow} at main has no flow version")))
+    version
+        .map(Some)
+        .ok_or_else(|| damaged(format!("the manifest of {flow} at main has no flow version")))
 }
 
 /// Lists flows, sorted.
@@ -181,7 +224,8 @@ pub(super) fn flows(repo: &Repo) -> Result<Vec<FlowName>, StoreError> {
     for bucket in top.entries().iter().filter(|entry| entry.is_directory()) {
         let Ok(name) = std::str::from_utf8(&bucket.name) else { continue };
         for dir in repo.tree(bucket.id)?.entries().iter().filter(|entry| entry.is_directory()) {
-            let flow = std::str::from_utf8(&dir.name).ok().and_then(|dir| layout::flow_of_dir(name, dir));
+            let flow =
+                std::str::from_utf8(&dir.name).ok().and_then(|dir| layout::flow_of_dir(name, dir));
             let Some(flow) = flow else { continue };
             if repo.tree(dir.id)?.get(layout::MANIFEST.as_bytes()).is_some() {
                 flows.push(flow);
@@ -202,10 +246,18 @@ pub(super) fn tree_of(
 }
 
 /// The id of that tree.
-pub(super) fn tree_id_of(repo: &Repo, flow: &FlowName, version: &StoredVersion) -> Result<ObjectId, StoreError> {
+pub(super) fn tree_id_of(
+    repo: &Repo,
+    flow: &FlowName,
+    version: &StoredVersion,
+) -> Result<ObjectId, StoreError> {
     let token = &version.inner.token;
-    let missing =
-        || damaged(format!("version {} of {flow} was not read from this repository", version.manifest.version));
+    let missing = || {
+        damaged(format!(
+            "version {} of {flow} was not read from this repository",
+            version.manifest.version
+        ))
+    };
     let id: ObjectId = token.parse().map_err(|_| missing())?;
     flow_tree_id(repo, &repo.commit(id)?, flow)?.ok_or_else(missing)
 }
@@ -222,12 +274,18 @@ pub(super) fn chunk(
     path.push(layout::chunk_file(list, chunk));
     let shown = || format!("{}/{}/{}", flow.bucket(), layout::flow_dir(flow), path.join("/"));
     let entry = repo.entry(tree, &path)?;
-    let entry = entry.ok_or_else(|| damaged(format!("chunk {} is missing: there is no {}", chunk.full, shown())))?;
-    let text = repo
-        .object(entry.id, Kind::Blob)
-        .map_err(|error| damaged(format!("chunk {} in {} cannot be read", chunk.full, shown())).because(error))?;
+    let entry = entry.ok_or_else(|| {
+        damaged(format!("chunk {} is missing: there is no {}", chunk.full, shown()))
+    })?;
+    let text = repo.object(entry.id, Kind::Blob).map_err(|error| {
+        damaged(format!("chunk {} in {} cannot be read", chunk.full, shown())).because(error)
+    })?;
     if Digest::of(&text) != chunk.full {
-        return Err(damaged(format!("chunk {} is damaged: {} has another digest", chunk.full, shown())));
+        return Err(damaged(format!(
+            "chunk {} is damaged: {} has another digest",
+            chunk.full,
+            shown()
+        )));
     }
     Ok(text)
 }
@@ -243,13 +301,21 @@ pub(super) fn part(
     let path = [layout::VALUES.to_owned(), digest.to_string(), layout::part_file(part)];
     let shown = || format!("{}/{}/{}", flow.bucket(), layout::flow_dir(flow), path.join("/"));
     let entry = repo.entry(tree, &path)?;
-    let entry = entry
-        .ok_or_else(|| damaged(format!("part {part} of spilled value {digest} is missing: there is no {}", shown())))?;
+    let entry = entry.ok_or_else(|| {
+        damaged(format!(
+            "part {part} of spilled value {digest} is missing: there is no {}",
+            shown()
+        ))
+    })?;
     let bytes = repo.object(entry.id, Kind::Blob).map_err(|error| {
-        damaged(format!("part {part} of spilled value {digest} in {} cannot be read", shown())).because(error)
+        damaged(format!("part {part} of spilled value {digest} in {} cannot be read", shown()))
+            .because(error)
     })?;
     if super::object::id_of(Kind::Blob, &bytes) != entry.id {
-        return Err(damaged(format!("part {part} of spilled value {digest} is damaged: {}", shown())));
+        return Err(damaged(format!(
+            "part {part} of spilled value {digest} is damaged: {}",
+            shown()
+        )));
     }
     Ok(bytes)
 }

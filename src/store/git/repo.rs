@@ -21,7 +21,9 @@ use super::lost;
 
 use super::message::Commit;
 use super::object::id_of;
-use super::small_file::{MAX_CONFIG_BYTES, MAX_PACKED_REFERENCES_BYTES, MAX_REFERENCE_BYTES, read_small};
+use super::small_file::{
+    MAX_CONFIG_BYTES, MAX_PACKED_REFERENCES_BYTES, MAX_REFERENCE_BYTES, read_small,
+};
 use super::temp::{TempFile, ToSync, sync};
 use super::tree::{Entry, Tree};
 use crate::store::fault::step;
@@ -32,13 +34,23 @@ use crate::temporary::private_file;
 pub(super) const BRANCH: &str = "refs/heads/main";
 
 /// What [`make`] makes besides files.
-const DIRS: [&str; 9] =
-    ["objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags", "info", "hooks", "branches"];
+const DIRS: [&str; 9] = [
+    "objects",
+    "objects/info",
+    "objects/pack",
+    "refs",
+    "refs/heads",
+    "refs/tags",
+    "info",
+    "hooks",
+    "branches",
+];
 
 /// What `git init --bare` writes.
 const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 
-const DESCRIPTION: &str = "Unnamed repository; edit this file 'description' to name the repository.\n";
+const DESCRIPTION: &str =
+    "Unnamed repository; edit this file 'description' to name the repository.\n";
 
 /// The file that writers of ours lock.
 pub(super) const LOCK_FILE: &str = "nifi-idb.lock";
@@ -63,7 +75,8 @@ const PRIVATE_MODE: u32 = 0o700;
 static ROOM: [u8; 64 * 1024] = [1; 64 * 1024];
 
 /// Extensions of the repository format that change nothing for us.
-const HARMLESS_EXTENSIONS: [&str; 5] = ["noop", "noop-v1", "preciousobjects", "partialclone", "worktreeconfig"];
+const HARMLESS_EXTENSIONS: [&str; 5] =
+    ["noop", "noop-v1", "preciousobjects", "partialclone", "worktreeconfig"];
 
 /// What lies at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +114,9 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
     for entry in entries {
         let name = entry.map_err(|error| io_error("read the directory", path, error))?.file_name();
         let name = name.to_string_lossy();
-        let ours =
-            DIRS.contains(&&*name) || ["config", "description"].contains(&&*name) || name.starts_with("tmp_init_");
+        let ours = DIRS.contains(&&*name)
+            || ["config", "description"].contains(&&*name)
+            || name.starts_with("tmp_init_");
         if !ours {
             // Another process may have finished making it since the first look: its own files come after `HEAD`.
             if is_repository(path) {
@@ -120,12 +134,14 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
 /// Makes a bare repository as `git init --bare` does. Any number of processes may do so at once: all write the same, and
 /// `HEAD`, which makes it a repository, comes last.
 pub(super) fn make(path: &Path) -> Result<(), StoreError> {
-    let mut dirs: Vec<_> = path.ancestors().take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
+    let mut dirs: Vec<_> =
+        path.ancestors().take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
     dirs.extend(dirs.last().and_then(|dir| dir.parent()).map(Path::to_owned));
     dirs.push(path.to_owned());
     dirs.extend(DIRS.iter().map(|dir| path.join(dir)));
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(|error| io_error("make the directory", parent, error))?;
+        fs::create_dir_all(parent)
+            .map_err(|error| io_error("make the directory", parent, error))?;
     }
     match fs::DirBuilder::new().mode(PRIVATE_MODE).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -154,7 +170,12 @@ pub(super) fn open(path: &Path) -> Result<Repo, StoreError> {
     check_config(path)?;
     let odb = open_objects(path)?;
     let never_had_main = AtomicBool::new(false);
-    Ok(Repo { path: path.to_owned(), odb: Mutex::new(odb), trees: Mutex::default(), never_had_main })
+    Ok(Repo {
+        path: path.to_owned(),
+        odb: Mutex::new(odb),
+        trees: Mutex::default(),
+        never_had_main,
+    })
 }
 
 fn check_config(path: &Path) -> Result<(), StoreError> {
@@ -167,9 +188,11 @@ fn check_config(path: &Path) -> Result<(), StoreError> {
         gix::config::file::Metadata::from(gix::config::Source::Local),
         Default::default(),
     );
-    let config =
-        config.map_err(|error| configuration(format!("cannot read {}", file.display())).because(error.to_string()))?;
-    let unreadable = |name: &str| configuration(format!("cannot read {name} in {}", file.display()));
+    let config = config.map_err(|error| {
+        configuration(format!("cannot read {}", file.display())).because(error.to_string())
+    })?;
+    let unreadable =
+        |name: &str| configuration(format!("cannot read {name} in {}", file.display()));
     let bare = config.boolean("core.bare").map_err(|_| unreadable("core.bare"))?;
     if !bare.unwrap_or_else(|| path.file_name().is_none_or(|name| name != ".git")) {
         return Err(configuration(format!(
@@ -179,12 +202,17 @@ fn check_config(path: &Path) -> Result<(), StoreError> {
     let format = config.integer("core.repositoryformatversion");
     let format = format.map_err(|_| unreadable("core.repositoryformatversion"))?.unwrap_or(0);
     if format > 1 {
-        return Err(configuration(format!("{shown} has git repository format {format}: 0 and 1 are supported")));
+        return Err(configuration(format!(
+            "{shown} has git repository format {format}: 0 and 1 are supported"
+        )));
     }
     for section in config.sections_by_name("extensions").into_iter().flatten() {
         for name in section.value_names() {
             let name = name.to_string().to_ascii_lowercase();
-            let value = section.value(&*name).map(|value| value.to_string().to_ascii_lowercase()).unwrap_or_default();
+            let value = section
+                .value(&*name)
+                .map(|value| value.to_string().to_ascii_lowercase())
+                .unwrap_or_default();
             let harmless = HARMLESS_EXTENSIONS.contains(&&*name)
                 || (name == "objectformat" && value == "sha1")
                 || (name == "refstorage" && value == "files");
@@ -206,7 +234,12 @@ fn open_objects(path: &Path) -> Result<Arc<gix::odb::Store>, StoreError> {
         alloc_limit_bytes: Some(MAX_OBJECT_BYTES),
         ..Default::default()
     };
-    let odb = gix::odb::Store::at_opts(dir.clone(), gix::hash::Kind::Sha1, &mut std::iter::empty(), options);
+    let odb = gix::odb::Store::at_opts(
+        dir.clone(),
+        gix::hash::Kind::Sha1,
+        &mut std::iter::empty(),
+        options,
+    );
     odb.map(Arc::new).map_err(|error| match error.raw_os_error() {
         Some(_) => io_error("open the git objects in", &dir, error),
         // Not the system's: alternates that lead nowhere, or in a circle.
@@ -239,7 +272,10 @@ impl Repo {
     /// Whether the repository is still there, can be read, and has room for a small version.
     pub(super) fn check_reachable(&self) -> Result<(), StoreError> {
         if !is_repository(&self.path) {
-            let message = format!("{} is no git repository any more: was it moved or unmounted?", self.path.display());
+            let message = format!(
+                "{} is no git repository any more: was it moved or unmounted?",
+                self.path.display()
+            );
             return Err(configuration(message));
         }
         self.main()?;
@@ -249,7 +285,11 @@ impl Repo {
     }
 
     /// Reads an object; `None` if it is not there.
-    pub(super) fn try_object(&self, id: ObjectId, kind: Kind) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn try_object(
+        &self,
+        id: ObjectId,
+        kind: Kind,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let odb = Arc::clone(&*self.odb.lock().unwrap_or_else(PoisonError::into_inner));
         if let Ok(Some(bytes)) = read(&odb, id, kind) {
             return Ok(Some(bytes));
@@ -272,7 +312,9 @@ impl Repo {
     /// Reads an object that has to be there.
     pub(super) fn object(&self, id: ObjectId, kind: Kind) -> Result<Vec<u8>, StoreError> {
         let bytes = self.try_object(id, kind)?;
-        bytes.ok_or_else(|| damaged(format!("git {kind} {id} is missing in {}: see git fsck", self.path.display())))
+        bytes.ok_or_else(|| {
+            damaged(format!("git {kind} {id} is missing in {}: see git fsck", self.path.display()))
+        })
     }
 
     /// Reads a commit or a tree, which no digest of ours vouches for: its id does.
@@ -281,7 +323,9 @@ impl Repo {
         if id_of(kind, &bytes) == id {
             Ok(bytes)
         } else {
-            Err(damaged(format!("git {kind} {id} is damaged, it holds something else: see git fsck")))
+            Err(damaged(format!(
+                "git {kind} {id} is damaged, it holds something else: see git fsck"
+            )))
         }
     }
 
@@ -289,7 +333,9 @@ impl Repo {
     pub(super) fn try_commit(&self, id: ObjectId) -> Result<Option<Commit>, StoreError> {
         let Some(bytes) = self.try_object(id, Kind::Commit)? else { return Ok(None) };
         if id_of(Kind::Commit, &bytes) != id {
-            return Err(damaged(format!("git commit {id} is damaged, it holds something else: see git fsck")));
+            return Err(damaged(format!(
+                "git commit {id} is damaged, it holds something else: see git fsck"
+            )));
         }
         let unreadable = || damaged(format!("git commit {id} cannot be read"));
         Commit::parse(&bytes).map(Some).ok_or_else(unreadable)
@@ -330,7 +376,11 @@ impl Repo {
     }
 
     /// Follows names of directories and then of an entry, from a tree.
-    pub(super) fn entry(&self, tree: &Tree, names: &[impl AsRef<str>]) -> Result<Option<Entry>, StoreError> {
+    pub(super) fn entry(
+        &self,
+        tree: &Tree,
+        names: &[impl AsRef<str>],
+    ) -> Result<Option<Entry>, StoreError> {
         let Some((first, rest)) = names.split_first() else { return Ok(None) };
         let Some(entry) = tree.get(first.as_ref().as_bytes()) else { return Ok(None) };
         match rest {
@@ -341,7 +391,11 @@ impl Repo {
     }
 
     /// The tree below a tree; `None` if there is no directory of that name.
-    pub(super) fn subtree(&self, tree: &Tree, names: &[impl AsRef<str>]) -> Result<Option<Arc<Tree>>, StoreError> {
+    pub(super) fn subtree(
+        &self,
+        tree: &Tree,
+        names: &[impl AsRef<str>],
+    ) -> Result<Option<Arc<Tree>>, StoreError> {
         match self.entry(tree, names)? {
             Some(entry) if entry.is_directory() => self.tree(entry.id).map(Some),
             _ => Ok(None),
@@ -386,11 +440,13 @@ impl Repo {
     pub(super) fn head_elsewhere(&self) -> Result<Option<String>, StoreError> {
         let text = read_small(&self.path.join("HEAD"), MAX_REFERENCE_BYTES)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let Some(branch) = text.trim_end().strip_prefix("ref: ").filter(|branch| *branch != BRANCH) else {
+        let Some(branch) = text.trim_end().strip_prefix("ref: ").filter(|branch| *branch != BRANCH)
+        else {
             return Ok(None);
         };
         let shown = self.path.display();
-        let branch: String = branch.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let branch: String =
+            branch.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
         Ok(Some(format!(
             "HEAD points to {branch}, and versions are on main, so a clone checks nothing out: git -C {shown} symbolic-ref \
              HEAD {BRANCH} mends it"
@@ -435,9 +491,14 @@ impl Repo {
 
     /// Looks at all commits, named by a reference or not, until `found` says that it has seen enough; returns whether it
     /// did. Commits that cannot be read are passed over.
-    pub(super) fn each_commit(&self, found: &mut dyn FnMut(ObjectId, &Commit) -> bool) -> Result<bool, StoreError> {
+    pub(super) fn each_commit(
+        &self,
+        found: &mut dyn FnMut(ObjectId, &Commit) -> bool,
+    ) -> Result<bool, StoreError> {
         let odb = open_objects(&self.path)?;
-        let all = odb.iter().map_err(|error| damaged("the objects cannot be listed").because(error.to_string()))?;
+        let all = odb
+            .iter()
+            .map_err(|error| damaged("the objects cannot be listed").because(error.to_string()))?;
         let handle = odb.to_cache_arc();
         for id in all.filter_map(Result::ok) {
             let is_commit = handle.header(id).is_ok_and(|header| header.kind() == Kind::Commit);
@@ -457,20 +518,30 @@ impl Repo {
 fn parse_ref(text: &[u8], file: &Path) -> Result<ObjectId, StoreError> {
     let text = text.trim_ascii_end();
     if text.starts_with(b"ref:") {
-        return Err(configuration(format!("{} is a symbolic reference: main has to be a branch", file.display())));
+        return Err(configuration(format!(
+            "{} is a symbolic reference: main has to be a branch",
+            file.display()
+        )));
     }
     ObjectId::from_hex(text).map_err(|_| damaged(format!("{} holds no commit id", file.display())))
 }
 
-fn read(odb: &Arc<gix::odb::Store>, id: ObjectId, kind: Kind) -> Result<Option<Vec<u8>>, StoreError> {
+fn read(
+    odb: &Arc<gix::odb::Store>,
+    id: ObjectId,
+    kind: Kind,
+) -> Result<Option<Vec<u8>>, StoreError> {
     let mut buffer = Vec::new();
     let mut handle = odb.to_cache_arc();
     handle.ignore_replacements = true;
     let found = handle.try_find(&id, &mut buffer).map(|found| found.map(|found| found.kind));
     match found {
         Ok(Some(found)) if found == kind => Ok(Some(buffer)),
-        Ok(Some(found)) => Err(damaged(format!("git object {id} is a {found} where a {kind} belongs"))),
+        Ok(Some(found)) => {
+            Err(damaged(format!("git object {id} is a {found} where a {kind} belongs")))
+        }
         Ok(None) => Ok(None),
-        Err(error) => Err(damaged(format!("git {kind} {id} cannot be read: see git fsck")).because(error.to_string())),
+        Err(error) => Err(damaged(format!("git {kind} {id} cannot be read: see git fsck"))
+            .because(error.to_string())),
     }
 }

@@ -69,7 +69,10 @@ impl Sink {
 }
 
 /// Writes objects to a pack that has no name yet, however few they are.
-pub(super) fn pack_of(objects: PathBuf, loose: Vec<Deflated>) -> Result<PendingObjects, StoreError> {
+pub(super) fn pack_of(
+    objects: PathBuf,
+    loose: Vec<Deflated>,
+) -> Result<PendingObjects, StoreError> {
     let mut pack = PackWriter::new(&objects.join("pack"))?;
     let mut seen = HashSet::new();
     let mut new = loose.iter().filter(|object| seen.insert(object.id));

@@ -23,11 +23,15 @@ pub(super) const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 pub(super) const MAX_PACKED_REFERENCES_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The flags that keep an open from waiting, from following a link, and from leaking.
-const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+const CAREFUL: OFlags =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// Refuses a file that is not a plain one.
 fn odd(path: &Path, what: &str) -> StoreError {
-    let message = format!("{} is {what}, not a plain file: it was not read; put the plain file back", path.display());
+    let message = format!(
+        "{} is {what}, not a plain file: it was not read; put the plain file back",
+        path.display()
+    );
     StoreError::new(StoreErrorKind::Refused, message)
 }
 
@@ -36,7 +40,11 @@ fn odd(path: &Path, what: &str) -> StoreError {
 /// # Errors
 ///
 /// *Refused*: it is a symbolic link, a FIFO, a device or a directory.
-pub(super) fn open_plain(path: &Path, flags: OFlags, mode: Mode) -> Result<Option<File>, StoreError> {
+pub(super) fn open_plain(
+    path: &Path,
+    flags: OFlags,
+    mode: Mode,
+) -> Result<Option<File>, StoreError> {
     let file = match rustix::fs::open(path, flags.union(CAREFUL), mode) {
         Ok(file) => File::from(file),
         Err(Errno::NOENT) => return Ok(None),
@@ -68,7 +76,10 @@ pub(super) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Sto
     match read {
         Ok(count) if count as u64 <= limit => Ok(Some(bytes)),
         Ok(_) => {
-            let message = format!("{} is longer than {limit} bytes, so it is no file of git's", path.display());
+            let message = format!(
+                "{} is longer than {limit} bytes, so it is no file of git's",
+                path.display()
+            );
             Err(StoreError::new(StoreErrorKind::Refused, message))
         }
         // The file was removed on a network file system while it was open.
@@ -98,8 +109,14 @@ mod tests {
         assert!(refused("link", 5).contains("symbolic link"));
         std::os::unix::fs::symlink("/dev/zero", path("zero")).unwrap();
         refused("zero", 5);
-        rustix::fs::mknodat(rustix::fs::CWD, path("fifo"), rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
-            .unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path("fifo"),
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
+            0,
+        )
+        .unwrap();
         assert!(refused("fifo", 5).contains("special file"));
         assert!(refused(".", 5).contains("directory"));
     }

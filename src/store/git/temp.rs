@@ -65,11 +65,13 @@ impl TempFile {
     }
 
     fn create(dir: &Path, prefix: &str, mode: u32) -> Result<Self, StoreError> {
-        let file = match unnamed(dir, mode).map_err(|error| io_error("make a file in", dir, error))? {
-            Some(file) => Self { file, named: None, dir: dir.to_owned() },
-            None => Self::create_named(dir, prefix, mode)?,
-        };
-        file.share_like(dir, mode).map_err(|error| io_error("set the mode of a file in", dir, error))?;
+        let file =
+            match unnamed(dir, mode).map_err(|error| io_error("make a file in", dir, error))? {
+                Some(file) => Self { file, named: None, dir: dir.to_owned() },
+                None => Self::create_named(dir, prefix, mode)?,
+            };
+        file.share_like(dir, mode)
+            .map_err(|error| io_error("set the mode of a file in", dir, error))?;
         Ok(file)
     }
 
@@ -86,18 +88,20 @@ impl TempFile {
     }
 
     fn create_named(dir: &Path, prefix: &str, mode: u32) -> Result<Self, StoreError> {
-        let named = tempfile::Builder::new()
-            .prefix(prefix)
-            .rand_bytes(12)
-            .make_in(dir, |path| OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path));
-        let (file, path) = named.map_err(|error| io_error("make a file in", dir, error))?.into_parts();
+        let named = tempfile::Builder::new().prefix(prefix).rand_bytes(12).make_in(dir, |path| {
+            OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)
+        });
+        let (file, path) =
+            named.map_err(|error| io_error("make a file in", dir, error))?.into_parts();
         let path = path.keep().map_err(|error| io_error("keep a file in", dir, error.error))?;
         Ok(Self { file, named: Some(path), dir: dir.to_owned() })
     }
 
     /// Writes at an offset.
     pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), StoreError> {
-        self.file.write_all_at(bytes, offset).map_err(|error| io_error("write a file in", &self.dir, error))
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(|error| io_error("write a file in", &self.dir, error))
     }
 
     /// Reads up to `buffer`'s length at an offset; fewer only at the end.
@@ -117,7 +121,8 @@ impl TempFile {
     /// True if the file at `path` is older than this one by more than `age`. Both times are the file system's, so no clock
     /// of ours counts.
     pub(super) fn is_newer_by(&self, path: &Path, age: Duration) -> bool {
-        let modified = |metadata: io::Result<fs::Metadata>| metadata.and_then(|metadata| metadata.modified());
+        let modified =
+            |metadata: io::Result<fs::Metadata>| metadata.and_then(|metadata| metadata.modified());
         match (modified(self.file.metadata()), modified(fs::symlink_metadata(path))) {
             (Ok(own), Ok(other)) => own.duration_since(other).is_ok_and(|older| older > age),
             _ => false,
@@ -126,7 +131,9 @@ impl TempFile {
 
     /// True if the file at `path` has the same bytes.
     pub(super) fn is_same_as(&self, path: &Path) -> io::Result<bool> {
-        let Some(mut other) = open_plain(path, OFlags::RDONLY, Mode::empty()).map_err(io::Error::other)? else {
+        let Some(mut other) =
+            open_plain(path, OFlags::RDONLY, Mode::empty()).map_err(io::Error::other)?
+        else {
             return Err(io::ErrorKind::NotFound.into());
         };
         if other.metadata()?.len() != self.file.metadata()?.len() {
@@ -184,7 +191,11 @@ fn unnamed(dir: &Path, mode: u32) -> io::Result<Option<File>> {
     if !Path::new("/proc/self/fd").exists() {
         return Ok(None);
     }
-    match rustix::fs::open(dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::from_raw_mode(mode)) {
+    match rustix::fs::open(
+        dir,
+        OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC,
+        Mode::from_raw_mode(mode),
+    ) {
         Ok(file) => Ok(Some(File::from(file))),
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
         Err(error) => Err(error.into()),
@@ -224,15 +235,21 @@ pub(super) enum ToSync<'a> {
 impl ToSync<'_> {
     fn run(self) -> Result<(), StoreError> {
         match self {
-            Self::File(temp) => temp.file.sync_all().map_err(|error| io_error("sync a file in", &temp.dir, error)),
-            Self::Open(file, path) => file.sync_all().map_err(|error| io_error("sync", path, error)),
-            Self::Dir(dir) => File::open(dir).and_then(|file| file.sync_all()).map_err(|error| match error.kind() {
-                // git removes a folder of objects when it is empty: whoever put an object there does so again.
-                io::ErrorKind::NotFound => {
-                    let message = format!("{} was removed by somebody else", dir.display());
-                    StoreError::new(StoreErrorKind::Transient, message)
+            Self::File(temp) => {
+                temp.file.sync_all().map_err(|error| io_error("sync a file in", &temp.dir, error))
+            }
+            Self::Open(file, path) => {
+                file.sync_all().map_err(|error| io_error("sync", path, error))
+            }
+            Self::Dir(dir) => File::open(dir).and_then(|file| file.sync_all()).map_err(|error| {
+                match error.kind() {
+                    // git removes a folder of objects when it is empty: whoever put an object there does so again.
+                    io::ErrorKind::NotFound => {
+                        let message = format!("{} was removed by somebody else", dir.display());
+                        StoreError::new(StoreErrorKind::Transient, message)
+                    }
+                    _ => io_error("sync the directory", dir, error),
                 }
-                _ => io_error("sync the directory", dir, error),
             }),
         }
     }
@@ -260,7 +277,9 @@ pub(super) fn sync(all: &[ToSync<'_>]) -> Result<(), StoreError> {
         for other in others {
             let other = match other {
                 // A panicked thread is passed on as one.
-                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Ok(thread) => {
+                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                }
                 Err(result) => result,
             };
             result = result.and(other);
@@ -293,7 +312,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let temp = TempFile::create_named(dir.path(), "tmp_obj_", OBJECT_MODE).unwrap();
         temp.write_at(b"abc", 0).unwrap();
-        let names = || fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names = || {
+            fs::read_dir(dir.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        };
         assert!(names().all(|name| name.starts_with("tmp_obj_")));
         let path = dir.path().join("x");
         assert_eq!(temp.link(&path).unwrap(), Linked::New);

@@ -31,7 +31,10 @@ pub(super) struct Version<'a> {
 
 impl Version<'_> {
     /// The trees of bucket and repository and the commit, on top of `main`; the commit's id.
-    pub(super) fn on_top_of(&self, main: Option<ObjectId>) -> Result<(Vec<Object>, ObjectId), StoreError> {
+    pub(super) fn on_top_of(
+        &self,
+        main: Option<ObjectId>,
+    ) -> Result<(Vec<Object>, ObjectId), StoreError> {
         let mut top = match main {
             Some(main) => self.repo.tree(self.repo.commit(main)?.tree)?.as_ref().clone(),
             None => Tree::default(),
@@ -76,8 +79,9 @@ impl Version<'_> {
 }
 
 fn taken(path: &str) -> StoreError {
-    let message =
-        format!("{path} is taken at main by something that is not ours: rename it, or use another bucket or flow");
+    let message = format!(
+        "{path} is taken at main by something that is not ours: rename it, or use another bucket or flow"
+    );
     StoreError::new(StoreErrorKind::Refused, message)
 }
 

@@ -54,7 +54,8 @@ impl Tree {
     pub(super) fn get(&self, name: &[u8]) -> Option<&Entry> {
         // A directory sorts as if its name ended in a slash, so there are two places to look at.
         let find = |mode| {
-            let wanted = Entry { mode, name: name.to_vec(), id: ObjectId::null(gix::hash::Kind::Sha1) };
+            let wanted =
+                Entry { mode, name: name.to_vec(), id: ObjectId::null(gix::hash::Kind::Sha1) };
             let place = self.0.binary_search_by(|entry| order(entry, &wanted)).ok()?;
             self.0.get(place)
         };
@@ -94,7 +95,9 @@ impl Tree {
 /// Git's order: by bytes, a directory as if its name ended in a slash.
 fn order(a: &Entry, b: &Entry) -> Ordering {
     let common = a.name.len().min(b.name.len());
-    let after = |entry: &Entry| entry.name.get(common).copied().or_else(|| entry.is_directory().then_some(b'/'));
+    let after = |entry: &Entry| {
+        entry.name.get(common).copied().or_else(|| entry.is_directory().then_some(b'/'))
+    };
     a.name[..common].cmp(&b.name[..common]).then_with(|| after(a).cmp(&after(b))).then_with(|| {
         // Equal so far: one is a directory, the other one has a slash in its name, which git does not allow.
         a.name.len().cmp(&b.name.len())
@@ -109,8 +112,14 @@ mod tests {
     fn sorts_directories_as_if_they_ended_in_a_slash() {
         let id = ObjectId::from_bytes_or_panic(&[1; 20]);
         let entry = |mode, name: &str| Entry { mode, name: name.into(), id };
-        let tree = Tree::of(vec![entry(FILE, "a0"), entry(DIRECTORY, "a"), entry(FILE, "a.json"), entry(FILE, "a-")]);
-        let names: Vec<_> = tree.entries().iter().map(|entry| String::from_utf8_lossy(&entry.name)).collect();
+        let tree = Tree::of(vec![
+            entry(FILE, "a0"),
+            entry(DIRECTORY, "a"),
+            entry(FILE, "a.json"),
+            entry(FILE, "a-"),
+        ]);
+        let names: Vec<_> =
+            tree.entries().iter().map(|entry| String::from_utf8_lossy(&entry.name)).collect();
         assert_eq!(names, ["a-", "a.json", "a", "a0"]);
         for entry in tree.entries() {
             assert_eq!(tree.get(&entry.name), Some(entry));

@@ -21,7 +21,8 @@ use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, R
 use crate::store::envelope::{ListedText as ChunkText, rendering};
 use crate::store::fault::step;
 use crate::store::{
-    AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter,
+    AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft,
+    VersionWriter,
 };
 
 /// Chunks of records up to this many bytes in all are part of the rendering; so are the system lists, counted apart.
@@ -99,9 +100,15 @@ impl<'a> GitWriter<'a> {
     }
 
     /// Texts of chunks for the rendering, in the manifest's order; `None` if they are too many.
-    fn texts(&self, manifest: &Manifest, system: bool) -> Result<Option<Vec<ChunkText>>, StoreError> {
+    fn texts(
+        &self,
+        manifest: &Manifest,
+        system: bool,
+    ) -> Result<Option<Vec<ChunkText>>, StoreError> {
         // What a source once sent is of no use to who reads the rendering, and its text may not be at hand.
-        let wanted = || manifest.chunks().filter(|(list, _)| list.is_system() == system && *list != List::Views);
+        let wanted = || {
+            manifest.chunks().filter(|(list, _)| list.is_system() == system && *list != List::Views)
+        };
         if wanted().map(|(_, chunk)| chunk.bytes).sum::<u64>() > INLINE_BYTES {
             return Ok(None);
         }
@@ -119,9 +126,15 @@ impl<'a> GitWriter<'a> {
     }
 
     /// Reads a chunk of head, which may lie in another list there.
-    fn head_text(&self, head: &PreviousTrees, list: &List, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError> {
+    fn head_text(
+        &self,
+        head: &PreviousTrees,
+        list: &List,
+        chunk: &ChunkRef,
+    ) -> Result<Vec<u8>, StoreError> {
         let same = |other: &(List, &ChunkRef)| other.1.full == chunk.full;
-        let place = head.version.manifest.chunks().filter(same).max_by_key(|(other, _)| other == list);
+        let place =
+            head.version.manifest.chunks().filter(same).max_by_key(|(other, _)| other == list);
         let (list, chunk) = place.ok_or_else(|| unknown(chunk))?;
         reader::chunk(&self.repo, &self.flow, &head.tree, &list, chunk)
     }
@@ -136,7 +149,9 @@ fn is_at(
 ) -> Result<bool, StoreError> {
     let commit = main.map(|main| repo.commit(main)).transpose()?;
     match (head, commit) {
-        (Some(head), Some(commit)) => Ok(reader::flow_tree_id(repo, &commit, flow)? == Some(head.tree_id)),
+        (Some(head), Some(commit)) => {
+            Ok(reader::flow_tree_id(repo, &commit, flow)? == Some(head.tree_id))
+        }
         (Some(_), None) => Ok(false),
         (None, None) => Ok(true),
         (None, Some(commit)) => {
@@ -159,7 +174,12 @@ fn root_in(text: &str) -> Option<RootId> {
 }
 
 impl VersionWriter for GitWriter<'_> {
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         if list.is_system() { &mut self.system } else { &mut self.records }.keep(chunk, &text);
         if !self.chunks.contains_key(&chunk.full) {
             let place = self.pipe.send(Kind::Blob, text)?;
@@ -178,9 +198,13 @@ impl VersionWriter for GitWriter<'_> {
 
     fn commit(mut self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError> {
         let manifest = &draft.manifest;
-        let expected = FlowVersion::after(self.head.as_ref().map(|head| head.version.manifest.version));
+        let expected =
+            FlowVersion::after(self.head.as_ref().map(|head| head.version.manifest.version));
         if manifest.version != expected {
-            let message = format!("version {} of {} cannot follow: {expected} does", manifest.version, self.flow);
+            let message = format!(
+                "version {} of {} cannot follow: {expected} does",
+                manifest.version, self.flow
+            );
             return Err(StoreError::new(StoreErrorKind::Refused, message).into());
         }
         // Whoever lost already need not write the rest.
@@ -197,8 +221,15 @@ impl VersionWriter for GitWriter<'_> {
         self.pipe.send(Kind::Blob, text.clone().into_bytes())?;
         let system = self.texts(manifest, true)?.unwrap_or_default();
         let data = self.texts(manifest, false)?;
-        let shown =
-            rendering(&self.flow, &text, manifest, &draft.comment, draft.timestamp_ms, &system, data.as_deref());
+        let shown = rendering(
+            &self.flow,
+            &text,
+            manifest,
+            &draft.comment,
+            draft.timestamp_ms,
+            &system,
+            data.as_deref(),
+        );
         let rendering_id = id_of(Kind::Blob, &shown);
         self.pipe.send(Kind::Blob, shown)?;
         let ids = self.pipe.ids(written)?;
@@ -212,9 +243,21 @@ impl VersionWriter for GitWriter<'_> {
 
         let Self { repo, author, flow, head, mut pipe, .. } = *self;
         let seconds = draft.timestamp_ms.div_euclid(1000).max(0);
-        let message = message::message(&draft.comment, &flow, manifest.version, &message::last_line(root, state));
-        let version =
-            Version { repo: &repo, flow: &flow, author, flow_tree, rendering: rendering_id, message, seconds };
+        let message = message::message(
+            &draft.comment,
+            &flow,
+            manifest.version,
+            &message::last_line(root, state),
+        );
+        let version = Version {
+            repo: &repo,
+            flow: &flow,
+            author,
+            flow_tree,
+            rendering: rendering_id,
+            message,
+            seconds,
+        };
         let (objects, mut commit) = version.on_top_of(main)?;
         for (kind, bytes) in objects {
             pipe.send(kind, bytes)?;
@@ -249,7 +292,10 @@ impl VersionWriter for GitWriter<'_> {
                 return Ok(CommittedVersion { version: manifest.version, root, state });
             }
         }
-        let message = format!("main of {} was moved by others {MOVE_TRIES} times in a row", repo.path().display());
+        let message = format!(
+            "main of {} was moved by others {MOVE_TRIES} times in a row",
+            repo.path().display()
+        );
         Err(StoreError::new(StoreErrorKind::Transient, message).into())
     }
 }

@@ -29,7 +29,9 @@ impl Credentials {
             _ if !https && !loopback => {
                 refuse("credentials are sent over https only: the Registry's URL is plain http")
             }
-            Self::Token(token) if !token.is_sendable() => refuse("the Registry token is empty or no token"),
+            Self::Token(token) if !token.is_sendable() => {
+                refuse("the Registry token is empty or no token")
+            }
             Self::Login { user, .. } if user.is_empty() || user.contains(':') => {
                 refuse("the Registry user is empty or holds a colon")
             }
@@ -44,9 +46,13 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden() {
-        let credentials = Credentials::Login { user: "ann".into(), password: Secret::new("hunter2\n") };
+        let credentials =
+            Credentials::Login { user: "ann".into(), password: Secret::new("hunter2\n") };
         let shown = format!("{credentials:?} {:?}", Credentials::Token(Secret::new("abc.def")));
-        assert!(shown.contains("ann") && !shown.contains("hunter2") && !shown.contains("abc"), "{shown}");
+        assert!(
+            shown.contains("ann") && !shown.contains("hunter2") && !shown.contains("abc"),
+            "{shown}"
+        );
         assert_eq!(Secret::new("hunter2\n").expose(), "hunter2");
     }
 

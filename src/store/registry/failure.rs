@@ -29,7 +29,11 @@ pub(super) fn failure(error: reqwest::Error, call: &str, has_client_certificate:
         below = error.source();
     }
     if timeout {
-        cause = if connect { "no connection in time".to_owned() } else { "no answer in time".to_owned() };
+        cause = if connect {
+            "no connection in time".to_owned()
+        } else {
+            "no answer in time".to_owned()
+        };
     }
     let (kind, hint) = match TlsFault::find(&error, has_client_certificate) {
         None => (StoreErrorKind::Transient, String::new()),

@@ -96,7 +96,9 @@ impl Http {
         let base = base_url(&options.url)?;
         options.credentials.check(base.scheme() == "https", is_loopback(&base))?;
         if options.client_cert_file.is_some() != options.client_key_file.is_some() {
-            return Err(misconfigured("a client certificate needs both its file and its key's file"));
+            return Err(misconfigured(
+                "a client certificate needs both its file and its key's file",
+            ));
         }
         Ok(Self { options, base, client: Mutex::new(None), bearer: Mutex::new(None) })
     }
@@ -147,7 +149,9 @@ impl Http {
         let mut repetition = 0;
         loop {
             let failure = match self.call("POST", path, Some(body)) {
-                Ok(answer) if matches!(answer.status, 401 | 403) => return Err(unsent(answer.refusal())),
+                Ok(answer) if matches!(answer.status, 401 | 403) => {
+                    return Err(unsent(answer.refusal()));
+                }
                 Ok(answer) => {
                     if !answer.is_success() {
                         self.forget_connections(body);
@@ -157,7 +161,10 @@ impl Http {
                 Err(failure) => failure,
             };
             self.forget_connections(body);
-            if failure.sent || failure.error.kind != StoreErrorKind::Transient || repetition >= self.options.retries {
+            if failure.sent
+                || failure.error.kind != StoreErrorKind::Transient
+                || repetition >= self.options.retries
+            {
                 return Err(failure);
             }
             self.pause(repetition, failure.error).map_err(unsent)?;
@@ -182,7 +189,12 @@ impl Http {
         }
     }
 
-    fn call(&self, method: &'static str, path: &str, body: Option<&[u8]>) -> Result<Answer, Failure> {
+    fn call(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Answer, Failure> {
         let answer = self.send(method, path, body)?;
         if answer.status == 401 && matches!(self.options.credentials, Credentials::Login { .. }) {
             // The token has expired, or the Registry's key has changed.
@@ -192,11 +204,18 @@ impl Http {
         Ok(answer)
     }
 
-    fn send(&self, method: &'static str, path: &str, body: Option<&[u8]>) -> Result<Answer, Failure> {
+    fn send(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Answer, Failure> {
         let client = self.client().map_err(unsent)?;
         let url = format!("{}{path}", self.base);
         let mut request = match body {
-            Some(body) => client.post(url).header(CONTENT_TYPE, "application/json").body(body.to_vec()),
+            Some(body) => {
+                client.post(url).header(CONTENT_TYPE, "application/json").body(body.to_vec())
+            }
             None => client.get(url),
         };
         request = request.header(ACCEPT, "application/json");
@@ -206,14 +225,23 @@ impl Http {
         self.exchange(request, method, path)
     }
 
-    fn exchange(&self, request: RequestBuilder, method: &str, path: &str) -> Result<Answer, Failure> {
+    fn exchange(
+        &self,
+        request: RequestBuilder,
+        method: &str,
+        path: &str,
+    ) -> Result<Answer, Failure> {
         let call = self.place(method, path);
         let end = self.end_of_call(&call).map_err(unsent)?;
         let left = end.saturating_duration_since(Instant::now());
         let has_client_certificate = self.options.client_cert_file.is_some();
-        let response = request.timeout(left).send().map_err(|error| failure(error, &call, has_client_certificate))?;
+        let response = request
+            .timeout(left)
+            .send()
+            .map_err(|error| failure(error, &call, has_client_certificate))?;
         let status = response.status().as_u16();
-        let location = response.headers().get(LOCATION).and_then(|value| destination(value, &self.base));
+        let location =
+            response.headers().get(LOCATION).and_then(|value| destination(value, &self.base));
         let body = read_body(response, end).map_err(|(kind, cause)| {
             let error = StoreError::new(kind, format!("{cause}: {call}"));
             Failure { sent: true, error }
@@ -225,9 +253,10 @@ impl Http {
         let now = Instant::now();
         let end = now + self.options.call_timeout;
         match self.options.deadline {
-            Some(deadline) if deadline <= now => {
-                Err(StoreError::new(StoreErrorKind::Transient, format!("the deadline is reached: {call}")))
-            }
+            Some(deadline) if deadline <= now => Err(StoreError::new(
+                StoreErrorKind::Transient,
+                format!("the deadline is reached: {call}"),
+            )),
             Some(deadline) => Ok(end.min(deadline)),
             None => Ok(end),
         }
@@ -245,8 +274,11 @@ impl Http {
             return Ok(Some(token.clone()));
         }
         const PATH: &str = "/access/token/login";
-        let request = client.post(format!("{}{PATH}", self.base)).basic_auth(user, Some(password.expose()));
-        let answer = self.exchange(request.header(ACCEPT, "*/*"), "POST", PATH).map_err(|failure| failure.error)?;
+        let request =
+            client.post(format!("{}{PATH}", self.base)).basic_auth(user, Some(password.expose()));
+        let answer = self
+            .exchange(request.header(ACCEPT, "*/*"), "POST", PATH)
+            .map_err(|failure| failure.error)?;
         if !answer.is_success() {
             let mut error = answer.refusal();
             if error.kind != StoreErrorKind::Transient {
@@ -278,7 +310,9 @@ impl Http {
 
 fn bearer(token: &Secret) -> Result<HeaderValue, StoreError> {
     let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
-    let mut value = value.map_err(|_| StoreError::new(StoreErrorKind::Denied, "the Registry's login gave no token"))?;
+    let mut value = value.map_err(|_| {
+        StoreError::new(StoreErrorKind::Denied, "the Registry's login gave no token")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -305,7 +339,9 @@ fn read_body(mut response: Response, end: Instant) -> Result<Vec<u8>, (StoreErro
 
 fn redirected(location: Option<&str>) -> String {
     match location {
-        Some(location) => format!("redirected to {location}: give the address of the Registry itself"),
+        Some(location) => {
+            format!("redirected to {location}: give the address of the Registry itself")
+        }
         None => "redirected: give the address of the Registry itself".to_owned(),
     }
 }
@@ -327,7 +363,10 @@ mod tests {
         };
         let long = format!("bad\u{1b}[31m\n{}", "x".repeat(100_000));
         let message = shown(400, long.as_bytes());
-        assert!(message.len() < 300 && !message.contains('\u{1b}') && !message.contains('\n'), "{message}");
+        assert!(
+            message.len() < 300 && !message.contains('\u{1b}') && !message.contains('\n'),
+            "{message}"
+        );
         assert_eq!(shown(500, b"<html>x"), "the Registry failed: POST http://r/x: 500");
         assert_eq!(shown(409, b"taken"), "the Registry refused: POST http://r/x: 409 taken");
     }
@@ -343,6 +382,9 @@ mod tests {
         assert!(!failure.sent && failure.error.kind == StoreErrorKind::Transient, "{failure:?}");
         options.deadline = Some(Instant::now());
         let error = Http::open(options).unwrap().get("/x").unwrap_err();
-        assert_eq!(error.message, "the deadline is reached: GET http://127.0.0.1:9/nifi-registry-api/x");
+        assert_eq!(
+            error.message,
+            "the deadline is reached: GET http://127.0.0.1:9/nifi-registry-api/x"
+        );
     }
 }

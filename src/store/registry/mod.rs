@@ -26,7 +26,8 @@ use self::place::{Place, Token};
 use self::types::{About, Access, Flow, Frame, Metadata, read, segment};
 use super::envelope::{Contents, placeholder_identifiers};
 use super::{
-    SnapshotStore, StoreError, StoreErrorKind, StoredInner, StoredPlaces, StoredVersion, VersionInfo, VersionWriter,
+    SnapshotStore, StoreError, StoreErrorKind, StoredInner, StoredPlaces, StoredVersion,
+    VersionInfo, VersionWriter,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, StateId};
 
@@ -57,7 +58,8 @@ impl RegistryStore {
     fn snapshot(&self, flow: &FlowName, which: &str) -> Result<Option<Snapshot>, StoreError> {
         let known = self.known_place(flow);
         let id = known.map_or_else(|| place::flow_id(flow), |place| place.flow);
-        let named = |frame: &Frame| frame.bucket.name == flow.bucket() && frame.flow.name == flow.flow();
+        let named =
+            |frame: &Frame| frame.bucket.name == flow.bucket() && frame.flow.name == flow.flow();
         match self.snapshot_of(&id, which)? {
             Some(snapshot) if named(&snapshot.frame) => return Ok(Some(snapshot)),
             _ => self.forget(flow),
@@ -79,13 +81,19 @@ impl RegistryStore {
         let Snapshot { frame, body } = snapshot;
         let metadata = frame.snapshot_metadata;
         let in_version = |error: StoreError| {
-            let message = format!("version {} of {flow} in {}: {}", metadata.version, self.describe(), error.message);
+            let message = format!(
+                "version {} of {flow} in {}: {}",
+                metadata.version,
+                self.describe(),
+                error.message
+            );
             StoreError { message, ..error }
         };
         let contents = Contents::from_snapshot(&body).map_err(in_version)?;
         let text = contents.manifest().map_err(in_version)?;
-        let manifest = Manifest::parse(text)
-            .map_err(|error| in_version(StoreError::new(StoreErrorKind::Damaged, "its manifest").because(error)))?;
+        let manifest = Manifest::parse(text).map_err(|error| {
+            in_version(StoreError::new(StoreErrorKind::Damaged, "its manifest").because(error))
+        })?;
         if u64::from(manifest.version.get()) != metadata.version {
             let message = format!("its manifest is that of version {}", manifest.version);
             return Err(in_version(StoreError::new(StoreErrorKind::Damaged, message)));
@@ -94,7 +102,8 @@ impl RegistryStore {
         let place = Place { bucket: frame.bucket.identifier, flow: frame.flow.identifier };
         self.remember(flow, &place);
         let inner = inner(place, &manifest, contents).map_err(in_version)?;
-        let (comment, author, timestamp_ms) = (metadata.comments, metadata.author, metadata.timestamp);
+        let (comment, author, timestamp_ms) =
+            (metadata.comments, metadata.author, metadata.timestamp);
         Ok(StoredVersion { manifest, state, comment, author, timestamp_ms, inner })
     }
 
@@ -110,23 +119,35 @@ impl RegistryStore {
         }
         let coordinates = Token::parse(&inner.token).coordinates(&inner.chunks, &chunk.full);
         let about = |error: StoreError| {
-            let message = format!("chunk {} in flow {}: {}", chunk.full, coordinates.flow, error.message);
+            let message =
+                format!("chunk {} in flow {}: {}", chunk.full, coordinates.flow, error.message);
             StoreError { message, ..error }
         };
         match self.flow_contents(&coordinates.flow).map_err(about)? {
-            Some((_, mut contents)) => contents.take_text(&chunk.full).map(String::into_bytes).map_err(about),
-            None => Err(about(StoreError::new(StoreErrorKind::Damaged, "no such flow: deleted, or pruned"))),
+            Some((_, mut contents)) => {
+                contents.take_text(&chunk.full).map(String::into_bytes).map_err(about)
+            }
+            None => Err(about(StoreError::new(
+                StoreErrorKind::Damaged,
+                "no such flow: deleted, or pruned",
+            ))),
         }
     }
 
     /// Whether the version that has this number is the one that `state` names.
-    fn is_state(&self, place: &Place, metadata: &Metadata, state: StateId) -> Result<bool, StoreError> {
+    fn is_state(
+        &self,
+        place: &Place,
+        metadata: &Metadata,
+        state: StateId,
+    ) -> Result<bool, StoreError> {
         if let Some(stored) = metadata.state() {
             return Ok(stored == state);
         }
         // The comment does not say: the manifest does.
         let snapshot = self.snapshot_of(&place.flow, &metadata.version.to_string())?;
-        let contents = snapshot.map(|snapshot| Contents::from_snapshot(&snapshot.body)).transpose()?;
+        let contents =
+            snapshot.map(|snapshot| Contents::from_snapshot(&snapshot.body)).transpose()?;
         let manifest = contents.and_then(|contents| contents.manifest);
         Ok(manifest.is_some_and(|text| StateId(Digest::of(text.as_bytes())) == state))
     }
@@ -152,7 +173,8 @@ impl RegistryStore {
 fn inner(place: Place, manifest: &Manifest, contents: Contents) -> Result<StoredInner, StoreError> {
     let by_digest = |text: String| (Digest::of(text.as_bytes()), Arc::new(text.into_bytes()));
     let texts: BTreeMap<_, _> = contents.texts.into_iter().map(by_digest).collect();
-    let elsewhere: Vec<_> = manifest.chunks().filter(|(_, chunk)| !texts.contains_key(&chunk.full)).collect();
+    let elsewhere: Vec<_> =
+        manifest.chunks().filter(|(_, chunk)| !texts.contains_key(&chunk.full)).collect();
     let mut token = Token::new(place);
     let mut chunks = String::new();
     for (id, (_, chunk)) in placeholder_identifiers(&elsewhere).iter().zip(&elsewhere) {
@@ -178,16 +200,26 @@ impl SnapshotStore for RegistryStore {
         snapshot.map(|snapshot| self.stored(flow, snapshot)).transpose()
     }
 
-    fn is_head(&self, _flow: &FlowName, version: &StoredVersion) -> Result<Option<bool>, StoreError> {
-        let path =
-            format!("/flows/{}/versions/latest/metadata", segment(&Token::parse(&version.inner.token).place.flow));
+    fn is_head(
+        &self,
+        _flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<bool>, StoreError> {
+        let path = format!(
+            "/flows/{}/versions/latest/metadata",
+            segment(&Token::parse(&version.inner.token).place.flow)
+        );
         let Some(body) = self.http.get(&path)? else { return Ok(Some(false)) };
         let newest: Metadata = read(&format!("GET {path}"), &body)?;
         let is_same = newest.version == u64::from(version.manifest.version.get());
         Ok(newest.state().map(|state| is_same && state == version.state))
     }
 
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         let snapshot = self.snapshot(flow, &version.to_string())?;
         snapshot.map(|snapshot| self.stored(flow, snapshot)).transpose()
     }
@@ -199,7 +231,11 @@ impl SnapshotStore for RegistryStore {
         versions.into_iter().map(Metadata::info).collect()
     }
 
-    fn places(&self, _flow: &FlowName, version: &StoredVersion) -> Result<Option<StoredPlaces>, StoreError> {
+    fn places(
+        &self,
+        _flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<StoredPlaces>, StoreError> {
         let StoredInner { texts, token, chunks } = &version.inner;
         let token = Token::parse(token);
         let elsewhere = |chunk: &ChunkRef| {
@@ -233,7 +269,8 @@ impl SnapshotStore for RegistryStore {
         chunk: &ChunkRef,
     ) -> Result<Vec<u8>, StoreError> {
         self.chunk_text(&version.inner, chunk).map_err(|error| {
-            let message = format!("version {} of {flow}: {}", version.manifest.version, error.message);
+            let message =
+                format!("version {} of {flow}: {}", version.manifest.version, error.message);
             StoreError { message, ..error }
         })
     }
@@ -253,11 +290,15 @@ impl SnapshotStore for RegistryStore {
             let Some(bucket) = &bucket else { break };
             let id = place::part_id(bucket, digest, part, salt);
             let contents = self.flow_contents(&id)?;
-            if let Some(text) = contents.and_then(|(_, contents)| contents.texts.into_iter().next()) {
+            if let Some(text) = contents.and_then(|(_, contents)| contents.texts.into_iter().next())
+            {
                 return Ok(text.into_bytes());
             }
         }
-        let message = format!("part {part} of spilled value {digest} is missing: {flow} in {}", self.describe());
+        let message = format!(
+            "part {part} of spilled value {digest} is missing: {flow} in {}",
+            self.describe()
+        );
         Err(StoreError::new(StoreErrorKind::Damaged, message))
     }
 
@@ -275,7 +316,11 @@ impl SnapshotStore for RegistryStore {
 
     fn check(&self) -> Result<Vec<String>, StoreError> {
         let buckets = self.buckets()?;
-        let mut lines = vec![format!("{} answers; buckets that can be read: {}", self.describe(), buckets.len())];
+        let mut lines = vec![format!(
+            "{} answers; buckets that can be read: {}",
+            self.describe(),
+            buckets.len()
+        )];
         let about = self.http.get("/about").ok().flatten();
         let about: Option<About> = about.and_then(|body| read("GET /about", &body).ok());
         lines.push(match about.map(|about| about.registry_about_version) {
@@ -284,7 +329,9 @@ impl SnapshotStore for RegistryStore {
         });
         let access = self.http.get("/access").ok().flatten();
         let access: Option<Access> = access.and_then(|body| read("GET /access", &body).ok());
-        if let Some(Access { identity, resource_permissions }) = access.filter(|access| !access.identity.is_empty()) {
+        if let Some(Access { identity, resource_permissions }) =
+            access.filter(|access| !access.identity.is_empty())
+        {
             let buckets = resource_permissions.buckets;
             let can = |allowed: bool| if allowed { "can" } else { "cannot" };
             let (reads, writes) = (can(buckets.can_read), can(buckets.can_write));

@@ -63,13 +63,16 @@ impl RegistryOptions {
 
 /// `http(s)://host[:port]/…/nifi-registry-api`.
 pub(super) fn base_url(text: &str) -> Result<Url, StoreError> {
-    let error = || misconfigured("not the URL of a NiFi Registry (http://host:port or https://host:port)");
+    let error =
+        || misconfigured("not the URL of a NiFi Registry (http://host:port or https://host:port)");
     let mut url = Url::parse(text.trim()).map_err(|_| error())?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(error());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(misconfigured("the Registry's URL holds credentials: give them in the environment or a file"));
+        return Err(misconfigured(
+            "the Registry's URL holds credentials: give them in the environment or a file",
+        ));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(error());
@@ -91,11 +94,15 @@ mod tests {
 
     #[test]
     fn urls_of_a_registry() {
-        let base = |text: &str| base_url(text).map(|url| url.to_string()).map_err(|error| error.kind);
+        let base =
+            |text: &str| base_url(text).map(|url| url.to_string()).map_err(|error| error.kind);
         let expected = Ok("http://r:18080/nifi-registry-api".to_owned());
-        for text in
-            ["http://r:18080", "http://r:18080/", "http://r:18080/nifi-registry-api/", "http://r:18080/nifi-registry"]
-        {
+        for text in [
+            "http://r:18080",
+            "http://r:18080/",
+            "http://r:18080/nifi-registry-api/",
+            "http://r:18080/nifi-registry",
+        ] {
             assert_eq!(base(text), expected, "{text}");
         }
         assert_eq!(base("https://p/a"), Ok("https://p/a/nifi-registry-api".to_owned()));

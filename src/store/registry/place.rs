@@ -81,7 +81,8 @@ impl Token {
 
     /// Where a chunk is that does not travel in the version itself.
     pub(super) fn coordinates(&self, chunks: &str, digest: &Digest) -> Coordinates {
-        let derived = || Coordinates { bucket: chunks.to_owned(), flow: chunk_id(chunks, digest, 0) };
+        let derived =
+            || Coordinates { bucket: chunks.to_owned(), flow: chunk_id(chunks, digest, 0) };
         self.moved.get(digest).cloned().unwrap_or_else(derived)
     }
 
@@ -92,7 +93,10 @@ impl Token {
         let moved = words.filter_map(|word| {
             let mut parts = word.split(':');
             let digest = parts.next()?.parse().ok()?;
-            Some((digest, Coordinates { bucket: parts.next()?.to_owned(), flow: parts.next()?.to_owned() }))
+            Some((
+                digest,
+                Coordinates { bucket: parts.next()?.to_owned(), flow: parts.next()?.to_owned() },
+            ))
         });
         Self { place, moved: moved.collect() }
     }
@@ -101,7 +105,9 @@ impl Token {
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.place.bucket, self.place.flow)?;
-        self.moved.iter().try_for_each(|(digest, at)| write!(f, " {digest}:{}:{}", at.bucket, at.flow))
+        self.moved
+            .iter()
+            .try_for_each(|(digest, at)| write!(f, " {digest}:{}:{}", at.bucket, at.flow))
     }
 }
 
@@ -129,7 +135,8 @@ impl RegistryStore {
         match self.http.get("/buckets")? {
             Some(body) => read_list("GET /buckets", &body),
             None => {
-                let message = format!("no NiFi Registry there: {}: 404", self.http.place("GET", "/buckets"));
+                let message =
+                    format!("no NiFi Registry there: {}: 404", self.http.place("GET", "/buckets"));
                 Err(StoreError::new(StoreErrorKind::Configuration, message))
             }
         }
@@ -188,9 +195,11 @@ impl RegistryStore {
         if let Some(place) = self.place(flow)? {
             return Ok(place);
         }
-        let bucket = self.find_or_create_bucket(flow.bucket(), "IndexedDB databases, written by nifi-idb")?;
+        let bucket =
+            self.find_or_create_bucket(flow.bucket(), "IndexedDB databases, written by nifi-idb")?;
         let path = format!("/buckets/{}/flows", segment(&bucket));
-        let without_id = json!({"description": FLOW_DESCRIPTION, "name": flow.flow(), "type": "Flow"});
+        let without_id =
+            json!({"description": FLOW_DESCRIPTION, "name": flow.flow(), "type": "Flow"});
         let mut with_id = without_id.clone();
         with_id["identifier"] = flow_id(flow).into();
         // Tried from the end. The id is taken if a bucket was renamed.
@@ -217,7 +226,8 @@ impl RegistryStore {
                 bodies.push(body);
             }
         }
-        let message = format!("the flow can neither be made nor found: {flow} in {}", self.http.address());
+        let message =
+            format!("the flow can neither be made nor found: {flow} in {}", self.http.address());
         let error = StoreError::new(StoreErrorKind::Transient, message);
         Err(last.into_iter().fold(error, StoreError::because))
     }
@@ -264,7 +274,8 @@ impl RegistryStore {
         if let Some(bucket) = lock(&self.chunk_buckets).get(&name) {
             return Ok(bucket.clone());
         }
-        let description = format!("Chunks of the snapshots in bucket {}, written by nifi-idb", flow.bucket());
+        let description =
+            format!("Chunks of the snapshots in bucket {}, written by nifi-idb", flow.bucket());
         let bucket = self.find_or_create_bucket(&name, &description)?;
         lock(&self.chunk_buckets).insert(name, bucket.clone());
         Ok(bucket)
@@ -279,7 +290,11 @@ enum Made<T> {
 }
 
 /// Reads the answer to a call that makes something. Errors are those after which it surely was not made.
-fn made<T: DeserializeOwned>(outcome: Result<Answer, Failure>, path: &str, what: &str) -> Result<Made<T>, StoreError> {
+fn made<T: DeserializeOwned>(
+    outcome: Result<Answer, Failure>,
+    path: &str,
+    what: &str,
+) -> Result<Made<T>, StoreError> {
     let (open, error) = match outcome {
         Ok(answer) if answer.is_success() => match read(&format!("POST {path}"), &answer.body) {
             Ok(made) => return Ok(Made::Done(made)),
@@ -296,7 +311,9 @@ fn made<T: DeserializeOwned>(outcome: Result<Answer, Failure>, path: &str, what:
 /// Says what could not be made.
 fn creation(error: StoreError, what: &str) -> StoreError {
     let message = match error.kind {
-        StoreErrorKind::Denied => format!("{}; {what} is not there and cannot be made", error.message),
+        StoreErrorKind::Denied => {
+            format!("{}; {what} is not there and cannot be made", error.message)
+        }
         _ => format!("{}; {what} cannot be made", error.message),
     };
     StoreError { message, ..error }
@@ -325,14 +342,21 @@ mod tests {
         assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
         assert!(ids.iter().all(|id| Uuid::try_parse(id).is_ok()), "{ids:?}");
         // Stored for ever: these may not change.
-        assert_eq!(ids[2], Uuid::new_v5(&Uuid::try_parse(BUCKET).unwrap(), a.to_string().as_bytes()).to_string());
+        assert_eq!(
+            ids[2],
+            Uuid::new_v5(&Uuid::try_parse(BUCKET).unwrap(), a.to_string().as_bytes()).to_string()
+        );
     }
 
     #[test]
     fn a_token_keeps_only_what_cannot_be_derived() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let mut token = Token::new(Place { bucket: "p".into(), flow: "f".into() });
-        token.note(BUCKET, &a, &Coordinates { bucket: BUCKET.into(), flow: chunk_id(BUCKET, &a, 0) });
+        token.note(
+            BUCKET,
+            &a,
+            &Coordinates { bucket: BUCKET.into(), flow: chunk_id(BUCKET, &a, 0) },
+        );
         assert_eq!(token.to_string(), "p f");
         let salted = Coordinates { bucket: BUCKET.into(), flow: chunk_id(BUCKET, &b, 1) };
         token.note(BUCKET, &b, &salted);

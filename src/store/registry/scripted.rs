@@ -90,7 +90,8 @@ fn answer(mut stream: TcpStream, reply: Reply, asked: String) {
         Reply::Cut => return,
     };
     let length = body.len();
-    let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status} x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(body.as_bytes());
 }

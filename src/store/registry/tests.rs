@@ -24,7 +24,12 @@ fn name() -> FlowName {
 }
 
 fn empty_manifest() -> Manifest {
-    let store = ObjectStore { name: "data".into(), key_path: None, auto_increment: false, indexes: Vec::new() };
+    let store = ObjectStore {
+        name: "data".into(),
+        key_path: None,
+        auto_increment: false,
+        indexes: Vec::new(),
+    };
     Manifest::empty(&Database::new("db".into(), 1, vec![store]).unwrap())
 }
 
@@ -32,8 +37,19 @@ fn head() -> StoredVersion {
     let manifest = empty_manifest();
     let (_, state) = manifest.to_text();
     let place = Place { bucket: BUCKET.into(), flow: place::flow_id(&name()) };
-    let inner = StoredInner { token: Token::new(place).to_string(), chunks: CHUNKS.into(), ..StoredInner::default() };
-    StoredVersion { manifest, state, comment: String::new(), author: "a".into(), timestamp_ms: 1, inner }
+    let inner = StoredInner {
+        token: Token::new(place).to_string(),
+        chunks: CHUNKS.into(),
+        ..StoredInner::default()
+    };
+    StoredVersion {
+        manifest,
+        state,
+        comment: String::new(),
+        author: "a".into(),
+        timestamp_ms: 1,
+        inner,
+    }
 }
 
 fn next() -> VersionDraft {
@@ -42,11 +58,18 @@ fn next() -> VersionDraft {
     manifest.version = FlowVersion::new(2).unwrap();
     manifest.previous = Some(head.state);
     let (_, state) = manifest.to_text();
-    VersionDraft { comment: format!("+0\n\nroot={} state={state}", manifest.root()), manifest, timestamp_ms: 1 }
+    VersionDraft {
+        comment: format!("+0\n\nroot={} state={state}", manifest.root()),
+        manifest,
+        timestamp_ms: 1,
+    }
 }
 
 fn metadata(version: u32, comment: &str) -> Reply {
-    say(200, json!({"version": version, "comments": comment, "timestamp": 7, "author": "a"}).to_string())
+    say(
+        200,
+        json!({"version": version, "comments": comment, "timestamp": 7, "author": "a"}).to_string(),
+    )
 }
 
 fn append(replies: Vec<Reply>) -> (Result<(), AppendError>, Scripted) {
@@ -88,7 +111,8 @@ fn an_append_without_an_answer_is_looked_for() {
         assert!(matches!(append(vec![reply, theirs()]).0, Err(AppendError::Lost)));
     }
     // Others went on from ours.
-    let list = json!([{"version": 3, "comments": ""}, {"version": 2, "comments": next().comment}]).to_string();
+    let list = json!([{"version": 3, "comments": ""}, {"version": 2, "comments": next().comment}])
+        .to_string();
     append(vec![Reply::Cut, metadata(3, "x"), say(200, list)]).0.unwrap();
     // A 200 that is not from a Registry.
     append(vec![say(200, "<html>"), ours()]).0.unwrap();
@@ -104,8 +128,15 @@ fn a_comment_without_a_state_is_no_answer_but_the_manifest_is() {
     let (manifest_text, _) = draft.manifest.to_text();
     let contents = |manifest_text: &str| {
         let manifest = &draft.manifest;
-        let parent =
-            Parent { flow: &flow, manifest, manifest_text, comment: "", embedded: &[], placed: &[], registry: "" };
+        let parent = Parent {
+            flow: &flow,
+            manifest,
+            manifest_text,
+            comment: "",
+            embedded: &[],
+            placed: &[],
+            registry: "",
+        };
         snapshot(parent.contents().unwrap()).to_string()
     };
     append(vec![Reply::Cut, metadata(2, "edited"), say(200, contents(&manifest_text))]).0.unwrap();
@@ -115,20 +146,28 @@ fn a_comment_without_a_state_is_no_answer_but_the_manifest_is() {
 
 #[test]
 fn a_number_that_is_refused_and_never_there_is_orphaned() {
-    let (outcome, server) = append(vec![say(500, "x"), metadata(1, "x"), say(500, "x"), metadata(1, "x")]);
+    let (outcome, server) =
+        append(vec![say(500, "x"), metadata(1, "x"), say(500, "x"), metadata(1, "x")]);
     match outcome.unwrap_err() {
         AppendError::Failed(error) => {
             assert_eq!(error.kind, StoreErrorKind::Refused);
-            assert!(error.message.starts_with("version 2 of b/f is refused though it is not there"), "{error}");
+            assert!(
+                error.message.starts_with("version 2 of b/f is refused though it is not there"),
+                "{error}"
+            );
         }
         other => panic!("{other:?}"),
     }
     assert_eq!(server.calls().len(), 4);
     let (outcome, _) = append(vec![Reply::Cut, metadata(1, "x"), Reply::Cut, metadata(1, "x")]);
-    assert!(matches!(outcome, Err(AppendError::Ambiguous(error)) if error.kind == StoreErrorKind::Transient));
+    assert!(
+        matches!(outcome, Err(AppendError::Ambiguous(error)) if error.kind == StoreErrorKind::Transient)
+    );
     // A Registry that is down says nothing about the version.
     let (outcome, _) = append(vec![say(500, "x"), say(500, "x"), say(500, "x"), say(500, "x")]);
-    assert!(matches!(outcome, Err(AppendError::Ambiguous(error)) if error.kind == StoreErrorKind::Transient));
+    assert!(
+        matches!(outcome, Err(AppendError::Ambiguous(error)) if error.kind == StoreErrorKind::Transient)
+    );
 }
 
 #[test]
@@ -149,9 +188,11 @@ fn refusals_end_at_once() {
 
 #[test]
 fn an_echo_that_lacks_something_is_damage() {
-    for (old, new) in
-        [("\"labels\":[{", "\"labels\":[],\"was\":[{"), ("databaseVersion", "x"), ("\"version\":2}", "\"version\":3}")]
-    {
+    for (old, new) in [
+        ("\"labels\":[{", "\"labels\":[],\"was\":[{"),
+        ("databaseVersion", "x"),
+        ("\"version\":2}", "\"version\":3}"),
+    ] {
         let (outcome, _) = append(vec![Reply::Echo(old, new)]);
         assert_eq!(kind(outcome.unwrap_err()), StoreErrorKind::Damaged, "{old}");
     }
@@ -160,7 +201,14 @@ fn an_echo_that_lacks_something_is_damage() {
 fn chunk(text: &str) -> (List, ChunkRef) {
     let full = Digest::of(text.as_bytes());
     let bytes = text.len() as u64;
-    let chunk = ChunkRef { first: sortable_string("k"), count: 1, bytes, full, content: full, spilled: Vec::new() };
+    let chunk = ChunkRef {
+        first: sortable_string("k"),
+        count: 1,
+        bytes,
+        full,
+        content: full,
+        spilled: Vec::new(),
+    };
     (List::Records("data".into()), chunk)
 }
 
@@ -181,7 +229,9 @@ fn upload(text: &str, replies: Vec<Reply>) -> Result<(u32, usize), StoreError> {
     let (list, chunk) = chunk(text);
     let uploads = [upload::Upload::Chunk(list, chunk.clone(), Arc::new(text.as_bytes().to_vec()))];
     let places = open(&server).upload_all(CHUNKS, &uploads)?;
-    let salt = (0..MAX_SALTS).find(|salt| place::chunk_id(CHUNKS, &chunk.full, *salt) == places[0].flow).unwrap();
+    let salt = (0..MAX_SALTS)
+        .find(|salt| place::chunk_id(CHUNKS, &chunk.full, *salt) == places[0].flow)
+        .unwrap();
     Ok((salt, server.calls().len()))
 }
 
@@ -193,13 +243,29 @@ fn chunks_are_written_once_and_found_again() {
     assert_eq!(upload(text, vec![say(409, "name"), stored_chunk(text)]).unwrap(), (0, 2));
     // A flow without version; a cut answer of either kind; a race that is lost.
     assert_eq!(upload(text, vec![say(409, "name"), say(404, ""), echo()]).unwrap(), (0, 3));
-    assert_eq!(upload(text, vec![Reply::Cut, say(404, ""), Reply::Cut, stored_chunk(text)]).unwrap(), (0, 4));
-    assert_eq!(upload(text, vec![say(200, "{}"), say(500, ""), stored_chunk(text)]).unwrap(), (0, 3));
+    assert_eq!(
+        upload(text, vec![Reply::Cut, say(404, ""), Reply::Cut, stored_chunk(text)]).unwrap(),
+        (0, 4)
+    );
+    assert_eq!(
+        upload(text, vec![say(200, "{}"), say(500, ""), stored_chunk(text)]).unwrap(),
+        (0, 3)
+    );
     // Something else lies there; the id lies in another bucket.
-    assert_eq!(upload(text, vec![say(500, ""), stored_chunk("{}\n"), say(200, "{}"), echo()]).unwrap(), (1, 4));
+    assert_eq!(
+        upload(text, vec![say(500, ""), stored_chunk("{}\n"), say(200, "{}"), echo()]).unwrap(),
+        (1, 4)
+    );
     let elsewhere = stored_chunk_in(BUCKET, text);
-    assert_eq!(upload(text, vec![say(500, ""), elsewhere, say(200, "{}"), echo()]).unwrap(), (1, 4));
-    assert_eq!(upload(text, vec![say(500, ""), say(404, ""), say(404, ""), say(200, "{}"), echo()]).unwrap(), (1, 5));
+    assert_eq!(
+        upload(text, vec![say(500, ""), elsewhere, say(200, "{}"), echo()]).unwrap(),
+        (1, 4)
+    );
+    assert_eq!(
+        upload(text, vec![say(500, ""), say(404, ""), say(404, ""), say(200, "{}"), echo()])
+            .unwrap(),
+        (1, 5)
+    );
     // An orphaned number.
     let mut replies = vec![say(200, "{}")];
     (0..4).for_each(|_| replies.extend([say(500, ""), say(404, "")]));
@@ -212,7 +278,10 @@ fn uploads_that_no_other_id_would_help() {
     let text = "{\"a\":1}\n";
     assert_eq!(upload(text, vec![say(403, "")]).unwrap_err().kind, StoreErrorKind::Denied);
     assert_eq!(upload(text, vec![say(404, "")]).unwrap_err().kind, StoreErrorKind::Transient);
-    assert_eq!(upload(text, vec![say(200, "{}"), say(400, "")]).unwrap_err().kind, StoreErrorKind::Refused);
+    assert_eq!(
+        upload(text, vec![say(200, "{}"), say(400, "")]).unwrap_err().kind,
+        StoreErrorKind::Refused
+    );
     let error = upload(text, vec![say(200, "{}"), Reply::Echo("a", "b")]).unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Damaged);
     assert!(error.message.contains(&chunk(text).1.full.to_string()), "{error}");
@@ -236,14 +305,16 @@ fn reads_are_repeated_and_writes_are_not() {
 
 #[test]
 fn a_login_is_kept_and_renewed() {
-    let replies = vec![say(201, "t1\n"), say(200, "[]"), say(401, ""), say(201, "t2"), say(200, "[]")];
+    let replies =
+        vec![say(201, "t1\n"), say(200, "[]"), say(401, ""), say(201, "t2"), say(200, "[]")];
     let server = Scripted::start(replies);
     let mut options = RegistryOptions::new(&server.url);
     options.credentials = Credentials::Login { user: "ann".into(), password: Secret::new("pw") };
     let store = RegistryStore::open(options).unwrap();
     store.buckets().unwrap();
     store.buckets().unwrap();
-    let sent: Vec<String> = server.asked().into_iter().map(|request| request.authorization).collect();
+    let sent: Vec<String> =
+        server.asked().into_iter().map(|request| request.authorization).collect();
     assert_eq!(sent, ["Basic YW5uOnB3", "Bearer t1", "Bearer t1", "Basic YW5uOnB3", "Bearer t2"]);
     assert!(!format!("{store:?}").contains("t2"));
 }
@@ -254,20 +325,36 @@ fn a_flow_is_found_by_its_id_and_else_by_its_names() {
         let (flow_name, manifest) = (name(), empty_manifest());
         let (text, _) = manifest.to_text();
         let (flow_name, manifest, manifest_text) = (&flow_name, &manifest, text.as_str());
-        let parent =
-            Parent { flow: flow_name, manifest, manifest_text, comment: "", embedded: &[], placed: &[], registry: "" };
+        let parent = Parent {
+            flow: flow_name,
+            manifest,
+            manifest_text,
+            comment: "",
+            embedded: &[],
+            placed: &[],
+            registry: "",
+        };
         let mut body = snapshot(parent.contents().unwrap());
-        body["snapshotMetadata"] = json!({"version": 1, "comments": "c", "author": "a", "timestamp": 5});
+        body["snapshotMetadata"] =
+            json!({"version": 1, "comments": "c", "author": "a", "timestamp": 5});
         body["bucket"] = json!({"name": bucket, "identifier": "B"});
         body["flow"] = json!({"name": flow, "identifier": "F"});
         say(200, body.to_string())
     };
     let server = Scripted::start(vec![frame("b", "f")]);
     let found = open(&server).head(&name()).unwrap().unwrap();
-    assert_eq!((found.inner.token.as_str(), found.timestamp_ms, found.comment.as_str()), ("B F", 5, "c"));
+    assert_eq!(
+        (found.inner.token.as_str(), found.timestamp_ms, found.comment.as_str()),
+        ("B F", 5, "c")
+    );
     assert_eq!(server.calls(), [format!("GET /flows/{}/versions/latest", place::flow_id(&name()))]);
     // The id belongs to a flow of another bucket: the names decide.
-    let buckets = || say(200, json!([{"name": "x", "identifier": "X"}, {"name": "b", "identifier": "B"}]).to_string());
+    let buckets = || {
+        say(
+            200,
+            json!([{"name": "x", "identifier": "X"}, {"name": "b", "identifier": "B"}]).to_string(),
+        )
+    };
     let flows = || say(200, json!([{"name": "f", "identifier": "F"}]).to_string());
     let server = Scripted::start(vec![frame("renamed", "f"), buckets(), flows(), frame("b", "f")]);
     assert!(open(&server).head(&name()).unwrap().is_some());
@@ -279,7 +366,8 @@ fn a_flow_is_found_by_its_id_and_else_by_its_names() {
 fn frame_of(manifest: &Manifest, placed: &[crate::store::envelope::PlacedChunk]) -> Reply {
     let (flow, (text, _)) = (name(), manifest.to_text());
     let (flow, manifest_text) = (&flow, text.as_str());
-    let parent = Parent { flow, manifest, manifest_text, comment: "", embedded: &[], placed, registry: "" };
+    let parent =
+        Parent { flow, manifest, manifest_text, comment: "", embedded: &[], placed, registry: "" };
     let mut body = snapshot(parent.contents().unwrap());
     body["snapshotMetadata"] = json!({"version": manifest.version.get(), "comments": "c"});
     body["bucket"] = json!({"name": "b", "identifier": BUCKET});
@@ -373,7 +461,10 @@ fn what_head_has_embedded_travels_again_and_what_nobody_has_is_refused() {
     assert_eq!(kind(error), StoreErrorKind::Refused);
     let mut draft = after(&head);
     draft.manifest.version = FlowVersion::new(3).unwrap();
-    assert_eq!(kind(store.writer(&name(), Some(&head)).unwrap().commit(&draft).unwrap_err()), StoreErrorKind::Refused);
+    assert_eq!(
+        kind(store.writer(&name(), Some(&head)).unwrap().commit(&draft).unwrap_err()),
+        StoreErrorKind::Refused
+    );
     assert_eq!(server.calls().len(), 1);
 }
 
@@ -408,7 +499,8 @@ fn parts_of_spilled_values_are_found_under_salted_ids_too() {
     let server = Scripted::start(vec![say(404, ""), stored_chunk("abc")]);
     let (head, digest) = (head(), Digest::of(b"abc"));
     assert_eq!(open(&server).read_part(&name(), &head, &digest, 3).unwrap(), b"abc");
-    let ids = [0, 1].map(|salt| format!("GET /flows/{}/versions/1", place::part_id(CHUNKS, &digest, 3, salt)));
+    let ids = [0, 1]
+        .map(|salt| format!("GET /flows/{}/versions/1", place::part_id(CHUNKS, &digest, 3, salt)));
     assert_eq!(server.calls(), ids);
     let server = Scripted::start(vec![say(404, ""); MAX_SALTS as usize]);
     let error = open(&server).read_part(&name(), &head, &digest, 3).unwrap_err();

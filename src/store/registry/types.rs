@@ -83,13 +83,20 @@ pub(super) struct About {
 
 impl Metadata {
     pub(super) fn number(&self) -> Result<FlowVersion, StoreError> {
-        let error = || StoreError::new(StoreErrorKind::Damaged, format!("{} is no flow version", self.version));
+        let error = || {
+            StoreError::new(StoreErrorKind::Damaged, format!("{} is no flow version", self.version))
+        };
         FlowVersion::new(self.version).ok_or_else(error)
     }
 
     pub(super) fn info(self) -> Result<VersionInfo, StoreError> {
         let version = self.number()?;
-        Ok(VersionInfo { version, comment: self.comments, author: self.author, timestamp_ms: self.timestamp })
+        Ok(VersionInfo {
+            version,
+            comment: self.comments,
+            author: self.author,
+            timestamp_ms: self.timestamp,
+        })
     }
 
     /// The state that the comment ends with.
@@ -100,7 +107,13 @@ impl Metadata {
 
 /// The state that a comment ends with, as `FORMAT.md` says.
 pub(super) fn state_in(comment: &str) -> Option<StateId> {
-    comment.trim_end().rsplit(|character: char| character.is_whitespace()).next()?.strip_prefix("state=")?.parse().ok()
+    comment
+        .trim_end()
+        .rsplit(|character: char| character.is_whitespace())
+        .next()?
+        .strip_prefix("state=")?
+        .parse()
+        .ok()
 }
 
 /// Reads an answer's body; `what` names the call in the error.
@@ -108,7 +121,8 @@ pub(super) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, St
     serde_json::from_slice(body).map_err(|error| {
         // Place only: serde_json's message could quote data.
         let (line, column) = (error.line(), error.column());
-        let message = format!("not the JSON that NiFi Registry gives (line {line}, column {column}): {what}");
+        let message =
+            format!("not the JSON that NiFi Registry gives (line {line}, column {column}): {what}");
         StoreError::new(StoreErrorKind::Transient, message)
     })
 }
@@ -146,7 +160,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for BoundedList<T> {
 }
 
 /// Reads an answer that is a list, of a bounded length.
-pub(super) fn read_list<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<Vec<T>, StoreError> {
+pub(super) fn read_list<T: DeserializeOwned>(
+    what: &str,
+    body: &[u8],
+) -> Result<Vec<T>, StoreError> {
     read::<BoundedList<T>>(what, body).map(|list| list.0)
 }
 
@@ -182,7 +199,9 @@ mod tests {
 
     #[test]
     fn unknown_and_missing_fields_are_no_error() {
-        let frame: Frame = read("x", br#"{"snapshotMetadata":{"version":3,"new":[]},"flowContents":{"a":1}}"#).unwrap();
+        let frame: Frame =
+            read("x", br#"{"snapshotMetadata":{"version":3,"new":[]},"flowContents":{"a":1}}"#)
+                .unwrap();
         assert_eq!((frame.snapshot_metadata.version, frame.flow.name.as_str()), (3, ""));
         let error = read::<Frame>("GET /x", b"{\"secret\"").unwrap_err();
         assert!(!error.message.contains("secret") && error.message.contains("GET /x"), "{error}");
@@ -192,14 +211,23 @@ mod tests {
     #[test]
     fn lists_are_bounded() {
         let list = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
-        assert_eq!(read_list::<Bucket>("x", list(MAX_LISTED).as_bytes()).unwrap().len(), MAX_LISTED);
+        assert_eq!(
+            read_list::<Bucket>("x", list(MAX_LISTED).as_bytes()).unwrap().len(),
+            MAX_LISTED
+        );
         read_list::<Bucket>("x", list(MAX_LISTED + 1).as_bytes()).unwrap_err();
     }
 
     #[test]
     fn an_id_stays_one_segment_of_a_path() {
-        assert_eq!(segment("9f5b1a6e-8f9a-4c66-9a44-0d3b6a3b1d10"), "9f5b1a6e-8f9a-4c66-9a44-0d3b6a3b1d10");
-        assert_eq!(segment("../../admin?x=#\r\n ü%"), "..%2F..%2Fadmin%3Fx%3D%23%0D%0A%20%C3%BC%25");
+        assert_eq!(
+            segment("9f5b1a6e-8f9a-4c66-9a44-0d3b6a3b1d10"),
+            "9f5b1a6e-8f9a-4c66-9a44-0d3b6a3b1d10"
+        );
+        assert_eq!(
+            segment("../../admin?x=#\r\n ü%"),
+            "..%2F..%2Fadmin%3Fx%3D%23%0D%0A%20%C3%BC%25"
+        );
         for id in ["", ".", ".."] {
             assert_eq!(segment(id), "no-id");
         }

@@ -89,7 +89,10 @@ impl Upload {
         if self.is_in(&Contents::from_snapshot(body)?) {
             return Ok(());
         }
-        Err(StoreError::new(StoreErrorKind::Damaged, "the Registry stored another text than was sent"))
+        Err(StoreError::new(
+            StoreErrorKind::Damaged,
+            "the Registry stored another text than was sent",
+        ))
     }
 
     fn name_in(&self, error: StoreError) -> StoreError {
@@ -98,7 +101,9 @@ impl Upload {
         }
         let message = match self {
             Self::Chunk(_, chunk, _) => format!("{}; chunk {}", error.message, chunk.full),
-            Self::Part(digest, part, _) => format!("{}; part {part} of spilled value {digest}", error.message),
+            Self::Part(digest, part, _) => {
+                format!("{}; part {part} of spilled value {digest}", error.message)
+            }
         };
         StoreError { message, ..error }
     }
@@ -114,8 +119,12 @@ impl Upload {
 
     fn description(&self) -> &'static str {
         match self {
-            Self::Chunk(..) => "A chunk of IndexedDB snapshots, written by nifi-idb; versions of flows need it",
-            Self::Part(..) => "A part of a large IndexedDB value, written by nifi-idb; versions of flows need it",
+            Self::Chunk(..) => {
+                "A chunk of IndexedDB snapshots, written by nifi-idb; versions of flows need it"
+            }
+            Self::Part(..) => {
+                "A part of a large IndexedDB value, written by nifi-idb; versions of flows need it"
+            }
         }
     }
 }
@@ -123,7 +132,11 @@ impl Upload {
 impl RegistryStore {
     /// Stores texts, [`PARALLEL_UPLOADS`] at once, and says where, in their order. All are tried; the first error is
     /// given, with the number of others.
-    pub(super) fn upload_all(&self, bucket: &str, uploads: &[Upload]) -> Result<Vec<Coordinates>, StoreError> {
+    pub(super) fn upload_all(
+        &self,
+        bucket: &str,
+        uploads: &[Upload],
+    ) -> Result<Vec<Coordinates>, StoreError> {
         let next = std::sync::atomic::AtomicUsize::new(0);
         let results = Mutex::new(Vec::with_capacity(uploads.len()));
         let work = || {
@@ -147,7 +160,10 @@ impl RegistryStore {
         let failed = results.iter().filter(|(_, result)| result.is_err()).count();
         let joined = |error: StoreError| match failed {
             0 | 1 => error,
-            _ => StoreError { message: format!("{} (and {} more)", error.message, failed - 1), ..error },
+            _ => StoreError {
+                message: format!("{} (and {} more)", error.message, failed - 1),
+                ..error
+            },
         };
         results.into_iter().map(|(_, result)| result.map_err(joined)).collect()
     }
@@ -165,7 +181,13 @@ impl RegistryStore {
         Err(StoreError::new(StoreErrorKind::Refused, message))
     }
 
-    fn attempt(&self, bucket: &str, flow: &str, name: &str, upload: &Upload) -> Result<UploadAttempt, StoreError> {
+    fn attempt(
+        &self,
+        bucket: &str,
+        flow: &str,
+        name: &str,
+        upload: &Upload,
+    ) -> Result<UploadAttempt, StoreError> {
         let path = format!("/buckets/{}/flows", segment(bucket));
         let body = json!({"description": upload.description(), "identifier": flow, "name": name, "type": "Flow"});
         if open(self.http.post(&path, body.to_string().as_bytes()), &path)?.is_some() {
@@ -195,10 +217,15 @@ impl RegistryStore {
             repetition += 1;
             match error {
                 OpenWrite::Numbered if repetition == MAX_POSTS => {
-                    return Ok(UploadAttempt::Blocked(format!("version 1 is refused, as if orphaned: {flow}")));
+                    return Ok(UploadAttempt::Blocked(format!(
+                        "version 1 is refused, as if orphaned: {flow}"
+                    )));
                 }
                 OpenWrite::Numbered => {
-                    let late = StoreError::new(StoreErrorKind::Transient, format!("no time left: POST {path}"));
+                    let late = StoreError::new(
+                        StoreErrorKind::Transient,
+                        format!("no time left: POST {path}"),
+                    );
                     self.http.pause(repetition, late)?;
                 }
                 OpenWrite::Other(error) if repetition == MAX_POSTS => return Err(error),
@@ -208,7 +235,12 @@ impl RegistryStore {
     }
 
     /// Compares what a flow holds with what it should hold; `None` if it has no version.
-    fn compare(&self, bucket: &str, flow: &str, upload: &Upload) -> Result<Option<UploadAttempt>, StoreError> {
+    fn compare(
+        &self,
+        bucket: &str,
+        flow: &str,
+        upload: &Upload,
+    ) -> Result<Option<UploadAttempt>, StoreError> {
         let Some((metadata, found)) = self.flow_contents(flow)? else { return Ok(None) };
         if metadata.bucket_identifier != bucket {
             return Ok(Some(UploadAttempt::Blocked(format!("in another bucket: {flow}"))));

@@ -21,7 +21,8 @@ use crate::store::envelope::{
     Contents, Coordinates, EMBED_BYTES, ListedText, Parent, PlacedChunk, Placement, snapshot,
 };
 use crate::store::{
-    AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter,
+    AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft,
+    VersionWriter,
 };
 
 /// Texts wait for each other until they are this many bytes, then they are uploaded side by side.
@@ -57,7 +58,11 @@ fn bytes(texts: &[ListedText]) -> u64 {
 }
 
 impl<'a> RegistryWriter<'a> {
-    pub(super) fn new(store: &'a RegistryStore, flow: &FlowName, head: Option<&StoredVersion>) -> Self {
+    pub(super) fn new(
+        store: &'a RegistryStore,
+        flow: &FlowName,
+        head: Option<&StoredVersion>,
+    ) -> Self {
         Self {
             store,
             flow: flow.clone(),
@@ -78,7 +83,8 @@ impl<'a> RegistryWriter<'a> {
     }
 
     fn queue(&mut self, texts: Vec<ListedText>) -> Result<(), StoreError> {
-        self.batch.extend(texts.into_iter().map(|(list, chunk, text)| Upload::Chunk(list, chunk, text)));
+        self.batch
+            .extend(texts.into_iter().map(|(list, chunk, text)| Upload::Chunk(list, chunk, text)));
         match self.batch.iter().map(Upload::bytes).sum::<usize>() >= BATCH_BYTES {
             true => self.upload(),
             false => Ok(()),
@@ -86,7 +92,8 @@ impl<'a> RegistryWriter<'a> {
     }
 
     fn is_queued(&self, digest: &Digest) -> bool {
-        self.uploaded.contains_key(digest) || self.batch.iter().any(|upload| upload.digest() == digest)
+        self.uploaded.contains_key(digest)
+            || self.batch.iter().any(|upload| upload.digest() == digest)
     }
 
     fn upload(&mut self) -> Result<(), StoreError> {
@@ -95,7 +102,10 @@ impl<'a> RegistryWriter<'a> {
         }
         let bucket = self.chunk_bucket()?;
         let batch = std::mem::take(&mut self.batch);
-        let places = self.store.upload_all(&bucket, &batch).inspect_err(|_| self.store.forget(&self.flow))?;
+        let places = self
+            .store
+            .upload_all(&bucket, &batch)
+            .inspect_err(|_| self.store.forget(&self.flow))?;
         for (upload, place) in batch.iter().zip(places) {
             if let Upload::Chunk(_, chunk, _) = upload {
                 self.uploaded.insert(chunk.full, place);
@@ -105,13 +115,18 @@ impl<'a> RegistryWriter<'a> {
     }
 
     /// Finds a text that is to travel inside the parent.
-    fn text(&self, new: &BTreeMap<Digest, Arc<Vec<u8>>>, chunk: &ChunkRef) -> Result<Arc<Vec<u8>>, StoreError> {
+    fn text(
+        &self,
+        new: &BTreeMap<Digest, Arc<Vec<u8>>>,
+        chunk: &ChunkRef,
+    ) -> Result<Arc<Vec<u8>>, StoreError> {
         if let Some(text) = new.get(&chunk.full) {
             return Ok(text.clone());
         }
         if let Some(coordinates) = self.uploaded.get(&chunk.full) {
             let contents = self.store.flow_contents(&coordinates.flow)?;
-            let text = contents.map(|(_, mut contents)| contents.take_text(&chunk.full)).transpose()?;
+            let text =
+                contents.map(|(_, mut contents)| contents.take_text(&chunk.full)).transpose()?;
             return text.map(|text| Arc::new(text.into_bytes())).ok_or_else(|| unknown(chunk));
         }
         let head = self.head_with(chunk).ok_or_else(|| unknown(chunk))?;
@@ -122,13 +137,19 @@ impl<'a> RegistryWriter<'a> {
     }
 
     fn head_with(&self, chunk: &ChunkRef) -> Option<&StoredVersion> {
-        self.head.as_ref().filter(|head| head.manifest.chunks().any(|(_, other)| other.full == chunk.full))
+        self.head
+            .as_ref()
+            .filter(|head| head.manifest.chunks().any(|(_, other)| other.full == chunk.full))
     }
 
     /// Sorts the chunks of the new version by where they lie, and uploads what has to lie elsewhere.
-    fn place_chunks(&mut self, draft: &VersionDraft) -> Result<(Vec<ListedText>, Vec<PlacedChunk>), StoreError> {
+    fn place_chunks(
+        &mut self,
+        draft: &VersionDraft,
+    ) -> Result<(Vec<ListedText>, Vec<PlacedChunk>), StoreError> {
         let placement = Placement::of(&draft.manifest);
-        let waiting = std::mem::take(&mut self.records).into_iter().chain(std::mem::take(&mut self.system));
+        let waiting =
+            std::mem::take(&mut self.records).into_iter().chain(std::mem::take(&mut self.system));
         let new: BTreeMap<_, _> = waiting.map(|(_, chunk, text)| (chunk.full, text)).collect();
         let in_head = self.elsewhere_in_head();
         let mut embedded = Vec::new();
@@ -153,11 +174,19 @@ impl<'a> RegistryWriter<'a> {
     fn elsewhere_in_head(&self) -> BTreeMap<Digest, Coordinates> {
         let Some(head) = &self.head else { return BTreeMap::new() };
         let token = Token::parse(&head.inner.token);
-        let chunks = head.manifest.chunks().filter(|(_, chunk)| !head.inner.texts.contains_key(&chunk.full));
-        chunks.map(|(_, chunk)| (chunk.full, token.coordinates(&head.inner.chunks, &chunk.full))).collect()
+        let chunks =
+            head.manifest.chunks().filter(|(_, chunk)| !head.inner.texts.contains_key(&chunk.full));
+        chunks
+            .map(|(_, chunk)| (chunk.full, token.coordinates(&head.inner.chunks, &chunk.full)))
+            .collect()
     }
 
-    fn append(&self, place: &Place, draft: &VersionDraft, contents: Value) -> Result<CommittedVersion, AppendError> {
+    fn append(
+        &self,
+        place: &Place,
+        draft: &VersionDraft,
+        contents: Value,
+    ) -> Result<CommittedVersion, AppendError> {
         let version = draft.manifest.version;
         let (_, state) = draft.manifest.to_text();
         let sent = Contents::from_contents(&contents)?;
@@ -169,18 +198,21 @@ impl<'a> RegistryWriter<'a> {
             "version": version.get(),
         });
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        let path = format!("/buckets/{}/flows/{}/versions", segment(&place.bucket), segment(&place.flow));
+        let path =
+            format!("/buckets/{}/flows/{}/versions", segment(&place.bucket), segment(&place.flow));
         let committed = CommittedVersion { version, root: draft.manifest.root(), state };
         for repetition in 0.. {
             let outcome = match self.store.http.post(&path, &body) {
-                Ok(answer) if answer.is_success() => match read(&format!("POST {path}"), &answer.body) {
-                    Ok(frame) => {
-                        self.check_echo(&committed, &sent, frame, &answer.body)?;
-                        return Ok(committed);
+                Ok(answer) if answer.is_success() => {
+                    match read(&format!("POST {path}"), &answer.body) {
+                        Ok(frame) => {
+                            self.check_echo(&committed, &sent, frame, &answer.body)?;
+                            return Ok(committed);
+                        }
+                        // Not from the Registry, whatever it says.
+                        Err(error) => Err(Failure { sent: true, error }),
                     }
-                    // Not from the Registry, whatever it says.
-                    Err(error) => Err(Failure { sent: true, error }),
-                },
+                }
                 outcome => outcome,
             };
             if let Some(error) = self.surely_not_stored(&outcome, &path) {
@@ -189,7 +221,9 @@ impl<'a> RegistryWriter<'a> {
             match self.look(place, version, state).map_err(AppendError::Ambiguous)? {
                 Look::Ours => return Ok(committed),
                 Look::Lost => return Err(AppendError::Lost),
-                Look::Absent if repetition + 1 >= MAX_POSTS => return Err(self.absent(outcome, &path, version, &body)),
+                Look::Absent if repetition + 1 >= MAX_POSTS => {
+                    return Err(self.absent(outcome, &path, version, &body));
+                }
                 Look::Absent => {
                     // If there is no time left: what it was left by.
                     let error = match outcome {
@@ -205,7 +239,11 @@ impl<'a> RegistryWriter<'a> {
     }
 
     /// The error of an append that surely changed nothing, and would change nothing if it was repeated.
-    fn surely_not_stored(&self, outcome: &Result<Answer, Failure>, path: &str) -> Option<StoreError> {
+    fn surely_not_stored(
+        &self,
+        outcome: &Result<Answer, Failure>,
+        path: &str,
+    ) -> Option<StoreError> {
         match outcome {
             Ok(answer) if answer.is_open() => None,
             Ok(answer) if answer.status == 404 => {
@@ -215,12 +253,19 @@ impl<'a> RegistryWriter<'a> {
             }
             Ok(answer) => Some(answer.refusal()),
             Err(failure) if failure.sent => None,
-            Err(failure) => Some(StoreError::new(failure.error.kind, failure.error.message.clone())),
+            Err(failure) => {
+                Some(StoreError::new(failure.error.kind, failure.error.message.clone()))
+            }
         }
     }
 
     /// Looks who has a version number.
-    fn look(&self, place: &Place, version: FlowVersion, state: StateId) -> Result<Look, StoreError> {
+    fn look(
+        &self,
+        place: &Place,
+        version: FlowVersion,
+        state: StateId,
+    ) -> Result<Look, StoreError> {
         let path = format!("/flows/{}/versions/latest/metadata", segment(&place.flow));
         let Some(body) = self.store.http.get(&path)? else { return Ok(Look::Absent) };
         let latest: Metadata = read(&format!("GET {path}"), &body)?;
@@ -233,12 +278,19 @@ impl<'a> RegistryWriter<'a> {
                 self.store.versions(place)?.into_iter().find(|metadata| metadata.version == wanted)
             }
         };
-        let ours = found.map(|metadata| self.store.is_state(place, &metadata, state)).transpose()?;
+        let ours =
+            found.map(|metadata| self.store.is_state(place, &metadata, state)).transpose()?;
         Ok(if ours == Some(true) { Look::Ours } else { Look::Lost })
     }
 
     /// The error for a number that was refused and still is not there.
-    fn absent(&self, outcome: Result<Answer, Failure>, path: &str, version: FlowVersion, body: &[u8]) -> AppendError {
+    fn absent(
+        &self,
+        outcome: Result<Answer, Failure>,
+        path: &str,
+        version: FlowVersion,
+        body: &[u8],
+    ) -> AppendError {
         match outcome {
             Ok(answer) if answer.status == 500 => {
                 let bytes = body.len();
@@ -270,12 +322,18 @@ impl<'a> RegistryWriter<'a> {
     ) -> Result<(), StoreError> {
         let CommittedVersion { version, state, .. } = *committed;
         let about = |error: StoreError| {
-            let message = format!("the Registry stored something else as version {version} of {}", self.flow);
+            let message =
+                format!("the Registry stored something else as version {version} of {}", self.flow);
             StoreError::new(StoreErrorKind::Damaged, format!("{message}: {}", error.message))
         };
         let metadata = frame.snapshot_metadata;
-        if metadata.version != u64::from(version.get()) || metadata.state().is_some_and(|echoed| echoed != state) {
-            return Err(about(StoreError::new(StoreErrorKind::Damaged, "number or comment came back changed")));
+        if metadata.version != u64::from(version.get())
+            || metadata.state().is_some_and(|echoed| echoed != state)
+        {
+            return Err(about(StoreError::new(
+                StoreErrorKind::Damaged,
+                "number or comment came back changed",
+            )));
         }
         sent.check_echo(&Contents::from_snapshot(body).map_err(about)?).map_err(about)
     }
@@ -294,14 +352,20 @@ fn unknown(chunk: &ChunkRef) -> StoreError {
 }
 
 impl VersionWriter for RegistryWriter<'_> {
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         let listed = (list.clone(), chunk.clone(), Arc::new(text));
         if list.is_system() {
             self.system.push(listed);
             if bytes(&self.system) as usize > WAITING_BYTES {
                 // They surely are too many to embed all, and `~sources` is what gets embedded first.
-                let (wait, go) =
-                    std::mem::take(&mut self.system).into_iter().partition(|(list, _, _)| *list == List::Sources);
+                let (wait, go) = std::mem::take(&mut self.system)
+                    .into_iter()
+                    .partition(|(list, _, _)| *list == List::Sources);
                 self.system = wait;
                 self.queue(go)?;
             }
@@ -324,7 +388,8 @@ impl VersionWriter for RegistryWriter<'_> {
     fn commit(mut self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError> {
         let next = FlowVersion::after(self.head.as_ref().map(|head| head.manifest.version));
         if draft.manifest.version != next {
-            let message = format!("version {} of {} does not follow head", draft.manifest.version, self.flow);
+            let message =
+                format!("version {} of {} does not follow head", draft.manifest.version, self.flow);
             return Err(StoreError::new(StoreErrorKind::Refused, message).into());
         }
         let (embedded, placed) = self.place_chunks(draft)?;

@@ -11,7 +11,8 @@ struct Shop {
 impl Shop {
     fn new(policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("policy.toml"), format!("version = 1\n{policy}")).unwrap();
+        std::fs::write(folder.path().join("policy.toml"), format!("version = 1\n{policy}"))
+            .unwrap();
         Self { folder }
     }
 
@@ -32,8 +33,10 @@ impl Shop {
 
     fn sync(&self, source: &str, values: &[&str]) -> Vec<Value> {
         let store = r#"{"name":"data","keyPath":"id","indexes":[{"name":"mail","keyPath":"mail","unique":true}]}"#;
-        let puts: String =
-            values.iter().map(|value| format!("{{\"op\":\"put\",\"store\":\"data\",\"value\":{value}}}\n")).collect();
+        let puts: String = values
+            .iter()
+            .map(|value| format!("{{\"op\":\"put\",\"store\":\"data\",\"value\":{value}}}\n"))
+            .collect();
         let text = format!(
             "{{\"format\":\"indexeddb-changes/1\",\"database\":\"shop\",\"source\":\"{source}\",\"stores\":[{store}]}}\n\
              {puts}{{\"op\":\"end\",\"count\":{}}}\n",
@@ -67,13 +70,16 @@ fn no_record_gets_an_index_key_that_another_one_has() {
     shop.sync("a", &[r#"{"id":1,"mail":"x"}"#, r#"{"id":3,"mail":"z"}"#]);
     shop.sync("b", &[r#"{"id":2,"mail":"x"}"#, r#"{"id":4,"mail":"z"}"#]);
     let (two, policy) = (r#"[2,"data",2]"#, shop.policy());
-    let resolve = |more: &[&str]| shop.conflicts(&[&["resolve", "--policy", &policy], more].concat());
-    let (taken, free) = (shop.file("taken", r#"{"id":2,"mail":"z"}"#), shop.file("free", r#"{"id":2,"mail":"y"}"#));
+    let resolve =
+        |more: &[&str]| shop.conflicts(&[&["resolve", "--policy", &policy], more].concat());
+    let (taken, free) =
+        (shop.file("taken", r#"{"id":2,"mail":"z"}"#), shop.file("free", r#"{"id":2,"mail":"y"}"#));
     for (choice, other) in [(&["--use", "incoming"][..], 1), (&["--value", &taken], 3)] {
         let refused = resolve(&[&[two], choice].concat());
         assert_eq!((refused.code(), refused.out.len()), (Some(2), 0), "{choice:?}");
-        let what =
-            format!("record 2 of object store \"data\" would have the same key in a unique index as record {other}:");
+        let what = format!(
+            "record 2 of object store \"data\" would have the same key in a unique index as record {other}:"
+        );
         assert!(refused.err.contains(&what), "{}", refused.err);
     }
     // Two that are decided at once, and one of them is no better.
@@ -85,7 +91,10 @@ fn no_record_gets_an_index_key_that_another_one_has() {
     let done = lines_of(resolve(&[two, "--value", &free]));
     assert_eq!(done[0]["line"]["value"]["mail"], "y");
     // The way that the message names: the other one has let it go.
-    assert_eq!(lines_of(resolve(&[r#"[2,"data",4]"#, "--use", "incoming"]))[0]["line"]["value"]["mail"], "z");
+    assert_eq!(
+        lines_of(resolve(&[r#"[2,"data",4]"#, "--use", "incoming"]))[0]["line"]["value"]["mail"],
+        "z"
+    );
 }
 
 #[test]
@@ -107,10 +116,13 @@ fn a_value_of_ones_own_passes_the_policys_private_fields() {
     sync("a", r#"{"id":1,"tel":"5"}"#);
     sync("b", r#"{"id":1,"tel":"6"}"#);
     let own = shop.file("own", r#"{"id":1,"card":"4111","note":"n","tel":"5"}"#);
-    let resolve = |more: &[&str]| shop.conflicts(&[&["resolve", r#"[2,"data",1]"#, "--value", &own], more].concat());
-    for (flags, what) in
-        [(&[][..], "rule \"data/park\" was asked"), (&["--policy", &policy], "needs a key: give --hash-key-file")]
-    {
+    let resolve = |more: &[&str]| {
+        shop.conflicts(&[&["resolve", r#"[2,"data",1]"#, "--value", &own], more].concat())
+    };
+    for (flags, what) in [
+        (&[][..], "rule \"data/park\" was asked"),
+        (&["--policy", &policy], "needs a key: give --hash-key-file"),
+    ] {
         let refused = resolve(flags);
         assert_eq!((refused.code(), refused.out.len()), (Some(2), 0), "{flags:?}");
         assert!(refused.err.contains(what) && !refused.err.contains("4111"), "{}", refused.err);
@@ -126,6 +138,11 @@ fn a_value_of_ones_own_passes_the_policys_private_fields() {
 
     // What cannot be hidden does not go in.
     let shared = shop.file("own", r#"{"id":1,"note":{"~id":[1,{}]},"more":{"~ref":1},"tel":"5"}"#);
-    let refused = shop.conflicts(&[&["resolve", r#"[2,"data",1]"#, "--value", &shared], &flags[..]].concat());
-    assert!(refused.code() == Some(2) && refused.err.contains("cannot be hidden"), "{}", refused.err);
+    let refused =
+        shop.conflicts(&[&["resolve", r#"[2,"data",1]"#, "--value", &shared], &flags[..]].concat());
+    assert!(
+        refused.code() == Some(2) && refused.err.contains("cannot be hidden"),
+        "{}",
+        refused.err
+    );
 }

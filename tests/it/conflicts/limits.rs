@@ -12,18 +12,24 @@ fn parked_and_resolved(store: &str, key: &str, value: &str) {
     let (repo, policy) = (folder.path().join("s.git"), folder.path().join("policy.toml"));
     std::fs::write(&policy, "version = 1\n\n[defaults]\nresolve = \"park\"\n").unwrap();
     let sync = |source: &str, lines: &[String]| {
-        let head = format!(r#"{{"format":"indexeddb-changes/1","database":"shop","source":"{source}","base":1,"#);
+        let head = format!(
+            r#"{{"format":"indexeddb-changes/1","database":"shop","source":"{source}","base":1,"#
+        );
         let head = if source == "a" { head.replace(r#""base":1,"#, "") } else { head };
         let text = format!("{head}\"stores\":[{{\"name\":\"{store}\"}}]}}\n{}\n", lines.join("\n"));
         let text = text + &format!("{{\"op\":\"end\",\"count\":{}}}\n", lines.len());
         lines_of(on(&repo, "sync", &["--policy", policy.to_str().unwrap()], text.as_bytes()))
     };
-    let put = |value: &str| format!(r#"{{"op":"put","store":"{store}","key":{key},"value":{value}}}"#);
+    let put =
+        |value: &str| format!(r#"{{"op":"put","store":"{store}","key":{key},"value":{value}}}"#);
     sync("a", &[put("1")]);
     sync(&"b".repeat(60), &[put("2")]);
     for (source, value) in [("c", "3"), ("d", value)] {
         let report = sync(source, &[put(value)]);
-        assert_eq!((&report[0]["winner"], &report.last().unwrap()["parked"]), (&"none".into(), &1.into()));
+        assert_eq!(
+            (&report[0]["winner"], &report.last().unwrap()["parked"]),
+            (&"none".into(), &1.into())
+        );
     }
 
     let listed = lines_of(conflicts(&repo, &["list", "--source", "d"]));
@@ -31,18 +37,25 @@ fn parked_and_resolved(store: &str, key: &str, value: &str) {
     assert_eq!((&listed[0]["key"].to_string(), listed.len()), (&key.to_owned(), 1));
     assert_eq!(lines_of(conflicts(&repo, &["list", "--key", key])).len(), 2);
     let shown = lines_of(conflicts(&repo, &["show", &id]));
-    assert_eq!((&shown[0]["incoming"]["value"].to_string(), &shown[0]["now"]["value"]), (&value.to_owned(), &2.into()));
+    assert_eq!(
+        (&shown[0]["incoming"]["value"].to_string(), &shown[0]["now"]["value"]),
+        (&value.to_owned(), &2.into())
+    );
     let done = lines_of(conflicts(&repo, &["resolve", &id, "--use", "incoming"]));
     assert_eq!(done[0]["line"]["value"].to_string(), value);
     // What stood is no side of the other one: its state becomes a line of its own.
     let other = lines_of(conflicts(&repo, &["list"]))[0]["id"].to_string();
-    let done = lines_of(conflicts(&repo, &["resolve", &other, "--use", "base", "--even-if-changed"]));
+    let done =
+        lines_of(conflicts(&repo, &["resolve", &other, "--use", "base", "--even-if-changed"]));
     assert_eq!((&done[0]["line"]["value"], &done[1]["conflicts"]), (&1.into(), &1.into()));
     let sent: Value = serde_json::from_str(key).unwrap();
     for source in [&"b".repeat(60), "c", "d"] {
         let report = sync(source, &[]);
         let told = resolved_lines(&report);
-        assert!(told.iter().all(|line| line["line"]["key"] == sent && line["line"]["value"] == 1), "{told:?}");
+        assert!(
+            told.iter().all(|line| line["line"]["key"] == sent && line["line"]["value"] == 1),
+            "{told:?}"
+        );
         // It was the side of both that was stored.
         assert_eq!(told.len(), if source.starts_with('b') { 2 } else { 1 }, "{source}");
     }
@@ -52,7 +65,11 @@ fn parked_and_resolved(store: &str, key: &str, value: &str) {
 
 #[test]
 fn a_key_that_nests_as_deep_as_it_may() {
-    parked_and_resolved("data", &format!("{}1{}", "[".repeat(MAX_KEY_DEPTH), "]".repeat(MAX_KEY_DEPTH)), "4");
+    parked_and_resolved(
+        "data",
+        &format!("{}1{}", "[".repeat(MAX_KEY_DEPTH), "]".repeat(MAX_KEY_DEPTH)),
+        "4",
+    );
     let empty = format!("{}{}", "[".repeat(MAX_KEY_DEPTH), "]".repeat(MAX_KEY_DEPTH));
     parked_and_resolved("data", &empty, "4");
 }

@@ -24,11 +24,15 @@ use nifi_idb::pipeline::{BaseReader, SyncError, SyncOptions, sync};
 use nifi_idb::policy::{ConflictType, Policy, Resolver, StorePolicy};
 use nifi_idb::report::{Outcome, ReportLines, Summary};
 use nifi_idb::snapshot::line::{PART_BYTES, SPILL_BYTES};
-use nifi_idb::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled};
+use nifi_idb::snapshot::{
+    ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled,
+};
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::memory::MemoryStore;
 use nifi_idb::store::recording::{Call, RecordingStore};
-use nifi_idb::store::{SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionInfo, VersionWriter};
+use nifi_idb::store::{
+    SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
+};
 use serde_json::Value;
 
 use crate::batches::{flow, put, text_of};
@@ -39,11 +43,17 @@ fn delete(key: u32) -> String {
 }
 
 /// Syncs a batch; gives its summary and the lines of its report.
-fn synced(store: &dyn SnapshotStore, header: &str, lines: &[String], options: &SyncOptions) -> (Summary, Vec<Value>) {
+fn synced(
+    store: &dyn SnapshotStore,
+    header: &str,
+    lines: &[String],
+    options: &SyncOptions,
+) -> (Summary, Vec<Value>) {
     let text = text_of(header, lines);
     let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
     let mut reject = |rejection: &nifi_idb::rejection::Rejection| panic!("{}", rejection.to_json());
-    let batch = normalize(&mut decoder, &NormalizeOptions::received_at(1_000), &mut reject).unwrap();
+    let batch =
+        normalize(&mut decoder, &NormalizeOptions::received_at(1_000), &mut reject).unwrap();
     let mut report = ReportLines::default();
     let summary = sync(store, &flow(), &batch, options, &mut report).unwrap();
     (summary, values(&mut report))
@@ -52,7 +62,11 @@ fn synced(store: &dyn SnapshotStore, header: &str, lines: &[String], options: &S
 fn values(report: &mut ReportLines) -> Vec<Value> {
     let mut text = Vec::new();
     report.copy_to(&mut text).unwrap();
-    String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8(text)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn from(store: &dyn SnapshotStore, header: &str, lines: &[String]) -> (Summary, Vec<Value>) {
@@ -94,7 +108,11 @@ fn try_resolve(
     Ok((summary, values(&mut report)))
 }
 
-fn resolved(store: &dyn SnapshotStore, selection: Selection, choice: Choice) -> (Summary, Vec<Value>) {
+fn resolved(
+    store: &dyn SnapshotStore,
+    selection: Selection,
+    choice: Choice,
+) -> (Summary, Vec<Value>) {
     try_resolve(store, selection, choice, |_| ()).unwrap()
 }
 
@@ -106,12 +124,18 @@ fn head(store: &dyn SnapshotStore) -> StoredVersion {
 
 fn listed(store: &dyn SnapshotStore, filter: &ConflictFilter) -> Vec<Value> {
     let mut out = Vec::new();
-    list_conflicts(store, &flow(), &head(store), filter, &LoggedConflict::to_json, &mut out).unwrap();
-    String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    list_conflicts(store, &flow(), &head(store), filter, &LoggedConflict::to_json, &mut out)
+        .unwrap();
+    String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn shown(store: &dyn SnapshotStore, text: &str) -> Value {
-    serde_json::from_str(&show_conflict(store, &flow(), &head(store), &id(text)).unwrap().unwrap()).unwrap()
+    serde_json::from_str(&show_conflict(store, &flow(), &head(store), &id(text)).unwrap().unwrap())
+        .unwrap()
 }
 
 /// The record's line; `None`: there is neither a record nor a tombstone.
@@ -156,7 +180,12 @@ fn waiting(key: u32, base: Option<&str>, head: Option<&str>, incoming: Option<&s
 struct New<'a>(Box<dyn VersionWriter + 'a>);
 
 impl ChunkSink for New<'_> {
-    fn write_chunk(&mut self, list: &List, chunk: &ChunkRef, text: Vec<u8>) -> Result<(), StoreError> {
+    fn write_chunk(
+        &mut self,
+        list: &List,
+        chunk: &ChunkRef,
+        text: Vec<u8>,
+    ) -> Result<(), StoreError> {
         self.0.write_chunk(list, chunk, text)
     }
 }
@@ -176,12 +205,18 @@ fn forge(store: &dyn SnapshotStore, conflicts: Vec<(SortableKey, Vec<u8>)>) -> F
             for (part, bytes) in (0..).zip(value.chunks(PART_BYTES)) {
                 new.0.write_part(&digest, part, bytes).unwrap();
             }
-            state = LineState::Spilled(Spilled { bytes: value.len() as u64, digest, content, kind: "object".into() });
+            state = LineState::Spilled(Spilled {
+                bytes: value.len() as u64,
+                digest,
+                content,
+                kind: "object".into(),
+            });
         }
         editor.put(&Line { key, meta: Meta { at: 900, by: None, rev }, state }, &mut new).unwrap();
     }
     let conflicts = editor.finish(&mut new).unwrap();
-    let manifest = Manifest { conflicts, version: rev, previous: Some(head.state), ..head.manifest.clone() };
+    let manifest =
+        Manifest { conflicts, version: rev, previous: Some(head.state), ..head.manifest.clone() };
     let comment = format!("by hand\n\nroot={} state={}", manifest.root(), manifest.to_text().1);
     new.0.commit(&VersionDraft { manifest, comment, timestamp_ms: 900 }).unwrap();
     rev
@@ -189,7 +224,8 @@ fn forge(store: &dyn SnapshotStore, conflicts: Vec<(SortableKey, Vec<u8>)>) -> F
 
 /// Makes a version in which these conflicts wait.
 fn park(store: &dyn SnapshotStore, conflicts: &[Conflict]) -> FlowVersion {
-    let version = FlowVersion::after(store.head(&flow()).unwrap().map(|head| head.manifest.version));
+    let version =
+        FlowVersion::after(store.head(&flow()).unwrap().map(|head| head.manifest.version));
     let line = |conflict: &Conflict| (conflict.list_key(version, 1).unwrap(), conflict.to_value());
     forge(store, conflicts.iter().map(line).collect())
 }
@@ -221,7 +257,10 @@ fn conflicts_are_listed_in_order_and_shown_whole() {
     let ids: Vec<_> = all.iter().map(|line| line["id"].to_string()).collect();
     assert_eq!(ids, [r#"[2,"data",1]"#, r#"[2,"data",2]"#, r#"[2,"data",3]"#, r#"[2,"data",4]"#]);
     assert_eq!((&all[0]["state"], &all[0]["head"]["by"]), (&"parked".into(), &"a".into()));
-    assert!(all.iter().all(|line| line["incoming"].get("value").is_none() && line.get("baseValue").is_none()));
+    assert!(
+        all.iter()
+            .all(|line| line["incoming"].get("value").is_none() && line.get("baseValue").is_none())
+    );
     let some = |filter: ConflictFilter| listed(&store, &filter).len();
     assert_eq!(some(ConflictFilter { kind: Some(ConflictType::UpdateDelete), ..parked() }), 1);
     assert_eq!(some(ConflictFilter { since: FlowVersion::new(2), ..parked() }), 4);
@@ -230,10 +269,19 @@ fn conflicts_are_listed_in_order_and_shown_whole() {
 
     let one = shown(&store, r#"[2,"data",1]"#);
     assert_eq!((&one["baseValue"], &one["head"]["value"]), (&"base".into(), &"head".into()));
-    assert_eq!((&one["incoming"]["value"], &one["now"]["value"]), (&"incoming".into(), &"head".into()));
+    assert_eq!(
+        (&one["incoming"]["value"], &one["now"]["value"]),
+        (&"incoming".into(), &"head".into())
+    );
     let deletes = shown(&store, r#"[2,"data",3]"#);
-    assert_eq!((&deletes["incoming"]["digest"], deletes["incoming"].get("value")), (&Value::Null, None));
-    assert_eq!(show_conflict(&store, &flow(), &head(&store), &id(r#"[9,"data",3]"#)).unwrap(), None);
+    assert_eq!(
+        (&deletes["incoming"]["digest"], deletes["incoming"].get("value")),
+        (&Value::Null, None)
+    );
+    assert_eq!(
+        show_conflict(&store, &flow(), &head(&store), &id(r#"[9,"data",3]"#)).unwrap(),
+        None
+    );
 }
 
 fn resolved_lines(lines: &[Value]) -> Vec<&Value> {
@@ -253,9 +301,12 @@ fn damage_names_the_conflict_and_is_no_panic() {
         let version = head(&store);
         let mut out = Vec::new();
         let all = ConflictFilter::default();
-        let listed = list_conflicts(&store, &flow(), &version, &all, &LoggedConflict::to_json, &mut out).unwrap_err();
+        let listed =
+            list_conflicts(&store, &flow(), &version, &all, &LoggedConflict::to_json, &mut out)
+                .unwrap_err();
         let shown = show_conflict(&store, &flow(), &version, &id(r#"[2,"data",1]"#)).unwrap_err();
-        let resolved = try_resolve(&store, ids(&[r#"[2,"data",1]"#]), Choice::Head, |_| ()).unwrap_err();
+        let resolved =
+            try_resolve(&store, ids(&[r#"[2,"data",1]"#]), Choice::Head, |_| ()).unwrap_err();
         for (error, status) in [
             (listed.to_string(), listed.exit_status()),
             (shown.to_string(), shown.exit_status()),
@@ -273,5 +324,8 @@ fn damage_names_the_conflict_and_is_no_panic() {
     park(&store, &[conflict]);
     let shown = show_conflict(&store, &flow(), &head(&store), &id(r#"[2,"data",1]"#)).unwrap_err();
     assert_eq!(shown.exit_status(), ExitStatus::Refused);
-    assert!(matches!(try_resolve(&store, matching(parked()), Choice::Incoming, |_| ()), Err(SyncError::Store(_))));
+    assert!(matches!(
+        try_resolve(&store, matching(parked()), Choice::Incoming, |_| ()),
+        Err(SyncError::Store(_))
+    ));
 }

@@ -8,13 +8,18 @@ fn the_source_that_lost_is_told_until_it_has_the_version() {
     let one = || ids(&[r#"[2,"data",1]"#]);
     resolved(&store, one(), Choice::Head);
     let batch = |epoch: &str, base: u32, first: u32, key: u32| {
-        let header = format!(r#""source":"b","epoch":"{epoch}","first":{first},"last":{first},"base":{base}"#);
+        let header = format!(
+            r#""source":"b","epoch":"{epoch}","first":{first},"last":{first},"base":{base}"#
+        );
         from(&store, &header, &[put(key, "true")])
     };
     let (summary, lines) = batch("e", 2, 1, 20);
     let told = resolved_lines(&lines);
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0]["use"].as_str(), told[0]["line"]["value"].as_str()), (Some("head"), Some("head")));
+    assert_eq!(
+        (told[0]["use"].as_str(), told[0]["line"]["value"].as_str()),
+        (Some("head"), Some("head"))
+    );
     assert_eq!(lines.last().unwrap()["type"], "ack", "it comes before the acknowledgement");
     assert_eq!(summary.version.unwrap().get(), 4);
     // Its replay is told as well, and what it says next, as long as it has not got the version.
@@ -38,18 +43,27 @@ fn a_source_without_bases_is_told_once_and_whenever_that_batch_comes_again() {
     resolved(&store, ids(&[r#"[2,"data",1]"#, r#"[2,"data",3]"#]), Choice::Incoming);
     let deliver = |source: &str, id: &str, key: u32, pull: bool| {
         let options = SyncOptions { delivery: Some(id.into()), pull, ..SyncOptions::default() };
-        let (summary, lines) = synced(&store, &format!(r#""source":"{source}""#), &[put(key, "true")], &options);
+        let (summary, lines) =
+            synced(&store, &format!(r#""source":"{source}""#), &[put(key, "true")], &options);
         (summary.outcome, resolved_lines(&lines).len())
     };
     // Both sides hear of it: the result is not head's.
     for source in ["a", "b"] {
         let key = u32::from(source.as_bytes()[0]);
         let dry = SyncOptions { dry_run: true, ..SyncOptions::default() };
-        let (_, lines) = synced(&store, &format!(r#""source":"{source}""#), &[put(key, "true")], &dry);
+        let (_, lines) =
+            synced(&store, &format!(r#""source":"{source}""#), &[put(key, "true")], &dry);
         assert_eq!(resolved_lines(&lines).len(), 0, "a dry run makes nothing that could be read");
         assert_eq!(deliver(source, &format!("{source}1"), key, true), (Outcome::Committed, 2));
-        assert_eq!(deliver(source, &format!("{source}1"), key, false), (Outcome::Unchanged, 2), "the replay");
-        assert_eq!(deliver(source, &format!("{source}2"), key + 100, false), (Outcome::Committed, 0));
+        assert_eq!(
+            deliver(source, &format!("{source}1"), key, false),
+            (Outcome::Unchanged, 2),
+            "the replay"
+        );
+        assert_eq!(
+            deliver(source, &format!("{source}2"), key + 100, false),
+            (Outcome::Committed, 0)
+        );
         assert_eq!(deliver(source, &format!("{source}1"), key, false), (Outcome::Unchanged, 0));
     }
     assert_eq!(deliver("c", "c1", 50, false), (Outcome::Committed, 0));
@@ -72,7 +86,8 @@ fn sources_that_are_not_told_cost_no_call() {
         }
         store.take_calls();
         ["c", "b"].map(|source| {
-            let header = format!(r#""source":"{source}","epoch":"e","first":2,"last":2,"mode":"delta""#);
+            let header =
+                format!(r#""source":"{source}","epoch":"e","first":2,"last":2,"mode":"delta""#);
             let header = if source == "c" { r#""source":"c""#.to_owned() } else { header };
             from(&store, &header, &[put(6, "2")]);
             store.take_calls()

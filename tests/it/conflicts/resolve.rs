@@ -12,18 +12,26 @@ fn each_choice_sets_the_record_and_marks_the_conflict() {
         {"at":5000,"key":1,"op":"put","rev":3,"store":"data","value":"incoming"}
     );
     assert_eq!(record(&store, 1).unwrap(), line);
-    let told = serde_json::json!({"id":[2,"data",1],"line":line,"type":"resolved","use":"incoming"});
+    let told =
+        serde_json::json!({"id":[2,"data",1],"line":line,"type":"resolved","use":"incoming"});
     assert_eq!(lines, [told]);
     // The side that lost now is kept whole from now on.
     let one = shown(&store, r#"[2,"data",1]"#);
     assert_eq!(one["resolved"], serde_json::json!({"at":5000,"use":"incoming","version":3}));
     assert_eq!((&one["state"], &one["head"]["value"]), (&"resolved".into(), &"head".into()));
-    assert!(store.log(&flow()).unwrap()[0].comment.starts_with("resolved 1 conflict, +0 ~1 -0 in 1 object store\n\n"));
+    assert!(
+        store.log(&flow()).unwrap()[0]
+            .comment
+            .starts_with("resolved 1 conflict, +0 ~1 -0 in 1 object store\n\n")
+    );
 
     // Both sides had inserted it: the base is that there was nothing.
     let (summary, lines) = resolved(&store, ids(&[r#"[2,"data",2]"#]), Choice::Base);
     assert_eq!((summary.put, summary.deleted), (0, 1));
-    assert_eq!((&record(&store, 2).unwrap()["op"], &lines[0]["line"]["op"]), (&"delete".into(), &"delete".into()));
+    assert_eq!(
+        (&record(&store, 2).unwrap()["op"], &lines[0]["line"]["op"]),
+        (&"delete".into(), &"delete".into())
+    );
     // The incoming side deletes.
     resolved(&store, ids(&[r#"[2,"data",3]"#]), Choice::Incoming);
     assert_eq!(record(&store, 3).unwrap()["op"], "delete");
@@ -48,9 +56,16 @@ fn base_and_own_values() {
     assert_eq!(own("\n {\"b\":1,\"a\":{\"~date\":5}} \n").unwrap().0.put, 1);
     assert_eq!(record(&store, 4).unwrap()["value"].to_string(), r#"{"a":{"~date":5},"b":1}"#);
     assert_eq!(own("{\"a\":{\"~date\":5},\"b\":1}").unwrap().0.outcome, Outcome::Unchanged);
-    assert!(matches!(own("{\"a\":2}"), Err(SyncError::Mismatch(_))), "it was resolved for another value");
-    let two = try_resolve(&store, matching(parked()), Choice::Value, |options| options.value = Some(b"1".to_vec()));
-    assert!(matches!(two, Err(SyncError::Mismatch(what)) if what.starts_with("2 conflicts are meant")));
+    assert!(
+        matches!(own("{\"a\":2}"), Err(SyncError::Mismatch(_))),
+        "it was resolved for another value"
+    );
+    let two = try_resolve(&store, matching(parked()), Choice::Value, |options| {
+        options.value = Some(b"1".to_vec())
+    });
+    assert!(
+        matches!(two, Err(SyncError::Mismatch(what)) if what.starts_with("2 conflicts are meant"))
+    );
 }
 
 #[test]
@@ -63,15 +78,19 @@ fn a_value_has_the_records_own_key() {
              {{\"op\":\"end\",\"count\":1}}\n"
         );
         let batch = crate::batches::batch_of(&text);
-        sync(&store, &flow(), &batch, &SyncOptions::default(), &mut ReportLines::default()).unwrap();
+        sync(&store, &flow(), &batch, &SyncOptions::default(), &mut ReportLines::default())
+            .unwrap();
     };
     sync(r#"["id","n.o"]"#, r#"{"id":1,"n":{"o":"x"}}"#);
     let head = r#"{"id":1,"n":{"o":"x"}}"#;
-    let conflict = Conflict { key: id(r#"[1,"x"]"#), ..waiting(0, Some("0"), Some(head), Some("1")) };
+    let conflict =
+        Conflict { key: id(r#"[1,"x"]"#), ..waiting(0, Some("0"), Some(head), Some("1")) };
     park(&store, &[conflict]);
     let own = |text: &str| {
         let one = ids(&[r#"[2,"data",[1,"x"]]"#]);
-        try_resolve(&store, one, Choice::Value, |options| options.value = Some(text.as_bytes().to_vec()))
+        try_resolve(&store, one, Choice::Value, |options| {
+            options.value = Some(text.as_bytes().to_vec())
+        })
     };
     for wrong in [r#"{"id":1,"n":{"o":"y"}}"#, r#"{"id":1}"#, "1", r#"{"id":null,"n":{"o":"x"}}"#] {
         let error = own(wrong).unwrap_err();
@@ -85,16 +104,31 @@ fn a_second_time_changes_nothing_and_another_choice_is_refused() {
     let store = memory();
     let first = resolved(&store, ids(&[r#"[2,"data",1]"#, r#"[2,"data",3]"#]), Choice::Incoming);
     let again = resolved(&store, ids(&[r#"[2,"data",3]"#, r#"[2,"data",1]"#]), Choice::Incoming);
-    assert_eq!((again.0.outcome, again.0.unchanged, again.0.state), (Outcome::Unchanged, 2, first.0.state));
+    assert_eq!(
+        (again.0.outcome, again.0.unchanged, again.0.state),
+        (Outcome::Unchanged, 2, first.0.state)
+    );
     assert_eq!(again.1, first.1, "the same report");
     let other = try_resolve(&store, ids(&[r#"[2,"data",1]"#]), Choice::Head, |_| ()).unwrap_err();
     assert_eq!(other.exit_status(), ExitStatus::Usage);
-    assert!(other.to_string().contains("was resolved in version 3 already, for incoming"), "{other}");
-    let unknown = try_resolve(&store, ids(&[r#"[2,"data",1]"#, r#"[2,"data",9]"#]), Choice::Incoming, |_| ());
+    assert!(
+        other.to_string().contains("was resolved in version 3 already, for incoming"),
+        "{other}"
+    );
+    let unknown =
+        try_resolve(&store, ids(&[r#"[2,"data",1]"#, r#"[2,"data",9]"#]), Choice::Incoming, |_| ());
     let unknown = unknown.unwrap_err();
     assert_eq!(unknown.exit_status(), ExitStatus::Usage);
-    assert!(unknown.to_string().contains(r#"no conflict [2,"data",9]; version 3 of indexeddb/shop has 4, the first"#));
-    let nothing = resolved(&store, matching(ConflictFilter { rule: Some("x".into()), ..parked() }), Choice::Head);
+    assert!(
+        unknown
+            .to_string()
+            .contains(r#"no conflict [2,"data",9]; version 3 of indexeddb/shop has 4, the first"#)
+    );
+    let nothing = resolved(
+        &store,
+        matching(ConflictFilter { rule: Some("x".into()), ..parked() }),
+        Choice::Head,
+    );
     assert_eq!((nothing.0.outcome, nothing.0.received), (Outcome::Unchanged, 0));
 }
 
@@ -107,9 +141,14 @@ fn what_changed_since_is_replaced_only_if_asked_for_and_kept() {
     assert_eq!(refused.exit_status(), ExitStatus::Guard);
     assert!(refused.to_string().contains("changed after it, in version 3;"), "{refused}");
     let all = try_resolve(&store, matching(parked()), Choice::Head, |_| ());
-    assert!(matches!(all, Err(SyncError::Changed { more: 0, .. })), "only the others stand as head left them");
+    assert!(
+        matches!(all, Err(SyncError::Changed { more: 0, .. })),
+        "only the others stand as head left them"
+    );
     assert_eq!(head(&store).manifest.version.get(), 3);
-    let (summary, _) = try_resolve(&store, one(), Choice::Incoming, |options| options.even_if_changed = true).unwrap();
+    let (summary, _) =
+        try_resolve(&store, one(), Choice::Incoming, |options| options.even_if_changed = true)
+            .unwrap();
     assert_eq!((summary.put, summary.conflicts), (1, 1));
     assert_eq!(value(&store, 1), "incoming");
     // What was there is a conflict of its own, whole, and can be overturned; its source is told.
@@ -138,13 +177,24 @@ fn of_several_conflicts_about_one_record_the_newest_decides_if_asked_for() {
     let base = Some("\"base\"");
     park(&store, &[waiting(1, base, Some("\"head\""), Some("\"other\""))]);
     let of_one = || matching(ConflictFilter { key: Some(number(1)), ..parked() });
-    assert!(matches!(try_resolve(&store, of_one(), Choice::Incoming, |_| ()), Err(SyncError::Changed { .. })));
-    let dry = try_resolve(&store, of_one(), Choice::Head, |options| options.dry_run = true).unwrap().0;
-    assert_eq!((dry.outcome, dry.version.unwrap().get()), (Outcome::Committed, 4), "head is the same for both");
+    assert!(matches!(
+        try_resolve(&store, of_one(), Choice::Incoming, |_| ()),
+        Err(SyncError::Changed { .. })
+    ));
+    let dry =
+        try_resolve(&store, of_one(), Choice::Head, |options| options.dry_run = true).unwrap().0;
+    assert_eq!(
+        (dry.outcome, dry.version.unwrap().get()),
+        (Outcome::Committed, 4),
+        "head is the same for both"
+    );
     assert_eq!(head(&store).manifest.version.get(), 3, "nothing is written");
-    try_resolve(&store, of_one(), Choice::Incoming, |options| options.even_if_changed = true).unwrap();
+    try_resolve(&store, of_one(), Choice::Incoming, |options| options.even_if_changed = true)
+        .unwrap();
     assert_eq!(value(&store, 1), "other");
-    let states = |text| (shown(&store, text)["state"].clone(), shown(&store, text)["incoming"]["value"].clone());
+    let states = |text| {
+        (shown(&store, text)["state"].clone(), shown(&store, text)["incoming"]["value"].clone())
+    };
     assert_eq!(states(r#"[2,"data",1]"#), ("resolved".into(), "incoming".into()));
     assert_eq!(states(r#"[3,"data",1]"#), ("resolved".into(), "other".into()));
 }
@@ -155,22 +205,38 @@ fn decided_conflicts_are_overturned() {
     from(&store, r#""source":"a""#, &[put(1, r#"{"x":1}"#)]);
     let (summary, _) = from(&store, r#""source":"b""#, &[put(1, r#"{"x":2}"#)]);
     assert_eq!(summary.conflicts, 1);
-    let decided = ConflictFilter { state: Some(ConflictState::Decided), ..ConflictFilter::default() };
+    let decided =
+        ConflictFilter { state: Some(ConflictState::Decided), ..ConflictFilter::default() };
     assert_eq!(listed(&store, &decided)[0]["winner"], "incoming");
-    assert_eq!(shown(&store, r#"[2,"data",1]"#)["incoming"]["value"]["x"], 2, "from the version itself");
+    assert_eq!(
+        shown(&store, r#"[2,"data",1]"#)["incoming"]["value"]["x"],
+        2,
+        "from the version itself"
+    );
     resolved(&store, matching(decided.clone()), Choice::Head);
     assert_eq!(value(&store, 1)["x"], 1);
-    assert_eq!(shown(&store, r#"[2,"data",1]"#)["incoming"]["value"]["x"], 2, "kept in the line now");
+    assert_eq!(
+        shown(&store, r#"[2,"data",1]"#)["incoming"]["value"]["x"],
+        2,
+        "kept in the line now"
+    );
 
     // What was merged was neither side's: it is kept in a line of its own.
     from(&store, r#""source":"b","base":3"#, &[put(1, r#"{"x":1,"y":1}"#)]);
     let (summary, _) = from(&store, r#""source":"c","base":3"#, &[put(1, r#"{"x":1,"z":1}"#)]);
-    assert_eq!((summary.conflicts, value(&store, 1).to_string().as_str()), (1, r#"{"x":1,"y":1,"z":1}"#));
-    let gone = try_resolve(&store, ids(&[r#"[5,"data",1]"#]), Choice::Incoming, |_| ()).unwrap_err();
+    assert_eq!(
+        (summary.conflicts, value(&store, 1).to_string().as_str()),
+        (1, r#"{"x":1,"y":1,"z":1}"#)
+    );
+    let gone =
+        try_resolve(&store, ids(&[r#"[5,"data",1]"#]), Choice::Incoming, |_| ()).unwrap_err();
     assert!(gone.to_string().contains("its incoming is not kept"), "{gone}");
     let (summary, _) = resolved(&store, ids(&[r#"[5,"data",1]"#]), Choice::Head);
     assert_eq!((summary.conflicts, value(&store, 1).to_string().as_str()), (1, r#"{"x":1,"y":1}"#));
-    assert_eq!(shown(&store, r#"[6,"data",1]"#)["head"]["value"].to_string(), r#"{"x":1,"y":1,"z":1}"#);
+    assert_eq!(
+        shown(&store, r#"[6,"data",1]"#)["head"]["value"].to_string(),
+        r#"{"x":1,"y":1,"z":1}"#
+    );
 }
 
 #[test]
@@ -187,7 +253,10 @@ fn a_thousand_at_once_are_one_version() {
     park(&store, &(0..1100).map(conflict).collect::<Vec<_>>());
     let many = || ConflictFilter { rule: Some("data/many".into()), ..parked() };
     let (summary, lines) = resolved(&store, matching(many()), Choice::Incoming);
-    assert_eq!((summary.received, summary.put, summary.version.unwrap().get(), lines.len()), (1000, 1000, 3, 1000));
+    assert_eq!(
+        (summary.received, summary.put, summary.version.unwrap().get(), lines.len()),
+        (1000, 1000, 3, 1000)
+    );
     assert_eq!(lines[250]["line"]["value"].to_string(), big, "a spilled value is inline");
     assert_eq!(
         (value(&store, 999), value(&store, 500).to_string(), value(&store, 1000).to_string()),
@@ -198,8 +267,11 @@ fn a_thousand_at_once_are_one_version() {
     let (_, lines) = from(&store, r#""source":"b","base":1"#, &[]);
     assert_eq!(lines.len(), 512, "half of them are of the other source");
     assert!(lines.iter().all(|line| line["type"] == "resolved"));
-    let again =
-        resolved(&store, matching(ConflictFilter { state: Some(ConflictState::Resolved), ..many() }), Choice::Incoming);
+    let again = resolved(
+        &store,
+        matching(ConflictFilter { state: Some(ConflictState::Resolved), ..many() }),
+        Choice::Incoming,
+    );
     assert_eq!((again.0.outcome, again.0.received), (Outcome::Unchanged, 1000));
 }
 
@@ -207,9 +279,14 @@ fn a_thousand_at_once_are_one_version() {
 fn many_deletions_are_asked_about() {
     let store = MemoryStore::default();
     from(&store, r#""source":"a""#, &(0..40).map(|key| put(key, "\"head\"")).collect::<Vec<_>>());
-    park(&store, &(0..20).map(|key| waiting(key, Some("0"), Some("\"head\""), None)).collect::<Vec<_>>());
+    park(
+        &store,
+        &(0..20).map(|key| waiting(key, Some("0"), Some("\"head\""), None)).collect::<Vec<_>>(),
+    );
     let all = |confirm: Option<String>| {
-        try_resolve(&store, matching(parked()), Choice::Incoming, |options| options.confirm = confirm)
+        try_resolve(&store, matching(parked()), Choice::Incoming, |options| {
+            options.confirm = confirm
+        })
     };
     let Err(SyncError::Guard { what, plan }) = all(None) else { panic!() };
     assert_eq!(what, r#"20 of 40 records of object store "data""#);
@@ -231,7 +308,11 @@ impl SnapshotStore for Racing<'_> {
     fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
         self.store.head(flow)
     }
-    fn version(&self, flow: &FlowName, version: FlowVersion) -> Result<Option<StoredVersion>, StoreError> {
+    fn version(
+        &self,
+        flow: &FlowName,
+        version: FlowVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         self.store.version(flow, version)
     }
     fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
@@ -278,13 +359,18 @@ impl SnapshotStore for Racing<'_> {
 fn a_lost_race_is_decided_on_what_won_it() {
     let race = |key: u32| {
         let store = memory();
-        let racing = Racing { store: &store, raced: AtomicBool::new(false), other: put(key, "\"raced\"") };
+        let racing =
+            Racing { store: &store, raced: AtomicBool::new(false), other: put(key, "\"raced\"") };
         let result = try_resolve(&racing, ids(&[r#"[2,"data",1]"#]), Choice::Incoming, |_| ());
         (store, result)
     };
     let (store, result) = race(7);
     let (summary, lines) = result.unwrap();
-    assert_eq!((summary.version.unwrap().get(), lines.len()), (4, 1), "the lines of the lost round are gone");
+    assert_eq!(
+        (summary.version.unwrap().get(), lines.len()),
+        (4, 1),
+        "the lines of the lost round are gone"
+    );
     assert_eq!((value(&store, 1), value(&store, 7)), ("incoming".into(), "raced".into()));
     // The record itself was changed: nothing is overwritten unseen.
     let (store, result) = race(1);
@@ -301,7 +387,13 @@ fn the_same_history_gives_the_same_states_in_git_and_in_memory() {
         four(store);
         let big = format!("\"{}\"", "y".repeat(SPILL_BYTES));
         from(store, r#""source":"a""#, &[put(5, &big)]);
-        park(store, &[waiting(5, Some("0"), Some(&big), Some("\"small\"")), waiting(6, Some("0"), None, Some(&big))]);
+        park(
+            store,
+            &[
+                waiting(5, Some("0"), Some(&big), Some("\"small\"")),
+                waiting(6, Some("0"), None, Some(&big)),
+            ],
+        );
         resolved(store, matching(parked()), Choice::Incoming);
         from(store, r#""source":"b""#, &[put(9, "1")]);
         head(store).state
@@ -315,12 +407,15 @@ fn the_same_history_gives_the_same_states_in_git_and_in_memory() {
 #[test]
 fn what_a_policy_parks_is_resolved_each_way() {
     let mut scope = StorePolicy { scope: "data".into(), ..StorePolicy::unsaid() };
-    for kind in [ConflictType::UpdateUpdate, ConflictType::UpdateDelete, ConflictType::DeleteUpdate] {
+    for kind in [ConflictType::UpdateUpdate, ConflictType::UpdateDelete, ConflictType::DeleteUpdate]
+    {
         scope.types[kind as usize] = Some(Resolver::Park);
     }
     let policy = Some(Arc::new(Policy { default: scope, ..Policy::default() }));
     let options = SyncOptions { policy, ..SyncOptions::default() };
-    for (choice, expected) in [(Choice::Incoming, [3, 0, 3]), (Choice::Head, [2, 2, 0]), (Choice::Base, [1, 1, 1])] {
+    for (choice, expected) in
+        [(Choice::Incoming, [3, 0, 3]), (Choice::Head, [2, 2, 0]), (Choice::Base, [1, 1, 1])]
+    {
         let store = MemoryStore::default();
         let sends = |source: &str, lines: &[String]| {
             synced(&store, &format!(r#""source":"{source}","base":1"#), lines, &options)
@@ -331,9 +426,13 @@ fn what_a_policy_parks_is_resolved_each_way() {
         assert_eq!((summary.parked, summary.put), (3, 1), "nothing else waits");
         let (summary, lines) = resolved(&store, matching(parked()), choice);
         assert_eq!((summary.received, lines.len(), listed(&store, &parked()).len()), (3, 3, 0));
-        let stand = [1, 2, 3].map(|key| record(&store, key).unwrap().get("value").and_then(Value::as_i64).unwrap_or(0));
+        let stand = [1, 2, 3].map(|key| {
+            record(&store, key).unwrap().get("value").and_then(Value::as_i64).unwrap_or(0)
+        });
         assert_eq!(stand, expected, "{choice}");
-        for (source, told) in [("a", 0), ("b", if choice == Choice::Head { 0 } else { 3 }), ("c", 3)] {
+        for (source, told) in
+            [("a", 0), ("b", if choice == Choice::Head { 0 } else { 3 }), ("c", 3)]
+        {
             let (_, lines) = sends(source, &[]);
             assert_eq!(resolved_lines(&lines).len(), told, "{choice} {source}");
         }
@@ -341,7 +440,11 @@ fn what_a_policy_parks_is_resolved_each_way() {
         for line in listed(&store, &ConflictFilter::default()) {
             let shown = shown(&store, &line["id"].to_string());
             for side in ["head", "incoming"] {
-                assert_eq!(shown[side]["digest"].is_null(), shown[side].get("value").is_none(), "{shown}");
+                assert_eq!(
+                    shown[side]["digest"].is_null(),
+                    shown[side].get("value").is_none(),
+                    "{shown}"
+                );
             }
         }
     }

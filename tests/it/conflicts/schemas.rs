@@ -9,12 +9,20 @@ const ACCEPTS: &str = "version = 1\n[defaults.types]\nschema-newer = \"accept\"\
 /// Version 1 has object store `data`; in version 2, parked, `b` put records 1 and 2 of `new`, and deleted 3.
 fn parked_schema(repo: &Path, policy: &Path) {
     upgrade(repo, policy, PARKS, "a", 1, &[put(1, "1")]);
-    let lines = [put(1, "1"), put(2, "2"), delete(3)].map(|line| line.replace("\"data\"", "\"new\""));
+    let lines =
+        [put(1, "1"), put(2, "2"), delete(3)].map(|line| line.replace("\"data\"", "\"new\""));
     let report = upgrade(repo, policy, PARKS, "b", 2, &lines);
     assert_eq!((report.len(), &report.last().unwrap()["parked"]), (4, &3.into()), "{report:?}");
 }
 
-fn upgrade(repo: &Path, policy: &Path, rules: &str, source: &str, version: u32, lines: &[String]) -> Vec<Value> {
+fn upgrade(
+    repo: &Path,
+    policy: &Path,
+    rules: &str,
+    source: &str,
+    version: u32,
+    lines: &[String],
+) -> Vec<Value> {
     std::fs::write(policy, rules).unwrap();
     let new = if version > 1 { r#",{"name":"new"}"# } else { "" };
     let text = format!(
@@ -41,9 +49,11 @@ fn without_its_object_store_a_conflict_is_decided_for_head_or_after_the_schema()
 
     let refused = conflicts(&repo, &["resolve", r#"[2,"new",2]"#, "--use", "incoming"]);
     assert_eq!((refused.code(), refused.out.len()), (Some(2), 0));
-    for part in
-        ["version 2 of indexeddb/shop has no object store \"new\"", "schema-newer = \"accept\"", "decide for head"]
-    {
+    for part in [
+        "version 2 of indexeddb/shop has no object store \"new\"",
+        "schema-newer = \"accept\"",
+        "decide for head",
+    ] {
         assert!(refused.err.contains(part), "{part}: {}", refused.err);
     }
     // What is to go is not there.
@@ -69,7 +79,10 @@ fn all_of_them_are_decided_for_head_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (repo, policy) = (folder.path().join("s.git"), folder.path().join("policy.toml"));
     parked_schema(&repo, &policy);
-    let done = lines_of(conflicts(&repo, &["resolve", "--all-matching", "--object-store", "new", "--use", "head"]));
+    let done = lines_of(conflicts(
+        &repo,
+        &["resolve", "--all-matching", "--object-store", "new", "--use", "head"],
+    ));
     assert_eq!((done.len(), &done[3]["received"]), (4, &3.into()));
     assert_eq!(states(&repo), ["resolved"; 3]);
 }

@@ -11,7 +11,11 @@ pub(super) fn conflicts(repo: &Path, arguments: &[&str]) -> Ran {
 }
 
 pub(super) fn lines_of(ran: Ran) -> Vec<Value> {
-    String::from_utf8(ran.done()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8(ran.done())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// From two sources that edit one record to the source that hears of it, all through the program.
@@ -32,17 +36,33 @@ fn through_the_program() {
     assert_eq!(report[0]["winner"], "head");
 
     assert_eq!(lines_of(conflicts(&repo, &["list"])).len(), 0, "none waits");
-    let listed = lines_of(conflicts(&repo, &["list", "--state", "all", "--object-store", "data", "--source", "b"]));
+    let listed = lines_of(conflicts(
+        &repo,
+        &["list", "--state", "all", "--object-store", "data", "--source", "b"],
+    ));
     let id = listed[0]["id"].to_string();
     assert_eq!(id, r#"[2,"data",1]"#);
-    let text = String::from_utf8(conflicts(&repo, &["list", "--state", "decided", "--format", "text"]).done()).unwrap();
-    assert_eq!(text, "decided   update-update            head      a < b  default/newer  [2,\"data\",1]\n");
+    let text = String::from_utf8(
+        conflicts(&repo, &["list", "--state", "decided", "--format", "text"]).done(),
+    )
+    .unwrap();
+    assert_eq!(
+        text,
+        "decided   update-update            head      a < b  default/newer  [2,\"data\",1]\n"
+    );
     let shown = lines_of(conflicts(&repo, &["show", "[ 2, \"data\", 1 ]"]));
-    assert_eq!((&shown[0]["incoming"]["value"]["x"], &shown[0]["now"]["value"]["x"]), (&"b".into(), &"a".into()));
+    assert_eq!(
+        (&shown[0]["incoming"]["value"]["x"], &shown[0]["now"]["value"]["x"]),
+        (&"b".into(), &"a".into())
+    );
 
     let refused = conflicts(&repo, &["resolve", "[9,\"data\",1]", "--use", "head"]);
     assert_eq!((refused.code(), refused.out.len()), (Some(2), 0));
-    assert!(refused.err.contains("no conflict [9,\"data\",1]; version 2 of indexeddb/shop has 1"), "{}", refused.err);
+    assert!(
+        refused.err.contains("no conflict [9,\"data\",1]; version 2 of indexeddb/shop has 1"),
+        "{}",
+        refused.err
+    );
     for wrong in [
         &["resolve", "[2,\"data\",1]"][..],
         &["resolve", "--use", "head"],
@@ -67,7 +87,10 @@ fn through_the_program() {
     assert_eq!(lines_of(conflicts(&repo, &resolve)).pop().unwrap()["outcome"], "unchanged");
     // The source that lost hears of it on its next sync, once.
     let report = sync("a", r#"{"id":2}"#, 900);
-    assert_eq!((&report[0]["type"], &report[0]["line"]["value"]["x"]), (&"resolved".into(), &"b".into()));
+    assert_eq!(
+        (&report[0]["type"], &report[0]["line"]["value"]["x"]),
+        (&"resolved".into(), &"b".into())
+    );
     assert_eq!(sync("a", r#"{"id":3}"#, 900).len(), 1);
 
     // What changed since is a question.
@@ -100,13 +123,23 @@ fn a_policy_file_parks_and_a_person_resolves() {
     sync("a", "", "1");
     sync("b", r#","base":1"#, "2");
     let report = sync("c", r#","base":1"#, "3");
-    assert_eq!((&report[0]["winner"], &report.last().unwrap()["parked"]), (&"none".into(), &1.into()));
-    let waiting =
-        lines_of(conflicts(&repo, &["list", "--type", "update-update", "--since", "3", "--rule", "data/park"]));
+    assert_eq!(
+        (&report[0]["winner"], &report.last().unwrap()["parked"]),
+        (&"none".into(), &1.into())
+    );
+    let waiting = lines_of(conflicts(
+        &repo,
+        &["list", "--type", "update-update", "--since", "3", "--rule", "data/park"],
+    ));
     assert_eq!((waiting.len(), &waiting[0]["state"]), (1, &"parked".into()));
-    let doctor = |flags: &[&str]| String::from_utf8(on(&repo, "doctor", flags, b"").done()).unwrap();
+    let doctor =
+        |flags: &[&str]| String::from_utf8(on(&repo, "doctor", flags, b"").done()).unwrap();
     let told = "  indexeddb/shop: 1 conflict waits for a person; conflicts list names it\n";
-    assert!(doctor(&[]).ends_with(told) && doctor(&["--flow", "shop"]).ends_with(told), "{}", doctor(&[]));
+    assert!(
+        doctor(&[]).ends_with(told) && doctor(&["--flow", "shop"]).ends_with(told),
+        "{}",
+        doctor(&[])
+    );
     assert!(!doctor(&["--flow", "other"]).contains("waits"));
     let shown = lines_of(conflicts(&repo, &["show", &waiting[0]["id"].to_string()]));
     assert_eq!((&shown[0]["baseValue"], &shown[0]["head"]["value"]), (&1.into(), &2.into()));
@@ -135,10 +168,15 @@ fn a_package_tells_each_source() {
         package.extend_from_slice(content.as_bytes());
     }
     let told = |package: &[u8]| {
-        let lines = lines_of(on(&repo, "sync", &["--input", "flowfile-v3", "--report", "lines"], package));
-        let count =
-            |lines: &[Value]| resolved_lines(lines).iter().map(|line| line["line"]["value"].to_string()).collect();
-        lines.split_inclusive(|line| line["type"] == "summary").map(count).collect::<Vec<Vec<String>>>()
+        let lines =
+            lines_of(on(&repo, "sync", &["--input", "flowfile-v3", "--report", "lines"], package));
+        let count = |lines: &[Value]| {
+            resolved_lines(lines).iter().map(|line| line["line"]["value"].to_string()).collect()
+        };
+        lines
+            .split_inclusive(|line| line["type"] == "summary")
+            .map(count)
+            .collect::<Vec<Vec<String>>>()
     };
     let new = || vec!["\"new\"".to_owned()];
     assert_eq!(told(&package), [new(), new(), vec![], new(), vec![]]);

@@ -40,14 +40,22 @@ fn where_every_flow_file_ends() {
         versions,
         error,
     };
-    let sequence = |first: u32| format!(r#","source":"kiosk","epoch":"a","first":{first},"last":{first}"#);
+    let sequence =
+        |first: u32| format!(r#","source":"kiosk","epoch":"a","first":{first},"last":{first}"#);
     let five_megabytes = || records(0, 150_000);
     let cases = [
         case("records", records(0, 3), &[], 0, 1, ""),
         case("an empty FlowFile", String::new(), &[], 0, 1, ""),
         case("changes", changes("", END), &[], 0, 1, ""),
         case("a rejected line", records(0, 3) + "no JSON\n", &[], 0, 1, ""),
-        case("the same, to be reviewed", records(0, 3) + "no JSON\n", &["--fail-on", "rejects"], 3, 1, "line"),
+        case(
+            "the same, to be reviewed",
+            records(0, 3) + "no JSON\n",
+            &["--fail-on", "rejects"],
+            3,
+            1,
+            "line",
+        ),
         case("no end line", changes("", ""), &[], 5, 0, "the input ends after line 2"),
         case("a gap in the sequence", changes(&sequence(5), END), &[], 4, 0, ""),
         case(
@@ -68,10 +76,38 @@ fn where_every_flow_file_ends() {
             "unexpected argument",
         ),
         case("5 MB after another format", five_megabytes(), &["--input", "changes"], 5, 0, ""),
-        case("5 MB, too long", five_megabytes(), &["--max-line-bytes", "1"], 5, 0, "all 150000 lines were rejected"),
-        case("an array", format!("[{}]", records(0, 3).trim_end().replace('\n', ",")), &[], 0, 1, ""),
-        case("a page", "<html></html>".to_owned(), &[], 5, 0, "line 1 (byte 0): this is an HTML page"),
-        case("nothing but rejects", "no JSON\n".to_owned(), &[], 5, 0, "the only line was rejected"),
+        case(
+            "5 MB, too long",
+            five_megabytes(),
+            &["--max-line-bytes", "1"],
+            5,
+            0,
+            "all 150000 lines were rejected",
+        ),
+        case(
+            "an array",
+            format!("[{}]", records(0, 3).trim_end().replace('\n', ",")),
+            &[],
+            0,
+            1,
+            "",
+        ),
+        case(
+            "a page",
+            "<html></html>".to_owned(),
+            &[],
+            5,
+            0,
+            "line 1 (byte 0): this is an HTML page",
+        ),
+        case(
+            "nothing but rejects",
+            "no JSON\n".to_owned(),
+            &[],
+            5,
+            0,
+            "the only line was rejected",
+        ),
         case("5 MB", five_megabytes(), &[], 0, 1, ""),
     ];
     for Case { what, content, arguments, status, versions, error } in cases {
@@ -107,7 +143,10 @@ fn the_same_flow_file_again() {
     assert_eq!(summary(ended(&lab.trigger(&flow_file), 0))["outcome"], "unchanged");
     assert_eq!(lab.versions(), 2);
     // The same content in a new FlowFile is news.
-    assert_eq!(summary(ended(&lab.trigger(&FlowFile::new(records(0, 3))), 0))["outcome"], "committed");
+    assert_eq!(
+        summary(ended(&lab.trigger(&FlowFile::new(records(0, 3))), 0))["outcome"],
+        "committed"
+    );
     assert_eq!(lab.versions(), 3);
 }
 
@@ -116,7 +155,8 @@ fn the_time_of_receipt_is_handed_over() {
     // The same FlowFile gives the same version, whenever it runs and wherever.
     let flow_file = FlowFile::new(records(0, 3));
     let labs = [Lab::new(), Lab::new()];
-    let states = labs.each_ref().map(|lab| summary(ended(&lab.trigger(&flow_file), 0))["state"].clone());
+    let states =
+        labs.each_ref().map(|lab| summary(ended(&lab.trigger(&flow_file), 0))["state"].clone());
     assert_eq!(states[0], states[1]);
     let later = FlowFile { entry_date: flow_file.entry_date + 60_000, ..flow_file };
     assert_ne!(summary(&Lab::new().trigger(&later))["state"], states[0]);
@@ -131,9 +171,13 @@ fn two_of_us_on_the_same_flow_file_at_once() {
         let running = [start(), start(), start()];
         let mut outcomes = running.map(|running| {
             let ended = running.end();
-            assert_eq!((ended.status.code(), ended.err.as_str(), ended.broken_pipe), (Some(0), "", None));
+            assert_eq!(
+                (ended.status.code(), ended.err.as_str(), ended.broken_pipe),
+                (Some(0), "", None)
+            );
             let out = String::from_utf8(ended.out).unwrap();
-            let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+            let last: serde_json::Value =
+                serde_json::from_str(out.lines().last().unwrap()).unwrap();
             last["outcome"].as_str().unwrap().to_owned()
         });
         outcomes.sort();
@@ -144,7 +188,16 @@ fn two_of_us_on_the_same_flow_file_at_once() {
 
 /// The processor on a Registry that does not try for long itself.
 fn on_registry(lab: &Lab, registry: &RegistryDouble, deadline: &str) -> ExecuteStreamCommand {
-    let limits = ["--call-timeout", "500ms", "--connect-timeout", "1s", "--retries", "0", "--deadline", deadline];
+    let limits = [
+        "--call-timeout",
+        "500ms",
+        "--connect-timeout",
+        "1s",
+        "--retries",
+        "0",
+        "--deadline",
+        deadline,
+    ];
     let mut processor = lab.processor_with(&limits);
     processor.parameters.insert("store".to_owned(), registry.url());
     processor.retry_count = 3;
@@ -176,7 +229,8 @@ fn retries_end_and_the_flow_file_is_whole() {
     assert_eq!(session.original.content, flow_file.content);
     registry.restart();
     assert_eq!(
-        summary(ended(&on_registry(&lab, &registry, "10s").trigger(&session.original).unwrap(), 0))["version"],
+        summary(ended(&on_registry(&lab, &registry, "10s").trigger(&session.original).unwrap(), 0))
+            ["version"],
         1
     );
 }

@@ -46,7 +46,11 @@ pub(crate) struct Ended {
 
 impl Running {
     /// Starts it. An error is what makes NiFi roll back: the FlowFile stays where it was.
-    pub(crate) fn start(mut command: Command, content: Vec<u8>, input: Input) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        mut command: Command,
+        content: Vec<u8>,
+        input: Input,
+    ) -> std::io::Result<Self> {
         let err = tempfile::tempfile()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(err.try_clone()?);
         let mut child = command.spawn()?;

@@ -18,7 +18,13 @@ impl FlowFile {
     /// One that has just come in, with an identity of its own.
     pub(crate) fn new(content: impl Into<Vec<u8>>) -> Self {
         let entry_date = 1_700_000_000_000;
-        Self { uuid: identity(), entry_date, attributes: BTreeMap::new(), content: content.into(), penalized: false }
+        Self {
+            uuid: identity(),
+            entry_date,
+            attributes: BTreeMap::new(),
+            content: content.into(),
+            penalized: false,
+        }
     }
 
     /// What `session.create(parent)` makes: a FlowFile of its own with the parent's attributes.
@@ -45,7 +51,10 @@ impl FlowFile {
 /// A value as the child finds it in its environment: parameters are put in, expressions stay as they are.
 pub(crate) fn with_parameters(property: &str, parameters: &BTreeMap<String, String>) -> String {
     replace(property, "#{", |name| {
-        parameters.get(name).unwrap_or_else(|| panic!("no parameter {name}: NiFi would call this invalid")).clone()
+        parameters
+            .get(name)
+            .unwrap_or_else(|| panic!("no parameter {name}: NiFi would call this invalid"))
+            .clone()
     })
 }
 

@@ -118,7 +118,11 @@ pub(crate) fn ended(session: &Session, status: i32) -> &Session {
     assert_eq!(session.err.is_empty(), good, "{}", session.err);
     assert_eq!(session.child.attributes["execution.error"], session.err, "all of it is kept");
     assert!(session.err.is_empty() || session.err.starts_with("nifi-idb: "), "{}", session.err);
-    assert!(session.bulletins.iter().all(|bulletin| bulletin.starts_with("nifi-idb: ")), "{:?}", session.bulletins);
+    assert!(
+        session.bulletins.iter().all(|bulletin| bulletin.starts_with("nifi-idb: ")),
+        "{:?}",
+        session.bulletins
+    );
     assert_eq!(session.bulletins.is_empty(), good && session.runs == 1);
     assert!(!session.original.penalized);
     session

@@ -91,8 +91,15 @@ impl ExecuteStreamCommand {
         }
     }
 
-    fn route(&self, flow_file: &FlowFile, ended: Ended, bulletins: Vec<String>, runs: u32) -> Session {
-        let status = ended.status.code().expect("Java gives 128 and the signal here; no case ends so");
+    fn route(
+        &self,
+        flow_file: &FlowFile,
+        ended: Ended,
+        bulletins: Vec<String>,
+        runs: u32,
+    ) -> Session {
+        let status =
+            ended.status.code().expect("Java gives 128 and the signal here; no case ends so");
         let kept = &ended.err.as_bytes()[..ended.err.len().min(ERROR_BYTES)];
         let written = [
             ("execution.command", self.command_path.display().to_string()),
@@ -106,19 +113,24 @@ impl ExecuteStreamCommand {
             original.attributes.insert(name.to_owned(), value.clone());
             child.attributes.insert(name.to_owned(), value);
         }
-        let relationship = if status == 0 { Relationship::OutputStream } else { Relationship::NonzeroStatus };
+        let relationship =
+            if status == 0 { Relationship::OutputStream } else { Relationship::NonzeroStatus };
         child.penalized = status != 0;
         Session { original, child, relationship, bulletins, err: ended.err, runs }
     }
 
     fn arguments(&self, flow_file: &FlowFile) -> Vec<String> {
-        self.arguments.iter().map(|argument| flow_file.evaluate(argument, &self.parameters)).collect()
+        self.arguments
+            .iter()
+            .map(|argument| flow_file.evaluate(argument, &self.parameters))
+            .collect()
     }
 
     /// All of them are in the child's environment, the arguments too.
     fn dynamic_properties(&self) -> BTreeMap<String, String> {
         let arguments = self.arguments.iter().enumerate();
-        let arguments = arguments.map(|(n, value)| (format!("command.argument.{}", n + 1), value.clone()));
+        let arguments =
+            arguments.map(|(n, value)| (format!("command.argument.{}", n + 1), value.clone()));
         self.properties.clone().into_iter().chain(arguments).collect()
     }
 }

@@ -31,9 +31,13 @@ fn place(session: &Session) -> Place {
 
 /// The processor as the guide configures it, on a store of its own.
 fn processor(lab: &Lab, store: &str) -> ExecuteStreamCommand {
-    let line = GUIDE.lines().find(|line| line.starts_with("sync --store") && line.contains("${uuid}")).unwrap();
+    let line = GUIDE
+        .lines()
+        .find(|line| line.starts_with("sync --store") && line.contains("${uuid}"))
+        .unwrap();
     let mut processor = lab.processor();
-    processor.arguments = line.replace("git:/data/snapshots.git", store).split(' ').map(str::to_owned).collect();
+    processor.arguments =
+        line.replace("git:/data/snapshots.git", store).split(' ').map(str::to_owned).collect();
     processor.retry_count = 1;
     processor
 }
@@ -49,14 +53,19 @@ fn what_can_be_stored_is_done() {
     for content in [records(0, 3), array] {
         let lab = Lab::new();
         let session = run(&lab, content);
-        assert_eq!((place(&session), session.relationship, session.runs), (Place::Done, Relationship::OutputStream, 1));
+        assert_eq!(
+            (place(&session), session.relationship, session.runs),
+            (Place::Done, Relationship::OutputStream, 1)
+        );
         assert_eq!(lab.ids(), [0, 1, 2]);
     }
 }
 
 #[test]
 fn what_is_no_input_is_a_dead_letter_with_its_content() {
-    for content in ["<html><body>502</body></html>", "id,name\n1,apple\n", "{\"ID\":1}\n", "[{\"id\":1},"] {
+    for content in
+        ["<html><body>502</body></html>", "id,name\n1,apple\n", "{\"ID\":1}\n", "[{\"id\":1},"]
+    {
         let lab = Lab::new();
         let session = run(&lab, content);
         assert_eq!((place(&session), session.status()), (Place::DeadLetter, 5), "{}", session.err);
@@ -76,7 +85,8 @@ fn what_is_rejected_is_in_the_report_that_is_kept() {
     assert_eq!((lab.ids().as_slice(), &summary(&session)["rejected"]), (&[0, 1][..], &1.into()));
     // Retried in between: a replay, with the same report.
     assert_eq!((session.runs, lab.versions()), (2, 1));
-    let printed = crate::program::run(crate::program::program(["rejects"]), &session.child.content).done();
+    let printed =
+        crate::program::run(crate::program::program(["rejects"]), &session.child.content).done();
     let mended = String::from_utf8(printed).unwrap().replace("NaN", "null");
     assert_eq!((place(&run(&lab, mended)), lab.ids().as_slice()), (Place::Done, &[0, 1, 2][..]));
 }
@@ -85,7 +95,8 @@ fn what_is_rejected_is_in_the_report_that_is_kept() {
 #[test]
 fn reports_on_files_of_one_name_are_all_kept() {
     let words = "an UpdateAttribute sets `filename` to `";
-    let naming = GUIDE.split(words).nth(1).expect("the guide names the files").split('`').next().unwrap();
+    let naming =
+        GUIDE.split(words).nth(1).expect("the guide names the files").split('`').next().unwrap();
     assert!(GUIDE.contains("RouteOnAttribute: `${execution.status:equals('3')}` to a folder"));
     let lab = Lab::new();
     let mut folder = BTreeMap::new();
@@ -108,7 +119,16 @@ fn a_store_that_is_gone_for_a_while_loses_nothing() {
     let mut registry = RegistryDouble::start(Release::V1_28_1, Provider::Database);
     registry.refuse_connections();
     let mut processor = processor(&lab, &registry.url());
-    let limits = ["--call-timeout", "500ms", "--connect-timeout", "1s", "--retries", "0", "--deadline", "5s"];
+    let limits = [
+        "--call-timeout",
+        "500ms",
+        "--connect-timeout",
+        "1s",
+        "--retries",
+        "0",
+        "--deadline",
+        "5s",
+    ];
     processor.arguments.extend(limits.map(str::to_owned));
     let mut waiting = FlowFile::new(records(0, 3));
     for _ in 0..2 {

@@ -33,9 +33,9 @@ fn batch(source: &str, first: u32, base: Option<u32>, records: &[&str]) -> Strin
     let mut text = format!(
         r#"{{"format":"indexeddb-changes/1","database":"shop","source":"{source}","epoch":"e","first":{first},"last":{last}{base},"stores":[{{"name":"data","keyPath":"id"}}]}}"#
     );
-    records
-        .iter()
-        .for_each(|record| text.push_str(&format!("\n{{\"op\":\"put\",\"store\":\"data\",\"value\":{record}}}")));
+    records.iter().for_each(|record| {
+        text.push_str(&format!("\n{{\"op\":\"put\",\"store\":\"data\",\"value\":{record}}}"))
+    });
     text.push_str(&format!("\n{{\"op\":\"end\",\"count\":{}}}\n", records.len()));
     text
 }
@@ -82,13 +82,22 @@ fn what_a_rule_decides_what_a_person_decides_and_who_is_told() {
         flowfile(&[("uuid", "u2")], batch("bob", 1, Some(1), &bob)),
     ]);
     let told = |place: usize, name: &str| answers[place].0[name].clone();
-    assert_eq!((told(0, "sync.conflicts").as_str(), told(0, "sync.outcome").as_str()), ("0", "committed"));
+    assert_eq!(
+        (told(0, "sync.conflicts").as_str(), told(0, "sync.outcome").as_str()),
+        ("0", "committed")
+    );
     assert_eq!((told(1, "sync.conflicts").as_str(), told(1, "sync.parked").as_str()), ("3", "1"));
     let report = lines(&answers[1].1);
     let decided: Vec<_> = report
         .iter()
         .filter(|line| line["type"] == "conflict")
-        .map(|line| (line["key"].as_u64().unwrap(), line["rule"].as_str().unwrap(), line["winner"].as_str().unwrap()))
+        .map(|line| {
+            (
+                line["key"].as_u64().unwrap(),
+                line["rule"].as_str().unwrap(),
+                line["winner"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(
         decided,
@@ -103,11 +112,18 @@ fn what_a_rule_decides_what_a_person_decides_and_who_is_told() {
         serde_json::from_slice::<Value>(&line).unwrap()["value"].clone()
     };
     assert_eq!(record("1")["stock"], 5, "10 less 2 less 3");
-    assert_eq!((record("2")["note"].as_str(), record("3")["status"].as_str()), (Some("ann"), Some("shipped")));
+    assert_eq!(
+        (record("2")["note"].as_str(), record("3")["status"].as_str()),
+        (Some("ann"), Some("shipped"))
+    );
 
     let conflicts = |arguments: &[&str]| {
         let store = format!("git:{}", lab.repo().display());
-        run_program(program(["conflicts", arguments[0], "--store", &store].iter().chain(&arguments[1..])), b"").done()
+        run_program(
+            program(["conflicts", arguments[0], "--store", &store].iter().chain(&arguments[1..])),
+            b"",
+        )
+        .done()
     };
     // Whoever is on duty looks, and lets bob's note stand.
     let listed = lines(conflicts(&["list"]));
@@ -133,8 +149,15 @@ fn what_a_rule_decides_what_a_person_decides_and_who_is_told() {
         );
     }
     // Once it has applied that version it is not told again.
-    let answers = run(&[flowfile(&[("uuid", "later")], batch("ann", 5, Some(5), &[r#"{"id":4,"status":"old"}"#]))]);
-    let again = run(&[flowfile(&[("uuid", "latest")], batch("ann", 6, Some(6), &[r#"{"id":4,"status":"older"}"#]))]);
-    let kinds = |answer: &String| lines(answer).iter().filter(|line| line["type"] == "resolved").count();
+    let answers = run(&[flowfile(
+        &[("uuid", "later")],
+        batch("ann", 5, Some(5), &[r#"{"id":4,"status":"old"}"#]),
+    )]);
+    let again = run(&[flowfile(
+        &[("uuid", "latest")],
+        batch("ann", 6, Some(6), &[r#"{"id":4,"status":"older"}"#]),
+    )]);
+    let kinds =
+        |answer: &String| lines(answer).iter().filter(|line| line["type"] == "resolved").count();
     assert!(kinds(&answers[0].1) <= 1 && kinds(&again[0].1) == 0);
 }

@@ -16,12 +16,14 @@ pub(crate) fn shipped(lab: &Lab, definition: &str, name: &str) -> ExecuteStreamC
     let all = definition["flowContents"]["processors"].as_array().unwrap();
     let found = all.iter().find(|each| each["name"] == name).unwrap();
     assert_eq!(found["properties"]["argumentsStrategy"], "Dynamic Property Arguments");
-    let argument =
-        |number: usize| found["properties"][format!("command.argument.{number}")].as_str().map(str::to_owned);
+    let argument = |number: usize| {
+        found["properties"][format!("command.argument.{number}")].as_str().map(str::to_owned)
+    };
     let mut processor = lab.processor();
     processor.arguments = (1..).map_while(argument).collect();
     let contexts = definition["parameterContexts"].as_object().unwrap();
-    for parameter in contexts.values().flat_map(|context| context["parameters"].as_array().unwrap()) {
+    for parameter in contexts.values().flat_map(|context| context["parameters"].as_array().unwrap())
+    {
         let text = |name: &str| parameter[name].as_str().unwrap_or_default().to_owned();
         processor.parameters.insert(text("name"), text("value"));
     }
@@ -39,7 +41,10 @@ fn a_scheduled_sync_and_a_scheduled_restore() {
         "{header}\n{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":1}}}}\n{{\"op\":\"end\",\"count\":1}}\n"
     );
     let flowfiles = [
-        flowfile(&[("uuid", "u1"), ("indexeddb.received.at", "1700000000000"), ("mine", "é")], batch.clone()),
+        flowfile(
+            &[("uuid", "u1"), ("indexeddb.received.at", "1700000000000"), ("mine", "é")],
+            batch.clone(),
+        ),
         flowfile(&[("uuid", "u2")], format!("{header}\n")),
         // Which object store its records are for, nobody says.
         flowfile(&[("uuid", "u3")], records(0, 2)),
@@ -47,9 +52,14 @@ fn a_scheduled_sync_and_a_scheduled_restore() {
     let session = sync.trigger(&FlowFile::new(package(&flowfiles))).unwrap();
     ended(&session, 0);
     let answers = unpack(&session.child.content);
-    let told = answers.iter().map(|(attributes, _)| (&*attributes["sync.outcome"], &*attributes["sync.status"]));
+    let told = answers
+        .iter()
+        .map(|(attributes, _)| (&*attributes["sync.outcome"], &*attributes["sync.status"]));
     assert_eq!(told.collect::<Vec<_>>(), [("committed", "0"), ("failed", "5"), ("failed", "2")]);
-    assert_eq!((answers[0].0["mine"].as_str(), answers[0].0["registry.flow.version"].as_str()), ("é", "1"));
+    assert_eq!(
+        (answers[0].0["mine"].as_str(), answers[0].0["registry.flow.version"].as_str()),
+        ("é", "1")
+    );
     assert_eq!(answers[1].1, flowfiles[1].1, "what is not done keeps its content");
     // With the parameters set, the records find their place.
     let mut sync = sync;
@@ -86,7 +96,8 @@ fn a_package_that_is_cut_off_by_a_kill_is_run_again_whole() {
             "{{\"format\":\"indexeddb-changes/1\",{header}}}\n{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":{n}}}}}\n{{\"op\":\"end\",\"count\":1}}\n"
         )
     };
-    let flowfiles: Vec<_> = (0..3).map(|n| flowfile(&[("uuid", &format!("u{n}"))], batch(n))).collect();
+    let flowfiles: Vec<_> =
+        (0..3).map(|n| flowfile(&[("uuid", &format!("u{n}"))], batch(n))).collect();
     let flow_file = FlowFile::new(package(&flowfiles));
     // Also where the cut falls between two FlowFiles, which framing alone cannot tell from the end.
     let border = package(&flowfiles[..2]).len();
@@ -100,6 +111,9 @@ fn a_package_that_is_cut_off_by_a_kill_is_run_again_whole() {
     assert_eq!((unheard.status.code(), lab.versions()), (Some(4), 1), "{}", unheard.err);
     let session = sync.trigger(&flow_file).unwrap();
     let answers = unpack(&ended(&session, 0).child.content);
-    assert!(answers.iter().all(|(attributes, _)| attributes["sync.outcome"] == "unchanged"), "{answers:?}");
+    assert!(
+        answers.iter().all(|(attributes, _)| attributes["sync.outcome"] == "unchanged"),
+        "{answers:?}"
+    );
     assert_eq!((lab.versions(), lab.ids()), (1, vec![0, 1, 2]));
 }

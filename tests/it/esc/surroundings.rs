@@ -62,7 +62,10 @@ fn any_environment() {
         assert_eq!(session.err, "", "{what}");
         states.push(summary(ended(&session, 0))["state"].clone());
     }
-    assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "surroundings are no data: {states:?}");
+    assert!(
+        states.windows(2).all(|pair| pair[0] == pair[1]),
+        "surroundings are no data: {states:?}"
+    );
 }
 
 #[test]
@@ -70,11 +73,17 @@ fn variables_of_ours_configure_it_and_others_do_not() {
     // Nothing but NIFI_IDB_… of what is inherited means anything; a dynamic property can set one of those.
     let lab = Lab::new();
     let mut processor = lab.processor();
-    processor.environment = environment([("store", "git:/nonexistent"), ("flow", "a b"), ("FLOW", "a b")]);
+    processor.environment =
+        environment([("store", "git:/nonexistent"), ("flow", "a b"), ("FLOW", "a b")]);
     processor.properties = BTreeMap::from([("NIFI_IDB_FLOW".to_owned(), "#{flow}".to_owned())]);
     processor.parameters.insert("flow".to_owned(), "by-variable".to_owned());
     ended(&processor.trigger(&FlowFile::new(records(0, 1))).unwrap(), 0);
-    assert!(String::from_utf8(crate::program::on(&lab.repo(), "log", &["--flow", "by-variable"], b"").done()).is_ok());
+    assert!(
+        String::from_utf8(
+            crate::program::on(&lab.repo(), "log", &["--flow", "by-variable"], b"").done()
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -82,7 +91,8 @@ fn a_child_of_a_shell_sees_the_arguments_all_the_same() {
     // Shells drop variables whose names have dots: none of ours does.
     let lab = Lab::new();
     let mut processor = lab.processor();
-    processor.command_path = script(&lab, &format!("exec '{}' \"$@\"", env!("CARGO_BIN_EXE_nifi-idb")));
+    processor.command_path =
+        script(&lab, &format!("exec '{}' \"$@\"", env!("CARGO_BIN_EXE_nifi-idb")));
     ended(&processor.trigger(&FlowFile::new(records(0, 1))).unwrap(), 0);
     assert_eq!(lab.versions(), 1);
 }
@@ -113,7 +123,10 @@ fn a_command_that_is_not_there_goes_nowhere() {
     let lab = Lab::new();
     let mut processor = lab.processor();
     processor.command_path = lab.path().join("nifi-idb");
-    assert_eq!(processor.trigger(&FlowFile::new("")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(
+        processor.trigger(&FlowFile::new("")).unwrap_err().kind(),
+        std::io::ErrorKind::NotFound
+    );
 }
 
 #[test]
@@ -130,20 +143,34 @@ fn the_stand_in_does_what_was_measured() {
     let mut flow_file = FlowFile::new(records(0, 150_000));
     flow_file.attributes.insert("a".to_owned(), "x;y\tz".to_owned());
     let session = processor.trigger(&flow_file).unwrap();
-    assert_eq!((session.status(), session.runs, session.relationship), (75, 3, Relationship::NonzeroStatus));
+    assert_eq!(
+        (session.status(), session.runs, session.relationship),
+        (75, 3, Relationship::NonzeroStatus)
+    );
     assert_eq!(session.child.attributes["execution.error"].len(), 4_000);
     assert_eq!(session.err.len(), 10_000);
     assert_eq!(session.bulletins.len(), 6, "a broken pipe and a status in each run");
     assert_eq!(session.child.attributes["execution.command.args"], "x;y\tz\t\tb c");
     assert_eq!(session.child.attributes["a"], "x;y\tz");
-    assert!(session.child.penalized && !session.original.penalized && session.child.uuid != flow_file.uuid);
+    assert!(
+        session.child.penalized
+            && !session.original.penalized
+            && session.child.uuid != flow_file.uuid
+    );
     assert!(String::from_utf8(session.child.content).unwrap().starts_with("3\nx;y\tz\n\nb c\n"));
-    assert_eq!((session.original.uuid, session.original.entry_date), (flow_file.uuid, flow_file.entry_date));
+    assert_eq!(
+        (session.original.uuid, session.original.entry_date),
+        (flow_file.uuid, flow_file.entry_date)
+    );
 
     // The raw text of an argument is in the environment; env(1) sees it, and a shell's own variables do not.
     processor.command_path = "/usr/bin/env".into();
     processor.arguments = Vec::new();
     processor.properties.insert("command.argument.9".to_owned(), "${uuid}".to_owned());
-    let out = String::from_utf8(processor.trigger(&FlowFile::new("")).unwrap().child.content).unwrap();
-    assert!(out.contains("MY.DOT=${uuid}\n") && out.contains("command.argument.9=${uuid}\n"), "{out}");
+    let out =
+        String::from_utf8(processor.trigger(&FlowFile::new("")).unwrap().child.content).unwrap();
+    assert!(
+        out.contains("MY.DOT=${uuid}\n") && out.contains("command.argument.9=${uuid}\n"),
+        "{out}"
+    );
 }

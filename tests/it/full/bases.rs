@@ -22,7 +22,10 @@ fn a_first_full_batch_does_not_bring_back_what_others_deleted() {
     for header in [full("b"), delta("b")] {
         let lab = Lab { received_at: 1_000_000, ..Lab::default() };
         lab.send(&delta("z"), std::slice::from_ref(&late));
-        lab.send(r#","source":"y","base":1"#, &[r#"{"op":"delete","store":"data","key":1,"at":200}"#.to_owned()]);
+        lab.send(
+            r#","source":"y","base":1"#,
+            &[r#"{"op":"delete","store":"data","key":1,"at":200}"#.to_owned()],
+        );
         let sent = lab.send(&header, std::slice::from_ref(&late));
         assert_eq!(sent.conflicts(), ["update-recently-deleted"], "{header}");
         assert_eq!(lab.data(), []);
@@ -35,7 +38,9 @@ fn a_first_full_batch_does_not_bring_back_what_others_deleted() {
 #[test]
 fn a_first_full_batch_adds_nothing_to_a_counter() {
     let rules = "[stores.data]\nresolve = \"three-way\"\n[stores.data.fields]\nv = \"delta\"\n";
-    for header in [r#","source":"b","epoch":"e","first":1,"last":3,"mode":"full""#, r#","source":"b""#] {
+    for header in
+        [r#","source":"b","epoch":"e","first":1,"last":3,"mode":"full""#, r#","source":"b""#]
+    {
         let lab = lab(rules);
         lab.send(&delta("z"), &[put(1, 9)]);
         let sent = lab.send(header, &[put(1, 8)]);
@@ -66,14 +71,19 @@ fn after_keep_a_full_batch_deletes_nothing_and_the_next_one_may() {
         }
         assert_eq!(lab.data(), [(1, 1), (2, 7), (4, 0)]);
         lab.send(&of("e2", 3, r#","mode":"full""#), &[put(1, 1), put(6, 6), put(7, 7)]);
-        assert_eq!(lab.send(&of("e2", 4, r#","mode":"full""#), &[put(1, 1), put(6, 6)]).put_and_deleted(), (0, 1));
+        assert_eq!(
+            lab.send(&of("e2", 4, r#","mode":"full""#), &[put(1, 1), put(6, 6)]).put_and_deleted(),
+            (0, 1)
+        );
         assert_eq!(lab.data(), [(1, 1), (2, 7), (4, 0), (6, 6)]);
     }
 }
 
 #[test]
 fn a_record_that_its_source_did_not_change_is_no_change_by_any_clock() {
-    for rules in ["[stores.data]\ndetect = \"clock\"\n", "[stores.data]\ndetect = \"base-revision\"\n"] {
+    for rules in
+        ["[stores.data]\ndetect = \"clock\"\n", "[stores.data]\ndetect = \"base-revision\"\n"]
+    {
         let lab = lab(rules);
         let late = |v: u64| put_with(1, v, r#""at":900"#);
         lab.send(&full("a"), &[late(1), put(2, 2)]);

@@ -77,11 +77,17 @@ fn batches_of_one_source_within_an_hour_are_judged_together() {
     assert_eq!(lab.send(&full("a"), &puts(0..80)).put_and_deleted(), (0, 10));
     // Another source, and changes that are no deletions, go on.
     lab.send(&delta("b"), &puts(1000..1010));
-    assert_eq!(lab.send(&full("a"), &puts(0..78)).put_and_deleted(), (0, 2), "so few are not counted");
+    assert_eq!(
+        lab.send(&full("a"), &puts(0..78)).put_and_deleted(),
+        (0, 2),
+        "so few are not counted"
+    );
     let asked = lab.send(&full("a"), &puts(0..70));
     assert_eq!(asked.status, ExitStatus::Guard);
     assert!(
-        asked.message.contains("8 of 88 records of object store \"data\" after 20 within the last hour"),
+        asked
+            .message
+            .contains("8 of 88 records of object store \"data\" after 20 within the last hour"),
         "{}",
         asked.message
     );
@@ -110,8 +116,14 @@ fn single_deletions_have_a_larger_allowance_and_are_judged_in_a_run_too() {
     let lab = Lab::default();
     lab.send(&delta("a"), &puts(0..50));
     assert_eq!(lab.send(&delta("a"), &deletes(0..MAX_DELETES)).put_and_deleted(), (0, MAX_DELETES));
-    assert_eq!(lab.send(&delta("a"), &deletes(MAX_DELETES..2 * MAX_DELETES)).status, ExitStatus::Guard);
-    assert_eq!(lab.send(&delta("b"), &deletes(MAX_DELETES..2 * MAX_DELETES)).put_and_deleted(), (0, MAX_DELETES));
+    assert_eq!(
+        lab.send(&delta("a"), &deletes(MAX_DELETES..2 * MAX_DELETES)).status,
+        ExitStatus::Guard
+    );
+    assert_eq!(
+        lab.send(&delta("b"), &deletes(MAX_DELETES..2 * MAX_DELETES)).put_and_deleted(),
+        (0, MAX_DELETES)
+    );
     let small = Lab::default();
     small.send(&delta("a"), &puts(0..8));
     assert_eq!(small.send(&delta("a"), &deletes(0..8)).put_and_deleted(), (0, 8));
@@ -119,7 +131,9 @@ fn single_deletions_have_a_larger_allowance_and_are_judged_in_a_run_too() {
 
 #[test]
 fn clear_and_ranges_are_asked_about_in_small_object_stores() {
-    let range = |upper: u64| vec![format!(r#"{{"op":"delete-range","store":"data","lower":0,"upper":{upper}}}"#)];
+    let range = |upper: u64| {
+        vec![format!(r#"{{"op":"delete-range","store":"data","lower":0,"upper":{upper}}}"#)]
+    };
     for source in [delta("a"), String::new()] {
         let lab = Lab::default();
         lab.send(&source, &puts(0..8));

@@ -50,7 +50,9 @@ impl Sent {
     fn kept(&self) -> Vec<(String, String, u64)> {
         let lines = self.lines.iter().filter(|line| line["type"] == "kept");
         let text = |value: &'_ Value| value.as_str().map(str::to_owned).unwrap();
-        let kept = |line: &Value| (text(&line["store"]), text(&line["reason"]), line["count"].as_u64().unwrap());
+        let kept = |line: &Value| {
+            (text(&line["store"]), text(&line["reason"]), line["count"].as_u64().unwrap())
+        };
         lines.map(kept).collect()
     }
 
@@ -99,11 +101,17 @@ impl Lab {
 
     /// Sends changes; the object stores `data` (key path `id`) and `more` (keys out of line).
     fn send(&self, header: &str, lines: &[String]) -> Sent {
-        self.of_stores(r#"[{"name":"data","keyPath":"id"},{"name":"more","keyPath":null}]"#, header, lines)
+        self.of_stores(
+            r#"[{"name":"data","keyPath":"id"},{"name":"more","keyPath":null}]"#,
+            header,
+            lines,
+        )
     }
 
     fn of_stores(&self, stores: &str, header: &str, lines: &[String]) -> Sent {
-        let head = format!(r#"{{"format":"indexeddb-changes/1","database":"shop","stores":{stores}{header}}}"#);
+        let head = format!(
+            r#"{{"format":"indexeddb-changes/1","database":"shop","stores":{stores}{header}}}"#
+        );
         let end = format!(r#"{{"op":"end","count":{}}}"#, lines.len());
         self.text(&[std::slice::from_ref(&head), lines, &[end, String::new()]].concat().join("\n"))
     }
@@ -124,7 +132,12 @@ impl Lab {
         let flow = FlowName::new("indexeddb", "shop").unwrap();
         let head = self.store.head(&flow).unwrap().unwrap();
         let (list, mut found) = (List::Records(store.into()), BTreeMap::new());
-        for chunk in head.manifest.store(&store.into()).map(|store| store.records.as_slice()).unwrap_or_default() {
+        for chunk in head
+            .manifest
+            .store(&store.into())
+            .map(|store| store.records.as_slice())
+            .unwrap_or_default()
+        {
             let text = self.store.read_chunk(&flow, &head, &list, chunk).unwrap();
             for line in parse_chunk(&text, format!("\"{store}\"").as_bytes()).unwrap() {
                 let LineState::Put(value) = line.state else { panic!("{:?}", line.state) };
@@ -137,7 +150,8 @@ impl Lab {
     /// Keys of `data`, and the member `v` of each.
     fn data(&self) -> Vec<(u64, u64)> {
         let number = |text: &str| text.parse().unwrap();
-        let member = |value: &str| serde_json::from_str::<Value>(value).unwrap()["v"].as_u64().unwrap();
+        let member =
+            |value: &str| serde_json::from_str::<Value>(value).unwrap()["v"].as_u64().unwrap();
         self.records("data").iter().map(|(key, value)| (number(key), member(value))).collect()
     }
 }

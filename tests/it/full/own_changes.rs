@@ -11,21 +11,29 @@ fn a_full_batch_corrects_what_its_source_put_itself() {
         assert_eq!(lab.send(&header, &[put(1, 1), put(2, 2)]).put_and_deleted(), (1, 0));
         assert_eq!(lab.data(), [(1, 1), (2, 2)]);
         // Said again, it is nothing new.
-        assert_eq!(lab.send(&full("a"), &[put(1, 1), put(2, 2)]).summary.outcome.name(), "unchanged");
+        assert_eq!(
+            lab.send(&full("a"), &[put(1, 1), put(2, 2)]).summary.outcome.name(),
+            "unchanged"
+        );
     }
 }
 
 #[test]
 fn it_corrects_numbered_ones_as_well() {
     let lab = Lab::default();
-    let numbered = |n: u64, more: &str| format!(r#","source":"a","epoch":"e","first":{n},"last":{n}{more}"#);
+    let numbered =
+        |n: u64, more: &str| format!(r#","source":"a","epoch":"e","first":{n},"last":{n}{more}"#);
     lab.send(&numbered(1, r#","mode":"full""#), &[put(1, 1), put(2, 2)]);
     lab.send(&numbered(2, ""), &[put(1, 9)]);
     // What comes between does not end it.
     lab.send(&numbered(3, ""), &[put(3, 3)]);
     lab.send(&delta("b"), &[put(4, 4)]);
     lab.send(&numbered(4, r#","mode":"full""#), &[put(1, 1), put(2, 2)]);
-    assert_eq!(lab.data(), [(1, 1), (2, 2), (4, 4)], "3 was put by the source itself, which does not have it any more");
+    assert_eq!(
+        lab.data(),
+        [(1, 1), (2, 2), (4, 4)],
+        "3 was put by the source itself, which does not have it any more"
+    );
 }
 
 #[test]
@@ -85,7 +93,9 @@ fn a_record_does_not_depend_on_its_neighbours() {
 #[test]
 fn large_own_changes_are_read_whole() {
     let lab = Lab::default();
-    let large = |text: &str| format!(r#"{{"op":"put","store":"more","key":1,"value":"{}"}}"#, text.repeat(70_000));
+    let large = |text: &str| {
+        format!(r#"{{"op":"put","store":"more","key":1,"value":"{}"}}"#, text.repeat(70_000))
+    };
     lab.send(&full("a"), &[large("x"), more(2)]);
     lab.send(&delta("a"), &[large("y")]);
     assert_eq!(lab.send(&full("a"), &[large("y"), more(2)]).put_and_deleted(), (0, 0));

@@ -18,7 +18,8 @@ fn a_full_batch_corrects_a_delta_of_the_same_package() {
     let dir = tempfile::tempdir().unwrap();
     let repo = dir.path().join("s.git");
     let send = |flowfiles: &[FlowFile]| {
-        let answer = unpack(&on(&repo, "sync", &["--received-at", "1000"], &package(flowfiles)).done());
+        let answer =
+            unpack(&on(&repo, "sync", &["--received-at", "1000"], &package(flowfiles)).done());
         let outcome = |(attributes, _): &FlowFile| attributes["sync.outcome"].clone();
         answer.iter().map(outcome).collect::<Vec<_>>()
     };
@@ -28,9 +29,13 @@ fn a_full_batch_corrects_a_delta_of_the_same_package() {
     };
     let dump = || batch(&full("a"), &[put(1, 1), put(2, 2)]);
     let change = || batch(&delta("a"), &[put(1, 9), delete(2), put(3, 3)]);
-    for flowfiles in
-        [vec![dump()], vec![change(), dump()], vec![dump(), change(), dump()], vec![change()], vec![dump()]]
-    {
+    for flowfiles in [
+        vec![dump()],
+        vec![change(), dump()],
+        vec![dump(), change(), dump()],
+        vec![change()],
+        vec![dump()],
+    ] {
         let outcomes = send(&flowfiles);
         assert_eq!(outcomes.last().unwrap(), "committed", "{outcomes:?}");
         let corrected = "{\"id\":1,\"v\":1}\n{\"id\":2,\"v\":2}\n";
@@ -44,11 +49,13 @@ fn a_full_batch_corrects_a_delta_of_the_same_package() {
 fn deletions_of_one_package_are_judged_together() {
     let dir = tempfile::tempdir().unwrap();
     let repo = dir.path().join("s.git");
-    let send =
-        |flowfiles: &[FlowFile]| unpack(&on(&repo, "sync", &["--received-at", "1000"], &package(flowfiles)).done());
+    let send = |flowfiles: &[FlowFile]| {
+        unpack(&on(&repo, "sync", &["--received-at", "1000"], &package(flowfiles)).done())
+    };
     send(&[batch(&full("a"), &puts(0..100))]);
     let parts: Vec<_> = [90, 80, 70].iter().map(|to| batch(&full("a"), &puts(0..*to))).collect();
     let answer = send(&parts);
-    let statuses: Vec<_> = answer.iter().map(|(attributes, _)| &*attributes["sync.status"]).collect();
+    let statuses: Vec<_> =
+        answer.iter().map(|(attributes, _)| &*attributes["sync.status"]).collect();
     assert_eq!(statuses, ["0", "0", "6"]);
 }

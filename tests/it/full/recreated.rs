@@ -26,7 +26,11 @@ fn a_newer_version_may_recreate_an_object_store_with_another_key_path() {
         let lines = [put(9, 1), put(8, 5)];
         let asked = lab.of_stores(NEW, &header, &lines);
         assert_eq!(asked.status, ExitStatus::Guard, "{}", asked.message);
-        assert!(asked.message.contains("3 of 3 records of object store \"data\""), "{}", asked.message);
+        assert!(
+            asked.message.contains("3 of 3 records of object store \"data\""),
+            "{}",
+            asked.message
+        );
         lab.sync.confirm = asked.plan;
         let sent = lab.of_stores(NEW, &header, &lines);
         assert_eq!((sent.put_and_deleted(), sent.conflicts().len()), ((2, 3), 0));
@@ -35,13 +39,21 @@ fn a_newer_version_may_recreate_an_object_store_with_another_key_path() {
         // Who has not upgraded is told so, and loses nothing.
         let old = lab.of_stores(OLD, &full("c"), &[put(1, 10)]);
         assert_eq!(old.status, ExitStatus::Usage);
-        assert!(old.message.contains("only an upgrade can recreate an object store"), "{}", old.message);
+        assert!(
+            old.message.contains("only an upgrade can recreate an object store"),
+            "{}",
+            old.message
+        );
         // And then finds its old records out of the way: neither in its view, nor by an older base.
         let sent = lab.of_stores(NEW, &of_version(&full("c"), 2), &[put(7, 70)]);
         assert_eq!((sent.put_and_deleted(), sent.conflicts().len()), ((1, 0), 0));
         let based = lab.of_stores(NEW, &of_version(r#","source":"d","base":1"#, 2), &[put(8, 1)]);
         assert_eq!((based.put_and_deleted(), based.conflicts()), ((1, 0), vec!["update-update"]));
-        assert_eq!(values(&lab)[0], r#"{"id":8,"v":1}"#, "not merged with what had this key before");
+        assert_eq!(
+            values(&lab)[0],
+            r#"{"id":8,"v":1}"#,
+            "not merged with what had this key before"
+        );
     }
 }
 

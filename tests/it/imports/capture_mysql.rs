@@ -9,19 +9,23 @@ use nifi_idb::store::memory::MemoryStore;
 use super::{input, take, written};
 
 fn event(kind: &str, members: &str) -> String {
-    let place =
-        r#""binlog_filename":"master.000001","binlog_position":6,"database":"shop","table_name":"orders","table_id":1"#;
+    let place = r#""binlog_filename":"master.000001","binlog_position":6,"database":"shop","table_name":"orders","table_id":1"#;
     format!(r#"{{"type":"{kind}","timestamp":1465515600000,{place}{members}}}"#)
 }
 
 fn columns(columns: &[&str]) -> String {
-    let written: Vec<String> =
-        columns.iter().enumerate().map(|(id, column)| format!(r#"{{"id":{},{column}}}"#, id + 1)).collect();
+    let written: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(id, column)| format!(r#"{{"id":{},{column}}}"#, id + 1))
+        .collect();
     format!(r#","columns":[{}]"#, written.join(","))
 }
 
 fn lines() -> Vec<String> {
-    let column = |name: &str, kind: u8, value: &str| format!(r#""name":"{name}","column_type":{kind},"value":{value}"#);
+    let column = |name: &str, kind: u8, value: &str| {
+        format!(r#""name":"{name}","column_type":{kind},"value":{value}"#)
+    };
     let changed = |name: &str, last: &str, value: &str| {
         format!(r#""name":"{name}","column_type":4,"last_value":{last},"value":{value}"#)
     };
@@ -48,7 +52,12 @@ fn orders() -> DecodeOptions {
 fn rows_are_put_moved_and_deleted() {
     let store = MemoryStore::default();
     let taken = take(&store, orders(), &lines().join("\n"));
-    assert_eq!((taken.outcome, taken.received, taken.rejected), (Outcome::Committed, 4, 0), "{:?}", taken.error);
+    assert_eq!(
+        (taken.outcome, taken.received, taken.rejected),
+        (Outcome::Committed, 4, 0),
+        "{:?}",
+        taken.error
+    );
     let all = "{\"orders\":[{\"id\":1,\"n\":\"b\"},{\"id\":3,\"n\":\"moved\"}]}\n";
     assert_eq!(written(&store, ExportFormat::Json).0, all);
     assert!(taken.losses().contains(&(String::new(), "database-types".to_owned())));
@@ -77,6 +86,9 @@ fn tables_are_named_and_what_cannot_be_applied_is_rejected() {
     let taken = take(&store, tables, &odd.join("\n"));
     let mut reasons = taken.reasons();
     reasons.sort_unstable();
-    assert_eq!(reasons, ["missing-member", "missing-member", "syntax", "unknown-op", "unknown-op", "unknown-store"]);
+    assert_eq!(
+        reasons,
+        ["missing-member", "missing-member", "syntax", "unknown-op", "unknown-op", "unknown-store"]
+    );
     assert_eq!(written(&store, ExportFormat::Json).0, "{\"shop.orders\":[{\"id\":1}]}\n");
 }

@@ -15,12 +15,18 @@ fn path(path: &str) -> KeyPath {
 }
 
 fn to_rows() -> DecodeOptions {
-    DecodeOptions { object_store: Some("rows".into()), key_path: Some(path("id")), ..DecodeOptions::default() }
+    DecodeOptions {
+        object_store: Some("rows".into()),
+        key_path: Some(path("id")),
+        ..DecodeOptions::default()
+    }
 }
 
 fn event(op: &str, before: &str, after: &str, ts_ms: u64) -> String {
     let source = r#"{"connector":"postgresql","db":"shop","schema":"public","table":"rows"}"#;
-    format!(r#"{{"before":{before},"after":{after},"source":{source},"op":"{op}","ts_ms":{ts_ms}}}"#)
+    format!(
+        r#"{{"before":{before},"after":{after},"source":{source},"op":"{op}","ts_ms":{ts_ms}}}"#
+    )
 }
 
 fn rows(store: &MemoryStore) -> String {
@@ -37,14 +43,20 @@ fn stored(options: DecodeOptions, lines: &[String]) -> (Taken, String) {
 
 #[test]
 fn a_column_that_was_not_sent_stays_as_it_is_stored() {
-    let whole = event("c", "null", r#"{"id":1,"qty":1,"doc":"a long document","bin":"AQI=","tags":["a"]}"#, 1);
+    let whole = event(
+        "c",
+        "null",
+        r#"{"id":1,"qty":1,"doc":"a long document","bin":"AQI=","tags":["a"]}"#,
+        1,
+    );
     let partly = event(
         "u",
         "null",
         r#"{"id":1,"qty":2,"doc":"__debezium_unavailable_value","bin":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==","tags":["__debezium_unavailable_value"]}"#,
         2,
     );
-    let expected = r#"{"rows":[{"bin":"AQI=","doc":"a long document","id":1,"qty":2,"tags":["a"]}]}"#;
+    let expected =
+        r#"{"rows":[{"bin":"AQI=","doc":"a long document","id":1,"qty":2,"tags":["a"]}]}"#;
     // In one batch, and in two.
     let (taken, found) = stored(to_rows(), &[whole.clone(), partly.clone()]);
     assert_eq!((taken.rejected, &*found), (0, expected));
@@ -63,8 +75,12 @@ fn a_column_that_was_not_sent_stays_as_it_is_stored() {
 #[test]
 fn what_the_row_before_holds_was_sent() {
     let unsent = r#"{"id":1,"doc":"__debezium_unavailable_value","old":null}"#;
-    let (taken, found) = stored(to_rows(), &[event("u", r#"{"id":1,"doc":"from before","old":1}"#, unsent, 1)]);
-    assert_eq!((taken.rejected, &*found), (0, r#"{"rows":[{"doc":"from before","id":1,"old":null}]}"#));
+    let (taken, found) =
+        stored(to_rows(), &[event("u", r#"{"id":1,"doc":"from before","old":1}"#, unsent, 1)]);
+    assert_eq!(
+        (taken.rejected, &*found),
+        (0, r#"{"rows":[{"doc":"from before","id":1,"old":null}]}"#)
+    );
     assert!(taken.losses().iter().all(|(_, what)| what != "unsent-member"));
     // Nothing is known of it anywhere.
     let (taken, found) = stored(to_rows(), &[event("u", "null", unsent, 1)]);
@@ -88,34 +104,51 @@ fn an_update_whose_key_changed_deletes_the_old_key() {
     let store = MemoryStore::default();
     take(&store, to_rows(), &event("c", "null", r#"{"id":1,"n":"a"}"#, 1));
     let taken = take(&store, to_rows(), &moved);
-    assert_eq!((taken.deleted, taken.received, &*rows(&store)), (1, 1, r#"{"rows":[{"id":2,"n":"a"}]}"#));
+    assert_eq!(
+        (taken.deleted, taken.received, &*rows(&store)),
+        (1, 1, r#"{"rows":[{"id":2,"n":"a"}]}"#)
+    );
     // The same key, written in another way, is the same key.
     let same = event("u", r#"{"id":2,"n":"a"}"#, r#"{"id":2.0,"n":"b"}"#, 3);
-    assert_eq!((take(&store, to_rows(), &same).deleted, &*rows(&store)), (0, r#"{"rows":[{"id":2,"n":"b"}]}"#));
+    assert_eq!(
+        (take(&store, to_rows(), &same).deleted, &*rows(&store)),
+        (0, r#"{"rows":[{"id":2,"n":"b"}]}"#)
+    );
     // Beside the row too, and in a compound key.
     let lines = [event("c", "null", r#"{"id":1,"n":"a"}"#, 1), moved.clone()];
     let field = DecodeOptions { key_path: None, key_field: Some("id".to_owned()), ..to_rows() };
     let store = MemoryStore::default();
     assert_eq!(take(&store, field, &lines.join("\n")).rejected, 0);
     assert!(!rows(&store).contains("[1,"), "{}", rows(&store));
-    let compound = DecodeOptions { key_path: Some(KeyPath::Paths(vec!["id".into(), "n".into()])), ..to_rows() };
+    let compound = DecodeOptions {
+        key_path: Some(KeyPath::Paths(vec!["id".into(), "n".into()])),
+        ..to_rows()
+    };
     assert_eq!(stored(compound, &lines).1, r#"{"rows":[{"id":2,"n":"a"}]}"#);
 }
 
 #[test]
 fn a_row_that_moves_and_is_not_whole_stays_where_it_is() {
-    let moved = event("u", r#"{"id":1,"doc":null}"#, r#"{"id":2,"doc":"__debezium_unavailable_value"}"#, 2);
+    let moved =
+        event("u", r#"{"id":1,"doc":null}"#, r#"{"id":2,"doc":"__debezium_unavailable_value"}"#, 2);
     let store = MemoryStore::default();
     take(&store, to_rows(), &event("c", "null", r#"{"id":1,"doc":"long"}"#, 1));
     assert_eq!(
-        take(&store, to_rows(), &[moved, event("c", "null", r#"{"id":9}"#, 3)].join("\n")).reasons(),
+        take(&store, to_rows(), &[moved, event("c", "null", r#"{"id":9}"#, 3)].join("\n"))
+            .reasons(),
         ["missing-member"]
     );
     assert_eq!(rows(&store), r#"{"rows":[{"doc":"long","id":1},{"id":9}]}"#);
     // So does one of which one half cannot be taken.
-    let inexact = event("u", r#"{"id":1,"doc":"long","n":1}"#, r#"{"id":3,"doc":"long","n":9007199254740993}"#, 4);
+    let inexact = event(
+        "u",
+        r#"{"id":1,"doc":"long","n":1}"#,
+        r#"{"id":3,"doc":"long","n":9007199254740993}"#,
+        4,
+    );
     assert_eq!(
-        take(&store, to_rows(), &[inexact, event("c", "null", r#"{"id":8}"#, 5)].join("\n")).reasons(),
+        take(&store, to_rows(), &[inexact, event("c", "null", r#"{"id":8}"#, 5)].join("\n"))
+            .reasons(),
         ["number-precision"]
     );
     assert_eq!(rows(&store), r#"{"rows":[{"doc":"long","id":1},{"id":8},{"id":9}]}"#);
@@ -123,7 +156,8 @@ fn a_row_that_moves_and_is_not_whole_stays_where_it_is() {
 
 #[test]
 fn lines_that_change_no_row_are_passed_over() {
-    let marker = r#"{"status":"BEGIN","id":"571:1","event_count":null,"data_collections":null,"ts_ms":1}"#;
+    let marker =
+        r#"{"status":"BEGIN","id":"571:1","event_count":null,"data_collections":null,"ts_ms":1}"#;
     let end = r#"{"status":"END","id":"571:1","event_count":2,"data_collections":[{"data_collection":"public.rows","event_count":2}],"ts_ms":1,"ts_us":1000,"ts_ns":1000000}"#;
     let ddl = r#"{"source":{"connector":"mysql","table":"rows"},"databaseName":"shop","ddl":"ALTER TABLE","tableChanges":[],"ts_ms":1}"#;
     let message = r#"{"op":"m","ts_ms":2,"source":{"connector":"postgresql","table":""},"message":{"prefix":"p","content":"AA=="}}"#;
@@ -142,7 +176,11 @@ fn lines_that_change_no_row_are_passed_over() {
         for options in [to_rows(), DecodeOptions { input: Some(Dialect::Debezium), ..to_rows() }] {
             let lines = [first.to_owned(), String::new(), change.clone(), first.to_owned()];
             let (taken, found) = stored(options, &lines);
-            assert_eq!((taken.received, taken.rejected, &*found), (1, 0, r#"{"rows":[{"id":1}]}"#), "{first}");
+            assert_eq!(
+                (taken.received, taken.rejected, &*found),
+                (1, 0, r#"{"rows":[{"id":1}]}"#),
+                "{first}"
+            );
         }
     }
     // And there may be nothing else.
@@ -156,25 +194,33 @@ fn records_that_look_like_what_is_passed_over_stay_records() {
     let (taken, found) = stored(times, &[r#"{"ts_ms":1}"#.to_owned(), r#"{"ts_ms":2}"#.to_owned()]);
     assert_eq!((taken.received, &*found), (2, r#"{"rows":[{"ts_ms":1},{"ts_ms":2}]}"#));
     // What follows shows that the stream holds records: the first lines are records too.
-    let (taken, found) = stored(to_rows(), &[r#"{"ts_ms":1}"#.to_owned(), r#"{"id":2}"#.to_owned()]);
-    assert_eq!((taken.received, taken.reasons(), &*found), (2, vec!["no-key"], r#"{"rows":[{"id":2}]}"#));
-    let orders = [r#"{"id":1,"status":"BEGIN","n":1}"#.to_owned(), r#"{"id":2,"status":"END"}"#.to_owned()];
+    let (taken, found) =
+        stored(to_rows(), &[r#"{"ts_ms":1}"#.to_owned(), r#"{"id":2}"#.to_owned()]);
+    assert_eq!(
+        (taken.received, taken.reasons(), &*found),
+        (2, vec!["no-key"], r#"{"rows":[{"id":2}]}"#)
+    );
+    let orders =
+        [r#"{"id":1,"status":"BEGIN","n":1}"#.to_owned(), r#"{"id":2,"status":"END"}"#.to_owned()];
     assert_eq!(stored(to_rows(), &orders).0.rejected, 0);
 }
 
 #[test]
 fn tables_of_one_name_in_two_schemas_are_two_tables() {
     let of = |schema: &str, id: u64| {
-        event("c", "null", &format!(r#"{{"id":{id},"of":"{schema}"}}"#), 1).replace("public", schema)
+        event("c", "null", &format!(r#"{{"id":{id},"of":"{schema}"}}"#), 1)
+            .replace("public", schema)
     };
     let lines = [of("tenant_a", 1), of("tenant_b", 1)];
     let qualified = |names: [&str; 2]| DecodeOptions {
         key_paths: names.map(|name| (name.into(), path("id"))).to_vec(),
         ..input(Some(Dialect::Debezium))
     };
-    for names in
-        [["tenant_a.rows", "tenant_b.rows"], ["shop.tenant_a.rows", "shop.tenant_b.rows"], ["tenant_a.rows", "rows"]]
-    {
+    for names in [
+        ["tenant_a.rows", "tenant_b.rows"],
+        ["shop.tenant_a.rows", "shop.tenant_b.rows"],
+        ["tenant_a.rows", "rows"],
+    ] {
         let (taken, found) = stored(qualified(names), &lines);
         assert_eq!(taken.rejected, 0);
         for (name, of) in names.iter().zip(["tenant_a", "tenant_b"]) {
@@ -182,14 +228,21 @@ fn tables_of_one_name_in_two_schemas_are_two_tables() {
         }
     }
     // Unqualified: the first one's.
-    let by_table = DecodeOptions { key_paths: vec![("rows".into(), path("id"))], ..input(Some(Dialect::Debezium)) };
+    let by_table = DecodeOptions {
+        key_paths: vec![("rows".into(), path("id"))],
+        ..input(Some(Dialect::Debezium))
+    };
     for options in [by_table, to_rows()] {
         let (taken, found) = stored(options, &lines);
-        assert_eq!((taken.reasons(), &*found), (vec!["unknown-store"], r#"{"rows":[{"id":1,"of":"tenant_a"}]}"#));
+        assert_eq!(
+            (taken.reasons(), &*found),
+            (vec!["unknown-store"], r#"{"rows":[{"id":1,"of":"tenant_a"}]}"#)
+        );
     }
     // Two databases without schemas.
-    let mysql =
-        |database: &str| of("x", 1).replace(r#""schema":"x","#, "").replace("\"shop\"", &format!("\"{database}\""));
+    let mysql = |database: &str| {
+        of("x", 1).replace(r#""schema":"x","#, "").replace("\"shop\"", &format!("\"{database}\""))
+    };
     let (taken, _) = stored(to_rows(), &[mysql("a"), mysql("b")]);
     assert_eq!(taken.reasons(), ["unknown-store"]);
     let (taken, found) = stored(qualified(["a.rows", "b.rows"]), &[mysql("a"), mysql("b")]);
@@ -216,7 +269,8 @@ fn flattened_rows_say_what_happened() {
     assert_eq!((taken.received, reasons), (8, vec!["invalid-member", "missing-member"]));
     assert!(taken.losses().iter().all(|(_, what)| what != "deletion"));
     // Where deletions are not rewritten, they cannot be read.
-    let (taken, found) = stored(to_rows(), &[r#"{"id":1,"__op":"c"}"#.to_owned(), "null".to_owned()]);
+    let (taken, found) =
+        stored(to_rows(), &[r#"{"id":1,"__op":"c"}"#.to_owned(), "null".to_owned()]);
     assert_eq!(found, r#"{"rows":[{"id":1}]}"#);
     assert!(taken.losses().contains(&(String::new(), "deletion".to_owned())));
     // A flattened update keeps what was not sent, too.
@@ -228,7 +282,10 @@ fn flattened_rows_say_what_happened() {
         ],
     );
     assert_eq!(found, r#"{"rows":[{"doc":"long","id":1,"q":2}]}"#);
-    let tables = DecodeOptions { key_paths: vec![("b.rows".into(), path("id"))], ..input(Some(Dialect::Debezium)) };
+    let tables = DecodeOptions {
+        key_paths: vec![("b.rows".into(), path("id"))],
+        ..input(Some(Dialect::Debezium))
+    };
     let (taken, _) = stored(
         tables,
         &[
@@ -242,8 +299,16 @@ fn flattened_rows_say_what_happened() {
 #[test]
 fn decimals_and_large_integers_are_keys() {
     let number = |scale: i64, base64: &str| format!(r#"{{"scale":{scale},"value":"{base64}"}}"#);
-    let oracle = event("c", "null", &format!(r#"{{"id":{},"p":{}}}"#, number(0, "AQ=="), number(2, "MDk=")), 1);
-    assert_eq!(stored(to_rows(), std::slice::from_ref(&oracle)).1, r#"{"rows":[{"id":1,"p":123.45}]}"#);
+    let oracle = event(
+        "c",
+        "null",
+        &format!(r#"{{"id":{},"p":{}}}"#, number(0, "AQ=="), number(2, "MDk=")),
+        1,
+    );
+    assert_eq!(
+        stored(to_rows(), std::slice::from_ref(&oracle)).1,
+        r#"{"rows":[{"id":1,"p":123.45}]}"#
+    );
     let text = DecodeOptions { decimals: Decimals::Text, ..to_rows() };
     assert_eq!(stored(text.clone(), &[oracle]).1, r#"{"rows":[{"id":1,"p":"123.45"}]}"#);
     // 9007199254740993: no double.
@@ -261,11 +326,17 @@ fn decimals_and_large_integers_are_keys() {
     let taken = take_with(&store, options, normalize, &large.join("\n"));
     assert_eq!((taken.rejected, taken.received), (0, 4), "{:?}", taken.reasons());
     let changes = String::from_utf8(super::changes(&store)).unwrap();
-    assert!(changes.contains(r#""key":"9007199254740993""#) && changes.contains(r#""n":2"#), "{changes}");
+    assert!(
+        changes.contains(r#""key":"9007199254740993""#) && changes.contains(r#""n":2"#),
+        "{changes}"
+    );
     assert!(changes.contains(r#""n":{"~bigint":"9007199254740993"}"#), "{changes}");
     // A scale that only the schema says.
     let schema = r#"{"type":"struct","fields":[{"field":"after","type":"struct","fields":[{"field":"id","type":"int32"},{"field":"p","type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}}]}]}"#;
-    let wrapped = format!(r#"{{"schema":{schema},"payload":{}}}"#, event("c", "null", r#"{"id":1,"p":"MDk="}"#, 1));
+    let wrapped = format!(
+        r#"{{"schema":{schema},"payload":{}}}"#,
+        event("c", "null", r#"{"id":1,"p":"MDk="}"#, 1)
+    );
     assert_eq!(stored(to_rows(), &[wrapped]).1, r#"{"rows":[{"id":1,"p":123.45}]}"#);
     let long = event("c", "null", r#"{"id":1,"p":12345678901234567890.12}"#, 1);
     assert_eq!(stored(to_rows(), std::slice::from_ref(&long)).0.reasons(), ["number-precision"]);
@@ -280,21 +351,39 @@ fn documents_of_mongodb_are_extended_json_in_a_string() {
         )
     };
     let document = |text: &str| serde_json::to_string(text).unwrap();
-    let one =
-        document(r#"{"_id":{"$oid":"5d505646cf6d4fe581014ab2"},"n":{"$numberLong":"7"},"at":{"$date":1565545664000}}"#);
+    let one = document(
+        r#"{"_id":{"$oid":"5d505646cf6d4fe581014ab2"},"n":{"$numberLong":"7"},"at":{"$date":1565545664000}}"#,
+    );
     let two = document(r#"{"_id":{"$numberLong":"1004"},"name":"Anne"}"#);
     let filter = document(r#"{"_id":{"$numberLong":"1004"}}"#);
     let lines = [
         of("c", &format!(r#""before":null,"after":{one}"#)),
         of("c", &format!(r#""before":null,"after":{two}"#)),
-        of("u", &format!(r#""before":null,"after":{two},"updateDescription":{{"updatedFields":"{{}}"}}"#)),
-        // Only what changed, and nothing that names the document.
-        of("u", r#""before":null,"after":null,"updateDescription":{"removedFields":null,"updatedFields":"{\"x\":1}"}"#),
         of(
             "u",
-            &format!(r#""after":null,"patch":{},"filter":{filter}"#, document(r#"{"$v":2,"diff":{"u":{"name":"x"}}}"#)),
+            &format!(
+                r#""before":null,"after":{two},"updateDescription":{{"updatedFields":"{{}}"}}"#
+            ),
         ),
-        of("u", &format!(r#""after":null,"patch":{},"filter":{filter}"#, document(r#"{"name":"Marie","old":1}"#))),
+        // Only what changed, and nothing that names the document.
+        of(
+            "u",
+            r#""before":null,"after":null,"updateDescription":{"removedFields":null,"updatedFields":"{\"x\":1}"}"#,
+        ),
+        of(
+            "u",
+            &format!(
+                r#""after":null,"patch":{},"filter":{filter}"#,
+                document(r#"{"$v":2,"diff":{"u":{"name":"x"}}}"#)
+            ),
+        ),
+        of(
+            "u",
+            &format!(
+                r#""after":null,"patch":{},"filter":{filter}"#,
+                document(r#"{"name":"Marie","old":1}"#)
+            ),
+        ),
         of(
             "u",
             &format!(
@@ -302,7 +391,13 @@ fn documents_of_mongodb_are_extended_json_in_a_string() {
                 document(r#"{"$set":{"n":{"$numberInt":"5"}},"$unset":{"old":true}}"#)
             ),
         ),
-        of("u", &format!(r#""after":null,"patch":{},"filter":{filter}"#, document(r#"{"$set":{"a.b":1}}"#))),
+        of(
+            "u",
+            &format!(
+                r#""after":null,"patch":{},"filter":{filter}"#,
+                document(r#"{"$set":{"a.b":1}}"#)
+            ),
+        ),
         of("d", r#""before":null,"after":null"#),
     ];
     let options = || DecodeOptions { key_path: Some(path("_id")), ..to_rows() };
@@ -313,6 +408,10 @@ fn documents_of_mongodb_are_extended_json_in_a_string() {
         r#"{"rows":[{"_id":1004,"n":5,"name":"Marie"},{"_id":"5d505646cf6d4fe581014ab2","at":"2019-08-11T17:47:44.000Z","n":7}]}"#
     );
     assert!(taken.losses().contains(&("rows".to_owned(), "unsent-member".to_owned())));
-    let gone = [lines[1].clone(), of("d", &format!(r#""before":null,"filter":{filter}"#)), lines[0].clone()];
+    let gone = [
+        lines[1].clone(),
+        of("d", &format!(r#""before":null,"filter":{filter}"#)),
+        lines[0].clone(),
+    ];
     assert!(!stored(options(), &gone).1.contains("1004"));
 }

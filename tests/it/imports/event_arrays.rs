@@ -33,14 +33,20 @@ fn joined(values: &[&str]) -> Vec<String> {
 #[test]
 fn events_of_debezium_may_be_an_array() {
     let source = r#""source":{"db":"shop","schema":"public","table":"rows"}"#;
-    let put = format!(r#"{{"before":null,"after":{{"id":1,"n":"["}},{source},"op":"c","ts_ms":1}}"#);
-    let moved = format!(r#"{{"before":{{"id":1,"n":"["}},"after":{{"id":2,"n":"]"}},{source},"op":"u","ts_ms":2}}"#);
+    let put =
+        format!(r#"{{"before":null,"after":{{"id":1,"n":"["}},{source},"op":"c","ts_ms":1}}"#);
+    let moved = format!(
+        r#"{{"before":{{"id":1,"n":"["}},"after":{{"id":2,"n":"]"}},{source},"op":"u","ts_ms":2}}"#
+    );
     for text in joined(&["null", r#"{"ts_ms":1}"#, &put, &moved]) {
         for input in [None, Some(Dialect::Debezium)] {
             let store = MemoryStore::default();
             let taken = take(&store, to_rows(input), &text);
             assert_eq!((taken.received, taken.rejected), (2, 0), "{text}: {:?}", taken.error);
-            assert_eq!(written(&store, ExportFormat::Json).0, "{\"rows\":[{\"id\":2,\"n\":\"]\"}]}\n");
+            assert_eq!(
+                written(&store, ExportFormat::Json).0,
+                "{\"rows\":[{\"id\":2,\"n\":\"]\"}]}\n"
+            );
         }
     }
     let cut = take(&MemoryStore::default(), to_rows(None), &format!("[{put},{moved}"));
@@ -68,5 +74,8 @@ fn an_array_of_records_stays_one() {
     let store = MemoryStore::default();
     let taken = take(&store, to_rows(None), r#"[{"ts_ms":1,"id":1},{"id":2,"op":"c"}]"#);
     assert_eq!((taken.received, taken.rejected), (2, 0));
-    assert_eq!(written(&store, ExportFormat::Json).0, "{\"rows\":[{\"id\":1,\"ts_ms\":1},{\"id\":2,\"op\":\"c\"}]}\n");
+    assert_eq!(
+        written(&store, ExportFormat::Json).0,
+        "{\"rows\":[{\"id\":1,\"ts_ms\":1},{\"id\":2,\"op\":\"c\"}]}\n"
+    );
 }

@@ -44,10 +44,18 @@ fn events_are_found_out_and_applied_in_order() {
         "{\"op\":\"c\"".to_owned(),
     ];
     let taken = take(&store, to_data(), &lines.join("\n"));
-    assert_eq!((taken.outcome, taken.received, taken.rejected), (Outcome::Committed, 10, 5), "{:?}", taken.error);
+    assert_eq!(
+        (taken.outcome, taken.received, taken.rejected),
+        (Outcome::Committed, 10, 5),
+        "{:?}",
+        taken.error
+    );
     let mut reasons = taken.reasons();
     reasons.sort_unstable();
-    assert_eq!(reasons, ["invalid-member", "missing-member", "no-key", "number-precision", "syntax"]);
+    assert_eq!(
+        reasons,
+        ["invalid-member", "missing-member", "no-key", "number-precision", "syntax"]
+    );
     assert!(taken.losses().contains(&(String::new(), "database-types".to_owned())));
     let (text, _) = written(&store, ExportFormat::Json);
     assert_eq!(text, "{\"data\":[{\"id\":2,\"n\":\"updated\"},{\"id\":3,\"n\":\"wrapped\"}]}\n");
@@ -67,7 +75,8 @@ fn a_base_that_is_not_what_stands_is_a_conflict() {
     take(&store, from("a"), &event("c", "null", r#"{"id":1,"a":1,"b":1}"#, 1000));
     take(&store, from("a"), &at(2000, r#"{"id":1,"a":1,"b":1}"#, r#"{"id":1,"a":2,"b":1}"#));
     // Someone who had not seen that: both members are kept, by the three-way merge.
-    let merged = take(&store, from("b"), &at(3000, r#"{"id":1,"a":1,"b":1}"#, r#"{"id":1,"a":1,"b":3}"#));
+    let merged =
+        take(&store, from("b"), &at(3000, r#"{"id":1,"a":1,"b":1}"#, r#"{"id":1,"a":1,"b":3}"#));
     assert_eq!(merged.outcome, Outcome::Committed);
     assert_eq!(written(&store, ExportFormat::Json).0, "{\"data\":[{\"a\":2,\"b\":3,\"id\":1}]}\n");
 }
@@ -76,10 +85,15 @@ fn a_base_that_is_not_what_stands_is_a_conflict() {
 fn tables_go_to_the_object_stores_of_their_names() {
     let path = |path: &str| KeyPath::Path(path.into());
     let tables = || DecodeOptions {
-        key_paths: vec![("data".into(), path("id")), ("more".into(), KeyPath::Paths(vec!["a".into(), "b.c".into()]))],
+        key_paths: vec![
+            ("data".into(), path("id")),
+            ("more".into(), KeyPath::Paths(vec!["a".into(), "b.c".into()])),
+        ],
         ..input(Some(Dialect::Debezium))
     };
-    let of = |table: &str, line: String| line.replace("\"table\":\"data\"", &format!("\"table\":\"{table}\""));
+    let of = |table: &str, line: String| {
+        line.replace("\"table\":\"data\"", &format!("\"table\":\"{table}\""))
+    };
     let lines = [
         event("c", "null", r#"{"id":1}"#, 1),
         of("more", event("c", "null", r#"{"a":1,"b":{"c":2}}"#, 1)),
@@ -90,10 +104,16 @@ fn tables_go_to_the_object_stores_of_their_names() {
     let store = MemoryStore::default();
     let taken = take(&store, tables(), &lines.join("\n"));
     assert_eq!((taken.received, taken.reasons()), (5, vec!["unknown-store"]));
-    assert_eq!(written(&store, ExportFormat::Json).0, "{\"data\":[{\"id\":1}],\"more\":[{\"a\":1,\"b\":{\"c\":3}}]}\n");
+    assert_eq!(
+        written(&store, ExportFormat::Json).0,
+        "{\"data\":[{\"id\":1}],\"more\":[{\"a\":1,\"b\":{\"c\":3}}]}\n"
+    );
     let field = DecodeOptions { key_field: Some("id".to_owned()), key_path: None, ..to_data() };
-    let taken =
-        take(&MemoryStore::default(), field, &[&lines[0][..], &event("d", r#"{"id":1}"#, "null", 2)].join("\n"));
+    let taken = take(
+        &MemoryStore::default(),
+        field,
+        &[&lines[0][..], &event("d", r#"{"id":1}"#, "null", 2)].join("\n"),
+    );
     assert_eq!((taken.outcome, taken.received, taken.rejected), (Outcome::Committed, 2, 0));
     let nowhere = take(&MemoryStore::default(), input(Some(Dialect::Debezium)), &lines[0]);
     assert!(nowhere.error.unwrap().contains("--object-store"));

@@ -18,14 +18,23 @@ fn mapped() -> DecodeOptions {
         ("lines".into(), KeyPath::Paths(vec!["order".into(), "row".into()])),
         ("none".into(), path("x")),
     ];
-    DecodeOptions { key_paths, key_field: Some("_key".to_owned()), ..input(Some(Dialect::PlainJson)) }
+    DecodeOptions {
+        key_paths,
+        key_field: Some("_key".to_owned()),
+        ..input(Some(Dialect::PlainJson))
+    }
 }
 
 #[test]
 fn every_mapping_is_used() {
     let store = MemoryStore::default();
     let taken = take(&store, mapped(), DUMP);
-    assert_eq!((taken.outcome, taken.received, taken.rejected), (Outcome::Committed, 6, 1), "{:?}", taken.error);
+    assert_eq!(
+        (taken.outcome, taken.received, taken.rejected),
+        (Outcome::Committed, 6, 1),
+        "{:?}",
+        taken.error
+    );
     assert_eq!(taken.reasons(), ["no-key"]);
     let rejected = taken.of("rejected")[0];
     assert_eq!((rejected["line"].as_u64(), rejected["store"].as_str()), (Some(2), Some("lines")));
@@ -39,8 +48,13 @@ fn every_mapping_is_used() {
 
 #[test]
 fn what_is_not_said_is_not_guessed() {
-    let error = |decode: DecodeOptions, text: &str| take(&MemoryStore::default(), decode, text).error.unwrap();
-    assert!(error(DecodeOptions { key_field: None, ..mapped() }, DUMP).contains("object store \"notes\""));
+    let error = |decode: DecodeOptions, text: &str| {
+        take(&MemoryStore::default(), decode, text).error.unwrap()
+    };
+    assert!(
+        error(DecodeOptions { key_field: None, ..mapped() }, DUMP)
+            .contains("object store \"notes\"")
+    );
     let text = DUMP.replace("none", "nine");
     assert!(error(mapped(), &text).contains("\"none\""));
     assert!(error(mapped(), r#"{"orders":{"id":1}}"#).contains("must be an array"));

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use nifi_idb::decode::{DecodeOptions, Dialect};
 use nifi_idb::flowfile::Attributes;
-use nifi_idb::history::{At, ExportFormat, ExportOptions, RestoreFormat, RestoreOptions, open_version};
+use nifi_idb::history::{
+    At, ExportFormat, ExportOptions, RestoreFormat, RestoreOptions, open_version,
+};
 use nifi_idb::loss::Losses;
 use nifi_idb::normalize::NormalizeOptions;
 use nifi_idb::pipeline::{IntakeOptions, Review, SyncOptions, deliver};
@@ -26,7 +28,10 @@ mod older_playwright;
 mod program;
 
 fn fixture(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/imports").join(name)).unwrap()
+    fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/imports").join(name),
+    )
+    .unwrap()
 }
 
 /// What became of a file.
@@ -66,7 +71,12 @@ fn take(store: &MemoryStore, decode: DecodeOptions, text: &str) -> Taken {
 }
 
 /// As [`take`], with values read as these options have it.
-fn take_with(store: &MemoryStore, decode: DecodeOptions, normalize: NormalizeOptions, text: &str) -> Taken {
+fn take_with(
+    store: &MemoryStore,
+    decode: DecodeOptions,
+    normalize: NormalizeOptions,
+    text: &str,
+) -> Taken {
     let options = IntakeOptions {
         bucket: "indexeddb".to_owned(),
         flow: Some("shop".to_owned()),
@@ -133,8 +143,11 @@ fn read(text: &str) -> Value {
         mended.push_str(before);
         let even = before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0;
         let code = u16::from_str_radix(&escape[2..6], 16).unwrap_or(0);
-        let low = escape.get(6..12).and_then(|next| u16::from_str_radix(next.strip_prefix("\\u")?, 16).ok());
-        let pair = (0xd800..0xdc00).contains(&code) && low.is_some_and(|low| (0xdc00..0xe000).contains(&low));
+        let low = escape
+            .get(6..12)
+            .and_then(|next| u16::from_str_radix(next.strip_prefix("\\u")?, 16).ok());
+        let pair = (0xd800..0xdc00).contains(&code)
+            && low.is_some_and(|low| (0xdc00..0xe000).contains(&low));
         let length = if pair { 12 } else { 6 };
         if even && !pair && (0xd800..0xe000).contains(&code) {
             mended.push_str(&format!("(lone {code:x})"));

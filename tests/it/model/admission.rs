@@ -29,7 +29,9 @@ pub(super) fn admit(flow: &Flow, draft: &mut Draft, batch: &Batch) -> Admitted {
             if known.epoch.as_ref().is_some_and(|epoch| *epoch != sequence.epoch) {
                 match batch.new_epoch {
                     None => return Admitted::Refused(Refusal::Guard),
-                    Some(Answered::Mirror) if !batch.full => return Admitted::Refused(Refusal::Mismatch),
+                    Some(Answered::Mirror) if !batch.full => {
+                        return Admitted::Refused(Refusal::Mismatch);
+                    }
                     Some(_) => checkpoint = 0,
                 }
             }
@@ -44,7 +46,9 @@ pub(super) fn admit(flow: &Flow, draft: &mut Draft, batch: &Batch) -> Admitted {
             }
         }
         _ => {
-            let known = |(source, id, _): &&Delivery| *source == batch.source && Some(id) == batch.delivery.as_ref();
+            let known = |(source, id, _): &&Delivery| {
+                *source == batch.source && Some(id) == batch.delivery.as_ref()
+            };
             match draft.deliveries.iter().find(known) {
                 Some((_, _, content)) if *content == batch.to_text() => return Admitted::Replay,
                 Some(_) => return Admitted::Refused(Refusal::Mismatch),

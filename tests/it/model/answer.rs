@@ -76,8 +76,14 @@ pub(super) struct Stored {
 }
 
 /// Returns the line that a chunk holds of a record or tombstone.
-pub(super) fn line_of(store: &str, key: &Key, value: Option<&Value>, (at, by, rev): (i64, Option<&str>, u32)) -> Value {
-    let mut line = serde_json::json!({ "at": at, "key": key.to_json(), "rev": rev, "store": store });
+pub(super) fn line_of(
+    store: &str,
+    key: &Key,
+    value: Option<&Value>,
+    (at, by, rev): (i64, Option<&str>, u32),
+) -> Value {
+    let mut line =
+        serde_json::json!({ "at": at, "key": key.to_json(), "rev": rev, "store": store });
     if let Some(by) = by {
         line["by"] = by.into();
     }

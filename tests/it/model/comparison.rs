@@ -28,11 +28,23 @@ impl Played {
     }
 }
 
-fn differs<T: PartialEq + std::fmt::Debug>(what: &str, product: &T, oracle: &T) -> Result<(), String> {
-    if product == oracle { Ok(()) } else { Err(format!("{what}:\n  product {product:?}\n  pages   {oracle:?}")) }
+fn differs<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    product: &T,
+    oracle: &T,
+) -> Result<(), String> {
+    if product == oracle {
+        Ok(())
+    } else {
+        Err(format!("{what}:\n  product {product:?}\n  pages   {oracle:?}"))
+    }
 }
 
-fn differing(what: &str, product: &[serde_json::Value], oracle: &[serde_json::Value]) -> Result<(), String> {
+fn differing(
+    what: &str,
+    product: &[serde_json::Value],
+    oracle: &[serde_json::Value],
+) -> Result<(), String> {
     if product == oracle {
         return Ok(());
     }
@@ -98,8 +110,11 @@ pub(super) fn play(rules: &'static Rules, steps: &[Step]) -> Result<Played, Stri
             Step::Package(batches) => {
                 played.batches += batches.len() as u64;
                 let answers = product.send_package(batches);
-                for (place, (answer, expected)) in answers.iter().zip(flow.send_package(batches)).enumerate() {
-                    compare(answer, &expected).map_err(|error| at(format!("FlowFile {}: {error}", place + 1)))?;
+                for (place, (answer, expected)) in
+                    answers.iter().zip(flow.send_package(batches)).enumerate()
+                {
+                    compare(answer, &expected)
+                        .map_err(|error| at(format!("FlowFile {}: {error}", place + 1)))?;
                 }
             }
         }
@@ -114,7 +129,11 @@ pub(super) fn play(rules: &'static Rules, steps: &[Step]) -> Result<Played, Stri
         if !newest && !(version as usize + steps.len()).is_multiple_of(8) {
             continue;
         }
-        differing(&format!("version {version}"), &product.restored(version, newest), &flow.restored(version))?;
+        differing(
+            &format!("version {version}"),
+            &product.restored(version, newest),
+            &flow.restored(version),
+        )?;
     }
     played.versions = flow.version().into();
     played.conflicts = flow.head.conflicts.len() as u64;
@@ -140,7 +159,8 @@ fn shorter(steps: &[Step]) -> Vec<Vec<Step>> {
         // What was the version of a step is that of the one before now.
         each_batch(&mut fewer[place..], |batch| {
             batch.base = batch.base.map(|base| base.saturating_sub(1)).filter(|&base| base > 0);
-            batch.base_state = batch.base_state.map(|of| of.saturating_sub(1)).filter(|_| batch.base.is_some());
+            batch.base_state =
+                batch.base_state.map(|of| of.saturating_sub(1)).filter(|_| batch.base.is_some());
             for line in &mut batch.lines {
                 match &mut line.base {
                     Some(Claim::Version(base)) => *base = base.saturating_sub(1).max(1),
@@ -180,7 +200,9 @@ fn shorter(steps: &[Step]) -> Vec<Vec<Step>> {
         match step {
             Step::Send(batch) => {
                 // A sequenced batch of another length would have other numbers.
-                for line in 0..if batch.sequence.is_none() || batch.full { batch.lines.len() } else { 0 } {
+                for line in
+                    0..if batch.sequence.is_none() || batch.full { batch.lines.len() } else { 0 }
+                {
                     let mut batch = batch.clone();
                     batch.lines.remove(line);
                     replace(Step::Send(batch));
@@ -208,8 +230,14 @@ fn each_batch(steps: &mut [Step], mut change: impl FnMut(&mut Batch)) {
 }
 
 /// Shortens a history as long as what differs keeps its kind.
-pub(super) fn shrink(rules: &'static Rules, mut steps: Vec<Step>, mut error: String) -> (Vec<Step>, String) {
-    let kind = |error: &str| error.split_once(": ").map(|(_, rest)| rest.lines().next().unwrap_or("").to_owned());
+pub(super) fn shrink(
+    rules: &'static Rules,
+    mut steps: Vec<Step>,
+    mut error: String,
+) -> (Vec<Step>, String) {
+    let kind = |error: &str| {
+        error.split_once(": ").map(|(_, rest)| rest.lines().next().unwrap_or("").to_owned())
+    };
     let mut tries = 2_000;
     'again: loop {
         for fewer in shorter(&steps) {

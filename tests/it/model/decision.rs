@@ -20,13 +20,16 @@ pub(super) struct Decision {
 
 /// Returns the digest of a canonical value; null for a deletion.
 pub(super) fn digest(value: Option<&Value>) -> Value {
-    value.map_or(Value::Null, |value| blake3::hash(value.to_string().as_bytes()).to_hex().as_str().into())
+    value.map_or(Value::Null, |value| {
+        blake3::hash(value.to_string().as_bytes()).to_hex().as_str().into()
+    })
 }
 
 /// Returns the side with the later clock; a change without a clock arrives later.
 pub(super) fn later(head: &Entry, change: &Change, batch: &Batch) -> Side {
     let Some(at) = change.clock else { return Side::Incoming };
-    let order = |value: &Option<Value>| digest(value.as_ref()).as_str().unwrap_or_default().to_owned();
+    let order =
+        |value: &Option<Value>| digest(value.as_ref()).as_str().unwrap_or_default().to_owned();
     let ours = (head.at, head.by.clone(), order(&head.value));
     let theirs = (at, batch.source.clone(), order(&change.value));
     if theirs > ours { Side::Incoming } else { Side::Head }
@@ -43,8 +46,15 @@ struct Outcome {
 
 fn side(side: Side, head: &Entry, change: &Change, rule: &'static str) -> Outcome {
     match side {
-        Side::Head => Outcome { value: Ok(head.value.clone()), rule, lost: (false, true), fields: Vec::new() },
-        Side::Incoming => Outcome { value: Ok(change.value.clone()), rule, lost: (true, false), fields: Vec::new() },
+        Side::Head => {
+            Outcome { value: Ok(head.value.clone()), rule, lost: (false, true), fields: Vec::new() }
+        }
+        Side::Incoming => Outcome {
+            value: Ok(change.value.clone()),
+            rule,
+            lost: (true, false),
+            fields: Vec::new(),
+        },
     }
 }
 
@@ -91,7 +101,8 @@ fn resolve(
                 && let Some(Merge { value, contested, head_lost, incoming_lost, fields, .. }) =
                     merge(rules, known, ours, theirs, later)
             {
-                let rule = if contested && value.is_some() { "three-way-contested" } else { "three-way" };
+                let rule =
+                    if contested && value.is_some() { "three-way-contested" } else { "three-way" };
                 let value = value.ok_or(()).map(Some);
                 return Outcome { value, rule, lost: (head_lost, incoming_lost), fields };
             }
@@ -112,12 +123,14 @@ pub(super) fn decide(
 ) -> Result<Decision, ()> {
     let Conflict { kind, known } = conflict;
     let at = change.clock.unwrap_or(batch.received_at);
-    let incoming = Entry { value: change.value.clone(), at, by: batch.source.clone(), rev: version };
+    let incoming =
+        Entry { value: change.value.clone(), at, by: batch.source.clone(), rev: version };
     let resolver = rules.resolver(*kind).unwrap();
     if resolver == Resolver::Fail {
         return Err(());
     }
-    let Outcome { value, rule, lost, fields } = resolve(rules, resolver, known.as_ref(), head, change, batch);
+    let Outcome { value, rule, lost, fields } =
+        resolve(rules, resolver, known.as_ref(), head, change, batch);
     let stands = match &value {
         Err(_) => head.clone(),
         Ok(value) if *value == head.value => head.clone(),
@@ -185,7 +198,9 @@ pub(super) fn silently(
     let value = merge.value?;
     Some(match () {
         () if value == *ours => head.clone(),
-        () if value == *theirs => Entry { value: Some(value), at, by: batch.source.clone(), rev: version },
+        () if value == *theirs => {
+            Entry { value: Some(value), at, by: batch.source.clone(), rev: version }
+        }
         () => Entry { value: Some(value), at: head.at.max(at), by: None, rev: version },
     })
 }

@@ -61,7 +61,13 @@ pub(super) enum Finding {
 }
 
 /// Compares a change with head.
-pub(super) fn detect(flow: &Flow, draft: &Draft, change: &Change, batch: &Batch, forgetting: Forgetting) -> Finding {
+pub(super) fn detect(
+    flow: &Flow,
+    draft: &Draft,
+    change: &Change,
+    batch: &Batch,
+    forgetting: Forgetting,
+) -> Finding {
     let (rules, head) = (flow.rules, draft.records.get(&change.place));
     if change.stands {
         return Finding::Stands;
@@ -69,26 +75,36 @@ pub(super) fn detect(flow: &Flow, draft: &Draft, change: &Change, batch: &Batch,
     let Some(head) = head else { return missing(flow, draft, change, forgetting) };
     let (follows, known) = match &change.base {
         // Of a record of an object store that was made anew since.
-        Base::Version(version) if draft.is_before_recreation(*version, &change.place.0) => (false, None),
+        Base::Version(version) if draft.is_before_recreation(*version, &change.place.0) => {
+            (false, None)
+        }
         Base::Head => (true, None),
         Base::None => (false, None),
         Base::Absent => (head.value.is_none(), Some(None)),
         Base::Value(value) => (head.value.as_ref() == Some(value), Some(Some(value.clone()))),
-        Base::Version(version) => (head.rev <= *version, Some(flow.record_at(*version, &change.place).cloned())),
+        Base::Version(version) => {
+            (head.rev <= *version, Some(flow.record_at(*version, &change.place).cloned()))
+        }
     };
     let sums = rules.fields.iter().any(|(_, resolver)| *resolver == Resolver::Delta);
     if head.value == change.value {
         // Two that add the same have added it twice.
-        let twice = sums && head.by != batch.source && known.is_some() && !follows && head.value.is_some();
+        let twice =
+            sums && head.by != batch.source && known.is_some() && !follows && head.value.is_some();
         if !twice {
             return Finding::Equal;
         }
     }
     // Whoever touches an immutable field is in conflict.
     let touches = rules.fields.iter().any(|(name, resolver)| {
-        let field = |value: &Option<Value>| value.as_ref().filter(|value| value.is_object())?.get(name).cloned();
+        let field = |value: &Option<Value>| {
+            value.as_ref().filter(|value| value.is_object())?.get(name).cloned()
+        };
         let stored = field(&head.value);
-        *resolver == Resolver::Immutable && change.value.is_some() && stored.is_some() && stored != field(&change.value)
+        *resolver == Resolver::Immutable
+            && change.value.is_some()
+            && stored.is_some()
+            && stored != field(&change.value)
     });
     if head.by == batch.source {
         let is_late = change.clock.is_some_and(|at| at < head.at) && change.base != Base::Head;
@@ -104,7 +120,9 @@ pub(super) fn detect(flow: &Flow, draft: &Draft, change: &Change, batch: &Batch,
         return Finding::Stands;
     }
     let follows = match (rules.detect, change.clock) {
-        (Detect::Clock, Some(_)) if change.base != Base::Head => later(head, change, batch) == Side::Incoming,
+        (Detect::Clock, Some(_)) if change.base != Base::Head => {
+            later(head, change, batch) == Side::Incoming
+        }
         _ => follows,
     };
     if (follows || is_own) && !touches {
@@ -119,7 +137,8 @@ pub(super) fn detect(flow: &Flow, draft: &Draft, change: &Change, batch: &Batch,
     };
     if rules.detect == Detect::ChangedFields
         && !touches
-        && let Some(merged) = silently(rules, known.as_ref(), head, change, batch, flow.version() + 1)
+        && let Some(merged) =
+            silently(rules, known.as_ref(), head, change, batch, flow.version() + 1)
     {
         return Finding::Merged(merged);
     }
@@ -140,8 +159,12 @@ fn missing(flow: &Flow, draft: &Draft, change: &Change, forgetting: Forgetting) 
         Base::None | Base::Head => return stale,
         Base::Absent => return Finding::Follows,
         Base::Value(value) => Some(value.clone()),
-        Base::Version(version) if draft.is_before_recreation(*version, &change.place.0) => return stale,
-        Base::Version(version) if forgetting.forgotten.is_none_or(|forgotten| *version >= forgotten) => {
+        Base::Version(version) if draft.is_before_recreation(*version, &change.place.0) => {
+            return stale;
+        }
+        Base::Version(version)
+            if forgetting.forgotten.is_none_or(|forgotten| *version >= forgotten) =>
+        {
             return Finding::Follows;
         }
         Base::Version(version) => flow.record_at(*version, &change.place).cloned(),

@@ -30,8 +30,10 @@ pub(super) fn field(
     incoming: Option<&Value>,
     later: Side,
 ) -> FieldOutcome {
-    let is_twice =
-        resolver == Resolver::Delta && head.is_some() && base != FieldBase::Unknown && base != FieldBase::Known(head);
+    let is_twice = resolver == Resolver::Delta
+        && head.is_some()
+        && base != FieldBase::Unknown
+        && base != FieldBase::Known(head);
     if head == incoming && !is_twice {
         return FieldOutcome::Agrees;
     }
@@ -55,7 +57,12 @@ fn other(side: Side) -> Side {
 }
 
 /// The side that alone changed the field, else the one that is picked.
-fn side(picked: Side, base: FieldBase<'_>, head: Option<&Value>, incoming: Option<&Value>) -> FieldOutcome {
+fn side(
+    picked: Side,
+    base: FieldBase<'_>,
+    head: Option<&Value>,
+    incoming: Option<&Value>,
+) -> FieldOutcome {
     let side = match base {
         FieldBase::Known(was) if was == incoming => Side::Head,
         FieldBase::Known(was) if was == head => Side::Incoming,
@@ -82,20 +89,24 @@ fn delta(base: FieldBase<'_>, head: Option<&Value>, incoming: Option<&Value>) ->
     };
     let number = |value: Option<&Value>| value.map_or(Some(0), Value::as_i64);
     match (number(Some(head)), number(Some(incoming)), number(was)) {
-        (Some(head), Some(incoming), Some(base)) => FieldOutcome::Value(Some(json!(head + incoming - base)), false),
+        (Some(head), Some(incoming), Some(base)) => {
+            FieldOutcome::Value(Some(json!(head + incoming - base)), false)
+        }
         _ => FieldOutcome::Undecided,
     }
 }
 
 /// Decides where both sides have a value.
 fn both(resolver: Resolver, head: &Value, incoming: &Value) -> FieldOutcome {
-    let side =
-        |incoming_wins: bool| FieldOutcome::Value(Some(if incoming_wins { incoming } else { head }.clone()), true);
+    let side = |incoming_wins: bool| {
+        FieldOutcome::Value(Some(if incoming_wins { incoming } else { head }.clone()), true)
+    };
     match resolver {
         Resolver::Max => side(incoming.as_i64() > head.as_i64()),
         Resolver::Min => side(incoming.as_i64() < head.as_i64()),
         Resolver::Order(states) => {
-            let place = |value: &Value| states.iter().position(|state| Some(*state) == value.as_i64());
+            let place =
+                |value: &Value| states.iter().position(|state| Some(*state) == value.as_i64());
             match (place(head), place(incoming)) {
                 (Some(head), Some(incoming)) => side(incoming > head),
                 _ => FieldOutcome::Undecided,

@@ -115,7 +115,10 @@ impl Flow {
         let mut order: Vec<usize> = (0..batches.len()).collect();
         order.sort_by_key(|&place| {
             let batch = &batches[place];
-            let numbers = batch.sequence.as_ref().map(|it| (batch.source.clone(), it.epoch.clone(), it.first));
+            let numbers = batch
+                .sequence
+                .as_ref()
+                .map(|it| (batch.source.clone(), it.epoch.clone(), it.first));
             (numbers.is_none(), numbers, place)
         });
         let ordered: Vec<_> = order.iter().map(|&place| &batches[place]).collect();
@@ -160,7 +163,8 @@ impl Flow {
         }
         answer.counts.received = batch.lines.len() as u64;
         answer.counts.rejected = answer.rejected.len() as u64;
-        let is_known = batch.source.as_ref().is_some_and(|source| draft.sources.contains_key(source));
+        let is_known =
+            batch.source.as_ref().is_some_and(|source| draft.sources.contains_key(source));
         let skip = match admit(self, draft, batch) {
             Admitted::Refused(refusal) => {
                 answer.status = refusal.status();
@@ -181,7 +185,9 @@ impl Flow {
         let before = draft.clone();
         let upgrade = match unite(draft, batch, self.version() + 1) {
             Ok(upgrade) => upgrade,
-            Err(refusal) => return Answer { status: refusal.status(), outcome: refusal.outcome(), ..answer },
+            Err(refusal) => {
+                return Answer { status: refusal.status(), outcome: refusal.outcome(), ..answer };
+            }
         };
         answer.counts.deleted += begin_anew(draft, &upgrade);
         let mut dumped = batch.full.then(|| dump(self, draft, batch, upgrade.is_newer));
@@ -197,7 +203,13 @@ impl Flow {
             Ok(displaced) => displaced,
             Err(()) => return refused(answer),
         };
-        let losing = Losing { before: &before, batch, folded: &folded, upgrade: &upgrade, displaced: &displaced };
+        let losing = Losing {
+            before: &before,
+            batch,
+            folded: &folded,
+            upgrade: &upgrade,
+            displaced: &displaced,
+        };
         if !admits_losses(&losing, draft, dumped.as_ref(), confirmed) {
             return refused(answer);
         }
@@ -267,14 +279,19 @@ impl Flow {
             schema: json!({"stores": stores, "version": self.head.database_version}),
             records: live.chain(gone).collect(),
             conflicts: conflicts.collect(),
-            sources: sources.map(|(id, known)| (id.clone(), known.epoch.clone(), known.checkpoint)).collect(),
+            sources: sources
+                .map(|(id, known)| (id.clone(), known.epoch.clone(), known.checkpoint))
+                .collect(),
         }
     }
 
     /// Returns the lines of a version's live records.
     pub(super) fn restored(&self, version: u32) -> Vec<Value> {
         let records = self.versions[version as usize].iter();
-        records.filter(|(_, entry)| entry.value.is_some()).map(|(place, entry)| entry.line(place)).collect()
+        records
+            .filter(|(_, entry)| entry.value.is_some())
+            .map(|(place, entry)| entry.line(place))
+            .collect()
     }
 
     /// Returns the record that a version held.

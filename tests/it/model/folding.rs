@@ -125,8 +125,13 @@ pub(super) fn fold_lines(flow: &Flow, draft: &Draft, batch: &Batch, lines: &[Lin
         let (keys, base) = match batch.base {
             // What the source itself inserted since, it knows.
             Some(base) => {
-                let own = draft.records.iter().filter(|(_, entry)| entry.value.is_some() && entry.by == batch.source);
-                let own = own.filter(|((store, _), _)| *store == line.store).map(|((_, key), _)| key.clone());
+                let own = draft
+                    .records
+                    .iter()
+                    .filter(|(_, entry)| entry.value.is_some() && entry.by == batch.source);
+                let own = own
+                    .filter(|((store, _), _)| *store == line.store)
+                    .map(|((_, key), _)| key.clone());
                 let is_known = !draft.is_before_recreation(base, &line.store);
                 let then = if is_known { flow.live_at(base, &line.store) } else { Vec::new() };
                 (own.chain(then).collect(), Base::Version(base))
@@ -136,7 +141,8 @@ pub(super) fn fold_lines(flow: &Flow, draft: &Draft, batch: &Batch, lines: &[Lin
         for key in keys.into_iter().filter(|key| within(key, &lower, &upper)) {
             set(key, None, base.clone(), true);
         }
-        let touched: Vec<_> = folded.changes.keys().filter(|(store, _)| *store == line.store).cloned().collect();
+        let touched: Vec<_> =
+            folded.changes.keys().filter(|(store, _)| *store == line.store).cloned().collect();
         for (_, key) in touched.into_iter().filter(|(_, key)| within(key, &lower, &upper)) {
             let change = folded.changes.get_mut(&(line.store.clone(), key)).unwrap();
             (change.value, change.clock, change.bulk) = (None, clock, true);

@@ -50,9 +50,15 @@ pub(super) struct Generator {
 }
 
 /// Returns the history of a seed.
-pub(super) fn generate(mut dice: Dice, rules: &'static Rules, world: World, features: Features) -> Vec<Step> {
+pub(super) fn generate(
+    mut dice: Dice,
+    rules: &'static Rules,
+    world: World,
+    features: Features,
+) -> Vec<Step> {
     let clients = 2 + dice.roll(5) as usize;
-    let clients = (0..clients).map(|_| Client { numbered: dice.one_in(2), ..Client::default() }).collect();
+    let clients =
+        (0..clients).map(|_| Client { numbered: dice.one_in(2), ..Client::default() }).collect();
     let steps = 4 + dice.roll(9);
     let mut generator = Generator {
         dice,
@@ -164,7 +170,8 @@ impl Generator {
 
     /// Returns a new batch of some source.
     fn batch(&mut self) -> Batch {
-        let mut batch = Batch { received_at: self.receipt(), schema: self.schema, ..Batch::default() };
+        let mut batch =
+            Batch { received_at: self.receipt(), schema: self.schema, ..Batch::default() };
         let who = self.dice.roll(self.clients.len() as u64) as usize;
         let nameless = self.dice.one_in(10);
         if !nameless {
@@ -204,7 +211,12 @@ impl Generator {
     /// Returns a full batch: mostly what the source sent last in full or what is stored, with some changes.
     fn full(&mut self) -> Batch {
         let who = self.dice.roll(self.clients.len() as u64) as usize;
-        let mut batch = Batch { received_at: self.receipt(), schema: self.schema, full: true, ..Batch::default() };
+        let mut batch = Batch {
+            received_at: self.receipt(),
+            schema: self.schema,
+            full: true,
+            ..Batch::default()
+        };
         batch.source = Some(format!("s{who}"));
         batch.base = match self.dice.roll(6) {
             0 => Some(self.clients[who].seen),
@@ -218,7 +230,8 @@ impl Generator {
         if self.dice.one_in(12) {
             batch.without = Some(self.dice.pick(self.schema.stores).name);
         }
-        let view = self.flow.head.sources.get(&format!("s{who}")).and_then(|known| known.view.clone());
+        let view =
+            self.flow.head.sources.get(&format!("s{who}")).and_then(|known| known.view.clone());
         let head = self.flow.head.records.iter();
         let mut records: BTreeMap<_, _> =
             head.filter_map(|(place, entry)| Some((place.clone(), entry.value.clone()?))).collect();
@@ -246,7 +259,8 @@ impl Generator {
                 0 if self.features.rejected => self.bad(&store, &key),
                 _ => Op::Put { value: self.keyed(&store, &key, value), key: key.clone() },
             };
-            line.base = (matches!(line.op, Op::Put { .. }) && self.dice.one_in(8)).then(|| self.claim(&store, &key));
+            line.base = (matches!(line.op, Op::Put { .. }) && self.dice.one_in(8))
+                .then(|| self.claim(&store, &key));
             line.store = said(&line.op, &store);
             batch.lines.push(line);
         }
@@ -263,12 +277,14 @@ impl Generator {
         if self.dice.one_in(25) {
             self.clients[who].epoch += 1;
             self.clients[who].sent = 0;
-            let answers = [None, Some(Answered::Keep), Some(Answered::Keep), Some(Answered::Mirror)];
+            let answers =
+                [None, Some(Answered::Keep), Some(Answered::Keep), Some(Answered::Mirror)];
             batch.new_epoch = self.dice.pick(&answers);
         }
         // A client goes on where its last batch was acknowledged.
         let known = self.flow.head.sources.get(&format!("s{who}"));
-        let is_known = |epoch: u32| known.is_some_and(|known| known.epoch == Some(format!("e{epoch}")));
+        let is_known =
+            |epoch: u32| known.is_some_and(|known| known.epoch == Some(format!("e{epoch}")));
         if is_known(self.clients[who].epoch) && self.dice.roll(8) > 0 {
             self.clients[who].sent = known.map_or(0, |known| known.checkpoint);
         }

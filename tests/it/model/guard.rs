@@ -40,7 +40,8 @@ pub(super) fn judge(
     view: Option<&BTreeMap<String, u64>>,
     run: Option<&Run>,
 ) -> Option<Option<Run>> {
-    let mut run = run.filter(|run| batch.received_at - run.began <= RUN).cloned().unwrap_or_default();
+    let mut run =
+        run.filter(|run| batch.received_at - run.began <= RUN).cloned().unwrap_or_default();
     if batch.lines.is_empty() && batch.full && losses.values().any(|loss| !loss.bulk.is_empty()) {
         return None;
     }
@@ -61,8 +62,11 @@ pub(super) fn judge(
         // Work by hand.
         let (bulk, own_bulk) = if bulk > 2 { (bulk, own_bulk) } else { (0, 0) };
         let single = loss.single.len() as u64;
-        let (single, own_single) =
-            if single > 5 { (single, loss.single.intersection(&own).count() as u64) } else { (0, 0) };
+        let (single, own_single) = if single > 5 {
+            (single, loss.single.intersection(&own).count() as u64)
+        } else {
+            (0, 0)
+        };
         if bulk + single == 0 {
             continue;
         }
@@ -74,7 +78,8 @@ pub(super) fn judge(
         gone.single += single;
         gone.own += lost;
         let together = gone.bulk + gone.single;
-        if (gone.bulk > 2 || gone.single > 10) && (together * 5 > had || gone.own * 5 > source_had) {
+        if (gone.bulk > 2 || gone.single > 10) && (together * 5 > had || gone.own * 5 > source_had)
+        {
             return None;
         }
     }

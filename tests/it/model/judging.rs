@@ -27,7 +27,11 @@ impl Judging<'_> {
     }
 
     /// Merges all changes; returns the records that gave way in a unique index. `Err`: the policy refuses the batch.
-    pub(super) fn all(&self, draft: &mut Draft, answer: &mut Answer) -> Result<BTreeSet<Place>, ()> {
+    pub(super) fn all(
+        &self,
+        draft: &mut Draft,
+        answer: &mut Answer,
+    ) -> Result<BTreeSet<Place>, ()> {
         let collisions = self.collisions(draft)?;
         let changes = self.folded.changes.keys();
         let places: BTreeSet<&Place> = changes.chain(collisions.displaced.keys()).collect();
@@ -53,7 +57,8 @@ impl Judging<'_> {
             self.one(&mut planned, change, None, &mut Answer::default())?;
         }
         let plan = self.folded.changes.keys().filter_map(|place| {
-            let (before, after) = (draft.records.get(place).cloned(), planned.records.get(place).cloned()?);
+            let (before, after) =
+                (draft.records.get(place).cloned(), planned.records.get(place).cloned()?);
             (before.as_ref() != Some(&after)).then(|| (place.clone(), Planned { before, after }))
         });
         let plan: BTreeMap<_, _> = plan.collect();
@@ -67,7 +72,12 @@ impl Judging<'_> {
 
     fn incoming(&self, change: &Change) -> Entry {
         let at = change.clock.unwrap_or(self.batch.received_at);
-        Entry { value: change.value.clone(), at, by: self.batch.source.clone(), rev: self.version() }
+        Entry {
+            value: change.value.clone(),
+            at,
+            by: self.batch.source.clone(),
+            rev: self.version(),
+        }
     }
 
     /// Decides about one record.
@@ -78,7 +88,8 @@ impl Judging<'_> {
         refused: Option<&Collision>,
         answer: &mut Answer,
     ) -> Result<(), ()> {
-        let (flow, rules, batch, version) = (self.flow, self.flow.rules, self.batch, self.version());
+        let (flow, rules, batch, version) =
+            (self.flow, self.flow.rules, self.batch, self.version());
         let place = change.place.clone();
         let head = draft.records.get(&place).cloned();
         let incoming = self.incoming(change);
@@ -91,7 +102,8 @@ impl Judging<'_> {
             Finding::Stands => {
                 answer.counts.unchanged += u64::from(change.is_named);
                 // What it says since its last full batch it is not told again.
-                if let Some(head) = head.filter(|head| !change.stands && head.value != change.value) {
+                if let Some(head) = head.filter(|head| !change.stands && head.value != change.value)
+                {
                     answer.changes.push(head.line(&place));
                 }
                 return Ok(());
@@ -107,7 +119,8 @@ impl Judging<'_> {
             }
             Finding::Merged(merged) => merged,
             Finding::Conflict(conflict) => {
-                let decision = decide(rules, &conflict, head.as_ref().unwrap(), change, batch, version)?;
+                let decision =
+                    decide(rules, &conflict, head.as_ref().unwrap(), change, batch, version)?;
                 let stays = head.as_ref() == Some(&decision.stands);
                 let reason = decision.winner == "none";
                 let mut line = json!({"kind": conflict.kind.name(), "rule": decision.rule, "winner": decision.winner});
@@ -141,8 +154,10 @@ impl Judging<'_> {
     ) {
         let version = self.version();
         let parked = logged["winner"] == "none";
-        let number = draft.conflicts.keys().filter(|(of, at, _)| *of == version && at == place).count();
-        let known = |(id, line): (&(u32, Place, u32), &Logged)| id.1 == *place && says(&line.2, &logged);
+        let number =
+            draft.conflicts.keys().filter(|(of, at, _)| *of == version && at == place).count();
+        let known =
+            |(id, line): (&(u32, Place, u32), &Logged)| id.1 == *place && says(&line.2, &logged);
         if !(super::LOGGED_ONCE && stays && draft.conflicts.iter().any(known)) {
             let logged = (at, self.batch.source.clone(), logged);
             draft.conflicts.insert((version, place.clone(), number as u32), logged);
@@ -187,7 +202,13 @@ impl Judging<'_> {
     }
 
     /// A change whose index key another record has.
-    fn refuse(&self, draft: &mut Draft, change: &Change, collision: &Collision, answer: &mut Answer) {
+    fn refuse(
+        &self,
+        draft: &mut Draft,
+        change: &Change,
+        collision: &Collision,
+        answer: &mut Answer,
+    ) {
         let (place, incoming) = (&change.place, self.incoming(change));
         let head = draft.records.get(place).cloned();
         answer.counts.unchanged += u64::from(change.is_named);
@@ -208,7 +229,13 @@ impl Judging<'_> {
     }
 
     /// A record that may have been deleted, and nobody remembers it: it waits.
-    fn missing(&self, draft: &mut Draft, change: &Change, known: Option<Option<Value>>, answer: &mut Answer) {
+    fn missing(
+        &self,
+        draft: &mut Draft,
+        change: &Change,
+        known: Option<Option<Value>>,
+        answer: &mut Answer,
+    ) {
         let (place, incoming) = (&change.place, self.incoming(change));
         let rule = self.flow.rules.named(Kind::UpdateMissing);
         let base = known.flatten();
@@ -221,14 +248,21 @@ impl Judging<'_> {
         if let Some(base) = base {
             logged["baseValue"] = base;
         }
-        let line = json!({"kind": "update-missing", "reason": true, "rule": rule, "winner": "none"});
+        let line =
+            json!({"kind": "update-missing", "reason": true, "rule": rule, "winner": "none"});
         answer.counts.unchanged += u64::from(change.is_named);
         self.log(draft, place, (incoming.at, logged, true), line, answer);
         answer.changes.push(self.nothing().line(place));
     }
 
     /// A record that gives its index key to another one.
-    fn displace(&self, draft: &mut Draft, place: &Place, collision: &Collision, answer: &mut Answer) {
+    fn displace(
+        &self,
+        draft: &mut Draft,
+        place: &Place,
+        collision: &Collision,
+        answer: &mut Answer,
+    ) {
         let (at, by) = (self.batch.received_at, self.batch.source.clone());
         let gone = Entry { value: None, at, by, rev: self.version() };
         let head = draft.records.insert(place.clone(), gone.clone());
@@ -241,7 +275,9 @@ impl Judging<'_> {
 /// Returns true if two lines of the log say the same of one record.
 fn says(logged: &Value, other: &Value) -> bool {
     let same = |path: &str| logged.pointer(path) == other.pointer(path);
-    ["/type", "/winner", "/incoming/by", "/incoming/digest", "/head/digest", "/other"].iter().all(|path| same(path))
+    ["/type", "/winner", "/incoming/by", "/incoming/digest", "/head/digest", "/other"]
+        .iter()
+        .all(|path| same(path))
 }
 
 fn tally(count: &mut Counts, head: Option<&Entry>, stands: &Entry) {

@@ -25,7 +25,9 @@ impl Generator {
             _ => Op::Put { value: self.value(store, &key), key: key.clone() },
         };
         let base = match &op {
-            Op::Put { .. } | Op::Delete { .. } if self.dice.one_in(3) => Some(self.claim(store, &key)),
+            Op::Put { .. } | Op::Delete { .. } if self.dice.one_in(3) => {
+                Some(self.claim(store, &key))
+            }
             _ => None,
         };
         Line { store: said(&op, store), op, at, base }
@@ -35,16 +37,26 @@ impl Generator {
     pub(super) fn bad(&mut self, store: &str, key: &Key) -> Op {
         let key_text = key.to_json();
         let (reason, text) = match self.dice.roll(5) {
-            0 => ("unknown-op", json!({"op": "add", "store": store, "key": key_text, "value": 1}).to_string()),
-            1 => ("unknown-store", json!({"op": "delete", "store": "nowhere", "key": key_text}).to_string()),
-            2 => ("missing-member", json!({"op": "put", "store": store, "key": key_text}).to_string()),
+            0 => (
+                "unknown-op",
+                json!({"op": "add", "store": store, "key": key_text, "value": 1}).to_string(),
+            ),
+            1 => (
+                "unknown-store",
+                json!({"op": "delete", "store": "nowhere", "key": key_text}).to_string(),
+            ),
+            2 => (
+                "missing-member",
+                json!({"op": "put", "store": store, "key": key_text}).to_string(),
+            ),
             3 => ("syntax", r#"{"op":"put","#.to_owned()),
             _ => {
                 let value = match self.key_path(store) {
                     Some(path) => format!(r#"{{"{path}":{key_text},"n":12345678901234567891}}"#),
                     None => "12345678901234567891".to_owned(),
                 };
-                let text = format!(r#"{{"op":"put","store":"{store}","key":{key_text},"value":{value}}}"#);
+                let text =
+                    format!(r#"{{"op":"put","store":"{store}","key":{key_text},"value":{value}}}"#);
                 ("number-precision", text)
             }
         };
@@ -84,11 +96,14 @@ impl Generator {
 
     fn range(&mut self) -> (Bound, Bound) {
         loop {
-            let mut bound = |odds| (!self.dice.one_in(odds)).then(|| (self.key(), self.dice.one_in(2)));
+            let mut bound =
+                |odds| (!self.dice.one_in(odds)).then(|| (self.key(), self.dice.one_in(2)));
             let (lower, upper) = (bound(3), bound(3));
             let holds = match (&lower, &upper) {
                 (None, None) => false,
-                (Some((lower, open)), Some((upper, also))) => lower < upper || (lower == upper && !open && !also),
+                (Some((lower, open)), Some((upper, also))) => {
+                    lower < upper || (lower == upper && !open && !also)
+                }
                 _ => true,
             };
             if holds {
@@ -126,7 +141,8 @@ impl Generator {
         let first = self.dice.roll(there.len().max(1) as u64) as usize;
         there.rotate_left(first);
         there.truncate(2 + self.dice.roll(3) as usize);
-        let base = Some(self.flow.version()).filter(|&version| version > 0 && self.dice.roll(4) > 0);
+        let base =
+            Some(self.flow.version()).filter(|&version| version > 0 && self.dice.roll(4) > 0);
         let mut lines = Vec::new();
         for (place, (key, value)) in there.iter().enumerate() {
             let next = &there[(place + 1) % there.len()].1;
@@ -164,7 +180,13 @@ impl Generator {
         let mut value = match self.flow.record_at(version, &place) {
             Some(known) if is_plain(known) && !self.dice.one_in(4) => known.clone(),
             _ if self.features.scalars && self.key_path(store).is_none() && self.dice.one_in(6) => {
-                return self.dice.pick(&[json!(1), json!("text"), json!([1, 2]), json!(null), json!({"~date": 5})]);
+                return self.dice.pick(&[
+                    json!(1),
+                    json!("text"),
+                    json!([1, 2]),
+                    json!(null),
+                    json!({"~date": 5}),
+                ]);
             }
             _ => json!({}),
         };

@@ -20,7 +20,12 @@ pub(super) struct Losing<'a> {
 }
 
 /// Asks the guard; the run of deletions is part of the draft.
-pub(super) fn admits_losses(losing: &Losing<'_>, draft: &mut Draft, dumped: Option<&Dump>, confirmed: bool) -> bool {
+pub(super) fn admits_losses(
+    losing: &Losing<'_>,
+    draft: &mut Draft,
+    dumped: Option<&Dump>,
+    confirmed: bool,
+) -> bool {
     let Losing { before, batch, folded, upgrade, displaced } = losing;
     if !super::GUARD {
         return true;
@@ -29,7 +34,8 @@ pub(super) fn admits_losses(losing: &Losing<'_>, draft: &mut Draft, dumped: Opti
     for (place, _) in draft.records.iter().filter(|(_, entry)| entry.value.is_none()) {
         if before.records.get(place).is_some_and(|before| before.value.is_some()) {
             let loss = losses.entry(place.0.clone()).or_default();
-            let bulk = displaced.contains(place) || folded.changes.get(place).is_some_and(|change| change.bulk);
+            let bulk = displaced.contains(place)
+                || folded.changes.get(place).is_some_and(|change| change.bulk);
             let keys = if bulk { &mut loss.bulk } else { &mut loss.single };
             keys.insert(place.1.clone());
         }

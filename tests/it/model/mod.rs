@@ -66,8 +66,15 @@ const HISTORIES: u64 = 2_000;
 const DIFFERENCES: u64 = 3;
 
 /// What histories have in them.
-const FEATURES: Features =
-    Features { full: true, deliveries: true, packages: true, rejected: true, pull: true, scalars: true, states: true };
+const FEATURES: Features = Features {
+    full: true,
+    deliveries: true,
+    packages: true,
+    rejected: true,
+    pull: true,
+    scalars: true,
+    states: true,
+};
 
 /// The guard counts as the merge rules say.
 const GUARD: bool = true;
@@ -110,7 +117,8 @@ fn every_history_ends_as_the_pages_say() {
     let from = number("NIFI_IDB_MODEL_FROM").unwrap_or(0);
     let histories = number("NIFI_IDB_MODEL").unwrap_or(HISTORIES);
     let most = number("NIFI_IDB_MODEL_DIFFERENCES").unwrap_or(DIFFERENCES) as usize;
-    let (next, differences, total) = (AtomicU64::new(from), AtomicUsize::new(0), Mutex::new(Played::default()));
+    let (next, differences, total) =
+        (AtomicU64::new(from), AtomicUsize::new(0), Mutex::new(Played::default()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {

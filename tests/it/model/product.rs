@@ -77,7 +77,11 @@ fn hide_reason(line: &mut Value) {
 
 impl Product {
     pub(super) fn new(policy: Option<Arc<Policy>>) -> Self {
-        Self { store: MemoryStore::default(), flow: FlowName::new("indexeddb", "shop").unwrap(), policy }
+        Self {
+            store: MemoryStore::default(),
+            flow: FlowName::new("indexeddb", "shop").unwrap(),
+            policy,
+        }
     }
 
     fn options(&self, batch: &Batch, confirm: Option<String>) -> IntakeOptions {
@@ -86,8 +90,10 @@ impl Product {
             Answered::Mirror => NewEpoch::Mirror,
         });
         let policy = self.policy.clone();
-        let mut normalize =
-            NormalizeOptions { policy: policy.clone(), ..NormalizeOptions::received_at(batch.received_at) };
+        let mut normalize = NormalizeOptions {
+            policy: policy.clone(),
+            ..NormalizeOptions::received_at(batch.received_at)
+        };
         if let Some(skew) = policy.as_ref().and_then(|policy| policy.max_skew_ms) {
             normalize.skew_ms = skew;
         }
@@ -96,7 +102,13 @@ impl Product {
             flow: Some("shop".into()),
             decode: DecodeOptions::default(),
             normalize,
-            sync: SyncOptions { pull: batch.pull, new_epoch, confirm, policy, ..SyncOptions::default() },
+            sync: SyncOptions {
+                pull: batch.pull,
+                new_epoch,
+                confirm,
+                policy,
+                ..SyncOptions::default()
+            },
             review: Review::default(),
             admission: None,
             trusts_received_at: true,
@@ -109,7 +121,8 @@ impl Product {
         while let Some(place) = text.find(STATE_OF) {
             let number = place + STATE_OF.len()..place + STATE_OF.len() + 6;
             let version = FlowVersion::new(text[number.clone()].parse().unwrap());
-            let version = version.and_then(|version| self.store.version(&self.flow, version).unwrap());
+            let version =
+                version.and_then(|version| self.store.version(&self.flow, version).unwrap());
             // A version that is not there has no state.
             let state = version.map_or("0".repeat(64), |version| version.state.to_string());
             text.replace_range(place..number.end, &state);
@@ -136,7 +149,8 @@ impl Product {
             write_head(&attributes(batch), text.len() as u64, &mut input).unwrap();
             input.extend_from_slice(text.as_bytes());
         }
-        let mut package = deliver_package(&self.store, &self.options(&batches[0], None), &input[..]).unwrap();
+        let mut package =
+            deliver_package(&self.store, &self.options(&batches[0], None), &input[..]).unwrap();
         let mut output = Vec::new();
         package.write_v3(&mut output).unwrap();
         let mut reader = PackageReader::new(&output[..]);
@@ -169,13 +183,17 @@ impl Product {
         let mut conflicts = self.lines(|list| matches!(list, List::Conflicts));
         conflicts.iter_mut().for_each(|line| hide_reason(&mut line["value"]));
         let head = self.store.head(&self.flow).unwrap().unwrap().manifest.schema();
-        let stores: Vec<_> = head.stores.iter().map(|store| Value::Object(store.to_json())).collect();
+        let stores: Vec<_> =
+            head.stores.iter().map(|store| Value::Object(store.to_json())).collect();
         let known = sources(&self.store, &self.flow, None).unwrap();
         Stored {
             schema: json!({"stores": stores, "version": head.version}),
             records,
             conflicts,
-            sources: known.into_iter().map(|it| (it.source.to_string(), it.epoch, it.checkpoint)).collect(),
+            sources: known
+                .into_iter()
+                .map(|it| (it.source.to_string(), it.epoch, it.checkpoint))
+                .collect(),
         }
     }
 

@@ -17,10 +17,19 @@ pub(super) struct Forgetting {
 /// Says what is forgotten when a batch is received.
 pub(super) fn forgetting(flow: &Flow, draft: &Draft, batch: &Batch) -> Forgetting {
     let Some(keep) = flow.rules.keep else { return Forgetting::default() };
-    let old = draft.made.iter().rev().find(|(_, at)| at + keep < batch.received_at).map(|(version, _)| *version);
+    let old = draft
+        .made
+        .iter()
+        .rev()
+        .find(|(_, at)| at + keep < batch.received_at)
+        .map(|(version, _)| *version);
     let due = old.filter(|version| draft.forgotten.is_none_or(|forgotten| *version > forgotten));
     let forgotten = due.or(draft.forgotten);
-    let seen = batch.source.as_ref().and_then(|source| draft.seen.get(source)).map(|(version, _)| *version);
+    let seen = batch
+        .source
+        .as_ref()
+        .and_then(|source| draft.seen.get(source))
+        .map(|(version, _)| *version);
     let stale = forgotten.zip(batch.base.or(seen)).is_some_and(|(forgotten, had)| had < forgotten);
     Forgetting { due, forgotten, stale }
 }

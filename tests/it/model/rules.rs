@@ -153,7 +153,11 @@ pub(super) static POLICIES: [Rules; 12] = [
         ),
         resolve: Resolver::IncomingWins,
         types: &[(Kind::UniqueIndex, Resolver::Fail), (Kind::UpdateDelete, Resolver::Fail)],
-        fields: &[("a", Resolver::Min), ("b", Resolver::Order(&[3, 1, 0, 2])), ("n", Resolver::IncomingWins)],
+        fields: &[
+            ("a", Resolver::Min),
+            ("b", Resolver::Order(&[3, 1, 0, 2])),
+            ("n", Resolver::IncomingWins),
+        ],
         ..BUILT_IN
     },
     Rules {

@@ -35,7 +35,11 @@ const BY_U: Index = Index { name: "by-u", members: &["u"], multi: false };
 const BY_M: Index = Index { name: "by-m", members: &["m"], multi: true };
 const BY_PAIR: Index = Index { name: "by-pair", members: &["a", "u"], multi: false };
 
-const fn shape(name: &'static str, key_path: Option<&'static str>, unique: &'static [Index]) -> Shape {
+const fn shape(
+    name: &'static str,
+    key_path: Option<&'static str>,
+    unique: &'static [Index],
+) -> Shape {
     Shape { name, key_path, unique }
 }
 
@@ -44,7 +48,8 @@ const fn schema(version: u64, stores: &'static [Shape]) -> Schema {
 }
 
 /// One version, no index.
-pub(super) const PLAIN: World = &[schema(1, &[shape(DATA, None, &[]), shape(ITEMS, Some("id"), &[])])];
+pub(super) const PLAIN: World =
+    &[schema(1, &[shape(DATA, None, &[]), shape(ITEMS, Some("id"), &[])])];
 
 /// One version, unique indexes of all kinds.
 pub(super) const UNIQUE: World =
@@ -53,9 +58,15 @@ pub(super) const UNIQUE: World =
 /// Indexes and object stores come and go, and keys come from elsewhere.
 pub(super) const UPGRADES: World = &[
     schema(1, &[shape(DATA, None, &[]), shape(ITEMS, Some("id"), &[])]),
-    schema(2, &[shape(DATA, None, &[BY_U]), shape(EXTRA, None, &[]), shape(ITEMS, Some("id"), &[])]),
+    schema(
+        2,
+        &[shape(DATA, None, &[BY_U]), shape(EXTRA, None, &[]), shape(ITEMS, Some("id"), &[])],
+    ),
     schema(3, &[shape(DATA, None, &[BY_U]), shape(ITEMS, Some("k"), &[BY_M])]),
-    schema(4, &[shape(DATA, None, &[]), shape(EXTRA, None, &[BY_U]), shape(ITEMS, Some("id"), &[])]),
+    schema(
+        4,
+        &[shape(DATA, None, &[]), shape(EXTRA, None, &[BY_U]), shape(ITEMS, Some("id"), &[])],
+    ),
 ];
 
 impl Default for Schema {
@@ -97,11 +108,14 @@ impl Index {
         let found = |member: &&str| value?.get(member);
         let keys = match self.members {
             [only] => match found(only) {
-                Some(Value::Array(elements)) if self.multi => elements.iter().filter_map(key_of).collect(),
+                Some(Value::Array(elements)) if self.multi => {
+                    elements.iter().filter_map(key_of).collect()
+                }
                 value => value.and_then(key_of).into_iter().collect(),
             },
             several => {
-                let parts: Option<Vec<Key>> = several.iter().map(|member| key_of(found(member)?)).collect();
+                let parts: Option<Vec<Key>> =
+                    several.iter().map(|member| key_of(found(member)?)).collect();
                 parts.map(Key::Array).into_iter().collect::<Vec<_>>()
             }
         };
@@ -114,7 +128,9 @@ fn key_of(value: &Value) -> Option<Key> {
     match value {
         Value::Number(number) => number.as_i64().map(Key::Number),
         Value::String(text) => Some(Key::Text(text.clone())),
-        Value::Array(elements) => elements.iter().map(key_of).collect::<Option<_>>().map(Key::Array),
+        Value::Array(elements) => {
+            elements.iter().map(key_of).collect::<Option<_>>().map(Key::Array)
+        }
         Value::Object(members) => members.get("~date").and_then(Value::as_i64).map(Key::Date),
         _ => None,
     }

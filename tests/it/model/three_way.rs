@@ -46,7 +46,13 @@ pub(super) fn merge(
     if !is_whole && !objects {
         return None;
     }
-    let mut merge = Merge { value: None, contested: false, head_lost: false, incoming_lost: false, fields: Vec::new() };
+    let mut merge = Merge {
+        value: None,
+        contested: false,
+        head_lost: false,
+        incoming_lost: false,
+        fields: Vec::new(),
+    };
     let merged = merge.member(rules, "", (Some(base), Some(head), Some(incoming)), winner);
     let ruled = rule_fields(rules, known, (head, incoming), merged.unwrap_or_default(), winner);
     merge.head_lost |= ruled.head_lost;
@@ -74,10 +80,12 @@ pub(super) fn rule_fields(
     mut value: Value,
     later: Side,
 ) -> Ruled {
-    let mut ruled = Ruled { value: None, fields: Vec::new(), head_lost: false, incoming_lost: false };
+    let mut ruled =
+        Ruled { value: None, fields: Vec::new(), head_lost: false, incoming_lost: false };
     let is_object = |value: &Value| value.as_object().is_some_and(is_plain);
     let mut undecided = false;
-    if let Some(members) = value.as_object_mut().filter(|_| is_object(head) && is_object(incoming)) {
+    if let Some(members) = value.as_object_mut().filter(|_| is_object(head) && is_object(incoming))
+    {
         for (name, resolver) in rules.fields {
             let base = match known {
                 None => FieldBase::Unknown,
@@ -98,8 +106,10 @@ pub(super) fn rule_fields(
                     ruled.fields.push(((*name).to_owned(), *resolver, whose));
                     // A side is picked, and the other one had something else to say.
                     let (ours, theirs) = (head.get(name), incoming.get(name));
-                    ruled.head_lost |= loses && value.as_ref() != ours && base != FieldBase::Known(ours);
-                    ruled.incoming_lost |= loses && value.as_ref() != theirs && base != FieldBase::Known(theirs);
+                    ruled.head_lost |=
+                        loses && value.as_ref() != ours && base != FieldBase::Known(ours);
+                    ruled.incoming_lost |=
+                        loses && value.as_ref() != theirs && base != FieldBase::Known(theirs);
                     match value {
                         Some(value) => drop(members.insert((*name).to_owned(), value)),
                         None => drop(members.remove(*name)),
@@ -131,7 +141,8 @@ impl Merge {
             && [base, head, incoming].into_iter().all(is_plain)
         {
             let mut merged = Map::new();
-            let names: BTreeSet<_> = base.keys().chain(head.keys()).chain(incoming.keys()).collect();
+            let names: BTreeSet<_> =
+                base.keys().chain(head.keys()).chain(incoming.keys()).collect();
             for name in names {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 // What has a rule is decided by it.

@@ -66,9 +66,13 @@ pub(super) fn collide(
         (key.clone(), Wish { had, gets, has, entry: planned.after.clone() })
     });
     let wishes: BTreeMap<_, _> = wishes.collect();
-    let others = records.iter().filter(|((store, key), _)| *store == shape.name && !wishes.contains_key(key));
-    let others = others.map(|((_, key), entry)| (key.clone(), (keys(Some(entry)), entry.clone()))).collect();
-    let mut decisions = Decisions { rules, wishes, others, refused: BTreeMap::new(), granted: BTreeMap::new() };
+    let others = records
+        .iter()
+        .filter(|((store, key), _)| *store == shape.name && !wishes.contains_key(key));
+    let others =
+        others.map(|((_, key), entry)| (key.clone(), (keys(Some(entry)), entry.clone()))).collect();
+    let mut decisions =
+        Decisions { rules, wishes, others, refused: BTreeMap::new(), granted: BTreeMap::new() };
     while let Some(key) = decisions.next() {
         decisions.decide(&key)?;
     }
@@ -79,7 +83,12 @@ impl Decisions<'_> {
     /// Returns the lowest key whose change is not decided.
     fn next(&self) -> Option<Key> {
         let open = |key: &&Key| !self.refused.contains_key(key) && !self.granted.contains_key(key);
-        self.wishes.iter().filter(|(_, wish)| !wish.gets.is_empty()).map(|(key, _)| key).find(open).cloned()
+        self.wishes
+            .iter()
+            .filter(|(_, wish)| !wish.gets.is_empty())
+            .map(|(key, _)| key)
+            .find(open)
+            .cloned()
     }
 
     fn is_displaced(&self, other: &Key) -> bool {
@@ -102,7 +111,8 @@ impl Decisions<'_> {
                 false => &kept,
             };
             if wants(has) {
-                against.insert(other.clone(), Collision { winner: keeps_head, other: other.clone() });
+                against
+                    .insert(other.clone(), Collision { winner: keeps_head, other: other.clone() });
             }
         }
         let mut displaces = BTreeSet::new();
@@ -119,7 +129,8 @@ impl Decisions<'_> {
             if incoming {
                 displaces.insert(other.clone());
             } else {
-                against.insert(other.clone(), Collision { winner: keeps_head, other: other.clone() });
+                against
+                    .insert(other.clone(), Collision { winner: keeps_head, other: other.clone() });
             }
         }
         if against.is_empty() {
@@ -160,7 +171,8 @@ impl Decisions<'_> {
                 collisions.displaced.insert(place(other), collision);
             }
         }
-        collisions.refused = self.refused.into_iter().map(|(key, collision)| (place(key), collision)).collect();
+        collisions.refused =
+            self.refused.into_iter().map(|(key, collision)| (place(key), collision)).collect();
         collisions
     }
 }

@@ -58,7 +58,8 @@ pub(super) fn unite(draft: &mut Draft, batch: &Batch, version: u32) -> Result<Up
         draft.database_version = Some(schema.version);
     }
     if is_newer && batch.full {
-        upgrade.vanishing = draft.stores.keys().copied().filter(|store| !batch.has(store)).collect();
+        upgrade.vanishing =
+            draft.stores.keys().copied().filter(|store| !batch.has(store)).collect();
     }
     Ok(upgrade)
 }

@@ -29,10 +29,15 @@ struct Seen {
 
 fn seen(draft: &Draft, batch: &Batch) -> Option<Seen> {
     let view = draft.sources.get(batch.source.as_ref()?)?.view.as_ref()?;
-    let mut seen =
-        Seen { records: view.records.clone(), full: view.records.clone(), own: BTreeSet::new(), made: view.made };
+    let mut seen = Seen {
+        records: view.records.clone(),
+        full: view.records.clone(),
+        own: BTreeSet::new(),
+        made: view.made,
+    };
     let Some(since) = view.delta else { return Some(seen) };
-    let own = draft.records.iter().filter(|(_, entry)| entry.by == batch.source && entry.rev >= since);
+    let own =
+        draft.records.iter().filter(|(_, entry)| entry.by == batch.source && entry.rev >= since);
     for (place, entry) in own {
         seen.own.insert(place.clone());
         match &entry.value {
@@ -70,7 +75,8 @@ struct Keeping<'a> {
 
 impl<'a> Keeping<'a> {
     fn of(batch: &'a Batch, upgrades: bool) -> Self {
-        let mut keeping = Self { batch, upgrades, unknown: BTreeSet::new(), rejected: BTreeSet::new() };
+        let mut keeping =
+            Self { batch, upgrades, unknown: BTreeSet::new(), rejected: BTreeSet::new() };
         for line in &batch.lines {
             match &line.op {
                 Op::Bad { key: Some(key), .. } => {
@@ -79,7 +85,9 @@ impl<'a> Keeping<'a> {
                 Op::Bad { key: None, .. } if STORES.contains(&line.store.as_str()) => {
                     keeping.unknown.insert(line.store.clone());
                 }
-                Op::Bad { .. } => keeping.unknown.extend(STORES.iter().map(|store| (*store).to_owned())),
+                Op::Bad { .. } => {
+                    keeping.unknown.extend(STORES.iter().map(|store| (*store).to_owned()))
+                }
                 _ => {}
             }
         }
@@ -124,7 +132,8 @@ pub(super) fn dump(flow: &Flow, draft: &Draft, batch: &Batch, upgrades: bool) ->
         let Op::Put { key, value } = &line.op else { continue };
         let place = (line.store.clone(), key.clone());
         let first = *first.entry(place.clone()).or_insert(line);
-        let counting = seen.as_ref().and_then(|seen| seen.counting(&place, first.base.as_ref(), batch));
+        let counting =
+            seen.as_ref().and_then(|seen| seen.counting(&place, first.base.as_ref(), batch));
         let claimed = base_of(flow, batch, first);
         let base = match (counting, claimed) {
             (Some(value), _) => Base::Value(value.clone()),

@@ -129,7 +129,9 @@ impl Line {
             }
             Op::Range { lower, upper } => {
                 set("op", json!("delete-range"));
-                for (name, open, bound) in [("lower", "lowerOpen", lower), ("upper", "upperOpen", upper)] {
+                for (name, open, bound) in
+                    [("lower", "lowerOpen", lower), ("upper", "upperOpen", upper)]
+                {
                     if let Some((key, is_open)) = bound {
                         set(name, key.to_json());
                         set(open, json!(is_open));
@@ -201,7 +203,8 @@ impl Batch {
             header["source"] = json!(source);
         }
         if let Some(Sequence { epoch, first, last }) = &self.sequence {
-            (header["epoch"], header["first"], header["last"]) = (json!(epoch), json!(first), json!(last));
+            (header["epoch"], header["first"], header["last"]) =
+                (json!(epoch), json!(first), json!(last));
         }
         if let Some(base) = self.base {
             header["base"] = self.base_state.map_or(json!(base), |of| with_state(base, of));

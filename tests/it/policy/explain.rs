@@ -41,7 +41,16 @@ fn explain(folder: &Path, arguments: &[&str]) -> String {
 #[test]
 fn from_files() {
     let folder = folder();
-    let sides = ["--base", "base.json", "--head", "head.json", "--head-at", "4", "--incoming", "incoming.json"];
+    let sides = [
+        "--base",
+        "base.json",
+        "--head",
+        "head.json",
+        "--head-at",
+        "4",
+        "--incoming",
+        "incoming.json",
+    ];
     assert_eq!(
         explain(folder.path(), &sides),
         "record    orders 1, from files\n\
@@ -56,13 +65,21 @@ fn from_files() {
          kept      head, whole, in the log of conflicts\n\
          result    {\"at\":5,\"id\":1,\"note\":\"c\",\"stock\":5}\n"
     );
-    let deleted = explain(folder.path(), &["--base", "base.json", "--head", "head.json", "--incoming-deleted"]);
+    let deleted = explain(
+        folder.path(),
+        &["--base", "base.json", "--head", "head.json", "--incoming-deleted"],
+    );
     assert!(deleted.contains("rules     orders/deletions wait: it decides\n"), "{deleted}");
     assert!(deleted.ends_with("reason    the policy leaves it to a person\nkept      incoming, whole, in the log of conflicts\nresult    parked\n"), "{deleted}");
-    let follows =
-        explain(folder.path(), &["--base", "head.json", "--head", "head.json", "--incoming", "incoming.json"]);
+    let follows = explain(
+        folder.path(),
+        &["--base", "head.json", "--head", "head.json", "--incoming", "incoming.json"],
+    );
     assert!(follows.contains("detected  the change follows head\nresult    {"), "{follows}");
-    let again = explain(folder.path(), &["--head", "head.json", "--incoming", "head.json", "--report", "json"]);
+    let again = explain(
+        folder.path(),
+        &["--head", "head.json", "--incoming", "head.json", "--report", "json"],
+    );
     let again: Value = serde_json::from_str(&again).unwrap();
     assert_eq!((&again["found"], &again["rules"]), (&"equal".into(), &serde_json::json!([])));
 }
@@ -70,19 +87,36 @@ fn from_files() {
 #[test]
 fn from_stored_versions() {
     let folder = folder();
-    for (source, value) in [("a", r#"{"id":1,"stock":10,"note":"a"}"#), ("b", r#"{"id":1,"stock":8,"note":"b"}"#)] {
-        let mut command = program(["sync", "--store", "git:s.git", "--database", "shop", "--object-store", "orders"]);
+    for (source, value) in
+        [("a", r#"{"id":1,"stock":10,"note":"a"}"#), ("b", r#"{"id":1,"stock":8,"note":"b"}"#)]
+    {
+        let mut command = program([
+            "sync",
+            "--store",
+            "git:s.git",
+            "--database",
+            "shop",
+            "--object-store",
+            "orders",
+        ]);
         command.args(["--key-path", "id", "--source", source]).current_dir(folder.path());
         run(command, format!("{value}\n").as_bytes()).done();
     }
     let stored = ["--store", "git:s.git", "--key", "1", "--incoming", "incoming.json"];
     let out = explain(
         folder.path(),
-        &[&stored[..], &["--base", "1", "--incoming-at", "99999999999999", "--report", "json"]].concat(),
+        &[&stored[..], &["--base", "1", "--incoming-at", "99999999999999", "--report", "json"]]
+            .concat(),
     );
     let out: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&out["conflict"], &out["rule"]), (&"update-update".into(), &"orders/three-way-contested".into()));
-    assert_eq!(out["result"]["value"], serde_json::json!({ "id": 1, "note": "c", "stock": 5, "at": 5 }));
+    assert_eq!(
+        (&out["conflict"], &out["rule"]),
+        (&"update-update".into(), &"orders/three-way-contested".into())
+    );
+    assert_eq!(
+        out["result"]["value"],
+        serde_json::json!({ "id": 1, "note": "c", "stock": 5, "at": 5 })
+    );
     assert_eq!(out["lost"], serde_json::json!({ "head": true, "incoming": false }));
     // The older version is head, and the change had seen it.
     let out = explain(folder.path(), &[&stored[..], &["--at", "1", "--base", "1"]].concat());
@@ -90,7 +124,16 @@ fn from_stored_versions() {
     assert!(out.contains("detected  the change follows head\n"), "{out}");
     let ran = policy(
         folder.path(),
-        &["explain", "--policy", "p.toml", "--object-store", "orders", "--store", "git:s.git", "--incoming-deleted"],
+        &[
+            "explain",
+            "--policy",
+            "p.toml",
+            "--object-store",
+            "orders",
+            "--store",
+            "git:s.git",
+            "--incoming-deleted",
+        ],
     );
     assert_eq!(
         (ran.code(), ran.err.lines().next()),
@@ -98,8 +141,12 @@ fn from_stored_versions() {
     );
     let ran = policy(
         folder.path(),
-        &[&["explain", "--policy", "p.toml", "--object-store", "orders"], &stored[..], &["--base", "base.json"]]
-            .concat(),
+        &[
+            &["explain", "--policy", "p.toml", "--object-store", "orders"],
+            &stored[..],
+            &["--base", "base.json"],
+        ]
+        .concat(),
     );
     assert!(ran.err.starts_with("nifi-idb: with --store, --base is the version"), "{}", ran.err);
 }

@@ -27,7 +27,10 @@ fn good_files_are_good_and_so_is_what_is_printed() {
 
 #[test]
 fn a_store_that_holds_nothing_yet_gives_no_schema() {
-    let told = String::from_utf8(policy(&fixtures(), &["check", "aliases.toml", "--store", "memory:"]).done()).unwrap();
+    let told = String::from_utf8(
+        policy(&fixtures(), &["check", "aliases.toml", "--store", "memory:"]).done(),
+    )
+    .unwrap();
     assert!(told.contains("aliases.toml: good, "), "{told}");
 }
 
@@ -64,7 +67,9 @@ fn agrees(root: &Value, schema: &Value, value: &toml::Value, place: &str) {
     for any in ["anyOf", "oneOf"] {
         if let Some(options) = schema[any].as_array() {
             let wanted = if value.is_table() { "object" } else { "" };
-            let fits = |option: &&Value| resolved(root, option)["type"].as_str().unwrap_or_default() == wanted;
+            let fits = |option: &&Value| {
+                resolved(root, option)["type"].as_str().unwrap_or_default() == wanted
+            };
             match options.iter().find(fits) {
                 Some(option) if value.is_table() => return agrees(root, option, value, place),
                 _ => return,
@@ -84,7 +89,9 @@ fn agrees(root: &Value, schema: &Value, value: &toml::Value, place: &str) {
                 assert!(members.contains_key(name.as_str().unwrap()), "{place} lacks {name}");
             }
         }
-        toml::Value::Array(items) => items.iter().for_each(|item| agrees(root, &schema["items"], item, place)),
+        toml::Value::Array(items) => {
+            items.iter().for_each(|item| agrees(root, &schema["items"], item, place))
+        }
         _ => {}
     }
 }
@@ -124,7 +131,10 @@ type = "fast-forward"
 "#;
     fs::write(folder.path().join("p.toml"), text).unwrap();
     let ran = policy(folder.path(), &["test", "p.toml"]);
-    assert_eq!((ran.code(), ran.err.as_str()), (Some(3), "nifi-idb: 1 of 2 cases failed; the first: wrong sum\n"));
+    assert_eq!(
+        (ran.code(), ran.err.as_str()),
+        (Some(3), "nifi-idb: 1 of 2 cases failed; the first: wrong sum\n")
+    );
     let out = String::from_utf8(ran.out).unwrap();
     let failed = "FAILED wrong sum: expected {\"n\":5}, got {\"n\":4}; type: expected insert-insert, got update-update \
                   (update-update, rule s/three-way)";
@@ -133,8 +143,11 @@ type = "fast-forward"
     assert!(lines.contains(&"no case reaches the field s: m") && !out.contains("s: n"), "{out}");
     assert_eq!(lines.last(), Some(&"2 cases, 1 failed"));
     let ran = policy(folder.path(), &["test", "p.toml", "--report", "json"]);
-    let lines: Vec<Value> =
-        String::from_utf8(ran.out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = String::from_utf8(ran.out)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!((&lines[0]["ok"], &lines[0]["result"]["value"]["n"]), (&false.into(), &4.into()));
     assert_eq!(lines[2]["rules"], serde_json::json!(["s/never asked"]));
     assert_eq!((&lines[3]["cases"], &lines[3]["failed"]), (&2.into(), &1.into()));
@@ -156,11 +169,18 @@ fn a_file_is_held_against_a_schema() {
         String::from_utf8(ran.out).unwrap()
     };
     let by_header = check(&["--schema", "header.ndjson"]);
-    assert!(by_header.contains("p.toml:2:1: there is no object store \"order\"\n2 | [stores.order]\n"), "{by_header}");
+    assert!(
+        by_header.contains("p.toml:2:1: there is no object store \"order\"\n2 | [stores.order]\n"),
+        "{by_header}"
+    );
     assert!(by_header.contains("help: write [stores.orders]\n"), "{by_header}");
-    let key = "p.toml:5:12: the key of \"people\" is \"address.zip\": \"address\" cannot be left out\n";
+    let key =
+        "p.toml:5:12: the key of \"people\" is \"address.zip\": \"address\" cannot be left out\n";
     assert!(by_header.contains(key), "{by_header}");
-    assert!(by_header.contains("note: the index \"number\" of \"orders\" is unique"), "{by_header}");
+    assert!(
+        by_header.contains("note: the index \"number\" of \"orders\" is unique"),
+        "{by_header}"
+    );
     let mut command = program(["sync", "--store", "git:s.git"]);
     command.current_dir(folder.path());
     let put = r#"{"op":"put","store":"orders","value":{"id":1,"no":2}}"#;
@@ -173,18 +193,24 @@ fn a_file_is_held_against_a_schema() {
 #[test]
 fn sync_goes_by_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("p.toml"), "version = 1\n[stores.s]\nresolve = \"head-wins\"\n").unwrap();
+    fs::write(folder.path().join("p.toml"), "version = 1\n[stores.s]\nresolve = \"head-wins\"\n")
+        .unwrap();
     let sync = |source: &str, n: u8, policy: bool| {
-        let mut command = program(["sync", "--store", "git:s.git", "--database", "d", "--object-store", "s"]);
+        let mut command =
+            program(["sync", "--store", "git:s.git", "--database", "d", "--object-store", "s"]);
         command.args(["--key-path", "id", "--source", source]).current_dir(folder.path());
         if policy {
             command.env("NIFI_IDB_POLICY", "p.toml");
         }
-        String::from_utf8(run(command, format!("{{\"id\":1,\"n\":{n}}}\n").as_bytes()).done()).unwrap()
+        String::from_utf8(run(command, format!("{{\"id\":1,\"n\":{n}}}\n").as_bytes()).done())
+            .unwrap()
     };
     sync("a", 1, false);
     let out = sync("b", 2, true);
-    assert!(out.contains("\"rule\":\"s/head-wins\"") && out.contains("\"winner\":\"head\""), "{out}");
+    assert!(
+        out.contains("\"rule\":\"s/head-wins\"") && out.contains("\"winner\":\"head\""),
+        "{out}"
+    );
     assert!(sync("b", 3, false).contains("\"winner\":\"incoming\""));
 }
 

@@ -15,8 +15,11 @@ fn fixtures() -> PathBuf {
 
 /// Names of the files in a folder that end so, without the end.
 fn names(folder: &Path, end: &str) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = entries.filter_map(|name| name.strip_suffix(end).map(str::to_owned)).collect();
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> =
+        entries.filter_map(|name| name.strip_suffix(end).map(str::to_owned)).collect();
     names.sort();
     names
 }

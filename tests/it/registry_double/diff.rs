@@ -81,7 +81,11 @@ fn added_or_removed(component: &Component<'_>, id: &Text, added: bool) -> Json {
     difference(&change, kind, description, [(side, id)])
 }
 
-fn changes(old: &Component<'_>, new: &Component<'_>, release: Release) -> Result<Vec<Json>, Refused> {
+fn changes(
+    old: &Component<'_>,
+    new: &Component<'_>,
+    release: Release,
+) -> Result<Vec<Json>, Refused> {
     let mut found = Vec::new();
     let names = (old.value.get_text("name"), new.value.get_text("name"));
     if let (Some(before), Some(after)) = names
@@ -98,15 +102,18 @@ fn changes(old: &Component<'_>, new: &Component<'_>, release: Release) -> Result
     if !matches!(old.kind, "Processor" | "Controller Service") {
         return Ok(found);
     }
-    let complete =
-        |it: &Component<'_>| it.value.get("properties").is_some() && it.value.get("propertyDescriptors").is_some();
+    let complete = |it: &Component<'_>| {
+        it.value.get("properties").is_some() && it.value.get("propertyDescriptors").is_some()
+    };
     if release != Release::V2_11_0 && !(complete(old) && complete(new)) {
         return Err(Refused(500, UNEXPECTED.to_owned()));
     }
     let none = Json::Object(Vec::new());
     let before = old.value.get("properties").unwrap_or(&none);
     let after = new.value.get("properties").unwrap_or(&none);
-    let (Json::Object(before_members), Json::Object(after_members)) = (before, after) else { return Ok(found) };
+    let (Json::Object(before_members), Json::Object(after_members)) = (before, after) else {
+        return Ok(found);
+    };
     for (name, value) in before_members {
         let Json::Text(value) = value else { continue };
         match after.get(&name.to_lossy()) {
@@ -128,14 +135,29 @@ fn changes(old: &Component<'_>, new: &Component<'_>, release: Release) -> Result
     for (name, value) in after_members {
         if let (None, Json::Text(value)) = (before.get(&name.to_lossy()), value) {
             let change = format!("Property '{name}' was added");
-            found.push(difference(&change, "PROPERTY_ADDED", "Property Added", [("valueB", value)]));
+            found.push(difference(
+                &change,
+                "PROPERTY_ADDED",
+                "Property Added",
+                [("valueB", value)],
+            ));
         }
     }
     Ok(found)
 }
 
-fn difference<const N: usize>(change: &str, kind: &str, description: &str, values: [(&str, &Text); N]) -> Json {
-    let value = |side| values.iter().find(|(name, _)| *name == side).map_or(Json::Null, |it| Json::Text(it.1.clone()));
+fn difference<const N: usize>(
+    change: &str,
+    kind: &str,
+    description: &str,
+    values: [(&str, &Text); N],
+) -> Json {
+    let value = |side| {
+        values
+            .iter()
+            .find(|(name, _)| *name == side)
+            .map_or(Json::Null, |it| Json::Text(it.1.clone()))
+    };
     Json::object([
         ("changeDescription", Json::text(change)),
         ("differenceType", Json::text(kind)),

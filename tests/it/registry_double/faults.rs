@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// The text of every error that a real server does not explain.
-pub(crate) const UNEXPECTED: &str = "An unexpected error has occurred. Please check the logs for additional details.";
+pub(crate) const UNEXPECTED: &str =
+    "An unexpected error has occurred. Please check the logs for additional details.";
 
 /// One failure. Unless said otherwise, the request is carried out first.
 #[derive(Clone, Debug)]
@@ -40,7 +41,10 @@ impl Fault {
 
     /// The 409 that says another writer was first.
     pub(crate) fn conflict(version: u32) -> Self {
-        Self::Answer(409, format!("A Versioned flow snapshot with the same version already exists: {version}"))
+        Self::Answer(
+            409,
+            format!("A Versioned flow snapshot with the same version already exists: {version}"),
+        )
     }
 }
 
@@ -73,9 +77,12 @@ impl On {
     pub(crate) fn matches(&self, method: &str, target: &str) -> bool {
         let path = target.split('?').next().unwrap_or_default();
         let segments: Vec<_> = path.split('/').collect();
-        let wanted: Vec<_> = self.path_end.split('/').filter(|segment| !segment.is_empty()).collect();
+        let wanted: Vec<_> =
+            self.path_end.split('/').filter(|segment| !segment.is_empty()).collect();
         let end = segments.len().checked_sub(wanted.len()).map(|start| &segments[start..]);
-        let path_fits = end.is_some_and(|end| end.iter().zip(&wanted).all(|(is, want)| *want == "*" || is == want));
+        let path_fits = end.is_some_and(|end| {
+            end.iter().zip(&wanted).all(|(is, want)| *want == "*" || is == want)
+        });
         (self.method.is_empty() || self.method == method) && path_fits
     }
 }

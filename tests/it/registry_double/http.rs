@@ -21,12 +21,18 @@ pub(crate) struct Request {
 impl Request {
     /// A header's first value; bytes beyond ASCII count as ISO 8859-1.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
         let cookies = self.header("Cookie")?.split(';');
-        cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(known, _)| *known == name).map(|it| it.1)
+        cookies
+            .filter_map(|cookie| cookie.trim().split_once('='))
+            .find(|(known, _)| *known == name)
+            .map(|it| it.1)
     }
 }
 
@@ -71,7 +77,10 @@ pub(crate) fn read_head(from: &mut impl BufRead) -> io::Result<Head> {
 
 /// Reads the body that the headers announce.
 pub(crate) fn read_body(request: &mut Request, from: &mut impl BufRead) -> io::Result<()> {
-    if request.header("Transfer-Encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+    if request
+        .header("Transfer-Encoding")
+        .is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+    {
         loop {
             let mut line = String::new();
             from.read_line(&mut line)?;
@@ -114,7 +123,12 @@ impl Answer {
     }
 
     /// Sends the answer; stops in the middle of the body if `cut`.
-    pub(crate) fn send(&self, to: &mut impl Write, without_body: bool, cut: bool) -> io::Result<()> {
+    pub(crate) fn send(
+        &self,
+        to: &mut impl Write,
+        without_body: bool,
+        cut: bool,
+    ) -> io::Result<()> {
         let length = self.body_len();
         let chunked = length > CHUNKED_FROM_BYTES && !without_body;
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();

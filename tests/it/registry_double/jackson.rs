@@ -12,7 +12,11 @@ pub(crate) const MAX_STRING_CHARS: usize = 20_000_000;
 pub(crate) type Refusal = String;
 
 /// Reads a body as `class`. `None` stands for an empty body and for `null`.
-pub(crate) fn read(body: &[u8], class: &'static Class, release: Release) -> Result<Option<Json>, Refusal> {
+pub(crate) fn read(
+    body: &[u8],
+    class: &'static Class,
+    release: Release,
+) -> Result<Option<Json>, Refusal> {
     let mut reader = Reader { bytes: body, at: 0, release, chain: Vec::new() };
     reader.skip_space();
     if reader.at == body.len() {
@@ -62,10 +66,12 @@ impl Reader<'_> {
             Kind::CopiedSet(class) => self.set(class, true),
             Kind::List(class) => self.list(Kind::Object(class), "java.util.ArrayList"),
             Kind::TextList => self.list(Kind::Text, "java.util.ArrayList"),
-            Kind::TextSet => Ok(collapsed(self.list(Kind::Text, "java.util.HashSet")?, |item| match item {
-                Json::Text(text) => Some(text.clone()),
-                _ => None,
-            })),
+            Kind::TextSet => {
+                Ok(collapsed(self.list(Kind::Text, "java.util.HashSet")?, |item| match item {
+                    Json::Text(text) => Some(text.clone()),
+                    _ => None,
+                }))
+            }
             Kind::TextMap => self.map(Kind::Text),
             Kind::Map(class) => self.map(Kind::Object(class)),
             Kind::Coordinate if self.release == Release::V2_11_0 => self.scalar(Kind::Text),
@@ -84,8 +90,13 @@ impl Reader<'_> {
                     Json::Null => return Ok(Json::Null),
                     Json::Text(text) => ("String-argument", format!("String value ('{text}')")),
                     Json::Int(number) => ("int/Int-argument", format!("Number value ({number})")),
-                    Json::Double(number) => ("double/Double-argument", format!("Number value ({number:?})")),
-                    other => ("boolean/Boolean-argument", format!("boolean value ({})", other == Json::Bool(true))),
+                    Json::Double(number) => {
+                        ("double/Double-argument", format!("Number value ({number:?})"))
+                    }
+                    other => (
+                        "boolean/Boolean-argument",
+                        format!("boolean value ({})", other == Json::Bool(true)),
+                    ),
                 };
                 let name = class.java_name(self.release);
                 let text = format!(
@@ -164,7 +175,10 @@ impl Reader<'_> {
     }
 
     /// Reads `{…}`; `member` reads the value of each name.
-    fn members(&mut self, mut member: impl FnMut(&mut Self, Text) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    fn members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Text) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let start = self.at;
         self.at += 1;
         let mut first = true;
@@ -174,19 +188,30 @@ impl Reader<'_> {
                 None => return Err(self.unclosed("Object", start)),
                 Some(b'}') if first => break,
                 Some(b'"') => {}
-                Some(_) => return Err(self.unexpected("was expecting double-quote to start field name")),
+                Some(_) => {
+                    return Err(self.unexpected("was expecting double-quote to start field name"));
+                }
             }
             first = false;
             let name = self.string()?;
             self.skip_space();
             match self.peek() {
-                None => return Err(self.refuse("Unexpected end-of-input within/between Object entries", self.at)),
+                None => {
+                    return Err(self
+                        .refuse("Unexpected end-of-input within/between Object entries", self.at));
+                }
                 Some(b':') => self.at += 1,
-                Some(_) => return Err(self.unexpected("was expecting a colon to separate field name and value")),
+                Some(_) => {
+                    return Err(
+                        self.unexpected("was expecting a colon to separate field name and value")
+                    );
+                }
             }
             self.skip_space();
             if self.peek().is_none() {
-                return Err(self.refuse("Unexpected end-of-input within/between Object entries", self.at));
+                return Err(
+                    self.refuse("Unexpected end-of-input within/between Object entries", self.at)
+                );
             }
             member(self, name)?;
             self.skip_space();
@@ -194,7 +219,9 @@ impl Reader<'_> {
                 None => return Err(self.unclosed("Object", start)),
                 Some(b',') => self.at += 1,
                 Some(b'}') => break,
-                Some(_) => return Err(self.unexpected("was expecting comma to separate Object entries")),
+                Some(_) => {
+                    return Err(self.unexpected("was expecting comma to separate Object entries"));
+                }
             }
         }
         self.at += 1;
@@ -206,7 +233,10 @@ impl Reader<'_> {
         if matches!(self.peek(), Some(b'n')) && self.any()? == Json::Null {
             return if copied {
                 // The setter hands the collection to `new HashSet<>(c)`.
-                Err(self.refuse("Cannot invoke \"java.util.Collection.size()\" because \"c\" is null", start))
+                Err(self.refuse(
+                    "Cannot invoke \"java.util.Collection.size()\" because \"c\" is null",
+                    start,
+                ))
             } else {
                 Ok(Json::Null)
             };
@@ -237,7 +267,10 @@ impl Reader<'_> {
         Ok(Json::Array(items))
     }
 
-    fn elements(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    fn elements(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let start = self.at;
         self.at += 1;
         let mut first = true;
@@ -255,7 +288,9 @@ impl Reader<'_> {
                 None => return Err(self.unclosed("Array", start)),
                 Some(b',') => self.at += 1,
                 Some(b']') => break,
-                Some(_) => return Err(self.unexpected("was expecting comma to separate Array entries")),
+                Some(_) => {
+                    return Err(self.unexpected("was expecting comma to separate Array entries"));
+                }
             }
         }
         self.at += 1;
@@ -282,7 +317,9 @@ impl Reader<'_> {
             (Kind::Text | Kind::Coordinate, _) => Ok(Json::Text(Text::from_wtf8(written.to_vec()))),
             (Kind::Int | Kind::Long, Json::Int(number)) => self.ranged(kind, number, start),
             #[allow(clippy::cast_possible_truncation, reason = "Jackson truncates too")]
-            (Kind::Int | Kind::Long, Json::Double(number)) => self.ranged(kind, number as i64, start),
+            (Kind::Int | Kind::Long, Json::Double(number)) => {
+                self.ranged(kind, number as i64, start)
+            }
             (Kind::Double, Json::Double(number)) => Ok(Json::Double(number)),
             #[allow(clippy::cast_precision_loss, reason = "as in Java")]
             (Kind::Double, Json::Int(number)) => Ok(Json::Double(number as f64)),
@@ -311,7 +348,11 @@ impl Reader<'_> {
     fn ranged(&self, kind: Kind, number: i64, start: usize) -> Result<Json, Refusal> {
         if matches!(kind, Kind::Int) && i32::try_from(number).is_err() {
             let written = String::from_utf8_lossy(&self.bytes[start..self.at]);
-            let text = format!("Numeric value ({written}) out of range of int ({} - {})", i32::MIN, i32::MAX);
+            let text = format!(
+                "Numeric value ({written}) out of range of int ({} - {})",
+                i32::MIN,
+                i32::MAX
+            );
             return Err(self.refuse(&text, self.at));
         }
         Ok(Json::Int(number))
@@ -324,7 +365,8 @@ impl Reader<'_> {
         if length <= MAX_STRING_CHARS {
             return Ok(text);
         }
-        let steps: Vec<_> = self.chain.iter().filter(|step| !step.starts_with("java.util.LinkedHashMap")).collect();
+        let steps: Vec<_> =
+            self.chain.iter().filter(|step| !step.starts_with("java.util.LinkedHashMap")).collect();
         Err(format!(
             "String value length ({length}) exceeds the maximum allowed ({MAX_STRING_CHARS}, from \
              `StreamReadConstraints.getMaxStringLength()`){}",
@@ -380,7 +422,8 @@ impl Reader<'_> {
     fn string(&mut self) -> Result<Text, Refusal> {
         let start = self.at;
         // The library is compiled for speed even in tests, and refuses nothing that Jackson takes but lone surrogates.
-        let mut stream = serde_json::Deserializer::from_slice(&self.bytes[start..]).into_iter::<String>();
+        let mut stream =
+            serde_json::Deserializer::from_slice(&self.bytes[start..]).into_iter::<String>();
         if let Some(Ok(text)) = stream.next() {
             self.at = start + stream.byte_offset();
             return Ok(Text::from(text));
@@ -388,10 +431,13 @@ impl Reader<'_> {
         let mut end = start + 1;
         loop {
             let Some(quote) = memchr::memchr(b'"', &self.bytes[end..]) else {
-                return Err(self.refuse("Unexpected end-of-input in VALUE_STRING", self.bytes.len()));
+                return Err(
+                    self.refuse("Unexpected end-of-input in VALUE_STRING", self.bytes.len())
+                );
             };
             end += quote;
-            let escapes = self.bytes[start + 1..end].iter().rev().take_while(|byte| **byte == b'\\').count();
+            let escapes =
+                self.bytes[start + 1..end].iter().rev().take_while(|byte| **byte == b'\\').count();
             if escapes % 2 == 0 {
                 break;
             }
@@ -420,7 +466,11 @@ impl Reader<'_> {
     }
 
     fn refuse(&self, text: &str, offset: usize) -> Refusal {
-        format!("{text}\n at {}{}", self.place(offset), chained(&self.chain.iter().collect::<Vec<_>>()))
+        format!(
+            "{text}\n at {}{}",
+            self.place(offset),
+            chained(&self.chain.iter().collect::<Vec<_>>())
+        )
     }
 
     fn unclosed(&self, what: &str, start: usize) -> Refusal {
@@ -434,7 +484,8 @@ impl Reader<'_> {
     fn unexpected(&self, wanted: &str) -> Refusal {
         let rest = String::from_utf8_lossy(&self.bytes[self.at..self.bytes.len().min(self.at + 4)]);
         let found = rest.chars().next().unwrap_or('\u{FFFD}');
-        let text = format!("Unexpected character ('{found}' (code {})): {wanted}", u32::from(found));
+        let text =
+            format!("Unexpected character ('{found}' (code {})): {wanted}", u32::from(found));
         // Newer parsers name the character's last byte, older ones what follows it.
         let last = self.at + found.len_utf8() - 1;
         self.refuse(&text, if self.release == Release::V0_8_0 { last + 1 } else { last })
@@ -447,7 +498,10 @@ impl Reader<'_> {
             "Unrecognized token '{}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')",
             String::from_utf8_lossy(&rest[..length])
         );
-        self.refuse(&text, if self.release == Release::V2_11_0 { self.at } else { self.at + length })
+        self.refuse(
+            &text,
+            if self.release == Release::V2_11_0 { self.at } else { self.at + length },
+        )
     }
 
     fn mismatch(&self, java_name: &str, start: usize) -> Refusal {
@@ -460,9 +514,13 @@ impl Reader<'_> {
             _ => ("Integer", "VALUE_NUMBER_INT"),
         };
         let text = match self.release {
-            Release::V0_8_0 => format!("Cannot deserialize instance of `{java_name}` out of {token} token"),
+            Release::V0_8_0 => {
+                format!("Cannot deserialize instance of `{java_name}` out of {token} token")
+            }
             _ => {
-                format!("Cannot deserialize value of type `{java_name}` from {kind} value (token `JsonToken.{token}`)")
+                format!(
+                    "Cannot deserialize value of type `{java_name}` from {kind} value (token `JsonToken.{token}`)"
+                )
             }
         };
         self.refuse(&text, start)
@@ -503,8 +561,10 @@ fn with_lone_surrogates(mut inside: &[u8]) -> Option<Vec<u8>> {
             b'u' => {
                 let mut code = hex(inside.get(at + 2..at + 6)?)?;
                 length = at + 6;
-                let low =
-                    inside.get(at + 6..at + 12).filter(|next| next.starts_with(b"\\u")).and_then(|it| hex(&it[2..]));
+                let low = inside
+                    .get(at + 6..at + 12)
+                    .filter(|next| next.starts_with(b"\\u"))
+                    .and_then(|it| hex(&it[2..]));
                 if let (0xD800..0xDC00, Some(low @ 0xDC00..0xE000)) = (code, low) {
                     code = 0x1_0000 + ((code - 0xD800) << 10) + (low - 0xDC00);
                     length = at + 12;
@@ -548,8 +608,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn name_of(body: &str) -> Text {
-        let bucket =
-            read(body.as_bytes(), &BUCKET, Release::V1_28_1).expect("the body is JSON").expect("it has a value");
+        let bucket = read(body.as_bytes(), &BUCKET, Release::V1_28_1)
+            .expect("the body is JSON")
+            .expect("it has a value");
         let again = String::from_utf8(bucket.to_bytes()).expect("what is written is UTF-8");
         assert_eq!(
             read(again.as_bytes(), &BUCKET, Release::V1_28_1),

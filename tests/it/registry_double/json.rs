@@ -18,7 +18,10 @@ impl Text {
 
     /// What Java's `length()` says: UTF-16 code units.
     pub(crate) fn utf16_len(&self) -> usize {
-        self.0.iter().map(|byte| usize::from(byte & 0xC0 != 0x80) + usize::from(*byte >= 0xF0)).sum()
+        self.0
+            .iter()
+            .map(|byte| usize::from(byte & 0xC0 != 0x80) + usize::from(*byte >= 0xF0))
+            .sum()
     }
 
     /// The characters; each lone surrogate is U+FFFD.
@@ -54,7 +57,9 @@ impl Text {
 
     /// Java's `hashCode()`, which decides the order of a `HashSet`.
     pub(crate) fn java_hash(&self) -> i32 {
-        self.to_lossy().encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+        self.to_lossy()
+            .encode_utf16()
+            .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
     }
 }
 
@@ -121,7 +126,9 @@ impl Json {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Json> {
         match self {
-            Json::Object(members) => members.iter().find(|(key, _)| key.as_bytes() == name.as_bytes()).map(|it| &it.1),
+            Json::Object(members) => {
+                members.iter().find(|(key, _)| key.as_bytes() == name.as_bytes()).map(|it| &it.1)
+            }
             _ => None,
         }
     }
@@ -189,7 +196,9 @@ fn write_text(text: &Text, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.0.as_slice();
     while let Some(&byte) = rest.first() {
-        let length = if byte >= 0xF0 || next_lone_surrogate(&rest[..rest.len().min(2)]).is_some_and(|at| at == 0) {
+        let length = if byte >= 0xF0
+            || next_lone_surrogate(&rest[..rest.len().min(2)]).is_some_and(|at| at == 0)
+        {
             write_surrogates(rest, out)
         } else {
             match byte {
@@ -213,7 +222,8 @@ fn write_text(text: &Text, out: &mut Vec<u8>) {
 /// True for text that `serde_json` writes as Jackson does: ASCII, without controls whose escape has a letter in it.
 fn written_alike(text: &str) -> bool {
     const LETTERED: [[u8; 3]; 3] = [[0x0B, 0x0E, 0x0F], [0x1A, 0x1B, 0x1C], [0x1D, 0x1E, 0x1F]];
-    let lettered = |[one, two, three]: [u8; 3]| memchr::memchr3(one, two, three, text.as_bytes()).is_some();
+    let lettered =
+        |[one, two, three]: [u8; 3]| memchr::memchr3(one, two, three, text.as_bytes()).is_some();
     text.is_ascii() && !LETTERED.into_iter().any(lettered)
 }
 

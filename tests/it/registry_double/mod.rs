@@ -102,7 +102,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl RegistryDouble {
     /// Starts an empty Registry on a free port of loopback.
     pub(crate) fn start(release: Release, provider: Provider) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared {
             release,
@@ -232,12 +233,14 @@ fn serve(stream: &TcpStream, connection: u64, shared: &Shared) -> io::Result<()>
             from.take(LOST_UPLOAD_BYTES).read_to_end(&mut request.body)?;
             return Ok(());
         }
-        if request.header("Expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
+        if request.header("Expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
+        {
             to.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         http::read_body(&mut request, &mut from)?;
         shared.noted(connection, index, |seen| seen.body_bytes = request.body.len());
-        let closing = request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let closing =
+            request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let without_body = request.method == "HEAD";
         let Some((answer, cut)) = shared.act(&request, fault) else { return Ok(()) };
         shared.noted(connection, index, |seen| {
@@ -264,7 +267,9 @@ impl Shared {
 
     /// Completes a log entry, if it was not forgotten meanwhile.
     fn noted(&self, connection: u64, index: usize, change: impl FnOnce(&mut Seen)) {
-        if let Some(seen) = lock(&self.seen).get_mut(index).filter(|seen| seen.connection == connection) {
+        if let Some(seen) =
+            lock(&self.seen).get_mut(index).filter(|seen| seen.connection == connection)
+        {
             change(seen);
         }
     }
@@ -293,7 +298,9 @@ impl Shared {
         let unexpected = || routes::plain(self.release, 500, faults::UNEXPECTED);
         match fault {
             None => Some((self.answer(request), false)),
-            Some(Fault::Answer(status, text)) => Some((routes::plain(self.release, status, &text), false)),
+            Some(Fault::Answer(status, text)) => {
+                Some((routes::plain(self.release, status, &text), false))
+            }
             Some(Fault::CutAnswer) => Some((self.answer(request), true)),
             Some(Fault::LostAnswer) => {
                 self.answer(request);
@@ -312,7 +319,11 @@ impl Shared {
             Some(Fault::OutOfHeap) => Some((unexpected(), false)),
             Some(Fault::Orphan) => {
                 let path = request.target.split('?').next().unwrap_or_default();
-                let flow = path.split('/').skip_while(|segment| *segment != "flows").nth(1).unwrap_or_default();
+                let flow = path
+                    .split('/')
+                    .skip_while(|segment| *segment != "flows")
+                    .nth(1)
+                    .unwrap_or_default();
                 self.store.orphan_next(&json::Text::from_wtf8(http::percent_decode(flow)));
                 None
             }
@@ -326,9 +337,18 @@ impl Shared {
     fn answer(&self, request: &Request) -> Answer {
         let required = lock(&self.authorization).clone();
         if required.is_some_and(|required| request.header("Authorization") != Some(&required)) {
-            return routes::plain(self.release, 401, "Unable to view the resource. Contact the system administrator.");
+            return routes::plain(
+                self.release,
+                401,
+                "Unable to view the resource. Contact the system administrator.",
+            );
         }
-        routes::answer(&self.store, self.release, request, self.dead_database.load(Ordering::SeqCst))
+        routes::answer(
+            &self.store,
+            self.release,
+            request,
+            self.dead_database.load(Ordering::SeqCst),
+        )
     }
 
     /// Waits that long, or until the double goes down.

@@ -15,7 +15,8 @@ pub(crate) const BASE: &str = "/nifi-registry-api";
 const TOKEN_COOKIE: &str = "__Secure-Request-Token";
 
 const BUCKET_FIELDS: &[&str] = &["ID", "NAME", "DESCRIPTION", "CREATED"];
-const ITEM_FIELDS: &[&str] = &["ID", "NAME", "DESCRIPTION", "CREATED", "MODIFIED", "ITEM_TYPE", "BUCKET_ID"];
+const ITEM_FIELDS: &[&str] =
+    &["ID", "NAME", "DESCRIPTION", "CREATED", "MODIFIED", "ITEM_TYPE", "BUCKET_ID"];
 
 enum Resource {
     About,
@@ -43,12 +44,15 @@ enum Resource {
 /// Finds the resource of a decoded path. 0.8.0 has no `/about`, export and import.
 fn resource(segments: &[Vec<u8>], release: Release) -> Option<Resource> {
     let newer = release != Release::V0_8_0;
-    let text = |index: usize| segments.get(index).map(|bytes| Text::from_wtf8(bytes.clone())).unwrap_or(Text::from(""));
+    let text = |index: usize| {
+        segments.get(index).map(|bytes| Text::from_wtf8(bytes.clone())).unwrap_or(Text::from(""))
+    };
     let digits = |index: usize| {
         let number = segments.get(index).and_then(|bytes| String::from_utf8(bytes.clone()).ok())?;
         (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(number)
     };
-    let names: Vec<&str> = segments.iter().map(|bytes| std::str::from_utf8(bytes).unwrap_or("?")).collect();
+    let names: Vec<&str> =
+        segments.iter().map(|bytes| std::str::from_utf8(bytes).unwrap_or("?")).collect();
     Some(match names.as_slice() {
         ["about"] if newer => Resource::About,
         ["config"] => Resource::Config,
@@ -64,16 +68,27 @@ fn resource(segments: &[Vec<u8>], release: Release) -> Option<Resource> {
         ["buckets"] => Resource::Buckets,
         ["buckets", _] => Resource::Bucket(text(1)),
         ["buckets", _, "flows"] => Resource::Flows(text(1)),
-        ["buckets", _, "flows", _, "diff", _, _] => Resource::Diff(text(1), text(3), digits(5)?, digits(6)?),
-        ["buckets", _, "flows", _, "versions", _, "export"] if newer => Resource::Export(text(1), text(3), digits(5)?),
-        ["buckets", _, "flows", _, "versions", "import"] if newer => Resource::Import(text(1), text(3)),
+        ["buckets", _, "flows", _, "diff", _, _] => {
+            Resource::Diff(text(1), text(3), digits(5)?, digits(6)?)
+        }
+        ["buckets", _, "flows", _, "versions", _, "export"] if newer => {
+            Resource::Export(text(1), text(3), digits(5)?)
+        }
+        ["buckets", _, "flows", _, "versions", "import"] if newer => {
+            Resource::Import(text(1), text(3))
+        }
         ["buckets", _, "flows", _, rest @ ..] => of_flow(Some(text(1)), text(3), rest, digits(5))?,
         ["flows", _, rest @ ..] => of_flow(None, text(1), rest, digits(3))?,
         _ => return None,
     })
 }
 
-fn of_flow(bucket: Option<Text>, flow: Text, rest: &[&str], number: Option<String>) -> Option<Resource> {
+fn of_flow(
+    bucket: Option<Text>,
+    flow: Text,
+    rest: &[&str],
+    number: Option<String>,
+) -> Option<Resource> {
     Some(match rest {
         [] => Resource::Flow(bucket, flow),
         ["versions"] => Resource::Versions(bucket, flow),
@@ -85,7 +100,12 @@ fn of_flow(bucket: Option<Text>, flow: Text, rest: &[&str], number: Option<Strin
 }
 
 /// Answers a request that no fault has struck.
-pub(crate) fn answer(store: &Store, release: Release, request: &Request, dead_database: bool) -> Answer {
+pub(crate) fn answer(
+    store: &Store,
+    release: Release,
+    request: &Request,
+    dead_database: bool,
+) -> Answer {
     let token = request.cookie(TOKEN_COOKIE).filter(|_| release == Release::V2_11_0);
     let outcome = if let Some(token) = token
         && !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
@@ -93,14 +113,17 @@ pub(crate) fn answer(store: &Store, release: Release, request: &Request, dead_da
     {
         Err(Refused(403, "Access Denied: CSRF Header and Cookie not matched\n".to_owned()))
     } else if request.target.to_ascii_uppercase().contains("%2F") && release == Release::V2_11_0 {
-        let page = error_page(400, "Ambiguous URI path separator", &absolute(request, &request.target));
+        let page =
+            error_page(400, "Ambiguous URI path separator", &absolute(request, &request.target));
         return Answer::new(400, HTML, page.into_bytes());
     } else {
         carry_out(store, release, request, dead_database)
     };
     let mut answer = outcome.unwrap_or_else(|Refused(status, text)| plain(release, status, &text));
     if release == Release::V2_11_0 && request.cookie(TOKEN_COOKIE).is_none() {
-        let token = uuid::Builder::from_random_bytes(*first_16(&blake3::hash(request.target.as_bytes()))).into_uuid();
+        let token =
+            uuid::Builder::from_random_bytes(*first_16(&blake3::hash(request.target.as_bytes())))
+                .into_uuid();
         let cookie = format!("{TOKEN_COOKIE}={token}; Path=/; Secure; SameSite=Strict");
         answer.headers.push(("Set-Cookie", cookie.into_bytes()));
     }
@@ -113,7 +136,8 @@ fn first_16(hash: &blake3::Hash) -> &[u8; 16] {
 
 /// An error as the servers give it: its text, and nothing else.
 pub(crate) fn plain(release: Release, status: u16, text: &str) -> Answer {
-    let kind = if release == Release::V2_11_0 { "text/plain;charset=iso-8859-1" } else { "text/plain" };
+    let kind =
+        if release == Release::V2_11_0 { "text/plain;charset=iso-8859-1" } else { "text/plain" };
     Answer::new(status, kind, text.as_bytes().to_vec())
 }
 
@@ -149,13 +173,19 @@ fn json(value: &Json) -> Answer {
     Answer::new(200, "application/json", value.to_bytes())
 }
 
-fn carry_out(store: &Store, release: Release, request: &Request, dead_database: bool) -> Outcome<Answer> {
+fn carry_out(
+    store: &Store,
+    release: Release,
+    request: &Request,
+    dead_database: bool,
+) -> Outcome<Answer> {
     let not_found = || Refused(404, "HTTP 404 Not Found".to_owned());
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let path = path.strip_prefix(BASE).ok_or_else(not_found)?;
     let segments: Vec<_> = path.split('/').skip(1).map(percent_decode).collect();
-    let parameter =
-        |name: &str| query.split('&').filter_map(|it| it.split_once('=')).find(|it| it.0 == name).map(|it| it.1);
+    let parameter = |name: &str| {
+        query.split('&').filter_map(|it| it.split_once('=')).find(|it| it.0 == name).map(|it| it.1)
+    };
     if segments.iter().any(|segment| segment.contains(&b'/')) {
         return Err(not_found());
     }
@@ -174,9 +204,12 @@ fn carry_out(store: &Store, release: Release, request: &Request, dead_database: 
         other => other,
     };
     let preserve = parameter("preserveSourceProperties") == Some("true");
-    let number = |digits: &str| digits.parse::<i32>().map_err(|_| Refused(500, UNEXPECTED.to_owned()));
+    let number =
+        |digits: &str| digits.parse::<i32>().map_err(|_| Refused(500, UNEXPECTED.to_owned()));
     let number = |digits: &str| number(digits).map(|number| usize::try_from(number).unwrap_or(0));
-    if method == "DELETE" && parameter("version").is_some_and(|version| version.parse::<i64>().is_err()) {
+    if method == "DELETE"
+        && parameter("version").is_some_and(|version| version.parse::<i64>().is_err())
+    {
         return Err(Refused(400, "Invalid value for version".to_owned()));
     }
     let body = |class, missing| read_body(request, class, release, missing);
@@ -184,7 +217,9 @@ fn carry_out(store: &Store, release: Release, request: &Request, dead_database: 
     let flow_body = || body(&FLOW, "Object in body cannot be null");
     let snapshot_body = || body(&SNAPSHOT, "VersionedFlowSnapshot cannot be null in body");
     Ok(match (method, resource) {
-        ("GET", Resource::About) => json(&Json::object([("registryAboutVersion", Json::text(release.number()))])),
+        ("GET", Resource::About) => {
+            json(&Json::object([("registryAboutVersion", Json::text(release.number()))]))
+        }
         ("GET", Resource::Config) => json(&Json::object([
             ("supportsConfigurableAuthorizer", Json::Bool(false)),
             ("supportsConfigurableUsersAndGroups", Json::Bool(false)),
@@ -214,7 +249,9 @@ fn carry_out(store: &Store, release: Release, request: &Request, dead_database: 
         ("GET", Resource::Flows(bucket)) => json(&store.flows(Some(&bucket))?),
         ("POST", Resource::Flows(bucket)) => json(&store.create_flow(&bucket, &flow_body()?)?),
         ("GET", Resource::Flow(bucket, id)) => json(&store.flow(bucket.as_ref(), &id)?),
-        ("PUT", Resource::Flow(Some(bucket), id)) => json(&store.update_flow(&bucket, &id, &flow_body()?)?),
+        ("PUT", Resource::Flow(Some(bucket), id)) => {
+            json(&store.update_flow(&bucket, &id, &flow_body()?)?)
+        }
         ("DELETE", Resource::Flow(Some(bucket), id)) => json(&store.delete_flow(&bucket, &id)?),
         ("GET", Resource::Versions(bucket, flow)) => json(&store.versions(bucket.as_ref(), &flow)?),
         ("POST", Resource::Versions(Some(bucket), flow)) => {
@@ -228,15 +265,22 @@ fn carry_out(store: &Store, release: Release, request: &Request, dead_database: 
             let version = latest.get_int("version").unwrap_or(0);
             let place = path.strip_suffix("import").unwrap_or(path);
             answer.status = 201;
-            answer.headers.push(("Location", absolute(request, &format!("{BASE}{place}{version}")).into_bytes()));
+            answer.headers.push((
+                "Location",
+                absolute(request, &format!("{BASE}{place}{version}")).into_bytes(),
+            ));
             answer
         }
         ("GET", Resource::Latest(bucket, flow)) => store.version(bucket.as_ref(), &flow, None)?,
-        ("GET", Resource::LatestMetadata(bucket, flow)) => json(&store.latest_metadata(bucket.as_ref(), &flow)?),
+        ("GET", Resource::LatestMetadata(bucket, flow)) => {
+            json(&store.latest_metadata(bucket.as_ref(), &flow)?)
+        }
         ("GET", Resource::Version(bucket, flow, digits)) => {
             store.version(bucket.as_ref(), &flow, Some(number(&digits)?))?
         }
-        ("GET", Resource::Export(bucket, flow, digits)) => store.export(&bucket, &flow, number(&digits)?)?,
+        ("GET", Resource::Export(bucket, flow, digits)) => {
+            store.export(&bucket, &flow, number(&digits)?)?
+        }
         ("GET", Resource::Diff(bucket, flow, one, other)) => {
             let (one, other) = (number(&one)?, number(&other)?);
             let [old, new] = store.pair(&bucket, &flow, one, other)?;
@@ -258,8 +302,19 @@ fn needs_database(resource: &Resource) -> bool {
     !matches!(resource, About | Access | Actuator | Config | Fields(_) | Health | Managed | Token)
 }
 
-fn read_body(request: &Request, class: &'static Class, release: Release, missing: &str) -> Outcome<Json> {
-    let kind = request.header("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
+fn read_body(
+    request: &Request,
+    class: &'static Class,
+    release: Release,
+    missing: &str,
+) -> Outcome<Json> {
+    let kind = request
+        .header("Content-Type")
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     if kind != "application/json" {
         return Err(match (kind, release) {
             ("application/xml", Release::V0_8_0) => Refused(400, "HTTP 400 Bad Request".to_owned()),
@@ -277,7 +332,10 @@ fn access() -> Json {
         ("identity", Json::text("anonymous")),
         ("loginSupported", Json::Bool(false)),
         ("oidcloginSupported", Json::Bool(false)),
-        ("resourcePermissions", Json::object(resources.map(|resource| (resource, all_permissions())))),
+        (
+            "resourcePermissions",
+            Json::object(resources.map(|resource| (resource, all_permissions()))),
+        ),
     ])
 }
 
@@ -286,8 +344,14 @@ const ACTUATOR_TYPE: &str = "application/vnd.spring-boot.actuator.v3+json";
 /// Never a probe: the older servers call themselves down when all is well.
 fn health(release: Release) -> Answer {
     let (status, code, groups) = match release {
-        Release::V2_11_0 => (200, Json::text("UP"), vec![Json::text("liveness"), Json::text("readiness")]),
-        _ => (503, Json::object([("code", Json::text("DOWN")), ("description", Json::text(""))]), vec![]),
+        Release::V2_11_0 => {
+            (200, Json::text("UP"), vec![Json::text("liveness"), Json::text("readiness")])
+        }
+        _ => (
+            503,
+            Json::object([("code", Json::text("DOWN")), ("description", Json::text(""))]),
+            vec![],
+        ),
     };
     let body = Json::object([("groups", Json::Array(groups)), ("status", code)]);
     Answer::new(status, ACTUATOR_TYPE, body.to_bytes())
@@ -296,7 +360,10 @@ fn health(release: Release) -> Answer {
 fn actuator(request: &Request, release: Release) -> Answer {
     let link = |path: &str, templated| {
         let place = absolute(request, &format!("{BASE}/actuator{path}"));
-        Json::object([("href", Json::Text(Text::from(place))), ("templated", Json::Bool(templated))])
+        Json::object([
+            ("href", Json::Text(Text::from(place))),
+            ("templated", Json::Bool(templated)),
+        ])
     };
     let links = Json::object([
         ("health", link("/health", false)),

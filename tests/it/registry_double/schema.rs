@@ -66,7 +66,11 @@ pub(crate) struct Class {
 impl Class {
     /// The full Java name, which error texts show.
     pub(crate) fn java_name(&self, release: Release) -> String {
-        let package = if self.moved && release != Release::V0_8_0 { "org.apache.nifi.flow" } else { self.package };
+        let package = if self.moved && release != Release::V0_8_0 {
+            "org.apache.nifi.flow"
+        } else {
+            self.package
+        };
         format!("{package}.{}", self.name)
     }
 
@@ -131,7 +135,13 @@ const fn class(name: &'static str, fields: &'static [Field]) -> Class {
 }
 
 const fn component(name: &'static str, kind: &'static str, fields: &'static [Field]) -> Class {
-    Class { name, moved: true, package: "org.apache.nifi.registry.flow", fields, component: Some(kind) }
+    Class {
+        name,
+        moved: true,
+        package: "org.apache.nifi.registry.flow",
+        fields,
+        component: Some(kind),
+    }
 }
 
 static COMMON: &[Field] = &[
@@ -297,8 +307,10 @@ static DESCRIPTOR: Class = class(
     ],
 );
 
-static RESOURCE: Class =
-    class("VersionedResourceDefinition", &[text("cardinality"), field("resourceTypes", Kind::TextSet, ALL)]);
+static RESOURCE: Class = class(
+    "VersionedResourceDefinition",
+    &[text("cardinality"), field("resourceTypes", Kind::TextSet, ALL)],
+);
 
 static LABEL: Class = component(
     "VersionedLabel",
@@ -372,7 +384,8 @@ static SERVICE: Class = component(
     ],
 );
 
-static SERVICE_API: Class = class("ControllerServiceAPI", &[text("type"), field("bundle", Kind::Object(&BUNDLE), ALL)]);
+static SERVICE_API: Class =
+    class("ControllerServiceAPI", &[text("type"), field("bundle", Kind::Object(&BUNDLE), ALL)]);
 
 static REMOTE_GROUP: Class = component(
     "VersionedRemoteProcessGroup",
@@ -404,9 +417,11 @@ static REMOTE_PORT: Class = component(
     ],
 );
 
-static BATCH_SIZE: Class = class("BatchSize", &[field("count", Kind::Int, ALL), text("size"), text("duration")]);
+static BATCH_SIZE: Class =
+    class("BatchSize", &[field("count", Kind::Int, ALL), text("size"), text("duration")]);
 
-static EXTERNAL_SERVICE: Class = class("ExternalControllerServiceReference", &[text("identifier"), text("name")]);
+static EXTERNAL_SERVICE: Class =
+    class("ExternalControllerServiceReference", &[text("identifier"), text("name")]);
 
 static PARAMETER_PROVIDER: Class = class(
     "ParameterProviderReference",

@@ -2,8 +2,8 @@
 
 mod answers;
 
-pub(crate) use answers::all_permissions;
 use answers::Shape;
+pub(crate) use answers::all_permissions;
 
 use super::faults::UNEXPECTED;
 use super::http::{Answer, percent_encode};
@@ -44,7 +44,8 @@ const NO_FLOW_IN_BUCKET: &str = "The specified flow ID does not exist in this bu
 const OTHER_BUCKET: &str = "The requested flow is not located in the given bucket";
 const NO_VERSIONS: &str = "The specified flow ID has no versions";
 const NO_VERSION: &str = "The specified versioned flow snapshot does not exist for this flow.";
-const SAME_FLOW_NAME: &str = "A versioned flow with the same name already exists in the selected bucket";
+const SAME_FLOW_NAME: &str =
+    "A versioned flow with the same name already exists in the selected bucket";
 
 #[derive(Clone, Debug)]
 struct Bucket {
@@ -121,7 +122,9 @@ impl Store {
 
     pub(crate) fn buckets(&self) -> Json {
         let state = self.lock();
-        Json::Array(state.buckets.iter().map(|(id, bucket)| bucket.to_json(id, Shape::Full)).collect())
+        Json::Array(
+            state.buckets.iter().map(|(id, bucket)| bucket.to_json(id, Shape::Full)).collect(),
+        )
     }
 
     pub(crate) fn bucket(&self, id: &Text) -> Outcome<Json> {
@@ -133,7 +136,10 @@ impl Store {
         let identifier = body.get_text("identifier").filter(|id| !id.is_blank());
         match identifier {
             Some(_) if !preserve => {
-                return refuse(400, "Bucket identifier cannot be specified when creating a new bucket.");
+                return refuse(
+                    400,
+                    "Bucket identifier cannot be specified when creating a new bucket.",
+                );
             }
             None if preserve => return refuse(400, "Bucket identifier must be specified."),
             _ => {}
@@ -207,7 +213,10 @@ impl Store {
         if let Some(bucket) = bucket {
             state.bucket(bucket)?;
         }
-        let flows = state.flows.iter().filter(|(_, flow)| bucket.is_none_or(|bucket| flow.bucket == *bucket));
+        let flows = state
+            .flows
+            .iter()
+            .filter(|(_, flow)| bucket.is_none_or(|bucket| flow.bucket == *bucket));
         Ok(Json::Array(flows.map(|(id, flow)| state.flow_json(id, flow, Shape::Full)).collect()))
     }
 
@@ -241,7 +250,9 @@ impl Store {
         if state.flows.contains_key(&id) || !fits(&name, &id) {
             return unexpected();
         }
-        let sent = body.get_int("createdTimestamp").filter(|time| *time > 0 && self.release != Release::V0_8_0);
+        let sent = body
+            .get_int("createdTimestamp")
+            .filter(|time| *time > 0 && self.release != Release::V0_8_0);
         let flow = Flow {
             bucket: bucket.clone(),
             name,
@@ -269,7 +280,9 @@ impl Store {
             if name.is_blank() {
                 return refuse(400, "Versioned flow name cannot be blank");
             }
-            let taken = |(other, flow): (&Text, &Flow)| other != id && flow.bucket == *bucket && flow.name == *name;
+            let taken = |(other, flow): (&Text, &Flow)| {
+                other != id && flow.bucket == *bucket && flow.name == *name
+            };
             if state.flows.iter().any(taken) {
                 return refuse(409, SAME_FLOW_NAME);
             }
@@ -301,7 +314,11 @@ impl Store {
         let state = self.lock();
         let flow = state.flow(bucket, id)?;
         let numbered = flow.versions.iter().enumerate().rev();
-        Ok(Json::Array(numbered.map(|(index, version)| version.metadata(&flow.bucket, id, index + 1)).collect()))
+        Ok(Json::Array(
+            numbered
+                .map(|(index, version)| version.metadata(&flow.bucket, id, index + 1))
+                .collect(),
+        ))
     }
 
     pub(crate) fn latest_metadata(&self, bucket: Option<&Text>, id: &Text) -> Outcome<Json> {
@@ -312,7 +329,12 @@ impl Store {
     }
 
     /// One version with its contents; the latest if `number` is `None`.
-    pub(crate) fn version(&self, bucket: Option<&Text>, id: &Text, number: Option<usize>) -> Outcome<Answer> {
+    pub(crate) fn version(
+        &self,
+        bucket: Option<&Text>,
+        id: &Text,
+        number: Option<usize>,
+    ) -> Outcome<Answer> {
         let state = self.lock();
         let flow = state.flow_of_version(bucket, id)?;
         let Some(number) = number.or(Some(flow.versions.len()).filter(|count| *count > 0)) else {
@@ -332,8 +354,12 @@ impl Store {
         let Some(version) = number.checked_sub(1).and_then(|index| flow.versions.get(index)) else {
             return refuse(404, NO_VERSION);
         };
-        let Json::Object(mut metadata) = version.metadata(bucket, id, number) else { return unexpected() };
-        metadata.retain(|(name, _)| !matches!(name.as_bytes(), b"bucketIdentifier" | b"flowIdentifier" | b"link"));
+        let Json::Object(mut metadata) = version.metadata(bucket, id, number) else {
+            return unexpected();
+        };
+        metadata.retain(|(name, _)| {
+            !matches!(name.as_bytes(), b"bucketIdentifier" | b"flowIdentifier" | b"link")
+        });
         let mut end = b"\"snapshotMetadata\":".to_vec();
         Json::Object(metadata).write(&mut end);
         end.push(b'}');
@@ -360,24 +386,43 @@ impl Store {
     }
 
     /// Contents of two versions of a flow, lower number first, for a comparison.
-    pub(crate) fn pair(&self, bucket: &Text, id: &Text, one: usize, other: usize) -> Outcome<[Json; 2]> {
+    pub(crate) fn pair(
+        &self,
+        bucket: &Text,
+        id: &Text,
+        one: usize,
+        other: usize,
+    ) -> Outcome<[Json; 2]> {
         let state = self.lock();
         let flow = state.flow(Some(bucket), id)?;
         let contents = |number: usize| {
-            let Some(version) = number.checked_sub(1).and_then(|index| flow.versions.get(index)) else {
-                let text =
-                    format!("No serialized content found for snapshot with flow identifier {id} and version {number}");
+            let Some(version) = number.checked_sub(1).and_then(|index| flow.versions.get(index))
+            else {
+                let text = format!(
+                    "No serialized content found for snapshot with flow identifier {id} and version {number}"
+                );
                 return refuse(409, text);
             };
             let text = [b"{", version.contents.after_flow.as_slice(), b"\"end\":0}"].concat();
-            let snapshot = jackson::read(&text, &SNAPSHOT, self.release).map_err(|text| Refused(500, text))?;
-            Ok(snapshot.as_ref().and_then(|snapshot| snapshot.get("flowContents")).cloned().unwrap_or(Json::Null))
+            let snapshot =
+                jackson::read(&text, &SNAPSHOT, self.release).map_err(|text| Refused(500, text))?;
+            Ok(snapshot
+                .as_ref()
+                .and_then(|snapshot| snapshot.get("flowContents"))
+                .cloned()
+                .unwrap_or(Json::Null))
         };
         Ok([contents(one.min(other))?, contents(one.max(other))?])
     }
 
     /// Stores a version if its number is the next one, and echoes it.
-    pub(crate) fn create_version(&self, bucket: &Text, id: &Text, body: &Json, asked: Asked<'_>) -> Outcome<Answer> {
+    pub(crate) fn create_version(
+        &self,
+        bucket: &Text,
+        id: &Text,
+        body: &Json,
+        asked: Asked<'_>,
+    ) -> Outcome<Answer> {
         let plan = self.plan_version(bucket, id, body, asked)?;
         let number = {
             let mut state = self.lock();
@@ -403,8 +448,14 @@ impl Store {
             Release::V0_8_0 => plan.comments.as_ref().map(Text::without_lone_surrogates),
             _ => plan.comments.clone(),
         };
-        let sent = Version { comments: plan.comments, ..Version::new(&plan.author, plan.timestamp, &contents) };
-        let stored = Version { comments: stored_comments, ..Version::new(&plan.author, plan.timestamp, &contents) };
+        let sent = Version {
+            comments: plan.comments,
+            ..Version::new(&plan.author, plan.timestamp, &contents)
+        };
+        let stored = Version {
+            comments: stored_comments,
+            ..Version::new(&plan.author, plan.timestamp, &contents)
+        };
         let Some(flow) = state.flows.get_mut(id) else { return unexpected() };
         flow.versions.push(Arc::new(stored));
         flow.content_without_version = false;
@@ -414,7 +465,13 @@ impl Store {
     }
 
     /// Checks all that needs no look at what is stored.
-    fn plan_version(&self, bucket: &Text, id: &Text, body: &Json, asked: Asked<'_>) -> Outcome<Plan> {
+    fn plan_version(
+        &self,
+        bucket: &Text,
+        id: &Text,
+        body: &Json,
+        asked: Asked<'_>,
+    ) -> Outcome<Plan> {
         let metadata = body.get("snapshotMetadata");
         let metadata_text = |name| metadata.and_then(|metadata| metadata.get_text(name));
         let metadata_int = |name| metadata.and_then(|metadata| metadata.get_int(name));
@@ -426,7 +483,8 @@ impl Store {
         };
         if let Some(header) = asked.import {
             plan.number = -1;
-            plan.comments = header.filter(|text| !text.is_empty()).map(Text::from).or(plan.comments);
+            plan.comments =
+                header.filter(|text| !text.is_empty()).map(Text::from).or(plan.comments);
         } else {
             if metadata_text("bucketIdentifier").is_some_and(|other| other != bucket) {
                 return refuse(400, "Bucket id in path param must match bucket id in body");
@@ -438,7 +496,9 @@ impl Store {
                 let timestamp = metadata_int("timestamp").filter(|time| *time > 0);
                 if asked.preserve {
                     let author = metadata_text("author").filter(|author| !author.is_blank());
-                    let Some(author) = author else { return refuse(400, "Author must not be blank") };
+                    let Some(author) = author else {
+                        return refuse(400, "Author must not be blank");
+                    };
                     if timestamp.is_none() {
                         return refuse(400, "Invalid timestamp");
                     }
@@ -455,10 +515,16 @@ impl Store {
             wrong.push("flowContents must not be null");
         }
         if !wrong.is_empty() {
-            return refuse(400, format!("Cannot create versioned flow snapshot - {}", wrong.join(", ")));
+            return refuse(
+                400,
+                format!("Cannot create versioned flow snapshot - {}", wrong.join(", ")),
+            );
         }
         if plan.number == 0 {
-            return refuse(400, "Version must be greater than zero, or use -1 to indicate latest version");
+            return refuse(
+                400,
+                "Version must be greater than zero, or use -1 to indicate latest version",
+            );
         }
         Ok(plan)
     }
@@ -468,12 +534,15 @@ impl Store {
         let mut state = self.lock();
         let versions = state.flows.get_mut(id).map(|flow| &mut flow.versions);
         let index = number.wrapping_sub(1);
-        let Some(version) = versions.and_then(|versions| versions.get_mut(index)) else { return false };
+        let Some(version) = versions.and_then(|versions| versions.get_mut(index)) else {
+            return false;
+        };
         let stored = String::from_utf8_lossy(&version.contents.after_flow).into_owned();
         let altered = Arc::new(stored.replace(from, to).into_bytes());
         let changed = *altered != *version.contents.after_flow;
         let Version { author, comments, timestamp, contents } = version.as_ref();
-        let contents = Contents { after_flow: altered, before_flow: Arc::clone(&contents.before_flow) };
+        let contents =
+            Contents { after_flow: altered, before_flow: Arc::clone(&contents.before_flow) };
         let (author, comments, timestamp) = (author.clone(), comments.clone(), *timestamp);
         *version = Arc::new(Version { author, comments, timestamp, contents });
         changed
@@ -506,7 +575,10 @@ fn next_number(last: usize, wanted: i64) -> Outcome<usize> {
     } else if last == 0 {
         refuse(409, "Version of first snapshot must be 1")
     } else if number <= last {
-        refuse(409, format!("A Versioned flow snapshot with the same version already exists: {number}"))
+        refuse(
+            409,
+            format!("A Versioned flow snapshot with the same version already exists: {number}"),
+        )
     } else {
         let text = format!(
             "Version must be a one-up number, last version was {last} and version for this snapshot was {number}"
@@ -578,8 +650,11 @@ impl State {
     }
 
     fn flow_json(&self, id: &Text, flow: &Flow, shape: Shape) -> Json {
-        let link =
-            format!("buckets/{}/flows/{}", percent_encode(flow.bucket.as_bytes()), percent_encode(id.as_bytes()));
+        let link = format!(
+            "buckets/{}/flows/{}",
+            percent_encode(flow.bucket.as_bytes()),
+            percent_encode(id.as_bytes())
+        );
         let bucket_name = self.buckets.get(&flow.bucket).map(|bucket| &bucket.name);
         Json::object([
             ("bucketIdentifier", Json::Text(flow.bucket.clone())),
@@ -597,9 +672,17 @@ impl State {
         ])
     }
 
-    fn snapshot(&self, id: &Text, flow: &Flow, metadata: &Json, contents: &Contents) -> Outcome<Answer> {
+    fn snapshot(
+        &self,
+        id: &Text,
+        flow: &Flow,
+        metadata: &Json,
+        contents: &Contents,
+    ) -> Outcome<Answer> {
         let mut start = b"{\"bucket\":".to_vec();
-        self.bucket(&flow.bucket)?.to_json(&flow.bucket, Shape::InBucketOfVersion).write(&mut start);
+        self.bucket(&flow.bucket)?
+            .to_json(&flow.bucket, Shape::InBucketOfVersion)
+            .write(&mut start);
         start.push(b',');
         let mut middle = b"\"flow\":".to_vec();
         self.flow_json(id, flow, Shape::InVersion).write(&mut middle);
@@ -609,7 +692,8 @@ impl State {
         end.push(b'}');
         let Contents { before_flow, after_flow } = contents.clone();
         let mut answer = Answer::new(200, "application/json", Vec::new());
-        answer.body = vec![Arc::new(start), before_flow, Arc::new(middle), after_flow, Arc::new(end)];
+        answer.body =
+            vec![Arc::new(start), before_flow, Arc::new(middle), after_flow, Arc::new(end)];
         Ok(answer)
     }
 }

@@ -32,7 +32,8 @@ impl Bench {
 
     /// Posts a version; its status, or 0 if no whole answer came.
     fn commit(&self, version: i64, text: &str) -> u16 {
-        self.call("POST", "/versions", Some(&snapshot(version, text))).map_or(0, |reply| reply.status)
+        self.call("POST", "/versions", Some(&snapshot(version, text)))
+            .map_or(0, |reply| reply.status)
     }
 
     /// The numbers that the flow's list holds.
@@ -45,9 +46,13 @@ impl Bench {
 
     /// The text that a version holds.
     fn text(&self, version: i64) -> String {
-        let reply = self.call("GET", &format!("/versions/{version}"), None).expect("the double answers");
+        let reply =
+            self.call("GET", &format!("/versions/{version}"), None).expect("the double answers");
         let stored: Value = text_of(&reply).parse().expect("a version is JSON");
-        stored["flowContents"]["processors"][0]["properties"]["k"].as_str().unwrap_or_default().to_owned()
+        stored["flowContents"]["processors"][0]["properties"]["k"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -89,10 +94,9 @@ fn of_writers_of_one_number_exactly_one_wins() {
         .map(|(answer, _)| answer.as_str())
         .collect();
     assert_eq!(kinds.len(), 3, "200, 409 and 500: {kinds:?}");
-    for (release, provider) in RELEASES
-        .into_iter()
-        .flat_map(|release| [Provider::File, Provider::Database].map(|provider| (release, provider)))
-    {
+    for (release, provider) in RELEASES.into_iter().flat_map(|release| {
+        [Provider::File, Provider::Database].map(|provider| (release, provider))
+    }) {
         let bench = Bench::new(release, provider);
         assert_eq!(bench.commit(1, "first"), 200);
         let barrier = Barrier::new(20);
@@ -104,7 +108,9 @@ fn of_writers_of_one_number_exactly_one_wins() {
                     let (bench, barrier) = (&bench, &barrier);
                     scope.spawn(move || {
                         barrier.wait();
-                        let reply = bench.call("POST", "/versions", Some(&snapshot(2, text))).expect("an answer comes");
+                        let reply = bench
+                            .call("POST", "/versions", Some(&snapshot(2, text)))
+                            .expect("an answer comes");
                         (reply.status, text_of(&reply))
                     })
                 })
@@ -191,7 +197,9 @@ fn silence_lasts_until_the_double_ends() {
     bench.double.inject(On::next("POST", VERSIONS), Fault::Silence);
     let (url, path) = (bench.double.url(), format!("{}/versions", bench.flow));
     thread::scope(|scope| {
-        let waiting = scope.spawn(move || call(&url, "POST", &path, Some(&snapshot(1, "x"))).map(|reply| reply.status));
+        let waiting = scope.spawn(move || {
+            call(&url, "POST", &path, Some(&snapshot(1, "x"))).map(|reply| reply.status)
+        });
         thread::sleep(Duration::from_millis(200));
         assert!(!waiting.is_finished());
         assert_eq!(bench.listed(), [0; 0]);
@@ -246,9 +254,15 @@ fn refuses_connections_while_it_is_down() {
 fn wants_the_authorization_it_was_told() {
     let bench = Bench::new(Release::V1_28_1, Provider::File);
     bench.double.require_authorization("Bearer x");
-    for (header, status) in [(None, 401), (Some("Bearer y"), 401), (Some("Basic dTpw"), 401), (Some("Bearer x"), 200)] {
-        let headers = header.map(|value: &str| ("Authorization".to_owned(), value.to_owned())).into_iter().collect();
-        let request = Sent { method: "GET".to_owned(), path: "/buckets".to_owned(), headers, body: None };
+    for (header, status) in
+        [(None, 401), (Some("Bearer y"), 401), (Some("Basic dTpw"), 401), (Some("Bearer x"), 200)]
+    {
+        let headers = header
+            .map(|value: &str| ("Authorization".to_owned(), value.to_owned()))
+            .into_iter()
+            .collect();
+        let request =
+            Sent { method: "GET".to_owned(), path: "/buckets".to_owned(), headers, body: None };
         let reply = send(&bench.double.url(), &request).expect("an answer comes");
         assert_eq!(reply.status, status, "{header:?}: {}", text_of(&reply));
     }
@@ -341,7 +355,8 @@ fn keeps_large_flows() {
         let reply = call(&url, "POST", &path, Some(&snapshot(1, &text))).expect("an answer comes");
         assert_eq!(reply.status, 200);
         if index + 1 == FLOWS {
-            let reply = call(&url, "GET", &format!("{path}/latest"), None).expect("an answer comes");
+            let reply =
+                call(&url, "GET", &format!("{path}/latest"), None).expect("an answer comes");
             let stored: Value = text_of(&reply).parse().expect("a version is JSON");
             assert_eq!(stored["flowContents"]["processors"][0]["properties"]["k"], text.as_str());
         }
@@ -365,14 +380,22 @@ fn alters_what_is_stored() {
 #[test]
 fn sets_have_an_order_of_their_own() {
     let bench = Bench::new(Release::V1_28_1, Provider::File);
-    let labels: Vec<_> = (0..50).map(|index| json!({"identifier": format!("label {}", index * 7919 % 50)})).collect();
+    let labels: Vec<_> = (0..50)
+        .map(|index| json!({"identifier": format!("label {}", index * 7919 % 50)}))
+        .collect();
     let body = json!({"snapshotMetadata": {"version": 1}, "flowContents": {"identifier": "r", "labels": labels}});
     let reply = bench.call("POST", "/versions", Some(&body)).expect("an answer comes");
     let stored: Value = text_of(&reply).parse().expect("a version is JSON");
     let order = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().map(|label| label["identifier"].to_string()).collect()
+        value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|label| label["identifier"].to_string())
+            .collect()
     };
-    let (mut sent, mut got) = (order(&body["flowContents"]["labels"]), order(&stored["flowContents"]["labels"]));
+    let (mut sent, mut got) =
+        (order(&body["flowContents"]["labels"]), order(&stored["flowContents"]["labels"]));
     assert_ne!(sent, got);
     sent.sort();
     got.sort();

@@ -17,7 +17,8 @@ fn field(name: &str, resolver: Resolver) -> FieldRule {
 fn three_way(arrays: Arrays, fields: Vec<FieldRule>) -> Policy {
     let mut scope = StorePolicy { scope: "data".into(), fields, ..StorePolicy::unsaid() };
     let contested = Box::new(Resolver::Park);
-    scope.types[ConflictType::UpdateUpdate as usize] = Some(Resolver::ThreeWay(ThreeWay { arrays, contested }));
+    scope.types[ConflictType::UpdateUpdate as usize] =
+        Some(Resolver::ThreeWay(ThreeWay { arrays, contested }));
     Policy { default: scope, ..Policy::default() }
 }
 
@@ -26,7 +27,12 @@ fn based<'a>(source: &'a str, more: &'a str) -> From<'a> {
 }
 
 /// One record, changed by two sources that both started from version 1: what stands, and the conflicts.
-fn both(policy: Policy, base: &str, head: &str, incoming: &str) -> (String, BTreeMap<String, Value>) {
+fn both(
+    policy: Policy,
+    base: &str,
+    head: &str,
+    incoming: &str,
+) -> (String, BTreeMap<String, Value>) {
     let lab = Lab::with(policy);
     lab.ok(&from("first"), &[put(1, base)]);
     lab.ok(&based("a", r#","base":1"#), &[put(1, head)]);
@@ -49,8 +55,16 @@ fn deleting_what_was_never_there_succeeds() {
     lab.ok(&from("a"), &[put(1, "1")]);
     let summary = lab.ok(&from("b"), &[delete(7, "")]);
     assert_eq!((summary.rejected, summary.conflicts, summary.parked), (0, 0, 0));
-    assert_eq!(lab.ok(&from("b"), &[delete(7, "")]).outcome, nifi_idb::report::Outcome::Unchanged, "and again");
-    assert_eq!(lab.data(), map(&[("1", "1"), ("7", "-")]), "it stands against a put that comes late");
+    assert_eq!(
+        lab.ok(&from("b"), &[delete(7, "")]).outcome,
+        nifi_idb::report::Outcome::Unchanged,
+        "and again"
+    );
+    assert_eq!(
+        lab.data(),
+        map(&[("1", "1"), ("7", "-")]),
+        "it stands against a put that comes late"
+    );
 }
 
 /// RxDB 5843, and the audit of an application that lost tombstones: a checkpoint in time passes over what is older.
@@ -63,7 +77,10 @@ fn what_is_pulled_goes_by_versions_and_not_by_clocks() {
     let options = || SyncOptions { pull: true, ..SyncOptions::default() };
     let (_, pulled) = lab.send_with(&based("a", r#","base":1"#), &[], options()).unwrap();
     let lines: Vec<_> = pulled.iter().filter_map(|line| line.get("line")).collect();
-    let told: Vec<_> = lines.iter().map(|line| (line["op"].as_str().unwrap(), line["key"].as_i64().unwrap())).collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| (line["op"].as_str().unwrap(), line["key"].as_i64().unwrap()))
+        .collect();
     assert_eq!(told, [("put", 3), ("delete", 1)], "tombstones come in the same stream");
     let (_, pulled) = lab.send_with(&based("a", r#","base":2"#), &[], options()).unwrap();
     assert!(pulled.iter().all(|line| line.get("line").is_none()), "and once");
@@ -75,8 +92,14 @@ fn clocks_that_are_all_wrong_lose_nothing() {
     for (at_a, at_b) in [(0, 0), (999, 1), (1, 999), (1_000, 8_640_000_000_000_000_i64)] {
         let lab = Lab::with(builtin());
         lab.ok(&from("first"), &[put(1, r#"{"x":0,"y":0}"#)]);
-        lab.ok(&based("a", r#","base":1"#), &[put_with(1, r#"{"x":1,"y":0}"#, &format!(r#""at":{at_a}"#))]);
-        lab.ok(&based("b", r#","base":1"#), &[put_with(1, r#"{"x":0,"y":2}"#, &format!(r#""at":{at_b}"#))]);
+        lab.ok(
+            &based("a", r#","base":1"#),
+            &[put_with(1, r#"{"x":1,"y":0}"#, &format!(r#""at":{at_a}"#))],
+        );
+        lab.ok(
+            &based("b", r#","base":1"#),
+            &[put_with(1, r#"{"x":0,"y":2}"#, &format!(r#""at":{at_b}"#))],
+        );
         assert_eq!(lab.data()["1"], r#"{"x":1,"y":2}"#, "{at_a} {at_b}");
     }
 }
@@ -100,7 +123,10 @@ fn saving_a_list_again_and_again_does_not_grow_it() {
         lab.ok(&from("first"), &[put(1, &record(0))]);
         for n in 1..20 {
             // Both save the whole record over and over, and neither has seen what the other saved.
-            lab.ok(&based(if n % 2 == 0 { "a" } else { "b" }, r#","base":1"#), &[put(1, &record(n))]);
+            lab.ok(
+                &based(if n % 2 == 0 { "a" } else { "b" }, r#","base":1"#),
+                &[put(1, &record(n))],
+            );
             let stored: Value = serde_json::from_str(&lab.data()["1"]).unwrap();
             assert_eq!(stored["list"].as_array().unwrap().len(), 2, "{name}, save {n}");
         }
@@ -112,12 +138,25 @@ fn saving_a_list_again_and_again_does_not_grow_it() {
 fn counts_tell_a_client_what_became_of_every_line() {
     let lab = Lab::deciding(ConflictType::UpdateUpdate, Resolver::Park);
     lab.ok(&from("first"), &(0..100).map(|key| put(key, r#"{"n":0}"#)).collect::<Vec<_>>());
-    lab.ok(&based("a", r#","base":1"#), &(0..10).map(|key| put(key, r#"{"n":1}"#)).collect::<Vec<_>>());
-    let lines: Vec<_> = (0..50).map(|key| put(key, if key < 20 { r#"{"n":2}"# } else { r#"{"n":0}"# })).collect();
-    let (summary, report) = lab.send(&based("b", r#","base":1,"epoch":"e","first":1,"last":50"#), &lines).unwrap();
+    lab.ok(
+        &based("a", r#","base":1"#),
+        &(0..10).map(|key| put(key, r#"{"n":1}"#)).collect::<Vec<_>>(),
+    );
+    let lines: Vec<_> =
+        (0..50).map(|key| put(key, if key < 20 { r#"{"n":2}"# } else { r#"{"n":0}"# })).collect();
+    let (summary, report) =
+        lab.send(&based("b", r#","base":1,"epoch":"e","first":1,"last":50"#), &lines).unwrap();
     assert_eq!(summary.received, 50);
-    assert_eq!(summary.put + summary.deleted + summary.unchanged + summary.rejected, 50, "{summary:?}");
-    assert_eq!((summary.put, summary.unchanged, summary.parked), (10, 40, 10), "what is parked is not changed");
+    assert_eq!(
+        summary.put + summary.deleted + summary.unchanged + summary.rejected,
+        50,
+        "{summary:?}"
+    );
+    assert_eq!(
+        (summary.put, summary.unchanged, summary.parked),
+        (10, 40, 10),
+        "what is parked is not changed"
+    );
     assert!(report.iter().any(|line| line["type"] == "ack" && line["checkpoint"] == 50));
     // The parked ones are not lost either, and the acknowledgement does not depend on them.
     assert_eq!(lab.conflicts().len(), 10);
@@ -131,7 +170,10 @@ fn names_that_javascript_knows_are_names_like_others() {
     let head = r#"{"__proto__":{"admin":false},"constructor":2,"hasOwnProperty":1,"toString":1}"#;
     let incoming = r#"{"__proto__":{"admin":true},"constructor":1,"hasOwnProperty":1,"valueOf":1}"#;
     let (stands, conflicts) = both(builtin(), base, head, incoming);
-    assert_eq!(stands, r#"{"__proto__":{"admin":true},"constructor":2,"hasOwnProperty":1,"valueOf":1}"#);
+    assert_eq!(
+        stands,
+        r#"{"__proto__":{"admin":true},"constructor":2,"hasOwnProperty":1,"valueOf":1}"#
+    );
     assert_eq!(conflicts.into_values().next().unwrap()["winner"], "merged");
     // They can have resolvers of their own, too.
     let policy = three_way(Arrays::Whole, vec![field("__proto__.n", Resolver::Delta)]);
@@ -148,8 +190,10 @@ fn minus_zero_is_a_value_and_no_sum() {
     assert_eq!(both(delta(), &zero("1"), &zero(minus), &zero("0")).0, zero("-1"));
     // Max sees one number in two spellings, and both orders choose the same spelling.
     let max = || three_way(Arrays::Whole, vec![field("n", Resolver::Max { by: None })]);
-    let (one, other) =
-        (both(max(), &zero("-1"), &zero(minus), &zero("0")), both(max(), &zero("-1"), &zero("0"), &zero(minus)));
+    let (one, other) = (
+        both(max(), &zero("-1"), &zero(minus), &zero("0")),
+        both(max(), &zero("-1"), &zero("0"), &zero(minus)),
+    );
     assert_eq!(one.0, other.0);
 }
 
@@ -175,7 +219,10 @@ fn a_record_whose_parts_are_shared_is_never_taken_apart() {
     let (stands, conflicts) = both(policy(), &shared(0), &shared(1), &shared(2));
     assert_eq!(stands, shared(1), "head stands, whole");
     let conflict = conflicts.into_values().next().unwrap();
-    assert_eq!((&conflict["winner"], &conflict["incoming"]["value"]["c"]), (&Value::from("none"), &Value::from(2)));
+    assert_eq!(
+        (&conflict["winner"], &conflict["incoming"]["value"]["c"]),
+        (&Value::from("none"), &Value::from(2))
+    );
     // A cycle is no trouble.
     let cyclic = |n: u32| format!(r#"{{"~id":[1,{{"n":{n},"self":{{"~ref":1}}}}]}}"#);
     assert_eq!(both(policy(), &cyclic(0), &cyclic(1), &cyclic(2)).0, cyclic(1));
@@ -189,7 +236,8 @@ fn a_counter_at_the_end_of_whole_numbers_loses_no_step() {
         policy.default.unresolved = unresolved;
         policy
     };
-    let (base, head, incoming) = (of("9007199254740989"), of("9007199254740990"), of("9007199254740991"));
+    let (base, head, incoming) =
+        (of("9007199254740989"), of("9007199254740990"), of("9007199254740991"));
     let (stands, conflicts) = both(delta(Unresolved::Park), &base, &head, &incoming);
     // 2^53 itself is a double.
     assert_eq!((stands, conflicts.len()), (of("9007199254740992"), 1));
@@ -200,8 +248,13 @@ fn a_counter_at_the_end_of_whole_numbers_loses_no_step() {
     assert_eq!((stands, &conflict["winner"]), (head, &Value::from("none")));
     // BigInts have no end.
     let big = |n: &str| of(&format!(r#"{{"~bigint":"{n}"}}"#));
-    let sum =
-        both(delta(Unresolved::Park), &big("9007199254740988"), &big("9007199254740990"), &big("9007199254740991")).0;
+    let sum = both(
+        delta(Unresolved::Park),
+        &big("9007199254740988"),
+        &big("9007199254740990"),
+        &big("9007199254740991"),
+    )
+    .0;
     assert_eq!(sum, big("9007199254740993"));
 }
 
@@ -255,7 +308,11 @@ fn a_clock_in_the_year_9999_wins_for_the_allowed_skew_and_no_longer() {
     let good = |minutes: i64| put_with(1, "2", &format!(r#""at":{}"#, noon + minutes * minute));
     lab.ok(&from("good", 4), &[good(4)]);
     assert_eq!(lab.data()["1"], "1");
-    assert_eq!(lab.conflicts().into_values().next().unwrap()["incoming"]["value"], 2, "and what lost is kept");
+    assert_eq!(
+        lab.conflicts().into_values().next().unwrap()["incoming"]["value"],
+        2,
+        "and what lost is kept"
+    );
     lab.ok(&from("good", 6), &[good(6)]);
     assert_eq!(lab.data()["1"], "2");
 }
@@ -272,7 +329,8 @@ fn a_source_that_lies_about_its_base_erases_nothing() {
         assert_eq!(lab.ok(&from("liar"), &[put_with(1, r#"{"x":9}"#, lie)]).conflicts, 0);
         assert_eq!(lab.data()["1"], r#"{"x":9}"#);
         // What it wrote over is in the version before, and that is there for ever.
-        let before = open_version(&lab.store, &flow(), At::Version(FlowVersion::new(2).unwrap())).unwrap();
+        let before =
+            open_version(&lab.store, &flow(), At::Version(FlowVersion::new(2).unwrap())).unwrap();
         verify(&lab.store, &flow(), &before, true).unwrap();
         let list = List::Records("data".into());
         let (_, chunk) = before.manifest.chunks().find(|(there, _)| *there == list).unwrap();
@@ -284,7 +342,10 @@ fn a_source_that_lies_about_its_base_erases_nothing() {
     lab.ok(&from("a"), &[put(1, r#"{"x":1,"y":1}"#)]);
     lab.ok(&from("liar"), &[put_with(1, r#"{"x":9,"y":1}"#, r#""base":{"value":{"x":7,"y":7}}"#)]);
     let conflict = lab.conflicts().into_values().next().unwrap();
-    assert_eq!((&conflict["winner"], &conflict["incoming"]["value"]["x"]), (&Value::from("none"), &Value::from(9)));
+    assert_eq!(
+        (&conflict["winner"], &conflict["incoming"]["value"]["x"]),
+        (&Value::from("none"), &Value::from(9))
+    );
 }
 
 #[test]
@@ -297,7 +358,8 @@ fn two_sources_that_swap_unique_keys_lose_nothing() {
     assert_eq!(lab.ok(&at_2("a"), &[put(1, &mail("y"))]).parked, 1);
     assert_eq!(lab.ok(&at_2("b"), &[put(2, &mail("x"))]).parked, 1);
     assert_eq!(lab.data(), map(&[("1", &mail("x")), ("2", &mail("y"))]));
-    let wanted: Vec<_> = lab.conflicts().into_values().map(|it| it["incoming"]["value"]["mail"].clone()).collect();
+    let wanted: Vec<_> =
+        lab.conflicts().into_values().map(|it| it["incoming"]["value"]["mail"].clone()).collect();
     assert_eq!(wanted, ["y", "x"], "both wishes are kept whole");
     // Who sees both at once can do it.
     assert_eq!(lab.ok(&at_2("office"), &[put(1, &mail("y")), put(2, &mail("x"))]).conflicts, 0);
@@ -309,13 +371,18 @@ fn a_record_that_is_parked_a_thousand_times_blocks_nothing() {
     lab.ok(&from("first"), &[put(1, r#"{"n":0}"#)]);
     lab.ok(&based("a", r#","base":1"#), &[put(1, r#"{"n":-1}"#)]);
     for n in 1..=1_000_u32 {
-        let summary =
-            lab.ok(&based("b", r#","base":1"#), &[put(1, &format!(r#"{{"n":{n}}}"#)), put(2, &n.to_string())]);
+        let summary = lab.ok(
+            &based("b", r#","base":1"#),
+            &[put(1, &format!(r#"{{"n":{n}}}"#)), put(2, &n.to_string())],
+        );
         assert_eq!((summary.parked, summary.put), (1, 1), "{n}");
     }
     assert_eq!(lab.data(), map(&[("1", r#"{"n":-1}"#), ("2", "1000")]));
-    let mut kept: Vec<_> =
-        lab.conflicts().into_values().map(|it| it["incoming"]["value"]["n"].as_u64().unwrap()).collect();
+    let mut kept: Vec<_> = lab
+        .conflicts()
+        .into_values()
+        .map(|it| it["incoming"]["value"]["n"].as_u64().unwrap())
+        .collect();
     kept.sort_unstable();
     assert!(kept.into_iter().eq(1..=1_000), "each is kept once");
     let version = open_version(&lab.store, &flow(), At::Latest).unwrap();
@@ -353,10 +420,12 @@ fn exists(path: &str) -> bool {
     let (module, test) = path.rsplit_once("::").unwrap();
     let file = module.replace("::", "/");
     let within = file.strip_suffix("/tests").unwrap_or(&file).to_owned();
-    let places = [("src", &file), ("src", &within), ("tests/it", &file)].into_iter().flat_map(|(top, file)| {
-        let file = root.join(top).join(file);
-        [file.with_extension("rs"), file.join("mod.rs")]
-    });
+    let places = [("src", &file), ("src", &within), ("tests/it", &file)].into_iter().flat_map(
+        |(top, file)| {
+            let file = root.join(top).join(file);
+            [file.with_extension("rs"), file.join("mod.rs")]
+        },
+    );
     places.filter_map(|place| fs::read_to_string(place).ok()).any(|text| {
         let Some(at) = text.find(&format!("fn {test}(")) else { return false };
         let before: Vec<_> = text[..at].lines().rev().take(6).collect();
@@ -370,7 +439,8 @@ fn the_page_names_tests_that_there_are() {
     let (mut named, mut missing) = (0, Vec::new());
     for entry in page.split("\n- **").skip(1) {
         let title = entry.lines().next().unwrap();
-        let tests = entry.split_once("\n  - Tests:").unwrap_or_else(|| panic!("no test proves: {title}")).1;
+        let tests =
+            entry.split_once("\n  - Tests:").unwrap_or_else(|| panic!("no test proves: {title}")).1;
         // They end where the next section begins.
         let tests = tests.split("\n\n").next().unwrap();
         for test in tests.split('`').skip(1).step_by(2) {

@@ -11,7 +11,8 @@ fn field(name: &str, resolver: Resolver) -> FieldRule {
 
 /// A policy of last write wins, with these fields; a deletion is decided by `deletes`.
 fn commutative(fields: Vec<FieldRule>, deletes: [Resolver; 2]) -> Policy {
-    let mut scope = StorePolicy { scope: "data".into(), commutative: true, fields, ..StorePolicy::unsaid() };
+    let mut scope =
+        StorePolicy { scope: "data".into(), commutative: true, fields, ..StorePolicy::unsaid() };
     let [update_delete, delete_update] = deletes;
     for kind in [ConflictType::InsertInsert, ConflictType::UpdateUpdate] {
         scope.types[kind as usize] = Some(Resolver::LastWriteWins);
@@ -74,7 +75,10 @@ fn batches() -> impl Strategy<Value = Vec<Sent>> {
         changes.dedup_by_key(|change| change.key);
         changes
     });
-    prop::collection::vec((0_u8..4, changes).prop_map(|(source, changes)| Sent { source, changes }), 2..7)
+    prop::collection::vec(
+        (0_u8..4, changes).prop_map(|(source, changes)| Sent { source, changes }),
+        2..7,
+    )
 }
 
 fn line(change: &Change) -> String {
@@ -88,14 +92,19 @@ fn line(change: &Change) -> String {
                 3 => String::new(),
                 _ => format!(r#""deep":{{"log":[{{"at":{log},"id":{log}}}],"n":{note}}},"#),
             };
-            let value =
-                format!(r#"{{{deep}"least":{least},"most":{most},"named":{note},"state":"{state}","tags":[{tag}]}}"#);
+            let value = format!(
+                r#"{{{deep}"least":{least},"most":{most},"named":{note},"state":"{state}","tags":[{tag}]}}"#
+            );
             put_with(change.key, &value, &format!(r#""at":{at}"#))
         }
     }
 }
 
-fn result(policy: &Policy, order: &[usize], sent: &[Sent]) -> (BTreeMap<String, String>, Option<String>) {
+fn result(
+    policy: &Policy,
+    order: &[usize],
+    sent: &[Sent],
+) -> (BTreeMap<String, String>, Option<String>) {
     let lab = Lab::with(policy.clone());
     for place in order {
         let Sent { source, changes } = &sent[*place];
@@ -106,7 +115,11 @@ fn result(policy: &Policy, order: &[usize], sent: &[Sent]) -> (BTreeMap<String, 
     (lab.data(), root)
 }
 
-fn any_order_gives_the_same(policy: &Policy, sent: &[Sent], shuffled: &[usize]) -> Result<(), TestCaseError> {
+fn any_order_gives_the_same(
+    policy: &Policy,
+    sent: &[Sent],
+    shuffled: &[usize],
+) -> Result<(), TestCaseError> {
     let straight: Vec<_> = (0..sent.len()).collect();
     let backward: Vec<_> = straight.iter().rev().copied().collect();
     let expected = result(policy, &straight, sent);
@@ -174,9 +187,9 @@ fn the_default_is_not_commutative() {
     });
     let without_clocks = |order: [usize; 2]| {
         let lab = Lab { policy: None, ..Lab::with(Policy::default()) };
-        order
-            .iter()
-            .for_each(|place| drop(lab.ok(&from(&format!("s{place}")), &[put(1, &sent[*place].source.to_string())])));
+        order.iter().for_each(|place| {
+            drop(lab.ok(&from(&format!("s{place}")), &[put(1, &sent[*place].source.to_string())]))
+        });
         lab.data()
     };
     assert_ne!(without_clocks([0, 1]), without_clocks([1, 0]));
@@ -195,11 +208,18 @@ fn a_change_without_a_clock_decides_nothing() {
 fn a_broken_clock_does_not_win_for_ever() {
     let lab = Lab::with(last_write_wins());
     let year = 365 * 24 * 3_600_000_i64;
-    lab.ok(&From { received_at: year, ..from("broken") }, &[put_with(1, "1", &format!(r#""at":{}"#, 900 * year))]);
+    lab.ok(
+        &From { received_at: year, ..from("broken") },
+        &[put_with(1, "1", &format!(r#""at":{}"#, 900 * year))],
+    );
     // Four minutes later it still wins, six minutes later it does not.
     let minutes = |n: i64| year + n * 60_000;
-    let good =
-        |n| (From { received_at: minutes(n), ..from("good") }, put_with(1, "2", &format!(r#""at":{}"#, minutes(n))));
+    let good = |n| {
+        (
+            From { received_at: minutes(n), ..from("good") },
+            put_with(1, "2", &format!(r#""at":{}"#, minutes(n))),
+        )
+    };
     let (from_good, line) = good(4);
     lab.ok(&from_good, &[line]);
     assert_eq!(lab.data()["1"], "1");

@@ -37,7 +37,8 @@ impl Writer {
     fn lines(&self, number: usize) -> Vec<String> {
         let Self { mut stock, mut sold, mut most, .. } = *self;
         let mut last = value(stock, sold, most);
-        let mut lines = vec![put_with(1, &last, &format!(r#""at":{number},"base":{{"absent":true}}"#))];
+        let mut lines =
+            vec![put_with(1, &last, &format!(r#""at":{number},"base":{{"absent":true}}"#))];
         for (place, (more, another, greater)) in self.steps.iter().enumerate() {
             stock = Some(stock.unwrap_or(0) + more);
             (sold, most) = (sold + another, most + greater);
@@ -55,14 +56,20 @@ fn writers() -> impl Strategy<Value = Vec<Writer>> {
     // Few values, so that equal ones are inserted at once.
     let stock = prop::option::weighted(0.8, 0_i64..4);
     let writer = (stock, 0_i64..3, 0_i64..3, prop::collection::vec(step, 0..3));
-    prop::collection::vec(writer.prop_map(|(stock, sold, most, steps)| Writer { stock, sold, most, steps }), 2..5)
+    prop::collection::vec(
+        writer.prop_map(|(stock, sold, most, steps)| Writer { stock, sold, most, steps }),
+        2..5,
+    )
 }
 
 /// The records after all lines, in this order of turns; each source's own lines come in their order, numbered.
 fn play(policy: &Policy, writers: &[Writer], turns: &[usize]) -> BTreeMap<String, String> {
     let lab = Lab::with(policy.clone());
-    let mut lines: Vec<_> =
-        writers.iter().enumerate().map(|(number, writer)| writer.lines(number).into_iter()).collect();
+    let mut lines: Vec<_> = writers
+        .iter()
+        .enumerate()
+        .map(|(number, writer)| writer.lines(number).into_iter())
+        .collect();
     let mut sent = vec![0; writers.len()];
     let all: Vec<usize> = turns.iter().map(|turn| turn % writers.len()).collect();
     let rest = (0..writers.len()).flat_map(|who| std::iter::repeat_n(who, 4));
@@ -116,12 +123,17 @@ fn equal_and_different_inserts_are_added_up_in_a_field_as_for_whole_records() {
         let sum = |policy: Policy, value: fn(i64) -> String| {
             let lab = Lab::with(policy);
             for place in order {
-                let line = put_with(1, &value([10, 7, 10][place]), r#""at":5,"base":{"absent":true}"#);
+                let line =
+                    put_with(1, &value([10, 7, 10][place]), r#""at":5,"base":{"absent":true}"#);
                 lab.ok(&from(&format!("s{place}")), &[line]);
             }
             lab.data()["1"].clone()
         };
-        assert_eq!(sum(policy(true), |stock| format!(r#"{{"stock":{stock}}}"#)), r#"{"stock":27}"#, "{order:?}");
+        assert_eq!(
+            sum(policy(true), |stock| format!(r#"{{"stock":{stock}}}"#)),
+            r#"{"stock":27}"#,
+            "{order:?}"
+        );
         assert_eq!(sum(whole(), |stock| stock.to_string()), "27", "{order:?}");
     }
 }

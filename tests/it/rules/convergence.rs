@@ -17,7 +17,8 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -33,7 +34,9 @@ fn scope(resolver: Resolver) -> StorePolicy {
 fn everything(resolver: Resolver) -> StorePolicy {
     let mut policy = scope(resolver.clone());
     for kind in ConflictType::ALL {
-        if resolver.kind().serves(kind) && !matches!(kind, ConflictType::SchemaNewer | ConflictType::SchemaOlder) {
+        if resolver.kind().serves(kind)
+            && !matches!(kind, ConflictType::SchemaNewer | ConflictType::SchemaOlder)
+        {
             policy.types[kind as usize] = Some(resolver.clone());
         }
     }
@@ -146,7 +149,9 @@ impl History {
     /// The batch that the source sends next: all that is open, or what was not answered once more.
     fn batch(&mut self, who: usize) -> Sent {
         let client = &mut self.clients[who];
-        if let Some(open) = client.open.clone().filter(|_| !client.is_numbered || self.dice.roll(3) == 0) {
+        if let Some(open) =
+            client.open.clone().filter(|_| !client.is_numbered || self.dice.roll(3) == 0)
+        {
             return open;
         }
         let mut more = client.base.map_or_else(String::new, |base| format!(r#","base":{base}"#));
@@ -175,13 +180,17 @@ impl History {
             };
             match &change.value {
                 Some(value) => {
-                    format!(r#"{{"op":"put","store":"data","key":{},"value":{value}{at}{base}}}"#, change.key)
+                    format!(
+                        r#"{{"op":"put","store":"data","key":{},"value":{value}{at}{base}}}"#,
+                        change.key
+                    )
                 }
                 None => delete(change.key as u32, &format!("{at}{base}")),
             }
         };
         let lines: Vec<_> = client.queue[..sent.count].iter().map(line).collect();
-        let options = SyncOptions { pull: true, delivery: sent.delivery.clone(), ..SyncOptions::default() };
+        let options =
+            SyncOptions { pull: true, delivery: sent.delivery.clone(), ..SyncOptions::default() };
         let name = client.name.clone();
         let from = From { source: &name, more: &sent.more, received_at: self.clock, schema: 1 };
         let (summary, report) = self.lab.send_with(&from, &lines, options).unwrap();
@@ -246,7 +255,10 @@ impl History {
 
 #[test]
 fn sources_that_pull_have_what_head_has_in_the_end() {
-    let histories = std::env::var("NIFI_IDB_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(HISTORIES);
+    let histories = std::env::var("NIFI_IDB_HISTORIES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(HISTORIES);
     let policies = policies();
     for seed in 0..histories {
         let place = seed as usize % policies.len();

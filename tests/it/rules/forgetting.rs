@@ -40,7 +40,8 @@ fn deletions_in_other_object_stores_and_beside_the_batchs_keys_are_forgotten_too
     lab.ok(&on(2, "a"), &gone);
     lab.ok(&on(20, "a"), &[delete(7, "")]);
     lab.ok(&on(40, "a"), &[put(5, "again"), put(22, "2")].map(|line| line.replace("again", "3")));
-    let dead: Vec<_> = lab.data().into_iter().filter(|(_, state)| state == "-").map(|(key, _)| key).collect();
+    let dead: Vec<_> =
+        lab.data().into_iter().filter(|(_, state)| state == "-").map(|(key, _)| key).collect();
     assert_eq!(dead, ["7"]);
     assert_eq!(lab.data()["5"], "3");
 }
@@ -54,14 +55,20 @@ fn a_source_that_was_away_for_too_long_resurrects_nothing() {
     assert_eq!(lab.data().get("1"), None, "forgotten");
     // It still has record 1, changes it, and does not know that it is gone.
     let late = |more| From { more, ..on(41, "late") };
-    for (more, line) in
-        [("", put(1, "11")), (r#","base":1"#, put(1, "12")), ("", put_with(1, "13", r#""base":{"value":1}"#))]
-    {
+    for (more, line) in [
+        ("", put(1, "11")),
+        (r#","base":1"#, put(1, "12")),
+        ("", put_with(1, "13", r#""base":{"value":1}"#)),
+    ] {
         let summary = lab.ok(&late(more), std::slice::from_ref(&line));
         assert_eq!((summary.parked, summary.put), (1, 0), "{more} {line}");
     }
     assert_eq!(lab.data().get("1"), None);
-    let parked: Vec<_> = lab.conflicts().into_values().map(|conflict| conflict["incoming"]["value"].clone()).collect();
+    let parked: Vec<_> = lab
+        .conflicts()
+        .into_values()
+        .map(|conflict| conflict["incoming"]["value"].clone())
+        .collect();
     assert_eq!(parked, [11, 12, 13], "and nothing of it is lost");
     // What it has inserted meanwhile is an insertion.
     assert_eq!(lab.ok(&late(r#","base":1"#), &[put(8, "8")]).put, 1, "not there in version 1");
@@ -88,12 +95,24 @@ fn a_source_that_was_away_for_too_long_is_told_to_begin_anew() {
     (3..=40).for_each(|day| drop(lab.ok(&on(day, "a"), &[put(3, &day.to_string())])));
     let pull = |source, base| {
         let options = SyncOptions { pull: true, ..SyncOptions::default() };
-        let (_, report) = lab.send_with(&From { more: base, ..on(41, source) }, &[], options).unwrap();
-        let keys = report.iter().filter(|line| line["type"] == "change").map(|line| line["line"]["key"].clone());
+        let (_, report) =
+            lab.send_with(&From { more: base, ..on(41, source) }, &[], options).unwrap();
+        let keys = report
+            .iter()
+            .filter(|line| line["type"] == "change")
+            .map(|line| line["line"]["key"].clone());
         (report[0]["type"].clone(), keys.collect::<Vec<_>>())
     };
-    assert_eq!(pull("late", r#","base":1"#), ("reset".into(), vec![2.into(), 3.into()]), "all that there is");
-    assert_eq!(pull("b", r#","base":39"#), ("change".into(), vec![3.into()]), "it has missed no deletion");
+    assert_eq!(
+        pull("late", r#","base":1"#),
+        ("reset".into(), vec![2.into(), 3.into()]),
+        "all that there is"
+    );
+    assert_eq!(
+        pull("b", r#","base":39"#),
+        ("change".into(), vec![3.into()]),
+        "it has missed no deletion"
+    );
 }
 
 #[test]
@@ -108,5 +127,9 @@ fn a_source_whose_full_batches_repeat_themselves_was_not_away() {
         lab.ok(&on(day, "a"), &[put(3, &day.to_string())]);
     }
     assert_eq!(lab.data().get("2"), None, "forgotten");
-    assert_eq!(lab.ok(&on(41, "late"), &[put(9, "9")]).conflicts, 0, "it is new, nobody deleted it");
+    assert_eq!(
+        lab.ok(&on(41, "late"), &[put(9, "9")]).conflicts,
+        0,
+        "it is new, nobody deleted it"
+    );
 }

@@ -22,7 +22,8 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 
@@ -142,7 +143,9 @@ impl History {
         let Some((more, lines)) = self.sources[who].last.clone() else { return };
         let before = self.lab.store.head(&flow()).unwrap().unwrap().state;
         let name = format!("s{who}");
-        let summary = self.lab.ok(&From { source: &name, more: &more, received_at: self.clock, schema: 1 }, &lines);
+        let summary = self
+            .lab
+            .ok(&From { source: &name, more: &more, received_at: self.clock, schema: 1 }, &lines);
         assert_eq!(summary.outcome, Outcome::Unchanged, "a replay");
         assert_eq!(self.lab.store.head(&flow()).unwrap().unwrap().state, before, "a replay");
     }
@@ -165,7 +168,9 @@ impl History {
             let value = if deletes { None } else { Some(self.value()) };
             lines.push(match &value {
                 None => delete(key, &more),
-                Some(value) => format!(r#"{{"op":"put","store":"data","key":{key},"value":{value}{more}}}"#),
+                Some(value) => {
+                    format!(r#"{{"op":"put","store":"data","key":{key},"value":{value}{more}}}"#)
+                }
             });
             sent.insert(key, value);
         }
@@ -180,7 +185,9 @@ impl History {
         let before = self.lab.data();
         let conflicts_before = self.lab.conflicts();
         let name = format!("s{who}");
-        let summary = self.lab.ok(&From { source: &name, more: &more, received_at: self.clock, schema: 1 }, &lines);
+        let summary = self
+            .lab
+            .ok(&From { source: &name, more: &more, received_at: self.clock, schema: 1 }, &lines);
         let version = summary.version.unwrap().get();
         self.sources[who].sequence = last;
         self.sources[who].last = Some((more, lines));
@@ -206,7 +213,11 @@ impl History {
             assert_eq!(conflicts.get(key), Some(line), "a line of the log changed or went");
         }
         for key in (0..KEYS).filter(|key| !sent.contains_key(key)) {
-            assert_eq!(before.get(&key.to_string()), after.get(&key.to_string()), "{key} was not sent");
+            assert_eq!(
+                before.get(&key.to_string()),
+                after.get(&key.to_string()),
+                "{key} was not sent"
+            );
         }
         for (key, value) in sent {
             let name = key.to_string();
@@ -216,12 +227,19 @@ impl History {
             let again = || {
                 let of_key = |id: &str| id.ends_with(&format!(r#","data",{key}]"#));
                 let digest = |value: &str| Digest::of(value.as_bytes()).to_string();
-                let side = |side: &Value, state: Option<&String>| match state.filter(|state| *state != "-") {
+                let side = |side: &Value, state: Option<&String>| match state
+                    .filter(|state| *state != "-")
+                {
                     Some(value) => side["digest"] == digest(value).as_str(),
                     None => side["digest"].is_null(),
                 };
-                let is_same = |line: &Value| side(&line["incoming"], Some(&wanted)) && side(&line["head"], was);
-                conflicts.iter().find(|(id, line)| of_key(id) && was == is && is_same(line)).map(|(_, line)| line)
+                let is_same = |line: &Value| {
+                    side(&line["incoming"], Some(&wanted)) && side(&line["head"], was)
+                };
+                conflicts
+                    .iter()
+                    .find(|(id, line)| of_key(id) && was == is && is_same(line))
+                    .map(|(_, line)| line)
             };
             let conflict = conflicts.get(&format!(r#"[{version},"data",{key}]"#)).or_else(again);
             if is != Some(&wanted) {
@@ -239,7 +257,11 @@ impl History {
                 authors.insert(who);
             }
             if let Some(was) = was.filter(|was| Some(*was) != is && !had_seen) {
-                let by_clock = self.lab.policy.as_ref().is_some_and(|policy| policy.default.detect == Detect::Clock);
+                let by_clock = self
+                    .lab
+                    .policy
+                    .as_ref()
+                    .is_some_and(|policy| policy.default.detect == Detect::Clock);
                 // There a later clock says that it was seen.
                 if !by_clock || conflict.is_some() {
                     let kept = conflict.map(|line| &line["head"]);
@@ -257,11 +279,23 @@ impl History {
     }
 
     /// A state that does not stand is whole in the log, or everything that it changed is in what stands.
-    fn traced(&self, side: Option<&Value>, state: &str, is: Option<&String>, base: (u32, u32), what: &str) {
+    fn traced(
+        &self,
+        side: Option<&Value>,
+        state: &str,
+        is: Option<&String>,
+        base: (u32, u32),
+        what: &str,
+    ) {
         let merged = || {
-            let value = |text: &str| serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
-            let before = self.versions[base.0 as usize].get(&base.1.to_string()).and_then(|before| value(before));
-            let (Some(state), Some(is)) = (value(state), is.and_then(|is| value(is))) else { return false };
+            let value =
+                |text: &str| serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
+            let before = self.versions[base.0 as usize]
+                .get(&base.1.to_string())
+                .and_then(|before| value(before));
+            let (Some(state), Some(is)) = (value(state), is.and_then(|is| value(is))) else {
+                return false;
+            };
             let known = before.filter(|_| base.0 > 0).unwrap_or_default();
             let sums = |name: &str| {
                 let fields = self.lab.policy.iter().flat_map(|policy| &policy.default.fields);
@@ -274,15 +308,26 @@ impl History {
                 .filter(|(name, value)| known[*name] != **value)
                 .all(|(name, value)| is[name] == *value || sums(name))
         };
-        let silent = self.lab.policy.as_ref().is_some_and(|policy| policy.default.detect == Detect::ChangedFields);
+        let silent = self
+            .lab
+            .policy
+            .as_ref()
+            .is_some_and(|policy| policy.default.detect == Detect::ChangedFields);
         let Some(side) = side else {
             assert!(silent && merged(), "{what} is gone without a line: {state}, now {is:?}");
             return;
         };
-        let digest = if state == "-" { Value::Null } else { Digest::of(state.as_bytes()).to_string().into() };
+        let digest = if state == "-" {
+            Value::Null
+        } else {
+            Digest::of(state.as_bytes()).to_string().into()
+        };
         assert_eq!(side["digest"], digest, "{what}: another digest");
         let whole = state == "-" || side["value"] == serde_json::from_str::<Value>(state).unwrap();
-        assert!(whole || merged(), "{what} is neither kept nor merged: {state}, now {is:?}, kept {side}");
+        assert!(
+            whole || merged(),
+            "{what} is neither kept nor merged: {state}, now {is:?}, kept {side}"
+        );
     }
 }
 
@@ -307,14 +352,21 @@ fn play(seed: u64, policies: &[Option<StorePolicy>]) {
         }
     });
     if let Err(cause) = std::panic::catch_unwind(run) {
-        eprintln!("history {seed}, policy {}:\n{}", seed as usize % policies.len(), history.log.join("\n"));
+        eprintln!(
+            "history {seed}, policy {}:\n{}",
+            seed as usize % policies.len(),
+            history.log.join("\n")
+        );
         std::panic::resume_unwind(cause);
     }
 }
 
 #[test]
 fn nothing_that_a_source_sent_is_ever_gone() {
-    let histories = std::env::var("NIFI_IDB_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(HISTORIES);
+    let histories = std::env::var("NIFI_IDB_HISTORIES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(HISTORIES);
     let (next, policies) = (AtomicU64::new(0), policies());
     let work = || {
         loop {
@@ -327,6 +379,8 @@ fn nothing_that_a_source_sent_is_ever_gone() {
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)));
+        threads.into_iter().for_each(|thread| {
+            thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+        });
     });
 }

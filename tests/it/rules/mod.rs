@@ -80,10 +80,17 @@ impl Lab {
     }
 
     /// The summary, and the report as it is.
-    fn sent(&self, from: &From<'_>, lines: &[String], options: SyncOptions) -> Result<(Summary, Vec<u8>), SyncError> {
+    fn sent(
+        &self,
+        from: &From<'_>,
+        lines: &[String],
+        options: SyncOptions,
+    ) -> Result<(Summary, Vec<u8>), SyncError> {
         let indexes = match from.schema {
             1 => "",
-            2 => r#","indexes":[{"name":"mail","keyPath":"mail","unique":true,"multiEntry":false}]"#,
+            2 => {
+                r#","indexes":[{"name":"mail","keyPath":"mail","unique":true,"multiEntry":false}]"#
+            }
             _ => {
                 r#","indexes":[{"name":"mail","keyPath":"mail","unique":true,"multiEntry":false},{"name":"tel","keyPath":"tel","unique":true,"multiEntry":false}]"#
             }
@@ -96,9 +103,14 @@ impl Lab {
         lines.iter().for_each(|line| text.extend([line, "\n"]));
         writeln!(text, "{{\"op\":\"end\",\"count\":{}}}", lines.len()).unwrap();
         let mut decoder = Decoder::open(text.as_bytes(), DecodeOptions::default()).unwrap();
-        let normalizing =
-            NormalizeOptions { policy: self.policy.clone(), ..NormalizeOptions::received_at(from.received_at) };
-        let batch = normalize(&mut decoder, &normalizing, &mut |rejection| panic!("{}", rejection.to_json())).unwrap();
+        let normalizing = NormalizeOptions {
+            policy: self.policy.clone(),
+            ..NormalizeOptions::received_at(from.received_at)
+        };
+        let batch = normalize(&mut decoder, &normalizing, &mut |rejection| {
+            panic!("{}", rejection.to_json())
+        })
+        .unwrap();
         let options = SyncOptions { policy: self.policy.clone(), ..options };
         let mut report = ReportLines::default();
         let summary = sync(&self.store, &flow(), &batch, &options, &mut report)?;

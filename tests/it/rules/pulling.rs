@@ -14,7 +14,9 @@ fn pulls() -> SyncOptions {
 fn told(report: &[Value]) -> Vec<String> {
     let line = |line: &Value| match line["type"].as_str() {
         Some("reset") => Some("reset".to_owned()),
-        Some("change") if line["line"]["op"] == "delete" => Some(format!("{}-", line["line"]["key"])),
+        Some("change") if line["line"]["op"] == "delete" => {
+            Some(format!("{}-", line["line"]["key"]))
+        }
         Some("change") => Some(format!("{}={}", line["line"]["key"], line["line"]["value"])),
         _ => None,
     };
@@ -26,7 +28,8 @@ fn pull(lab: &Lab, from: &From<'_>, lines: &[String]) -> Vec<String> {
 }
 
 fn by_clock() -> Lab {
-    let mut scope = StorePolicy { scope: "data".into(), detect: Detect::Clock, ..StorePolicy::unsaid() };
+    let mut scope =
+        StorePolicy { scope: "data".into(), detect: Detect::Clock, ..StorePolicy::unsaid() };
     for kind in [ConflictType::InsertInsert, ConflictType::UpdateUpdate] {
         scope.types[kind as usize] = Some(Resolver::LastWriteWins);
     }
@@ -48,7 +51,10 @@ fn a_change_that_loses_to_a_record_from_before_its_base_is_told_what_stands() {
     assert_eq!(pull(&lab, &more, &[early.clone(), put(3, "3")]), [r#"1="later""#]);
     // With a change of the same record behind it, the replayed one says nothing.
     let again = From { more: r#","base":2,"epoch":"e","first":2,"last":3"#, ..from("b") };
-    assert_eq!(pull(&lab, &again, &[put(3, "3"), put_with(1, "\"last\"", r#""at":950"#)]), Vec::<String>::new());
+    assert_eq!(
+        pull(&lab, &again, &[put(3, "3"), put_with(1, "\"last\"", r#""at":950"#)]),
+        Vec::<String>::new()
+    );
     assert_eq!(lab.data()["1"], "\"last\"");
 }
 
@@ -61,7 +67,10 @@ fn a_batch_with_a_delivery_id_is_told_again_too() {
         let from = From { more: r#","base":1"#, ..from("b") };
         lab.send_with(&from, &[put_with(1, "\"early\"", r#""at":100"#)], options()).unwrap()
     };
-    assert_eq!((told(&send().1), told(&send().1)), (vec![r#"1="later""#.to_owned()], vec![r#"1="later""#.to_owned()]));
+    assert_eq!(
+        (told(&send().1), told(&send().1)),
+        (vec![r#"1="later""#.to_owned()], vec![r#"1="later""#.to_owned()])
+    );
 }
 
 #[test]
@@ -77,16 +86,25 @@ fn without_a_base_a_batch_that_comes_again_gets_tombstones() {
     assert_eq!(pull(&lab, &more, &[&lines[..], &[put(3, "3")]].concat()), ["2=2", "3=3", "1-"]);
     let next = From { more: r#","epoch":"e","first":4,"last":4"#, ..from("b") };
     assert_eq!(pull(&lab, &next, &[put(4, "4")]), ["2=2", "3=3", "4=4", "1-"]);
-    assert_eq!(pull(&lab, &from("new"), &[put(5, "5")]), ["2=2", "3=3", "4=4", "5=5"], "it has nothing to delete");
+    assert_eq!(
+        pull(&lab, &from("new"), &[put(5, "5")]),
+        ["2=2", "3=3", "4=4", "5=5"],
+        "it has nothing to delete"
+    );
 }
 
 #[test]
 fn where_deletions_were_forgotten_it_begins_anew() {
     let tombstones = Tombstones { keep_ms: 32 * DAY, longest_offline_ms: 30 * DAY };
     let scope = StorePolicy { scope: "data".into(), ..StorePolicy::unsaid() };
-    let lab = Lab::with(Policy { default: scope, tombstones: Some(tombstones), ..Policy::default() });
+    let lab =
+        Lab::with(Policy { default: scope, tombstones: Some(tombstones), ..Policy::default() });
     let on = |day: i64| From { received_at: day * DAY, ..from("a") };
-    let late = |day| From { more: r#","epoch":"e","first":1,"last":2"#, received_at: day * DAY, ..from("late") };
+    let late = |day| From {
+        more: r#","epoch":"e","first":1,"last":2"#,
+        received_at: day * DAY,
+        ..from("late")
+    };
     let lines = [put(1, "1"), put(2, "2")];
     assert_eq!(pull(&lab, &late(1), &lines), ["1=1", "2=2"]);
     lab.ok(&From { more: r#","base":1"#, ..on(2) }, &[delete(1, "")]);
@@ -101,8 +119,13 @@ fn where_head_has_nothing_at_all_the_source_hears_of_a_deletion() {
     lab.ok(&from("a"), &[put(9, "9")]);
     let line = put_with(1, "1", r#""base":{"value":0}"#);
     for (head, options) in [(1, SyncOptions::default()), (2, pulls())] {
-        let (summary, report) =
-            lab.send_with(&From { more: r#","base":1"#, ..from("b") }, std::slice::from_ref(&line), options).unwrap();
+        let (summary, report) = lab
+            .send_with(
+                &From { more: r#","base":1"#, ..from("b") },
+                std::slice::from_ref(&line),
+                options,
+            )
+            .unwrap();
         assert_eq!((summary.parked, told(&report)), (1, vec!["1-".to_owned()]));
         let line = report.iter().find(|line| line["type"] == "change").unwrap();
         assert_eq!((&line["line"]["at"], &line["line"]["rev"]), (&1_000.into(), &head.into()));

@@ -10,13 +10,16 @@ fn head_wins() -> Lab {
 
 #[test]
 fn a_batch_that_loses_again_and_again_makes_one_version_and_one_line() {
-    for (lab, parked) in [(head_wins(), 0), (Lab::deciding(ConflictType::UpdateUpdate, Resolver::Park), 1)] {
+    for (lab, parked) in
+        [(head_wins(), 0), (Lab::deciding(ConflictType::UpdateUpdate, Resolver::Park), 1)]
+    {
         lab.ok(&from("a"), &[put(1, "\"head\"")]);
         let first = lab.ok(&from("b"), &[put(1, "\"lost\"")]);
         assert_eq!((first.outcome, first.conflicts, first.parked), (Outcome::Committed, 1, parked));
         for later in 1..5 {
-            let (again, report) =
-                lab.send(&From { received_at: 1_000 + later, ..from("b") }, &[put(1, "\"lost\"")]).unwrap();
+            let (again, report) = lab
+                .send(&From { received_at: 1_000 + later, ..from("b") }, &[put(1, "\"lost\"")])
+                .unwrap();
             assert_eq!((again.outcome, again.version), (Outcome::Unchanged, first.version));
             assert_eq!((again.conflicts, again.parked), (1, parked), "it is told each time");
             let types: Vec<_> = report.iter().map(|line| line["type"].as_str().unwrap()).collect();
@@ -61,7 +64,9 @@ fn large_records_are_recognised_too() {
 fn a_new_delivery_of_the_same_batch_is_remembered_and_its_conflict_is_not_logged_again() {
     let lab = head_wins();
     lab.ok(&from("a"), &[put(1, "\"head\"")]);
-    for (id, outcome) in [("1", Outcome::Committed), ("2", Outcome::Committed), ("1", Outcome::Unchanged)] {
+    for (id, outcome) in
+        [("1", Outcome::Committed), ("2", Outcome::Committed), ("1", Outcome::Unchanged)]
+    {
         let options = SyncOptions { delivery: Some(id.into()), ..SyncOptions::default() };
         let (summary, _) = lab.send_with(&from("b"), &[put(1, "\"lost\"")], options).unwrap();
         assert_eq!(summary.outcome, outcome, "{id}");

@@ -5,20 +5,27 @@ use crate::program::on;
 /// Syncs a batch; gives the exit status, the report and the keys of the version, one a line.
 fn keys_of(stores: &str, lines: &[&str]) -> (Option<i32>, String, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
-    let mut batch = format!("{{\"format\":\"indexeddb-changes/1\",\"database\":\"d\",\"stores\":{stores}}}\n");
+    let mut batch =
+        format!("{{\"format\":\"indexeddb-changes/1\",\"database\":\"d\",\"stores\":{stores}}}\n");
     for line in lines {
         batch += &format!("{line}\n");
     }
     batch += &format!("{{\"op\":\"end\",\"count\":{}}}\n", lines.len());
     let synced = on(folder.path(), "sync", &[], batch.as_bytes());
-    let restored = String::from_utf8(on(folder.path(), "restore", &["--flow", "d"], b"").out).unwrap();
-    let key =
-        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap().get("key").map(|key| key.to_string());
+    let restored =
+        String::from_utf8(on(folder.path(), "restore", &["--flow", "d"], b"").out).unwrap();
+    let key = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line)
+            .unwrap()
+            .get("key")
+            .map(|key| key.to_string())
+    };
     let keys = restored.lines().filter_map(key).collect();
     (synced.code(), String::from_utf8(synced.out).unwrap(), keys)
 }
 
-const FILE: &str = r#"{"~blob":{"name":"report.txt","lastModified":5,"data":"YWJj","type":"text/plain"}}"#;
+const FILE: &str =
+    r#"{"~blob":{"name":"report.txt","lastModified":5,"data":"YWJj","type":"text/plain"}}"#;
 
 #[test]
 fn a_file_and_a_blob_are_records_of_their_own() {

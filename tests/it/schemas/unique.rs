@@ -47,16 +47,27 @@ impl Desk {
     #[track_caller]
     fn send(&self, source: &str, lines: &[&str]) {
         let (summary, report) = self.send_with(source, "", lines);
-        assert_eq!((&summary["conflicts"], &summary["outcome"]), (&0.into(), &"committed".into()), "{report:?}");
+        assert_eq!(
+            (&summary["conflicts"], &summary["outcome"]),
+            (&0.into(), &"committed".into()),
+            "{report:?}"
+        );
     }
 
     /// Sends what is in conflict in one line, and gives that line.
     #[track_caller]
     fn parked(&self, source: &str, lines: &[&str]) -> Value {
         let (summary, report) = self.send_with(source, "", lines);
-        assert_eq!((&summary["conflicts"], &summary["parked"]), (&1.into(), &1.into()), "{report:?}");
+        assert_eq!(
+            (&summary["conflicts"], &summary["parked"]),
+            (&1.into(), &1.into()),
+            "{report:?}"
+        );
         let conflict = report.into_iter().find(|line| line["type"] == "conflict").unwrap();
-        assert_eq!((&conflict["kind"], &conflict["winner"]), (&"unique-index".into(), &"none".into()));
+        assert_eq!(
+            (&conflict["kind"], &conflict["winner"]),
+            (&"unique-index".into(), &"none".into())
+        );
         assert_eq!(conflict["rule"], "default/park");
         conflict
     }
@@ -91,7 +102,11 @@ fn two_sources_that_store_one_value_are_in_conflict_without_a_policy() {
     let desk = Desk::new(MAIL);
     desk.send("one", &[A]);
     let conflict = desk.parked("two", &[B, r#"{"id":"c","mail":"y"}"#]);
-    assert_eq!((&conflict["key"], &conflict["other"]), (&"b".into(), &"a".into()), "both are named");
+    assert_eq!(
+        (&conflict["key"], &conflict["other"]),
+        (&"b".into(), &"a".into()),
+        "both are named"
+    );
     assert_eq!(desk.records(), [A, r#"{"id":"c","mail":"y"}"#], "a page can have all of it");
     let doctor = String::from_utf8(on(&desk.repo(), "doctor", &[], b"").done()).unwrap();
     assert!(doctor.contains("indexeddb/d: 1 conflict waits for a person"), "{doctor}");
@@ -105,7 +120,9 @@ fn two_sources_that_store_one_value_are_in_conflict_without_a_policy() {
 fn a_source_is_not_told_to_delete_a_new_record_that_waits() {
     let desk = Desk::new(MAIL);
     desk.send("one", &[A]);
-    for more in [r#","mode":"full","epoch":"e","first":1,"last":1"#, r#","epoch":"e","first":2,"last":2"#] {
+    for more in
+        [r#","mode":"full","epoch":"e","first":1,"last":1"#, r#","epoch":"e","first":2,"last":2"#]
+    {
         let (summary, report) = desk.send_with("two", more, &[B]);
         assert_eq!(summary["parked"], 1, "{report:?}");
         assert!(report.iter().all(|line| line["type"] != "change"), "{report:?}");
@@ -137,11 +154,17 @@ fn of_two_in_one_batch_the_one_that_had_it_keeps_it() {
     let desk = Desk::new(MAIL);
     desk.send("one", &[r#"{"id":"m","mail":"x"}"#]);
     for thief in ["a", "z"] {
-        let (own, taken) =
-            (format!(r#"{{"id":"m","mail":"x","by":"{thief}"}}"#), format!(r#"{{"id":"{thief}","mail":"x"}}"#));
+        let (own, taken) = (
+            format!(r#"{{"id":"m","mail":"x","by":"{thief}"}}"#),
+            format!(r#"{{"id":"{thief}","mail":"x"}}"#),
+        );
         let conflict = desk.parked("one", &[&taken, &own]);
         assert_eq!((&conflict["key"], &conflict["other"]), (&thief.into(), &"m".into()));
-        assert_eq!(desk.records(), [format!(r#"{{"by":"{thief}","id":"m","mail":"x"}}"#)], "its own change is stored");
+        assert_eq!(
+            desk.records(),
+            [format!(r#"{{"by":"{thief}","id":"m","mail":"x"}}"#)],
+            "its own change is stored"
+        );
     }
     // New both: the first one.
     let conflict = desk.parked("one", &[r#"{"id":"p","mail":"n"}"#, r#"{"id":"q","mail":"n"}"#]);
@@ -174,8 +197,10 @@ fn every_kind_of_key_is_looked_for() {
 #[test]
 fn a_value_that_is_no_key_is_in_no_index() {
     let desk = Desk::new(MAIL);
-    for value in ["null", "true", "{}", r#"{"~number":"NaN"}"#, "[null]", r#"{"~undefined":true}"#] {
-        let (one, two) = (format!(r#"{{"id":1,"mail":{value}}}"#), format!(r#"{{"id":2,"mail":{value}}}"#));
+    for value in ["null", "true", "{}", r#"{"~number":"NaN"}"#, "[null]", r#"{"~undefined":true}"#]
+    {
+        let (one, two) =
+            (format!(r#"{{"id":1,"mail":{value}}}"#), format!(r#"{{"id":2,"mail":{value}}}"#));
         desk.send("one", &[&one, &two]);
     }
     desk.send("one", &[r#"{"id":1}"#, r#"{"id":2}"#]);
@@ -187,9 +212,18 @@ fn lengths_texts_and_values_beside_their_chunk_are_looked_for() {
         r#"[{"name":"long","keyPath":"text.length","unique":true},{"name":"kind","keyPath":"file.type","unique":true}]"#,
     );
     let text = "x".repeat(100_000);
-    desk.send("one", &[&format!(r#"{{"id":1,"text":"{text}","file":{{"~blob":{{"data":"","type":"a/b"}}}}}}"#)]);
-    assert_eq!(desk.parked("two", &[&format!(r#"{{"id":2,"text":"{}"}}"#, "y".repeat(100_000))])["other"], 1);
-    assert_eq!(desk.parked("two", &[r#"{"id":3,"file":{"~blob":{"data":"AQ==","type":"a/b"}}}"#])["other"], 1);
+    desk.send(
+        "one",
+        &[&format!(r#"{{"id":1,"text":"{text}","file":{{"~blob":{{"data":"","type":"a/b"}}}}}}"#)],
+    );
+    assert_eq!(
+        desk.parked("two", &[&format!(r#"{{"id":2,"text":"{}"}}"#, "y".repeat(100_000))])["other"],
+        1
+    );
+    assert_eq!(
+        desk.parked("two", &[r#"{"id":3,"file":{"~blob":{"data":"AQ==","type":"a/b"}}}"#])["other"],
+        1
+    );
     desk.send("two", &[r#"{"id":4,"text":"z"}"#]);
 }
 
@@ -198,10 +232,23 @@ fn several_entries_and_several_paths_of_an_index() {
     let desk = Desk::new(
         r#"[{"name":"tags","keyPath":"tags","unique":true,"multiEntry":true},{"name":"pair","keyPath":["a","b"],"unique":true}]"#,
     );
-    desk.send("one", &[r#"{"id":1,"tags":["x","x","y",null],"a":1,"b":1}"#, r#"{"id":2,"tags":["z"],"a":1,"b":2}"#]);
+    desk.send(
+        "one",
+        &[
+            r#"{"id":1,"tags":["x","x","y",null],"a":1,"b":1}"#,
+            r#"{"id":2,"tags":["z"],"a":1,"b":2}"#,
+        ],
+    );
     assert_eq!(desk.parked("two", &[r#"{"id":3,"tags":["n","y"]}"#])["other"], 1);
     assert_eq!(desk.parked("two", &[r#"{"id":3,"a":1,"b":2}"#])["other"], 2);
-    desk.send("two", &[r#"{"id":3,"tags":["n"],"a":2,"b":1}"#, r#"{"id":4,"a":1}"#, r#"{"id":5,"a":1,"b":null}"#]);
+    desk.send(
+        "two",
+        &[
+            r#"{"id":3,"tags":["n"],"a":2,"b":1}"#,
+            r#"{"id":4,"a":1}"#,
+            r#"{"id":5,"a":1,"b":null}"#,
+        ],
+    );
     // It keeps one of its tags and wants one that is had.
     assert_eq!(desk.parked("two", &[r#"{"id":3,"tags":["n","z"],"a":2,"b":1}"#])["other"], 2);
 }
@@ -215,7 +262,10 @@ fn full_batches_give_keys_back_and_do_not_take_them() {
     assert_eq!((&summary["parked"], &summary["put"]), (&1.into(), &1.into()));
     // One record less of its own, and another has its value.
     let summary = full("one", &[r#"{"id":"c","mail":"y"}"#, r#"{"id":"e","mail":"x"}"#]);
-    assert_eq!((&summary["conflicts"], &summary["deleted"], &summary["put"]), (&0.into(), &1.into(), &1.into()));
+    assert_eq!(
+        (&summary["conflicts"], &summary["deleted"], &summary["put"]),
+        (&0.into(), &1.into(), &1.into())
+    );
 }
 
 #[test]
@@ -224,35 +274,53 @@ fn what_an_index_that_came_later_keeps_out_is_named_and_blocks_nothing() {
     desk.send("one", &[A, r#"{"id":"n","mail":"m"}"#]);
     desk.send("two", &[B]);
     let desk = Desk { indexes: MAIL, ..desk };
-    let (summary, _) = desk.send_with("one", r#","databaseVersion":2"#, &[r#"{"id":"n","mail":"o"}"#]);
+    let (summary, _) =
+        desk.send_with("one", r#","databaseVersion":2"#, &[r#"{"id":"n","mail":"o"}"#]);
     assert_eq!((&summary["outcome"], &summary["conflicts"]), (&"committed".into(), &0.into()));
     // A change that leaves the key as it is takes nothing from anybody.
-    let (summary, _) = desk.send_with("two", r#","databaseVersion":2"#, &[r#"{"id":"b","mail":"x","n":1}"#]);
+    let (summary, _) =
+        desk.send_with("two", r#","databaseVersion":2"#, &[r#"{"id":"b","mail":"x","n":1}"#]);
     assert_eq!((&summary["put"], &summary["conflicts"]), (&1.into(), &0.into()));
 
     let says = "object store \"data\": 1 record has a key in unique index \"mail\" that an earlier record has, too: a page cannot \
                 hold it (the first is record \"b\")";
     let verified = on(&desk.repo(), "verify", &["--flow", "d"], b"");
-    assert!(verified.code() == Some(0) && String::from_utf8_lossy(&verified.out).contains(says), "{verified:?}");
+    assert!(
+        verified.code() == Some(0) && String::from_utf8_lossy(&verified.out).contains(says),
+        "{verified:?}"
+    );
     let doctor = String::from_utf8(on(&desk.repo(), "doctor", &[], b"").done()).unwrap();
     assert!(doctor.contains(&format!("  indexeddb/d: {says}")), "{doctor}");
     for format in ["changes", "records", "playwright", "dexie", "json", "flowfile-v3"] {
         let arguments = ["--flow", "d", "--format", format, "--origin", "https://a.example"];
         let restored = on(&desk.repo(), "restore", &arguments, b"");
-        assert!(restored.code() == Some(0) && restored.err.contains(says), "{format}: {restored:?}");
-        assert!(String::from_utf8_lossy(&restored.out).matches("\"mail\"").count() >= 3, "{format}: all is there");
+        assert!(
+            restored.code() == Some(0) && restored.err.contains(says),
+            "{format}: {restored:?}"
+        );
+        assert!(
+            String::from_utf8_lossy(&restored.out).matches("\"mail\"").count() >= 3,
+            "{format}: all is there"
+        );
     }
     for format in ["playwright", "dexie"] {
         let losses = desk.folder.path().join(format);
         let path = losses.to_str().unwrap();
-        let arguments = ["--flow", "d", "--format", format, "--origin", "https://a.example", "--losses", path];
+        let arguments =
+            ["--flow", "d", "--format", format, "--origin", "https://a.example", "--losses", path];
         assert_eq!(on(&desk.repo(), "restore", &arguments, b"").code(), Some(0));
         let told = std::fs::read_to_string(&losses).unwrap();
-        assert!(told.contains(r#"{"count":1,"path":"data","type":"loss","what":"unique-index"}"#), "{format}: {told}");
+        assert!(
+            told.contains(r#"{"count":1,"path":"data","type":"loss","what":"unique-index"}"#),
+            "{format}: {told}"
+        );
     }
     // It is mended by changing one of the two.
     desk.send_with("two", r#","databaseVersion":2"#, &[r#"{"id":"b","mail":"w"}"#]);
-    assert!(!String::from_utf8_lossy(&on(&desk.repo(), "verify", &["--flow", "d"], b"").done()).contains("unique"));
+    assert!(
+        !String::from_utf8_lossy(&on(&desk.repo(), "verify", &["--flow", "d"], b"").done())
+            .contains("unique")
+    );
     assert_eq!(on(&desk.repo(), "restore", &["--flow", "d"], b"").err, "");
 }
 
@@ -261,17 +329,24 @@ fn flowfiles_of_one_package_and_numbered_batches_are_looked_at_alike() {
     let desk = Desk::new(MAIL);
     let mut package = Vec::new();
     for batch in [desk.batch("one", "", &[A]), desk.batch("two", "", &[B])] {
-        let attributes: Attributes = [("filename".to_owned(), "batch".to_owned())].into_iter().collect();
+        let attributes: Attributes =
+            [("filename".to_owned(), "batch".to_owned())].into_iter().collect();
         write_head(&attributes, batch.len() as u64, &mut package).unwrap();
         package.extend_from_slice(&batch);
     }
     assert_eq!(on(&desk.repo(), "sync", &[], &package).code(), Some(0));
     assert_eq!(desk.records(), [A], "the second FlowFile meets what the first one made");
     // What is parked is acknowledged: its source is not held up.
-    let (summary, report) =
-        desk.send_with("three", r#","epoch":"e","first":1,"last":1"#, &[r#"{"id":"c","mail":"x"}"#]);
+    let (summary, report) = desk.send_with(
+        "three",
+        r#","epoch":"e","first":1,"last":1"#,
+        &[r#"{"id":"c","mail":"x"}"#],
+    );
     assert_eq!(summary["parked"], 1);
-    assert!(report.iter().any(|line| line["type"] == "ack" && line["checkpoint"] == 1), "{report:?}");
+    assert!(
+        report.iter().any(|line| line["type"] == "ack" && line["checkpoint"] == 1),
+        "{report:?}"
+    );
 }
 
 #[test]

@@ -35,10 +35,15 @@ impl Authority {
     pub(super) fn issue(&self, name: &str) -> String {
         let key = KeyPair::generate().unwrap();
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let certificate =
+            CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
         std::fs::write(self.path(&format!("{name}.pem")), certificate.pem()).unwrap();
         std::fs::write(self.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
-        digest(&SHA256, certificate.der()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        digest(&SHA256, certificate.der())
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -50,16 +55,24 @@ impl Authority {
     }
 
     /// A connection as `client`, or as nobody; gives the protocol that was agreed upon too.
-    pub(super) fn connect(&self, address: &str, client: Option<&str>, protocols: &[&str]) -> std::io::Result<Tls> {
+    pub(super) fn connect(
+        &self,
+        address: &str,
+        client: Option<&str>,
+        protocols: &[&str],
+    ) -> std::io::Result<Tls> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.path("ca.pem")).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
         let builder = builder.with_root_certificates(roots);
         let mut config = match client {
             None => builder.with_no_client_auth(),
             Some(name) => {
-                let chain = vec![CertificateDer::from_pem_file(self.path(&format!("{name}.pem"))).unwrap()];
+                let chain =
+                    vec![CertificateDer::from_pem_file(self.path(&format!("{name}.pem"))).unwrap()];
                 let key = PrivateKeyDer::from_pem_file(self.path(&format!("{name}.key"))).unwrap();
                 builder.with_client_auth_cert(chain, key).unwrap()
             }
@@ -79,7 +92,12 @@ pub(super) type Tls = StreamOwned<ClientConnection, TcpStream>;
 /// A GET whose connection may be refused.
 fn try_get(stream: std::io::Result<Tls>, path: &str) -> Option<u16> {
     let mut stream = stream.ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes()).ok()?;
+    stream
+        .write_all(
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                .as_bytes(),
+        )
+        .ok()?;
     let mut text = String::new();
     let _ = stream.read_to_string(&mut text);
     text.split(' ').nth(1)?.parse().ok()
@@ -116,7 +134,10 @@ fn with_mutual_tls_alone_the_authority_decides() {
     std::fs::copy(authority.path("ca.pem"), other.path("ca.pem")).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let names = ["server.pem", "server.key", "ca.pem"].map(|name| authority.text(name));
-    let server = Serve::start(dir.path(), &["--tls-cert", &names[0], "--tls-key", &names[1], "--client-ca", &names[2]]);
+    let server = Serve::start(
+        dir.path(),
+        &["--tls-cert", &names[0], "--tls-key", &names[1], "--client-ca", &names[2]],
+    );
     let get = |authority: &Authority, client| {
         let path = format!("{FLOW}/sources");
         try_get(authority.connect(&server.address, client, &["http/1.1"]), &path)
@@ -140,7 +161,8 @@ fn clients(authority: &Authority, fingerprint: &str) -> String {
 }
 
 fn batch(source: &str, database: &str) -> String {
-    let source = if source.is_empty() { String::new() } else { format!("\"source\":\"{source}\",") };
+    let source =
+        if source.is_empty() { String::new() } else { format!("\"source\":\"{source}\",") };
     format!(
         "{{\"format\":\"indexeddb-changes/1\",\"database\":\"{database}\",{source}\"stores\":[{{\"name\":\"data\",\
          \"keyPath\":\"id\"}}]}}\n{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":1}}}}\n{{\"op\":\"end\",\"count\":1}}\n"
@@ -158,9 +180,23 @@ fn a_client_does_what_its_entry_says_and_no_more() {
     let names = ["server.pem", "server.key", "ca.pem"].map(|name| authority.text(name));
     let server = Serve::start(
         dir.path(),
-        &["--tls-cert", &names[0], "--tls-key", &names[1], "--client-ca", &names[2], "--clients", &clients],
+        &[
+            "--tls-cert",
+            &names[0],
+            "--tls-key",
+            &names[1],
+            "--client-ca",
+            &names[2],
+            "--clients",
+            &clients,
+        ],
     );
-    let send = |client: Option<&str>, token: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+    let send = |client: Option<&str>,
+                token: &str,
+                method: &str,
+                path: &str,
+                headers: &[(&str, &str)],
+                body: &str| {
         let stream = authority.connect(&server.address, client, &["http/1.1"]).unwrap();
         let bearer = format!("Bearer {token}");
         let mut all = headers.to_vec();
@@ -192,8 +228,14 @@ fn a_client_does_what_its_entry_says_and_no_more() {
     };
     denied(post(secret, "/v1/sync", &batch("till-1", "shop")), "may not be source till-1");
     denied(post(secret, "/v1/sync", &batch("kiosk-1", "bank")), "may not use flow bank");
-    denied(post(secret, "/v1/flows/indexeddb/bank/sync", &batch("kiosk-1", "shop")), "may not use flow bank");
-    denied(post(secret, "/v1/flows/plant/shop/sync", &batch("kiosk-1", "shop")), "may use bucket indexeddb only");
+    denied(
+        post(secret, "/v1/flows/indexeddb/bank/sync", &batch("kiosk-1", "shop")),
+        "may not use flow bank",
+    );
+    denied(
+        post(secret, "/v1/flows/plant/shop/sync", &batch("kiosk-1", "shop")),
+        "may use bucket indexeddb only",
+    );
     denied(get(secret, &format!("{FLOW}/versions")), "has not the right \"read\"");
     get(secret, &format!("{FLOW}/sources/kiosk-1")).expect(200);
     denied(get(secret, &format!("{FLOW}/sources/nifi-1")), "may not be source nifi-1");
@@ -203,17 +245,26 @@ fn a_client_does_what_its_entry_says_and_no_more() {
     denied(post("reader-secret", "/v1/sync", &batch("", "shop")), "has not the right \"sync\"");
 
     // NiFi, by its certificate: everything goes where its entry says, as its source.
-    let nifi = |path: &str, headers: &[(&str, &str)], body: &str| send(Some("nifi"), "", "POST", path, headers, body);
+    let nifi = |path: &str, headers: &[(&str, &str)], body: &str| {
+        send(Some("nifi"), "", "POST", path, headers, body)
+    };
     let done = nifi("/v1/sync", &[], &batch("", "shop")).expect(200);
-    assert_eq!((done.header("registry.bucket"), done.header("registry.flow")), (Some("plant"), Some("machines")));
+    assert_eq!(
+        (done.header("registry.bucket"), done.header("registry.flow")),
+        (Some("plant"), Some("machines"))
+    );
     assert_eq!(done.header("indexeddb.source"), Some("nifi-1"));
     denied(nifi("/v1/sync", &[], &batch("kiosk-1", "shop")), "a source that is not its sender's");
-    denied(nifi("/v1/sync", &[("indexeddb.source", "kiosk-1")], &batch("", "shop")), "may not be source kiosk-1");
+    denied(
+        nifi("/v1/sync", &[("indexeddb.source", "kiosk-1")], &batch("", "shop")),
+        "may not be source kiosk-1",
+    );
     denied(nifi("/v1/flows/plant/other/sync", &[], &batch("", "shop")), "may not use flow other");
     denied(send(Some("stranger"), "", "POST", "/v1/sync", &[], &batch("", "shop")), "in no entry");
 
     // Of all this, what was denied is not there.
-    let versions = |flow: &str| get("reader-secret", &format!("/v1/flows/indexeddb/{flow}/versions")).status;
+    let versions =
+        |flow: &str| get("reader-secret", &format!("/v1/flows/indexeddb/{flow}/versions")).status;
     assert_eq!([versions("shop"), versions("test-2"), versions("bank")], [200, 200, 404]);
 }
 
@@ -238,10 +289,22 @@ fn another_interface_than_loopback_needs_tls_and_authentication() {
     for (arguments, expected) in [
         (vec!["--listen", "0.0.0.0:0"], "is not loopback: it needs --tls-cert and --tls-key"),
         (vec!["--listen", "[::]:0"], "is not loopback: it needs --tls-cert"),
-        ([&["--listen", "0.0.0.0:0"][..], &tls].concat(), "is not loopback: it needs --clients or --client-ca"),
-        (vec!["--listen", "127.0.0.1:0", "--clients", &clients], "--clients names certificates: give --client-ca"),
-        (vec!["--listen", "127.0.0.1:0", "--allow-origin", "*"], "--allow-origin \"*\" is no origin"),
-        (vec!["--listen", "127.0.0.1:0", "--tls-cert", &key, "--tls-key", &key], "it holds no certificate"),
+        (
+            [&["--listen", "0.0.0.0:0"][..], &tls].concat(),
+            "is not loopback: it needs --clients or --client-ca",
+        ),
+        (
+            vec!["--listen", "127.0.0.1:0", "--clients", &clients],
+            "--clients names certificates: give --client-ca",
+        ),
+        (
+            vec!["--listen", "127.0.0.1:0", "--allow-origin", "*"],
+            "--allow-origin \"*\" is no origin",
+        ),
+        (
+            vec!["--listen", "127.0.0.1:0", "--tls-cert", &key, "--tls-key", &key],
+            "it holds no certificate",
+        ),
         (vec!["--listen", "127.0.0.1:0", "--max-requests", "0"], "--max-requests"),
     ] {
         let said = refused(dir.path(), &arguments);

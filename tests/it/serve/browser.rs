@@ -7,7 +7,10 @@ const PAGE: &str = "https://shop.example";
 #[test]
 fn a_listed_page_may_speak_and_read_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serve::start(dir.path(), &["--allow-origin", "http://localhost:3000", "--allow-origin", PAGE]);
+    let server = Serve::start(
+        dir.path(),
+        &["--allow-origin", "http://localhost:3000", "--allow-origin", PAGE],
+    );
     let preflight = |origin: &str| {
         let headers = [
             ("origin", origin),
@@ -20,8 +23,14 @@ fn a_listed_page_may_speak_and_read_and_no_other() {
     let asked = preflight(PAGE).expect(204);
     assert_eq!(asked.header("access-control-allow-origin"), Some(PAGE));
     assert_eq!(asked.header("access-control-allow-private-network"), Some("true"));
-    let allowed: Vec<_> = asked.header("access-control-allow-headers").unwrap().split(", ").collect();
-    for name in ["idempotency-key", "indexeddb.key.paths", "indexeddb.object.store", "indexeddb.skip.stores"] {
+    let allowed: Vec<_> =
+        asked.header("access-control-allow-headers").unwrap().split(", ").collect();
+    for name in [
+        "idempotency-key",
+        "indexeddb.key.paths",
+        "indexeddb.object.store",
+        "indexeddb.skip.stores",
+    ] {
         assert!(allowed.contains(&name), "{name} is not allowed");
     }
     assert!(!allowed.contains(&"indexeddb.received.at"));
@@ -32,7 +41,10 @@ fn a_listed_page_may_speak_and_read_and_no_other() {
     assert_eq!(answer.header("access-control-allow-origin"), Some(PAGE));
     assert_eq!(answer.header("vary"), Some("origin"));
     let exposed = answer.header("access-control-expose-headers").unwrap();
-    let ours = answer.headers.iter().filter(|(name, _)| name.starts_with("sync.") || name.starts_with("registry."));
+    let ours = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name.starts_with("sync.") || name.starts_with("registry."));
     for (name, _) in ours {
         assert!(exposed.split(", ").any(|exposed| exposed == name), "{name} is not exposed");
     }
@@ -52,7 +64,9 @@ fn a_listed_page_may_speak_and_read_and_no_other() {
 fn a_name_that_was_made_to_point_here_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serve::start(dir.path(), &[]);
-    let with = |host: &str| request(server.connect(), "GET", "/v1/flows/b/f/sources", &[("host", host)], b"").status;
+    let with = |host: &str| {
+        request(server.connect(), "GET", "/v1/flows/b/f/sources", &[("host", host)], b"").status
+    };
     assert_eq!(["localhost", "localhost:8765", "127.0.0.1:1", "[::1]:1"].map(with), [200; 4]);
     assert_eq!(["evil.example", "evil.example:8765", "localhost.evil.example"].map(with), [403; 3]);
 }

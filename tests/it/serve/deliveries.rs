@@ -17,7 +17,8 @@ fn start(dir: &Path) -> Serve {
 
 fn send(server: &Serve, client: &str, id: &str, body: &str) -> Answer {
     let bearer = format!("Bearer token-{client}");
-    let headers = [&TO[..], &[("authorization", bearer.as_str()), ("idempotency-key", id)]].concat();
+    let headers =
+        [&TO[..], &[("authorization", bearer.as_str()), ("idempotency-key", id)]].concat();
     server.post("/v1/sync", &headers, body.as_bytes())
 }
 
@@ -25,13 +26,18 @@ fn send(server: &Serve, client: &str, id: &str, body: &str) -> Answer {
 fn two_clients_may_use_the_same_ids() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path());
-    for (client, outcome) in [("k1", "committed"), ("k2", "committed"), ("k1", "unchanged"), ("k2", "unchanged")] {
-        let answer = send(&server, client, "1", &format!("{{\"id\":\"of-{client}\"}}\n")).expect(200);
+    for (client, outcome) in
+        [("k1", "committed"), ("k2", "committed"), ("k1", "unchanged"), ("k2", "unchanged")]
+    {
+        let answer =
+            send(&server, client, "1", &format!("{{\"id\":\"of-{client}\"}}\n")).expect(200);
         assert_eq!(answer.header("sync.outcome"), Some(outcome), "{client}");
     }
     let bearer = [("authorization", "Bearer token-k1")];
     let all =
-        request(server.connect(), "GET", "/v1/flows/indexeddb/shop/versions/latest", &bearer, b"").expect(200).text();
+        request(server.connect(), "GET", "/v1/flows/indexeddb/shop/versions/latest", &bearer, b"")
+            .expect(200)
+            .text();
     assert!(all.contains("of-k1") && all.contains("of-k2"), "{all}");
 }
 
@@ -41,8 +47,14 @@ fn an_id_with_other_content_is_no_replay() {
     let server = start(dir.path());
     send(&server, "k1", "1", "{\"id\":1}\n").expect(200);
     let refused = send(&server, "k1", "1", "{\"id\":2}\n").expect(400);
-    assert!(refused.header("sync.error").unwrap().contains("was used before for other content"), "{refused:?}");
-    assert_eq!((refused.header("sync.outcome"), refused.header("sync.status")), (Some("refused"), Some("2")));
+    assert!(
+        refused.header("sync.error").unwrap().contains("was used before for other content"),
+        "{refused:?}"
+    );
+    assert_eq!(
+        (refused.header("sync.outcome"), refused.header("sync.status")),
+        (Some("refused"), Some("2"))
+    );
     send(&server, "k1", &"x".repeat(257), "{\"id\":3}\n").expect(400);
     send(&server, "k1", &"x".repeat(256), "{\"id\":3}\n").expect(200);
 }

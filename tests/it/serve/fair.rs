@@ -36,7 +36,8 @@ fn post(server: &Serve, client: &str, more: &[(&str, &str)], body: &[u8]) -> Ans
 /// A batch whose body does not come.
 fn begin(mut stream: TcpStream, client: &str) -> TcpStream {
     let token = bearer(client);
-    let headers = [&TO[..], &[("authorization", token.as_str()), ("content-length", "1000")]].concat();
+    let headers =
+        [&TO[..], &[("authorization", token.as_str()), ("content-length", "1000")]].concat();
     stream.write_all(head("POST", "/v1/sync", &headers).as_bytes()).unwrap();
     stream.write_all(b"{\"id\":1}\n").unwrap();
     stream
@@ -111,5 +112,8 @@ fn a_clients_deliveries_do_not_push_out_those_of_others() {
     }
     // The same again changes nothing, though the record is another one since.
     let again = post(&server, "modest", &named, b"{\"id\":1,\"n\":1}\n").expect(200);
-    assert_eq!((again.header("sync.outcome"), again.header("sync.put")), (Some("unchanged"), Some("0")));
+    assert_eq!(
+        (again.header("sync.outcome"), again.header("sync.put")),
+        (Some("unchanged"), Some("0"))
+    );
 }

@@ -7,7 +7,13 @@ use crate::program::on;
 
 /// What a client in Rust is made of.
 mod proto {
-    #![allow(clippy::all, clippy::allow_attributes_without_reason, unreachable_pub, dead_code, reason = "generated")]
+    #![allow(
+        clippy::all,
+        clippy::allow_attributes_without_reason,
+        unreachable_pub,
+        dead_code,
+        reason = "generated"
+    )]
 
     pub(super) mod nifi {
         tonic::include_proto!("org.apache.nifi.processors.grpc");
@@ -24,8 +30,8 @@ use proto::nifi::flow_file_service_client::FlowFileServiceClient;
 use proto::nifi::{FlowFileReply, FlowFileRequest};
 use proto::sidecar::sidecar_client::SidecarClient;
 use proto::sidecar::{
-    Flow, LogRequest, RestoreRequest, ShowRequest, SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart,
-    sync_reply, sync_request,
+    Flow, LogRequest, RestoreRequest, ShowRequest, SourcesRequest, SyncReply, SyncRequest,
+    SyncResult, SyncStart, sync_reply, sync_request,
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -63,7 +69,11 @@ impl Client {
     }
 
     /// What InvokeGRPC does.
-    pub(super) fn send(&self, attributes: &[(&str, &str)], content: &[u8]) -> Result<FlowFileReply, Status> {
+    pub(super) fn send(
+        &self,
+        attributes: &[(&str, &str)],
+        content: &[u8],
+    ) -> Result<FlowFileReply, Status> {
         let mut client = FlowFileServiceClient::new(self.channel.clone());
         let attributes = owned(attributes);
         let message = FlowFileRequest { id: 7, attributes, content: content.to_vec().into() };
@@ -90,11 +100,15 @@ impl Client {
     ) -> Result<(Vec<u8>, SyncResult), Status> {
         let start = SyncStart { flow, attributes: owned(attributes), pull };
         let mut parts = vec![sync_request::Part::Start(start)];
-        parts.extend(content.chunks(10_000).map(|piece| sync_request::Part::Content(piece.to_vec().into())));
-        let messages: Vec<_> = parts.into_iter().map(|part| SyncRequest { part: Some(part) }).collect();
+        parts.extend(
+            content.chunks(10_000).map(|piece| sync_request::Part::Content(piece.to_vec().into())),
+        );
+        let messages: Vec<_> =
+            parts.into_iter().map(|part| SyncRequest { part: Some(part) }).collect();
         let mut client = SidecarClient::new(self.channel.clone());
         self.runtime.block_on(async {
-            let mut replies = client.sync(self.request(tokio_stream::iter(messages))).await?.into_inner();
+            let mut replies =
+                client.sync(self.request(tokio_stream::iter(messages))).await?.into_inner();
             let mut report = Vec::new();
             while let Some(SyncReply { part }) = replies.message().await? {
                 match part.unwrap() {
@@ -124,7 +138,8 @@ impl Client {
         let mut parts = vec![sync_request::Part::Start(start)];
         let pieces = first.as_bytes().chunks(size).chain(second.as_bytes().chunks(size));
         parts.extend(pieces.map(|piece| sync_request::Part::Content(piece.to_vec().into())));
-        let messages: Vec<_> = parts.into_iter().map(|part| SyncRequest { part: Some(part) }).collect();
+        let messages: Vec<_> =
+            parts.into_iter().map(|part| SyncRequest { part: Some(part) }).collect();
         let mut client = SidecarClient::new(self.channel.clone());
         self.runtime.block_on(async {
             let mut replies = client.sync(tokio_stream::iter(messages)).await?.into_inner();
@@ -141,18 +156,26 @@ impl Client {
             self.runtime.spawn(async move {
                 let mut grpc = tonic::client::Grpc::new(channel);
                 grpc.ready().await.unwrap();
-                let path = PathAndQuery::from_static("/org.apache.nifi.processors.grpc.FlowFileService/Send");
+                let path = PathAndQuery::from_static(
+                    "/org.apache.nifi.processors.grpc.FlowFileService/Send",
+                );
                 let codec = tonic_prost::ProstCodec::<FlowFileRequest, FlowFileReply>::default();
                 let nothing = tonic::Request::new(tokio_stream::pending::<FlowFileRequest>());
                 let _ = grpc.client_streaming(nothing, path, codec).await;
             });
             let mut client = SidecarClient::new(self.channel.clone());
-            self.runtime.spawn(async move { client.sync(tokio_stream::pending::<SyncRequest>()).await.map(drop) });
+            self.runtime.spawn(async move {
+                client.sync(tokio_stream::pending::<SyncRequest>()).await.map(drop)
+            });
         }
-        self.runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(300)).await });
+        self.runtime
+            .block_on(async { tokio::time::sleep(std::time::Duration::from_millis(300)).await });
     }
 
-    fn sidecar<T>(&self, call: impl AsyncFnOnce(SidecarClient<Channel>) -> Result<T, Status>) -> Result<T, Status> {
+    fn sidecar<T>(
+        &self,
+        call: impl AsyncFnOnce(SidecarClient<Channel>) -> Result<T, Status>,
+    ) -> Result<T, Status> {
         let client = SidecarClient::new(self.channel.clone()).max_decoding_message_size(64 << 20);
         self.runtime.block_on(call(client))
     }
@@ -175,14 +198,20 @@ fn nifis_service_says_where_a_flowfile_is_to_go() {
     attributes.extend([("uuid", "u-1"), ("filename", "caf\u{e9}"), ("path", "./")]);
     let done = client.send(&attributes, many(10).as_bytes()).unwrap();
     assert_eq!(done.response_code(), ResponseCode::Success);
-    assert!(done.body.contains("\"outcome\":\"committed\"") && done.body.contains("\"put\":10"), "{}", done.body);
+    assert!(
+        done.body.contains("\"outcome\":\"committed\"") && done.body.contains("\"put\":10"),
+        "{}",
+        done.body
+    );
     let again = client.send(&attributes, many(10).as_bytes()).unwrap();
     assert!(again.body.contains("\"outcome\":\"unchanged\""), "{}", again.body);
     // A gap is transient; what is cut off is not.
     let header = "{\"format\":\"indexeddb-changes/1\",\"database\":\"shop\",\"source\":\"a\",\"epoch\":\"e\",\"first\":5,\
         \"last\":5,\"stores\":[{\"name\":\"data\",\"keyPath\":\"id\"}]}\n";
     let line = "{\"op\":\"put\",\"store\":\"data\",\"value\":{\"id\":1}}\n";
-    let gap = client.send(&[], format!("{header}{line}{{\"op\":\"end\",\"count\":1}}\n").as_bytes()).unwrap();
+    let gap = client
+        .send(&[], format!("{header}{line}{{\"op\":\"end\",\"count\":1}}\n").as_bytes())
+        .unwrap();
     assert_eq!(gap.response_code(), ResponseCode::Retry);
     assert!(gap.body.ends_with("\"status\":4,\"type\":\"error\"}"), "{}", gap.body);
     let cut = client.send(&[], format!("{header}{line}").as_bytes()).unwrap();
@@ -225,10 +254,14 @@ fn our_own_service_does_what_the_commands_do() {
     assert_eq!(String::from_utf8(report).unwrap().lines().last(), Some(result.summary.as_str()));
     let (report, result) = client.sync(shop(), &super::TO, b"7\n{\"id\":\"x\"}\n").unwrap();
     let report = String::from_utf8(report).unwrap();
-    assert!(report.starts_with("{") && report.contains("\"type\":\"rejected\"") && result.status == 0, "{report}");
+    assert!(
+        report.starts_with("{") && report.contains("\"type\":\"rejected\"") && result.status == 0,
+        "{report}"
+    );
 
-    let command =
-        |arguments: &[&str]| String::from_utf8(on(dir.path(), arguments[0], &arguments[1..], b"").done()).unwrap();
+    let command = |arguments: &[&str]| {
+        String::from_utf8(on(dir.path(), arguments[0], &arguments[1..], b"").done()).unwrap()
+    };
     let restored = client.sidecar(async |mut client| {
         let request = RestoreRequest { flow: shop(), version: 1, ..RestoreRequest::default() };
         let mut pieces = client.restore(request).await?.into_inner();
@@ -239,21 +272,32 @@ fn our_own_service_does_what_the_commands_do() {
         Ok(all)
     });
     assert!(restored.unwrap() == command(&["restore", "--at", "1"]).into_bytes());
-    let request = ShowRequest { flow: shop(), version: 0, object_store: "data".to_owned(), key: "17".to_owned() };
+    let request = ShowRequest {
+        flow: shop(),
+        version: 0,
+        object_store: "data".to_owned(),
+        key: "17".to_owned(),
+    };
     let shown = client.sidecar(async |mut client| client.show(request).await).unwrap().into_inner();
     assert_eq!(shown.text + "\n", command(&["show", "--object-store", "data", "--key", "17"]));
-    let log = client.sidecar(async |mut client| client.log(LogRequest { flow: shop(), limit: 1 }).await);
+    let log =
+        client.sidecar(async |mut client| client.log(LogRequest { flow: shop(), limit: 1 }).await);
     let log = log.unwrap().into_inner().versions;
     assert_eq!((log.len(), log[0].version), (1, 2));
     assert!(command(&["log", "--format", "json"]).contains(&log[0].root));
     let request = SourcesRequest { flow: shop(), source: "kiosk-7".to_owned() };
-    let sources = client.sidecar(async |mut client| client.sources(request).await).unwrap().into_inner().sources;
+    let sources = client
+        .sidecar(async |mut client| client.sources(request).await)
+        .unwrap()
+        .into_inner()
+        .sources;
     assert_eq!((sources[0].checkpoint, &sources[0].epoch, sources[0].version), (0, &None, Some(2)));
 
     let missing = ShowRequest { flow: shop(), version: 9, ..ShowRequest::default() };
     let missing = client.sidecar(async |mut client| client.show(missing).await).unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
-    let unnamed = client.sidecar(async |mut client| client.log(LogRequest::default()).await).unwrap_err();
+    let unnamed =
+        client.sidecar(async |mut client| client.log(LogRequest::default()).await).unwrap_err();
     assert_eq!(unnamed.code(), Code::InvalidArgument);
 }
 
@@ -264,7 +308,8 @@ fn who_waits_while_it_stops_and_who_comes_then_hears_unavailable() {
     let server = Serve::start(dir.path(), &["--max-requests", "1"]);
     let client = Client::new(&server);
     let mut open = server.connect();
-    open.write_all(super::head("POST", "/v1/sync", &[("content-length", "10")]).as_bytes()).unwrap();
+    open.write_all(super::head("POST", "/v1/sync", &[("content-length", "10")]).as_bytes())
+        .unwrap();
     while server.metric("nifi_idb_requests_in_flight") != Some(1.0) {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
@@ -275,12 +320,18 @@ fn who_waits_while_it_stops_and_who_comes_then_hears_unavailable() {
     let client = Client::new(&server);
     server.signal(rustix::process::Signal::TERM);
     let waited = waiting.join().unwrap().unwrap_err();
-    assert_eq!((waited.code(), waited.message()), (Code::Unavailable, "the server is being stopped: try again"));
+    assert_eq!(
+        (waited.code(), waited.message()),
+        (Code::Unavailable, "the server is being stopped: try again")
+    );
     while server.get("/readyz").status != 503 {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let stopping = client.send(&super::TO, b"{\"id\":1}\n").unwrap_err();
-    assert_eq!((stopping.code(), stopping.message()), (Code::Unavailable, "the server is being stopped: try again"));
+    assert_eq!(
+        (stopping.code(), stopping.message()),
+        (Code::Unavailable, "the server is being stopped: try again")
+    );
 }
 
 #[test]
@@ -306,12 +357,22 @@ fn health_and_reflection_answer() {
         message_request: Some(MessageRequest::ListServices(String::new())),
     };
     let answer = client.runtime.block_on(async {
-        let mut answers = reflection.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
+        let mut answers = reflection
+            .server_reflection_info(tokio_stream::iter([ask]))
+            .await
+            .unwrap()
+            .into_inner();
         answers.message().await.unwrap().unwrap()
     });
-    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else { panic!("{answer:?}") };
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+        panic!("{answer:?}")
+    };
     let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
-    for name in ["org.apache.nifi.processors.grpc.FlowFileService", "nifi_idb.v1.Sidecar", "grpc.health.v1.Health"] {
+    for name in [
+        "org.apache.nifi.processors.grpc.FlowFileService",
+        "nifi_idb.v1.Sidecar",
+        "grpc.health.v1.Health",
+    ] {
         assert!(names.contains(&name), "{names:?}");
     }
 }
@@ -319,7 +380,8 @@ fn health_and_reflection_answer() {
 #[test]
 fn a_call_without_its_message_holds_no_slot() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serve::start(dir.path(), &["--max-requests", "2", "--idle", "2s", "--deadline", "20s"]);
+    let server =
+        Serve::start(dir.path(), &["--max-requests", "2", "--idle", "2s", "--deadline", "20s"]);
     let client = Client::new(&server);
     client.send_nothing(4);
     assert_eq!(server.metric("nifi_idb_requests_in_flight"), Some(0.0));
@@ -330,7 +392,9 @@ fn a_call_without_its_message_holds_no_slot() {
     let late = "nifi_idb_requests_total{edge=\"grpc\",route=\"FlowFileService/Send\",status=\"DeadlineExceeded\"}";
     while server.metric(late) != Some(4.0) {
         assert!(start.elapsed() < std::time::Duration::from_secs(18), "{:?}", server.metric(late));
-        client.runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(100)).await });
+        client
+            .runtime
+            .block_on(async { tokio::time::sleep(std::time::Duration::from_millis(100)).await });
     }
 }
 
@@ -340,15 +404,22 @@ fn a_call_without_its_message_holds_no_slot() {
 fn a_call_without_time_is_late() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serve::start(dir.path(), &[]);
-    let message = FlowFileRequest { id: 1, attributes: owned(&super::TO), content: many(1).into() }.encode_to_vec();
+    let message = FlowFileRequest { id: 1, attributes: owned(&super::TO), content: many(1).into() }
+        .encode_to_vec();
     let calls = [
-        ("org.apache.nifi.processors.grpc.FlowFileService/Send", "FlowFileService/Send", message.as_slice()),
+        (
+            "org.apache.nifi.processors.grpc.FlowFileService/Send",
+            "FlowFileService/Send",
+            message.as_slice(),
+        ),
         ("nifi_idb.v1.Sidecar/Log", "Sidecar/Log", b""),
     ];
     for (path, name, message) in calls {
         for (number, timeout) in ["1n", "0S", "1u"].into_iter().enumerate() {
             let _open = raw_call(&server, path, timeout, message);
-            let late = format!("nifi_idb_requests_total{{edge=\"grpc\",route=\"{name}\",status=\"DeadlineExceeded\"}}");
+            let late = format!(
+                "nifi_idb_requests_total{{edge=\"grpc\",route=\"{name}\",status=\"DeadlineExceeded\"}}"
+            );
             let start = std::time::Instant::now();
             while server.metric(&late) != Some(number as f64 + 1.0) {
                 assert!(start.elapsed() < std::time::Duration::from_secs(20), "{path} {timeout}");
@@ -395,7 +466,11 @@ fn a_misspelt_attribute_of_a_flowfile_is_named() {
     let attributes = [&super::TO[..], &[("indexeddb.mod", "full")]].concat();
     let refused = client.send(&attributes, many(1).as_bytes()).unwrap();
     assert_eq!(refused.response_code(), ResponseCode::Error);
-    assert!(refused.body.contains("indexeddb.mod ") && refused.body.contains("\"status\":2"), "{}", refused.body);
+    assert!(
+        refused.body.contains("indexeddb.mod ") && refused.body.contains("\"status\":2"),
+        "{}",
+        refused.body
+    );
     let (_, result) = client.sync(shop(), &attributes, many(1).as_bytes()).unwrap();
     assert!(result.status == 2 && result.error.contains("indexeddb.mod "), "{result:?}");
     server.get("/v1/flows/indexeddb/shop/versions").expect(404);

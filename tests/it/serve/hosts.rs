@@ -16,15 +16,25 @@ fn a_name_that_looks_like_an_address_is_a_name() {
     let server = Serve::start(dir.path(), &[]);
     server.post("/v1/sync", &TO, RECORDS.as_bytes()).expect(200);
     let with = |host: &str| request(server.connect(), "GET", VERSIONS, &[("host", host)], b"");
-    for host in ["localhost", "LOCALHOST:8765", "localhost.", "127.0.0.1", "127.1.2.3:80", "[::1]:80"] {
+    for host in
+        ["localhost", "LOCALHOST:8765", "localhost.", "127.0.0.1", "127.1.2.3:80", "[::1]:80"]
+    {
         with(host).expect(200);
     }
-    for host in ["127.evil.example", "127.0.0.1.evil.example:8765", "127.0.0.1.nip.io", "evil.example", "10.0.0.1"] {
+    for host in [
+        "127.evil.example",
+        "127.0.0.1.evil.example:8765",
+        "127.0.0.1.nip.io",
+        "evil.example",
+        "10.0.0.1",
+    ] {
         let refused = with(host).expect(403);
         assert!(!refused.text().contains("apple"), "{host}");
     }
     // What browsers allow in a name and we cannot read is refused as well.
-    for host in ["a{b}.evil.example:8765", "a\"b.evil.example", "a`b.evil.example", "user@localhost", ""] {
+    for host in
+        ["a{b}.evil.example:8765", "a\"b.evil.example", "a`b.evil.example", "user@localhost", ""]
+    {
         with(host).expect(400);
     }
 }
@@ -41,13 +51,18 @@ fn http_1_1_names_its_host_once() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serve::start(dir.path(), &[]);
     server.post("/v1/sync", &TO, RECORDS.as_bytes()).expect(200);
-    let get =
-        |target: &str, version: &str, hosts: &str| raw(&server, &format!("GET {target} {version}\r\n{hosts}\r\n"));
+    let get = |target: &str, version: &str, hosts: &str| {
+        raw(&server, &format!("GET {target} {version}\r\n{hosts}\r\n"))
+    };
     let host = |name: &str| format!("host: {name}\r\n");
     for target in [VERSIONS, "/healthz", "/metrics"] {
         assert_eq!(get(target, "HTTP/1.1", &host("localhost")), 200, "{target}");
         assert_eq!(get(target, "HTTP/1.1", ""), 400, "{target}");
-        assert_eq!(get(target, "HTTP/1.1", &(host("localhost") + &host("localhost"))), 400, "{target}");
+        assert_eq!(
+            get(target, "HTTP/1.1", &(host("localhost") + &host("localhost"))),
+            400,
+            "{target}"
+        );
         assert_eq!(get(target, "HTTP/1.1", &host("a{b}")), 400, "{target}");
     }
     let absolute = format!("http://127.evil.example{VERSIONS}");

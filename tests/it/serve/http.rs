@@ -36,9 +36,13 @@ fn attributes_are_headers_both_ways() {
     assert_eq!(answer.summary()["put"], 2);
     assert_eq!(answer.header("sync.root"), answer.summary()["root"].as_str());
     // The same delivery again is a replay; by its other name too, and as parameters.
-    let query = "/v1/sync?indexeddb.database=shop&indexeddb.object.store=data&indexeddb.key.path=id";
+    let query =
+        "/v1/sync?indexeddb.database=shop&indexeddb.object.store=data&indexeddb.key.path=id";
     let again = server.post(query, &[("idempotency-key", "u1")], RECORDS.as_bytes()).expect(200);
-    assert_eq!((again.header("sync.outcome"), again.summary()["version"].as_u64()), (Some("unchanged"), Some(1)));
+    assert_eq!(
+        (again.header("sync.outcome"), again.summary()["version"].as_u64()),
+        (Some("unchanged"), Some(1))
+    );
 }
 
 #[test]
@@ -49,7 +53,8 @@ fn a_body_comes_in_every_way_that_http_knows() {
     let roots = [1, 1_000, 100_000].map(|size| {
         let mut headers = TO.to_vec();
         headers.push(("transfer-encoding", "chunked"));
-        let answer = server.post("/v1/sync", &headers, &chunked(&body.as_bytes()[..size.max(30_000)], size));
+        let answer =
+            server.post("/v1/sync", &headers, &chunked(&body.as_bytes()[..size.max(30_000)], size));
         answer.expect(200).summary()["root"].clone()
     });
     assert_ne!(roots[0], roots[2]);
@@ -63,9 +68,13 @@ fn a_body_comes_in_every_way_that_http_knows() {
     assert_eq!(read_answer(&mut reader).status, 100);
     stream.write_all(body.as_bytes()).unwrap();
     let answer = read_answer(&mut reader).expect(200);
-    assert_eq!((&answer.summary()["bucket"], &answer.summary()["flow"]), (&json!("other"), &json!("own")));
+    assert_eq!(
+        (&answer.summary()["bucket"], &answer.summary()["flow"]),
+        (&json!("other"), &json!("own"))
+    );
     // The connection goes on.
-    let answer = request(stream, "POST", "/v1/flows/other/own/sync", &TO, body.as_bytes()).expect(200);
+    let answer =
+        request(stream, "POST", "/v1/flows/other/own/sync", &TO, body.as_bytes()).expect(200);
     assert_eq!(answer.summary()["outcome"], "unchanged");
 }
 
@@ -77,7 +86,9 @@ fn a_client_confirms_a_plan_and_begins_a_new_epoch() {
         let lines: String = keys
             .clone()
             .map(|key| match op {
-                "put" => format!("{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":{key}}}}}\n"),
+                "put" => {
+                    format!("{{\"op\":\"put\",\"store\":\"data\",\"value\":{{\"id\":{key}}}}}\n")
+                }
                 _ => format!("{{\"op\":\"delete\",\"store\":\"data\",\"key\":{key}}}\n"),
             })
             .collect();
@@ -87,7 +98,8 @@ fn a_client_confirms_a_plan_and_begins_a_new_epoch() {
              \"last\":{last},\"stores\":[{{\"name\":\"data\",\"keyPath\":\"id\"}}]}}\n{lines}{{\"op\":\"end\",\"count\":{count}}}\n"
         )
     };
-    let post = |query: &str, body: &str| server.post(&format!("/v1/sync{query}"), &[], body.as_bytes());
+    let post =
+        |query: &str, body: &str| server.post(&format!("/v1/sync{query}"), &[], body.as_bytes());
     post("", &batch("e1", 1, "put", 0..20)).expect(200);
     let gone = batch("e1", 21, "delete", 0..15);
     let plan = post("", &gone).expect(409).header("sync.plan").unwrap().to_owned();
@@ -128,7 +140,10 @@ fn what_is_wrong_with_a_batch_has_a_status() {
     let guard = post(sequenced(2, clear)).expect(409);
     assert!(guard.header("sync.plan").is_some() && guard.summary()["outcome"] == "refused");
     // Nothing of these was written.
-    assert_eq!(server.get("/v1/flows/indexeddb/shop/versions").expect(200).text().lines().count(), 2);
+    assert_eq!(
+        server.get("/v1/flows/indexeddb/shop/versions").expect(200).text().lines().count(),
+        2
+    );
     assert_eq!(
         server.get("/v1/flows/indexeddb/shop/sources/a").text(),
         "{\"checkpoint\":1,\"epoch\":\"e\",\"source\":\"a\",\"type\":\"source\",\"version\":2}\n"
@@ -151,8 +166,9 @@ fn a_damaged_store_is_for_good() {
 fn what_is_wrong_with_a_request_has_a_status() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serve::start(dir.path(), &[]);
-    let send =
-        |method: &str, path: &str, headers: &[(&str, &str)]| request(server.connect(), method, path, headers, b"");
+    let send = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        request(server.connect(), method, path, headers, b"")
+    };
     for (status, method, path) in [
         (404, "GET", "/"),
         (404, "POST", "/v1/sink"),
@@ -169,7 +185,11 @@ fn what_is_wrong_with_a_request_has_a_status() {
     ] {
         let answer = send(method, path, &[]).expect(status);
         let line = answer.summary();
-        assert_eq!((&line["type"], line["message"].as_str()), (&json!("error"), answer.header("sync.error")), "{path}");
+        assert_eq!(
+            (&line["type"], line["message"].as_str()),
+            (&json!("error"), answer.header("sync.error")),
+            "{path}"
+        );
     }
     for (name, value) in [
         ("content-type", "multipart/form-data; boundary=x"),
@@ -192,10 +212,16 @@ fn what_was_written_is_read_as_the_commands_read_it() {
     let flow = "/v1/flows/indexeddb/shop";
     for (path, command) in [
         ("/versions/latest", vec!["restore"]),
-        ("/versions/1?format=records&object.store=data", vec!["restore", "--at", "1", "--format", "records"]),
+        (
+            "/versions/1?format=records&object.store=data",
+            vec!["restore", "--at", "1", "--format", "records"],
+        ),
         ("/versions", vec!["log", "--format", "json"]),
         ("/versions?limit=1", vec!["log", "--format", "json", "--limit", "1"]),
-        ("/versions/2/records?object.store=data&key=1", vec!["show", "--object-store", "data", "--key", "1"]),
+        (
+            "/versions/2/records?object.store=data&key=1",
+            vec!["show", "--object-store", "data", "--key", "1"],
+        ),
         ("/sources/kiosk-7", vec!["sources", "--flow", "shop", "--source", "kiosk-7"]),
         ("/sources", vec!["sources"]),
     ] {
@@ -207,7 +233,10 @@ fn what_was_written_is_read_as_the_commands_read_it() {
     server.get(&format!("{flow}/versions/latest/records?object.store=data&key=x")).expect(400);
     // A flow that is not there yet has a checkpoint.
     let none = server.get("/v1/flows/indexeddb/none/sources/a").expect(200).text();
-    assert_eq!(none, "{\"checkpoint\":0,\"epoch\":null,\"source\":\"a\",\"type\":\"source\",\"version\":null}\n");
+    assert_eq!(
+        none,
+        "{\"checkpoint\":0,\"epoch\":null,\"source\":\"a\",\"type\":\"source\",\"version\":null}\n"
+    );
     let restores =
         server.metric("nifi_idb_requests_total{edge=\"http\",route=\"/v1/flows/versions/version\",status=\"200\"}");
     assert_eq!(restores, Some(2.0));

@@ -13,7 +13,9 @@ use crate::program::{program, store_of};
 #[test]
 fn a_panic_ends_its_request_and_not_the_server() {
     let dir = tempfile::tempdir().unwrap();
-    let start = |name: &str| Serve::with_fault(&dir.path().join(name), "serve:work=panic", &["--max-requests", "1"]);
+    let start = |name: &str| {
+        Serve::with_fault(&dir.path().join(name), "serve:work=panic", &["--max-requests", "1"])
+    };
     let server = start("http.git");
     let failed = server.post("/v1/sync", &TO, RECORDS.as_bytes()).expect(500);
     assert_eq!(failed.header("sync.error"), Some("internal error: a bug in nifi-idb"));
@@ -55,7 +57,10 @@ fn a_closed_terminal_does_not_end_it() {
 fn limited(all: Vec<&str>, blocks: u32) -> Command {
     let program = program(all);
     let mut limited = Command::new("sh");
-    limited.arg("-c").arg(format!("ulimit -f {blocks}; exec \"$0\" \"$@\"")).arg(program.get_program());
+    limited
+        .arg("-c")
+        .arg(format!("ulimit -f {blocks}; exec \"$0\" \"$@\""))
+        .arg(program.get_program());
     limited.args(program.get_args()).stderr(std::process::Stdio::piped());
     limited
 }
@@ -81,7 +86,11 @@ fn a_limit_of_a_files_size_is_an_error_of_a_run() {
     let mut limited = limited([&["sync", "--store", &repo][..], &flags].concat(), 400);
     let ran = limited.stdin(std::fs::File::open(&input).unwrap()).output().unwrap();
     let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.code().is_some_and(|code| [4, 7].contains(&code)), "{:?} {said}", ran.status);
+    assert!(
+        ran.status.code().is_some_and(|code| [4, 7].contains(&code)),
+        "{:?} {said}",
+        ran.status
+    );
     assert!(said.contains("File too large"), "{said}");
 }
 
@@ -128,9 +137,13 @@ fn a_client_that_is_known_is_told_more() {
     let token = ("authorization", "Bearer secret");
     server.post("/v1/sync", &[&TO[..], &[token]].concat(), RECORDS.as_bytes()).expect(200);
     std::fs::remove_dir_all(&repo).unwrap();
-    let ready = |headers: &[(&str, &str)]| super::request(server.connect(), "GET", "/readyz", headers, b"");
+    let ready =
+        |headers: &[(&str, &str)]| super::request(server.connect(), "GET", "/readyz", headers, b"");
     let (known, stranger) = (ready(&[token]).expect(503), ready(&[]).expect(503));
-    assert!(known.text().contains("s.git") && !stranger.text().contains("s.git"), "{known:?} {stranger:?}");
+    assert!(
+        known.text().contains("s.git") && !stranger.text().contains("s.git"),
+        "{known:?} {stranger:?}"
+    );
     let wrong = ready(&[("authorization", "Bearer other")]).expect(503);
     assert!(!wrong.text().contains("s.git"), "{wrong:?}");
 }

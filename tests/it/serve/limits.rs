@@ -35,8 +35,11 @@ fn a_client_over_the_limit_waits_for_its_turn_and_a_body_that_stands_still_is_gi
     let start = Instant::now();
     std::thread::scope(|scope| {
         // All of it is sent before the answer is read: it must not meet a broken pipe.
-        let waiting: Vec<_> =
-            (0..20).map(|_| scope.spawn(|| server.post("/v1/sync", &TO, many(2_000).as_bytes()).expect(200))).collect();
+        let waiting: Vec<_> = (0..20)
+            .map(|_| {
+                scope.spawn(|| server.post("/v1/sync", &TO, many(2_000).as_bytes()).expect(200))
+            })
+            .collect();
         while server.metric("nifi_idb_requests_waiting") != Some(20.0) {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -99,7 +102,11 @@ struct Endless {
 impl Read for Endless {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         while self.rest.len() < buffer.len() && self.left > 0 {
-            let line = format!("{{\"id\":{},\"text\":\"{}\"}}\n", self.next, crate::program::noise(self.next, 900));
+            let line = format!(
+                "{{\"id\":{},\"text\":\"{}\"}}\n",
+                self.next,
+                crate::program::noise(self.next, 900)
+            );
             self.rest.extend_from_slice(line.as_bytes());
             (self.next, self.left) = (self.next + 1, self.left - 1);
         }
@@ -136,7 +143,10 @@ fn memory_does_not_grow_with_the_body_or_the_answer() {
     let restore = || {
         let mut stream = server.connect();
         stream
-            .write_all(head("GET", "/v1/flows/indexeddb/shop/versions/latest", &[("connection", "close")]).as_bytes())
+            .write_all(
+                head("GET", "/v1/flows/indexeddb/shop/versions/latest", &[("connection", "close")])
+                    .as_bytes(),
+            )
             .unwrap();
         std::io::copy(&mut stream, &mut std::io::sink()).unwrap()
     };
@@ -162,7 +172,8 @@ fn a_reader_of_drips_has_no_longer_than_the_deadline() {
     let server = Serve::start(dir.path(), &["--deadline", "2s", "--max-requests", "1"]);
     let mut slow = server.connect();
     let start = Instant::now();
-    slow.write_all(head("GET", "/v1/flows/indexeddb/shop/versions/latest", &[]).as_bytes()).unwrap();
+    slow.write_all(head("GET", "/v1/flows/indexeddb/shop/versions/latest", &[]).as_bytes())
+        .unwrap();
     let reading = std::thread::spawn(move || {
         let mut piece = [0; 4096];
         while matches!(slow.read(&mut piece), Ok(1..)) {
@@ -186,7 +197,8 @@ fn a_slow_reader_holds_up_nobody() {
     let server = Serve::start(dir.path(), &["--idle", "1s", "--max-requests", "1"]);
     server.post("/v1/sync", &TO, many(200_000).as_bytes()).expect(200);
     let mut slow = server.connect();
-    slow.write_all(head("GET", "/v1/flows/indexeddb/shop/versions/latest", &[]).as_bytes()).unwrap();
+    slow.write_all(head("GET", "/v1/flows/indexeddb/shop/versions/latest", &[]).as_bytes())
+        .unwrap();
     // It reads nothing, and is given up; then the only slot is free again.
     let start = Instant::now();
     loop {

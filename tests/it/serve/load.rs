@@ -24,8 +24,11 @@ fn storm(server: &Serve, clients: u64, round: u64) -> (u64, u64) {
                     if start.elapsed() > HALF {
                         break;
                     }
-                    let id = |line: u64| ((round * clients + client) * 1_000_000 + number) * 10 + line;
-                    let line = |line| format!("{{\"id\":{},\"text\":\"{}\"}}\n", id(line), noise(id(line), 60));
+                    let id =
+                        |line: u64| ((round * clients + client) * 1_000_000 + number) * 10 + line;
+                    let line = |line| {
+                        format!("{{\"id\":{},\"text\":\"{}\"}}\n", id(line), noise(id(line), 60))
+                    };
                     let body: String = (0..10).map(line).collect();
                     let answer = request(server.connect(), "POST", &path, &TO, body.as_bytes());
                     match answer.status {
@@ -55,7 +58,11 @@ fn twelve_clients_on_three_slots() {
         .map(|flow| {
             let name = format!("flow-{flow}");
             let arguments = ["--bucket", "load", "--flow", &name, "--format", "records"];
-            on(dir.path(), "restore", &arguments, b"").done().iter().filter(|byte| **byte == b'\n').count()
+            on(dir.path(), "restore", &arguments, b"")
+                .done()
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
         })
         .sum();
     assert_eq!(stored as u64, (first + second) * 10);

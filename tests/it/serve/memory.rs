@@ -25,7 +25,8 @@ fn a_line_that_needs_more_than_there_is_is_too_large() {
     // Many lines are no large line.
     server.post("/v1/sync", &TO, many(30_000).as_bytes()).expect(200);
     assert_eq!(server.metric("nifi_idb_memory_claimed_bytes"), Some(0.0));
-    let records = server.get("/v1/flows/indexeddb/shop/versions/latest/records?object.store=data&key=2");
+    let records =
+        server.get("/v1/flows/indexeddb/shop/versions/latest/records?object.store=data&key=2");
     assert!(!records.text().contains("$$"), "nothing of it is stored");
 }
 
@@ -36,7 +37,12 @@ fn who_finds_no_memory_is_told_to_come_again() {
     let body = large(1, 'x', 3_000_000);
     let mut first = server.connect();
     let length = body.len().to_string();
-    first.write_all(head("POST", "/v1/sync", &[&TO[..], &[("content-length", &length)]].concat()).as_bytes()).unwrap();
+    first
+        .write_all(
+            head("POST", "/v1/sync", &[&TO[..], &[("content-length", &length)]].concat())
+                .as_bytes(),
+        )
+        .unwrap();
     first.write_all(&body.as_bytes()[..2_900_000]).unwrap();
     while server.metric("nifi_idb_memory_claimed_bytes").unwrap() < 12_000_000.0 {
         std::thread::sleep(Duration::from_millis(5));
@@ -82,16 +88,25 @@ fn a_large_stored_value_counts_when_it_is_read() {
 #[test]
 fn many_large_lines_at_once_stay_under_the_budget() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serve::start(dir.path(), &["--max-memory", "64000000", "--cache-bytes", "1000000"]);
-    let send =
-        |id: u32| server.post(&format!("/v1/flows/indexeddb/f{id}/sync"), &TO, large(id, '$', 3_000_000).as_bytes());
+    let server =
+        Serve::start(dir.path(), &["--max-memory", "64000000", "--cache-bytes", "1000000"]);
+    let send = |id: u32| {
+        server.post(
+            &format!("/v1/flows/indexeddb/f{id}/sync"),
+            &TO,
+            large(id, '$', 3_000_000).as_bytes(),
+        )
+    };
     let (statuses, peak) = server.memory_during(|| {
         std::thread::scope(|scope| {
             let sending: Vec<_> = (0..6).map(|id| scope.spawn(move || send(id).status)).collect();
             sending.into_iter().map(|sending| sending.join().unwrap()).collect::<Vec<_>>()
         })
     });
-    assert!(statuses.iter().all(|status| [200, 503].contains(status)) && statuses.contains(&200), "{statuses:?}");
+    assert!(
+        statuses.iter().all(|status| [200, 503].contains(status)) && statuses.contains(&200),
+        "{statuses:?}"
+    );
     assert!(peak < 120 * 1024, "{peak} KiB");
 }
 
@@ -103,7 +118,9 @@ fn the_cache_holds_the_newest_version_and_not_all() {
     let send = |number: u32| {
         let name = format!("{number}-{}", "x".repeat(100));
         let headers = [&TO[..], &[("uuid", name.as_str())]].concat();
-        server.post("/v1/sync", &headers, format!("{{\"id\":1,\"n\":{number}}}\n").as_bytes()).expect(200);
+        server
+            .post("/v1/sync", &headers, format!("{{\"id\":1,\"n\":{number}}}\n").as_bytes())
+            .expect(200);
     };
     (0..20).for_each(send);
     let early = server.metric("nifi_idb_cache_bytes").unwrap();

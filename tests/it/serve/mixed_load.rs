@@ -75,8 +75,11 @@ impl MixedLoad<'_> {
 /// The records of a sender's batch, and their lines.
 fn batch(sender: u64, number: u64) -> (Vec<u64>, String) {
     let size = [1, 10, 1, 300, 10, 3_000][usize::try_from(number % 6).unwrap()];
-    let ids: Vec<_> = (0..size).map(|place| sender * 100_000 + (number * 7 + place) % IDS).collect();
-    let line = |id: &u64| format!("{{\"id\":{id},\"n\":{number},\"text\":\"{}\"}}\n", noise(id + number, 40));
+    let ids: Vec<_> =
+        (0..size).map(|place| sender * 100_000 + (number * 7 + place) % IDS).collect();
+    let line = |id: &u64| {
+        format!("{{\"id\":{id},\"n\":{number},\"text\":\"{}\"}}\n", noise(id + number, 40))
+    };
     let lines = ids.iter().map(line).collect();
     (ids, lines)
 }
@@ -94,7 +97,8 @@ fn posts(load: &MixedLoad<'_>, sender: u64) {
         let ((ids, lines), name) = (batch(sender, number), format!("{sender}-{number}"));
         let headers = [&TO[..], &[("idempotency-key", name.as_str())]].concat();
         let pull = if number % 50 == 0 { "?pull=true" } else { "" };
-        let answer = load.server.post(&format!("{}{pull}", path(sender)), &headers, lines.as_bytes());
+        let answer =
+            load.server.post(&format!("{}{pull}", path(sender)), &headers, lines.as_bytes());
         assert!([200, 503].contains(&answer.status), "{answer:?}");
         load.ended(sender, &ids, number, answer.status == 200);
     }
@@ -106,7 +110,8 @@ fn posts_packages(load: &MixedLoad<'_>, sender: u64) {
         if !load.goes_on() {
             return;
         }
-        let ids: Vec<_> = (0..20).map(|place| sender * 100_000 + (number * 7 + place) % IDS).collect();
+        let ids: Vec<_> =
+            (0..20).map(|place| sender * 100_000 + (number * 7 + place) % IDS).collect();
         let mut package = Vec::new();
         for id in &ids {
             let mut attributes: Attributes =
@@ -134,9 +139,13 @@ fn calls(load: &MixedLoad<'_>, sender: u64) {
         let done = if number % 2 == 0 {
             // Its flow is the database's.
             let to = [("indexeddb.database", flow.as_str()), TO[1], TO[2]];
-            client.send(&to, lines.as_bytes()).is_ok_and(|reply| reply.response_code() == ResponseCode::Success)
+            client
+                .send(&to, lines.as_bytes())
+                .is_ok_and(|reply| reply.response_code() == ResponseCode::Success)
         } else {
-            client.sync_to("load", &flow, &TO, lines.as_bytes()).is_ok_and(|(_, result)| result.status == 0)
+            client
+                .sync_to("load", &flow, &TO, lines.as_bytes())
+                .is_ok_and(|(_, result)| result.status == 0)
         };
         // What NiFi's service writes is in another bucket.
         if number % 2 == 1 {
@@ -154,10 +163,13 @@ fn reads(load: &MixedLoad<'_>) {
             return;
         }
         let flow = format!("/v1/flows/load/flow-{}", number % FLOWS);
-        for path in ["/versions?limit=20", "/versions/1", "/versions/latest?format=records", "/sources"] {
+        for path in
+            ["/versions?limit=20", "/versions/1", "/versions/latest?format=records", "/sources"]
+        {
             load.expect(&load.server.get(&format!("{flow}{path}")), &[200, 404, 503]);
         }
-        let record = format!("{flow}/versions/latest/records?object.store=data&key={}", number % IDS);
+        let record =
+            format!("{flow}/versions/latest/records?object.store=data&key={}", number % IDS);
         load.expect(&load.server.get(&record), &[200, 404, 503]);
         for path in ["/metrics", "/healthz", "/readyz"] {
             load.expect(&load.server.get(path), &[200]);
@@ -169,7 +181,9 @@ fn reads(load: &MixedLoad<'_>) {
 fn reads_slowly(load: &MixedLoad<'_>) {
     while load.goes_on() {
         let mut stream = load.server.connect();
-        stream.write_all(head("GET", "/v1/flows/load/big/versions/latest", &[]).as_bytes()).unwrap();
+        stream
+            .write_all(head("GET", "/v1/flows/load/big/versions/latest", &[]).as_bytes())
+            .unwrap();
         let mut piece = [0; 1024];
         for _ in 0..40 {
             if !load.goes_on() || stream.read(&mut piece).is_ok_and(|count| count == 0) {
@@ -217,7 +231,10 @@ fn sends_nonsense(load: &MixedLoad<'_>) {
         stream.read_exact(&mut status).unwrap();
         assert_eq!(&status, b"HTTP/1.1 413");
         let mut cut = load.server.connect();
-        cut.write_all(head("POST", "/v1/sync", &[&TO[..], &[("content-length", "1000")]].concat()).as_bytes()).unwrap();
+        cut.write_all(
+            head("POST", "/v1/sync", &[&TO[..], &[("content-length", "1000")]].concat()).as_bytes(),
+        )
+        .unwrap();
         cut.write_all(b"{\"id\":1}\n").unwrap();
     }
 }
@@ -228,7 +245,11 @@ fn sample(server: &Serve, is_over: &AtomicBool, says: bool) -> Vec<(Duration, u6
     while !is_over.load(Ordering::Relaxed) {
         samples.push((start.elapsed(), server.memory()));
         if says && samples.len() % 600 == 1 {
-            tell(&format!("{:>4} s: {:.1} MiB", start.elapsed().as_secs(), mebibytes(samples[samples.len() - 1].1)));
+            tell(&format!(
+                "{:>4} s: {:.1} MiB",
+                start.elapsed().as_secs(),
+                mebibytes(samples[samples.len() - 1].1)
+            ));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -257,12 +278,16 @@ fn between(samples: &[(Duration, u64)], from: f64, to: f64) -> (u64, u64) {
 
 #[test]
 fn memory_is_flat_and_nothing_is_lost() {
-    let minutes = std::env::var("NIFI_IDB_LOAD_MINUTES").ok().map(|text| text.parse::<f64>().unwrap());
+    let minutes =
+        std::env::var("NIFI_IDB_LOAD_MINUTES").ok().map(|text| text.parse::<f64>().unwrap());
     let time = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
     let dir = tempfile::tempdir().unwrap();
     let (memory, cache) = (MAX_MEMORY.to_string(), CACHE_BYTES.to_string());
     let limits = ["--max-requests", "6", "--max-memory", &memory, "--cache-bytes", &cache];
-    let server = Serve::start(dir.path(), &[&limits[..], &["--max-body-bytes", "50000000", "--idle", "5s"]].concat());
+    let server = Serve::start(
+        dir.path(),
+        &[&limits[..], &["--max-body-bytes", "50000000", "--idle", "5s"]].concat(),
+    );
     server.post("/v1/flows/load/big/sync", &TO, many(BIG).as_bytes()).expect(200);
     let load = MixedLoad {
         server: &server,
@@ -287,11 +312,15 @@ fn memory_is_flat_and_nothing_is_lost() {
         let ended: Vec<_> = all.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         is_over.store(true, Ordering::Relaxed);
         let samples = sampling.join().unwrap();
-        ended.into_iter().for_each(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        ended
+            .into_iter()
+            .for_each(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         samples
     });
-    let (early, late, all) = (between(&samples, 0.25, 0.5), between(&samples, 0.75, 1.0), between(&samples, 0.0, 1.0));
-    let (done, refused, read) = (load.done.into_inner(), load.refused.into_inner(), load.read.into_inner());
+    let (early, late, all) =
+        (between(&samples, 0.25, 0.5), between(&samples, 0.75, 1.0), between(&samples, 0.0, 1.0));
+    let (done, refused, read) =
+        (load.done.into_inner(), load.refused.into_inner(), load.read.into_inner());
     let budget = MAX_MEMORY + CACHE_BYTES + PROCESS_BYTES;
     let shown = format!(
         "{done} batches done, {refused} to come again, {read} other answers in {} s; memory: mean {:.1} MiB in the second \

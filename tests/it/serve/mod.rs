@@ -38,8 +38,11 @@ use crate::program::{HANG, program, store_of};
 const RECORDS: &str = "{\"id\":1,\"name\":\"apple\"}\n{\"id\":2,\"name\":\"pear\"}\n";
 
 /// What says where bare records go.
-const TO: [(&str, &str); 3] =
-    [("indexeddb.database", "shop"), ("indexeddb.object.store", "data"), ("indexeddb.key.path", "id")];
+const TO: [(&str, &str); 3] = [
+    ("indexeddb.database", "shop"),
+    ("indexeddb.object.store", "data"),
+    ("indexeddb.key.path", "id"),
+];
 
 /// A server; it is killed when it is dropped.
 struct Serve {
@@ -180,7 +183,10 @@ struct Answer {
 
 impl Answer {
     fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     fn text(&self) -> String {
@@ -195,7 +201,13 @@ impl Answer {
 
     #[track_caller]
     fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{:?} {}", self.headers, String::from_utf8_lossy(&self.body));
+        assert_eq!(
+            self.status,
+            status,
+            "{:?} {}",
+            self.headers,
+            String::from_utf8_lossy(&self.body)
+        );
         self
     }
 }
@@ -213,7 +225,13 @@ fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
 }
 
 /// A request as InvokeHTTP sends it: all of it first, then the answer is read.
-fn request(mut stream: impl Read + Write, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+fn request(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let length = body.len().to_string();
     let mut all = headers.to_vec();
     if !headers.iter().any(|(name, _)| *name == "transfer-encoding") {
@@ -241,7 +259,8 @@ fn chunked(body: &[u8], size: usize) -> Vec<u8> {
 fn read_answer(from: &mut impl BufRead) -> Answer {
     let mut line = String::new();
     from.read_line(&mut line).unwrap();
-    let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {line:?}")).parse().unwrap();
+    let status =
+        line.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {line:?}")).parse().unwrap();
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -262,7 +281,8 @@ fn read_answer(from: &mut impl BufRead) -> Answer {
     loop {
         let mut size = String::new();
         from.read_line(&mut size).unwrap();
-        let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("the body was cut off"));
+        let size = usize::from_str_radix(size.trim(), 16)
+            .unwrap_or_else(|_| panic!("the body was cut off"));
         let mut chunk = vec![0; size + 2];
         from.read_exact(&mut chunk).unwrap();
         answer.body.extend_from_slice(&chunk[..size]);
@@ -274,5 +294,9 @@ fn read_answer(from: &mut impl BufRead) -> Answer {
 
 /// Records of some 100 bytes.
 fn many(count: usize) -> String {
-    (0..count).map(|id| format!("{{\"id\":{id},\"text\":\"{}\"}}\n", crate::program::noise(id as u64, 80))).collect()
+    (0..count)
+        .map(|id| {
+            format!("{{\"id\":{id},\"text\":\"{}\"}}\n", crate::program::noise(id as u64, 80))
+        })
+        .collect()
 }

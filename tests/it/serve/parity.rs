@@ -26,7 +26,8 @@ fn changes(header: &str, lines: &[&str]) -> String {
 fn package() -> Vec<u8> {
     let mut out = Vec::new();
     let sequenced = |first: u32, value: u32| {
-        let header = format!(",\"source\":\"p\",\"epoch\":\"e\",\"first\":{first},\"last\":{first}");
+        let header =
+            format!(",\"source\":\"p\",\"epoch\":\"e\",\"first\":{first},\"last\":{first}");
         changes(&header, &[&format!("\"op\":\"put\",\"value\":{{\"id\":{value}}}")])
     };
     let cut = sequenced(3, 903);
@@ -36,10 +37,11 @@ fn package() -> Vec<u8> {
         ("u3", cut[..cut.len() - 10].to_owned()),
         ("u4", changes("", &["\"op\":\"put\",\"value\":{\"id\":904}"])),
     ] {
-        let attributes: Attributes = [("uuid", uuid), ("indexeddb.received.at", "1700000000000"), ("other", "\u{e9}")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into_iter()
-            .collect();
+        let attributes: Attributes =
+            [("uuid", uuid), ("indexeddb.received.at", "1700000000000"), ("other", "\u{e9}")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect();
         write_head(&attributes, content.len() as u64, &mut out).unwrap();
         out.extend_from_slice(content.as_bytes());
     }
@@ -47,10 +49,14 @@ fn package() -> Vec<u8> {
 }
 
 fn flowfiles() -> Vec<FlowFile> {
-    let records =
-        vec![("indexeddb.database", "shop"), ("indexeddb.object.store", "data"), ("indexeddb.key.path", "id")];
+    let records = vec![
+        ("indexeddb.database", "shop"),
+        ("indexeddb.object.store", "data"),
+        ("indexeddb.key.path", "id"),
+    ];
     let many: String = (0..200).map(|id| format!("{{\"id\":{id},\"n\":{}}}\n", id * 7)).collect();
-    let put = |id: u32, value: u32| format!("\"op\":\"put\",\"value\":{{\"id\":{id},\"n\":{value}}}");
+    let put =
+        |id: u32, value: u32| format!("\"op\":\"put\",\"value\":{{\"id\":{id},\"n\":{value}}}");
     let first = changes(
         ",\"source\":\"a\",\"epoch\":\"e\",\"first\":1,\"last\":2",
         &["\"op\":\"put\",\"value\":{\"id\":1000}", "\"op\":\"delete\",\"key\":3"],
@@ -137,7 +143,8 @@ fn every_edge_gives_the_same_report_and_the_same_root() {
     for (number, flowfile) in flowfiles().iter().enumerate() {
         let expected = by_pipe(pipe, flowfile);
         let shown = |came: &Came| format!("{:?} {}", came.0, String::from_utf8_lossy(&came.1));
-        let (over_http, over_grpc) = (by_http(&http_server, flowfile), by_grpc(&grpc_client, flowfile));
+        let (over_http, over_grpc) =
+            (by_http(&http_server, flowfile), by_grpc(&grpc_client, flowfile));
         // The command has no attribute that could be wrong: a wrong option is refused before anything is reported.
         if flowfile.0 != [("indexeddb.mode", "half")] {
             assert_eq!(shown(&over_http), shown(&expected), "FlowFile {number} over HTTP");
@@ -164,7 +171,9 @@ fn every_edge_gives_the_same_report_and_the_same_root() {
     assert_eq!(statuses, [0, 0, 0, 0, 0, 0, 5, 4, 6, 2, 2, 0, 0, 2, 0, 0]);
     let log = |repo: &Path| {
         let text = String::from_utf8(on(repo, "log", &["--format", "json"], b"").done()).unwrap();
-        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["state"].clone()).collect::<Vec<_>>()
+        text.lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["state"].clone())
+            .collect::<Vec<_>>()
     };
     let states = log(pipe);
     assert!(states.len() >= 6, "{states:?}");

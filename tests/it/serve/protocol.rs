@@ -9,17 +9,32 @@ fn a_misspelt_attribute_does_not_go_unnoticed() {
     let dir = tempfile::tempdir().unwrap();
     let server = Serve::start(dir.path(), &[]);
     let query = "indexeddb.object.store=data&indexeddb.key.path=id";
-    for misspelt in ["indexeddb.databse=shop", "indexeddb.mod=full", "indexeddb.=x", "Indexeddb.mode=full", "uid=1"] {
-        let refused = server.post(&format!("/v1/sync?{misspelt}&{query}"), &[], RECORDS.as_bytes()).expect(400);
+    for misspelt in [
+        "indexeddb.databse=shop",
+        "indexeddb.mod=full",
+        "indexeddb.=x",
+        "Indexeddb.mode=full",
+        "uid=1",
+    ] {
+        let refused = server
+            .post(&format!("/v1/sync?{misspelt}&{query}"), &[], RECORDS.as_bytes())
+            .expect(400);
         let name = misspelt.split('=').next().unwrap();
         assert!(refused.header("sync.error").unwrap().contains(name), "{refused:?}");
     }
     // What a pattern of InvokeHTTP sends as headers is no other thing.
     for misspelt in ["indexeddb.databse", "Indexeddb.Mod", "indexeddb.database.name"] {
-        let refused = server.post(&format!("/v1/sync?{query}"), &[(misspelt, "full")], RECORDS.as_bytes()).expect(400);
-        assert!(refused.header("sync.error").unwrap().contains(&misspelt.to_lowercase()), "{refused:?}");
+        let refused = server
+            .post(&format!("/v1/sync?{query}"), &[(misspelt, "full")], RECORDS.as_bytes())
+            .expect(400);
+        assert!(
+            refused.header("sync.error").unwrap().contains(&misspelt.to_lowercase()),
+            "{refused:?}"
+        );
     }
-    server.post(&format!("/v1/sync?indexeddb.database=shop&{query}"), &[], RECORDS.as_bytes()).expect(200);
+    server
+        .post(&format!("/v1/sync?indexeddb.database=shop&{query}"), &[], RECORDS.as_bytes())
+        .expect(200);
     assert_eq!(server.get("/v1/flows/indexeddb/default/versions").status, 404);
 }
 
@@ -57,9 +72,15 @@ fn head_says_what_get_would_without_its_body() {
         stream.write_all(head("HEAD", path, &[("connection", "close")]).as_bytes()).unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
-        assert!(text.starts_with(&format!("HTTP/1.1 {} ", got.status)) && text.ends_with("\r\n\r\n"), "{path}: {text}");
+        assert!(
+            text.starts_with(&format!("HTTP/1.1 {} ", got.status)) && text.ends_with("\r\n\r\n"),
+            "{path}: {text}"
+        );
         if path != "/metrics" {
-            assert!(text.contains(&format!("\r\ncontent-length: {}\r\n", got.body.len())), "{path}: {text}");
+            assert!(
+                text.contains(&format!("\r\ncontent-length: {}\r\n", got.body.len())),
+                "{path}: {text}"
+            );
         }
     }
 }
@@ -70,7 +91,12 @@ fn nothing_is_for_caches() {
     let page = "https://shop.example";
     let server = Serve::start(dir.path(), &["--allow-origin", page]);
     server.post("/v1/sync", &TO, RECORDS.as_bytes()).expect(200);
-    let paths = ["/v1/flows/indexeddb/shop/versions/latest", "/v1/flows/indexeddb/shop/versions", "/metrics", "/none"];
+    let paths = [
+        "/v1/flows/indexeddb/shop/versions/latest",
+        "/v1/flows/indexeddb/shop/versions",
+        "/metrics",
+        "/none",
+    ];
     for path in paths {
         for origin in [None, Some(page), Some("https://evil.example")] {
             let headers: Vec<_> = origin.iter().map(|origin| ("origin", *origin)).collect();
@@ -90,7 +116,9 @@ fn no_coding_is_undone_wherever_it_is_named() {
         server.post("/v1/sync", &headers, RECORDS.as_bytes())
     };
     send(&[("content-encoding", "identity"), ("content-encoding", "Identity")]).expect(200);
-    for codings in [&["gzip"][..], &["identity", "gzip"], &["identity, gzip"], &["gzip", "identity"]] {
+    for codings in
+        [&["gzip"][..], &["identity", "gzip"], &["identity, gzip"], &["gzip", "identity"]]
+    {
         let headers: Vec<_> = codings.iter().map(|coding| ("content-encoding", *coding)).collect();
         send(&headers).expect(415);
     }

@@ -14,9 +14,16 @@ fn a_warm_request_asks_for_heads_metadata_only() {
     double.forget_requests();
     let answer = server.post("/v1/sync", &TO, b"{\"id\":1,\"n\":1}\n").expect(200);
     assert_eq!(answer.header("sync.outcome"), Some("unchanged"));
-    let calls: Vec<_> = double.requests().into_iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect();
+    let calls: Vec<_> = double
+        .requests()
+        .into_iter()
+        .map(|seen| format!("{} {}", seen.method, seen.path))
+        .collect();
     assert_eq!(calls.len(), 1, "{calls:?}");
-    assert!(calls[0].starts_with("GET ") && calls[0].ends_with("/versions/latest/metadata"), "{calls:?}");
+    assert!(
+        calls[0].starts_with("GET ") && calls[0].ends_with("/versions/latest/metadata"),
+        "{calls:?}"
+    );
     // A change of a record costs no more than its one chunk and the new version.
     double.forget_requests();
     server.post("/v1/sync", &TO, b"{\"id\":1,\"n\":2}\n").expect(200);

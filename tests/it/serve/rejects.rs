@@ -12,7 +12,9 @@ fn path(more: &str) -> String {
 fn a_batch_of_rejects_alone_is_422_and_part_of_one_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let server = Serve::start(&folder.path().join("s.git"), &[]);
-    for body in ["no JSON\n", "<html></html>", "{\"ID\":1}\n", "{\"message\":\"x\",\"type\":\"error\"}\n"] {
+    for body in
+        ["no JSON\n", "<html></html>", "{\"ID\":1}\n", "{\"message\":\"x\",\"type\":\"error\"}\n"]
+    {
         let answer = server.post(&path(""), &[], body.as_bytes());
         assert_eq!(answer.status, 422, "{body}: {}", answer.text());
         assert_eq!(answer.header("sync.status"), Some("5"), "{body}");
@@ -21,7 +23,11 @@ fn a_batch_of_rejects_alone_is_422_and_part_of_one_comes_back() {
     let without = server.post(&path(""), &[], body.as_bytes());
     assert!(without.status == 200 && !without.text().contains("\"text\""), "{}", without.text());
     let with = server.post(&path("&indexeddb.rejects=text"), &[], body.as_bytes());
-    assert!(with.text().contains(r#""text":"{\"id\":3,\"n\":NaN}","type":"rejected""#), "{}", with.text());
+    assert!(
+        with.text().contains(r#""text":"{\"id\":3,\"n\":NaN}","type":"rejected""#),
+        "{}",
+        with.text()
+    );
     let header = server.post(&path(""), &[("indexeddb.rejects", "text")], body.as_bytes());
     assert_eq!(header.text().lines().next(), with.text().lines().next());
     assert_eq!(server.post(&path("&indexeddb.rejects=all"), &[], body.as_bytes()).status, 400);

@@ -37,7 +37,13 @@ fn serve(dir: &Path) -> Serve {
     Serve::start(&dir.join("s.git"), &["--clients", clients.to_str().unwrap()])
 }
 
-fn post(server: &Serve, client: &str, query: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+fn post(
+    server: &Serve,
+    client: &str,
+    query: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let bearer = format!("Bearer {client}");
     let all = [&[("authorization", bearer.as_str())][..], headers].concat();
     request(server.connect(), "POST", &format!("/v1/sync{query}"), &all, body)
@@ -63,17 +69,21 @@ fn who_may_only_write_reads_nothing_of_others() {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(dir.path());
     let now = "1700000000000";
-    post(&server, "one", "", &[], put("one-1", now, r#"{"id":1,"card":"4111"}"#).as_bytes()).expect(200);
-    let empty =
-        "{\"format\":\"indexeddb-changes/1\",\"database\":\"shop\",\"stores\":[]}\n{\"op\":\"end\",\"count\":0}\n";
+    post(&server, "one", "", &[], put("one-1", now, r#"{"id":1,"card":"4111"}"#).as_bytes())
+        .expect(200);
+    let empty = "{\"format\":\"indexeddb-changes/1\",\"database\":\"shop\",\"stores\":[]}\n{\"op\":\"end\",\"count\":0}\n";
     for body in [empty.to_owned(), put("two-1", "5", r#"{"id":2}"#)] {
         let refused = post(&server, "two", "?pull=true", &[], body.as_bytes()).expect(403);
-        assert!(refused.header("sync.error").unwrap().ends_with("has not the right \"pull\""), "{refused:?}");
+        assert!(
+            refused.header("sync.error").unwrap().ends_with("has not the right \"pull\""),
+            "{refused:?}"
+        );
     }
     // An older put loses. What wins is another's: only who may pull is shown it.
     let lost = |client: &str| {
         let source = format!("{client}-1");
-        post(&server, client, "", &[], put(&source, "5", r#"{"id":1,"card":"?"}"#).as_bytes()).expect(200)
+        post(&server, client, "", &[], put(&source, "5", r#"{"id":1,"card":"?"}"#).as_bytes())
+            .expect(200)
     };
     let told = lost("two");
     assert_eq!(lines(&told, "conflict")[0]["winner"], "head", "{}", told.text());
@@ -86,18 +96,34 @@ fn who_may_only_write_reads_nothing_of_others() {
     // A person decides; the source that lost hears of it, and not of the record.
     let store = store_of(&dir.path().join("s.git"));
     let resolve = |of: &str| {
-        let mut all =
-            vec!["conflicts", "resolve", "--store", &store, "--flow", "shared", "--all-matching", "--source", of];
+        let mut all = vec![
+            "conflicts",
+            "resolve",
+            "--store",
+            &store,
+            "--flow",
+            "shared",
+            "--all-matching",
+            "--source",
+            of,
+        ];
         all.extend(["--state", "all", "--use", "head", "--even-if-changed"]);
         run(program(all), b"").done()
     };
     resolve("two-1");
-    let told = post(&server, "two", "", &[], put("two-1", "6", r#"{"id":7}"#).as_bytes()).expect(200);
+    let told =
+        post(&server, "two", "", &[], put("two-1", "6", r#"{"id":7}"#).as_bytes()).expect(200);
     let resolved = lines(&told, "resolved");
-    assert_eq!((&resolved[0]["line"], &resolved[0]["withheld"]), (&Value::Null, &Value::Bool(true)), "{}", told.text());
+    assert_eq!(
+        (&resolved[0]["line"], &resolved[0]["withheld"]),
+        (&Value::Null, &Value::Bool(true)),
+        "{}",
+        told.text()
+    );
     assert!(!told.text().contains("4111"), "{}", told.text());
     resolve("page-1");
-    let told = post(&server, "page", "", &[], put("page-1", "6", r#"{"id":8}"#).as_bytes()).expect(200);
+    let told =
+        post(&server, "page", "", &[], put("page-1", "6", r#"{"id":8}"#).as_bytes()).expect(200);
     assert_eq!(lines(&told, "resolved")[0]["line"]["value"]["card"], "4111", "{}", told.text());
 }
 
@@ -105,7 +131,8 @@ fn who_may_only_write_reads_nothing_of_others() {
 fn who_may_only_write_reads_nothing_over_grpc() {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(dir.path());
-    post(&server, "one", "", &[], put("one-1", "9", r#"{"id":1,"card":"4111"}"#).as_bytes()).expect(200);
+    post(&server, "one", "", &[], put("one-1", "9", r#"{"id":1,"card":"4111"}"#).as_bytes())
+        .expect(200);
     let sync = |token: &str, pull: bool| {
         let body = put(&format!("{token}-1"), "5", r#"{"id":1,"card":"?"}"#);
         Client::new(&server).with_token(token).sync_with(None, &[], body.as_bytes(), pull)
@@ -126,13 +153,17 @@ fn now() -> i64 {
 /// When a record was changed, as it is stored.
 fn stored(server: &Serve, token: &str, path: &str) -> i64 {
     let bearer = format!("Bearer {token}");
-    let answer = request(server.connect(), "GET", path, &[("authorization", &bearer)], b"").expect(200);
+    let answer =
+        request(server.connect(), "GET", path, &[("authorization", &bearer)], b"").expect(200);
     answer.summary()["at"].as_i64().unwrap()
 }
 
 fn package(at: &str, content: &str) -> Vec<u8> {
-    let attributes: Attributes =
-        TO.iter().chain(&[("indexeddb.received.at", at)]).map(|(name, value)| owned(name, value)).collect();
+    let attributes: Attributes = TO
+        .iter()
+        .chain(&[("indexeddb.received.at", at)])
+        .map(|(name, value)| owned(name, value))
+        .collect();
     let mut out = Vec::new();
     write_head(&attributes, content.len() as u64, &mut out).unwrap();
     out.extend_from_slice(content.as_bytes());
@@ -168,8 +199,14 @@ fn the_time_of_receipt_is_the_servers() {
         assert!((begun..=now()).contains(&at(key + 40)), "{time}");
     }
     // A clock in a line has the skew after the server's time, and no more.
-    post(&server, "one", "", &[("indexeddb.received.at", FAR)], put("one-1", FAR, r#"{"id":50}"#).as_bytes())
-        .expect(200);
+    post(
+        &server,
+        "one",
+        "",
+        &[("indexeddb.received.at", FAR)],
+        put("one-1", FAR, r#"{"id":50}"#).as_bytes(),
+    )
+    .expect(200);
     assert!(at(50) <= latest(), "{}", at(50));
 
     // NiFi has stamped it before; but not in the future.
@@ -191,7 +228,13 @@ fn without_authentication_it_is_believed_but_not_a_page() {
     let send = |key: u32, time: &str, origin: &[(&str, &str)]| {
         let headers = [&TO[..], &[("indexeddb.received.at", time)], origin].concat();
         server.post("/v1/sync", &headers, format!("{{\"id\":{key}}}\n").as_bytes()).expect(200);
-        stored(&server, "", &format!("/v1/flows/indexeddb/shop/versions/latest/records?object.store=data&key={key}"))
+        stored(
+            &server,
+            "",
+            &format!(
+                "/v1/flows/indexeddb/shop/versions/latest/records?object.store=data&key={key}"
+            ),
+        )
     };
     assert_eq!(send(1, "1000", &[]), 1000);
     assert!(send(2, FAR, &[]) <= now());
@@ -206,10 +249,15 @@ fn a_package_is_never_received_after_it_was_handed_over() {
     let repo = dir.path().join("s.git");
     let sync = |at: &str, key: u32| {
         let flags = ["--received-at", "1700000000000", "--report", "lines"];
-        crate::program::on(&repo, "sync", &flags, &package(at, &format!("{{\"id\":{key}}}\n"))).done();
+        crate::program::on(&repo, "sync", &flags, &package(at, &format!("{{\"id\":{key}}}\n")))
+            .done();
         let key = key.to_string();
-        let shown =
-            crate::program::on(&repo, "show", &["--flow", "shop", "--object-store", "data", "--key", &key], b"");
+        let shown = crate::program::on(
+            &repo,
+            "show",
+            &["--flow", "shop", "--object-store", "data", "--key", &key],
+            b"",
+        );
         serde_json::from_slice::<Value>(&shown.done()).unwrap()["at"].as_i64()
     };
     assert_eq!((sync(FAR, 1), sync("1000", 2)), (Some(1_700_000_000_000), Some(1000)));

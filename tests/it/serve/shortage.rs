@@ -39,11 +39,18 @@ fn a_full_disk_is_507_until_there_is_room() {
     server.post("/v1/sync", &TO, RECORDS.as_bytes()).expect(200);
     readiness(&server, 200);
     // Too much for the room that there is.
-    let large: String =
-        (0..50_000).map(|id| format!("{{\"id\":{id},\"x\":\"{}\"}}\n", crate::program::noise(id, 100))).collect();
+    let large: String = (0..50_000)
+        .map(|id| format!("{{\"id\":{id},\"x\":\"{}\"}}\n", crate::program::noise(id, 100)))
+        .collect();
     let refused = server.post("/v1/sync", &TO, large.as_bytes()).expect(507);
-    assert_eq!((refused.header("sync.status"), refused.header("sync.outcome")), (Some("7"), Some("refused")));
-    assert!(refused.header("sync.error").unwrap().contains("No space left on device"), "{refused:?}");
+    assert_eq!(
+        (refused.header("sync.status"), refused.header("sync.outcome")),
+        (Some("7"), Some("refused"))
+    );
+    assert!(
+        refused.header("sync.error").unwrap().contains("No space left on device"),
+        "{refused:?}"
+    );
     // What did not fit has left nothing behind.
     server.post("/v1/sync", &TO, b"{\"id\":3}\n").expect(200);
     let ballast = disk.join("ballast");
@@ -67,7 +74,8 @@ fn a_full_disk_is_507_until_there_is_room() {
     assert_eq!(client.send(&TO, b"{\"id\":6}\n").unwrap().response_code(), ResponseCode::Retry);
     assert_eq!(client.sync(None, &TO, b"{\"id\":6}\n").unwrap().1.status, 7);
     // What was written is still read.
-    let stored = server.get("/v1/flows/indexeddb/shop/versions/latest?format=records").expect(200).text();
+    let stored =
+        server.get("/v1/flows/indexeddb/shop/versions/latest?format=records").expect(200).text();
     assert_eq!(stored.lines().count(), 3, "{stored}");
     drop(file);
     std::fs::remove_file(ballast).unwrap();
@@ -84,7 +92,10 @@ fn a_limit_of_a_files_size_is_507() {
     assert!(refused.header("sync.error").unwrap().contains("File too large"), "{refused:?}");
     server.get("/healthz").expect(200);
     server.post("/v1/sync", &TO, b"{\"id\":3}\n").expect(200);
-    assert_eq!(server.get("/v1/flows/indexeddb/shop/versions").expect(200).text().lines().count(), 2);
+    assert_eq!(
+        server.get("/v1/flows/indexeddb/shop/versions").expect(200).text().lines().count(),
+        2
+    );
 }
 
 /// The program under a limit of the shell's `ulimit`.
@@ -92,7 +103,11 @@ fn limited(all: Vec<&str>, limit: &str) -> Command {
     let program = program(all);
     let mut limited = Command::new("sh");
     limited.arg("-c").arg(format!("ulimit {limit}; exec \"$0\" \"$@\"")).arg(program.get_program());
-    limited.args(program.get_args()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    limited
+        .args(program.get_args())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     limited
 }
 
@@ -105,7 +120,8 @@ fn without_descriptors_requests_are_to_come_again() {
         .map(|_| {
             let mut stream = server.connect();
             // They have a request under way, so they make no room.
-            let _ = stream.write_all(super::head("POST", "/v1/sync", &[("content-length", "9")]).as_bytes());
+            let _ = stream
+                .write_all(super::head("POST", "/v1/sync", &[("content-length", "9")]).as_bytes());
             stream
         })
         .collect();
@@ -133,7 +149,8 @@ fn a_commit_without_descriptors_is_to_come_again() {
         )) else {
             continue;
         };
-        let answer = request(super::connect(&server.address), "POST", "/v1/sync", &TO, RECORDS.as_bytes());
+        let answer =
+            request(super::connect(&server.address), "POST", "/v1/sync", &TO, RECORDS.as_bytes());
         assert!([200, 503].contains(&answer.status), "{descriptors}: {answer:?}");
         seen.push(answer.status);
         request(super::connect(&server.address), "GET", "/healthz", &[], b"").expect(200);
@@ -146,10 +163,25 @@ fn a_run_without_descriptors_or_room_ends_clearly() {
     let dir = tempfile::tempdir().unwrap();
     for descriptors in 4..20 {
         let store = store_of(&dir.path().join(format!("{descriptors}.git")));
-        let words = ["sync", "--store", &store, "--database", "d", "--object-store", "data", "--key-path", "id"];
-        let ran = Running::start(limited(words.to_vec(), &format!("-n {descriptors}")), RECORDS.into()).wait();
+        let words = [
+            "sync",
+            "--store",
+            &store,
+            "--database",
+            "d",
+            "--object-store",
+            "data",
+            "--key-path",
+            "id",
+        ];
+        let ran =
+            Running::start(limited(words.to_vec(), &format!("-n {descriptors}")), RECORDS.into())
+                .wait();
         assert!(ran.code().is_some_and(|code| [0, 4].contains(&code)), "{descriptors}: {ran:?}");
-        assert!(ran.code() == Some(0) || ran.err.contains("Too many open files"), "{descriptors}: {ran:?}");
+        assert!(
+            ran.code() == Some(0) || ran.err.contains("Too many open files"),
+            "{descriptors}: {ran:?}"
+        );
     }
 }
 
@@ -198,13 +230,26 @@ fn folder_of_nobody_else(dir: &Path) -> Option<PathBuf> {
 fn with_few_threads_a_run_ends_clearly_and_a_server_lives_on() {
     let dir = tempfile::tempdir().unwrap();
     let Some(folder) = folder_of_nobody_else(dir.path()) else {
-        return eprintln!("NOT RUN: needs root's right to be another user, and a program that this user may run");
+        return eprintln!(
+            "NOT RUN: needs root's right to be another user, and a program that this user may run"
+        );
     };
     let (mut runs, mut answers) = (Vec::new(), Vec::new());
     for threads in 1..=14 {
         let store = store_of(&folder.join(format!("run-{threads}.git")));
-        let words = ["sync", "--store", &store, "--database", "d", "--object-store", "data", "--key-path", "id"];
-        let ran = Running::start(with_threads(words.to_vec(), threads, &folder), RECORDS.into()).wait();
+        let words = [
+            "sync",
+            "--store",
+            &store,
+            "--database",
+            "d",
+            "--object-store",
+            "data",
+            "--key-path",
+            "id",
+        ];
+        let ran =
+            Running::start(with_threads(words.to_vec(), threads, &folder), RECORDS.into()).wait();
         assert!(ran.code().is_some_and(|code| [0, 4].contains(&code)), "{threads}: {ran:?}");
         assert!(ran.code() == Some(0) || ran.err.contains("thread"), "{threads}: {ran:?}");
         runs.push(ran.code().unwrap());

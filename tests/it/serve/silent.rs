@@ -78,7 +78,12 @@ fn closed_after(mut stream: impl Read, start: Instant) -> Option<Duration> {
     loop {
         match stream.read(&mut piece) {
             Ok(1..) => {}
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                ) =>
+            {
                 return None;
             }
             Ok(0) | Err(_) => return Some(start.elapsed()),
@@ -94,9 +99,17 @@ fn every_beginning_has_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let clear = Serve::start(&dir.path().join("a.git"), &[]);
     let (certificate, key) = (authority.text("server.pem"), authority.text("server.key"));
-    let secure = Serve::start(&dir.path().join("b.git"), &["--tls-cert", &certificate, "--tls-key", &key]);
+    let secure =
+        Serve::start(&dir.path().join("b.git"), &["--tls-cert", &certificate, "--tls-key", &key]);
     let begun = [PREFACE, HALF_HEADERS].concat();
-    let beginnings = [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\n", b"GET / HTTP/1.1\r\nhost: loc", PREFACE, &begun];
+    let beginnings = [
+        &b""[..],
+        b"P",
+        b"PRI * HTTP/2.0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: loc",
+        PREFACE,
+        &begun,
+    ];
     let limit = Some(Duration::from_secs(60));
     let start = Instant::now();
     std::thread::scope(|scope| {
@@ -106,7 +119,10 @@ fn every_beginning_has_a_time() {
             let mut stream = clear.connect();
             stream.set_read_timeout(limit).unwrap();
             stream.write_all(said).unwrap();
-            all.push((format!("clear {shown:?}"), scope.spawn(move || closed_after(stream, start))));
+            all.push((
+                format!("clear {shown:?}"),
+                scope.spawn(move || closed_after(stream, start)),
+            ));
             let protocols = if said.starts_with(PREFACE) { ["h2"] } else { ["http/1.1"] };
             let mut stream: Tls = authority.connect(&secure.address, None, &protocols).unwrap();
             stream.sock.set_read_timeout(limit).unwrap();
@@ -120,7 +136,10 @@ fn every_beginning_has_a_time() {
         all.push(("half a handshake".to_owned(), scope.spawn(move || closed_after(stream, start))));
         for (shown, closed) in all {
             let after = closed.join().unwrap();
-            assert!(after.is_some_and(|after| after >= Duration::from_secs(20)), "{shown}: {after:?}");
+            assert!(
+                after.is_some_and(|after| after >= Duration::from_secs(20)),
+                "{shown}: {after:?}"
+            );
         }
     });
     request(clear.connect(), "GET", "/healthz", &[], b"").expect(200);

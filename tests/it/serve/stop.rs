@@ -35,7 +35,10 @@ fn a_stop_finishes_what_is_under_way_and_tells_the_others_to_come_again() {
     read_answer(&mut BufReader::new(under_way)).expect(200);
     let (code, said) = server.wait();
     assert_eq!((code, said.as_str()), (Some(143), "nifi-idb: stopped\n"));
-    assert_eq!(on(dir.path(), "log", &[], b"").done().iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert_eq!(
+        on(dir.path(), "log", &[], b"").done().iter().filter(|byte| **byte == b'\n').count(),
+        1
+    );
 }
 
 #[test]
@@ -88,11 +91,14 @@ fn under_load_a_stop_loses_nothing_that_was_acknowledged() {
                     let mut done = Vec::new();
                     for number in 0_u64.. {
                         let id = client as u64 * 1_000_000 + number;
-                        let Ok(mut stream) = std::net::TcpStream::connect(address.as_str()) else { break };
+                        let Ok(mut stream) = std::net::TcpStream::connect(address.as_str()) else {
+                            break;
+                        };
                         let body = format!("{{\"id\":{id}}}\n");
                         let length = body.len().to_string();
                         let mut headers = TO.to_vec();
-                        headers.extend([("content-length", length.as_str()), ("connection", "close")]);
+                        headers
+                            .extend([("content-length", length.as_str()), ("connection", "close")]);
                         let text = head("POST", "/v1/sync", &headers) + &body;
                         let mut answer = String::new();
                         // A connection that breaks acknowledges nothing.

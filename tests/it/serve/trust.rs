@@ -24,12 +24,14 @@ impl Files {
         let mut params = CertificateParams::new(hosts).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         change(&mut params);
-        std::fs::write(self.text(&format!("{name}.pem")), params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(self.text(&format!("{name}.pem")), params.self_signed(&key).unwrap().pem())
+            .unwrap();
         std::fs::write(self.text(&format!("{name}.key")), key.serialize_pem()).unwrap();
     }
 
     fn server(&self, name: &str, more: &[&str]) -> Serve {
-        let (certificate, key) = (self.text(&format!("{name}.pem")), self.text(&format!("{name}.key")));
+        let (certificate, key) =
+            (self.text(&format!("{name}.pem")), self.text(&format!("{name}.key")));
         let arguments = ["--tls-cert", &certificate, "--tls-key", &key];
         Serve::on("memory:", &[&arguments[..], more].concat())
     }
@@ -53,19 +55,32 @@ fn a_certificate_that_the_ca_file_names_is_accepted_although_it_is_an_authority(
     let server = files.server("nifi", &[]);
     let port = server.address.rsplit(':').next().unwrap();
     for host in ["localhost", "127.0.0.1"] {
-        let (code, said) = ask(&format!("https://{host}:{port}"), &["--ca-file", &files.text("nifi.pem")]);
+        let (code, said) =
+            ask(&format!("https://{host}:{port}"), &["--ca-file", &files.text("nifi.pem")]);
         assert!(code == Some(2) && said.contains(REACHED), "{said}");
     }
-    let (code, said) = ask(&format!("https://localhost:{port}"), &["--ca-file", &files.text("other.pem")]);
+    let (code, said) =
+        ask(&format!("https://localhost:{port}"), &["--ca-file", &files.text("other.pem")]);
     assert!(code == Some(2) && said.contains("CA file") && !said.contains(REACHED), "{said}");
 
     // The installer reaches a NiFi in the same way.
     let url = format!("https://localhost:{port}");
     let ca = files.text("nifi.pem");
-    let ran = run(program(["template", "install", "live-sync", "--nifi", &url, "--ca-file", &ca]), b"");
-    assert!(ran.err.contains("not found: GET https://localhost:"), "{}", ran.err);
     let ran =
-        run(program(["template", "install", "live-sync", "--nifi", &url, "--ca-file", &files.text("other.pem")]), b"");
+        run(program(["template", "install", "live-sync", "--nifi", &url, "--ca-file", &ca]), b"");
+    assert!(ran.err.contains("not found: GET https://localhost:"), "{}", ran.err);
+    let ran = run(
+        program([
+            "template",
+            "install",
+            "live-sync",
+            "--nifi",
+            &url,
+            "--ca-file",
+            &files.text("other.pem"),
+        ]),
+        b"",
+    );
     assert!(ran.code() == Some(2) && ran.err.contains("CA file"), "{}", ran.err);
 }
 
@@ -74,12 +89,15 @@ fn a_name_or_a_date_that_does_not_fit_is_refused_also_of_a_named_certificate() {
     let files = Files::new();
     files.self_signed("elsewhere", &["nifi.example"], |_| {});
     files.self_signed("old", &["localhost"], |params| {
-        (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+        (params.not_before, params.not_after) =
+            (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
     });
     files.self_signed("young", &["localhost"], |params| {
-        (params.not_before, params.not_after) = (date_time_ymd(2201, 1, 1), date_time_ymd(2202, 1, 1));
+        (params.not_before, params.not_after) =
+            (date_time_ymd(2201, 1, 1), date_time_ymd(2202, 1, 1));
     });
-    for (name, expected) in [("elsewhere", "is for other names"), ("old", "has expired"), ("young", "is not valid yet")]
+    for (name, expected) in
+        [("elsewhere", "is for other names"), ("old", "has expired"), ("young", "is not valid yet")]
     {
         let server = files.server(name, &[]);
         let port = server.address.rsplit(':').next().unwrap();
@@ -110,7 +128,10 @@ fn a_client_certificate_that_is_missing_or_does_not_fit_is_named() {
     let (code, said) = with("stranger.pem", "stranger.key");
     assert!(code == Some(8) && said.contains("the client certificate"), "{said}");
     let (code, said) = with("client.pem", "stranger.key");
-    assert!(code == Some(2) && said.contains("stranger.key is not the key of the client certificate"), "{said}");
+    assert!(
+        code == Some(2) && said.contains("stranger.key is not the key of the client certificate"),
+        "{said}"
+    );
     let (code, said) = with("client.key", "client.key");
     assert!(code == Some(2) && said.contains("client.key: it holds no certificate"), "{said}");
     std::fs::write(

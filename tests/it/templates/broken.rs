@@ -19,7 +19,8 @@ fn processor<'a>(definition: &'a mut Value, name: &str) -> &'a mut Value {
 fn connection<'a>(definition: &'a mut Value, source: &str, relationship: &str) -> &'a mut Value {
     let all = definition["flowContents"]["connections"].as_array_mut().unwrap();
     let found = all.iter_mut().find(|it| {
-        it["source"]["name"] == source && it["selectedRelationships"].as_array().unwrap().contains(&json!(relationship))
+        it["source"]["name"] == source
+            && it["selectedRelationships"].as_array().unwrap().contains(&json!(relationship))
     });
     found.unwrap()
 }
@@ -41,7 +42,13 @@ fn argument(definition: &mut Value, from: &str, to: &str) {
 }
 
 /// A connection of a group, made of another one.
-fn wire(of: &Value, number: u32, group: &str, ends: [(&str, &str, &str); 2], relationship: &str) -> Value {
+fn wire(
+    of: &Value,
+    number: u32,
+    group: &str,
+    ends: [(&str, &str, &str); 2],
+    relationship: &str,
+) -> Value {
     let end = |(group, kind, id): (&str, &str, &str)| json!({"id": id, "groupId": group, "type": kind, "name": id});
     let mut wire = of.clone();
     wire["identifier"] = json!(format!("00000000-0000-0000-0000-{number:012}"));
@@ -61,8 +68,11 @@ fn loop_over_ports(definition: &mut Value) {
     sync["autoTerminatedRelationships"] = json!(["output stream", "original"]);
     let id = sync["identifier"].as_str().unwrap().to_owned();
     let port = |id: &str, kind: &str| json!({"identifier": id, "name": id, "componentType": kind, "type": kind, "groupIdentifier": "inner"});
-    let (inside, back, out) =
-        (("inner", "PROCESSOR", id.as_str()), ("inner", "INPUT_PORT", "in"), ("inner", "OUTPUT_PORT", "out"));
+    let (inside, back, out) = (
+        ("inner", "PROCESSOR", id.as_str()),
+        ("inner", "INPUT_PORT", "in"),
+        ("inner", "OUTPUT_PORT", "out"),
+    );
     let mut group = definition["flowContents"].clone();
     for list in ["processors", "connections", "funnels", "labels", "controllerServices"] {
         group[list] = json!([]);
@@ -71,8 +81,10 @@ fn loop_over_ports(definition: &mut Value) {
     group["processors"] = json!([sync]);
     group["inputPorts"] = json!([port("in", "INPUT_PORT")]);
     group["outputPorts"] = json!([port("out", "OUTPUT_PORT")]);
-    group["connections"] =
-        json!([wire(&of, 1, "inner", [back, inside], ""), wire(&of, 2, "inner", [inside, out], "nonzero status"),]);
+    group["connections"] = json!([
+        wire(&of, 1, "inner", [back, inside], ""),
+        wire(&of, 2, "inner", [inside, out], "nonzero status"),
+    ]);
     definition["flowContents"]["processGroups"] = json!([group]);
     let all = definition["flowContents"]["connections"].as_array_mut().unwrap();
     all.push(wire(&of, 3, &outer, [out, back], ""));
@@ -83,12 +95,32 @@ const CASES: [(Break, &str, &str); 42] = [
     (|it| remove(it, "parameterContexts"), "definition", "parameterContexts is missing"),
     (|it| remove(it, "flowEncodingVersion"), "definition", "flowEncodingVersion is missing"),
     (|it| remove(&mut it["flowContents"], "position"), "group", "position is missing"),
-    (|it| remove(processor(it, "Sync"), "propertyDescriptors"), "processor \"Sync\"", "propertyDescriptors is missing"),
-    (|it| remove(processor(it, "Sync"), "penaltyDuration"), "processor \"Sync\"", "penaltyDuration is missing"),
-    (|it| remove(processor(it, "Sync"), "bulletinLevel"), "processor \"Sync\"", "bulletinLevel is missing"),
+    (
+        |it| remove(processor(it, "Sync"), "propertyDescriptors"),
+        "processor \"Sync\"",
+        "propertyDescriptors is missing",
+    ),
+    (
+        |it| remove(processor(it, "Sync"), "penaltyDuration"),
+        "processor \"Sync\"",
+        "penaltyDuration is missing",
+    ),
+    (
+        |it| remove(processor(it, "Sync"), "bulletinLevel"),
+        "processor \"Sync\"",
+        "bulletinLevel is missing",
+    ),
     (|it| remove(processor(it, "Sync"), "position"), "processor \"Sync\"", "position is missing"),
-    (|it| remove(&mut processor(it, "Sync")["bundle"], "version"), "processor \"Sync\"", "bundle.version is missing"),
-    (|it| remove(connection(it, "Sync", "original"), "zIndex"), "connection from \"Sync\"", "zIndex is missing"),
+    (
+        |it| remove(&mut processor(it, "Sync")["bundle"], "version"),
+        "processor \"Sync\"",
+        "bundle.version is missing",
+    ),
+    (
+        |it| remove(connection(it, "Sync", "original"), "zIndex"),
+        "connection from \"Sync\"",
+        "zIndex is missing",
+    ),
     (
         |it| remove(connection(it, "Sync", "original"), "flowFileExpiration"),
         "connection from \"Sync\"",
@@ -99,8 +131,16 @@ const CASES: [(Break, &str, &str); 42] = [
         "processor \"Sync\"",
         "schedulingStrategy \"EVENT_DRIVEN\"",
     ),
-    (|it| processor(it, "Sync")["schedulingPeriod"] = json!("soon"), "processor \"Sync\"", "no period such as 5 min"),
-    (|it| processor(it, "Sync")["executionNode"] = json!("SOME"), "processor \"Sync\"", "executionNode \"SOME\""),
+    (
+        |it| processor(it, "Sync")["schedulingPeriod"] = json!("soon"),
+        "processor \"Sync\"",
+        "no period such as 5 min",
+    ),
+    (
+        |it| processor(it, "Sync")["executionNode"] = json!("SOME"),
+        "processor \"Sync\"",
+        "executionNode \"SOME\"",
+    ),
     (
         |it| parameter(it, "schedule")["value"] = json!("0 0 3 * * *"),
         "processor \"Release on the schedule\"",
@@ -117,12 +157,18 @@ const CASES: [(Break, &str, &str); 42] = [
         "NiFi 1.28 has no such property",
     ),
     (
-        |it| processor(it, "Take batches over HTTP")["properties"]["HTTP Headers for Attributes"] = json!("x"),
+        |it| {
+            processor(it, "Take batches over HTTP")["properties"]["HTTP Headers for Attributes"] =
+                json!("x")
+        },
         "processor \"Take batches over HTTP\", property \"HTTP Headers for Attributes\"",
         "NiFi 1.28 has no such property",
     ),
     (
-        |it| processor(it, "Take batches over HTTP")["properties"]["Max Data to Receive per Second"] = json!("1 MB"),
+        |it| {
+            processor(it, "Take batches over HTTP")["properties"]["Max Data to Receive per Second"] =
+                json!("1 MB")
+        },
         "processor \"Take batches over HTTP\"",
         "2.x has no such property",
     ),
@@ -137,30 +183,58 @@ const CASES: [(Break, &str, &str); 42] = [
         "unexpected argument '--expected-bytes'",
     ),
     (|it| argument(it, "sync", "synk"), "processor \"Sync\"", "unrecognized subcommand 'synk'"),
-    (|it| argument(it, "flowfile-v3", "flowfile-v2"), "processor \"Sync\"", "invalid value 'flowfile-v2'"),
-    (|it| parameter(it, "new.epoch")["value"] = json!("forget"), "processor \"Sync\"", "invalid value 'forget'"),
-    (|it| parameter(it, "deadline")["value"] = json!("5 min"), "processor \"Sync\"", "invalid value '5 min'"),
     (
-        |it| processor(it, "Sync")["properties"]["argumentsStrategy"] = json!("Command Arguments Property"),
+        |it| argument(it, "flowfile-v3", "flowfile-v2"),
+        "processor \"Sync\"",
+        "invalid value 'flowfile-v2'",
+    ),
+    (
+        |it| parameter(it, "new.epoch")["value"] = json!("forget"),
+        "processor \"Sync\"",
+        "invalid value 'forget'",
+    ),
+    (
+        |it| parameter(it, "deadline")["value"] = json!("5 min"),
+        "processor \"Sync\"",
+        "invalid value '5 min'",
+    ),
+    (
+        |it| {
+            processor(it, "Sync")["properties"]["argumentsStrategy"] =
+                json!("Command Arguments Property")
+        },
         "processor \"Sync\"",
         "use Dynamic Property Arguments",
     ),
     (
-        |it| processor(it, "What became of it")["properties"]["confirm"] = json!("${sync.statsu:equals('6')}"),
+        |it| {
+            processor(it, "What became of it")["properties"]["confirm"] =
+                json!("${sync.statsu:equals('6')}")
+        },
         "processor \"What became of it\", property \"confirm\"",
         "nothing writes an attribute \"sync.statsu\"",
     ),
     (
-        |it| processor(it, "What became of it")["properties"]["confirm"] = json!("${sync.status:equal('6')}"),
+        |it| {
+            processor(it, "What became of it")["properties"]["confirm"] =
+                json!("${sync.status:equal('6')}")
+        },
         "processor \"What became of it\", property \"confirm\"",
         "there is no function \"equal\"",
     ),
     (
-        |it| processor(it, "What became of it")["properties"]["confirm"] = json!("${sync.status:equals('6')"),
+        |it| {
+            processor(it, "What became of it")["properties"]["confirm"] =
+                json!("${sync.status:equals('6')")
+        },
         "processor \"What became of it\", property \"confirm\"",
         "does not end",
     ),
-    (|it| argument(it, "#{store}", "#{stoer}"), "processor \"Sync\"", "there is no parameter \"stoer\""),
+    (
+        |it| argument(it, "#{store}", "#{stoer}"),
+        "processor \"Sync\"",
+        "there is no parameter \"stoer\"",
+    ),
     (
         |it| connection(it, "Sync", "original")["destination"]["id"] = json!("nowhere"),
         "connection from \"Sync\"",
@@ -174,7 +248,9 @@ const CASES: [(Break, &str, &str); 42] = [
     (
         |it| {
             let all = it["flowContents"]["connections"].as_array_mut().unwrap();
-            all.retain(|it| it["source"]["name"] != "Sync" || it["selectedRelationships"] != json!(["original"]));
+            all.retain(|it| {
+                it["source"]["name"] != "Sync" || it["selectedRelationships"] != json!(["original"])
+            });
         },
         "processor \"Sync\"",
         "relationship \"original\" has no connection",
@@ -185,7 +261,10 @@ const CASES: [(Break, &str, &str); 42] = [
         "relationship \"original\" has no connection",
     ),
     (
-        |it| processor(it, "What became of it")["properties"]["odd"] = json!("${sync.status:equals('9')}"),
+        |it| {
+            processor(it, "What became of it")["properties"]["odd"] =
+                json!("${sync.status:equals('9')}")
+        },
         "processor \"What became of it\"",
         "relationship \"odd\" has no connection",
     ),
@@ -217,9 +296,21 @@ const CASES: [(Break, &str, &str); 42] = [
         "processor \"Sync\"",
         "it carries the report, not the FlowFile",
     ),
-    (loop_over_ports, "processor \"Sync inside\"", "relationship \"nonzero status\" leads to \"Sync inside\""),
-    (|it| parameter(it, "store")["sensitive"] = json!(true), "parameter \"store\"", "name a file instead"),
-    (|it| parameter(it, "store")["description"] = json!(""), "parameter \"store\"", "no description"),
+    (
+        loop_over_ports,
+        "processor \"Sync inside\"",
+        "relationship \"nonzero status\" leads to \"Sync inside\"",
+    ),
+    (
+        |it| parameter(it, "store")["sensitive"] = json!(true),
+        "parameter \"store\"",
+        "name a file instead",
+    ),
+    (
+        |it| parameter(it, "store")["description"] = json!(""),
+        "parameter \"store\"",
+        "no description",
+    ),
     (
         |it| {
             let descriptor = json!({"name": "TOKEN", "displayName": "TOKEN", "sensitive": true});
@@ -233,7 +324,8 @@ const CASES: [(Break, &str, &str); 42] = [
 
 #[test]
 fn each_is_refused_at_its_place() {
-    let good: Value = serde_json::from_str(nifi_idb::template::find("scheduled-sync").unwrap().text).unwrap();
+    let good: Value =
+        serde_json::from_str(nifi_idb::template::find("scheduled-sync").unwrap().text).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
     for (number, (breaks, place, message)) in CASES.iter().enumerate() {
@@ -244,9 +336,14 @@ fn each_is_refused_at_its_place() {
         std::fs::write(&file, definition.to_string()).unwrap();
         let ran = template(&["check", file.to_str().unwrap()]);
         let out = String::from_utf8_lossy(&ran.out).into_owned();
-        let told = out.lines().any(|line| line.contains(&format!(": {place}")) && line.contains(message));
+        let told =
+            out.lines().any(|line| line.contains(&format!(": {place}")) && line.contains(message));
         if !told || ran.code() != Some(2) || ran.err.lines().count() != 1 {
-            wrong.push(format!("case {number} ({place}: {message}): {:?}\n{out}{}", ran.code(), ran.err));
+            wrong.push(format!(
+                "case {number} ({place}: {message}): {:?}\n{out}{}",
+                ran.code(),
+                ran.err
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -268,7 +365,8 @@ fn what_is_no_definition_is_refused() {
 /// `nifi-idb rejects` takes reports, so *nonzero status* may lead to it.
 #[test]
 fn a_report_may_go_to_the_command_that_reads_reports() {
-    let mut definition: Value = serde_json::from_str(nifi_idb::template::find("scheduled-sync").unwrap().text).unwrap();
+    let mut definition: Value =
+        serde_json::from_str(nifi_idb::template::find("scheduled-sync").unwrap().text).unwrap();
     let mut rejects = processor(&mut definition, "Sync").clone();
     let id = "22222222-2222-2222-2222-222222222222";
     (rejects["identifier"], rejects["name"]) = (json!(id), json!("Print what was rejected"));

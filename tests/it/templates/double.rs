@@ -47,7 +47,11 @@ impl NifiDouble {
     pub(super) fn start(version: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { version: version.to_owned(), folder: "./nifi-idb/in".to_owned(), ..State::default() };
+        let state = State {
+            version: version.to_owned(),
+            folder: "./nifi-idb/in".to_owned(),
+            ..State::default()
+        };
         let (state, stopping) = (Arc::new(Mutex::new(state)), Arc::new(AtomicBool::new(false)));
         let (shared, stop) = (state.clone(), stopping.clone());
         let acceptor = std::thread::spawn(move || {
@@ -114,7 +118,10 @@ impl State {
         let words: Vec<_> = path.trim_start_matches('/').split('/').collect();
         if let ("POST", ["access", "token"]) = (request.method.as_str(), words.as_slice()) {
             let form = String::from_utf8_lossy(&request.body).into_owned();
-            let expected = self.login.as_ref().map(|(user, password)| format!("username={user}&password={password}"));
+            let expected = self
+                .login
+                .as_ref()
+                .map(|(user, password)| format!("username={user}&password={password}"));
             return match (expected, &self.token) {
                 (Some(expected), Some(token)) if expected == form => (201, json!(token)),
                 _ => (400, json!("The supplied username and password are not valid.")),
@@ -126,23 +133,31 @@ impl State {
             return (401, json!("Unauthorized"));
         }
         match (request.method.as_str(), words.as_slice()) {
-            ("GET", ["flow", "about"]) => (200, json!({"about": {"title": "NiFi", "version": self.version}})),
+            ("GET", ["flow", "about"]) => {
+                (200, json!({"about": {"title": "NiFi", "version": self.version}}))
+            }
             ("GET", ["flow", "process-groups", "root"]) => {
-                let groups = self
-                    .groups
-                    .iter()
-                    .map(|it| json!({"id": it["id"], "component": {"id": it["id"], "name": it["name"]}}));
+                let groups = self.groups.iter().map(
+                    |it| json!({"id": it["id"], "component": {"id": it["id"], "name": it["name"]}}),
+                );
                 (
                     200,
                     json!({"processGroupFlow": {"id": "root", "flow": {"processGroups": groups.collect::<Vec<_>>()}}}),
                 )
             }
-            ("POST", ["process-groups", "root", "process-groups", "upload"]) => self.upload(request),
+            ("POST", ["process-groups", "root", "process-groups", "upload"]) => {
+                self.upload(request)
+            }
             ("GET", ["process-groups", id]) => {
                 let context = &self.group(id)["context"];
-                (200, json!({"id": id, "component": {"id": id, "parameterContext": {"id": context}}}))
+                (
+                    200,
+                    json!({"id": id, "component": {"id": id, "parameterContext": {"id": context}}}),
+                )
             }
-            ("GET", ["process-groups", id, "processors"]) => (200, json!({"processors": self.processors(id)})),
+            ("GET", ["process-groups", id, "processors"]) => {
+                (200, json!({"processors": self.processors(id)}))
+            }
             ("GET", ["flow", "process-groups", id, "controller-services"]) => {
                 let services = self.group(id)["services"].clone();
                 (200, json!({"controllerServices": services}))
@@ -159,7 +174,9 @@ impl State {
                 self.group(id)["running"] = json!(true);
                 (200, body)
             }
-            ("GET", ["flow", board]) if board.starts_with("bulletin-board?") => (200, self.board(board)),
+            ("GET", ["flow", board]) if board.starts_with("bulletin-board?") => {
+                (200, self.board(board))
+            }
             ("GET", ["parameter-contexts", name]) => {
                 let values = self.contexts[&decoded(name)].as_object().unwrap();
                 let all = values
@@ -199,22 +216,28 @@ impl State {
 
     /// An old error of each group, and those of the groups that run. The board is asked for one group after a number, or for all.
     fn board(&mut self, query: &str) -> Value {
-        let parameter = |name: &str| query.split(['?', '&']).find_map(|pair| pair.strip_prefix(name));
+        let parameter =
+            |name: &str| query.split(['?', '&']).find_map(|pair| pair.strip_prefix(name));
         let after: i64 = parameter("after=").map_or(0, |text| text.parse().unwrap());
         let mut all = Vec::new();
         for group in &self.groups {
             let bulletin = |id: i64, source: &str, message: &str| {
-                let told = json!({"id": id, "level": "ERROR", "sourceName": source, "message": message});
+                let told =
+                    json!({"id": id, "level": "ERROR", "sourceName": source, "message": message});
                 json!({"id": id, "groupId": group["id"], "bulletin": told})
             };
             all.push(bulletin(1, "Old", "long ago"));
             if group["running"] == true {
                 let new = self.bulletins.iter().enumerate();
-                all.extend(new.map(|(at, (source, message))| bulletin(at as i64 + 2, source, message)));
+                all.extend(
+                    new.map(|(at, (source, message))| bulletin(at as i64 + 2, source, message)),
+                );
             }
         }
         let wanted = parameter("groupId=");
-        all.retain(|it| it["id"].as_i64() > Some(after) && wanted.is_none_or(|id| it["groupId"] == id));
+        all.retain(|it| {
+            it["id"].as_i64() > Some(after) && wanted.is_none_or(|id| it["groupId"] == id)
+        });
         json!({"bulletinBoard": {"bulletins": all}})
     }
 
@@ -223,7 +246,9 @@ impl State {
         let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
         let text = String::from_utf8(request.body.clone()).unwrap();
         let part = |name: &str| {
-            let parts = text.split(&format!("--{boundary}")).find(|part| part.contains(&format!("name=\"{name}\"")));
+            let parts = text
+                .split(&format!("--{boundary}"))
+                .find(|part| part.contains(&format!("name=\"{name}\"")));
             parts.unwrap().split_once("\r\n\r\n").unwrap().1.trim_end_matches("\r\n").to_owned()
         };
         for field in ["positionX", "positionY"] {
@@ -234,9 +259,12 @@ impl State {
         let contents = &definition["flowContents"];
         let context = contents["parameterContextName"].as_str().unwrap();
         let known = self.contexts.entry(context).or_insert_with(|| json!({}));
-        for parameter in definition["parameterContexts"][context]["parameters"].as_array().unwrap() {
+        for parameter in definition["parameterContexts"][context]["parameters"].as_array().unwrap()
+        {
             let values = known.as_object_mut().unwrap();
-            values.entry(parameter["name"].as_str().unwrap()).or_insert_with(|| parameter["value"].clone());
+            values
+                .entry(parameter["name"].as_str().unwrap())
+                .or_insert_with(|| parameter["value"].clone());
         }
         let id = format!("g{}", self.groups.len());
         let services = contents["controllerServices"]
@@ -258,7 +286,11 @@ impl State {
     fn processors(&mut self, id: &str) -> Vec<Value> {
         let folder = self.folder.clone();
         let group = self.group(id).clone();
-        let enabled = group["services"].as_array().unwrap().iter().all(|it| it["component"]["state"] == "ENABLED");
+        let enabled = group["services"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|it| it["component"]["state"] == "ENABLED");
         let values = self.contexts[&decoded(group["context"].as_str().unwrap())].clone();
         let running = group["running"] == true;
         let told = |it: &Value| {
@@ -271,7 +303,8 @@ impl State {
             if kind == "GetFile" && values["intake.folder"] != folder {
                 errors.push("'Input Directory' is invalid because Directory does not exist");
             }
-            let (validation, state) = if errors.is_empty() { ("VALID", running) } else { ("INVALID", false) };
+            let (validation, state) =
+                if errors.is_empty() { ("VALID", running) } else { ("INVALID", false) };
             let state = if state { "RUNNING" } else { "STOPPED" };
             json!({"component": {"name": it["name"], "validationStatus": validation, "validationErrors": errors, "state": state}})
         };

@@ -30,15 +30,30 @@ fn nothing_is_started_whose_program_store_or_server_is_missing() {
     let no_repository = format!("store=git:{}", folder.path().join("file").display());
     let missing = "store=http://127.0.0.1:9";
     for (name, set, code, expected) in [
-        ("live-sync", vec!["store=memory:", "command=/no/such/nifi-idb"], 2, "command /no/such/nifi-idb: there is no"),
+        (
+            "live-sync",
+            vec!["store=memory:", "command=/no/such/nifi-idb"],
+            2,
+            "command /no/such/nifi-idb: there is no",
+        ),
         ("live-sync", vec![missing, COMMAND], 4, "store http://127.0.0.1:9 cannot be reached"),
         ("live-sync", vec![no_repository.as_str(), COMMAND], 2, "--set store=STORE"),
-        ("http-sync", vec!["serve.url=http://127.0.0.1:9/v1/sync"], 4, "serve.url http://127.0.0.1:9/v1/sync cannot"),
+        (
+            "http-sync",
+            vec!["serve.url=http://127.0.0.1:9/v1/sync"],
+            4,
+            "serve.url http://127.0.0.1:9/v1/sync cannot",
+        ),
     ] {
-        let set: Vec<_> = set.into_iter().flat_map(|value| ["--set", value]).chain(["--start"]).collect();
+        let set: Vec<_> =
+            set.into_iter().flat_map(|value| ["--set", value]).chain(["--start"]).collect();
         let ran = install(&nifi, name, &set);
         assert_eq!(ran.code(), Some(code), "{}", ran.err);
-        assert!(ran.err.contains(expected) && ran.err.contains("not started"), "{expected}: {}", ran.err);
+        assert!(
+            ran.err.contains(expected) && ran.err.contains("not started"),
+            "{expected}: {}",
+            ran.err
+        );
     }
     nifi.with(|nifi| assert!(nifi.groups.iter().all(|group| group["running"] == false)));
 }
@@ -47,8 +62,10 @@ fn nothing_is_started_whose_program_store_or_server_is_missing() {
 fn errors_after_the_start_fail_the_installation() {
     let nifi = NifiDouble::start("1.28.1");
     nifi.with(|nifi| {
-        nifi.bulletins =
-            vec![("Take batches".to_owned(), "Failed: java.net.BindException: Address already in use".to_owned())];
+        nifi.bulletins = vec![(
+            "Take batches".to_owned(),
+            "Failed: java.net.BindException: Address already in use".to_owned(),
+        )];
     });
     let ran = install(&nifi, "live-sync", &["--set", "store=memory:", "--set", COMMAND, "--start"]);
     assert_eq!(ran.code(), Some(2), "{}", ran.err);
@@ -83,7 +100,10 @@ fn uploads_sets_enables_starts_and_says_so() {
     );
     nifi.with(|nifi| {
         let context = &nifi.contexts["nifi-idb scheduled-sync"];
-        assert_eq!((&context["store"], &context["key.path"]), (&json!("git:/x y/a=b.git"), &json!("id")));
+        assert_eq!(
+            (&context["store"], &context["key.path"]),
+            (&json!("git:/x y/a=b.git"), &json!("id"))
+        );
         assert_eq!(nifi.groups[0]["running"], true);
     });
 }
@@ -114,7 +134,10 @@ fn a_second_time_changes_what_differs_and_nothing_else() {
     assert!(told.last().unwrap().starts_with("it is running: "), "{told:?}");
     let changes = nifi.changes();
     assert_eq!(changes.len(), 2, "{changes:?}");
-    assert!(changes[0].starts_with("POST /parameter-contexts/") && changes[1].starts_with("DELETE "), "{changes:?}");
+    assert!(
+        changes[0].starts_with("POST /parameter-contexts/") && changes[1].starts_with("DELETE "),
+        "{changes:?}"
+    );
 
     // Another name is another group with values of its own.
     lines(install(&nifi, "live-sync", &["--name", "kiosks", "--set", "store=git:/k.git"]));
@@ -136,9 +159,17 @@ fn what_is_wrong_is_told_with_what_to_do() {
         }
     };
     fails(install(&nifi, "nope", &[]), 2, &["no definition is named"]);
-    fails(install(&nifi, "live-sync", &["--set", "stoer=x"]), 2, &["no parameter \"stoer\"", "it has ", "store"]);
+    fails(
+        install(&nifi, "live-sync", &["--set", "stoer=x"]),
+        2,
+        &["no parameter \"stoer\"", "it has ", "store"],
+    );
     fails(install(&nifi, "live-sync", &["--set", "x"]), 2, &["expected NAME=VALUE"]);
-    fails(install(&nifi, "grpc-sync", &[]), 2, &["NiFi 2.9.0 has no InvokeGRPC", "http-sync does the same"]);
+    fails(
+        install(&nifi, "grpc-sync", &[]),
+        2,
+        &["NiFi 2.9.0 has no InvokeGRPC", "http-sync does the same"],
+    );
     assert_eq!(nifi.changes(), Vec::<String>::new());
 
     // The upload is kept; the next run goes on from there.
@@ -146,14 +177,21 @@ fn what_is_wrong_is_told_with_what_to_do() {
     fails(
         install(&nifi, "scheduled-sync", &["--start", "--timeout", "3s"]),
         2,
-        &["not valid: Take files from the watched folder", "Directory does not exist", "--set NAME=VALUE"],
+        &[
+            "not valid: Take files from the watched folder",
+            "Directory does not exist",
+            "--set NAME=VALUE",
+        ],
     );
     let told = lines(install(
         &nifi,
         "scheduled-sync",
         &["--start", "--set", "intake.folder=/there", "--set", "store=memory:", "--set", COMMAND],
     ));
-    assert!(told[1].contains("is there already") && told[2].starts_with("parameters: "), "{told:?}");
+    assert!(
+        told[1].contains("is there already") && told[2].starts_with("parameters: "),
+        "{told:?}"
+    );
 
     nifi.with(|nifi| nifi.groups.push(json!({"id": "g9", "name": "nifi-idb scheduled-sync"})));
     fails(install(&nifi, "scheduled-sync", &[]), 2, &["several groups are named", "--name"]);
@@ -162,7 +200,11 @@ fn what_is_wrong_is_told_with_what_to_do() {
     drop(nifi);
     let ran = template(&["install", "live-sync", "--nifi", &url]);
     fails(ran, 4, &["GET http://127.0.0.1:", "is NiFi running"]);
-    fails(template(&["install", "live-sync", "--nifi", "n:8080"]), 2, &["is not the address of a NiFi"]);
+    fails(
+        template(&["install", "live-sync", "--nifi", "n:8080"]),
+        2,
+        &["is not the address of a NiFi"],
+    );
 }
 
 #[test]
@@ -174,7 +216,11 @@ fn tokens_and_passwords_come_from_files_or_the_environment() {
     });
     let ran = install(&nifi, "live-sync", &[]);
     assert_eq!(ran.code(), Some(8), "{}", ran.err);
-    assert!(ran.err.contains("credentials are missing") && ran.err.contains("--token-file"), "{}", ran.err);
+    assert!(
+        ran.err.contains("credentials are missing") && ran.err.contains("--token-file"),
+        "{}",
+        ran.err
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
@@ -183,8 +229,16 @@ fn tokens_and_passwords_come_from_files_or_the_environment() {
         path.to_str().unwrap().to_owned()
     };
     lines(install(&nifi, "live-sync", &["--token-file", &write("token", "t0k.en\n")]));
-    lines(install(&nifi, "live-sync", &["--user", "ann", "--password-file", &write("password", "p w &1\n")]));
-    let wrong = install(&nifi, "live-sync", &["--user", "ann", "--password-file", &write("wrong", "hunter2")]);
+    lines(install(
+        &nifi,
+        "live-sync",
+        &["--user", "ann", "--password-file", &write("password", "p w &1\n")],
+    ));
+    let wrong = install(
+        &nifi,
+        "live-sync",
+        &["--user", "ann", "--password-file", &write("wrong", "hunter2")],
+    );
     assert_eq!(wrong.code(), Some(8), "{}", wrong.err);
     assert!(!wrong.err.contains("hunter2") && wrong.err.contains("not valid"), "{}", wrong.err);
 
@@ -192,7 +246,8 @@ fn tokens_and_passwords_come_from_files_or_the_environment() {
     let mut command = program(["template", "install", "live-sync", "--nifi", &url]);
     command.env("NIFI_IDB_NIFI_TOKEN", "t0k.en");
     run(command, b"").done();
-    let mut command = program(["template", "install", "live-sync", "--nifi", &url, "--user", "ann"]);
+    let mut command =
+        program(["template", "install", "live-sync", "--nifi", &url, "--user", "ann"]);
     command.env("NIFI_IDB_NIFI_PASSWORD", "p w &1");
     run(command, b"").done();
 }

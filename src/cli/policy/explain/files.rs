@@ -21,7 +21,11 @@ impl Explain {
             Some(value) => Some(LineState::Put(value.as_slice().into())),
             None => self.head_deleted.then_some(LineState::Delete),
         };
-        let meta = Meta { at: self.head_at.unwrap_or(0), by: self.head_by.clone(), rev: FlowVersion::FIRST };
+        let meta = Meta {
+            at: self.head_at.unwrap_or(0),
+            by: self.head_by.clone(),
+            rev: FlowVersion::FIRST,
+        };
         // Without a source, head does not count as the change's own.
         let by = meta.by.clone().or_else(|| "head".parse().ok());
         let head = state.map(|state| Line { key: key.clone(), meta: Meta { by, ..meta }, state });
@@ -35,7 +39,18 @@ impl Explain {
         let incoming = self.change(policy)?;
         let received_at = self.received(head.as_ref(), &incoming);
         let (standing, from) = (Standing::default(), "from files".to_owned());
-        Ok(Asked { store, key, head, head_value, incoming, claim, base, standing, received_at, from })
+        Ok(Asked {
+            store,
+            key,
+            head,
+            head_value,
+            incoming,
+            claim,
+            base,
+            standing,
+            received_at,
+            from,
+        })
     }
 
     /// Returns the record's key, if one is given.
@@ -43,7 +58,8 @@ impl Explain {
         const EXPECTED: &str = "--key is no JSON; a string key needs its quotes: --key '\"ann\"'";
         let Some(text) = &self.key else { return Ok(None) };
         let value = serde_json::from_str(text).map_err(|_| Failure::usage(EXPECTED))?;
-        let key = Key::from_json(&value).map_err(|error| Failure::usage(format!("--key: {error}")))?;
+        let key =
+            Key::from_json(&value).map_err(|error| Failure::usage(format!("--key: {error}")))?;
         one("--key", key).map(Some)
     }
 
@@ -59,7 +75,11 @@ impl Explain {
             let latest = received_at.saturating_add(policy.max_skew_ms.unwrap_or(DEFAULT_SKEW_MS));
             clock = clock.map(|clock| clock.min(latest));
         }
-        Ok(Incoming { state, clock, by: self.incoming_by.clone().or_else(|| "incoming".parse().ok()) })
+        Ok(Incoming {
+            state,
+            clock,
+            by: self.incoming_by.clone().or_else(|| "incoming".parse().ok()),
+        })
     }
 
     /// Returns the time of receipt.
@@ -78,6 +98,8 @@ fn value_in(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     let wrong = |what: String| Failure::usage(format!("{flag} {}: {what}", path.display()));
     let text = fs::read(path).map_err(|error| wrong(error.to_string()))?;
     let mut value = Vec::new();
-    Canonicalizer::new(Options::default()).value(&text, &mut value).map_err(|error| wrong(error.to_string()))?;
+    Canonicalizer::new(Options::default())
+        .value(&text, &mut value)
+        .map_err(|error| wrong(error.to_string()))?;
     Ok(value)
 }

@@ -14,8 +14,15 @@ use crate::snapshot::{FlowVersion, Line, LineState};
 
 impl Explain {
     /// Reads head, and the base if one is named, from stored versions.
-    pub(super) fn stored(&self, policy: &Policy, args: &StoreArgs, start: Instant) -> Result<Asked, Failure> {
-        let key = self.key()?.ok_or_else(|| Failure::usage("with --store the record must be named: give --key"))?;
+    pub(super) fn stored(
+        &self,
+        policy: &Policy,
+        args: &StoreArgs,
+        start: Instant,
+    ) -> Result<Asked, Failure> {
+        let key = self
+            .key()?
+            .ok_or_else(|| Failure::usage("with --store the record must be named: give --key"))?;
         let incoming = self.change(policy)?;
         let claim = self.claim()?;
         let store = args.open(start)?;
@@ -27,14 +34,27 @@ impl Explain {
         let head = shown.map(|shown| Line {
             key: key.clone(),
             meta: shown.meta,
-            state: head_value.as_deref().map_or(LineState::Delete, |value| LineState::Put(value.into())),
+            state: head_value
+                .as_deref()
+                .map_or(LineState::Delete, |value| LineState::Put(value.into())),
         });
         let base = BaseReader::new(&*store, &flow, Some(&version)).value(&name, &key, &claim)?;
         let base = base.map(|value| value.map(Vec::from));
         let received_at = self.received(head.as_ref(), &incoming);
         let from = format!("as of version {} of {flow}", version.manifest.version);
         let standing = Standing::default();
-        Ok(Asked { store: name, key, head, head_value, incoming, claim, base, standing, received_at, from })
+        Ok(Asked {
+            store: name,
+            key,
+            head,
+            head_value,
+            incoming,
+            claim,
+            base,
+            standing,
+            received_at,
+            from,
+        })
     }
 
     fn claim(&self) -> Result<Claim, Failure> {
@@ -42,7 +62,11 @@ impl Explain {
             return Ok(if self.base_absent { Claim::Absent } else { Claim::None });
         };
         let version = base.to_str().and_then(|text| text.parse::<FlowVersion>().ok());
-        let wrong = || Failure::usage("with --store, --base is the version that the change started from, a number");
+        let wrong = || {
+            Failure::usage(
+                "with --store, --base is the version that the change started from, a number",
+            )
+        };
         version.map(Claim::Version).ok_or_else(wrong)
     }
 }

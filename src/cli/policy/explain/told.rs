@@ -31,14 +31,20 @@ fn lines<'a>(rules: &'a StorePolicy, traced: &'a Trace) -> Vec<ExplainedRule<'a>
         is_decided = is_decided || tried.is_some_and(|tried| Some(tried) == traced.tried.last());
         lines.push(ExplainedRule { name: &rule.name, said, when: when(rule) });
     }
-    let others = traced.tried.iter().filter(|tried| rules.rules.iter().all(|rule| rule.name != tried.rule));
-    lines.extend(others.map(|tried| ExplainedRule { name: &tried.rule, said: tried.said.to_owned(), when: None }));
+    let others =
+        traced.tried.iter().filter(|tried| rules.rules.iter().all(|rule| rule.name != tried.rule));
+    lines.extend(others.map(|tried| ExplainedRule {
+        name: &tried.rule,
+        said: tried.said.to_owned(),
+        when: None,
+    }));
     lines
 }
 
 /// Formats the answer for people.
 pub(super) fn text(asked: &Asked, rules: &StorePolicy, traced: &Trace) -> String {
-    let mut out = format!("record    {} {}, {}\n", asked.store, asked.key.to_canonical(), asked.from);
+    let mut out =
+        format!("record    {} {}, {}\n", asked.store, asked.key.to_canonical(), asked.from);
     out += &format!("scope     {}\n", rules.scope);
     out += &format!("detected  {}\n", traced.found.sentence());
     if let Found::Conflict { kind, .. } = traced.found {
@@ -54,7 +60,12 @@ pub(super) fn text(asked: &Asked, rules: &StorePolicy, traced: &Trace) -> String
     if let Some(resolution) = &traced.resolution {
         for (number, field) in resolution.fields.iter().enumerate() {
             let title = if number == 0 { "fields" } else { "" };
-            out += &format!("{title:<10}{}: {}, {}\n", field.field, field.resolver, whose(field.winner));
+            out += &format!(
+                "{title:<10}{}: {}, {}\n",
+                field.field,
+                field.resolver,
+                whose(field.winner)
+            );
         }
         out += &format!("decided   {}, {}\n", resolution.rule, whose(resolution.winner));
         out += &resolution.reason.map(|reason| format!("reason    {reason}\n")).unwrap_or_default();

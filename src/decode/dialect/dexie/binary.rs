@@ -54,10 +54,15 @@ impl Buffers {
         };
         match tree {
             Tree::List(items) => {
-                items.iter().enumerate().for_each(|(index, item)| inside(super::units_of(index), item));
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, item)| inside(super::units_of(index), item));
             }
             Tree::Object(members) => {
-                members.iter().for_each(|(name, value)| inside(unescape(name).unwrap_or_default(), value));
+                members
+                    .iter()
+                    .for_each(|(name, value)| inside(unescape(name).unwrap_or_default(), value));
             }
             _ => {}
         }
@@ -85,7 +90,12 @@ fn typed_array(kind: &[u8]) -> Option<&'static str> {
 }
 
 impl<'t> Builder<'_, 't> {
-    pub(super) fn binary(&mut self, kind: &[u8], tree: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
+    pub(super) fn binary(
+        &mut self,
+        kind: &[u8],
+        tree: &'t Tree<'t>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
         match kind {
             b"arraybuffer" => buffer(tree, out),
             b"blob2" => {
@@ -113,14 +123,20 @@ impl<'t> Builder<'_, 't> {
         }
     }
 
-    fn numbered_view(&mut self, name: &str, tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<(), Reject> {
+    fn numbered_view(
+        &mut self,
+        name: &str,
+        tree: &Tree<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
         let length = tree.get(if name == "DataView" { "byteLength" } else { "length" });
         let length = length.and_then(Tree::whole).ok_or(INVALID)?;
         out.extend_from_slice(b"{\"~view\":{\"buffer\":");
         match (tree.get("encoded"), tree.get("index").and_then(Tree::whole)) {
             (Some(data), None) => {
                 let place = self.place.and_then(|place| self.buffers.numbers.get(&place).copied());
-                let shared = place.is_some_and(|place| self.buffers.shared.contains(&(place as u64)));
+                let shared =
+                    place.is_some_and(|place| self.buffers.shared.contains(&(place as u64)));
                 if let Some(place) = place.filter(|_| shared) {
                     let id = self.fresh_id();
                     self.buffers.held[place].1 = Some(id);
@@ -132,7 +148,8 @@ impl<'t> Builder<'_, 't> {
                 }
             }
             (None, Some(number)) => {
-                let held = usize::try_from(number).ok().and_then(|number| self.buffers.held.get(number));
+                let held =
+                    usize::try_from(number).ok().and_then(|number| self.buffers.held.get(number));
                 let id = held.and_then(|(_, id)| *id).ok_or(INVALID)?;
                 out.extend_from_slice(format!("{{\"~ref\":{id}}}").as_bytes());
             }
@@ -186,7 +203,9 @@ fn buffer(tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<(), Reject> {
 
 fn close_view(name: &str, tree: &Tree<'_>, length: u64, out: &mut Vec<u8>) -> Result<(), Reject> {
     let offset = tree.get("byteOffset").and_then(Tree::whole).ok_or(INVALID)?;
-    out.extend_from_slice(format!(",\"length\":{length},\"offset\":{offset},\"type\":\"{name}\"}}}}").as_bytes());
+    out.extend_from_slice(
+        format!(",\"length\":{length},\"offset\":{offset},\"type\":\"{name}\"}}}}").as_bytes(),
+    );
     Ok(())
 }
 

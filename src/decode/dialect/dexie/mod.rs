@@ -89,11 +89,15 @@ pub(crate) fn open<R: Read>(
             Some("formatVersion") => {
                 version = pull.value("formatVersion")?.as_u64() == Some(1);
                 if !version {
-                    return Err(pull.framing("formatVersion must be 1; a newer release may read others"));
+                    return Err(
+                        pull.framing("formatVersion must be 1; a newer release may read others")
+                    );
                 }
             }
             Some("data") if format && version => break,
-            Some("data") => return Err(pull.framing("formatName and formatVersion must stand before data")),
+            Some("data") => {
+                return Err(pull.framing("formatName and formatVersion must stand before data"));
+            }
             Some(_) => pull.skip()?,
             None => return Err(pull.framing("this is no export of Dexie: it has no data")),
         }
@@ -104,12 +108,14 @@ pub(crate) fn open<R: Read>(
         match pull.member(&mut first)?.as_deref() {
             Some("databaseName") => {
                 let name = DomString::from_json(&pull.value("databaseName")?);
-                head.name = Some(name.ok_or_else(|| pull.framing("databaseName must be a string"))?);
+                head.name =
+                    Some(name.ok_or_else(|| pull.framing("databaseName must be a string"))?);
             }
             Some("databaseVersion") => {
                 let version = pull.value("databaseVersion")?;
                 let native = version.as_f64().map(|version| (version * 10.0).round());
-                let native = native.filter(|native| (1.0..9_007_199_254_740_992.0).contains(native));
+                let native =
+                    native.filter(|native| (1.0..9_007_199_254_740_992.0).contains(native));
                 let what = "databaseVersion must be Dexie's version of the database: a tenth of the browser's";
                 head.version = Some(native.ok_or_else(|| pull.framing(what))? as u64);
             }
@@ -149,7 +155,8 @@ fn tables<R: Read>(pull: &mut Pull<'_, R>) -> Result<Vec<ExportTable>, DecodeErr
         Ok::<_, String>(ExportTable { store, rows: table.get("rowCount").and_then(Value::as_u64) })
     };
     let tables: Result<Vec<_>, _> = list.iter().map(table).collect();
-    tables.map_err(|error| pull.framing(format!("a table is not described as it should be: {error}")))
+    tables
+        .map_err(|error| pull.framing(format!("a table is not described as it should be: {error}")))
 }
 
 impl Rows {
@@ -181,7 +188,9 @@ impl Rows {
                         pull.peek()?;
                         let mark = pull.mark();
                         let whole = pull.copy(raw, self.max_line_bytes)?;
-                        if let Some((_, count)) = self.table.and_then(|table| self.counts.get_mut(table)) {
+                        if let Some((_, count)) =
+                            self.table.and_then(|table| self.counts.get_mut(table))
+                        {
                             *count = Some(count.unwrap_or(0) + 1);
                         }
                         return Ok(Some(RawRecord { store: self.table, mark, too_long: !whole }));

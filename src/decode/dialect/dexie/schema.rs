@@ -19,7 +19,9 @@ pub(crate) fn parse(name: &Value, schema: &str) -> Result<ObjectStore, String> {
             return Err("an index needs a name, and cannot be marked with ++".to_owned());
         }
         let SchemaPart { name, path, unique, multi_entry, .. } = part;
-        indexes.push(json!({ "name": name, "keyPath": path, "unique": unique, "multiEntry": multi_entry }));
+        indexes.push(
+            json!({ "name": name, "keyPath": path, "unique": unique, "multiEntry": multi_entry }),
+        );
     }
     let mut members = Map::new();
     members.insert("name".to_owned(), name.clone());
@@ -77,11 +79,17 @@ mod tests {
             ],
         });
         assert_eq!(Value::Object(store.to_json()), expected);
-        for (schema, path, auto) in
-            [("", Value::Null, false), ("++", Value::Null, true), ("[a+b]", json!(["a", "b"]), false)]
-        {
+        for (schema, path, auto) in [
+            ("", Value::Null, false),
+            ("++", Value::Null, true),
+            ("[a+b]", json!(["a", "b"]), false),
+        ] {
             let store = parse(&json!("t"), schema).unwrap().to_json();
-            assert_eq!((&store["keyPath"], &store["autoIncrement"]), (&path, &json!(auto)), "{schema}");
+            assert_eq!(
+                (&store["keyPath"], &store["autoIncrement"]),
+                (&path, &json!(auto)),
+                "{schema}"
+            );
         }
         for schema in ["*id", "id,", "id,++x", "id,[a", "id,a,a", "[a+b", "id,&"] {
             assert!(parse(&json!("t"), schema).is_err(), "{schema}");

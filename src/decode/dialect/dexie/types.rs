@@ -85,8 +85,13 @@ impl<'t> Typed<'t> {
         let unclear = |(name, value): &(&[u8], Tree<'_>)| {
             name.is_empty() && (self.places[ROOT].kind.is_some() || container(value))
         };
-        match self.root.members().is_some_and(|members| members.iter().any(unclear)) && self.count > 0 {
-            true => Err((code::INVALID_TAG, "the row's types do not say which of two places they are of")),
+        match self.root.members().is_some_and(|members| members.iter().any(unclear))
+            && self.count > 0
+        {
+            true => Err((
+                code::INVALID_TAG,
+                "the row's types do not say which of two places they are of",
+            )),
             false => Ok(()),
         }
     }
@@ -117,12 +122,17 @@ impl<'t> Typed<'t> {
                 _ if own.children.is_empty() => {}
                 Tree::List(items) => {
                     for (name, child) in &own.children {
-                        open.extend(index(name).and_then(|index| Some((*child, items.get(index)?))));
+                        open.extend(
+                            index(name).and_then(|index| Some((*child, items.get(index)?))),
+                        );
                     }
                 }
                 Tree::Object(members) => {
                     for (name, value) in members {
-                        open.extend(unescape(name).and_then(|name| Some((*own.children.get(&name)?, value))));
+                        open.extend(
+                            unescape(name)
+                                .and_then(|name| Some((*own.children.get(&name)?, value))),
+                        );
                     }
                 }
                 _ => {}
@@ -132,8 +142,9 @@ impl<'t> Typed<'t> {
 
     /// Resolves the targets of references.
     fn find_targets(&mut self) -> Result<(), Reject> {
-        let references: Vec<_> =
-            (0..self.places.len()).filter(|&place| self.places[place].kind == Some(REFERENCE)).collect();
+        let references: Vec<_> = (0..self.places.len())
+            .filter(|&place| self.places[place].kind == Some(REFERENCE))
+            .collect();
         for &place in &references {
             let Some(Tree::String(raw)) = self.places[place].tree else { return Err(INVALID) };
             let path = unescape(raw.strip_prefix(REFERENCE).ok_or(INVALID)?).ok_or(INVALID)?;
@@ -162,7 +173,9 @@ impl<'t> Typed<'t> {
 
     /// True if `$types` mentions places inside this one.
     pub(crate) fn has_children(&self, place: Option<PlaceId>) -> bool {
-        place.and_then(|place| self.places.get(place)).is_some_and(|place| !place.children.is_empty())
+        place
+            .and_then(|place| self.places.get(place))
+            .is_some_and(|place| !place.children.is_empty())
     }
 
     /// Returns the type of a place.
@@ -177,7 +190,9 @@ fn single<'t>(kind: &'t Tree<'t>) -> Result<&'t [u8], Reject> {
         Tree::String(kind) => Ok(kind),
         Tree::List(kinds) => match kinds.split_last() {
             Some((Tree::String(last), before))
-                if before.iter().all(|kind| matches!(kind, Tree::String(b"arrayNonindexKeys" | b"userObject"))) =>
+                if before.iter().all(|kind| {
+                    matches!(kind, Tree::String(b"arrayNonindexKeys" | b"userObject"))
+                }) =>
             {
                 Ok(last)
             }

@@ -16,13 +16,22 @@ use crate::rejection::code;
 #[path = "binary.rs"]
 mod binary;
 
-pub(crate) const INVALID: Reject = (code::INVALID_TAG, "a typed value that is not written as its type is");
+pub(crate) const INVALID: Reject =
+    (code::INVALID_TAG, "a typed value that is not written as its type is");
 const UNKNOWN: Reject = (code::UNKNOWN_TAG, "a type that Dexie's page does not list");
 
 /// Builds a row, which is a value or a list of key and value.
-pub(crate) fn record(raw: &[u8], store: &ObjectStore, in_line: bool, out: &mut Built) -> Result<(), Reject> {
+pub(crate) fn record(
+    raw: &[u8],
+    store: &ObjectStore,
+    in_line: bool,
+    out: &mut Built,
+) -> Result<(), Reject> {
     if in_line != store.key_path.is_some() {
-        return Err((code::INVALID_MEMBER, "the rows and the schema disagree on where the keys are"));
+        return Err((
+            code::INVALID_MEMBER,
+            "the rows and the schema disagree on where the keys are",
+        ));
     }
     let row = tree(raw)?;
     let typed = Typed::read(&row)?;
@@ -36,10 +45,20 @@ pub(crate) fn record(raw: &[u8], store: &ObjectStore, in_line: bool, out: &mut B
         };
         builder.used += usize::from(builder.typed.kind(Some(ROOT)).is_some());
         builder.quiet = true;
-        builder.within(&[u16::from(b'0')], None, |builder, out| builder.value(key, out), &mut out.key)?;
+        builder.within(
+            &[u16::from(b'0')],
+            None,
+            |builder, out| builder.value(key, out),
+            &mut out.key,
+        )?;
         builder.quiet = false;
         out.keyed = true;
-        builder.within(&[u16::from(b'1')], None, |builder, out| builder.value(value, out), &mut out.value)?;
+        builder.within(
+            &[u16::from(b'1')],
+            None,
+            |builder, out| builder.value(value, out),
+            &mut out.value,
+        )?;
     }
     if builder.used == count {
         Ok(())
@@ -56,9 +75,11 @@ pub(crate) fn plain_value<'r>(raw: &'r [u8], path: &KeyPath) -> Option<&'r [u8]>
         KeyPath::Path(path) => std::slice::from_ref(path),
         KeyPath::Paths(paths) => paths,
     };
-    let first: Vec<_> = paths.iter().map(|path| path.to_string().split('.').next().map(str::to_owned)).collect();
+    let first: Vec<_> =
+        paths.iter().map(|path| path.to_string().split('.').next().map(str::to_owned)).collect();
     while let Some(member) = members.next().ok()? {
-        let name: String = serde_json::from_slice(&[b"\"", member.name.of(types), b"\""].concat()).ok()?;
+        let name: String =
+            serde_json::from_slice(&[b"\"", member.name.of(types), b"\""].concat()).ok()?;
         let step = name.split('.').next().map(str::to_owned);
         if name.is_empty() || name.starts_with('$') || first.contains(&step) {
             return None;
@@ -84,7 +105,11 @@ struct Builder<'a, 't> {
 }
 
 impl<'t> Builder<'_, 't> {
-    fn new<'a>(typed: Typed<'t>, store: &'t ObjectStore, losses: &'a mut Losses) -> Builder<'a, 't> {
+    fn new<'a>(
+        typed: Typed<'t>,
+        store: &'t ObjectStore,
+        losses: &'a mut Losses,
+    ) -> Builder<'a, 't> {
         let buffers = binary::Buffers::find(&typed);
         Builder {
             typed,
@@ -133,7 +158,12 @@ impl<'t> Builder<'_, 't> {
         self.within(&name, Some(Step::Elements), |builder, out| builder.value(item, out), out)
     }
 
-    fn member(&mut self, name: &'t [u8], value: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
+    fn member(
+        &mut self,
+        name: &'t [u8],
+        value: &'t Tree<'t>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
         let units = unescape(name).ok_or((code::SYNTAX, "a member's name is not a JSON string"))?;
         self.within(&units, Some(Step::member(name)), |builder, out| builder.value(value, out), out)
     }
@@ -153,7 +183,8 @@ impl<'t> Builder<'_, 't> {
         let (kind, target, points_to) = (known.kind, known.target, known.points_to);
         self.used += usize::from(kind.is_some());
         if let Some(points_to) = points_to {
-            let value = self.typed.places.get(points_to).and_then(|place| place.tree).ok_or(INVALID)?;
+            let value =
+                self.typed.places.get(points_to).and_then(|place| place.tree).ok_or(INVALID)?;
             self.place = Some(points_to);
             let result = self.value(value, out);
             self.place = Some(place);
@@ -171,7 +202,12 @@ impl<'t> Builder<'_, 't> {
         Ok(())
     }
 
-    fn inner(&mut self, kind: Option<&'t [u8]>, tree: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
+    fn inner(
+        &mut self,
+        kind: Option<&'t [u8]>,
+        tree: &'t Tree<'t>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
         self.depth += 1;
         let result = match kind {
             None => self.plain(tree, out),
@@ -192,7 +228,11 @@ impl<'t> Builder<'_, 't> {
         }
     }
 
-    fn object(&mut self, members: &'t [(&'t [u8], Tree<'t>)], out: &mut Vec<u8>) -> Result<(), Reject> {
+    fn object(
+        &mut self,
+        members: &'t [(&'t [u8], Tree<'t>)],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
         let root = self.typed.beside && self.place == Some(ROOT);
         if !root {
             self.ambiguous(members);
@@ -213,9 +253,15 @@ impl<'t> Builder<'_, 't> {
     /// Reports a loss if the object may have been something else.
     fn ambiguous(&mut self, members: &[(&[u8], Tree<'_>)]) {
         let names = |names: &[&str]| {
-            members.len() == names.len() && members.iter().zip(names).all(|((own, _), name)| *own == name.as_bytes())
+            members.len() == names.len()
+                && members.iter().zip(names).all(|((own, _), name)| *own == name.as_bytes())
         };
-        let indexes = || members.iter().enumerate().all(|(index, (name, _))| *name == index.to_string().as_bytes());
+        let indexes = || {
+            members
+                .iter()
+                .enumerate()
+                .all(|(index, (name, _))| *name == index.to_string().as_bytes())
+        };
         let geometry = names(&["x", "y", "z", "w"])
             || names(&["x", "y", "width", "height", "top", "right", "bottom", "left"])
             || names(&["p1", "p2", "p3", "p4"])
@@ -230,7 +276,8 @@ impl<'t> Builder<'_, 't> {
 
     fn is_hole(&self, index: usize) -> bool {
         self.typed.has_children(self.place)
-            && self.typed.kind(self.typed.child(self.place, &units_of(index))) == Some(b"sparseUndefined")
+            && self.typed.kind(self.typed.child(self.place, &units_of(index)))
+                == Some(b"sparseUndefined")
     }
 
     fn list(&mut self, items: &'t [Tree<'t>], out: &mut Vec<u8>) -> Result<(), Reject> {
@@ -239,7 +286,9 @@ impl<'t> Builder<'_, 't> {
             return self.dense(items, out);
         }
         self.used += holes.len();
-        out.extend_from_slice(format!("{{\"~array\":{{\"length\":{},\"items\":[", items.len()).as_bytes());
+        out.extend_from_slice(
+            format!("{{\"~array\":{{\"length\":{},\"items\":[", items.len()).as_bytes(),
+        );
         let mut first = true;
         for (index, item) in items.iter().enumerate().filter(|(index, _)| !holes.contains(index)) {
             out.extend_from_slice(if std::mem::replace(&mut first, false) { b"[" } else { b",[" });
@@ -264,9 +313,14 @@ impl<'t> Builder<'_, 't> {
     }
 
     /// Writes an array with members in addition to its items, which the export writes as an object.
-    fn array_object(&mut self, members: &'t [(&'t [u8], Tree<'t>)], out: &mut Vec<u8>) -> Result<(), Reject> {
+    fn array_object(
+        &mut self,
+        members: &'t [(&'t [u8], Tree<'t>)],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
         let is_length = |(name, _): &&(&[u8], Tree<'_>)| *name == b"length";
-        let length = members.iter().find(is_length).and_then(|(_, length)| length.whole()).ok_or(INVALID)?;
+        let length =
+            members.iter().find(is_length).and_then(|(_, length)| length.whole()).ok_or(INVALID)?;
         let index = |name: &[u8]| {
             let index = std::str::from_utf8(name).ok()?.parse::<u64>().ok()?;
             (index.to_string().as_bytes() == name && index < length).then_some(index)
@@ -311,12 +365,16 @@ impl<'t> Builder<'_, 't> {
             (b"undef", _) => text("{\"~undefined\":true}"),
             (b"nan", Tree::String(b"NaN")) => text("{\"~number\":\"NaN\"}"),
             (b"infinity", Tree::String(b"Infinity")) => text("{\"~number\":\"Infinity\"}"),
-            (b"negativeInfinity", Tree::String(b"-Infinity")) => text("{\"~number\":\"-Infinity\"}"),
+            (b"negativeInfinity", Tree::String(b"-Infinity")) => {
+                text("{\"~number\":\"-Infinity\"}")
+            }
             (b"negativeZero", _) => text("{\"~number\":\"-0\"}"),
             (b"date", Tree::String(b"NaN")) => text("{\"~date\":null}"),
             (b"date", Tree::Number(_)) => wrap("{\"~date\":", tree, "}", out),
             (b"bigint", Tree::String(_)) => wrap("{\"~bigint\":", tree, "}", out),
-            (b"bigintObject", Tree::String(_)) => wrap("{\"~boxed\":{\"~bigint\":", tree, "}}", out),
+            (b"bigintObject", Tree::String(_)) => {
+                wrap("{\"~boxed\":{\"~bigint\":", tree, "}}", out)
+            }
             (b"NumberObject", Tree::String(b"NaN" | b"Infinity" | b"-Infinity" | b"-0")) => {
                 wrap("{\"~boxed\":{\"~number\":", tree, "}}", out)
             }
@@ -341,7 +399,9 @@ impl<'t> Builder<'_, 't> {
             (b"userObject", Tree::Object(members)) => self.object(members, out),
             (b"cryptokey", _) => {
                 self.lose(what::OPAQUE);
-                text("{\"~opaque\":{\"kind\":\"CryptoKey\",\"reason\":\"Dexie's export does not hold it\"}}")
+                text(
+                    "{\"~opaque\":{\"kind\":\"CryptoKey\",\"reason\":\"Dexie's export does not hold it\"}}",
+                )
             }
             (b"imagebitmap", Tree::String(_)) => {
                 self.lose(what::DOM);
@@ -349,9 +409,10 @@ impl<'t> Builder<'_, 't> {
                 wrap(before, tree, "}}", out)
             }
             (
-                b"nan" | b"infinity" | b"negativeInfinity" | b"date" | b"bigint" | b"bigintObject" | b"NumberObject"
-                | b"StringObject" | b"BooleanObject" | b"regexp" | b"map" | b"set" | b"arrayNonindexKeys"
-                | b"userObject" | b"imagebitmap" | b"sparseUndefined",
+                b"nan" | b"infinity" | b"negativeInfinity" | b"date" | b"bigint" | b"bigintObject"
+                | b"NumberObject" | b"StringObject" | b"BooleanObject" | b"regexp" | b"map"
+                | b"set" | b"arrayNonindexKeys" | b"userObject" | b"imagebitmap"
+                | b"sparseUndefined",
                 _,
             ) => Err(INVALID),
             _ => self.binary(kind, tree, out),

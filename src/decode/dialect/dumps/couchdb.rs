@@ -27,10 +27,42 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     summary: "A response of CouchDB's _all_docs or _changes with include_docs=true",
     losses: LOSSES,
     beginnings: &[
-        Beginning::only(&[b"{", b"\"total_rows\"", b":", ANY_NUMBER, b",", b"\"offset\"", b":", ANY_NUMBER, b","]),
+        Beginning::only(&[
+            b"{",
+            b"\"total_rows\"",
+            b":",
+            ANY_NUMBER,
+            b",",
+            b"\"offset\"",
+            b":",
+            ANY_NUMBER,
+            b",",
+        ]),
         Beginning::only(&[b"{", b"\"results\"", b":", b"[", b"{", b"\"seq\"", b":"]),
-        Beginning::only(&[b"{", b"\"seq\"", b":", ANY_STRING, b",", b"\"id\"", b":", ANY_STRING, b",", b"\"changes\""]),
-        Beginning::only(&[b"{", b"\"seq\"", b":", ANY_NUMBER, b",", b"\"id\"", b":", ANY_STRING, b",", b"\"changes\""]),
+        Beginning::only(&[
+            b"{",
+            b"\"seq\"",
+            b":",
+            ANY_STRING,
+            b",",
+            b"\"id\"",
+            b":",
+            ANY_STRING,
+            b",",
+            b"\"changes\"",
+        ]),
+        Beginning::only(&[
+            b"{",
+            b"\"seq\"",
+            b":",
+            ANY_NUMBER,
+            b",",
+            b"\"id\"",
+            b":",
+            ANY_STRING,
+            b",",
+            b"\"changes\"",
+        ]),
     ],
     ..DialectSpec::NONE
 };
@@ -39,7 +71,16 @@ pub(crate) const POUCHDB_DUMP: DialectSpec = DialectSpec {
     name: "pouchdb-dump",
     summary: "An output of pouchdb-dump",
     losses: LOSSES,
-    beginnings: &[Beginning::only(&[b"{", b"\"version\"", b":", ANY_STRING, b",", b"\"db_type\"", b":", ANY_STRING])],
+    beginnings: &[Beginning::only(&[
+        b"{",
+        b"\"version\"",
+        b":",
+        ANY_STRING,
+        b",",
+        b"\"db_type\"",
+        b":",
+        ANY_STRING,
+    ])],
     ..DialectSpec::NONE
 };
 
@@ -107,12 +148,15 @@ pub(crate) fn open<R: Read>(
                 reader.rows("results")?;
             }
             "total_rows" => total = reader.pull.value("total_rows")?.as_u64(),
-            "error" => return Err(reader.pull.framing("the answer of CouchDB is an error: ask again")),
+            "error" => {
+                return Err(reader.pull.framing("the answer of CouchDB is an error: ask again"));
+            }
             _ => reader.pull.skip()?,
         }
     }
-    let format =
-        format.ok_or_else(|| reader.pull.framing("this is no answer of CouchDB: it has no rows or results"))?;
+    let format = format.ok_or_else(|| {
+        reader.pull.framing("this is no answer of CouchDB: it has no rows or results")
+    })?;
     reader.pull.finish()?;
     let is_whole = format == DumpFormat::AllDocs && total == Some(reader.rows);
     finish(reader.stage, format, Revisions::default(), is_whole, None, options)
@@ -123,7 +167,10 @@ fn is_continuous<R: Read>(lines: &mut Lines<R>) -> Result<bool, DecodeError> {
     Ok(lines.peek(64)?.trim_ascii_start().starts_with(b"{\"seq\""))
 }
 
-fn continuous<R: Read>(lines: &mut Lines<R>, options: &DecodeOptions) -> Result<(BatchHeader, Import), DecodeError> {
+fn continuous<R: Read>(
+    lines: &mut Lines<R>,
+    options: &DecodeOptions,
+) -> Result<(BatchHeader, Import), DecodeError> {
     let mut reader = CouchdbReader::new(lines, options);
     let mut raw = Vec::new();
     while reader.pull.peek_or_end()?.is_some() {
@@ -182,12 +229,15 @@ fn finish(
         return Err(DecodeError::Usage(what.to_owned()));
     }
     let full = (is_whole && options.source.is_some()).then_some(Mode::Full);
-    let options = DecodeOptions { mode: options.mode.or(full).or(Some(Mode::Delta)), ..options.clone() };
+    let options =
+        DecodeOptions { mode: options.mode.or(full).or(Some(Mode::Delta)), ..options.clone() };
     let name = options.object_store.clone().unwrap_or_else(|| OBJECT_STORE.into());
     let stores = vec![store(&name, &options, KEY_PATH)];
-    let dialect = if format == DumpFormat::PouchdbDump { Dialect::PouchdbDump } else { Dialect::Couchdb };
+    let dialect =
+        if format == DumpFormat::PouchdbDump { Dialect::PouchdbDump } else { Dialect::Couchdb };
     let database = options.database.clone().or(database).unwrap_or_else(|| DEFAULT_DATABASE.into());
-    let header = options.import_header(dialect, database, options.database_version.unwrap_or(1), stores)?;
+    let header =
+        options.import_header(dialect, database, options.database_version.unwrap_or(1), stores)?;
     let source = Source::Staged(stage.finish()?);
     let dump = Dump { revisions, ..Dump::new(format, source, &options) };
     let import = Import::new(Document::Dump(dump), [&name], &header);
@@ -200,13 +250,20 @@ pub(super) fn row(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<()
     let row = tree(raw)?;
     row.members().ok_or((code::SYNTAX, "the row is not an object"))?;
     let is_true = |member: Option<&Tree<'_>>| member == Some(&Tree::Bool(true));
-    if is_true(row.get("deleted")) || is_true(row.get("value").and_then(|value| value.get("deleted"))) {
-        let Some(Tree::String(id)) = row.get("id") else { return Err((code::NO_KEY, "the row has no id")) };
+    if is_true(row.get("deleted"))
+        || is_true(row.get("value").and_then(|value| value.get("deleted")))
+    {
+        let Some(Tree::String(id)) = row.get("id") else {
+            return Err((code::NO_KEY, "the row has no id"));
+        };
         return deletion(id, store, out);
     }
     match row.get("doc") {
         Some(document @ Tree::Object(_)) => write_document(document, store, out),
-        _ => Err((code::MISSING_MEMBER, "the row has no document: ask for it with include_docs=true")),
+        _ => Err((
+            code::MISSING_MEMBER,
+            "the row has no document: ask for it with include_docs=true",
+        )),
     }
 }
 
@@ -218,10 +275,13 @@ pub(super) fn document(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Resu
 fn write_document(document: &Tree<'_>, store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
     let members = document.members().ok_or(NO_OBJECT)?;
     if document.get("_deleted") == Some(&Tree::Bool(true)) {
-        let Some(Tree::String(id)) = document.get("_id") else { return Err((code::NO_KEY, "the document has no _id")) };
+        let Some(Tree::String(id)) = document.get("_id") else {
+            return Err((code::NO_KEY, "the document has no _id"));
+        };
         return deletion(id, store, out);
     }
-    let mut lose = |name: &'static [u8], what| out.losses.at(&store.name, &[Step::member(name)], what);
+    let mut lose =
+        |name: &'static [u8], what| out.losses.at(&store.name, &[Step::member(name)], what);
     if document.get("_attachments").is_some_and(has_stubs) {
         lose(b"_attachments", what::ATTACHMENTS);
     }
@@ -232,7 +292,12 @@ fn write_document(document: &Tree<'_>, store: &ObjectStore, out: &mut Built) -> 
     let is_told = |name: &[u8], _: &Tree<'_>| {
         matches!(
             name,
-            b"_revisions" | b"_revs_info" | b"_conflicts" | b"_deleted_conflicts" | b"_local_seq" | b"_deleted"
+            b"_revisions"
+                | b"_revs_info"
+                | b"_conflicts"
+                | b"_deleted_conflicts"
+                | b"_local_seq"
+                | b"_deleted"
         )
     };
     write_members(members, is_told, &mut out.value);
@@ -240,9 +305,13 @@ fn write_document(document: &Tree<'_>, store: &ObjectStore, out: &mut Built) -> 
 }
 
 fn deletion(id: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
-    let is_id = |path: &KeyPath| matches!(path, KeyPath::Path(path) if path.to_string() == KEY_PATH);
+    let is_id =
+        |path: &KeyPath| matches!(path, KeyPath::Path(path) if path.to_string() == KEY_PATH);
     if !store.key_path.as_ref().is_none_or(is_id) {
-        return Err((code::NO_KEY, "a deletion names its document by _id, which is not the object store's key path"));
+        return Err((
+            code::NO_KEY,
+            "a deletion names its document by _id, which is not the object store's key path",
+        ));
     }
     let mut key = Vec::new();
     write_string(id, &mut key);

@@ -108,7 +108,9 @@ impl<R: Read> DexieCloudReader<'_, R> {
         for (table, key) in schema.as_object().into_iter().flatten() {
             let key = key.as_str().or_else(|| key["primaryKey"].as_str()).unwrap_or_default();
             let key = key.trim_start_matches(['@', '$', '+', '&']);
-            if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            if !key.is_empty()
+                && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            {
                 self.schema.insert(table.clone(), key.to_owned());
             }
         }
@@ -169,9 +171,16 @@ pub(super) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
     let staged = tree(raw)?;
     let Some([Tree::String(key), realm, object]) = staged.items() else { return Err(NO_OBJECT) };
     let mut key_text = Vec::new();
-    match staged.items().and_then(|items| items.first()).and_then(Tree::text).filter(|key| key.starts_with('[')) {
+    match staged
+        .items()
+        .and_then(|items| items.first())
+        .and_then(Tree::text)
+        .filter(|key| key.starts_with('['))
+    {
         // A compound key.
-        Some(list) if Tree::read(list.as_bytes()).is_ok() => key_text.extend_from_slice(list.as_bytes()),
+        Some(list) if Tree::read(list.as_bytes()).is_ok() => {
+            key_text.extend_from_slice(list.as_bytes())
+        }
         _ => write_string(key, &mut key_text),
     }
     if *object == Tree::Null {
@@ -195,7 +204,9 @@ pub(super) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
     match &store.key_path {
         // An export may leave out the key from an object, because the object is listed under its
         // key.
-        Some(KeyPath::Path(path)) if !path.to_string().contains('.') && object.get(&path.to_string()).is_none() => {
+        Some(KeyPath::Path(path))
+            if !path.to_string().contains('.') && object.get(&path.to_string()).is_none() =>
+        {
             separate(&mut out.value);
             write_name(path.to_string().as_bytes(), &mut out.value);
             out.value.extend_from_slice(&key_text);
@@ -264,7 +275,12 @@ fn write_kind(kind: &str, content: Option<&Tree<'_>>, out: &mut Vec<u8>) -> Resu
             word @ ("NaN" | "Infinity" | "-Infinity") => format!("{{\"~number\":\"{word}\"}}"),
             _ => return Err(INVALID),
         },
-        _ => return Err((code::UNKNOWN_TAG, "a typed value of a kind that this release does not know")),
+        _ => {
+            return Err((
+                code::UNKNOWN_TAG,
+                "a typed value of a kind that this release does not know",
+            ));
+        }
     };
     out.extend_from_slice(written.as_bytes());
     Ok(())

@@ -83,7 +83,12 @@ impl Dump {
     }
 
     /// Builds a record.
-    pub(crate) fn build(&self, raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result<(), Reject> {
+    pub(crate) fn build(
+        &self,
+        raw: &[u8],
+        store: &ObjectStore,
+        out: &mut Built,
+    ) -> Result<(), Reject> {
         match self.format {
             DumpFormat::Rxdb => rxdb::record(raw, store, out)?,
             DumpFormat::DexieCloud => return dexie_cloud::record(raw, store, out),
@@ -91,7 +96,9 @@ impl Dump {
             DumpFormat::PouchdbDump => couchdb::document(raw, store, out)?,
             DumpFormat::Mongoexport => mongoexport::record(raw, self.decimals, out)?,
         }
-        if let Some(field) = self.key_field.as_deref().filter(|_| store.key_path.is_none() && !out.is_deleted) {
+        if let Some(field) =
+            self.key_field.as_deref().filter(|_| store.key_path.is_none() && !out.is_deleted)
+        {
             let value = std::mem::take(&mut out.value);
             let key = raw_json::take_key(&value, field, &mut out.value)?;
             out.key.extend_from_slice(key.of(&value));
@@ -110,7 +117,11 @@ fn store(name: &DomString, options: &DecodeOptions, default: &str) -> ObjectStor
 }
 
 /// Writes the members of a document, except those for which `leaves_out` is true.
-fn write_members(members: &[(&[u8], Tree<'_>)], leaves_out: impl Fn(&[u8], &Tree<'_>) -> bool, out: &mut Vec<u8>) {
+fn write_members(
+    members: &[(&[u8], Tree<'_>)],
+    leaves_out: impl Fn(&[u8], &Tree<'_>) -> bool,
+    out: &mut Vec<u8>,
+) {
     out.push(b'{');
     let mut is_first = true;
     for (name, value) in members.iter().filter(|(name, value)| !leaves_out(name, value)) {

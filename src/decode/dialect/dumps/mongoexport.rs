@@ -48,14 +48,18 @@ pub(super) struct Documents {
 /// Returns the header; nothing is read yet.
 pub(crate) fn open(options: &DecodeOptions) -> Result<(BatchHeader, Import), DecodeError> {
     let Some(name) = &options.object_store else {
-        let what = "a file of mongoexport holds one collection and does not name it: give --object-store";
+        let what =
+            "a file of mongoexport holds one collection and does not name it: give --object-store";
         return Err(DecodeError::Usage(what.to_owned()));
     };
     let stores = vec![store(name, options, KEY_PATH)];
     let database = options.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
     let version = options.database_version.unwrap_or(1);
     let header = options.import_header(Dialect::Mongoexport, database, version, stores)?;
-    let source = Source::Stream(Documents { at: DocumentPosition::Start, max_line_bytes: options.max_line_bytes });
+    let source = Source::Stream(Documents {
+        at: DocumentPosition::Start,
+        max_line_bytes: options.max_line_bytes,
+    });
     let dump = Dump::new(DumpFormat::Mongoexport, source, options);
     let import = Import::new(Document::Dump(dump), [name], &header);
     Ok((header, import))

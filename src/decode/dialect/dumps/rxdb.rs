@@ -27,8 +27,26 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
     is_whole: true,
     losses: &[what::ATTACHMENTS, what::RICH_TYPES, what::SCHEMA],
     beginnings: &[
-        Beginning::only(&[b"{", b"\"name\"", b":", ANY_STRING, b",", b"\"instanceToken\"", b":", ANY_STRING]),
-        Beginning::only(&[b"{", b"\"name\"", b":", ANY_STRING, b",", b"\"schemaHash\"", b":", ANY_STRING]),
+        Beginning::only(&[
+            b"{",
+            b"\"name\"",
+            b":",
+            ANY_STRING,
+            b",",
+            b"\"instanceToken\"",
+            b":",
+            ANY_STRING,
+        ]),
+        Beginning::only(&[
+            b"{",
+            b"\"name\"",
+            b":",
+            ANY_STRING,
+            b",",
+            b"\"schemaHash\"",
+            b":",
+            ANY_STRING,
+        ]),
     ],
     ..DialectSpec::NONE
 };
@@ -79,7 +97,9 @@ pub(crate) fn open<R: Read>(
         }
     }
     if !found {
-        return Err(reader.pull.framing("this is no export of RxDB: it has neither collections nor docs"));
+        return Err(reader
+            .pull
+            .framing("this is no export of RxDB: it has neither collections nor docs"));
     }
     reader.pull.finish()?;
     let RxdbReader { stage, names, .. } = reader;
@@ -90,7 +110,8 @@ pub(crate) fn open<R: Read>(
     names_are_known(options, &known)?;
     let kept = names.iter().filter(|name| !options.skip_stores.contains(name));
     let stores = kept.map(|name| store(name, options, KEY_PATH)).collect();
-    let database = database.or_else(|| options.database.clone()).unwrap_or_else(|| DEFAULT_DATABASE.into());
+    let database =
+        database.or_else(|| options.database.clone()).unwrap_or_else(|| DEFAULT_DATABASE.into());
     let version = options.database_version.unwrap_or(1);
     let header = options.import_header(Dialect::Rxdb, database, version, stores)?;
     let dump = Dump::new(DumpFormat::Rxdb, Source::Staged(stage.finish()?), options);
@@ -161,7 +182,10 @@ pub(super) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
     }
     write_members(members, is_own, &mut out.value);
     if document.get("_deleted") == Some(&Tree::Bool(true)) {
-        let path = store.key_path.as_ref().ok_or((code::NO_KEY, "a deleted document needs its key at a key path"))?;
+        let path = store
+            .key_path
+            .as_ref()
+            .ok_or((code::NO_KEY, "a deleted document needs its key at a key path"))?;
         let key = raw_json::key_at(&out.value, path)?;
         out.value.clear();
         write_deletion(&key, out);

@@ -80,10 +80,15 @@ pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>) -> Result<Option<Event>, 
         }
         b"\"ddl\"" => return Ok(None),
         _ => {
-            return Err((code::UNKNOWN_OP, "type must be insert, update, delete, begin, commit, ddl or schema_change"));
+            return Err((
+                code::UNKNOWN_OP,
+                "type must be insert, update, delete, begin, commit, ddl or schema_change",
+            ));
         }
     };
-    let text = |raw: Option<&[u8]>| raw.and_then(|raw| serde_json::from_slice::<Option<String>>(raw).ok().flatten());
+    let text = |raw: Option<&[u8]>| {
+        raw.and_then(|raw| serde_json::from_slice::<Option<String>>(raw).ok().flatten())
+    };
     let table = Table { database: text(found.database), schema: None, name: text(found.table) };
     let columns = found.columns.ok_or((code::MISSING_MEMBER, "the event has no columns"))?;
     let columns = tree(columns)?;
@@ -98,13 +103,15 @@ pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>) -> Result<Option<Event>, 
 }
 
 fn is_truncate(query: Option<&[u8]>) -> bool {
-    let query = query.and_then(|raw| serde_json::from_slice::<String>(raw).ok()).unwrap_or_default();
+    let query =
+        query.and_then(|raw| serde_json::from_slice::<String>(raw).ok()).unwrap_or_default();
     query.trim_start().get(..8).is_some_and(|word| word.eq_ignore_ascii_case("truncate"))
 }
 
 /// Reads one side of a row: the member with this name from each column.
 fn row(columns: &Tree<'_>, member: &str, keys: &KeyColumns<'_>) -> Result<Row, Reject> {
-    const COLUMNS: Reject = (code::INVALID_MEMBER, "columns must be an array of objects with the member value");
+    const COLUMNS: Reject =
+        (code::INVALID_MEMBER, "columns must be an array of objects with the member value");
     const UNNAMED: Reject = (
         code::MISSING_MEMBER,
         "a column has no name: give the processor a Distributed Map Cache Client, or a user that may read the schema",

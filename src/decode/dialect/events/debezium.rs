@@ -125,7 +125,8 @@ pub(super) fn look(line: &[u8], options: &DecodeOptions) -> Option<bool> {
         EventLine::Passed if is_key_alone(line, options) => None,
         EventLine::Passed => Some(false),
         EventLine::Change(event, _) => {
-            let is_op = matches!(event.op, Some(b"\"c\"" | b"\"u\"" | b"\"d\"" | b"\"r\"" | b"\"t\""));
+            let is_op =
+                matches!(event.op, Some(b"\"c\"" | b"\"u\"" | b"\"d\"" | b"\"r\"" | b"\"t\""));
             let rows = [event.before, event.after, event.patch, event.update];
             let has_row = rows.iter().any(Option::is_some) || event.op == Some(b"\"t\"");
             let has_source = event.source.is_some_and(|source| source.first() == Some(&b'{'));
@@ -133,7 +134,8 @@ pub(super) fn look(line: &[u8], options: &DecodeOptions) -> Option<bool> {
         }
         EventLine::Flat(flat, _) => {
             let is_deleted = flat.deleted.is_some_and(|deleted| is_true(deleted).is_some());
-            let is_op = matches!(flat.op, Some(b"\"c\"" | b"\"u\"" | b"\"d\"" | b"\"r\"" | b"\"t\""));
+            let is_op =
+                matches!(flat.op, Some(b"\"c\"" | b"\"u\"" | b"\"d\"" | b"\"r\"" | b"\"t\""));
             (is_deleted || is_op).then_some(true)
         }
     }
@@ -191,11 +193,14 @@ fn classify(line: &[u8], depth: usize) -> Result<EventLine<'_>, Reject> {
             b"__source_ts_ms" => &mut flat.source_ts_ms,
             b"__db" | b"__source_db" => &mut flat.database,
             b"__schema" | b"__source_schema" => &mut flat.schema,
-            b"__table" | b"__collection" | b"__source_table" | b"__source_collection" => &mut flat.table,
+            b"__table" | b"__collection" | b"__source_table" | b"__source_collection" => {
+                &mut flat.table
+            }
             name => {
                 signs.times += usize::from(matches!(name, b"ts_us" | b"ts_ns"));
                 signs.is_schema_change |= matches!(name, b"ddl" | b"tableChanges");
-                signs.transaction += usize::from(matches!(name, b"id" | b"event_count" | b"data_collections"));
+                signs.transaction +=
+                    usize::from(matches!(name, b"id" | b"event_count" | b"data_collections"));
                 continue;
             }
         };
@@ -234,7 +239,11 @@ fn is_marker(signs: &Signs<'_>) -> bool {
 }
 
 /// Reads a line; returns `None` if it does not change a row.
-pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>, schemas: &mut Schemas) -> Result<Option<Event>, Reject> {
+pub(super) fn read(
+    line: &[u8],
+    keys: &KeyColumns<'_>,
+    schemas: &mut Schemas,
+) -> Result<Option<Event>, Reject> {
     match classify(line, 1)? {
         EventLine::Passed => Ok(None),
         EventLine::Change(event, schema) => event.read(keys, schemas.of(schema)).map(Some),
@@ -273,22 +282,41 @@ impl Flat<'_> {
             (Some(true), _) => Kind::Delete,
             (_, kind) => kind.unwrap_or(Kind::Put),
         };
-        let text =
-            |raw: Option<&[u8]>| raw.and_then(|raw| serde_json::from_slice::<Option<String>>(raw).ok().flatten());
-        let table = Table { database: text(self.database), schema: text(self.schema), name: text(self.table) };
+        let text = |raw: Option<&[u8]>| {
+            raw.and_then(|raw| serde_json::from_slice::<Option<String>>(raw).ok().flatten())
+        };
+        let table = Table {
+            database: text(self.database),
+            schema: text(self.schema),
+            name: text(self.table),
+        };
         let row = if kind == Kind::Clear {
             None
         } else {
-            Some(Row::read(self.row, keys, schema.map(|schema| &schema.flat), |name| !is_added(name))?)
+            Some(Row::read(self.row, keys, schema.map(|schema| &schema.flat), |name| {
+                !is_added(name)
+            })?)
         };
         let table = Some(table).filter(|table| *table != Table::default());
         let at = clock(self.ts_ms.or(self.source_ts_ms))?;
         Ok(match kind {
             // A deleted row may contain only its key.
-            Kind::Delete => {
-                Event { kind, at, table, before: row.map(Row::key_only), after: None, names_deletions: true }
-            }
-            _ => Event { kind, at, table, before: None, after: row, names_deletions: self.deleted.is_some() },
+            Kind::Delete => Event {
+                kind,
+                at,
+                table,
+                before: row.map(Row::key_only),
+                after: None,
+                names_deletions: true,
+            },
+            _ => Event {
+                kind,
+                at,
+                table,
+                before: None,
+                after: row,
+                names_deletions: self.deleted.is_some(),
+            },
         })
     }
 }
@@ -320,7 +348,8 @@ fn table(source: Option<&[u8]>) -> Result<Option<Table>, Reject> {
             b"table" | b"collection" => &mut table.name,
             _ => continue,
         };
-        let text = serde_json::from_slice::<String>(value.of(source)).ok().filter(|text| !text.is_empty());
+        let text =
+            serde_json::from_slice::<String>(value.of(source)).ok().filter(|text| !text.is_empty());
         *place = text.or(place.take());
     }
     Ok(Some(table))
@@ -354,8 +383,12 @@ impl Schemas {
 
 impl RowSchemas {
     fn read(text: &[u8]) -> Self {
-        let Ok(schema) = serde_json::from_slice::<serde_json::Value>(text) else { return Self::default() };
-        let of = |name: &str| fields(&schema).find(|field| field["field"] == name).map(scales).unwrap_or_default();
+        let Ok(schema) = serde_json::from_slice::<serde_json::Value>(text) else {
+            return Self::default();
+        };
+        let of = |name: &str| {
+            fields(&schema).find(|field| field["field"] == name).map(scales).unwrap_or_default()
+        };
         Self { before: of("before"), after: of("after"), flat: scales(&schema) }
     }
 }
@@ -368,7 +401,8 @@ fn scales(schema: &serde_json::Value) -> Scales {
     let decimal = |field: &serde_json::Value| {
         let scale = field["parameters"]["scale"].as_str()?.parse().ok()?;
         let name = serde_json::to_vec(field["field"].as_str()?).ok()?;
-        (field["name"] == "org.apache.kafka.connect.data.Decimal").then(|| (raw_json::inside(&name).to_vec(), scale))
+        (field["name"] == "org.apache.kafka.connect.data.Decimal")
+            .then(|| (raw_json::inside(&name).to_vec(), scale))
     };
     fields(schema).filter_map(decimal).collect::<HashMap<_, _>>()
 }

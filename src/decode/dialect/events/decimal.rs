@@ -90,8 +90,9 @@ pub(super) fn integer(digits: &str) -> Option<&str> {
 
 /// True if a double can represent the number in this text, by the rules of the canonical form.
 pub(super) fn fits(literal: &[u8]) -> bool {
-    number::scan(literal)
-        .is_some_and(|scanned| scanned.length == literal.len() && number::parse(literal, scanned.integer).is_ok())
+    number::scan(literal).is_some_and(|scanned| {
+        scanned.length == literal.len() && number::parse(literal, scanned.integer).is_ok()
+    })
 }
 
 #[cfg(test)]
@@ -119,14 +120,21 @@ mod tests {
         let bytes: Vec<u8> = (0..15).map(|byte| byte * 17 + 1).collect();
         let number = bytes.iter().fold(0_u128, |sum, &byte| (sum << 8) | u128::from(byte));
         let quoted = format!("\"{}\"", STANDARD.encode(&bytes));
-        assert_eq!(of_bytes(&Tree::read(quoted.as_bytes()).unwrap(), 0).unwrap(), number.to_string());
+        assert_eq!(
+            of_bytes(&Tree::read(quoted.as_bytes()).unwrap(), 0).unwrap(),
+            number.to_string()
+        );
         for text in [r#"{"scale":0,"value":"AQ=="}"#, r#"{"value":"AQ==","scale":0}"#] {
             assert_eq!(of_struct(&Tree::read(text.as_bytes()).unwrap()).as_deref(), Some("1"));
         }
-        for text in [r#"{"scale":0}"#, r#"{"scale":"0","value":"AQ=="}"#, r#"{"scale":0,"value":1}"#, "1"] {
+        for text in
+            [r#"{"scale":0}"#, r#"{"scale":"0","value":"AQ=="}"#, r#"{"scale":0,"value":1}"#, "1"]
+        {
             assert_eq!(of_struct(&Tree::read(text.as_bytes()).unwrap()), None, "{text}");
         }
         assert_eq!((integer("5"), integer("5.00"), integer("5.10")), (Some("5"), Some("5"), None));
-        assert!(fits(b"1.5") && fits(b"9007199254740992") && !fits(b"9007199254740993") && !fits(b"1x"));
+        assert!(
+            fits(b"1.5") && fits(b"9007199254740992") && !fits(b"9007199254740993") && !fits(b"1x")
+        );
     }
 }

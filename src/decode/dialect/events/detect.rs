@@ -57,7 +57,11 @@ pub(crate) fn first_event<R: Read>(
 
 /// Returns the length of the object at `start`, or `None` if it is broken or longer than the limit
 /// for lines.
-fn object_length<R: Read>(lines: &mut Lines<R>, start: usize, in_array: bool) -> Result<Option<usize>, DecodeError> {
+fn object_length<R: Read>(
+    lines: &mut Lines<R>,
+    start: usize,
+    in_array: bool,
+) -> Result<Option<usize>, DecodeError> {
     if in_array {
         return length(lines, start, &mut BracketScan::new(MAX_DEPTH));
     }
@@ -82,13 +86,20 @@ fn length<R: Read>(
     }
 }
 
-fn starts_with<R: Read>(lines: &mut Lines<R>, start: usize, word: &[u8]) -> Result<bool, DecodeError> {
+fn starts_with<R: Read>(
+    lines: &mut Lines<R>,
+    start: usize,
+    word: &[u8],
+) -> Result<bool, DecodeError> {
     while lines.available().len() < start + word.len() && lines.more()? {}
     Ok(lines.available().get(start..).is_some_and(|text| text.starts_with(word)))
 }
 
 /// Returns the dialect that a value may belong to, and true if it changes a row.
 fn look(value: &[u8], options: &DecodeOptions) -> Option<(Dialect, bool)> {
-    let of_debezium = debezium::look(value, options).map(|is_change| (Dialect::Debezium, is_change));
-    of_debezium.or_else(|| capture_mysql::look(value).map(|is_change| (Dialect::CaptureChangeMysql, is_change)))
+    let of_debezium =
+        debezium::look(value, options).map(|is_change| (Dialect::Debezium, is_change));
+    of_debezium.or_else(|| {
+        capture_mysql::look(value).map(|is_change| (Dialect::CaptureChangeMysql, is_change))
+    })
 }

@@ -24,7 +24,11 @@ pub(super) fn read(raw: &[u8], keys: &KeyColumns<'_>) -> Result<Row, Reject> {
 
 /// Returns the document of an older event's `patch`, with the key in its `filter`: the whole
 /// document, or only the members that `$set` and `$unset` name.
-pub(super) fn patched(patch: Option<&[u8]>, filter: Option<&[u8]>, keys: &KeyColumns<'_>) -> Result<Row, Reject> {
+pub(super) fn patched(
+    patch: Option<&[u8]>,
+    filter: Option<&[u8]>,
+    keys: &KeyColumns<'_>,
+) -> Result<Row, Reject> {
     const PARTIAL: Reject = (
         code::MISSING_MEMBER,
         "the event holds a partial update that does not name its document, or changes it inside a member: set \
@@ -43,17 +47,25 @@ pub(super) fn patched(patch: Option<&[u8]>, filter: Option<&[u8]>, keys: &KeyCol
             match (*operator, content.members()) {
                 (b"$v", _) => {}
                 (b"$set", Some(members)) => set.extend(members.iter().cloned()),
-                (b"$unset", Some(members)) => gone.extend(members.iter().map(|(name, _)| name.to_vec())),
+                (b"$unset", Some(members)) => {
+                    gone.extend(members.iter().map(|(name, _)| name.to_vec()))
+                }
                 _ => return Err(PARTIAL),
             }
         }
-        if set.iter().map(|(name, _)| *name).chain(gone.iter().map(Vec::as_slice)).any(|name| name.contains(&b'.')) {
+        if set
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(gone.iter().map(Vec::as_slice))
+            .any(|name| name.contains(&b'.'))
+        {
             return Err(PARTIAL);
         }
     } else {
         set.extend(members.iter().cloned());
     }
-    let key: Vec<_> = key.iter().filter(|(name, _)| !set.iter().any(|(own, _)| own == name)).cloned().collect();
+    let key: Vec<_> =
+        key.iter().filter(|(name, _)| !set.iter().any(|(own, _)| own == name)).cloned().collect();
     let document = Tree::Object(key.into_iter().chain(set).collect());
     let mut out = Vec::new();
     extended_json::write(&document, keys.options.decimals, &mut out)?;
@@ -61,7 +73,10 @@ pub(super) fn patched(patch: Option<&[u8]>, filter: Option<&[u8]>, keys: &KeyCol
 }
 
 /// Returns the key of a deleted document, which is the only content of an older event's `filter`.
-pub(super) fn key_only(filter: Option<&[u8]>, keys: &KeyColumns<'_>) -> Result<Option<Row>, Reject> {
+pub(super) fn key_only(
+    filter: Option<&[u8]>,
+    keys: &KeyColumns<'_>,
+) -> Result<Option<Row>, Reject> {
     filter.map(|filter| Ok(read(filter, keys)?.key_only())).transpose()
 }
 

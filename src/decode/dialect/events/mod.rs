@@ -143,7 +143,10 @@ impl Events {
         };
         let Some(event) = event.map_err(|reject| (None, reject))? else { return Ok(None) };
         self.names_deletions |= event.names_deletions;
-        let place = self.tables.place(event.table.as_ref(), header, options).map_err(|reject| (None, reject))?;
+        let place = self
+            .tables
+            .place(event.table.as_ref(), header, options)
+            .map_err(|reject| (None, reject))?;
         self.parts.fill(event, header, place, options).map_err(|reject| (Some(place), reject))?;
         Ok(Some(place))
     }
@@ -165,7 +168,10 @@ impl KeyColumns<'_> {
             Some(KeyPath::Paths(paths)) => paths.iter().any(named),
             None => false,
         };
-        self.options.key_field.as_deref().is_some_and(|field| crate::decode::raw_json::named(name, field))
+        self.options
+            .key_field
+            .as_deref()
+            .is_some_and(|field| crate::decode::raw_json::named(name, field))
             || self.header.schema.stores.iter().any(|store| in_store(&store.key_path))
     }
 }
@@ -192,8 +198,11 @@ impl EventParts {
         if let (Some(before), Some(after)) = (&before, &mut after) {
             after.take_unsent_from(before);
         }
-        let store =
-            header.schema.stores.get(place).ok_or((code::UNKNOWN_STORE, "the batch has no such object store"))?;
+        let store = header
+            .schema
+            .stores
+            .get(place)
+            .ok_or((code::UNKNOWN_STORE, "the batch has no such object store"))?;
         let key_path = store.key_path.as_ref();
         self.keyed = key_path.is_none();
         let key_of = |row: &mut Row| row.key(key_path, options.key_field.as_deref());
@@ -212,7 +221,8 @@ impl EventParts {
                 return Err((code::MISSING_MEMBER, what));
             }
         }
-        let mut unsent: Vec<&Vec<u8>> = [&before, &after].into_iter().flatten().flat_map(|row| &row.unsent).collect();
+        let mut unsent: Vec<&Vec<u8>> =
+            [&before, &after].into_iter().flatten().flat_map(|row| &row.unsent).collect();
         unsent.sort_unstable();
         unsent.dedup();
         for name in after.iter().flat_map(|row| &row.unsent) {
@@ -233,7 +243,8 @@ impl EventParts {
 
 /// Returns a JSON object with these member names.
 fn names_object<'n>(names: impl IntoIterator<Item = &'n Vec<u8>>) -> Vec<u8> {
-    let names: Vec<Vec<u8>> = names.into_iter().map(|name| [b"\"", &name[..], b"\":null"].concat()).collect();
+    let names: Vec<Vec<u8>> =
+        names.into_iter().map(|name| [b"\"", &name[..], b"\":null"].concat()).collect();
     [b"{", &names.join(&b","[..])[..], b"}"].concat()
 }
 
@@ -242,5 +253,6 @@ fn clock(raw: Option<&[u8]>) -> Result<Option<i64>, Reject> {
     let Some(raw) = raw.filter(|raw| *raw != b"null") else { return Ok(None) };
     let at = std::str::from_utf8(raw).ok().and_then(|text| text.parse().ok());
     let at = at.filter(|at| (-MAX_TIME..=MAX_TIME).contains(at));
-    at.map(Some).ok_or((code::INVALID_MEMBER, "the event's time must be integer milliseconds since 1970"))
+    at.map(Some)
+        .ok_or((code::INVALID_MEMBER, "the event's time must be integer milliseconds since 1970"))
 }

@@ -63,7 +63,13 @@ impl Row {
     }
 
     /// Adds a column.
-    pub(super) fn push(&mut self, name: &[u8], value: &Tree<'_>, keys: &KeyColumns<'_>, scale: Option<i64>) {
+    pub(super) fn push(
+        &mut self,
+        name: &[u8],
+        value: &Tree<'_>,
+        keys: &KeyColumns<'_>,
+        scale: Option<i64>,
+    ) {
         if unsent::is_unsent(value) {
             self.unsent.push(name.to_vec());
             return;
@@ -78,17 +84,23 @@ impl Row {
     /// for all other columns.
     pub(super) fn take_unsent_from(&mut self, before: &Self) {
         let Self { columns, unsent, .. } = self;
-        unsent.retain(|name| match before.columns.iter().find(|(own, value)| own == name && value != b"null") {
-            Some(column) => {
-                columns.push(column.clone());
-                false
+        unsent.retain(|name| {
+            match before.columns.iter().find(|(own, value)| own == name && value != b"null") {
+                Some(column) => {
+                    columns.push(column.clone());
+                    false
+                }
+                None => true,
             }
-            None => true,
         });
     }
 
     /// Returns the key, and removes it from the row if the object store has out-of-line keys.
-    pub(super) fn key(&mut self, path: Option<&KeyPath>, field: Option<&str>) -> Result<Vec<u8>, Reject> {
+    pub(super) fn key(
+        &mut self,
+        path: Option<&KeyPath>,
+        field: Option<&str>,
+    ) -> Result<Vec<u8>, Reject> {
         match (path, field) {
             (Some(path), _) => raw_json::key_at(&self.text(), path),
             (None, Some(field)) => {
@@ -127,9 +139,17 @@ impl Row {
 /// Writes a column's value. Decimals become numbers, or text if the options ask for it. A key
 /// cannot contain a BigInt, so with `--big-integers` an integer in a key that a double cannot
 /// represent becomes text.
-fn write_column(value: &Tree<'_>, scale: Option<i64>, is_key: bool, keys: &KeyColumns<'_>, out: &mut Vec<u8>) {
+fn write_column(
+    value: &Tree<'_>,
+    scale: Option<i64>,
+    is_key: bool,
+    keys: &KeyColumns<'_>,
+    out: &mut Vec<u8>,
+) {
     let text = keys.options.decimals == Decimals::Text;
-    let digits = scale.and_then(|scale| decimal::of_bytes(value, scale)).or_else(|| decimal::of_struct(value));
+    let digits = scale
+        .and_then(|scale| decimal::of_bytes(value, scale))
+        .or_else(|| decimal::of_struct(value));
     let Some(digits) = digits else {
         if let Tree::Number(raw) = value
             && !decimal::fits(raw)

@@ -27,12 +27,17 @@ impl Table {
     fn names(&self) -> Vec<String> {
         let Some(name) = &self.name else { return Vec::new() };
         let qualifiers: [Option<Vec<&String>>; 4] = [
-            self.database.as_ref().zip(self.schema.as_ref()).map(|(database, schema)| vec![database, schema]),
+            self.database
+                .as_ref()
+                .zip(self.schema.as_ref())
+                .map(|(database, schema)| vec![database, schema]),
             self.schema.as_ref().map(|schema| vec![schema]),
             self.database.as_ref().map(|database| vec![database]),
             Some(Vec::new()),
         ];
-        let join = |parts: Vec<&String>| parts.into_iter().chain([name]).cloned().collect::<Vec<_>>().join(".");
+        let join = |parts: Vec<&String>| {
+            parts.into_iter().chain([name]).cloned().collect::<Vec<_>>().join(".")
+        };
         qualifiers.into_iter().flatten().map(join).collect()
     }
 
@@ -55,8 +60,13 @@ impl Tables {
             const NONE: Reject = (code::MISSING_MEMBER, "the event names no table");
             const UNKNOWN: Reject = (code::UNKNOWN_STORE, "no --key-path names the event's table");
             let names = table.map(Table::names).filter(|names| !names.is_empty()).ok_or(NONE)?;
-            let find = |name: &String| header.schema.store(&DomString::from(name.as_str())).map(|(place, _)| place);
-            let found = names.iter().enumerate().find_map(|(rank, name)| Some((find(name)?, rank + 1 < names.len())));
+            let find = |name: &String| {
+                header.schema.store(&DomString::from(name.as_str())).map(|(place, _)| place)
+            };
+            let found = names
+                .iter()
+                .enumerate()
+                .find_map(|(rank, name)| Some((find(name)?, rank + 1 < names.len())));
             found.ok_or(UNKNOWN)?
         };
         let Some(table) = table.filter(|_| !qualified) else { return Ok(place) };

@@ -19,23 +19,30 @@ pub(super) fn is_unsent(column: &Tree<'_>) -> bool {
         Tree::List(items) if items.is_empty() => false,
         // An array column consists of one text or bytes, or of the placeholder's bytes as numbers.
         Tree::List(items) => {
-            let is_placeholder = |item: &Tree<'_>| matches!(item, Tree::String(raw) if is_text(raw));
+            let is_placeholder =
+                |item: &Tree<'_>| matches!(item, Tree::String(raw) if is_text(raw));
             items.iter().all(is_placeholder)
                 || items.iter().map(Tree::whole).eq(TEXT.iter().map(|&byte| Some(byte.into())))
         }
-        Tree::Object(members) => matches!(&members[..], [(name, value)] if is_text(name) && is_unsent(value)),
+        Tree::Object(members) => {
+            matches!(&members[..], [(name, value)] if is_text(name) && is_unsent(value))
+        }
         _ => false,
     }
 }
 
 fn is_text(raw: &[u8]) -> bool {
     let padding = raw.strip_prefix(BASE64);
-    raw == TEXT || padding.is_some_and(|rest| matches!(rest, b"" | b"==")) || raw.eq_ignore_ascii_case(HEX)
+    raw == TEXT
+        || padding.is_some_and(|rest| matches!(rest, b"" | b"=="))
+        || raw.eq_ignore_ascii_case(HEX)
 }
 
 /// True for a map column (`hstore`) with the placeholder, which is sent as JSON in a string.
 fn is_map_text(column: &Tree<'_>) -> bool {
-    let Some(text) = column.text().filter(|text| text.starts_with('{') && text.len() < 4 * TEXT.len()) else {
+    let Some(text) =
+        column.text().filter(|text| text.starts_with('{') && text.len() < 4 * TEXT.len())
+    else {
         return false;
     };
     Tree::read(text.as_bytes()).is_ok_and(|map| matches!(map, Tree::Object(_)) && is_unsent(&map))
@@ -58,7 +65,11 @@ mod tests {
             (r#"["X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="]"#.to_owned(), true),
             (format!("[{numbers}]"), true),
             (r#"{"__debezium_unavailable_value":"__debezium_unavailable_value"}"#.to_owned(), true),
-            (r#""{\"__debezium_unavailable_value\":\"__debezium_unavailable_value\"}""#.to_owned(), true),
+            (
+                r#""{\"__debezium_unavailable_value\":\"__debezium_unavailable_value\"}""#
+                    .to_owned(),
+                true,
+            ),
             (r#""about __debezium_unavailable_value""#.to_owned(), false),
             (r#"["__debezium_unavailable_value","x"]"#.to_owned(), false),
             (r#"{"x":"__debezium_unavailable_value"}"#.to_owned(), false),

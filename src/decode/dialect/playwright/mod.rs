@@ -88,7 +88,9 @@ pub(crate) fn open<R: Read>(
         losses: Losses::default(),
     };
     reader.document()?;
-    let StateReader { stage, chosen, has_databases, there, matching, losses: mut found_losses, .. } = reader;
+    let StateReader {
+        stage, chosen, has_databases, there, matching, losses: mut found_losses, ..
+    } = reader;
     losses.append(&mut found_losses);
     let list = || if there.is_empty() { "none".to_owned() } else { there.join(", ") };
     let found = match (chosen, matching) {
@@ -99,17 +101,26 @@ pub(crate) fn open<R: Read>(
             return Err(DecodeError::Usage(what.to_owned()));
         }
         (_, 0) => {
-            let what = format!("the input has no such database (--origin, --database); it has {}", list());
+            let what =
+                format!("the input has no such database (--origin, --database); it has {}", list());
             return Err(DecodeError::Usage(what));
         }
         _ => {
-            let what = format!("say which database is meant (--origin, --database); the input has {}", list());
+            let what = format!(
+                "say which database is meant (--origin, --database); the input has {}",
+                list()
+            );
             return Err(DecodeError::Usage(what));
         }
     };
     let names: Vec<_> = found.stores.iter().map(|store| store.name.clone()).collect();
     let name = found.name.unwrap_or_default();
-    let header = options.import_header(Dialect::Playwright, name, found.version.unwrap_or(1), found.stores)?;
+    let header = options.import_header(
+        Dialect::Playwright,
+        name,
+        found.version.unwrap_or(1),
+        found.stores,
+    )?;
     let import = Import::new(Document::Playwright(stage.finish()?), &names, &header);
     Ok((header, import))
 }
@@ -132,7 +143,11 @@ impl<R: Read> StateReader<'_, R> {
             }
         }
         self.pull.finish()?;
-        if origins { Ok(()) } else { Err(self.pull.framing("this is no storage state: it has no origins")) }
+        if origins {
+            Ok(())
+        } else {
+            Err(self.pull.framing("this is no storage state: it has no origins"))
+        }
     }
 
     fn origin(&mut self) -> Result<(), DecodeError> {
@@ -143,7 +158,9 @@ impl<R: Read> StateReader<'_, R> {
                 "origin" => origin = Some(self.pull.text("origin")?),
                 "indexedDB" => {
                     let Some(origin) = &origin else {
-                        return Err(self.pull.framing("an origin's name must stand before its databases"));
+                        return Err(self
+                            .pull
+                            .framing("an origin's name must stand before its databases"));
                     };
                     let mut first = self.pull.open(b'[', "indexedDB")?;
                     self.has_databases = true;
@@ -178,8 +195,11 @@ impl<R: Read> StateReader<'_, R> {
             match member.as_str() {
                 "name" if found.name.is_none() => {
                     let name = DomString::from_json(&self.pull.value("a database's name")?);
-                    let name = name.ok_or_else(|| self.pull.framing("a database's name must be a string"))?;
-                    let is = |wanted: &Option<DomString>| wanted.as_ref().is_none_or(|wanted| *wanted == name);
+                    let name = name
+                        .ok_or_else(|| self.pull.framing("a database's name must be a string"))?;
+                    let is = |wanted: &Option<DomString>| {
+                        wanted.as_ref().is_none_or(|wanted| *wanted == name)
+                    };
                     meant = is(&self.options.database) && self.is_meant(origin);
                     if self.there.len() < MAX_NAMED {
                         self.there.push(format!("{} of {origin}", name.to_canonical()));
@@ -191,11 +211,14 @@ impl<R: Read> StateReader<'_, R> {
                 }
                 "version" => {
                     let version = self.pull.value("a database's version")?.as_u64();
-                    found.version =
-                        Some(version.ok_or_else(|| self.pull.framing("a database's version must be a number"))?);
+                    found.version = Some(version.ok_or_else(|| {
+                        self.pull.framing("a database's version must be a number")
+                    })?);
                 }
                 "stores" if found.name.is_none() => {
-                    return Err(self.pull.framing("a database's name must stand before its object stores"));
+                    return Err(self
+                        .pull
+                        .framing("a database's name must stand before its object stores"));
                 }
                 "stores" if meant => {
                     let mut first = self.pull.open(b'[', "stores")?;
@@ -254,8 +277,9 @@ impl<R: Read> StateReader<'_, R> {
             }
         }
         paths(&mut members);
-        ObjectStore::from_json(&members)
-            .map_err(|error| self.pull.framing(format!("an object store is not described as it should be: {error}")))
+        ObjectStore::from_json(&members).map_err(|error| {
+            self.pull.framing(format!("an object store is not described as it should be: {error}"))
+        })
     }
 
     /// Returns the indexes in our form.

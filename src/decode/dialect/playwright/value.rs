@@ -14,7 +14,8 @@ use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain, w
 use crate::loss::{Losses, Step, Trail, what};
 use crate::rejection::code;
 
-const UNKNOWN: Reject = (code::UNKNOWN_TAG, "an encoded value of a kind that Playwright's page does not list");
+const UNKNOWN: Reject =
+    (code::UNKNOWN_TAG, "an encoded value of a kind that Playwright's page does not list");
 const INVALID: Reject = (code::INVALID_TAG, "an encoded value that is not written as its kind is");
 
 /// Builds a record: `{key | keyEncoded, value | valueEncoded}`.
@@ -28,7 +29,12 @@ pub(crate) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
             b"keyEncoded" => (&mut key, true),
             b"value" => (&mut value, false),
             b"valueEncoded" => (&mut value, true),
-            _ => return Err((code::UNKNOWN_MEMBER, "the record has a member that Playwright's records do not have")),
+            _ => {
+                return Err((
+                    code::UNKNOWN_MEMBER,
+                    "the record has a member that Playwright's records do not have",
+                ));
+            }
         };
         if place.replace((content, encoded)).is_some() {
             return Err((code::DUPLICATE_MEMBER, "the record has two keys or two values"));
@@ -141,7 +147,8 @@ impl<'t> CanonicalEncoder<'_, 't> {
         let written = match (&members[..], id) {
             ([(kind, content)], None) => self.leaf(kind, content),
             ([(_, _), (_, _)], Some(id)) => {
-                let (kind, content) = members.iter().find(|(name, _)| *name != b"id").ok_or(UNKNOWN)?;
+                let (kind, content) =
+                    members.iter().find(|(name, _)| *name != b"id").ok_or(UNKNOWN)?;
                 self.container(kind, content, id.whole().ok_or(INVALID)?)
             }
             _ => Err(UNKNOWN),
@@ -187,7 +194,9 @@ impl<'t> CanonicalEncoder<'_, 't> {
         match word {
             "undefined" => self.text("{\"~undefined\":true}"),
             "null" => self.text("null"),
-            "NaN" | "Infinity" | "-Infinity" | "-0" => self.text(&format!("{{\"~number\":\"{word}\"}}")),
+            "NaN" | "Infinity" | "-Infinity" | "-0" => {
+                self.text(&format!("{{\"~number\":\"{word}\"}}"))
+            }
             _ => return Err(UNKNOWN),
         }
         Ok(())
@@ -319,7 +328,11 @@ impl<'t> CanonicalEncoder<'_, 't> {
         match members {
             [] => self.lose(what::EMPTIED_OBJECT),
             [(b"data", value)] if value.get("ta").is_some() => self.lose(what::DOM),
-            _ if members.iter().zip(indexes()).all(|((name, _), index)| *name == index.as_bytes()) => {
+            _ if members
+                .iter()
+                .zip(indexes())
+                .all(|((name, _), index)| *name == index.as_bytes()) =>
+            {
                 self.lose(what::INDEXED_OBJECT);
             }
             _ => {}
@@ -328,7 +341,10 @@ impl<'t> CanonicalEncoder<'_, 't> {
 }
 
 /// Returns the members of an object that has exactly these.
-fn exact<'t, const N: usize>(tree: &'t Tree<'t>, names: [&str; N]) -> Result<[&'t Tree<'t>; N], Reject> {
+fn exact<'t, const N: usize>(
+    tree: &'t Tree<'t>,
+    names: [&str; N],
+) -> Result<[&'t Tree<'t>; N], Reject> {
     if tree.members().is_none_or(|members| members.len() != N) {
         return Err(INVALID);
     }

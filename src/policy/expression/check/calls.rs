@@ -15,28 +15,34 @@ impl Checker<'_> {
         if name == "has" && target.is_none() {
             return self.has(tree, call);
         }
-        if let (Some(target), Some((_, counts))) = (target, LOOPS.iter().find(|(own, _)| *own == name)) {
+        if let (Some(target), Some((_, counts))) =
+            (target, LOOPS.iter().find(|(own, _)| *own == name))
+        {
             return self.run_through(tree, target, call, counts);
         }
-        let is_math = matches!(target, Some(IdedExpr { expr: Expr::Ident(name), .. }) if name == "math");
+        let is_math =
+            matches!(target, Some(IdedExpr { expr: Expr::Ident(name), .. }) if name == "math");
         let form = match target {
             _ if is_math => Form::Math,
             Some(_) => Form::Method,
             None => Form::Global,
         };
-        let parts: Vec<&IdedExpr> = target.filter(|_| !is_math).into_iter().chain(&call.args).collect();
+        let parts: Vec<&IdedExpr> =
+            target.filter(|_| !is_math).into_iter().chain(&call.args).collect();
         let Some(signature) = find(name, form) else {
             self.unknown_function(tree, name, form);
             parts.iter().for_each(|part| drop(self.node(part)));
             return TypedNode::unknown();
         };
-        let fits = if signature.more { !parts.is_empty() } else { parts.len() == signature.takes.len() };
+        let fits =
+            if signature.more { !parts.is_empty() } else { parts.len() == signature.takes.len() };
         if !fits {
             self.count(tree, signature, call.args.len());
             parts.iter().for_each(|part| drop(self.node(part)));
             return TypedNode::unknown();
         }
-        let nodes: Vec<_> = parts.iter().enumerate().map(|(at, part)| self.part(part, signature, at)).collect();
+        let nodes: Vec<_> =
+            parts.iter().enumerate().map(|(at, part)| self.part(part, signature, at)).collect();
         TypedNode::new(Node::Call(signature.function, nodes.into()), signature.gives)
     }
 
@@ -59,7 +65,11 @@ impl Checker<'_> {
 
     fn count(&mut self, tree: &IdedExpr, signature: &Signature, given: usize) {
         let on = usize::from(signature.form == Form::Method);
-        let takes = if signature.more { "one argument or more".into() } else { arguments(signature.takes.len() - on) };
+        let takes = if signature.more {
+            "one argument or more".into()
+        } else {
+            arguments(signature.takes.len() - on)
+        };
         let message = format!("{}() takes {takes}, here are {given}", signature.name);
         self.at(self.spans.name(tree), message, format!("write `{}`", example(signature)));
     }
@@ -77,14 +87,24 @@ impl Checker<'_> {
             );
         }
         if name == "has" || LOOPS.iter().any(|(own, _)| *own == name) {
-            let help =
-                if name == "has" { "write `has(head.a)`".into() } else { format!("write `head.list.{name}(x, …)`") };
+            let help = if name == "has" {
+                "write `has(head.a)`".into()
+            } else {
+                format!("write `head.list.{name}(x, …)`")
+            };
             return self.at(span, format!("{name}() is not called like this"), help);
         }
-        let known = ALL.iter().map(|signature| signature.name).chain(LOOPS.map(|(name, _)| name)).chain(["has"]);
+        let known = ALL
+            .iter()
+            .map(|signature| signature.name)
+            .chain(LOOPS.map(|(name, _)| name))
+            .chain(["has"]);
         let help = match meant(name, known) {
             Some(meant) => {
-                let shown = ALL.iter().find(|signature| signature.name == meant).map_or(format!("{meant}(…)"), example);
+                let shown = ALL
+                    .iter()
+                    .find(|signature| signature.name == meant)
+                    .map_or(format!("{meant}(…)"), example);
                 format!("did you mean `{shown}`?")
             }
             None => "the functions are listed on the page of expressions".into(),

@@ -27,17 +27,32 @@ impl Checker<'_> {
         let range_tree = range;
         let range = self.node(range);
         if !range.kinds.meets(Type::LIST | Type::MAP) {
-            let message = format!("{name}() goes through a list or the keys of a map, this is {}", range.kinds);
+            let message = format!(
+                "{name}() goes through a list or the keys of a map, this is {}",
+                range.kinds
+            );
             self.say(range_tree, message, "");
         }
         let (Some(variable), true) = (call.args.first(), counts.contains(&call.args.len())) else {
-            let takes = if counts.len() > 1 { "two or three arguments".into() } else { arguments(counts[0]) };
+            let takes = if counts.len() > 1 {
+                "two or three arguments".into()
+            } else {
+                arguments(counts[0])
+            };
             let message = format!("{name}() takes {takes}, here are {}", call.args.len());
-            self.at(span, message, format!("write `head.list.{name}(x, …)`, where x stands for an element"));
+            self.at(
+                span,
+                message,
+                format!("write `head.list.{name}(x, …)`, where x stands for an element"),
+            );
             return TypedNode::unknown();
         };
         let Expr::Ident(variable_name) = &variable.expr else {
-            self.say(variable, "here stands a name for the element", format!("write `head.list.{name}(x, …)`"));
+            self.say(
+                variable,
+                "here stands a name for the element",
+                format!("write `head.list.{name}(x, …)`"),
+            );
             return TypedNode::unknown();
         };
         if Variable::from_name(variable_name).is_some()
@@ -45,7 +60,11 @@ impl Checker<'_> {
             || ["meta", "math"].contains(&variable_name.as_str())
             || variable_name.starts_with('.')
         {
-            self.say(variable, format!("`{variable_name}` names something else already"), "take another name: `x`");
+            self.say(
+                variable,
+                format!("`{variable_name}` names something else already"),
+                "take another name: `x`",
+            );
             return TypedNode::unknown();
         }
         let elements = match range.kinds {
@@ -61,7 +80,9 @@ impl Checker<'_> {
             (LoopKind::Map, condition, Some(result)) => {
                 (LoopKind::Map, condition, Some(result.node), Type::LIST, result.kinds)
             }
-            (LoopKind::Filter, condition, _) => (LoopKind::Filter, condition, None, Type::LIST, elements),
+            (LoopKind::Filter, condition, _) => {
+                (LoopKind::Filter, condition, None, Type::LIST, elements)
+            }
             (kind, condition, _) => (kind, condition, None, Type::BOOL, Type::ANY),
         };
         let node = Node::Loop(Box::new(Loop { kind, range: range.node, condition, result }));
@@ -84,7 +105,8 @@ impl Checker<'_> {
             "exists_one" => LoopKind::ExistsOne,
             _ => LoopKind::Filter,
         };
-        let condition = call.args.get(1).map(|condition| self.bool(condition, &format!("{name}()")));
+        let condition =
+            call.args.get(1).map(|condition| self.bool(condition, &format!("{name}()")));
         (kind, condition, None)
     }
 }

@@ -47,7 +47,11 @@ pub(super) fn check(source: &str, wanted: Wanted) -> Result<(Node, usize), Vec<M
     let mut checker = Checker { spans, mistakes: Vec::new(), element: None };
     let checked = checker.node(&tree);
     if wanted == Wanted::Condition && !checked.kinds.meets(Type::BOOL) {
-        checker.say(&tree, format!("a condition is true or false, this is {}", checked.kinds), "compare it: `… == …`");
+        checker.say(
+            &tree,
+            format!("a condition is true or false, this is {}", checked.kinds),
+            "compare it: `… == …`",
+        );
     }
     if wanted == Wanted::Value && !checked.kinds.meets(Type::DATA) {
         checker.say(
@@ -71,7 +75,9 @@ fn measure(tree: &IdedExpr, depth: usize, nodes: &mut usize) -> Option<()> {
     }
     let mut inner = |part: &IdedExpr| measure(part, depth + 1, nodes);
     match &tree.expr {
-        Expr::Call(call) => call.target.iter().map(|target| &**target).chain(&call.args).try_for_each(inner),
+        Expr::Call(call) => {
+            call.target.iter().map(|target| &**target).chain(&call.args).try_for_each(inner)
+        }
         Expr::Select(select) => inner(&select.operand),
         Expr::List(list) => list.elements.iter().try_for_each(inner),
         Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
@@ -114,7 +120,8 @@ impl Checker<'_> {
             Expr::Select(select) => self.member(tree, select),
             Expr::Call(call) => self.call(tree, call),
             Expr::List(list) => {
-                let elements: Vec<_> = list.elements.iter().map(|element| self.node(element)).collect();
+                let elements: Vec<_> =
+                    list.elements.iter().map(|element| self.node(element)).collect();
                 let kinds = elements.iter().fold(Type::NEVER, |all, element| all | element.kinds);
                 let nodes = elements.into_iter().map(|element| element.node).collect();
                 TypedNode { node: Node::List(nodes), kinds: Type::LIST, elements: kinds }
@@ -128,7 +135,10 @@ impl Checker<'_> {
                             let message = format!("a map's key is a string, this is {}", key.kinds);
                             self.say(&entry.key, message, "put it in quotes, or use string()");
                         }
-                        if entries.iter().any(|(other, _)| matches!(other, Node::Text(_)) && *other == key.node) {
+                        if entries
+                            .iter()
+                            .any(|(other, _)| matches!(other, Node::Text(_)) && *other == key.node)
+                        {
                             self.say(&entry.key, "the map has this member already", "");
                         }
                         entries.push((key.node, value.node));
@@ -152,9 +162,15 @@ impl Checker<'_> {
             LiteralValue::Null => TypedNode::new(Node::Null, Type::NULL),
             LiteralValue::Boolean(truth) => TypedNode::new(Node::Bool(*truth.inner()), Type::BOOL),
             LiteralValue::Int(int) => TypedNode::new(Node::Int(*int.inner()), Type::INT),
-            LiteralValue::Double(double) => TypedNode::new(Node::Double(*double.inner()), Type::DOUBLE),
-            LiteralValue::String(text) => TypedNode::new(Node::Text(text.inner().into()), Type::TEXT),
-            LiteralValue::Bytes(bytes) => TypedNode::new(Node::Bytes(bytes.inner().into()), Type::BYTES),
+            LiteralValue::Double(double) => {
+                TypedNode::new(Node::Double(*double.inner()), Type::DOUBLE)
+            }
+            LiteralValue::String(text) => {
+                TypedNode::new(Node::Text(text.inner().into()), Type::TEXT)
+            }
+            LiteralValue::Bytes(bytes) => {
+                TypedNode::new(Node::Bytes(bytes.inner().into()), Type::BYTES)
+            }
             LiteralValue::UInt(_) => {
                 self.say(tree, "there are no unsigned integers", "leave the `u` out");
                 TypedNode::unknown()
@@ -213,12 +229,12 @@ impl Checker<'_> {
 
     /// Checks `meta.head.at` and the like; returns `None` for anything else.
     fn meta(&mut self, tree: &IdedExpr, select: &SelectExpr) -> Option<TypedNode> {
-        let is_meta =
-            |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name.trim_start_matches('.') == "meta");
+        let is_meta = |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name.trim_start_matches('.') == "meta");
         if is_meta(&select.operand) {
             let known = META.contains(&canonical(&select.field));
             if known {
-                let help = format!("use one of its members: `meta.{}.at`, `.by`, `.rev`", select.field);
+                let help =
+                    format!("use one of its members: `meta.{}.at`, `.by`, `.rev`", select.field);
                 self.say(tree, format!("`meta.{}` is no value", select.field), help);
             } else {
                 self.unknown_member(tree, "meta", &select.field, &META);
@@ -234,7 +250,12 @@ impl Checker<'_> {
             return Some(TypedNode::unknown());
         }
         let Some(variable) = Variable::of_meta(&side.field, &select.field) else {
-            self.unknown_member(tree, &format!("meta.{}", side.field), &select.field, &META_MEMBERS);
+            self.unknown_member(
+                tree,
+                &format!("meta.{}", side.field),
+                &select.field,
+                &META_MEMBERS,
+            );
             return Some(TypedNode::unknown());
         };
         Some(TypedNode::new(Node::Variable(variable), variable.kinds()))
@@ -249,6 +270,10 @@ impl Checker<'_> {
     }
 
     fn call(&mut self, tree: &IdedExpr, call: &CallExpr) -> TypedNode {
-        if let Some(operator) = self.operator(tree, call) { operator } else { self.function(tree, call) }
+        if let Some(operator) = self.operator(tree, call) {
+            operator
+        } else {
+            self.function(tree, call)
+        }
     }
 }

@@ -32,7 +32,11 @@ impl Checker<'_> {
                 let condition = self.bool(condition, "?");
                 let (a, b) = (self.node(a), self.node(b));
                 let (kinds, elements) = (a.kinds | b.kinds, a.elements | b.elements);
-                TypedNode { node: Node::Choice(Box::new([condition, a.node, b.node])), kinds, elements }
+                TypedNode {
+                    node: Node::Choice(Box::new([condition, a.node, b.node])),
+                    kinds,
+                    elements,
+                }
             }
             (sign::ADD, [a, b]) => self.arithmetic(tree, A::Add, a, b),
             (sign::SUBSTRACT, [a, b]) => self.arithmetic(tree, A::Subtract, a, b),
@@ -44,7 +48,9 @@ impl Checker<'_> {
             (sign::LESS_EQUALS, [a, b]) => self.compare(tree, C::LessOrEqual, a, b),
             (sign::GREATER, [a, b]) => self.compare(tree, C::Greater, a, b),
             (sign::GREATER_EQUALS, [a, b]) => self.compare(tree, C::GreaterOrEqual, a, b),
-            (sign::EQUALS, [a, b]) => TypedNode::new(Node::Equal(self.equality(tree, a, b, "never")), Type::BOOL),
+            (sign::EQUALS, [a, b]) => {
+                TypedNode::new(Node::Equal(self.equality(tree, a, b, "never")), Type::BOOL)
+            }
             (sign::NOT_EQUALS, [a, b]) => {
                 TypedNode::new(Node::NotEqual(self.equality(tree, a, b, "always")), Type::BOOL)
             }
@@ -73,7 +79,13 @@ impl Checker<'_> {
         TypedNode::new(Node::Negate(Box::new(part.node)), plain(part.kinds, part.kinds))
     }
 
-    fn arithmetic(&mut self, tree: &IdedExpr, operator: Arithmetic, a: &IdedExpr, b: &IdedExpr) -> TypedNode {
+    fn arithmetic(
+        &mut self,
+        tree: &IdedExpr,
+        operator: Arithmetic,
+        a: &IdedExpr,
+        b: &IdedExpr,
+    ) -> TypedNode {
         let (a, b) = (self.node(a), self.node(b));
         let mut gives = Type::NEVER;
         if a.kinds.meets(Type::NUMBER) && b.kinds.meets(Type::NUMBER) {
@@ -85,10 +97,13 @@ impl Checker<'_> {
         let elements = a.elements | b.elements;
         if gives == Type::NEVER {
             let (name, help) = match operator {
-                Arithmetic::Add if a.kinds.meets(Type::TEXT) || b.kinds.meets(Type::TEXT) => {
-                    ("+", "make a string of the other with string(), or a number of the string with double()")
+                Arithmetic::Add if a.kinds.meets(Type::TEXT) || b.kinds.meets(Type::TEXT) => (
+                    "+",
+                    "make a string of the other with string(), or a number of the string with double()",
+                ),
+                Arithmetic::Add => {
+                    ("+", "it adds two numbers, and joins two strings, two lists or two bytes")
                 }
-                Arithmetic::Add => ("+", "it adds two numbers, and joins two strings, two lists or two bytes"),
                 Arithmetic::Subtract => ("-", "it takes two numbers"),
                 Arithmetic::Multiply => ("*", "it takes two numbers"),
                 Arithmetic::Divide => ("/", "it takes two numbers"),
@@ -98,10 +113,20 @@ impl Checker<'_> {
             self.at(self.spans.sign(tree), message, help);
             gives = Type::ANY;
         }
-        TypedNode { node: Node::Arithmetic(operator, Box::new([a.node, b.node])), kinds: gives, elements }
+        TypedNode {
+            node: Node::Arithmetic(operator, Box::new([a.node, b.node])),
+            kinds: gives,
+            elements,
+        }
     }
 
-    fn compare(&mut self, tree: &IdedExpr, order: Compare, a: &IdedExpr, b: &IdedExpr) -> TypedNode {
+    fn compare(
+        &mut self,
+        tree: &IdedExpr,
+        order: Compare,
+        a: &IdedExpr,
+        b: &IdedExpr,
+    ) -> TypedNode {
         let (a, b) = (self.node(a), self.node(b));
         let numbers = a.kinds.meets(Type::NUMBER) && b.kinds.meets(Type::NUMBER);
         if !numbers && !a.kinds.and(b.kinds).meets(Type::TEXT | Type::BYTES | Type::BOOL) {
@@ -115,13 +140,23 @@ impl Checker<'_> {
         TypedNode::new(Node::Compare(order, Box::new([a.node, b.node])), Type::BOOL)
     }
 
-    fn equality(&mut self, tree: &IdedExpr, a: &IdedExpr, b: &IdedExpr, when: &str) -> Box<[Node; 2]> {
+    fn equality(
+        &mut self,
+        tree: &IdedExpr,
+        a: &IdedExpr,
+        b: &IdedExpr,
+        when: &str,
+    ) -> Box<[Node; 2]> {
         let trees = [a, b];
         let (a, b) = (self.node(a), self.node(b));
         if !a.kinds.may_equal(b.kinds) {
-            let message = format!("{} and {} are never equal: this is {when} true", a.kinds, b.kinds);
-            let help =
-                if (a.kinds | b.kinds).meets(Type::NULL) { "it is never null" } else { "compare values of one type" };
+            let message =
+                format!("{} and {} are never equal: this is {when} true", a.kinds, b.kinds);
+            let help = if (a.kinds | b.kinds).meets(Type::NULL) {
+                "it is never null"
+            } else {
+                "compare values of one type"
+            };
             self.at(self.spans.sign(tree), message, help);
         }
         for (one, other, tree) in [(&a.node, &b.node, trees[1]), (&b.node, &a.node, trees[0])] {
@@ -138,7 +173,9 @@ impl Checker<'_> {
         if ConflictType::from_name(name).is_none() {
             let help = match meant(name, ConflictType::ALL.map(ConflictType::name)) {
                 Some(meant) => format!("did you mean \"{meant}\"?"),
-                None => format!("there are {}", ConflictType::ALL.map(ConflictType::name).join(", ")),
+                None => {
+                    format!("there are {}", ConflictType::ALL.map(ConflictType::name).join(", "))
+                }
             };
             self.say(tree, format!("there is no type of conflict \"{name}\""), help);
         }
@@ -148,8 +185,13 @@ impl Checker<'_> {
         let range_tree = range;
         let (element, range) = (self.node(element), self.node(range));
         if !range.kinds.meets(Type::LIST | Type::MAP) {
-            let message = format!("`in` looks into a list or the keys of a map, this is {}", range.kinds);
-            let help = if range.kinds == Type::TEXT { "a part of a string is found by contains()" } else { "" };
+            let message =
+                format!("`in` looks into a list or the keys of a map, this is {}", range.kinds);
+            let help = if range.kinds == Type::TEXT {
+                "a part of a string is found by contains()"
+            } else {
+                ""
+            };
             self.say(range_tree, message, help);
         } else if range.kinds == Type::LIST && !element.kinds.may_equal(range.elements) {
             let message = match range.elements {
@@ -158,10 +200,16 @@ impl Checker<'_> {
             };
             self.at(self.spans.sign(tree), message, "");
         }
-        if let (Node::Variable(Variable::ConflictType), Node::List(nodes), cel::common::ast::Expr::List(list)) =
-            (&element.node, &range.node, &range_tree.expr)
+        if let (
+            Node::Variable(Variable::ConflictType),
+            Node::List(nodes),
+            cel::common::ast::Expr::List(list),
+        ) = (&element.node, &range.node, &range_tree.expr)
         {
-            nodes.iter().zip(&list.elements).for_each(|(node, tree)| self.conflict_type(node, tree));
+            nodes
+                .iter()
+                .zip(&list.elements)
+                .for_each(|(node, tree)| self.conflict_type(node, tree));
         }
         TypedNode::new(Node::In(Box::new([element.node, range.node])), Type::BOOL)
     }
@@ -175,7 +223,11 @@ impl Checker<'_> {
                 let help = "a list has elements from 0, a map has members by string";
                 (index_tree, format!("{} has no element of {}", of.kinds, index.kinds), help)
             } else {
-                (of_tree, format!("{} has no elements", of.kinds), "elements are those of lists and maps")
+                (
+                    of_tree,
+                    format!("{} has no elements", of.kinds),
+                    "elements are those of lists and maps",
+                )
             };
             self.say(tree, message, help);
         }
@@ -183,7 +235,9 @@ impl Checker<'_> {
         let node = match index.node {
             // A fixed index becomes a member, so that the members that are read are known and the
             // name is compared as it is written in the text.
-            Node::Text(name) if of.kinds.meets(Type::MAP) => Node::Member(Box::new(of.node), Name::new(&name)),
+            Node::Text(name) if of.kinds.meets(Type::MAP) => {
+                Node::Member(Box::new(of.node), Name::new(&name))
+            }
             index => Node::Index(Box::new([of.node, index])),
         };
         TypedNode::new(node, kinds)

@@ -9,7 +9,11 @@ use crate::policy::expression::work::Work;
 
 /// True if two values are equal, by CEL's rules: values of different kinds differ, but all numbers
 /// are one kind, and a Date is its milliseconds. Error stacks are ignored.
-pub(in crate::policy::expression) fn equal<'a>(a: Value<'a>, b: Value<'a>, work: &mut Work) -> Outcome<bool> {
+pub(in crate::policy::expression) fn equal<'a>(
+    a: Value<'a>,
+    b: Value<'a>,
+    work: &mut Work,
+) -> Outcome<bool> {
     if let (Value::Raw(a), Value::Raw(b)) = (&a, &b)
         && let Some(decided) = texts(a, b, work)?
     {
@@ -99,7 +103,9 @@ fn objects<'a>(a: &'a [u8], b: &'a [u8], work: &mut Work) -> Outcome<bool> {
     loop {
         match (a.next(), b.next()) {
             (Some(a), Some(b)) => {
-                let (Some((name, a)), Some((other, b))) = (a, b) else { return Err(EvaluationError::BROKEN) };
+                let (Some((name, a)), Some((other, b))) = (a, b) else {
+                    return Err(EvaluationError::BROKEN);
+                };
                 work.read(a.len() + b.len())?;
                 if name != other || !equal(Value::Raw(a), Value::Raw(b), work)? {
                     return Ok(false);

@@ -36,13 +36,19 @@ impl<'a> List<'a> {
             Self::Made(values) => Ok(values.len()),
             Self::Text(text) => {
                 work.read(text.len())?;
-                each_item(text).try_fold(0, |count, item| item.map(|_| count + 1)).ok_or(EvaluationError::BROKEN)
+                each_item(text)
+                    .try_fold(0, |count, item| item.map(|_| count + 1))
+                    .ok_or(EvaluationError::BROKEN)
             }
         }
     }
 
     /// Returns the element at an index.
-    pub(in crate::policy::expression) fn get(&self, index: usize, work: &mut Work) -> Outcome<Option<Value<'a>>> {
+    pub(in crate::policy::expression) fn get(
+        &self,
+        index: usize,
+        work: &mut Work,
+    ) -> Outcome<Option<Value<'a>>> {
         if let Self::Made(values) = self {
             return Ok(values.get(index).cloned());
         }
@@ -58,7 +64,10 @@ impl<'a> List<'a> {
 
 impl<'a> Elements<'a, '_> {
     /// Returns the next element.
-    pub(in crate::policy::expression) fn next(&mut self, work: &mut Work) -> Outcome<Option<Value<'a>>> {
+    pub(in crate::policy::expression) fn next(
+        &mut self,
+        work: &mut Work,
+    ) -> Outcome<Option<Value<'a>>> {
         match self {
             Self::Made(values) => {
                 work.step()?;

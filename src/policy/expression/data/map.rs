@@ -44,7 +44,11 @@ const BROKEN: EvaluationError = EvaluationError::BROKEN;
 
 impl<'a> Map<'a> {
     /// Returns the value of a member, or `None` if it does not exist.
-    pub(in crate::policy::expression) fn get(&self, name: &Name, work: &mut Work) -> Outcome<Option<Value<'a>>> {
+    pub(in crate::policy::expression) fn get(
+        &self,
+        name: &Name,
+        work: &mut Work,
+    ) -> Outcome<Option<Value<'a>>> {
         match self {
             Self::Object(text) => {
                 let mut read = 0;
@@ -71,13 +75,19 @@ impl<'a> Map<'a> {
             }
             Self::Made(members) => {
                 work.read(members.len())?;
-                Ok(members.iter().find(|(own, _)| **own == *name.text).map(|(_, value)| value.clone()))
+                Ok(members
+                    .iter()
+                    .find(|(own, _)| **own == *name.text)
+                    .map(|(_, value)| value.clone()))
             }
         }
     }
 
     /// Returns the members, in the order of the text.
-    pub(in crate::policy::expression) fn members(&self, work: &mut Work) -> Outcome<Vec<Member<'a>>> {
+    pub(in crate::policy::expression) fn members(
+        &self,
+        work: &mut Work,
+    ) -> Outcome<Vec<Member<'a>>> {
         let mut found = Vec::new();
         match self {
             Self::Object(text) => {
@@ -110,7 +120,9 @@ impl<'a> Map<'a> {
         match self {
             Self::Object(text) => {
                 work.read(text.len())?;
-                each_member(text).try_fold(0, |count, member| member.map(|_| count + 1)).ok_or(BROKEN)
+                each_member(text)
+                    .try_fold(0, |count, member| member.map(|_| count + 1))
+                    .ok_or(BROKEN)
             }
             Self::Pairs(pairs) => super::List::Text(pairs).size(work),
             Self::Made(members) => Ok(members.len()),

@@ -139,7 +139,12 @@ fn open<'a>(text: &'a [u8], work: &mut Work) -> Outcome<Value<'a>> {
     })
 }
 
-fn tagged<'a>(tag: &[u8], content: &'a [u8], text: &'a [u8], work: &mut Work) -> Outcome<Value<'a>> {
+fn tagged<'a>(
+    tag: &[u8],
+    content: &'a [u8],
+    text: &'a [u8],
+    work: &mut Work,
+) -> Outcome<Value<'a>> {
     let broken = EvaluationError::BROKEN;
     Ok(match tag {
         b"~undefined" => Value::Null,
@@ -151,7 +156,9 @@ fn tagged<'a>(tag: &[u8], content: &'a [u8], text: &'a [u8], work: &mut Work) ->
             _ => return Err(broken),
         }),
         b"~bigint" => {
-            let digits = inside(content).and_then(|digits| std::str::from_utf8(digits).ok()).ok_or(broken)?;
+            let digits = inside(content)
+                .and_then(|digits| std::str::from_utf8(digits).ok())
+                .ok_or(broken)?;
             digits.parse().map_or(Value::Stored(text), Value::Int)
         }
         b"~date" if content == b"null" => Value::Date(f64::NAN),

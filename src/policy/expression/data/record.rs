@@ -23,7 +23,11 @@ impl<'a> Record<'a> {
     }
 
     /// Returns the value of a member, or `None` if it does not exist.
-    pub(in crate::policy::expression) fn get(&mut self, name: &Name, work: &mut Work) -> Outcome<Option<Value<'a>>> {
+    pub(in crate::policy::expression) fn get(
+        &mut self,
+        name: &Name,
+        work: &mut Work,
+    ) -> Outcome<Option<Value<'a>>> {
         let wanted = name.canonical();
         work.read(self.met.len() * 8)?;
         if let Some((_, value)) = self.met.iter().find(|(own, _)| *own == wanted) {
@@ -62,7 +66,10 @@ mod tests {
         for place in [5, 3, 290, 0, 299, 100, 255, 256, 290, 1, 305] {
             let found = record.get(&Name::new(&names[place]), &mut work);
             let expected = format!("\"{}\"", names[place]);
-            assert!(matches!(found, Ok(Some(Value::Raw(value))) if value == expected.as_bytes()), "{place}");
+            assert!(
+                matches!(found, Ok(Some(Value::Raw(value))) if value == expected.as_bytes()),
+                "{place}"
+            );
             assert!(matches!(record.get(&Name::new("none"), &mut work), Ok(None)));
         }
         assert_eq!(record.met.len(), MAX_MET);

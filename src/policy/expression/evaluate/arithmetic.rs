@@ -10,7 +10,12 @@ use crate::policy::expression::node::{Arithmetic, Compare};
 use crate::policy::expression::work::Work;
 
 /// Applies an operator to two open values.
-pub(super) fn apply<'a>(operator: Arithmetic, a: Value<'a>, b: Value<'a>, work: &mut Work) -> Outcome<Value<'a>> {
+pub(super) fn apply<'a>(
+    operator: Arithmetic,
+    a: Value<'a>,
+    b: Value<'a>,
+    work: &mut Work,
+) -> Outcome<Value<'a>> {
     match (a.number(), b.number()) {
         (Some(Number::Int(a)), Some(Number::Int(b))) => ints(operator, a, b).map(Value::Int),
         (Some(a), Some(b)) => Ok(Value::Double(doubles(operator, a.double(), b.double()))),
@@ -73,14 +78,21 @@ fn join<'a>(a: Value<'a>, b: Value<'a>, work: &mut Work) -> Outcome<Value<'a>> {
 /// Negates an open value.
 pub(super) fn negate<'a>(value: &Value<'a>) -> Outcome<Value<'a>> {
     match value.number() {
-        Some(Number::Int(int)) => int.checked_neg().map(Value::Int).ok_or(EvaluationError::OVERFLOW),
+        Some(Number::Int(int)) => {
+            int.checked_neg().map(Value::Int).ok_or(EvaluationError::OVERFLOW)
+        }
         Some(Number::Double(double)) => Ok(Value::Double(-double)),
         None => Err(EvaluationError::TYPES),
     }
 }
 
 /// True if two open values are in this order. NaN is in none.
-pub(super) fn compare(wanted: Compare, a: &Value<'_>, b: &Value<'_>, work: &mut Work) -> Outcome<bool> {
+pub(super) fn compare(
+    wanted: Compare,
+    a: &Value<'_>,
+    b: &Value<'_>,
+    work: &mut Work,
+) -> Outcome<bool> {
     let order = match (a, b) {
         (Value::Text(a), Value::Text(b)) => {
             work.read(a.len().min(b.len()))?;

@@ -22,7 +22,8 @@ impl<'a> Evaluator<'a> {
             F::Least => self.extreme(parts, false)?,
             F::Size => Value::Int(self.size(first)? as i64),
             F::Contains | F::StartsWith | F::EndsWith => {
-                let (text, part) = (self.text(first)?, self.text(parts.get(1).ok_or(EvaluationError::TYPES)?)?);
+                let (text, part) =
+                    (self.text(first)?, self.text(parts.get(1).ok_or(EvaluationError::TYPES)?)?);
                 self.work.read(text.len() + part.len())?;
                 Value::Bool(match function {
                     F::Contains => text.contains(&*part),
@@ -44,7 +45,9 @@ impl<'a> Evaluator<'a> {
             F::ToText => self.printed(first)?,
             F::ToBool => match self.opened(first)? {
                 Value::Bool(truth) => Value::Bool(truth),
-                Value::Text(text) => Value::Bool(text.parse().map_err(|_| EvaluationError::CONVERSION)?),
+                Value::Text(text) => {
+                    Value::Bool(text.parse().map_err(|_| EvaluationError::CONVERSION)?)
+                }
                 _ => return Err(EvaluationError::TYPES),
             },
             F::ToBytes => match self.opened(first)? {
@@ -63,22 +66,24 @@ impl<'a> Evaluator<'a> {
             F::IsNan => Value::Bool(self.number(first)?.double().is_nan()),
             F::IsInf => Value::Bool(self.number(first)?.double().is_infinite()),
             F::IsFinite => Value::Bool(self.number(first)?.double().is_finite()),
-            F::Abs | F::Sign | F::Ceil | F::Floor | F::Round | F::Trunc => match self.number(first)? {
-                Number::Int(int) => Value::Int(match function {
-                    F::Abs => int.checked_abs().ok_or(EvaluationError::OVERFLOW)?,
-                    F::Sign => int.signum(),
-                    _ => int,
-                }),
-                Number::Double(double) => Value::Double(match function {
-                    F::Abs => double.abs(),
-                    F::Sign if double == 0.0 => double,
-                    F::Sign => double.signum(),
-                    F::Ceil => double.ceil(),
-                    F::Floor => double.floor(),
-                    F::Round => double.round(),
-                    _ => double.trunc(),
-                }),
-            },
+            F::Abs | F::Sign | F::Ceil | F::Floor | F::Round | F::Trunc => {
+                match self.number(first)? {
+                    Number::Int(int) => Value::Int(match function {
+                        F::Abs => int.checked_abs().ok_or(EvaluationError::OVERFLOW)?,
+                        F::Sign => int.signum(),
+                        _ => int,
+                    }),
+                    Number::Double(double) => Value::Double(match function {
+                        F::Abs => double.abs(),
+                        F::Sign if double == 0.0 => double,
+                        F::Sign => double.signum(),
+                        F::Ceil => double.ceil(),
+                        F::Floor => double.floor(),
+                        F::Round => double.round(),
+                        _ => double.trunc(),
+                    }),
+                }
+            }
         })
     }
 
@@ -110,7 +115,9 @@ impl<'a> Evaluator<'a> {
     fn printed(&mut self, node: &'a Node) -> Outcome<Value<'a>> {
         let mut out = Vec::new();
         match self.opened(node)? {
-            Value::Bool(truth) => return Ok(Value::Text(Cow::Borrowed(if truth { "true" } else { "false" }))),
+            Value::Bool(truth) => {
+                return Ok(Value::Text(Cow::Borrowed(if truth { "true" } else { "false" })));
+            }
             Value::Int(int) => out = int.to_string().into_bytes(),
             Value::Double(double) if double.is_nan() => out.extend_from_slice(b"NaN"),
             Value::Double(double) if double.is_infinite() => {
@@ -123,7 +130,9 @@ impl<'a> Evaluator<'a> {
             _ => return Err(EvaluationError::TYPES),
         }
         self.work.make(out.len())?;
-        String::from_utf8(out).map(|text| Value::Text(Cow::Owned(text))).map_err(|_| EvaluationError::CONVERSION)
+        String::from_utf8(out)
+            .map(|text| Value::Text(Cow::Owned(text)))
+            .map_err(|_| EvaluationError::CONVERSION)
     }
 
     /// Returns the greatest or least of the arguments, or of the elements of the only argument. It
@@ -148,7 +157,8 @@ impl<'a> Evaluator<'a> {
             }
         }
         for value in values {
-            let number = value.clone().open(&mut self.work)?.number().ok_or(EvaluationError::TYPES)?;
+            let number =
+                value.clone().open(&mut self.work)?.number().ok_or(EvaluationError::TYPES)?;
             let nan = number.double().is_nan();
             let better = best.as_ref().is_none_or(|(_, other)| match number.compare(*other) {
                 Some(order) => {

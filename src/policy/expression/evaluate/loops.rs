@@ -11,7 +11,11 @@ impl<'a> Evaluator<'a> {
         let list = match self.opened(&inner.range)? {
             Value::List(list) => list,
             Value::Map(map) => {
-                let keys: Vec<_> = map.members(&mut self.work)?.into_iter().map(|(key, _)| Value::Text(key)).collect();
+                let keys: Vec<_> = map
+                    .members(&mut self.work)?
+                    .into_iter()
+                    .map(|(key, _)| Value::Text(key))
+                    .collect();
                 List::Made(keys.into())
             }
             _ => return Err(EvaluationError::TYPES),

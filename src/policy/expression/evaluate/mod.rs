@@ -45,7 +45,12 @@ impl<'a> Evaluator<'a> {
     fn new(nodes: usize, variables: &'a Variables<'a>) -> Self {
         let sides = [variables.base, variables.head, variables.incoming];
         let bytes = sides.iter().map(|side| side.map_or(0, <[u8]>::len)).sum();
-        Self { variables, records: [const { None }; 3], element: Value::Null, work: Work::new(nodes, bytes) }
+        Self {
+            variables,
+            records: [const { None }; 3],
+            element: Value::Null,
+            work: Work::new(nodes, bytes),
+        }
     }
 
     fn run(&mut self, node: &'a Node) -> Outcome<Value<'a>> {
@@ -183,7 +188,9 @@ impl<'a> Evaluator<'a> {
             (Value::List(list), index) => {
                 let index = match index {
                     Value::Int(int) => usize::try_from(*int).ok(),
-                    Value::Double(double) if double.fract() == 0.0 && *double >= 0.0 => Some(*double as usize),
+                    Value::Double(double) if double.fract() == 0.0 && *double >= 0.0 => {
+                        Some(*double as usize)
+                    }
                     Value::Double(_) => None,
                     _ => return Err(EvaluationError::TYPES),
                 };

@@ -20,7 +20,10 @@ fn the_text() {
 
     let list = |parts: usize| format!("[{}]", vec!["1"; parts - 1].join(","));
     assert!(Expression::compile(&list(MAX_NODES), Wanted::Value).is_ok());
-    assert_eq!(refused(&list(MAX_NODES + 1)).message, "the expression has 513 parts, 512 are allowed");
+    assert_eq!(
+        refused(&list(MAX_NODES + 1)).message,
+        "the expression has 513 parts, 512 are allowed"
+    );
 
     let chain = |depth: usize| format!("head{}", ".a".repeat(depth - 1));
     assert!(Expression::compile(&chain(MAX_DEPTH), Wanted::Value).is_ok());
@@ -105,14 +108,23 @@ fn errors_of_a_limit_are_not_borne() {
     let head = large();
     let variables = Variables { head: Some(&head), ..Variables::default() };
     let endless = "head.list.all(x, !head.long.contains(\"b\"))";
-    for source in
-        [format!("{endless} || true"), format!("!({endless} && false)"), format!("[1].exists(y, true) && {endless}")]
-    {
-        assert_eq!(compile(&source, Wanted::Condition).holds(&variables), Err(E::STEPS), "{source}");
+    for source in [
+        format!("{endless} || true"),
+        format!("!({endless} && false)"),
+        format!("[1].exists(y, true) && {endless}"),
+    ] {
+        assert_eq!(
+            compile(&source, Wanted::Condition).holds(&variables),
+            Err(E::STEPS),
+            "{source}"
+        );
     }
     let holds = |source: &str| compile(source, Wanted::Condition).holds(&variables);
     assert_eq!(holds("head.longer.all(x, true) || true"), Err(E::LIST));
-    assert_eq!(holds("head.list.exists(x, (head.long + head.long + x).size() == 0) || true"), Err(E::MADE));
+    assert_eq!(
+        holds("head.list.exists(x, (head.long + head.long + x).size() == 0) || true"),
+        Err(E::MADE)
+    );
 }
 
 #[test]
@@ -122,7 +134,8 @@ fn values_that_nest_deep() {
     let head = text(&format!(r#"{{"a":{deep},"b":{dates}}}"#));
     let variables = Variables { head: Some(&head), ..Variables::default() };
     assert_eq!(
-        compile("head.a == head.a && head.b == head.b && head == head", Wanted::Condition).holds(&variables),
+        compile("head.a == head.a && head.b == head.b && head == head", Wanted::Condition)
+            .holds(&variables),
         Ok(true)
     );
     assert_eq!(compile("[[[head.a]]]", Wanted::Value).value(&variables), Err(E::RESULT));

@@ -4,9 +4,13 @@ use super::*;
 
 /// Returns the mistakes of an expression: for each, the marked text, the message and the help.
 fn mistakes(source: &str, wanted: Wanted) -> Vec<(String, String, String)> {
-    let Err(mistakes) = Expression::compile(source, wanted) else { panic!("{source} has no mistake") };
+    let Err(mistakes) = Expression::compile(source, wanted) else {
+        panic!("{source} has no mistake")
+    };
     let shown = mistakes.into_iter().map(|mistake| {
-        let place = source.get(mistake.start..mistake.end).unwrap_or_else(|| panic!("{source}: {mistake:?}"));
+        let place = source
+            .get(mistake.start..mistake.end)
+            .unwrap_or_else(|| panic!("{source}: {mistake:?}"));
         assert!(!mistake.message.contains('\n') && mistake.message.len() < 200, "{mistake:?}");
         (place.to_owned(), mistake.message, mistake.help.unwrap_or_default())
     });
@@ -52,7 +56,12 @@ fn syntax() {
             ("head.a <> 1", ">", "", "`!=`"),
             ("head.a == 'abc", "'abc", "not closed", "the quote that opens it"),
             ("head.a == \"\\q\"", "\"\\q\"", "an escape", "backslash"),
-            ("head.a == 99999999999999999999", "99999999999999999999", "does not fit 64 bits", "1e20"),
+            (
+                "head.a == 99999999999999999999",
+                "99999999999999999999",
+                "does not fit 64 bits",
+                "1e20",
+            ),
             ("head.a == 1e999", "1e999", "does not fit a double", ""),
             ("if == 1", "if", "reserved", "condition ? a : b"),
             ("head.?a == 1", ".", "optional syntax", "has("),
@@ -71,24 +80,49 @@ fn names() {
         Wanted::Condition,
         &[
             ("haed.a == 1", "haed", "unknown variable `haed`", "did you mean `head`?"),
-            ("status == 'a'", "status", "unknown variable `status`", "`head.status`, a string `\"status\"`"),
-            ("head.tags.all(tag, tga == 1)", "tga", "unknown variable `tga`", "did you mean `tag`?"),
+            (
+                "status == 'a'",
+                "status",
+                "unknown variable `status`",
+                "`head.status`, a string `\"status\"`",
+            ),
+            (
+                "head.tags.all(tag, tga == 1)",
+                "tga",
+                "unknown variable `tga`",
+                "did you mean `tag`?",
+            ),
             ("head.tags.all(tag, true) && tag == 1", "tag", "unknown variable `tag`", ""),
             ("value.a == 1", "value", "unknown variable", "the stored record is `head`"),
             ("meta == null", "meta", "is no value", "meta.head.at"),
             ("meta.head == null", "meta.head", "is no value", "meta.head.at"),
             ("meta.haed.at == 1", "haed", "`meta` has no member `haed`", "`meta.head`"),
-            ("meta.base.at == 1", "base", "`meta` has no member `base`", "there are head, incoming"),
+            (
+                "meta.base.at == 1",
+                "base",
+                "`meta` has no member `base`",
+                "there are head, incoming",
+            ),
             ("meta.head.time == 1", "time", "`meta.head` has no member `time`", "at, by, rev"),
             ("meta.theirs.byy == 'a'", "byy", "", "`meta.theirs.by`"),
-            ("type == 'update-updat'", "'update-updat'", "no type of conflict", "\"update-update\""),
+            (
+                "type == 'update-updat'",
+                "'update-updat'",
+                "no type of conflict",
+                "\"update-update\"",
+            ),
             ("'x' != type", "'x'", "no type of conflict", "insert-insert"),
             ("type in ['update-update', 'delete']", "'delete'", "no type of conflict", ""),
             ("head.a.matches('b+')", "matches", "is not there", "contains()"),
             ("timestamp('2020') < now", "timestamp", "is not there", "milliseconds"),
             ("head.a.getHours() == 1", "getHours", "is not there", "calendar"),
             ("siez(head.a) == 1", "siez", "unknown function `siez`", "`size(head.a)`"),
-            ("head.a.startWith('b')", "startWith", "unknown method `startWith`", "head.a.startsWith"),
+            (
+                "head.a.startWith('b')",
+                "startWith",
+                "unknown method `startWith`",
+                "head.a.startsWith",
+            ),
             ("math.abz(head.a) == 1", "abz", "unknown function of math", "math.abs(head.a)"),
             ("abs(head.a) == 1", "abs", "is not called like this", "math.abs(head.a)"),
             ("contains(head.a, 'b')", "contains", "is not called like this", "head.a.contains"),
@@ -107,9 +141,19 @@ fn arguments() {
         &[
             ("size() == 1", "size", "takes one argument, here are 0", "size(head.a)"),
             ("size(head.a, 1) == 1", "size", "takes one argument, here are 2", ""),
-            ("head.a.contains() ", "contains", "takes one argument, here are 0", "head.a.contains(\"…\")"),
+            (
+                "head.a.contains() ",
+                "contains",
+                "takes one argument, here are 0",
+                "head.a.contains(\"…\")",
+            ),
             ("head.a.trim(1) == ''", "trim", "takes no argument, here are 1", "head.a.trim()"),
-            ("math.least() == 1", "least", "takes one argument or more, here are 0", "math.least(a, b)"),
+            (
+                "math.least() == 1",
+                "least",
+                "takes one argument or more, here are 0",
+                "math.least(a, b)",
+            ),
             ("has() || true", "has", "takes one argument", "has(head.a)"),
             ("has(head)", "head", "asks for a member", "head != null"),
             ("has(1 + 1)", "1 + 1", "asks for a member", ""),
@@ -128,7 +172,12 @@ fn types() {
     check(
         Wanted::Condition,
         &[
-            ("head.a + 1", "head.a + 1", "a condition is true or false, this is a number", "compare it"),
+            (
+                "head.a + 1",
+                "head.a + 1",
+                "a condition is true or false, this is a number",
+                "compare it",
+            ),
             ("'a'", "'a'", "this is a string", ""),
             ("store", "store", "this is a string", ""),
             ("head.a.size() ", "head.a.size()", "this is a number", ""),
@@ -137,7 +186,12 @@ fn types() {
             ("head.a ? 1 : 'b'", "head.a ? 1 : 'b'", "this is a number or a string", ""),
             ("meta.head.at", "meta.head.at", "this is null or a number", ""),
             ("!store", "store", "`!` takes true or false, this is a string", ""),
-            ("head.a && size(head.b)", "size(head.b)", "`&&` takes true or false, this is a number", ""),
+            (
+                "head.a && size(head.b)",
+                "size(head.b)",
+                "`&&` takes true or false, this is a number",
+                "",
+            ),
             ("now || true", "now", "`||` takes", ""),
             ("(1 ? true : false)", "1", "`?` takes true or false", ""),
             ("store + 1 == 'a'", "+", "`+` does not take a string and a number", "string()"),
@@ -147,7 +201,12 @@ fn types() {
             ("store > 1", ">", "a string and a number have no order", ""),
             ("head.a > null", ">", "have no order", ""),
             ("[1] < [2]", "<", "a list and a list have no order", ""),
-            ("store == 1", "==", "a string and a number are never equal: this is never true", "of one type"),
+            (
+                "store == 1",
+                "==",
+                "a string and a number are never equal: this is never true",
+                "of one type",
+            ),
             ("now != 'a'", "!=", "this is always true", ""),
             ("now == null", "==", "a number and null are never equal", "never null"),
             ("meta.head.at == 'a'", "==", "null or a number and a string are never equal", ""),
@@ -159,10 +218,25 @@ fn types() {
             ("[1].a == 1", "a", "a list has no members", ""),
             ("store[0] == 'a'", "store", "a string has no elements", ""),
             ("[1]['a'] == 1", "'a'", "a list has no element of a string", "from 0"),
-            ("size(1) == 1", "1", "size() takes a string or bytes or a list or a map, this is a number", ""),
-            ("now.contains('a')", "now", "contains() is a function of a string, this is a number", ""),
+            (
+                "size(1) == 1",
+                "1",
+                "size() takes a string or bytes or a list or a map, this is a number",
+                "",
+            ),
+            (
+                "now.contains('a')",
+                "now",
+                "contains() is a function of a string, this is a number",
+                "",
+            ),
             ("store.contains(1)", "1", "contains() takes a string, this is a number", ""),
-            ("math.abs(store) == 1", "store", "abs() takes a number or a Date, this is a string", ""),
+            (
+                "math.abs(store) == 1",
+                "store",
+                "abs() takes a number or a Date, this is a string",
+                "",
+            ),
             ("now.all(x, true)", "now", "goes through a list", ""),
             ("head.a.all(x, 1)", "1", "`all()` takes true or false", ""),
             ("[1].all(x, x == 'a')", "==", "never equal", ""),
@@ -186,5 +260,8 @@ fn types() {
 fn all_mistakes_are_told_in_order() {
     let source = "haed.a == 1 && inc > 2 || store == 3";
     let found = mistakes(source, Wanted::Condition);
-    assert_eq!(found.iter().map(|(place, ..)| place.as_str()).collect::<Vec<_>>(), ["haed", "inc", "=="]);
+    assert_eq!(
+        found.iter().map(|(place, ..)| place.as_str()).collect::<Vec<_>>(),
+        ["haed", "inc", "=="]
+    );
 }

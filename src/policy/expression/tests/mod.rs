@@ -22,7 +22,9 @@ pub(super) const INCOMING: &str = r#"{"array":[3],"status":"done","total":100,"w
 
 pub(super) fn text(value: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    Canonicalizer::default().value(value.as_bytes(), &mut out).unwrap_or_else(|error| panic!("{value}: {error}"));
+    Canonicalizer::default()
+        .value(value.as_bytes(), &mut out)
+        .unwrap_or_else(|error| panic!("{value}: {error}"));
     out
 }
 
@@ -72,19 +74,31 @@ fn what_an_expression_reads() {
     let members = |side: &SideReads| side.members.iter().cloned().collect::<Vec<_>>().join(" ");
     let found = reads("head.a > 1 && theirs[\"b c\"].d == head.e.f || meta.head.at == null");
     assert_eq!((members(&found.head), members(&found.incoming)), ("a e".into(), "b c".into()));
-    assert_eq!((found.base.any(), found.head.whole, found.head_meta, found.incoming_meta), (false, false, true, false));
-    assert!(found.head.fails_on_null() && found.incoming.fails_on_null() && !found.base.fails_on_null());
+    assert_eq!(
+        (found.base.any(), found.head.whole, found.head_meta, found.incoming_meta),
+        (false, false, true, false)
+    );
+    assert!(
+        found.head.fails_on_null() && found.incoming.fails_on_null() && !found.base.fails_on_null()
+    );
 
     let found = reads("incoming == null || incoming.a == 1");
     assert!(
-        found.incoming.needed && found.incoming.guarded && !found.incoming.fails_on_null() && !found.incoming.whole
+        found.incoming.needed
+            && found.incoming.guarded
+            && !found.incoming.fails_on_null()
+            && !found.incoming.whole
     );
     assert!(!reads("has(base.a.b) && base.a.b == 1").base.fails_on_null());
-    assert!(reads("head == incoming").head.whole && !reads("head == incoming").head.fails_on_null());
+    assert!(
+        reads("head == incoming").head.whole && !reads("head == incoming").head.fails_on_null()
+    );
     assert!(reads("head[field] == 1").head.fails_on_null() && reads("head[field] == 1").head.whole);
     assert_eq!(members(&reads("head.list.all(x, x == incoming.y)").incoming), "y");
     assert!(reads("has(meta.incoming.by)").incoming_meta);
-    assert!(!reads("type == \"update-update\" ? {\"a\": [now, -now]} : {\"b\": [!true]}").head.any());
+    assert!(
+        !reads("type == \"update-update\" ? {\"a\": [now, -now]} : {\"b\": [!true]}").head.any()
+    );
 }
 
 #[test]
@@ -94,7 +108,10 @@ fn the_page_tells_what_there_is() {
         assert!(page.contains(&format!("{}(", signature.name)), "{}", signature.name);
     }
     for name in names::VARIABLES.into_iter().chain(functions::LOOPS.map(|(name, _)| name)) {
-        assert!(page.contains(&format!("`{name}")) || page.contains(&format!(".{name}(")), "{name}");
+        assert!(
+            page.contains(&format!("`{name}")) || page.contains(&format!(".{name}(")),
+            "{name}"
+        );
     }
     // Every block is a list of expressions, one a line, with the result after `//`.
     let blocks = page.split("```cel\n").skip(1).map(|block| block.split("```").next().unwrap());

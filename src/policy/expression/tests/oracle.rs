@@ -21,7 +21,8 @@ fn theirs(text: &[u8]) -> cel::Value {
     of(&serde_json::from_slice(text).unwrap())
 }
 
-const RECORD: &str = r#"{"a":1,"b":2.5,"c":"text","d":[1,2,3],"e":{"f":"x"},"g":null,"h":true,"i":[],"j":"😀ä"}"#;
+const RECORD: &str =
+    r#"{"a":1,"b":2.5,"c":"text","d":[1,2,3],"e":{"f":"x"},"g":null,"h":true,"i":[],"j":"😀ä"}"#;
 
 /// Parts to combine. All numbers are doubles, because the crate has no operators between those and
 /// integers.
@@ -91,14 +92,16 @@ fn the_crate_says_the_same() {
     let mut context = cel::Context::default();
     context.add_variable_from_value("head", theirs(&record));
     let variables = Variables { head: Some(&record), ..Variables::default() };
-    let pairs = PAIRS
-        .iter()
-        .flat_map(|shape| ATOMS.iter().flat_map(move |a| ATOMS.map(|b| shape.replace('B', b).replace('A', a))));
+    let pairs = PAIRS.iter().flat_map(|shape| {
+        ATOMS.iter().flat_map(move |a| ATOMS.map(|b| shape.replace('B', b).replace('A', a)))
+    });
     let singles = SINGLES.iter().flat_map(|shape| ATOMS.map(|a| shape.replace('A', a)));
     let (mut values, mut errors) = (0, 0);
     for source in pairs.chain(singles) {
         // The crate concatenates the keys of a map to a list.
-        if source.contains(" + ") && ["head.e", "{"].iter().any(|map| source.ends_with(map) || source.contains("+ {")) {
+        if source.contains(" + ")
+            && ["head.e", "{"].iter().any(|map| source.ends_with(map) || source.contains("+ {"))
+        {
             continue;
         }
         let expected = cel::Program::compile(&source).unwrap().execute(&context);

@@ -43,7 +43,10 @@ fn a_value_of_a_record_comes_back_as_it_is() {
     }
     assert_eq!(value("head"), Ok(String::from_utf8(head.clone()).unwrap()));
     assert_eq!(value("base"), Ok("null".into()));
-    assert_eq!(value("math.greatest(head.when, incoming.when)"), Ok(r#"{"~date":1700000000001}"#.into()));
+    assert_eq!(
+        value("math.greatest(head.when, incoming.when)"),
+        Ok(r#"{"~date":1700000000001}"#.into())
+    );
 }
 
 #[test]

@@ -82,15 +82,28 @@ const WORDS: [&str; 72] = [
 /// Generates expressions that the grammar allows, so that evaluation is reached.
 fn trees() -> impl Strategy<Value = String> {
     let members = [
-        "array", "big", "buffer", "deep", "error", "huge", "inf", "map", "minus", "nan", "nil", "numbers", "regexp",
-        "set", "status", "text", "total", "when", "none",
+        "array", "big", "buffer", "deep", "error", "huge", "inf", "map", "minus", "nan", "nil",
+        "numbers", "regexp", "set", "status", "text", "total", "when", "none",
     ];
     let leaf = prop_oneof![
         proptest::sample::select(members.to_vec()).prop_map(|name| format!("head.{name}")),
-        proptest::sample::select(&["head", "incoming", "base", "now", "key", "x", "meta.head.at"][..])
-            .prop_map(str::to_owned),
         proptest::sample::select(
-            &["1", "0", "-1.5", "9223372036854775807", "\"a\"", "b\"x\"", "null", "true", "[]", "{}"][..]
+            &["head", "incoming", "base", "now", "key", "x", "meta.head.at"][..]
+        )
+        .prop_map(str::to_owned),
+        proptest::sample::select(
+            &[
+                "1",
+                "0",
+                "-1.5",
+                "9223372036854775807",
+                "\"a\"",
+                "b\"x\"",
+                "null",
+                "true",
+                "[]",
+                "{}"
+            ][..]
         )
         .prop_map(str::to_owned),
     ];
@@ -125,11 +138,13 @@ fn trees() -> impl Strategy<Value = String> {
         prop_oneof![
             (inner.clone(), proptest::sample::select(operators.to_vec()), inner.clone())
                 .prop_map(|(a, sign, b)| format!("({a} {sign} {b})")),
-            (inner.clone(), proptest::sample::select(calls.to_vec()), inner).prop_map(|(a, call, b)| call
-                .replace('A', "\u{1}")
-                .replace('B', "\u{2}")
-                .replace('\u{1}', &a)
-                .replace('\u{2}', &b)),
+            (inner.clone(), proptest::sample::select(calls.to_vec()), inner).prop_map(
+                |(a, call, b)| call
+                    .replace('A', "\u{1}")
+                    .replace('B', "\u{2}")
+                    .replace('\u{1}', &a)
+                    .replace('\u{2}', &b)
+            ),
         ]
     })
 }

@@ -118,12 +118,19 @@ fn errors_are_fixed_sentences() {
 
 #[test]
 fn shared_references() {
-    let head = text(r#"{"a":{"~id":[1,{"x":1}]},"b":{"~ref":1},"c":2,"d":[{"~id":[2,{}]},{"~ref":2}]}"#);
+    let head =
+        text(r#"{"a":{"~id":[1,{"x":1}]},"b":{"~ref":1},"c":2,"d":[{"~id":[2,{}]},{"~ref":2}]}"#);
     let variables = Variables { head: Some(&head), key: b"1", ..Variables::default() };
     let holds = |source: &str| compile(source, Wanted::Condition).holds(&variables);
-    let value =
-        |source: &str| compile(source, Wanted::Value).value(&variables).map(|value| String::from_utf8(value).unwrap());
-    assert_eq!(holds("head.c == 2 && head.a != null && has(head.b) && size(head.d) == 2"), Ok(true));
+    let value = |source: &str| {
+        compile(source, Wanted::Value)
+            .value(&variables)
+            .map(|value| String::from_utf8(value).unwrap())
+    };
+    assert_eq!(
+        holds("head.c == 2 && head.a != null && has(head.b) && size(head.d) == 2"),
+        Ok(true)
+    );
     for source in ["head == head", "head.a == head.b", "head.d == head.d", "[head.a] == [head.a]"] {
         assert_eq!(holds(source), Err(E::REFERENCES), "{source}");
     }
@@ -151,7 +158,8 @@ fn a_text_that_is_not_canonical_is_an_error_and_no_panic() {
         b"{\"~map\":1}",
         b"{\"~set\":{}}",
     ] {
-        let variables = Variables { head: Some(broken), incoming: Some(broken), ..Variables::default() };
+        let variables =
+            Variables { head: Some(broken), incoming: Some(broken), ..Variables::default() };
         for source in [
             "head == 1",
             "head.a == 1",

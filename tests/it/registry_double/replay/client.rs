@@ -29,18 +29,24 @@ pub(crate) struct Reply {
 impl Reply {
     /// All values of a header; bytes beyond ASCII count as ISO 8859-1.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
 /// Sends a request to the API at `base` (`http://host:port/path`) and reads the answer.
 pub(crate) fn send(base: &str, request: &Sent) -> io::Result<Reply> {
-    let (host, root) =
-        base.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or(io::ErrorKind::InvalidInput)?;
+    let (host, root) = base
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split_once('/'))
+        .ok_or(io::ErrorKind::InvalidInput)?;
     let stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_nodelay(true)?;
-    let mut head = format!("{} /{root}{} HTTP/1.1\r\nHost: {host}\r\n", request.method, request.path);
+    let mut head =
+        format!("{} /{root}{} HTTP/1.1\r\nHost: {host}\r\n", request.method, request.path);
     let chunked = request.headers.iter().any(|(name, _)| name == "Transfer-Encoding");
     for (name, value) in &request.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -71,7 +77,11 @@ fn write(mut stream: &TcpStream, head: &str, body: Option<&[u8]>, chunked: bool)
 fn read(from: &mut impl BufRead, without_body: bool) -> io::Result<Reply> {
     let status = loop {
         let line = header_line(from)?;
-        let status = line.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+        let status = line
+            .split(' ')
+            .nth(1)
+            .and_then(|word| word.parse().ok())
+            .ok_or(io::ErrorKind::InvalidData)?;
         if status != 100 {
             break status;
         }

@@ -69,7 +69,11 @@ pub(crate) fn replay(base: &str, recording: &Map<String, Value>) -> (Vec<Differe
             if !lines.is_empty() {
                 let line = format!("{} {}", text_of(&request["method"]), text_of(&request["path"]));
                 let text = format!("{line}\n    {}", lines.join("\n    "));
-                differences.push(Difference { scenario: scenario.clone(), number: index + 1, text });
+                differences.push(Difference {
+                    scenario: scenario.clone(),
+                    number: index + 1,
+                    text,
+                });
             }
         }
     }
@@ -100,19 +104,24 @@ fn answer_to(base: &str, request: &Value, names: &mut Names) -> Value {
             headers.insert((*name).to_owned(), Value::String(names.named(value)));
         }
     }
-    let is_json =
-        reply.header("Content-Type").is_some_and(|kind| kind.split(';').next().unwrap_or(kind).ends_with("json"));
+    let is_json = reply
+        .header("Content-Type")
+        .is_some_and(|kind| kind.split(';').next().unwrap_or(kind).ends_with("json"));
     let text = String::from_utf8_lossy(&reply.body).into_owned();
     // A lone surrogate is no JSON to this parser: such an answer is compared as text, as it was recorded.
     let mut body: Option<Value> = if is_json { text.parse().ok() } else { None };
-    if let (Some(Value::Object(body)), Some(save)) = (&body, request.get("save").and_then(Value::as_object)) {
+    if let (Some(Value::Object(body)), Some(save)) =
+        (&body, request.get("save").and_then(Value::as_object))
+    {
         for (name, field) in save {
             if let Some(value) = body.get(text_of(field)).and_then(Value::as_str) {
                 names.set(name, value);
             }
         }
     }
-    if let (Some(Value::Array(items)), Some(only)) = (&mut body, request.get("only").and_then(Value::as_str)) {
+    if let (Some(Value::Array(items)), Some(only)) =
+        (&mut body, request.get("only").and_then(Value::as_str))
+    {
         let only = names.expand_text(only);
         items.retain(|item| item.to_string().contains(&only));
     }
@@ -179,5 +188,8 @@ fn compare(expected: &Value, found: &Value, place: &str, lines: &mut Vec<String>
 }
 
 fn shown(value: Option<&Value>) -> String {
-    value.map_or_else(|| "nothing".to_owned(), |value| value.to_string().chars().take(SHOWN_CHARS).collect())
+    value.map_or_else(
+        || "nothing".to_owned(),
+        |value| value.to_string().chars().take(SHOWN_CHARS).collect(),
+    )
 }

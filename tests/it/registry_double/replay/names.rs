@@ -57,11 +57,15 @@ impl Names {
     pub(crate) fn expand(&mut self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.expand_text(text)),
-            Value::Array(items) => Value::Array(items.iter().map(|item| self.expand(item)).collect()),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.expand(item)).collect())
+            }
             Value::Object(members) => match repeated(members) {
                 Some(text) => Value::String(text),
                 None => {
-                    let expanded = members.iter().map(|(name, item)| (self.expand_text(name), self.expand(item)));
+                    let expanded = members
+                        .iter()
+                        .map(|(name, item)| (self.expand_text(name), self.expand(item)));
                     Value::Object(expanded.collect())
                 }
             },
@@ -87,16 +91,20 @@ impl Names {
         match value {
             Value::String(text) => {
                 let first = text.chars().next();
-                if text.len() >= LONG_CHARS && first.is_some_and(|first| text.chars().all(|found| found == first)) {
+                if text.len() >= LONG_CHARS
+                    && first.is_some_and(|first| text.chars().all(|found| found == first))
+                {
                     return json!({ "repeat": [first.map(String::from), text.chars().count()] });
                 }
                 Value::String(self.named(text))
             }
-            Value::Array(items) => Value::Array(items.iter().map(|item| self.normal(item)).collect()),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.normal(item)).collect())
+            }
             Value::Object(members) => {
                 let named = members.iter().map(|(name, item)| {
-                    let is_time =
-                        TIMES.contains(&name.as_str()) && item.as_i64().is_some_and(|time| time > SERVER_TIME);
+                    let is_time = TIMES.contains(&name.as_str())
+                        && item.as_i64().is_some_and(|time| time > SERVER_TIME);
                     (self.named(name), if is_time { json!("<<time>>") } else { self.normal(item) })
                 });
                 Value::Object(named.collect())
@@ -119,7 +127,8 @@ fn repeated(members: &Map<String, Value>) -> Option<String> {
 fn fresh_uuid() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let hash = blake3::hash(format!("{:?} {} {count}", SystemTime::now(), std::process::id()).as_bytes());
+    let hash =
+        blake3::hash(format!("{:?} {} {count}", SystemTime::now(), std::process::id()).as_bytes());
     let bytes = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
     uuid::Builder::from_random_bytes(*bytes).into_uuid().to_string()
 }
@@ -130,14 +139,15 @@ pub(crate) fn ordered(value: &Value) -> Value {
         Value::Array(items) => {
             let mut items: Vec<Value> = items.iter().map(ordered).collect();
             if items.iter().all(|item| item.is_object() && item.get("flowIdentifier").is_none()) {
-                let identifier = |item: &Value| item["identifier"].as_str().unwrap_or_default().to_owned();
+                let identifier =
+                    |item: &Value| item["identifier"].as_str().unwrap_or_default().to_owned();
                 items.sort_by_cached_key(|item| (identifier(item), item.to_string()));
             }
             Value::Array(items)
         }
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, item)| (name.clone(), ordered(item))).collect())
-        }
+        Value::Object(members) => Value::Object(
+            members.iter().map(|(name, item)| (name.clone(), ordered(item))).collect(),
+        ),
         other => other.clone(),
     }
 }
@@ -173,12 +183,14 @@ fn without_uuids(text: &str) -> String {
 fn replace_runs(text: &str, replace: impl Fn(&str) -> Option<&'static str>) -> String {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while !rest.is_empty() {
-        let run =
-            rest.find(|found: char| !found.is_alphanumeric() && found != '-' && found != '_').unwrap_or(rest.len());
+        let run = rest
+            .find(|found: char| !found.is_alphanumeric() && found != '-' && found != '_')
+            .unwrap_or(rest.len());
         out.push_str(replace(&rest[..run]).unwrap_or(&rest[..run]));
         rest = &rest[run..];
-        let gap =
-            rest.find(|found: char| found.is_alphanumeric() || found == '-' || found == '_').unwrap_or(rest.len());
+        let gap = rest
+            .find(|found: char| found.is_alphanumeric() || found == '-' || found == '_')
+            .unwrap_or(rest.len());
         out.push_str(&rest[..gap]);
         rest = &rest[gap..];
     }
@@ -190,7 +202,8 @@ fn without_hashes(text: &str) -> String {
     let mut parts = text.split('@');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let length = part.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+        let length =
+            part.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
         let ends = !part[length..].starts_with(|next: char| next.is_alphanumeric() || next == '_');
         out.push('@');
         if (5..=8).contains(&length) && ends {

@@ -32,11 +32,18 @@ impl Shape {
 }
 
 pub(crate) fn all_permissions() -> Json {
-    Json::object([("canDelete", Json::Bool(true)), ("canRead", Json::Bool(true)), ("canWrite", Json::Bool(true))])
+    Json::object([
+        ("canDelete", Json::Bool(true)),
+        ("canRead", Json::Bool(true)),
+        ("canWrite", Json::Bool(true)),
+    ])
 }
 
 pub(super) fn link(href: String, rel: &str) -> Json {
-    Json::object([("href", Json::Text(Text::from(href))), ("params", Json::object([("rel", Json::text(rel))]))])
+    Json::object([
+        ("href", Json::Text(Text::from(href))),
+        ("params", Json::object([("rel", Json::text(rel))])),
+    ])
 }
 
 impl Bucket {
@@ -61,13 +68,20 @@ impl Version {
     }
 
     pub(super) fn metadata(&self, bucket: &Text, flow: &Text, number: usize) -> Json {
-        let (bucket_part, flow_part) = (percent_encode(bucket.as_bytes()), percent_encode(flow.as_bytes()));
+        let (bucket_part, flow_part) =
+            (percent_encode(bucket.as_bytes()), percent_encode(flow.as_bytes()));
         Json::object([
             ("author", Json::Text(self.author.clone())),
             ("bucketIdentifier", Json::Text(bucket.clone())),
             ("comments", Json::optional(self.comments.as_ref())),
             ("flowIdentifier", Json::Text(flow.clone())),
-            ("link", link(format!("buckets/{bucket_part}/flows/{flow_part}/versions/{number}"), "content")),
+            (
+                "link",
+                link(
+                    format!("buckets/{bucket_part}/flows/{flow_part}/versions/{number}"),
+                    "content",
+                ),
+            ),
             ("timestamp", Json::Int(self.timestamp)),
             ("version", Json::Int(number as i64)),
         ])
@@ -90,7 +104,12 @@ impl Contents {
         };
         Self {
             before_flow: members(&["externalControllerServices"]),
-            after_flow: members(&["flowContents", "flowEncodingVersion", "parameterContexts", "parameterProviders"]),
+            after_flow: members(&[
+                "flowContents",
+                "flowEncodingVersion",
+                "parameterContexts",
+                "parameterProviders",
+            ]),
         }
     }
 }
