@@ -1,4 +1,4 @@
-//! From errors of the operating system to errors of the store.
+//! Converts errors of the operating system to store errors.
 
 use std::io;
 use std::path::Path;
@@ -7,12 +7,13 @@ use rustix::io::Errno;
 
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Says what failed on which file, and why.
+/// Returns an error that names what failed, on which file, and why.
 ///
-/// - No right to it (`EACCES`, `EPERM`): *denied*.
-/// - A full or read-only disk, a quota, a file size limit: *no room*. None of these goes away by itself, and a run that
-///   tries again at once would only hide the alarm.
-/// - A path that is not there, is no directory, is too long, or goes round in links: *configuration*.
+/// - Missing permission (`EACCES`, `EPERM`): *denied*.
+/// - A full or read-only disk, a quota, a file size limit: *no room*. None of these goes away by
+///   itself, and a run that tries again at once would only hide the alarm.
+/// - A path that does not exist, is not a directory, is too long, or contains a loop of links:
+///   *configuration*.
 /// - The disk cannot read or write its own sectors (`EIO`): *damaged*.
 /// - Everything else (no memory, too many open files, a stale network handle): *transient*.
 pub(super) fn io_error(what: &str, path: &Path, error: io::Error) -> StoreError {
@@ -39,7 +40,7 @@ fn is(error: &io::Error, errno: Errno) -> bool {
     error.raw_os_error() == Some(errno.raw_os_error())
 }
 
-/// Something stored is missing or not what it should be.
+/// The error for stored data that is missing or not as it should be.
 pub(super) fn damaged(message: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Damaged, message)
 }

@@ -14,7 +14,7 @@ use crate::snapshot::{Digest, List, Manifest};
 use crate::store::{StoreError, StoreErrorKind};
 
 impl GitWriter<'_> {
-    /// Ids of all chunks that head holds, by full digest.
+    /// The ids of all chunks in head, by full digest.
     fn head_chunks(&self) -> Result<HashMap<Digest, ObjectId>, StoreError> {
         let mut ids = HashMap::new();
         let Some(head) = &self.head else { return Ok(ids) };
@@ -27,7 +27,8 @@ impl GitWriter<'_> {
         Ok(ids)
     }
 
-    /// The flow's tree of `manifest`, with all trees below it: children first, itself last.
+    /// The tree of the flow with this `manifest` and all trees below it: children first, the flow's
+    /// tree last.
     pub(super) fn trees(
         &self,
         manifest: &Manifest,

@@ -1,11 +1,13 @@
-//! Keeps `git gc` away while a version gets its names.
+//! Keeps `git gc` from running while the objects of a version are linked.
 //!
-//! `git gc --prune=now` deletes what no reference leads to at that moment, and between the linking of a version's objects
-//! and the move of `main` none leads to them. Git has a file for this: `gc.pid` holds `<pid> <host>` of the `git gc` that
-//! runs, and another one refuses to start (builtin/gc.c, git 2.39 to 2.51). We write it too, for some milliseconds.
+//! `git gc --prune=now` deletes everything that no reference leads to at that moment, and between
+//! the linking of a version's objects and the move of `main` no reference leads to them. Git has a
+//! file for this: `gc.pid` contains the `<pid> <host>` of the running `git gc`, and a second one
+//! refuses to start (builtin/gc.c, git 2.39 to 2.51). We write it too, for a few milliseconds.
 //!
-//! Git takes the file by way of `gc.pid.lock`. We link ours in one step, so that a kill leaves no lock behind, and then look
-//! whether a git was between its look and its rename: if so, it counts as running.
+//! Git takes the file by way of `gc.pid.lock`. We link ours in one step, so that a killed process
+//! leaves no lock, and then check whether a git process was between its check and its rename: if
+//! so, it counts as running.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,13 +20,13 @@ use super::small_file::{MAX_REFERENCE_BYTES, read_small};
 use super::temp::{Linked, TempFile};
 use crate::store::StoreError;
 
-/// The third word of a file of ours: git reads two.
+/// The third word of a `gc.pid` that nifi-idb wrote; git reads only two.
 const MARK: &str = "nifi-idb";
 
-/// Git believes no file that is older.
+/// The age from which git ignores the file.
 const MAX_AGE: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// How often the file is looked at again because it changed meanwhile.
+/// The number of times that the file is read again because it changed meanwhile.
 const TRIES: u32 = 4;
 
 /// Keeps `git gc` from starting; the file goes away when this is dropped.
@@ -45,14 +47,14 @@ impl Drop for GcHold {
     }
 }
 
-/// What a `gc.pid` means.
+/// The owner of a `gc.pid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
-    /// A writer of ours that was killed: whoever asks holds the lock that it held.
+    /// A nifi-idb writer that was killed: the caller holds the lock that it held.
     Ours,
     /// A `git gc` that runs, or may run on another host.
     Running,
-    /// Nobody: its process is gone, or it is too old, or it is no such file.
+    /// Nobody: the process has ended, the file is too old, or it is not a `gc.pid`.
     Nobody,
 }
 
@@ -114,7 +116,7 @@ fn holder_of(text: &[u8], too_old: bool) -> Holder {
     if runs && !too_old { Holder::Running } else { Holder::Nobody }
 }
 
-/// The name of this host as git writes it, which is `unknown` where it cannot be had.
+/// The name of this host as git writes it: `unknown` if it cannot be determined.
 fn host() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     name.split_whitespace().next().unwrap_or("unknown").to_owned()

@@ -1,4 +1,5 @@
-//! Walking commits. One branch holds all flows, and people may commit and merge there too: what is not ours is passed by.
+//! Walks commits. One branch contains all flows, and people may commit and merge there too: commits
+//! that are not ours are skipped.
 
 use std::collections::{BinaryHeap, HashSet};
 
@@ -18,7 +19,8 @@ pub(super) struct Step {
     pub(super) trailer: Trailer,
 }
 
-/// The commits that made versions of one flow, from a commit on backwards, children before parents along each line.
+/// Iterates over the commits that made versions of one flow, backwards from a start commit,
+/// children before parents along each line.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
     repo: &'a Repo,
@@ -43,8 +45,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// True while every commit that was passed is one of ours with at most one parent: then nobody else has touched a
-    /// flow, and its versions come one after the other.
+    /// True while every commit so far is one of ours with at most one parent. Then nobody else has
+    /// touched a flow, and its versions follow one another.
     pub(super) fn is_plain(&self) -> bool {
         self.plain
     }
@@ -76,7 +78,8 @@ impl<'a> Walk<'a> {
 
     fn follow(&mut self, commit: &Commit) -> Result<(), StoreError> {
         if let ([parent], true) = (commit.parents.as_slice(), self.waiting.is_empty()) {
-            // A single line needs no order, and so no look at the parent's time, and cannot meet itself.
+            // A single line needs no ordering, so the parent's time is not read, and it cannot meet
+            // itself.
             self.start = Some(*parent);
             return Ok(());
         }

@@ -1,7 +1,7 @@
-//! Where things lie in the tree at `main`.
+//! The paths of the tree at `main`.
 //!
 //! ```text
-//! <bucket>/<flow>.json                                   the rendering: a flow that NiFi's git clients list
+//! <bucket>/<flow>.json                                   the rendering, for NiFi's git clients
 //! <bucket>/<flow>/~manifest.ndjson
 //! <bucket>/<flow>/<object store>/<first key>.ndjson      chunks of records
 //! <bucket>/<flow>/~tombstones/<object store>/<first key>.ndjson
@@ -11,8 +11,9 @@
 //! <bucket>/<flow>/~values/<digest>/<part, five digits>   spilled values
 //! ```
 //!
-//! `<first key>` is 32 hexadecimal digits of the BLAKE3 digest of the sortable key, so a chunk keeps its file while its
-//! first key stays, and `git diff` shows changed records. The name of an object store never begins with `~`.
+//! `<first key>` is 32 hexadecimal digits of the BLAKE3 digest of the sortable key, so a chunk
+//! keeps its file while its first key stays, and `git diff` shows changed records. The name of an
+//! object store never begins with `~`.
 
 use crate::snapshot::{ChunkRef, Digest, FlowName, List};
 
@@ -27,13 +28,14 @@ pub(super) const TOMBSTONES: &str = "~tombstones";
 
 /// The name of a flow's directory.
 ///
-/// A flow called `x.json` would lie where the rendering of `x` does. Its directory gets a `~`, which no name of a flow has.
+/// The directory of a flow called `x.json` would have the path of the rendering of `x`, so it gets
+/// a `~`, which no flow name contains.
 pub(super) fn flow_dir(flow: &FlowName) -> String {
     let name = flow.flow();
     if name.ends_with(".json") { format!("{name}~") } else { name.to_owned() }
 }
 
-/// The flow of a directory, or `None` if no flow's directory is called that.
+/// The flow of a directory, or `None` if it is not the directory of a flow.
 pub(super) fn flow_of_dir(bucket: &str, dir: &str) -> Option<FlowName> {
     let flow = FlowName::new(bucket, dir.strip_suffix('~').unwrap_or(dir)).ok()?;
     (flow_dir(&flow) == dir).then_some(flow)
@@ -44,7 +46,7 @@ pub(super) fn rendering(flow: &FlowName) -> String {
     format!("{}.json", flow.flow())
 }
 
-/// The directories, below the flow's, that a list lies in.
+/// The directories of a list, below that of its flow.
 pub(super) fn list_dirs(list: &List) -> Vec<String> {
     match list {
         List::Records(store) => vec![store.to_file_name()],

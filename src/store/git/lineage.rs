@@ -1,8 +1,9 @@
-//! Which commits made the versions of a flow, from head backwards.
+//! Finds the commits that made the versions of a flow, backwards from head.
 //!
-//! As long as only writers of ours commit, the versions of a flow come one after the other. People merge clones, revert
-//! commits and edit files, too. Then several commits may say that they made version 7, and the manifest of version 8
-//! decides: its `previous` names the state of the version that it follows. Times of commits decide nothing.
+//! As long as only nifi-idb commits, the versions of a flow follow one another. People merge
+//! clones, revert commits and edit files, too. Then several commits may claim to have made version
+//! 7, and the manifest of version 8 decides: its `previous` names the state of the version that it
+//! follows. Commit times are not used.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ use super::repo::Repo;
 use crate::snapshot::{FlowName, FlowVersion};
 use crate::store::StoreError;
 
-/// The commits that made the newest versions of a flow, newest first: at most `limit` of them, and none below `lowest`.
+/// The commits that made the newest versions of a flow, newest first: at most `limit` of them, and
+/// none below `lowest`.
 ///
 /// Only as many commits are read as that takes, unless people have merged or edited.
 pub(super) fn down_to(
@@ -44,7 +46,7 @@ pub(super) fn down_to(
     if walk.is_plain() { Ok(steps) } else { chosen(repo, flow, main, steps, lowest, limit) }
 }
 
-/// Chooses from all commits of a flow those that head follows.
+/// Of all commits of a flow, chooses those that head follows.
 fn chosen(
     repo: &Repo,
     flow: &FlowName,
@@ -53,7 +55,7 @@ fn chosen(
     lowest: FlowVersion,
     limit: usize,
 ) -> Result<Vec<Step>, StoreError> {
-    // What main holds may be what somebody edited, or went back to; the versions before are still there.
+    // `main` may contain an edited or reverted flow; the versions before are still in its history.
     let at_main = head_version(repo, &repo.commit(main)?, flow).ok().flatten();
     let state = manifest(repo, &repo.commit(main)?, flow).ok().flatten().map(|read| read.state);
     let is_head =
@@ -99,7 +101,7 @@ fn chosen(
     Ok(chain)
 }
 
-/// Of commits that come after one, the one that made the next version on top of it.
+/// Of the commits that come after a commit, the one that made the next version on top of it.
 fn follower<'a>(
     repo: &Repo,
     flow: &FlowName,
@@ -143,7 +145,8 @@ pub(super) fn touched(flow: &FlowName, main: ObjectId, what: &str, step: &Step) 
     ))
 }
 
-/// Refuses a flow that was put back to an older version by hand: numbers that clients know would be used again.
+/// Refuses a flow that was reverted to an older version by hand, because version numbers that
+/// clients have seen would be used again.
 pub(super) fn check_not_reverted(
     repo: &Repo,
     flow: &FlowName,
@@ -162,7 +165,7 @@ pub(super) fn check_not_reverted(
     )))
 }
 
-/// The git command that puts the files of a flow back.
+/// The git command that restores the files of a flow.
 fn back(flow: &FlowName, commit: ObjectId) -> String {
     let (bucket, dir, rendering) = (flow.bucket(), layout::flow_dir(flow), layout::rendering(flow));
     format!("git checkout {commit} -- '{bucket}/{dir}' '{bucket}/{rendering}'")

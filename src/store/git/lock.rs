@@ -1,4 +1,4 @@
-//! Moving `main`: our own lock among ourselves, git's lock towards git.
+//! Moves `main`, under our own lock between our writers and git's lock against everybody else.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,41 +18,43 @@ use super::temp::{Linked, TempFile, ToSync, sync};
 use crate::store::fault::step;
 use crate::store::{AppendError, StoreError, StoreErrorKind};
 
-/// How long a writer waits for the others of ours.
+/// Time limit for the wait for other nifi-idb writers.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 
-/// How long a writer waits for git, or for a person, to release `main`.
+/// Time limit for the wait until git, or a person, releases `main`.
 pub const REF_LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// As git leaves its files, before the umask.
+/// Git's mode for its files, before the umask.
 const LOCK_MODE: u32 = 0o666;
 
-/// Between two looks: it doubles up to the second number.
+/// Pause between two attempts: starts at the first value and doubles up to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
-/// The lock of a repository. The system releases it when the process ends, however it ends.
+/// The lock of a repository. The operating system releases it when the process ends, for whatever
+/// reason.
 ///
-/// The file stays, and holds a [`LockRecord`].
+/// The file stays, and contains a [`LockRecord`].
 #[derive(Debug)]
 pub(super) struct StoreLock {
     file: File,
     path: PathBuf,
 }
 
-/// What the lock file holds.
+/// The content of the lock file.
 ///
 /// ```text
 /// 5f0c…              the commit that main is about to be moved to; only while that is being done
 /// main 81aa…         the commit that a writer of ours last found main at, or moved it to
 /// ```
 ///
-/// The first line tells a `main.lock` that a killed writer of ours left from anybody else's. The second one tells a
-/// repository that has lost its `main` from a new one, and what it was.
+/// With the first line, a `main.lock` that a killed nifi-idb writer left can be distinguished from
+/// anybody else's; with the second, a repository that has lost its `main` from a new one. The
+/// second line also records the lost commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LockRecord {
-    /// The content of the `main.lock` that a writer of ours made, or is about to make.
+    /// The content of the `main.lock` that a nifi-idb writer made, or is about to make.
     intent: Option<String>,
-    /// The commit that `main` was last at.
+    /// The last known commit of `main`.
     pub(super) main: Option<ObjectId>,
 }
 
@@ -75,14 +77,14 @@ impl LockRecord {
     }
 }
 
-/// Reads what the lock file of a repository holds, without taking the lock; `None` if there is no such file.
+/// Reads the lock file of a repository without taking the lock; `None` if there is no such file.
 pub(super) fn record(repository: &Path) -> Result<Option<LockRecord>, StoreError> {
     let text = read_small(&repository.join(LOCK_FILE), MAX_REFERENCE_BYTES)?;
     Ok(text.map(|text| LockRecord::parse(&text)))
 }
 
-/// Waits until no writer of ours holds the lock, and keeps writers out until the file is dropped. `None` if no writer
-/// of ours has ever been here. Needs no right to write.
+/// Waits until no nifi-idb writer holds the lock, and keeps writers out until the file is dropped.
+/// `None` if nifi-idb has never written here. Needs no write permission.
 pub(super) fn without_writers(repository: &Path) -> Result<Option<File>, StoreError> {
     let path = repository.join(LOCK_FILE);
     let Some(file) = open_plain(&path, OFlags::RDONLY, Mode::empty())? else { return Ok(None) };
@@ -118,7 +120,7 @@ impl Pauses {
         Self { until: Instant::now() + wait, next: PAUSE.0 }
     }
 
-    /// Sleeps; false if the time is up.
+    /// Sleeps; returns false if the time is up.
     fn pause(&mut self) -> bool {
         let left = self.until.saturating_duration_since(Instant::now());
         std::thread::sleep(self.next.min(left));
@@ -140,7 +142,8 @@ impl StoreLock {
                 return Err(io_error("open the lock", &path, gone));
             };
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                // Somebody may have removed the file by hand since; then it locks nobody out.
+                // Somebody may have removed the file by hand since; then holding it locks nobody
+                // out.
                 Ok(()) if is_at(&file, &path) => return Ok(Self { file, path }),
                 Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => {}
                 Err(error) => return Err(io_error("lock", &path, error.into())),
@@ -163,7 +166,8 @@ impl StoreLock {
 
     fn set(&self, record: &LockRecord) -> Result<(), StoreError> {
         let text = record.to_text();
-        // The text is written before the rest of an older one is cut off, so that no reader finds the file empty.
+        // The text is written before the rest of an older one is cut off, so that no reader finds
+        // the file empty.
         let set = self
             .file
             .write_all_at(text.as_bytes(), 0)
@@ -173,8 +177,8 @@ impl StoreLock {
 
     /// Makes objects durable, then moves `main` from `old` to `new`.
     ///
-    /// Returns false, with nothing changed, if `main` is not at `old`. From the first attempt to move it on, a failure
-    /// is ambiguous.
+    /// Returns false, with nothing changed, if `main` is not at `old`. Once the first attempt to
+    /// move it has begun, a failure is ambiguous.
     pub(super) fn move_main(
         &self,
         repo: &Repo,
@@ -187,7 +191,7 @@ impl StoreLock {
         let git_lock = heads.join("main.lock");
         fs::create_dir_all(heads).map_err(|error| io_error("make the directory", heads, error))?;
 
-        // Before the new intent overwrites the one that explains it.
+        // Must come before the new intent overwrites the old one, which identifies the stale lock.
         self.remove_stale(&git_lock)?;
         let text = format!("{new}\n");
         let value = TempFile::reference(repo.path())?;
@@ -198,7 +202,8 @@ impl StoreLock {
 
         take_git_lock(&value, &git_lock)?;
         step("git:ref-locked");
-        // From here on nobody else moves `main`. A `git prune` that began before may have taken objects away again.
+        // From here on nobody else moves `main`. A `git prune` that began before may have taken
+        // objects away again.
         let ready = repo.main_without_writers().and_then(|now| match now == old {
             true => objects.restore_missing().map(|()| true),
             false => Ok(false),
@@ -209,22 +214,23 @@ impl StoreLock {
             return Ok(ready?);
         }
         if let Err(error) = fs::rename(&git_lock, &main) {
-            // The lock must not stay; that the file cannot be removed either is the smaller news.
+            // The lock must not stay; the first error matters more than a failure to remove the
+            // file.
             let _ = fs::remove_file(&git_lock);
             return Err(AppendError::Ambiguous(io_error("move main with", &git_lock, error)));
         }
         step("git:after-rename");
         sync(&[ToSync::Dir(heads)]).map_err(AppendError::Ambiguous)?;
         objects.restore_missing().map_err(AppendError::Ambiguous)?;
-        // The next writer must not take a lock of somebody who sets the same value for ours. If this fails, all is as
-        // it would be after a kill.
+        // The next writer must not mistake somebody else's lock with the same value for ours. If
+        // this fails, the state is that after a kill.
         let _ = self.set(&LockRecord { intent: None, main: Some(new) });
         step("git:done");
         Ok(true)
     }
 
-    /// Removes the `main.lock` of a killed writer of ours: we hold the lock that it held, and it says what that one
-    /// meant to set.
+    /// Removes the `main.lock` of a killed nifi-idb writer. We hold the lock that it held, and the
+    /// lock file contains the value that it meant to set.
     fn remove_stale(&self, git_lock: &Path) -> Result<(), StoreError> {
         let Some(intent) = self.intent()? else { return Ok(()) };
         if read_small(git_lock, MAX_REFERENCE_BYTES)?.as_deref() == Some(intent.as_bytes()) {
@@ -275,7 +281,7 @@ mod tests {
                 assert_eq!(LockRecord::parse(record.to_text().as_bytes()), record);
             }
         }
-        // As releases before this one left it.
+        // The empty file that earlier releases left.
         assert_eq!(LockRecord::parse(b""), LockRecord::default());
     }
 }

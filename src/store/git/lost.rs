@@ -1,8 +1,9 @@
-//! Tells a repository that never had a version from one that has lost `main`.
+//! Distinguishes a repository that never had a version from one that has lost `main`.
 //!
-//! A reference is one small file, so a renamed branch, a deleted `packed-refs` or one flipped bit in it is enough to hide a
-//! whole history. To begin anew there would use version numbers twice, and the next `git gc` would delete the old
-//! versions. So the first version is only written where nothing shows that there was one before.
+//! A reference is one small file, so a renamed branch, a deleted `packed-refs` or one flipped bit
+//! in it is enough to hide a whole history. Starting again would use version numbers twice, and the
+//! next `git gc` would delete the old versions. So the first version is only written if nothing
+//! shows that there was one before.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,17 +18,18 @@ use super::repo::{BRANCH, Repo};
 use super::small_file::{MAX_PACKED_REFERENCES_BYTES, read_small};
 use crate::store::StoreError;
 
-/// References that are named in a message.
+/// The number of references that a message names.
 const SHOWN_REFERENCES: usize = 5;
 
-/// Folders below `refs` are entered this deep; a branch name with more slashes is not looked for.
+/// The depth to which folders below `refs` are searched; branch names with more slashes are not
+/// found.
 const MAX_DEPTH: u32 = 16;
 
-/// True if something shows that there was a `main` before: the lock file's record, another reference, or a commit that only
-/// a repository with a `main` can hold.
+/// True if something shows that there was a `main` before: the lock file's record, another
+/// reference, or a commit that only a repository with a `main` can hold.
 ///
-/// A writer that was killed just before its first version became visible leaves objects and a lock file: its commit has
-/// no parent, and the lock file does not record a `main`.
+/// A writer that was killed just before its first version became visible leaves objects and a lock
+/// file: its commit has no parent, and the lock file does not record a `main`.
 pub(super) fn is_lost(repo: &Repo) -> Result<bool, StoreError> {
     let record = lock::record(repo.path())?;
     if record.as_ref().is_some_and(|record| record.main.is_some())
@@ -38,7 +40,7 @@ pub(super) fn is_lost(repo: &Repo) -> Result<bool, StoreError> {
     if repo.never_had_main() {
         return Ok(false);
     }
-    // Without a lock file nobody of ours has ever given an object its name here.
+    // Without a lock file, no nifi-idb writer has ever linked an object here.
     let lost = repo.each_commit(&mut |_, commit| record.is_none() || !commit.parents.is_empty())?;
     if !lost {
         repo.set_never_had_main();

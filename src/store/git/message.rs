@@ -1,4 +1,4 @@
-//! Commits: their text, and what ours say in their messages.
+//! Commits: their text, and the messages of our commits.
 //!
 //! ```text
 //! +12 ~3 -1 in 2 object stores, from kiosk-7        the comment's summary
@@ -11,22 +11,22 @@ use gix::ObjectId;
 
 use crate::snapshot::{FlowName, FlowVersion, StateId};
 
-/// What we want to know of a commit.
+/// The fields of a commit that the store uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Commit {
     pub(super) tree: ObjectId,
     pub(super) parents: Vec<ObjectId>,
     /// `Name <address>`
     pub(super) author: String,
-    /// Of the author, in seconds since 1970.
+    /// Time of the author, in seconds since 1970.
     pub(super) author_seconds: i64,
-    /// Of the committer, in seconds since 1970.
+    /// Time of the committer, in seconds since 1970.
     pub(super) committer_seconds: i64,
     pub(super) message: String,
 }
 
 impl Commit {
-    /// Reads git's form; `None` if it is not that.
+    /// Parses git's format; `None` if the bytes are not a commit.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let end = memchr::memmem::find(bytes, b"\n\n")?;
         let head = String::from_utf8_lossy(&bytes[..end]);
@@ -43,7 +43,7 @@ impl Commit {
         Some(Self { tree, parents, author, author_seconds, committer_seconds, message })
     }
 
-    /// Writes git's form of a commit of ours; author and committer are one.
+    /// Writes one of our commits in git's format; author and committer are the same.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut out = format!("tree {}\n", self.tree);
         self.parents.iter().for_each(|parent| out.push_str(&format!("parent {parent}\n")));
@@ -61,7 +61,7 @@ fn person(line: &str) -> Option<(String, i64)> {
     Some((line[..end].to_owned(), seconds))
 }
 
-/// What a commit of ours says of itself.
+/// The flow, version, root and state in the message of one of our commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trailer {
     /// `bucket/flow`
@@ -71,10 +71,10 @@ pub(super) struct Trailer {
     pub(super) comment: String,
 }
 
-/// Ends the flow's line where the comment did not end in the `root=… state=…` line itself.
+/// Ends the flow's line if the comment did not end with the `root=… state=…` line.
 const ADDED: &str = " comment=above";
 
-/// The message of a commit for a comment.
+/// The message of the commit that has this comment.
 pub(super) fn message(comment: &str, flow: &FlowName, version: FlowVersion, last: &str) -> String {
     match comment.strip_suffix(last).and_then(|summary| summary.strip_suffix("\n\n")) {
         Some(summary) => format!("{summary}\n\nflow={flow} version={version}\n{last}\n"),
@@ -87,7 +87,8 @@ pub(super) fn last_line(root: impl std::fmt::Display, state: StateId) -> String 
     format!("root={root} state={state}")
 }
 
-/// Reads a message; `None` if it is not one of ours: edits by people, merges, reverts.
+/// Parses a message; `None` if it is not one of ours, such as that of a person's edit, a merge or a
+/// revert.
 pub(super) fn trailer(message: &str) -> Option<Trailer> {
     let (above, last) = message.strip_suffix('\n').unwrap_or(message).rsplit_once('\n')?;
     let state = last.strip_prefix("root=")?.split_once(" state=")?.1.parse().ok()?;

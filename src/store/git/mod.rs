@@ -1,9 +1,12 @@
-//! The embedded default: a bare git repository, `git:PATH`, that stock git reads, packs, pushes and clones.
+//! The embedded default: a bare git repository, `git:PATH`, that stock git reads, packs, pushes and
+//! clones.
 //!
-//! One branch holds all flows, one commit a version; `layout.rs` says where things lie. gix reads objects; we write them:
-//! compressed beside the merge, on disk before `main` moves, and guarded by a lock that dies with its process.
+//! One branch contains all flows, one commit per version; `layout.rs` defines the paths. gix reads
+//! objects; we write them: compressed in parallel with the merge, on disk before `main` moves, and
+//! guarded by a lock that ends with its process.
 //!
-//! Small versions leave loose objects, which gather until somebody runs `git gc`; that may be done at any time.
+//! Small versions leave loose objects, which accumulate until somebody runs `git gc`, which may be
+//! done at any time.
 #![doc = include_str!("../../../doc/guide/git-store.md")]
 
 mod error;
@@ -43,25 +46,26 @@ use super::{
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 use crate::temporary::private_file;
 
-/// Author and committer of versions, unless another one is named.
+/// Author and committer of versions by default.
 pub const AUTHOR: &str = "nifi-idb <nifi-idb@localhost>";
 
 /// Keeps versions in a bare git repository.
 #[derive(Debug)]
 pub struct GitStore {
-    /// Absolute.
+    /// The absolute path.
     path: PathBuf,
     author: String,
     repo: Mutex<Option<Arc<Repo>>>,
 }
 
 impl GitStore {
-    /// A store in the bare repository at `path`, which is made by the first writer if nothing or an empty directory is
-    /// there.
+    /// A store in the bare repository at `path`. The first writer creates the repository if the
+    /// path does not exist or is an empty directory.
     ///
     /// # Errors
     ///
-    /// *Configuration*: something else is there, a working copy, or a repository of a format that is not supported.
+    /// *Configuration*: `path` is something else, such as a working copy, or a repository of a
+    /// format that is not supported.
     pub fn new(path: &Path) -> Result<Self, StoreError> {
         let path =
             std::path::absolute(path).map_err(|error| io_error("use the path", path, error))?;
@@ -70,11 +74,11 @@ impl GitStore {
         Ok(store)
     }
 
-    /// Names author and committer of the versions to come, as `Name <address>`.
+    /// Sets author and committer of the versions to come, as `Name <address>`.
     ///
     /// # Errors
     ///
-    /// *Configuration*: `author` is not of that form.
+    /// *Configuration*: `author` does not have that form.
     pub fn with_author(mut self, author: &str) -> Result<Self, StoreError> {
         let parts = author.strip_suffix('>').and_then(|text| text.split_once(" <"));
         let plain = |text: &str| !text.trim().is_empty() && !text.contains(['<', '>', '\n', '\0']);
@@ -95,7 +99,7 @@ impl GitStore {
         Ok(repo.clone())
     }
 
-    /// The repository, made if there is none.
+    /// The repository, created if there is none.
     fn made(&self) -> Result<Arc<Repo>, StoreError> {
         if let Some(repo) = self.opened()? {
             return Ok(repo);

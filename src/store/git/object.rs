@@ -1,6 +1,7 @@
 //! Git objects: their ids, and their compressed bytes, loose or in a pack.
 //!
-//! Source: gitformat-pack(5) and `Documentation/technical`, git 2.39; zlib: RFC 1950; deflate: RFC 1951.
+//! Source: gitformat-pack(5) and `Documentation/technical`, git 2.39; zlib: RFC 1950; deflate: RFC
+//! 1951.
 
 use std::io::Read;
 
@@ -10,22 +11,23 @@ use gix::ObjectId;
 use gix::object::Kind;
 use sha1::{Digest as _, Sha1};
 
-/// zlib's fastest level. Measured on chunks of records, level 6 takes three times as long and saves a tenth.
+/// zlib's fastest level. Measured on chunks of records, level 6 takes three times as long and saves
+/// a tenth.
 const LEVEL: u32 = 1;
 
-/// Loose objects are read in pieces of this many bytes.
+/// The size of the pieces in which loose objects are read, in bytes.
 const READ_BYTES: usize = 64 * 1024;
 
 /// A compressed object that can still become loose or part of a pack.
 #[derive(Debug)]
 pub(super) struct Deflated {
-    /// Its name.
+    /// The object's id.
     pub(super) id: ObjectId,
-    /// What it is.
+    /// The object's kind.
     pub(super) kind: Kind,
     /// Length before compression.
     pub(super) size: u64,
-    /// The zlib stream of its bytes, without git's header: what a pack holds.
+    /// The zlib stream of its bytes without git's header, as a pack stores it.
     pub(super) zlib: Vec<u8>,
 }
 
@@ -44,7 +46,8 @@ pub(super) fn id_of(kind: Kind, bytes: &[u8]) -> ObjectId {
     ObjectId::from_bytes_or_panic(&hash.finalize())
 }
 
-/// Whether a loose object's bytes are those of the object of this id, however they were compressed.
+/// True if a loose object's bytes are those of the object with this id, however they were
+/// compressed.
 pub(super) fn is_loose_object(bytes: &[u8], id: ObjectId) -> bool {
     let mut hash = Sha1::new();
     let mut reader = ZlibDecoder::new(bytes);
@@ -58,7 +61,7 @@ pub(super) fn is_loose_object(bytes: &[u8], id: ObjectId) -> bool {
     }
 }
 
-/// Compresses objects one after the other; keeps zlib's tables between them.
+/// Compresses one object after another; keeps zlib's tables between them.
 #[derive(Debug)]
 pub(super) struct Deflater(Compress);
 
@@ -67,7 +70,7 @@ impl Deflater {
         Self(Compress::new(Compression::new(LEVEL), true))
     }
 
-    /// Names and compresses an object.
+    /// Computes the id of an object and compresses it.
     pub(super) fn deflate(&mut self, kind: Kind, bytes: &[u8]) -> Deflated {
         let size = bytes.len() as u64;
         Deflated { id: id_of(kind, bytes), kind, size, zlib: self.zlib(bytes) }
@@ -75,7 +78,7 @@ impl Deflater {
 
     fn zlib(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.0.reset();
-        // Records shrink to about a third; what does not fit is grown into.
+        // Records shrink to about a third; a longer result makes the buffer grow.
         let mut out = Vec::with_capacity(bytes.len() / 3 + 128);
         loop {
             let taken = self.0.total_in() as usize;
@@ -93,14 +96,15 @@ impl Deflater {
     }
 }
 
-/// Longest header that [`Deflated::to_loose`] has to hold in one stored block of deflate.
+/// Length of the longest header that [`Deflated::to_loose`] can put in one stored block of deflate.
 const STORED_BLOCK_LIMIT: usize = 65_535;
 
 impl Deflated {
     /// The bytes of a loose object: one zlib stream of git's header and the object.
     ///
-    /// The object is not compressed again. Deflate is a row of blocks, so the header goes in front as a stored block,
-    /// and the checksum at the end (Adler-32) is combined from that of the header and that of the object.
+    /// The object is not compressed again. Deflate is a sequence of blocks, so the header goes
+    /// first as a stored block, and the checksum at the end (Adler-32) is combined from that of the
+    /// header and that of the object.
     pub(super) fn to_loose(&self) -> Vec<u8> {
         let header = header(self.kind, self.size);
         debug_assert!(
@@ -121,7 +125,8 @@ impl Deflated {
         out
     }
 
-    /// What stands before the zlib stream in a pack: kind and length, seven bits a byte after the first four.
+    /// The header before the zlib stream in a pack: kind and length, seven bits per byte after the
+    /// first four.
     pub(super) fn pack_header(&self) -> Vec<u8> {
         let kind = match self.kind {
             Kind::Commit => 1_u8,
@@ -142,7 +147,7 @@ impl Deflated {
     }
 }
 
-/// The prime that Adler-32 counts by.
+/// The modulus of Adler-32.
 const ADLER: u32 = 65_521;
 
 fn adler(bytes: &[u8]) -> u32 {
@@ -154,12 +159,13 @@ fn adler(bytes: &[u8]) -> u32 {
     b << 16 | a
 }
 
-/// The checksum of two texts, one after the other, from theirs and the length of the second.
+/// The checksum of two concatenated texts, from their checksums and the length of the second.
 fn adler_combine(first: u32, second: u32, second_length: u64) -> u32 {
     let prime = u64::from(ADLER);
     let (a1, b1) = (u64::from(first & 0xffff), u64::from(first >> 16));
     let (a2, b2) = (u64::from(second & 0xffff), u64::from(second >> 16));
-    // `a` starts at 1 in both, so one of them has to go; `b` counts the first text's `a` once for every byte after it.
+    // `a` starts at 1 in both, so one of them is subtracted; `b` adds the first text's `a` once for
+    // every byte after it.
     let a = (a1 + a2 + prime - 1) % prime;
     let b = (b1 + b2 + (second_length % prime) * ((a1 + prime - 1) % prime)) % prime;
     (b << 16 | a) as u32

@@ -10,16 +10,16 @@ use super::object::Deflated;
 use super::temp::TempFile;
 use crate::store::StoreError;
 
-/// Entries are gathered to writes of this many bytes.
+/// The size of one write, in bytes; entries are gathered until then.
 const WRITE_BYTES: usize = 256 * 1024;
 
-/// The pack is read back in pieces of this many bytes.
+/// The size of the pieces in which the pack is read back, in bytes.
 const READ_BYTES: usize = 1024 * 1024;
 
 /// `PACK`, version 2, and the number of objects.
 const HEADER_BYTES: u64 = 12;
 
-/// Offsets from here on stand in a table of their own.
+/// The first offset that is stored in the separate table of large offsets.
 const LARGE_OFFSET: u64 = 1 << 31;
 
 /// A pack that is being written; it has no name yet.
@@ -27,7 +27,7 @@ const LARGE_OFFSET: u64 = 1 << 31;
 pub(super) struct PackWriter {
     file: TempFile,
     waiting: Vec<u8>,
-    /// Bytes in the file; `waiting` comes after them.
+    /// The number of bytes in the file; `waiting` comes after them.
     written: u64,
     entries: Vec<IndexEntry>,
 }
@@ -44,7 +44,7 @@ struct IndexEntry {
 pub(super) struct Pack {
     /// `pack-….pack`
     pub(super) pack: (TempFile, PathBuf),
-    /// `pack-….idx`: git sees the pack when this one is there.
+    /// `pack-….idx`: git sees the pack once this file exists.
     pub(super) index: (TempFile, PathBuf),
 }
 
@@ -52,7 +52,7 @@ impl PackWriter {
     /// Starts a pack in `dir`, a repository's `objects/pack`.
     pub(super) fn new(dir: &Path) -> Result<Self, StoreError> {
         let file = TempFile::object(dir, "tmp_pack_")?;
-        // The number of objects is known at the end only.
+        // The number of objects is only known at the end.
         file.write_at(&[0; HEADER_BYTES as usize], 0)?;
         Ok(Self {
             file,
@@ -62,7 +62,7 @@ impl PackWriter {
         })
     }
 
-    /// Adds an object. The caller sees to it that none comes twice.
+    /// Adds an object. The caller ensures that none is added twice.
     pub(super) fn add(&mut self, object: &Deflated) -> Result<(), StoreError> {
         let header = object.pack_header();
         let mut checksum = Crc::new();
@@ -98,7 +98,8 @@ impl PackWriter {
         Ok(Pack { pack: (self.file, path("pack")), index: (index, path("idx")) })
     }
 
-    /// The checksum covers the header, which was unknown until now, so the file is read once more, from memory mostly.
+    /// Computes the pack's checksum. It covers the header, which was unknown until now, so the file
+    /// is read once more, mostly from the page cache.
     fn checksum(&self) -> Result<[u8; 20], StoreError> {
         let mut hash = Sha1::new();
         let mut buffer = vec![0; READ_BYTES];

@@ -1,4 +1,5 @@
-//! A bounded queue to a thread that names, compresses and writes objects, beside the merge.
+//! A bounded queue to a thread that hashes, compresses and writes objects in parallel with the
+//! merge.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -12,15 +13,15 @@ use super::object::Deflater;
 use super::sink::Sink;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Bytes that wait for the thread; a single object may be longer.
+/// Limit on the bytes that wait for the thread; a single object may be longer.
 const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<PipeState>,
-    /// There is work, or none will come.
+    /// Signals that there is work, or that none will come.
     work: Condvar,
-    /// There is room, an id, or an error.
+    /// Signals that there is room, an id, or an error.
     done: Condvar,
 }
 
@@ -53,7 +54,7 @@ impl PipeState {
     }
 }
 
-/// The near end of the queue.
+/// The sending end of the queue.
 #[derive(Debug)]
 pub(super) struct Pipe {
     shared: Arc<Shared>,
@@ -62,7 +63,7 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// Starts the thread; `objects` is the repository's directory of that name.
+    /// Starts the thread; `objects` is the repository's `objects` directory.
     pub(super) fn start(objects: PathBuf) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -83,7 +84,7 @@ impl Pipe {
         Ok(Self { shared, worker: Some(worker), sent: 0 })
     }
 
-    /// Hands over an object; returns its place among the ids. Waits while the queue is full.
+    /// Queues an object and returns its position among the ids. Waits while the queue is full.
     pub(super) fn send(&mut self, kind: Kind, bytes: Vec<u8>) -> Result<usize, StoreError> {
         let mut state = self.shared.lock();
         while !state.failed && state.bytes > 0 && state.bytes + bytes.len() > QUEUE_BYTES {
@@ -99,12 +100,13 @@ impl Pipe {
         Ok(self.sent - 1)
     }
 
-    /// How many objects were handed over.
+    /// The number of objects that were sent.
     pub(super) fn sent(&self) -> usize {
         self.sent
     }
 
-    /// Waits until the first `count` objects are named, and returns at least their ids, in the order of sending.
+    /// Waits until the first `count` objects have ids, and returns at least these ids, in the order
+    /// of sending.
     pub(super) fn ids(&mut self, count: usize) -> Result<Vec<ObjectId>, StoreError> {
         let mut state = self.shared.lock();
         while !state.failed && state.ids.len() < count {
@@ -113,7 +115,7 @@ impl Pipe {
         if state.failed { Err(state.error()) } else { Ok(state.ids.clone()) }
     }
 
-    /// Waits until all that was sent is taken, and gives back the sink.
+    /// Waits until the sink has taken everything that was sent, and returns the sink.
     pub(super) fn close(mut self) -> Result<Sink, StoreError> {
         self.shared.lock().closed = true;
         self.shared.work.notify_one();
@@ -135,12 +137,12 @@ impl Drop for Pipe {
         state.abandoned = true;
         drop(state);
         self.shared.work.notify_one();
-        // Nothing of it is wanted any more, but the thread must not outlive the store.
+        // The result is not wanted any more, but the thread must not outlive the store.
         let _ = worker.join();
     }
 }
 
-/// Fails the queue when the thread ends by a panic, so that nobody waits for it.
+/// Fails the queue if the thread panics, so that nobody waits for it.
 struct FailOnPanic<'a>(&'a Shared);
 
 impl Drop for FailOnPanic<'_> {

@@ -1,4 +1,4 @@
-//! Where a version's chunks and spilled values are: the ids of their blobs.
+//! The blob ids of a version's chunks and spilled values.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use super::tree::Tree;
 use crate::snapshot::{Digest, FlowName, List, Manifest};
 use crate::store::{StoreError, StoredPlaces, StoredVersion};
 
-/// The blobs of all chunks that a manifest names, in its order, below the tree of its flow; `None` where a file is missing.
+/// The blobs of all chunks that a manifest names, in its order, below the tree of its flow; `None`
+/// where a file is missing.
 pub(super) fn chunk_ids(
     repo: &Repo,
     tree: &Tree,

@@ -1,9 +1,10 @@
-//! Gives the objects of a version their names, and keeps them there until `main` leads to them.
+//! Links the objects of a version, and keeps them in place until `main` leads to them.
 //!
-//! Until then git takes them for garbage. Three things guard them: no `git gc` starts meanwhile ([`super::gc`]); a pack has a
-//! `.keep` file beside it, which `git repack` heeds; and all names are looked at again once nobody else can move `main`.
-//! Where a `git gc` runs already, or something is gone at that second look, everything goes into a pack: `git prune`
-//! removes loose objects only.
+//! Until then they are garbage to git. Three things guard them: no `git gc` starts meanwhile
+//! ([`super::gc`]); a pack has a `.keep` file, which `git repack` heeds; and all files are checked
+//! again once nobody else can move `main`. If a `git gc` is already running, or a file is missing
+//! at that second check, everything goes into a pack, because `git prune` removes loose objects
+//! only.
 
 use std::fs;
 use std::io;
@@ -22,31 +23,33 @@ use super::temp::{Linked, TempFile, ToSync, is_shared, sync};
 use crate::store::fault::step;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// How often a directory that somebody removes under us is made again, and a removed object is put back.
+/// The number of times that a directory which somebody removes meanwhile is made again, and a
+/// removed object is restored.
 const TRIES: u32 = 16;
 
-/// The longest loose object that is compared before it is used again; a longer one is replaced.
+/// The length of the longest loose object that is compared before it is reused; a longer one is
+/// replaced.
 const MAX_COMPARED_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What is in our `.keep` files. People write their own, with their reasons.
+/// The content of our `.keep` files. Files that people write contain other text.
 const KEEP: &[u8] = b"nifi-idb writes a version\n";
 
-/// A complete file without its name.
+/// A complete file that has no name yet.
 #[derive(Debug)]
 pub(super) struct PendingFile {
     pub(super) file: TempFile,
-    /// The name that it gets.
+    /// The file's future path.
     pub(super) path: PathBuf,
     /// The id of a loose object; `None` for a pack and its index.
     pub(super) id: Option<ObjectId>,
 }
 
-/// Complete object files without names.
+/// Complete object files that have no names yet.
 #[derive(Debug)]
 pub(super) struct PendingObjects {
     pub(super) objects: PathBuf,
     pub(super) files: Vec<PendingFile>,
-    /// The loose objects once more, to make a pack of.
+    /// The same loose objects, in case they must go into a pack.
     pub(super) loose: Vec<Deflated>,
 }
 
@@ -66,11 +69,11 @@ impl PendingObjects {
         pack.map(|pack| pack.path.with_extension("keep"))
     }
 
-    /// Gives all files their names and adds the directories that now have to be synced.
+    /// Links all files and adds the directories that now have to be synced.
     ///
-    /// An object that is there already is kept, and its time set to now, as git does: `git prune` may be about to
-    /// remove it as old and unused. One that is there but damaged, as an empty file is after a power cut, is replaced: the
-    /// version that is about to be acknowledged needs it.
+    /// An object that exists already is kept, and its time set to now, as git does: `git prune` may
+    /// be about to remove it as old and unused. If it is damaged, for example empty after a power
+    /// cut, it is replaced, because the version that is about to be acknowledged needs it.
     fn link(&self, dirs: &mut Vec<PathBuf>) -> Result<(), StoreError> {
         for pending in &self.files {
             let dir = pending.path.parent().unwrap_or(&self.objects);
@@ -92,12 +95,12 @@ impl PendingObjects {
 #[derive(Debug)]
 pub(super) struct Placing {
     objects: PathBuf,
-    /// Everything goes into packs.
+    /// True if everything goes into packs.
     packed: bool,
     placed: Vec<PendingObjects>,
-    /// To be synced.
+    /// The directories to be synced.
     dirs: Vec<PathBuf>,
-    /// `.keep` files of ours.
+    /// Our `.keep` files.
     kept: Vec<PathBuf>,
     _gc: Option<GcHold>,
 }
@@ -118,7 +121,7 @@ impl Placing {
         })
     }
 
-    /// Gives objects, which were synced, their names.
+    /// Links objects that were synced.
     pub(super) fn place(&mut self, mut pending: PendingObjects) -> Result<(), StoreError> {
         if self.packed && !pending.loose.is_empty() {
             pending = pack_of(pending.objects, pending.loose)?;
@@ -132,7 +135,7 @@ impl Placing {
         Ok(())
     }
 
-    /// Makes all names, and `more`, durable.
+    /// Makes all links, and `more`, durable.
     pub(super) fn sync_with(&mut self, more: &[ToSync<'_>]) -> Result<(), StoreError> {
         let mut tries = 0;
         loop {
@@ -140,7 +143,7 @@ impl Placing {
             let mut all: Vec<_> = self.dirs.iter().map(|dir| ToSync::Dir(dir)).collect();
             all.extend(more);
             match sync(&all) {
-                // Somebody removed a directory, so what was in it is gone.
+                // Somebody removed a directory, so its files are gone.
                 Err(error) if error.kind == StoreErrorKind::Transient && tries < TRIES => {
                     self.restore_missing()?
                 }
@@ -149,7 +152,8 @@ impl Placing {
         }
     }
 
-    /// Looks whether every object still has its name. If not, all of them are put, durable, into a pack that is kept.
+    /// Checks that every object is still there. If not, all of them are written to a durable pack
+    /// that is kept.
     pub(super) fn restore_missing(&mut self) -> Result<(), StoreError> {
         for _ in 0..TRIES {
             if self.placed.iter().all(PendingObjects::is_there) {
@@ -201,7 +205,8 @@ impl Drop for Placing {
     }
 }
 
-/// Removes `.keep` files that killed writers of ours left: they keep packs out of `git gc` for ever.
+/// Removes `.keep` files that killed nifi-idb writers left: they would keep packs out of `git gc`
+/// for ever.
 fn remove_stale_keeps(packs: &Path) -> Result<(), StoreError> {
     let failed = |error| io_error("read the directory", packs, error);
     let entries = match fs::read_dir(packs) {
@@ -223,7 +228,7 @@ fn remove_stale_keeps(packs: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Links one file; true if its directory was made for it.
+/// Links one file; true if its directory had to be made.
 fn link_file(pending: &PendingFile, dir: &Path) -> io::Result<bool> {
     let PendingFile { file, path, .. } = pending;
     let mut made = false;
@@ -252,15 +257,16 @@ fn link_file(pending: &PendingFile, dir: &Path) -> io::Result<bool> {
     }
 }
 
-/// Gives a new directory the rights of the one above where that is shared by a group, as `core.sharedRepository` has it.
+/// Gives a new directory the permissions of its parent if a group shares that, as
+/// `core.sharedRepository` requires.
 fn share_like_parent(dir: &Path) -> io::Result<()> {
     let Some(parent) = dir.parent() else { return Ok(()) };
     let permissions = fs::metadata(parent)?.permissions();
     if is_shared(permissions.mode()) { fs::set_permissions(dir, permissions) } else { Ok(()) }
 }
 
-/// True if what has the name already is what was to get it. A killed writer may have left it, and a disk may have damaged
-/// it since.
+/// True if the existing file at this path equals the new one. A killed writer may have left it, and
+/// a disk may have damaged it since.
 fn is_the_same(pending: &PendingFile) -> io::Result<bool> {
     let Some(id) = pending.id else { return pending.file.is_same_as(&pending.path) };
     match read_small(&pending.path, MAX_COMPARED_BYTES) {
@@ -270,12 +276,12 @@ fn is_the_same(pending: &PendingFile) -> io::Result<bool> {
     }
 }
 
-/// Puts a file in the place of a damaged one. The name in between is one that git cleans away.
+/// Replaces a damaged file. Git cleans away files with the temporary name that is used.
 fn replace(file: &TempFile, dir: &Path, path: &Path) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let between = dir.join(format!("tmp_obj_{name}"));
     if file.link(&between)? == Linked::Exists {
-        // A killed writer's.
+        // Left by a killed writer.
         fs::remove_file(&between)?;
         file.link(&between)?;
     }
@@ -288,7 +294,7 @@ fn freshen(path: &Path) -> io::Result<()> {
     let times = Timestamps { last_access: now, last_modification: now };
     match rustix::fs::utimensat(CWD, path, &times, AtFlags::empty()) {
         Err(rustix::io::Errno::NOENT) => Err(io::ErrorKind::NotFound.into()),
-        // Not ours to touch: then it is somebody else's to keep.
+        // The file is not ours to touch: somebody else keeps the pack.
         _ => Ok(()),
     }
 }

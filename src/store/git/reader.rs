@@ -1,4 +1,4 @@
-//! Reading versions, without any lock: what a commit names never changes.
+//! Reads versions, without any lock, because the content of a commit never changes.
 
 use gix::ObjectId;
 use gix::object::Kind;
@@ -13,13 +13,13 @@ use super::tree::Tree;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, StateId};
 use crate::store::{StoreError, StoredInner, StoredVersion, VersionInfo};
 
-/// A manifest as it was read.
+/// A manifest that was read.
 pub(super) struct Read {
     pub(super) manifest: Manifest,
     pub(super) state: StateId,
 }
 
-/// Where a flow lies in a commit.
+/// Reads the tree of a flow in a commit.
 pub(super) fn flow_tree(
     repo: &Repo,
     commit: &Commit,
@@ -28,7 +28,7 @@ pub(super) fn flow_tree(
     repo.subtree(&*repo.tree(commit.tree)?, &[flow.bucket(), &layout::flow_dir(flow)])
 }
 
-/// The id of that tree.
+/// The id of the tree of a flow in a commit.
 pub(super) fn flow_tree_id(
     repo: &Repo,
     commit: &Commit,
@@ -76,7 +76,7 @@ fn stored(read: Read, step: Step) -> StoredVersion {
 ///
 /// # Errors
 ///
-/// *Damaged*: what the flow's directory holds at `main` is not what a writer of ours put there last.
+/// *Damaged*: the flow's directory at `main` is not as a nifi-idb writer left it.
 pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
     let Some(main) = repo.main()? else { return Ok(None) };
     let tip = repo.commit(main)?;
@@ -94,7 +94,7 @@ pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>
     if let Some(last) = passed.first() {
         return Err(lineage::touched(flow, main, "its manifest", last));
     }
-    // Somebody has brought the files without their history; they prove themselves.
+    // Somebody has copied the files without their history; the digests verify them.
     Ok(Some(StoredVersion {
         manifest: read.manifest,
         state: read.state,
@@ -105,7 +105,7 @@ pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>
     }))
 }
 
-/// Whether `main` still holds the files that `version` was read from.
+/// True if `main` still contains the files that `version` was read from.
 pub(super) fn is_head(
     repo: &Repo,
     flow: &FlowName,
@@ -155,7 +155,7 @@ pub(super) fn previous(
     Ok(None)
 }
 
-/// Reads the version that a commit says it made.
+/// Reads the version that a commit claims to have made.
 fn read_step(repo: &Repo, flow: &FlowName, step: Step) -> Result<StoredVersion, StoreError> {
     let (version, state) = (step.trailer.version, step.trailer.state);
     match manifest(repo, &step.commit, flow)? {
@@ -169,7 +169,7 @@ fn read_step(repo: &Repo, flow: &FlowName, step: Step) -> Result<StoredVersion, 
     }
 }
 
-/// Lists at most `limit` versions, newest first, by what the commits say.
+/// Lists at most `limit` versions, newest first, from the messages of the commits.
 pub(super) fn log(
     repo: &Repo,
     flow: &FlowName,
@@ -245,7 +245,7 @@ pub(super) fn tree_of(
     repo.tree(tree_id_of(repo, flow, version)?)
 }
 
-/// The id of that tree.
+/// The id of the tree of the flow in the commit that `version` was read from.
 pub(super) fn tree_id_of(
     repo: &Repo,
     flow: &FlowName,

@@ -1,6 +1,7 @@
-//! A bare repository: made, recognized, opened, and read.
+//! A bare repository: creating, recognizing, opening and reading it.
 //!
-//! Nothing of the environment counts (`GIT_DIR` and its kin), nor any configuration but the repository's own.
+//! The environment (`GIT_DIR` and the like) is ignored, and so is every configuration except the
+//! repository's own.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,10 +31,10 @@ use crate::store::fault::step;
 use crate::store::{StoreError, StoreErrorKind};
 use crate::temporary::private_file;
 
-/// The branch that all versions are on.
+/// The branch of all versions.
 pub(super) const BRANCH: &str = "refs/heads/main";
 
-/// What [`make`] makes besides files.
+/// The directories that [`make`] creates.
 const DIRS: [&str; 9] = [
     "objects",
     "objects/info",
@@ -46,42 +47,43 @@ const DIRS: [&str; 9] = [
     "branches",
 ];
 
-/// What `git init --bare` writes.
+/// The configuration that `git init --bare` writes.
 const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 
 const DESCRIPTION: &str =
     "Unnamed repository; edit this file 'description' to name the repository.\n";
 
-/// The file that writers of ours lock.
+/// The file that nifi-idb writers lock.
 pub(super) const LOCK_FILE: &str = "nifi-idb.lock";
 
-/// Most trees that are kept in memory: a batch needs a few, and every version has new ones.
+/// Limit on the trees that are kept in memory: a batch needs a few, and every version has new ones.
 const KEPT_TREES: usize = 512;
 
-/// Entries of trees that are kept in memory, about 8 MiB.
+/// Limit on the entries of trees that are kept in memory, about 8 MiB.
 const KEPT_TREE_ENTRIES: usize = 64 * 1024;
 
-/// The longest object that is read. Chunks have about 1 MiB, parts of values 4 MiB; a manifest or a tree of this length
-/// names some hundred million records.
+/// Limit on the bytes of an object that is read. Chunks have about 1 MiB, parts of values 4 MiB; a
+/// manifest or a tree of this length names some hundred million records.
 const MAX_OBJECT_BYTES: usize = 128 * 1024 * 1024;
 
-/// How often packs are listed again for an object that is not found.
+/// The number of times that packs are listed again for an object that is not found.
 const READ_TRIES: u32 = 3;
 
-/// The mode of a new repository's folder: the data of a person is in it. People change it, or `core.sharedRepository`.
+/// The mode of a new repository's folder: it contains personal data. People may change it, or set
+/// `core.sharedRepository`.
 const PRIVATE_MODE: u32 = 0o700;
 
-/// What a small version takes on the disk.
+/// The space that a small version takes on the disk.
 static ROOM: [u8; 64 * 1024] = [1; 64 * 1024];
 
-/// Extensions of the repository format that change nothing for us.
+/// Extensions of the repository format that need no support here.
 const HARMLESS_EXTENSIONS: [&str; 5] =
     ["noop", "noop-v1", "preciousobjects", "partialclone", "worktreeconfig"];
 
-/// What lies at a path.
+/// The kind of thing found at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Nothing, an empty directory, or a repository that was not made to its end.
+    /// Nothing, an empty directory, or a repository whose creation was not finished.
     Nothing,
     /// A repository.
     Repository,
@@ -95,7 +97,7 @@ fn is_repository(path: &Path) -> bool {
     path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir()
 }
 
-/// Looks at a path; what is neither empty nor a repository is refused.
+/// Looks at a path; refuses it unless it is empty or a repository.
 pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
     let shown = path.display();
     let entries = match fs::read_dir(path) {
@@ -118,7 +120,8 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
             || ["config", "description"].contains(&&*name)
             || name.starts_with("tmp_init_");
         if !ours {
-            // Another process may have finished making it since the first look: its own files come after `HEAD`.
+            // Another process may have finished making it since the first look: our own files come
+            // after `HEAD`.
             if is_repository(path) {
                 return Ok(Found::Repository);
             }
@@ -131,8 +134,8 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
     Ok(Found::Nothing)
 }
 
-/// Makes a bare repository as `git init --bare` does. Any number of processes may do so at once: all write the same, and
-/// `HEAD`, which makes it a repository, comes last.
+/// Creates a bare repository as `git init --bare` does. Any number of processes may do so at once:
+/// all write the same, and `HEAD`, which makes it a repository, comes last.
 pub(super) fn make(path: &Path) -> Result<(), StoreError> {
     let mut dirs: Vec<_> =
         path.ancestors().take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
@@ -165,7 +168,7 @@ pub(super) fn make(path: &Path) -> Result<(), StoreError> {
     sync(&dirs)
 }
 
-/// Opens a repository, if its format is one that can be read and written here.
+/// Opens a repository if its format can be read and written here.
 pub(super) fn open(path: &Path) -> Result<Repo, StoreError> {
     check_config(path)?;
     let odb = open_objects(path)?;
@@ -228,7 +231,8 @@ fn check_config(path: &Path) -> Result<(), StoreError> {
 
 fn open_objects(path: &Path) -> Result<Arc<gix::odb::Store>, StoreError> {
     let dir = path.join("objects");
-    // Without this, gix asks for the current directory, which may be gone; all our paths are absolute.
+    // Without this, gix asks for the current directory, which may be gone; all our paths are
+    // absolute.
     let options = gix::odb::store::init::Options {
         current_dir: Some(PathBuf::from("/")),
         alloc_limit_bytes: Some(MAX_OBJECT_BYTES),
@@ -242,7 +246,7 @@ fn open_objects(path: &Path) -> Result<Arc<gix::odb::Store>, StoreError> {
     );
     odb.map(Arc::new).map_err(|error| match error.raw_os_error() {
         Some(_) => io_error("open the git objects in", &dir, error),
-        // Not the system's: alternates that lead nowhere, or in a circle.
+        // Not an error of the operating system: alternates that lead nowhere, or in a circle.
         None => damaged(format!("cannot open the git objects in {}", dir.display())).because(error),
     })
 }
@@ -251,9 +255,9 @@ fn open_objects(path: &Path) -> Result<Arc<gix::odb::Store>, StoreError> {
 pub(super) struct Repo {
     path: PathBuf,
     odb: Mutex<Arc<gix::odb::Store>>,
-    /// Trees that were read, newest first: all chunks of a list are found by the same ones.
+    /// Trees that were read, newest first: all chunks of a list are found in the same ones.
     trees: Mutex<VecDeque<(ObjectId, Arc<Tree>)>>,
-    /// All commits were looked at once, and none shows that there was a `main`.
+    /// True if all commits were read once, and none shows that there was a `main`.
     never_had_main: AtomicBool,
 }
 
@@ -264,12 +268,12 @@ impl fmt::Debug for Repo {
 }
 
 impl Repo {
-    /// Where it is.
+    /// The repository's path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the repository is still there, can be read, and has room for a small version.
+    /// Checks that the repository still exists, can be read, and has room for a small version.
     pub(super) fn check_reachable(&self) -> Result<(), StoreError> {
         if !is_repository(&self.path) {
             let message = format!(
@@ -294,8 +298,8 @@ impl Repo {
         if let Ok(Some(bytes)) = read(&odb, id, kind) {
             return Ok(Some(bytes));
         }
-        // `git gc` may have put the object into another pack, or there are more packs than there was room for. A second
-        // `git gc` may replace that pack, too, before it is opened.
+        // `git gc` may have moved the object to another pack, or there are more packs than gix has
+        // slots for. A second `git gc` may replace that pack, too, before it is opened.
         let mut tries = 0;
         loop {
             tries += 1;
@@ -317,7 +321,7 @@ impl Repo {
         })
     }
 
-    /// Reads a commit or a tree, which no digest of ours vouches for: its id does.
+    /// Reads a commit or a tree, which no digest of ours covers, and checks its id.
     fn checked(&self, id: ObjectId, kind: Kind) -> Result<Vec<u8>, StoreError> {
         let bytes = self.object(id, kind)?;
         if id_of(kind, &bytes) == id {
@@ -360,7 +364,7 @@ impl Repo {
         Ok(tree)
     }
 
-    /// Keeps a tree in memory, and forgets those that were not asked for lately.
+    /// Keeps a tree in memory, and drops the least recently used ones.
     pub(super) fn keep_tree(&self, id: ObjectId, tree: Arc<Tree>) {
         let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         trees.retain(|(known, _)| *known != id);
@@ -368,14 +372,14 @@ impl Repo {
         trees.truncate(KEPT_TREES);
         let mut entries = 0;
         trees.retain(|(_, tree)| {
-            // The newest one stays, whatever its length.
+            // The newest one is kept, whatever its length.
             let keep = entries == 0 || entries + tree.entries().len() <= KEPT_TREE_ENTRIES;
             entries += tree.entries().len().max(1);
             keep
         });
     }
 
-    /// Follows names of directories and then of an entry, from a tree.
+    /// Follows the names of directories, and last of an entry, from a tree.
     pub(super) fn entry(
         &self,
         tree: &Tree,
@@ -402,12 +406,12 @@ impl Repo {
         }
     }
 
-    /// Whether history may end before the first commit, as in a shallow clone.
+    /// True if history may end before the first commit, as in a shallow clone.
     pub(super) fn is_shallow(&self) -> bool {
         self.path.join("shallow").exists()
     }
 
-    /// The commit that `main` is at; `None` before the first one.
+    /// The commit of `main`; `None` before the first one.
     ///
     /// # Errors
     ///
@@ -419,24 +423,28 @@ impl Repo {
         if !lost::is_lost(self)? {
             return Ok(None);
         }
-        // A writer that makes the first version at this moment has linked its commit and not moved `main` yet.
+        // A writer that makes the first version right now has linked its commit and not moved
+        // `main` yet.
         let _quiet = lock::without_writers(&self.path)?;
         self.main_without_writers()
     }
 
-    /// As [`Self::main`], for who holds the lock, or waited until nobody did.
+    /// Does the same as [`Self::main`] for a caller that holds the lock, or has waited until nobody
+    /// held it.
     pub(super) fn main_without_writers(&self) -> Result<Option<ObjectId>, StoreError> {
         if let Some(id) = self.reference(BRANCH)? {
             return Ok(Some(id));
         }
         if lost::is_lost(self)? {
-            // Somebody without our lock, such as git, may have made it since the first look.
+            // Somebody who does not take our lock, such as git, may have made it since the first
+            // look.
             return self.reference(BRANCH)?.map(Some).ok_or_else(|| lost::lost(self));
         }
         Ok(None)
     }
 
-    /// A line for people if `HEAD` leads to another branch than `main`: then a clone checks nothing out.
+    /// A warning for people if `HEAD` leads to another branch than `main`: then a clone checks
+    /// nothing out.
     pub(super) fn head_elsewhere(&self) -> Result<Option<String>, StoreError> {
         let text = read_small(&self.path.join("HEAD"), MAX_REFERENCE_BYTES)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -453,13 +461,13 @@ impl Repo {
         )))
     }
 
-    /// The object that a reference is at, by its full name; `None` if there is no such reference.
+    /// The object id of a reference, by its full name; `None` if there is no such reference.
     ///
-    /// Read here and not by gix, which keeps `packed-refs` while its time stays the same: another process may have packed
-    /// references, and then moved `main`, within one tick of that clock.
+    /// Read here and not by gix, which keeps `packed-refs` while its time stays the same: another
+    /// process may have packed references, and then moved `main`, within one tick of that clock.
     pub(super) fn reference(&self, name: &str) -> Result<Option<ObjectId>, StoreError> {
         let file = self.path.join(name);
-        // `git pack-refs` may move it from one place to the other between two looks.
+        // `git pack-refs` may move it from one place to the other between the two reads.
         for _ in 0..2 {
             if let Some(text) = read_small(&file, MAX_REFERENCE_BYTES)? {
                 return parse_ref(&text, &file).map(Some);
@@ -479,7 +487,7 @@ impl Repo {
         line.map(|id| parse_ref(id, &file)).transpose()
     }
 
-    /// True if all commits were looked at before, and none shows that there was a `main`.
+    /// True if all commits were read before, and none shows that there was a `main`.
     pub(super) fn never_had_main(&self) -> bool {
         self.never_had_main.load(Ordering::Relaxed)
     }
@@ -489,8 +497,8 @@ impl Repo {
         self.never_had_main.store(true, Ordering::Relaxed);
     }
 
-    /// Looks at all commits, named by a reference or not, until `found` says that it has seen enough; returns whether it
-    /// did. Commits that cannot be read are passed over.
+    /// Reads all commits, named by a reference or not, until `found` returns true; returns true if
+    /// it did. Commits that cannot be read are skipped.
     pub(super) fn each_commit(
         &self,
         found: &mut dyn FnMut(ObjectId, &Commit) -> bool,

@@ -1,4 +1,4 @@
-//! Where compressed objects go: loose while a version is small, one pack when it is not.
+//! Writes compressed objects: loose while a version is small, else as one pack.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -11,10 +11,11 @@ use super::placing::{PendingFile, PendingObjects};
 use super::temp::TempFile;
 use crate::store::StoreError;
 
-/// A version with more new objects than this goes into a pack.
+/// Limit on the new objects of a version that are written loose; above it they go into a pack.
 const LOOSE_OBJECTS: usize = 64;
 
-/// A version whose new objects are longer than this, compressed, goes into a pack.
+/// Limit on the compressed bytes of a version's new objects that are written loose; above it they
+/// go into a pack.
 const LOOSE_BYTES: usize = 1024 * 1024;
 
 /// Takes objects.
@@ -28,12 +29,12 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// `objects` is the repository's directory of that name.
+    /// `objects` is the repository's `objects` directory.
     pub(super) fn new(objects: PathBuf) -> Self {
         Self { objects, seen: HashSet::new(), waiting: Vec::new(), bytes: 0, pack: None }
     }
 
-    /// Takes an object; one that came before is dropped.
+    /// Takes an object; drops one that was added before.
     pub(super) fn add(&mut self, object: Deflated) -> Result<(), StoreError> {
         if !self.seen.insert(object.id) {
             return Ok(());
@@ -51,7 +52,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Writes what is waiting to files that have no names yet.
+    /// Writes the waiting objects to files that have no names yet.
     pub(super) fn finish(self) -> Result<PendingObjects, StoreError> {
         if let Some(pack) = self.pack {
             return finish_pack(pack, self.objects);

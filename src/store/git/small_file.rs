@@ -1,7 +1,8 @@
 //! Reads the small files of a repository: references, the configuration, locks.
 //!
-//! Whoever can write into a repository, or gave it away, may have put a FIFO, a device, a symbolic link or a file of
-//! gigabytes in their place. Such a file is refused at once: opening it never waits, and reading it is bounded.
+//! Anyone who can write into a repository, or has handed one over, may have put a FIFO, a device, a
+//! symbolic link or a file of gigabytes in their place. Such a file is refused at once: opening it
+//! never waits, and the length read is bounded.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,20 +14,20 @@ use rustix::io::Errno;
 use super::error::io_error;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// The longest reference, lock or `gc.pid` that is read.
+/// Limit on the bytes of a reference, lock or `gc.pid`.
 pub(super) const MAX_REFERENCE_BYTES: u64 = 4096;
 
-/// The longest configuration that is read.
+/// Limit on the bytes of the configuration.
 pub(super) const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 
-/// The longest list of packed references that is read.
+/// Limit on the bytes of the list of packed references.
 pub(super) const MAX_PACKED_REFERENCES_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The flags that keep an open from waiting, from following a link, and from leaking.
 const CAREFUL: OFlags =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// Refuses a file that is not a plain one.
+/// The error for a file that is not a plain one.
 fn odd(path: &Path, what: &str) -> StoreError {
     let message = format!(
         "{} is {what}, not a plain file: it was not read; put the plain file back",
@@ -35,7 +36,7 @@ fn odd(path: &Path, what: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Refused, message)
 }
 
-/// Opens a plain file for reading, or with `flags` for more; `None` if nothing is there.
+/// Opens a plain file for reading, or with `flags` for more; `None` if there is no file.
 ///
 /// # Errors
 ///
@@ -64,7 +65,7 @@ pub(super) fn open_plain(
     }
 }
 
-/// Reads a plain file of at most `limit` bytes; `None` if nothing is there.
+/// Reads a plain file of at most `limit` bytes; `None` if there is no file.
 ///
 /// # Errors
 ///

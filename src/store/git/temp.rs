@@ -12,44 +12,45 @@ use super::error::io_error;
 use super::small_file::open_plain;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Files are compared in pieces of this many bytes.
+/// The size of the pieces in which files are compared, in bytes.
 const COMPARED_BYTES: usize = 256 * 1024;
 
-/// Read-only for all, as git leaves objects.
+/// Git's mode for objects: read-only for all.
 const OBJECT_MODE: u32 = 0o444;
 
-/// As git leaves references, before the umask.
+/// Git's mode for references, before the umask.
 const REF_MODE: u32 = 0o644;
 
-/// As git leaves `HEAD` and `config`, before the umask.
+/// Git's mode for `HEAD` and `config`, before the umask.
 const INIT_MODE: u32 = 0o666;
 
-/// How many threads sync at once. A journaling file system takes them all into one commit of its journal.
+/// The number of threads that sync at once. A journaling file system combines their work into one
+/// commit of its journal.
 const SYNC_THREADS: usize = 8;
 
 /// A file that is being written.
 ///
-/// On Linux it has no name (`O_TMPFILE`), so a killed writer leaves nothing. Where that is not to be had it is called
-/// `tmp_…`, which `git gc` and `git prune` clean away.
+/// On Linux it has no name (`O_TMPFILE`), so a killed writer leaves nothing. Where that is not
+/// available, it is called `tmp_…`, which `git gc` and `git prune` clean away.
 #[derive(Debug)]
 pub(super) struct TempFile {
     file: File,
-    /// Its name for the time being, if it has one.
+    /// The temporary path, if the file has one.
     named: Option<PathBuf>,
     dir: PathBuf,
 }
 
-/// What became of [`TempFile::link`].
+/// The outcome of [`TempFile::link`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Linked {
-    /// It has the name now.
+    /// The file has the name now.
     New,
     /// The name was taken.
     Exists,
 }
 
 impl TempFile {
-    /// A file for an object: `prefix` is what git calls such files, `tmp_obj_` or `tmp_pack_`.
+    /// A file for an object; `prefix` is git's prefix for such files, `tmp_obj_` or `tmp_pack_`.
     pub(super) fn object(dir: &Path, prefix: &str) -> Result<Self, StoreError> {
         Self::create(dir, prefix, OBJECT_MODE)
     }
@@ -59,7 +60,7 @@ impl TempFile {
         Self::create(dir, "tmp_ref_", REF_MODE)
     }
 
-    /// A file of a repository that is being made.
+    /// A file of a repository that is being created.
     pub(super) fn init(dir: &Path) -> Result<Self, StoreError> {
         Self::create(dir, "tmp_init_", INIT_MODE)
     }
@@ -75,8 +76,8 @@ impl TempFile {
         Ok(file)
     }
 
-    /// Lets a group use the file where its directory is shared with one, as `core.sharedRepository` has it; the umask of
-    /// one writer must not keep out the others.
+    /// Lets a group use the file if its directory is shared with one, as `core.sharedRepository`
+    /// requires; the umask of one writer must not keep out the others.
     fn share_like(&self, dir: &Path, mode: u32) -> io::Result<()> {
         let folder = fs::metadata(dir)?.permissions().mode();
         if is_shared(folder) {
@@ -104,7 +105,7 @@ impl TempFile {
             .map_err(|error| io_error("write a file in", &self.dir, error))
     }
 
-    /// Reads up to `buffer`'s length at an offset; fewer only at the end.
+    /// Reads up to `buffer`'s length at an offset; reads less only at the end.
     pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, StoreError> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -118,8 +119,8 @@ impl TempFile {
         Ok(filled)
     }
 
-    /// True if the file at `path` is older than this one by more than `age`. Both times are the file system's, so no clock
-    /// of ours counts.
+    /// True if the file at `path` is older than this one by more than `age`. Both times are the
+    /// file system's, so our clock does not matter.
     pub(super) fn is_newer_by(&self, path: &Path, age: Duration) -> bool {
         let modified =
             |metadata: io::Result<fs::Metadata>| metadata.and_then(|metadata| metadata.modified());
@@ -155,7 +156,8 @@ impl TempFile {
         }
     }
 
-    /// Gives the file its name, unless that is taken. The file keeps its first name, if it has one, until it is dropped.
+    /// Gives the file its name, unless that is taken. The file keeps its first name, if it has one,
+    /// until it is dropped.
     pub(super) fn link(&self, path: &Path) -> io::Result<Linked> {
         let linked = match &self.named {
             Some(named) => fs::hard_link(named, path),
@@ -172,22 +174,24 @@ impl TempFile {
 impl Drop for TempFile {
     fn drop(&mut self) {
         if let Some(named) = &self.named {
-            // Nothing to be done if it fails: git cleans such names away.
+            // If this fails, git cleans such names away.
             let _ = fs::remove_file(named);
         }
     }
 }
 
-/// True if the mode of a directory shows that a group shares the repository: git sets these bits for that.
+/// True if the mode of a directory shows that a group shares the repository: git sets these bits
+/// for that.
 pub(super) fn is_shared(mode: u32) -> bool {
     mode & 0o2020 == 0o2020
 }
 
-/// Opens a file without a name; `None` where the system or the file system has no such thing.
+/// Opens a file without a name; `None` if the system or the file system does not support that.
 #[cfg(target_os = "linux")]
 fn unnamed(dir: &Path, mode: u32) -> io::Result<Option<File>> {
     use rustix::io::Errno;
-    // It gets its name by way of /proc: a plain linkat on the descriptor wants a capability.
+    // The name is given through /proc, because a plain linkat on the descriptor requires a
+    // capability.
     if !Path::new("/proc/self/fd").exists() {
         return Ok(None);
     }
@@ -221,7 +225,7 @@ fn link_unnamed(_file: &File, _path: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// What [`sync`] makes durable.
+/// Something that [`sync`] makes durable.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ToSync<'a> {
     /// The content of a file.
@@ -243,7 +247,8 @@ impl ToSync<'_> {
             }
             Self::Dir(dir) => File::open(dir).and_then(|file| file.sync_all()).map_err(|error| {
                 match error.kind() {
-                    // git removes a folder of objects when it is empty: whoever put an object there does so again.
+                    // git removes an empty folder of objects; whoever put an object there does so
+                    // again.
                     io::ErrorKind::NotFound => {
                         let message = format!("{} was removed by somebody else", dir.display());
                         StoreError::new(StoreErrorKind::Transient, message)
@@ -255,7 +260,7 @@ impl ToSync<'_> {
     }
 }
 
-/// Makes all of it durable, side by side.
+/// Makes everything durable, in parallel.
 pub(super) fn sync(all: &[ToSync<'_>]) -> Result<(), StoreError> {
     let threads = all.len().min(SYNC_THREADS);
     if threads <= 1 {
@@ -269,14 +274,14 @@ pub(super) fn sync(all: &[ToSync<'_>]) -> Result<(), StoreError> {
             .chunks(share)
             .map(|share| {
                 let thread = std::thread::Builder::new().spawn_scoped(scope, move || run(share));
-                // Where no more threads are to be had, it takes longer.
+                // If no more threads can be started, this thread does the share.
                 thread.map_err(|_| run(share))
             })
             .collect();
         let mut result = run(own);
         for other in others {
             let other = match other {
-                // A panicked thread is passed on as one.
+                // A panic of a thread is passed on.
                 Ok(thread) => {
                     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                 }

@@ -1,4 +1,4 @@
-//! The trees above a flow, and the commit: what depends on where `main` is.
+//! The trees above a flow, and the commit: the parts that depend on the position of `main`.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::store::{StoreError, StoreErrorKind};
 /// An object that is not compressed yet.
 pub(super) type Object = (Kind, Vec<u8>);
 
-/// The new version but for what depends on `main`.
+/// The parts of the new version that do not depend on `main`.
 pub(super) struct Version<'a> {
     pub(super) repo: &'a Repo,
     pub(super) flow: &'a FlowName,
@@ -30,7 +30,7 @@ pub(super) struct Version<'a> {
 }
 
 impl Version<'_> {
-    /// The trees of bucket and repository and the commit, on top of `main`; the commit's id.
+    /// The trees of bucket and repository and the commit, on top of `main`; also the commit's id.
     pub(super) fn on_top_of(
         &self,
         main: Option<ObjectId>,
@@ -68,8 +68,8 @@ impl Version<'_> {
         Ok((vec![(Kind::Tree, bucket), (Kind::Tree, top), (Kind::Commit, commit)], id))
     }
 
-    /// The id and the bytes of a tree, which the next version is built on: where a bucket has thousands of flows, reading
-    /// it back takes longer than all the rest.
+    /// The id and the bytes of a tree. The tree is kept because the next version is built on it: if
+    /// a bucket has thousands of flows, reading it back takes longer than all the rest.
     fn named(&self, tree: Tree) -> (ObjectId, Vec<u8>) {
         let bytes = tree.to_bytes();
         let id = id_of(Kind::Tree, &bytes);
@@ -85,7 +85,7 @@ fn taken(path: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Refused, message)
 }
 
-/// Writes a few objects to files without names.
+/// Writes a few objects to files that have no names yet.
 pub(super) fn write_now(repo: &Repo, objects: &[Object]) -> Result<PendingObjects, StoreError> {
     let mut sink = Sink::new(repo.path().join("objects"));
     let mut deflater = Deflater::new();

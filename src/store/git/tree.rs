@@ -1,4 +1,4 @@
-//! Trees: reading, changing and writing them; other people's entries are kept as they are.
+//! Trees: reading, changing and writing them; other people's entries are kept unchanged.
 
 use std::cmp::Ordering;
 
@@ -29,7 +29,7 @@ impl Entry {
 pub(super) struct Tree(Vec<Entry>);
 
 impl Tree {
-    /// Reads git's form; `None` if it is not that.
+    /// Parses git's format; `None` if the bytes are not a tree.
     pub(super) fn parse(mut bytes: &[u8]) -> Option<Self> {
         let mut entries = Vec::with_capacity(bytes.len() / 64);
         while !bytes.is_empty() {
@@ -44,7 +44,7 @@ impl Tree {
         Some(Self(entries))
     }
 
-    /// Makes a tree of entries that have distinct names.
+    /// A tree of entries that have distinct names.
     pub(super) fn of(mut entries: Vec<Entry>) -> Self {
         entries.sort_unstable_by(order);
         Self(entries)
@@ -52,7 +52,7 @@ impl Tree {
 
     /// Finds an entry.
     pub(super) fn get(&self, name: &[u8]) -> Option<&Entry> {
-        // A directory sorts as if its name ended in a slash, so there are two places to look at.
+        // A directory sorts as if its name ended in a slash, so there are two positions to check.
         let find = |mode| {
             let wanted =
                 Entry { mode, name: name.to_vec(), id: ObjectId::null(gix::hash::Kind::Sha1) };
@@ -79,7 +79,7 @@ impl Tree {
         self.0.insert(place, entry);
     }
 
-    /// Writes git's form.
+    /// Writes git's format.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.0.iter().map(|entry| entry.name.len() + 28).sum());
         for entry in &self.0 {
@@ -99,7 +99,8 @@ fn order(a: &Entry, b: &Entry) -> Ordering {
         entry.name.get(common).copied().or_else(|| entry.is_directory().then_some(b'/'))
     };
     a.name[..common].cmp(&b.name[..common]).then_with(|| after(a).cmp(&after(b))).then_with(|| {
-        // Equal so far: one is a directory, the other one has a slash in its name, which git does not allow.
+        // Equal so far: one is a directory, the other one has a slash in its name, which git does
+        // not allow.
         a.name.len().cmp(&b.name.len())
     })
 }

@@ -1,4 +1,4 @@
-//! Writing one version: chunks as they come, then trees, the commit, and `main`.
+//! Writes one version: chunks as they come, then trees, the commit, and `main`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,13 +25,14 @@ use crate::store::{
     VersionWriter,
 };
 
-/// Chunks of records up to this many bytes in all are part of the rendering; so are the system lists, counted apart.
+/// Limit on the bytes of record chunks in the rendering; it applies separately to the system lists.
 pub(super) const INLINE_BYTES: u64 = 1024 * 1024;
 
-/// How often the top trees are built again because somebody who does not take our lock moved `main`.
+/// The number of times that the top trees are built again because somebody who does not take our
+/// lock moved `main`.
 const MOVE_TRIES: u32 = 100;
 
-/// Texts that the rendering may want, until they are too many for it.
+/// Texts for the rendering, until they are too many for it.
 #[derive(Debug, Default)]
 struct RenderedTexts {
     kept: HashMap<Digest, Arc<Vec<u8>>>,
@@ -49,7 +50,7 @@ impl RenderedTexts {
     }
 }
 
-/// What the version before left.
+/// The previous version and the tree of its flow.
 #[derive(Debug)]
 pub(super) struct PreviousTrees {
     pub(super) version: StoredVersion,
@@ -65,7 +66,7 @@ pub(super) struct GitWriter<'a> {
     flow: FlowName,
     pub(super) head: Option<PreviousTrees>,
     pipe: Pipe,
-    /// Places among the pipe's ids.
+    /// Positions among the pipe's ids.
     pub(super) chunks: HashMap<Digest, usize>,
     pub(super) parts: BTreeMap<Digest, BTreeMap<u32, usize>>,
     records: RenderedTexts,
@@ -105,7 +106,8 @@ impl<'a> GitWriter<'a> {
         manifest: &Manifest,
         system: bool,
     ) -> Result<Option<Vec<ChunkText>>, StoreError> {
-        // What a source once sent is of no use to who reads the rendering, and its text may not be at hand.
+        // The texts that a source once sent are of no use to readers of the rendering, and may not
+        // be at hand.
         let wanted = || {
             manifest.chunks().filter(|(list, _)| list.is_system() == system && *list != List::Views)
         };
@@ -125,7 +127,7 @@ impl<'a> GitWriter<'a> {
         Ok(Some(texts))
     }
 
-    /// Reads a chunk of head, which may lie in another list there.
+    /// Reads a chunk of head, where it may belong to another list.
     fn head_text(
         &self,
         head: &PreviousTrees,
@@ -140,7 +142,8 @@ impl<'a> GitWriter<'a> {
     }
 }
 
-/// Whether the flow at `main` is, file by file, the one that the writer read. Without head it has to have no manifest.
+/// True if the flow at `main` equals, file by file, the one that the writer read. Without a head,
+/// it must not have a manifest.
 fn is_at(
     repo: &Repo,
     main: Option<ObjectId>,
@@ -161,13 +164,14 @@ fn is_at(
     }
 }
 
-/// The caller broke its promise.
+/// The error for a chunk that is neither in head nor was written: a bug of the caller.
 pub(super) fn unknown(chunk: &ChunkRef) -> StoreError {
     let message = format!("chunk {} was neither in head nor given to the writer", chunk.full);
     StoreError::new(StoreErrorKind::Refused, message)
 }
 
-/// The root as the first line of a manifest says it: computing it again takes as long as writing the manifest.
+/// The root in the first line of a manifest: computing it again takes as long as writing the
+/// manifest.
 fn root_in(text: &str) -> Option<RootId> {
     let first: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
     first["root"].as_str()?.parse().ok()
@@ -207,7 +211,7 @@ impl VersionWriter for GitWriter<'_> {
             );
             return Err(StoreError::new(StoreErrorKind::Refused, message).into());
         }
-        // Whoever lost already need not write the rest.
+        // A writer that has already lost the race need not write the rest.
         let mut main = self.repo.main()?;
         if !is_at(&self.repo, main, &self.flow, self.head.as_ref())? {
             return Err(AppendError::Lost);
@@ -215,7 +219,7 @@ impl VersionWriter for GitWriter<'_> {
 
         let (text, state) = manifest.to_text();
         let root = root_in(&text).unwrap_or_else(|| manifest.root());
-        // Compressed from here on, beside what follows.
+        // From here on, objects are compressed in parallel with what follows.
         let written = self.pipe.sent();
         let manifest_id = id_of(Kind::Blob, text.as_bytes());
         self.pipe.send(Kind::Blob, text.clone().into_bytes())?;
