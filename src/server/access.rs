@@ -1,5 +1,5 @@
-//! Who asks, and what a request is about: bucket, flow and source come from the credential and the configuration; what a
-//! request names beyond that is refused.
+//! Authentication and the target of a request. Bucket, flow and source come from the credential and
+//! the configuration; a request that names anything else is refused.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,32 +15,32 @@ use super::slots::Asker;
 use crate::pipeline::{Admission, IntakeOptions};
 use crate::snapshot::FlowName;
 
-/// Who may speak to the server.
+/// The rules that decide which clients and pages may use the server.
 #[derive(Debug, Default)]
 pub struct Access {
     /// The clients file, if there is one.
     pub clients: Option<Clients>,
-    /// Whether TLS has proved every client that has a certificate.
+    /// True if TLS has verified every client that has a certificate.
     pub has_client_ca: bool,
-    /// Whose pages may.
+    /// The origins whose pages may use the server.
     pub origins: Origins,
 }
 
-/// What the connection says of who is at its other end.
+/// The properties of a connection's other end.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
-    /// The client's certificate (DER), which TLS has proved.
+    /// The client's certificate (DER), verified by TLS.
     pub(super) certificate: Option<Vec<u8>>,
-    /// Where it is; of IPv6 the network.
+    /// The client's address; for IPv6, its network.
     pub(super) address: Option<IpAddr>,
-    /// Whether the connection is above the limit, and may ask for the server's health only.
+    /// True if the connection is above the limit and may only ask for the server's health.
     pub(super) is_reserved: bool,
 }
 
-/// Who asks; `None`: anybody, because nobody has to say.
+/// The client that sent a request; `None`: there is no clients file, so callers have no name.
 pub(super) type Caller = Option<Arc<Client>>;
 
-/// The bucket and flow that a request names, if it does.
+/// The bucket and flow that a request names, if any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) bucket: Option<String>,
@@ -48,16 +48,16 @@ pub(super) struct Named {
 }
 
 impl Access {
-    /// Whether every request has to say who it is from.
+    /// True if every request must be authenticated.
     pub fn is_authenticated(&self) -> bool {
         self.clients.is_some() || self.has_client_ca
     }
 
-    /// Who asks.
+    /// Returns the client that sent a request.
     pub(super) fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Refusal> {
         let unknown = |what: &str| Err(Refusal::new(StatusCode::UNAUTHORIZED, what));
         let Some(clients) = &self.clients else {
-            // Only TLS decides, and it has.
+            // TLS has already decided.
             return Ok(None);
         };
         if let Some(value) = headers.get(AUTHORIZATION) {
@@ -80,13 +80,16 @@ impl Access {
         }
     }
 
-    /// Whether a request may be told about the machine: it comes from a client of the file, or from a certificate that was asked for.
+    /// True if a request may see details of the machine: it comes from a client in the clients
+    /// file, or its connection has a verified certificate.
     pub(super) fn has_proved(&self, headers: &HeaderMap, peer: &Peer) -> bool {
         self.is_authenticated() && self.caller(headers, peer).is_ok()
     }
 
-    /// Without authentication the loopback interface is the only wall, and a page whose name is made to point at it would
-    /// be inside: its browser names the page's host, not ours.
+    /// Refuses a request for a foreign host if there is no authentication.
+    ///
+    /// Then the loopback interface is the only protection, and a page whose name resolves to it
+    /// would get through. Its browser sends the page's host, not ours.
     pub(super) fn check_host(&self, hosts: &HostNames) -> Result<(), Refusal> {
         if self.is_authenticated() || hosts.are_local() {
             return Ok(());
@@ -97,7 +100,7 @@ impl Access {
     }
 }
 
-/// Whose requests a caller's are counted with.
+/// Returns the asker that the caller's requests are counted for.
 pub(super) fn asker(caller: &Caller, peer: &Peer) -> Asker {
     caller
         .as_ref()
@@ -109,7 +112,7 @@ fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
 }
 
-/// The bucket, and the flow if it is known before the content is read.
+/// Returns the bucket, and the flow if it is known before the content is read.
 pub(super) fn target(
     caller: &Caller,
     right: Right,
@@ -117,7 +120,7 @@ pub(super) fn target(
     defaults: &IntakeOptions,
 ) -> Result<(String, Option<String>), Refusal> {
     let Named { mut bucket, flow } = named;
-    // A path may have the database's own name, which the rights below are not about.
+    // A path may contain the database's name, but the rights below are checked against flow names.
     let mut flow = flow.map(flow_or_database);
     if let Some(client) = caller {
         client.check_right(right)?;
@@ -142,12 +145,12 @@ pub(super) fn target(
     Ok((bucket, flow))
 }
 
-/// The flow that a name means: its own, or a database's.
+/// Returns the flow that a name refers to: a flow's own name, or a database's.
 pub(super) fn flow_or_database(name: String) -> String {
     FlowName::of_name("any", &name).map_or(name, |flow| flow.flow().to_owned())
 }
 
-/// The flow that a request which reads is about.
+/// Returns the flow that a request reads.
 pub(super) fn readable(
     caller: &Caller,
     right: Right,
@@ -160,7 +163,7 @@ pub(super) fn readable(
         .map_err(|error| Refusal::bad_request(format!("bucket is {error}")))
 }
 
-/// What a batch says of itself is known only after it was read: this is asked then.
+/// Returns the check of a batch's flow and source, which are known only after the batch was read.
 pub(super) fn admission(caller: &Caller, default_flow: Option<&str>) -> Option<Admission> {
     let (client, default_flow) = (Arc::clone(caller.as_ref()?), default_flow.map(str::to_owned));
     Some(Admission::new(move |flow, source| {

@@ -1,5 +1,5 @@
-//! What goes out over HTTP: a status, headers, a body; small ones whole, large ones in pieces from the thread that makes
-//! them.
+//! HTTP responses: status, headers and body. Small bodies are sent whole, large ones in pieces from
+//! the thread that writes them.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -18,23 +18,23 @@ use crate::failure::Failure;
 use crate::flowfile::names;
 use crate::snapshot::manifest::canonical_json;
 
-/// NDJSON.
+/// The media type of NDJSON.
 pub(super) const NDJSON: &str = "application/x-ndjson";
 
-/// FlowFile packages.
+/// The media type of FlowFile packages.
 pub(super) const FLOWFILE_V3: &str = "application/flowfile-v3";
 
-/// The header that says why something is not done; as the attribute of that name.
+/// The header with the reason for a refusal; named like the attribute.
 pub(super) const ERROR: &str = names::ERROR;
 
-/// A failure as an answer, before anything else was sent.
+/// A failure as a response, before anything else was sent.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    /// The status.
+    /// The HTTP status.
     pub(super) status: StatusCode,
-    /// Why, for people and logs; without data.
+    /// The reason, for people and logs; without data.
     pub(super) message: String,
-    /// The exit status that it stands for.
+    /// The equivalent exit status.
     pub(super) exit: ExitStatus,
 }
 
@@ -68,7 +68,8 @@ impl From<Failure> for Refusal {
     }
 }
 
-/// The HTTP status of an exit status. InvokeHTTP retries 5xx only, so nothing but what may go away by itself has one.
+/// Returns the HTTP status of an exit status. InvokeHTTP retries 5xx only, so only failures that
+/// may go away by themselves, and bugs, map to 5xx.
 pub(super) fn http_status(status: ExitStatus) -> StatusCode {
     match status {
         ExitStatus::Done | ExitStatus::Review => StatusCode::OK,
@@ -83,7 +84,7 @@ pub(super) fn http_status(status: ExitStatus) -> StatusCode {
     }
 }
 
-/// An answer that is there already.
+/// Makes a response whose body is complete.
 pub(super) fn answer(
     status: StatusCode,
     content_type: &'static str,
@@ -95,7 +96,7 @@ pub(super) fn answer(
     response
 }
 
-/// The answer to what is not done: one line, and its message as a header too.
+/// Makes the response for a refusal: one line, with the message repeated as a header.
 pub(super) fn refuse(refusal: &Refusal) -> Response<Body> {
     let line = canonical_json(&json!({"message": refusal.message, "type": "error"}));
     let mut response = answer(refusal.status, NDJSON, line + "\n");
@@ -105,13 +106,13 @@ pub(super) fn refuse(refusal: &Refusal) -> Response<Body> {
     response
 }
 
-/// A text as a header's value, if it is printable ASCII.
+/// Returns a text as a header's value if it is printable ASCII.
 pub(super) fn header_value(text: &str) -> Option<HeaderValue> {
     let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     HeaderValue::from_str(text).ok().filter(|_| printable)
 }
 
-/// What a thread answers with: first the head, then the body.
+/// The sender of a thread's response: first the head, then the body.
 pub(super) struct Reply {
     handle: Handle,
     idle: Duration,
@@ -120,7 +121,8 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// A reader may stand still for `idle`, and has to have read all by `deadline`.
+    /// Makes a sender. The client may stop reading for at most `idle`, and must have read
+    /// everything by `deadline`.
     pub(super) fn new(
         handle: Handle,
         idle: Duration,
@@ -130,15 +132,15 @@ impl Reply {
         Self { handle, idle, deadline, head: Some(head) }
     }
 
-    /// Sends an answer that is there already. Whoever asked may be gone: nothing is to be done about it.
+    /// Sends a complete response. A client that has disconnected is ignored.
     pub(super) fn send(mut self, response: Response<Body>) {
         if let Some(head) = self.head.take() {
             let _ = head.send(response);
         }
     }
 
-    /// Sends what `write` writes, with the status and headers of `response`. As long as nothing was sent, a failure of
-    /// `write` gives another answer; later it cuts the body off.
+    /// Sends the output of `write` with the status and headers of `response`. A failure of `write`
+    /// replaces the response if nothing was sent yet; later it cuts the body off.
     pub(super) fn send_written(
         mut self,
         response: Response<Body>,
@@ -162,7 +164,7 @@ impl Reply {
         let rest = writer.into_rest();
         match (written, sender) {
             (Err(_), Some(_)) => {}
-            // It may have stopped listening.
+            // The client may have stopped reading.
             (Ok(()), Some(sender)) => {
                 drop(sender.send(handle, rest.into()).and_then(|()| sender.end(handle)))
             }

@@ -1,4 +1,5 @@
-//! Bodies between the network and a thread that blocks: bounded, so that neither side gets far ahead of the other.
+//! Bodies between the network and a blocking thread. They are bounded, so that neither side gets
+//! far ahead of the other.
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
@@ -17,26 +18,26 @@ use tokio::time::{Instant, timeout_at};
 use super::limits::CONTENT_MEMORY;
 use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
 
-/// What every answer's body is.
+/// The type of every response's body.
 pub(super) type Body = tonic::body::Body;
 
-/// Pieces that may wait for the other side.
+/// Most pieces that may wait for the other side.
 const PIECES: usize = 4;
 
-/// An answer goes out in pieces of this many bytes; a shorter one in one piece, with its length.
+/// Size of a response's pieces in bytes. A shorter response is sent as one piece, with its length.
 const PIECE_BYTES: usize = 32 * 1024;
 
-/// How long the rest of a body is thrown away after its answer is known, so that its sender sees the answer and no broken
-/// pipe.
+/// The time for which the rest of a body is read and discarded once its response is known, so that
+/// the sender sees the response and not a broken pipe.
 const DISCARD: Duration = Duration::from_secs(30);
 
-/// What is wrong with how a body comes. It travels inside an [`io::Error`].
+/// A failure to receive a body. It travels inside an [`io::Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
     /// More bytes than the limit.
     #[error("the body has more than {0} bytes (--max-body-bytes)")]
     TooLarge(u64),
-    /// Nothing came for too long.
+    /// Nothing arrived for too long.
     #[error("body idle: nothing came for {} s, and it is not at its end", .0.as_secs_f64())]
     Idle(Duration),
     /// The request's time is over.
@@ -48,10 +49,10 @@ pub(super) enum BodyError {
     /// A gRPC message has more bytes than the limit.
     #[error("a message is larger than --max-message-bytes")]
     LargeMessage,
-    /// No memory is left for it, or it needs more than there may be.
+    /// No memory is left for it, or it needs more than the budget.
     #[error("{0}")]
     Memory(MemoryError),
-    /// A gRPC message does not belong where it came.
+    /// A gRPC message is out of place.
     #[error("after start there is content only")]
     Unexpected,
 }
@@ -87,7 +88,7 @@ impl From<BodyError> for io::Error {
     }
 }
 
-/// How long a body may take, and how large it may be.
+/// The limits on a body's time and size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyLimits {
     pub(super) max_bytes: u64,
@@ -101,7 +102,7 @@ enum BodyPiece {
     Failed(BodyError),
 }
 
-/// A body as a thread reads it.
+/// A body that a blocking thread reads.
 pub(super) struct BodyReader {
     pieces: mpsc::Receiver<BodyPiece>,
     current: Bytes,
@@ -112,7 +113,7 @@ pub(super) struct BodyReader {
 }
 
 impl BodyReader {
-    /// What was wrong, if reading failed.
+    /// Returns the failure, if reading failed.
     pub(super) fn failed(&self) -> Option<BodyError> {
         self.failed
     }
@@ -137,7 +138,7 @@ impl Read for BodyReader {
                 }
                 Some(BodyPiece::End) => self.at_end = true,
                 Some(BodyPiece::Failed(error)) => self.failed = Some(error),
-                // The task that feeds us is gone, so the server is.
+                // The feeding task is gone, so the server is too.
                 None => self.failed = Some(BodyError::Cut),
             }
         }
@@ -147,7 +148,7 @@ impl Read for BodyReader {
     }
 }
 
-/// Feeds a body to a thread. `received` counts its bytes.
+/// Makes a body readable by a blocking thread. `received` counts its bytes.
 pub(super) fn reader<B>(
     body: B,
     limits: BodyLimits,
@@ -212,7 +213,7 @@ where
             Err(_) => return Err(BodyError::Idle(idle)),
             Ok(None) => return Ok(None),
             Ok(Some(Err(error))) => return Err(error.into()),
-            // Trailers say nothing to us.
+            // Trailers are ignored.
             Ok(Some(Ok(frame))) => {
                 if let Ok(bytes) = frame.into_data() {
                     return Ok(Some(bytes));
@@ -222,7 +223,7 @@ where
     }
 }
 
-/// Throws the rest of a body away, within bounds.
+/// Reads and discards the rest of a body, within bounds.
 pub(super) async fn discard<B>(mut body: B, max_bytes: u64, idle: Duration)
 where
     B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin,
@@ -237,7 +238,7 @@ where
     }
 }
 
-/// Takes what a thread writes in pieces, and gives each to `send`.
+/// A writer that collects a thread's output into pieces and passes each to `send`.
 pub(super) struct PieceWriter<F> {
     buffer: Vec<u8>,
     send: F,
@@ -248,7 +249,7 @@ impl<F: FnMut(Bytes) -> io::Result<()>> PieceWriter<F> {
         Self { buffer: Vec::with_capacity(PIECE_BYTES), send }
     }
 
-    /// Sends what is left.
+    /// Sends the last piece.
     pub(super) fn finish(mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             Ok(())
@@ -257,7 +258,7 @@ impl<F: FnMut(Bytes) -> io::Result<()>> PieceWriter<F> {
         }
     }
 
-    /// Takes what was not sent yet.
+    /// Returns the bytes that were not sent yet.
     pub(super) fn into_rest(self) -> Vec<u8> {
         self.buffer
     }
@@ -274,13 +275,14 @@ impl<F: FnMut(Bytes) -> io::Result<()>> Write for PieceWriter<F> {
         Ok(count)
     }
 
-    /// Nothing: pieces go out when they are full, or at the end.
+    /// Does nothing: pieces are sent when they are full, or at the end.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Sends from a thread; gives up when the other side takes nothing for `idle`, or at `deadline`.
+/// Sends a piece from a blocking thread. Gives up when the other side takes nothing for `idle`, or
+/// at `deadline`.
 pub(super) fn send_blocking<T>(
     handle: &Handle,
     sender: &mpsc::Sender<T>,
@@ -295,7 +297,7 @@ pub(super) fn send_blocking<T>(
     }
 }
 
-/// The writing end of an answer's body.
+/// The writing end of a response's body.
 pub(super) struct StreamSender {
     sender: mpsc::Sender<BodyPiece>,
     idle: Duration,
@@ -307,19 +309,19 @@ impl StreamSender {
         send_blocking(handle, &self.sender, BodyPiece::Data(bytes), self.idle, self.deadline)
     }
 
-    /// Says that all was sent: without it the other side sees a body that was cut off.
+    /// Marks the end of the body; without it the other side sees a body that was cut off.
     pub(super) fn end(&self, handle: &Handle) -> io::Result<()> {
         send_blocking(handle, &self.sender, BodyPiece::End, self.idle, self.deadline)
     }
 }
 
-/// An answer's body that a thread writes.
+/// A response's body that a thread writes.
 struct StreamBody {
     pieces: mpsc::Receiver<BodyPiece>,
     at_end: bool,
 }
 
-/// Makes a body and its writing end.
+/// Makes a response's body and its writing end.
 pub(super) fn stream(idle: Duration, deadline: Instant) -> (StreamSender, Body) {
     let (sender, pieces) = mpsc::channel(PIECES);
     (StreamSender { sender, idle, deadline }, Body::new(StreamBody { pieces, at_end: false }))
@@ -356,7 +358,7 @@ impl HttpBody for StreamBody {
     }
 }
 
-/// A body that is there already.
+/// Makes a complete body.
 pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
     Body::new(http_body_util::Full::new(bytes.into()))
 }

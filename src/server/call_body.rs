@@ -1,6 +1,7 @@
-//! The body of a gRPC call as it comes: it must not stand still, and a message in it has a largest size.
+//! The body of a gRPC call as it arrives: it must not stall, and each of its messages has a largest
+//! size.
 //!
-//! tonic reads a message whole before it calls us, without any limit of time.
+//! tonic reads a whole message before it calls the service, without a time limit.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,13 +15,13 @@ use tonic::Status;
 use super::service::LATE;
 use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
 
-/// Bytes before each message: whether it is compressed, and its length.
+/// Bytes before each message: the compression flag and the length.
 const PREFIX_BYTES: usize = 5;
 
-/// A message is copied as it grows.
+/// Copies of a message in memory: it is copied as it grows.
 const COPIES: u64 = 2;
 
-/// What a call's body is held to.
+/// The limits on a call's body.
 #[derive(Clone, Debug)]
 pub(super) struct CallLimits {
     pub(super) max_message_bytes: usize,
@@ -35,7 +36,7 @@ pub(super) struct CallBody {
     limits: CallLimits,
     lengths: MessageLengths,
     silent: Pin<Box<Sleep>>,
-    /// Whether `silent` runs: nothing has come since it was set.
+    /// True if `silent` is running: nothing has arrived since it was set.
     is_waiting: bool,
     late: Pin<Box<Sleep>>,
 }
@@ -110,13 +111,13 @@ impl HttpBody for CallBody {
     }
 }
 
-/// Follows where messages begin.
+/// A tracker of message boundaries.
 #[derive(Debug, Default)]
 struct MessageLengths {
     prefix: Vec<u8>,
-    /// Bytes of the message that are still to come.
+    /// Bytes of the current message that are still to come.
     left: usize,
-    /// Bytes of it that are there.
+    /// Bytes of the current message that have arrived.
     arrived: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Who may ask for what: the clients file.
+//! The clients file: clients and their rights.
 #![doc = include_str!("../../doc/reference/clients.md")]
 
 use std::collections::BTreeSet;
@@ -14,22 +14,22 @@ use super::answer::Refusal;
 use crate::config::{ConfigError, MAX_SECRET_BYTES};
 use crate::snapshot::{Digest, FlowName, SourceId};
 
-/// What a client may do.
+/// A right of a client.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Right {
-    /// Write batches, and ask for checkpoints of its own sources.
+    /// Writes batches, and asks for checkpoints of the client's sources.
     Sync,
-    /// Read versions and checkpoints; includes [`Right::Pull`].
+    /// Reads versions and checkpoints; includes [`Right::Pull`].
     Read,
-    /// Get values that others wrote in the report of a batch.
+    /// Receives values that others wrote, in the report of a batch.
     Pull,
-    /// Set the time of receipt of its batches.
+    /// Sets the time of receipt of its batches.
     ReceivedAt,
 }
 
 impl Right {
-    /// Its name in the clients file.
+    /// Returns the right's name in the clients file.
     fn name(self) -> &'static str {
         match self {
             Self::Sync => "sync",
@@ -40,7 +40,7 @@ impl Right {
     }
 }
 
-/// The clients file as it is written.
+/// The clients file as parsed from TOML.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -63,16 +63,16 @@ struct ClientEntry {
     allow: Vec<Right>,
 }
 
-/// How a client is recognised.
+/// The credential that identifies a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Credential {
-    /// Digest of its token.
+    /// BLAKE3 digest of its token.
     Token(Digest),
     /// SHA-256 of its certificate.
     Certificate([u8; 32]),
 }
 
-/// A name, or one that ends with `*` and stands for all that begin so.
+/// A name, or a prefix followed by `*` that matches all names that start with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern(String);
 
@@ -90,11 +90,12 @@ impl Pattern {
 pub struct Client {
     name: String,
     credential: Credential,
-    /// The source of every batch of its; else [`Client::sources`] says which it may name.
+    /// The source of all its batches; `None`: [`Client::sources`] lists the sources that it may
+    /// name.
     source: Option<SourceId>,
     sources: Vec<Pattern>,
     bucket: Option<String>,
-    /// The flow of every request of its; else [`Client::flows`] says which it may name.
+    /// The flow of all its requests; `None`: [`Client::flows`] lists the flows that it may name.
     flow: Option<String>,
     flows: Vec<Pattern>,
     allow: Vec<Right>,
@@ -109,7 +110,8 @@ impl Clients {
     ///
     /// # Errors
     ///
-    /// Names the client and the member that is wrong; never a secret.
+    /// The file cannot be read or is wrong. The message names the client and the member, and never
+    /// contains a secret.
     pub fn open(path: &Path) -> Result<Self, ConfigError> {
         let about =
             |what: String| ConfigError::new(format!("--clients {}: {what}", path.display()));
@@ -119,7 +121,7 @@ impl Clients {
     }
 
     fn parse(text: &str, base: &Path) -> Result<Self, String> {
-        // The error's own text would show the line, which may hold a secret that somebody mistook.
+        // The error's text would quote the line, which may contain a secret in the wrong place.
         let wrong = |error: toml::de::Error| {
             let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
@@ -144,24 +146,24 @@ impl Clients {
         Ok(Self(clients))
     }
 
-    /// Whether any is recognised by a token.
+    /// True if any client is identified by a token.
     pub fn have_tokens(&self) -> bool {
         self.0.iter().any(|client| matches!(client.credential, Credential::Token(_)))
     }
 
-    /// Whether any is recognised by a certificate.
+    /// True if any client is identified by a certificate.
     pub fn have_certificates(&self) -> bool {
         self.0.iter().any(|client| matches!(client.credential, Credential::Certificate(_)))
     }
 
-    /// Finds who has this token. All are compared, each in constant time.
+    /// Finds the client with this token. All tokens are compared, each in constant time.
     pub(super) fn by_token(&self, token: &[u8]) -> Option<&Arc<Client>> {
         let found = blake3::hash(token);
         let same = |client: &&Arc<Client>| matches!(client.credential, Credential::Token(digest) if found == *digest.as_bytes());
         self.0.iter().filter(same).fold(None, |_, client| Some(client))
     }
 
-    /// Finds who has this certificate (DER).
+    /// Finds the client with this certificate (DER).
     pub(super) fn by_certificate(&self, certificate: &[u8]) -> Option<&Arc<Client>> {
         let found = digest(&SHA256, certificate);
         let same = |client: &&Arc<Client>| matches!(client.credential, Credential::Certificate(sha256) if found.as_ref() == sha256.as_slice());
@@ -237,27 +239,27 @@ impl ClientEntry {
 }
 
 impl Client {
-    /// Its name, for logs and metrics.
+    /// Returns the client's name, for logs and metrics.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its source, if it has only one.
+    /// Returns the source that the client is bound to, if any.
     pub(super) fn source(&self) -> Option<&SourceId> {
         self.source.as_ref()
     }
 
-    /// The bucket that it is bound to.
+    /// Returns the bucket that the client is bound to, if any.
     pub(super) fn bucket(&self) -> Option<&str> {
         self.bucket.as_deref()
     }
 
-    /// The flow that it is bound to.
+    /// Returns the flow that the client is bound to, if any.
     pub(super) fn flow(&self) -> Option<&str> {
         self.flow.as_deref()
     }
 
-    /// True if it has a right.
+    /// True if the client has the right.
     pub(super) fn has(&self, right: Right) -> bool {
         self.allow.contains(&right) || (right == Right::Pull && self.allow.contains(&Right::Read))
     }
@@ -274,7 +276,8 @@ impl Client {
     }
 
     pub(super) fn check_source(&self, source: Option<&SourceId>) -> Result<(), Refusal> {
-        // No source at all is no claim; but a client that has one writes as that one.
+        // A batch without a source claims nothing; the source of a client that is bound to one is
+        // used.
         let Some(source) = source else { return Ok(()) };
         let may = match &self.source {
             Some(own) => own == source,
@@ -287,7 +290,8 @@ impl Client {
         }
     }
 
-    /// `default` is the server's own flow, which every client may use that names none.
+    /// Refuses a flow that the client may not use. `default` is the server's own flow; a client
+    /// without `flow` and `flows` may use it.
     pub(super) fn check_flow(&self, flow: &str, default: Option<&str>) -> Result<(), Refusal> {
         let may = match &self.flow {
             Some(own) => own == flow,

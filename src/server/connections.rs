@@ -1,7 +1,9 @@
-//! Open connections: how many there may be, which one makes room for a new one, and when one has been idle for too long.
+//! Open connections: their limits, the choice of the one that is closed for a new one, and the time
+//! after which an idle one is closed.
 //!
-//! Nobody who only opens connections keeps others out: a new one takes the place of the one that has been idle for longest,
-//! and where all are at work, a few more may still ask for the server's health.
+//! A client that only opens connections cannot lock others out. A new connection replaces the one
+//! that has been idle for longest; if all are at work, a few more may still ask for the server's
+//! health.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,16 +13,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Most connections at once. A process has 1,024 descriptors unless it is given more.
+/// Most connections at once. By default a process has 1,024 file descriptors.
 pub(super) const MAX_CONNECTIONS: usize = 500;
 
-/// Most connections of one address at once; of IPv6, of one /64 network.
+/// Most connections of one address at once; for IPv6, of one /64 network.
 pub(super) const MAX_CONNECTIONS_PER_ADDRESS: usize = 250;
 
 /// Connections above these limits that may still ask for the server's health.
 pub(super) const RESERVED_CONNECTIONS: usize = 32;
 
-/// After the end of a request's time, its connection has this long to take the rest of the answer.
+/// Once a request's deadline has passed, its connection has this long to deliver the rest of the
+/// response.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// All open connections.
@@ -33,16 +36,16 @@ struct Open {
     all: BTreeMap<u64, (IpAddr, Arc<Activity>)>,
 }
 
-/// One open connection; its place is free when it is dropped.
+/// An open connection; its place becomes free when it is dropped.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     connections: Arc<Connections>,
     number: u64,
-    /// Where its other end is; of IPv6 the network.
+    /// The client's address; for IPv6, its network.
     pub(super) address: IpAddr,
-    /// What it does.
+    /// The requests of the connection.
     pub(super) activity: Arc<Activity>,
-    /// Whether it may ask for the server's health only.
+    /// True if it may only ask for the server's health.
     pub(super) is_reserved: bool,
 }
 
@@ -56,7 +59,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The part of an address that one holder has for himself.
+/// Returns the part of an address that belongs to one holder: an IPv4 address, or an IPv6 /64
+/// network.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
@@ -65,7 +69,7 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Connections {
-    /// Gives a new connection its place; `None`: there is none, and nobody who could make room.
+    /// Gives a new connection a place; `None` if all places are taken, including the reserved ones.
     pub(super) fn open(self: &Arc<Self>, address: IpAddr) -> Option<OpenConnection> {
         let address = network(address);
         let mut open = lock(&self.0);
@@ -90,14 +94,15 @@ impl Connections {
         })
     }
 
-    /// Ends the connection that has been idle for longest, for example because the process has no descriptor left.
+    /// Closes the connection that has been idle for longest, for example because the process has no
+    /// file descriptor left.
     pub(super) fn make_room(&self) {
         lock(&self.0).evict(|_| true);
     }
 }
 
 impl Open {
-    /// Tells the connection that has been idle for longest to end; false if none is idle.
+    /// Asks the connection that has been idle for longest to close; false if none is idle.
     fn evict(&mut self, may: impl Fn(IpAddr) -> bool) -> bool {
         let idle = self.all.values().filter(|(address, _)| may(*address));
         let idle = idle.filter_map(|(_, activity)| Some((activity.idle_since()?, activity)));
@@ -111,7 +116,7 @@ impl Open {
     }
 }
 
-/// What one connection does: its requests, or since when it has none.
+/// The activity of one connection: its requests, or the time since it had none.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
@@ -121,9 +126,9 @@ pub(super) struct Activity {
 #[derive(Debug)]
 struct State {
     next: u64,
-    /// Until when each request and its answer may take.
+    /// The deadline of each request and its response.
     requests: BTreeMap<u64, Instant>,
-    /// When the last request ended, or the connection began.
+    /// The time at which the last request ended, or the connection began.
     since: Instant,
     has_asked: bool,
     is_evicted: bool,
@@ -143,7 +148,7 @@ impl Default for Activity {
     }
 }
 
-/// A request that is under way, up to the end of its answer.
+/// A request that is under way, until the end of its response.
 #[derive(Debug)]
 pub(super) struct ActiveRequest {
     activity: Arc<Activity>,
@@ -151,7 +156,7 @@ pub(super) struct ActiveRequest {
 }
 
 impl ActiveRequest {
-    /// Sets until when the answer may be taken.
+    /// Sets the deadline of the response.
     pub(super) fn ends_by(&self, deadline: Instant) {
         if let Some(known) = lock(&self.activity.state).requests.get_mut(&self.number) {
             *known = deadline + GRACE;
@@ -168,7 +173,7 @@ impl Drop for ActiveRequest {
 }
 
 impl Activity {
-    /// Notes that a request began, which has at most until `deadline`.
+    /// Registers a request that began and ends by `deadline`.
     pub(super) fn begin(self: &Arc<Self>, deadline: Instant) -> ActiveRequest {
         let mut state = lock(&self.state);
         let number = state.next;
@@ -192,15 +197,15 @@ impl Activity {
         self.evicted.notified().await;
     }
 
-    /// Resolves when the connection has had no request for `idle` (before its first one, for `head`), or a request has
-    /// taken longer than it may.
+    /// Resolves when the connection has had no request for `idle` (before its first one: for
+    /// `head`), or when a request has passed its deadline.
     pub(super) async fn overdue(&self, head: Duration, idle: Duration) {
         loop {
             let due = {
                 let state = lock(&self.state);
                 let limit = if state.has_asked { idle } else { head };
                 let next = state.requests.values().min().copied();
-                // A request that begins meanwhile is looked at when the time is over.
+                // A request that begins meanwhile is noticed when this time is over.
                 next.map_or(state.since + limit, |due| due.min(Instant::now() + limit))
             };
             if due <= Instant::now() && self.is_overdue(head, idle) {
@@ -239,7 +244,7 @@ mod tests {
         assert!(!new.is_reserved && open[0].activity.idle_since().is_none());
         assert!(open[1].activity.idle_since().is_none() && open[2].activity.idle_since().is_some());
         drop(busy);
-        // Of another address it is no business, as long as there is room.
+        // A connection from another address does not matter as long as there is room.
         assert!(!connections.open(address(2)).unwrap().is_reserved);
         assert!(open[2].activity.idle_since().is_some());
         open.truncate(3);

@@ -1,4 +1,4 @@
-//! What a browser has to be told before it lets a page speak to us.
+//! CORS: the headers that a browser needs before it lets a page use the server.
 
 use std::sync::LazyLock;
 
@@ -14,14 +14,14 @@ use super::body::{Body, whole};
 use crate::config::ConfigError;
 use crate::flowfile::names;
 
-/// The headers that a page may send, beside those that every page may: the attributes that are read, except the time of
-/// receipt, which is the server's.
+/// The headers that a page may send in addition to those that every page may send: the attributes
+/// that are read, except the time of receipt, which the server sets.
 static ALLOWED: LazyLock<HeaderValue> = LazyLock::new(|| {
     let attributes = names::READ.into_iter().filter(|name| *name != names::RECEIVED_AT);
     list(["authorization", "content-type"].into_iter().chain(attributes))
 });
 
-/// The headers of an answer that a page may read: the attributes that are written.
+/// The headers of a response that a page may read: the attributes that are written.
 static EXPOSED: LazyLock<HeaderValue> =
     LazyLock::new(|| list(["retry-after"].into_iter().chain(names::WRITTEN)));
 
@@ -30,10 +30,10 @@ fn list<'n>(names: impl Iterator<Item = &'n str>) -> HeaderValue {
         .unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// How long a browser need not ask again, in seconds.
+/// The time for which a browser may cache a preflight response, in seconds.
 const MAX_AGE: &str = "600";
 
-/// The origins whose pages may speak to us.
+/// The origins whose pages may use the server.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<HeaderValue>);
 
@@ -42,7 +42,8 @@ impl Origins {
     ///
     /// # Errors
     ///
-    /// Names the one that is no origin. `*` is none: a page of anybody's would do.
+    /// A value is not an origin; the message names it. `*` is not accepted, because it would admit
+    /// every page.
     pub fn new(origins: &[String]) -> Result<Self, ConfigError> {
         let wrong = |text: &str| {
             ConfigError::new(format!(
@@ -61,11 +62,12 @@ impl Origins {
         origins.iter().map(origin).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The origin of a request, if it has one.
+    /// Returns the origin of a request, if it has one.
     ///
     /// # Errors
     ///
-    /// It is not in the list. CORS alone would only hide the answer: a page can send a batch without asking first.
+    /// The origin is not in the list. CORS alone would only hide the response: a page can send a
+    /// batch without a preflight.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
         let Some(origin) = headers.get(ORIGIN) else { return Ok(None) };
         if self.0.contains(origin) {
@@ -77,13 +79,13 @@ impl Origins {
     }
 }
 
-/// Whether a browser only asks what a page may do.
+/// True if the request is a preflight: the browser asks what a page may do.
 pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer to that.
+/// Makes the response to a preflight.
 pub(super) fn preflight<B>(request: &Request<B>) -> Response<Body> {
     let mut response = Response::new(whole(""));
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -91,7 +93,7 @@ pub(super) fn preflight<B>(request: &Request<B>) -> Response<Body> {
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED.clone());
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
-    // Chromium asks before a public page speaks to a private address.
+    // Chromium asks before a public page connects to a private address.
     const ASKED: &str = "access-control-request-private-network";
     if request.headers().contains_key(ASKED) {
         let name = HeaderName::from_static("access-control-allow-private-network");
@@ -100,7 +102,7 @@ pub(super) fn preflight<B>(request: &Request<B>) -> Response<Body> {
     response
 }
 
-/// Lets the page of `origin` read an answer.
+/// Lets a page of `origin` read a response.
 pub(super) fn allow(origin: HeaderValue, response: &mut Response<Body>) {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

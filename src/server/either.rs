@@ -4,13 +4,13 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-/// What came first.
+/// The output of the future that finished first.
 pub(super) enum Either<A, B> {
     First(A),
     Second(B),
 }
 
-/// Waits for either; the first has precedence.
+/// Waits for either future; the first one wins if both are ready.
 pub(super) async fn first_of<A, B>(
     mut first: Pin<&mut impl Future<Output = A>>,
     mut second: Pin<&mut impl Future<Output = B>>,

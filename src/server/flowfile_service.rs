@@ -1,4 +1,5 @@
-//! NiFi's own gRPC service: one FlowFile a call, and where InvokeGRPC is to send it.
+//! NiFi's own gRPC service: one FlowFile per call. The reply decides where InvokeGRPC routes the
+//! FlowFile.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +21,8 @@ use crate::exit_status::ExitStatus;
 use crate::memory::MemoryUse;
 use crate::snapshot::manifest::canonical_json;
 
-/// A body has at most this many characters of a cause: it becomes an attribute, which NiFi keeps in its heap.
+/// A reply contains at most this many characters of a cause: it becomes an attribute, which NiFi
+/// keeps in its heap.
 const MAX_CAUSE_CHARS: usize = 1_000;
 
 /// The service.
@@ -51,14 +53,15 @@ impl FlowFileService for FlowFiles {
             Err(refusal) => Err(refusal),
         };
         let reply = match done {
-            // The work was given up at the deadline, if it was begun at all.
+            // The work was abandoned at the deadline, if it began at all.
             Ok(done)
                 if done.status() == ExitStatus::Transient && Instant::now() >= ticket.deadline =>
             {
                 return Err(Status::deadline_exceeded(LATE));
             }
             Ok(done) => reply_of(&done),
-            // Who may not is told so by the call's own status; what is wrong with a FlowFile is said of the FlowFile.
+            // A missing right is reported as the call's status; a problem of the FlowFile is
+            // reported in the reply.
             Err(refusal) if refusal.status == StatusCode::FORBIDDEN => {
                 return Err(status(&refusal));
             }
@@ -74,7 +77,7 @@ impl FlowFileService for FlowFiles {
     }
 }
 
-/// What the server has found out before it called the service.
+/// Returns the ticket that the server made before it called the service.
 pub(super) fn ticket<T>(request: &Request<T>) -> Result<Ticket, Status> {
     let ticket = request.extensions().get::<Ticket>().cloned();
     ticket.ok_or_else(|| Status::internal("internal error: a bug in nifi-idb"))
@@ -95,7 +98,7 @@ fn reply(code: ResponseCode, body: String) -> FlowFileReply {
     FlowFileReply { response_code: code.into(), body }
 }
 
-/// One line of JSON, ASCII.
+/// Returns a cause as one line of JSON in ASCII.
 fn cause(message: &str, exit: ExitStatus) -> String {
     let ascii = |char: char| if matches!(char, ' '..='~') { char } else { '?' };
     let message: String = message.chars().map(ascii).take(MAX_CAUSE_CHARS).collect();

@@ -1,4 +1,4 @@
-//! Requests over gRPC: which service answers, and what our refusals are there.
+//! gRPC requests: the choice of the service, and the gRPC status of each refusal.
 //!
 //! [flowfiles.md]: crate::flowfile
 //! [http.md]: crate::server::http
@@ -44,12 +44,12 @@ pub(super) struct Grpc {
     services: Arc<[(&'static str, Handler)]>,
 }
 
-/// What a reply says beyond `OK`, for metrics.
+/// The result in a reply whose gRPC status is `OK`, for metrics.
 #[derive(Clone, Copy)]
 pub(super) struct ReplyCode(pub(super) &'static str);
 
 impl Grpc {
-    /// Makes them.
+    /// Makes the services.
     pub(super) fn new(
         server: &Arc<Server>,
         health: HealthReporter,
@@ -90,7 +90,7 @@ impl Grpc {
         }
     }
 
-    /// The name of a method in metrics.
+    /// Returns the name of a method in metrics.
     pub(super) fn name(path: &str) -> &'static str {
         const NAMES: [&str; 6] = [
             "FlowFileService/Send",
@@ -108,17 +108,17 @@ impl Grpc {
         })
     }
 
-    /// Whether anybody may call it.
+    /// True if the method needs no authentication.
     pub(super) fn is_health(path: &str) -> bool {
         service(path) == HEALTH
     }
 
-    /// Whether it needs a slot.
+    /// True if the method needs a slot.
     pub(super) fn is_work(path: &str) -> bool {
         [FLOWFILES, SIDECAR].contains(&service(path))
     }
 
-    /// What came of a request, as far as it is known when the answer begins.
+    /// Returns the outcome of a request, as far as it is known when the response begins.
     pub(super) fn outcome(response: &Response<Body>) -> Cow<'static, str> {
         if let Some(code) = response.extensions().get::<ReplyCode>() {
             return code.0.into();
@@ -129,7 +129,7 @@ impl Grpc {
     }
 }
 
-/// Says of every service that it is there, or no longer.
+/// Reports every service as serving or not serving.
 pub(super) async fn set_health(health: &HealthReporter, is_serving: bool) {
     let status = if is_serving { ServingStatus::Serving } else { ServingStatus::NotServing };
     for service in ["", FLOWFILES, SIDECAR] {
@@ -157,7 +157,7 @@ where
     })
 }
 
-/// A refusal as gRPC says it.
+/// Returns a refusal as a gRPC status.
 pub(super) fn status(refusal: &Refusal) -> Status {
     let code = match refusal.status {
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,

@@ -1,7 +1,7 @@
 //! The name by which a request calls this server: `Host`, or `:authority` of HTTP/2.
 //!
-//! Addresses are read as addresses. A name that only begins like one is a name, and a page that was loaded from it is a
-//! stranger.
+//! Addresses are parsed as addresses. A name that only starts like one is a name, and a page that
+//! was loaded from it is a stranger.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -19,14 +19,16 @@ enum HostName {
     Name(String),
 }
 
-/// All names by which one request calls this server: `Host`, and the authority of its target if it has one.
+/// All names by which one request calls this server: `Host`, and the authority of its target, if
+/// any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HostNames(Vec<HostName>);
 
 impl HostNames {
-    /// Reads them.
+    /// Reads the names of a request.
     ///
-    /// HTTP/1.1 requires exactly one `Host`, HTTP/2 an authority. HTTP/1.0 may have none: no browser speaks it.
+    /// HTTP/1.1 requires exactly one `Host`, HTTP/2 an authority. HTTP/1.0 may have none: no
+    /// browser speaks it.
     pub(super) fn of<B>(request: &Request<B>) -> Result<Self, Refusal> {
         let wrong = |what: &str| {
             Refusal::bad_request(format!("{what}: send one Host header with the server's name"))
@@ -50,7 +52,7 @@ impl HostNames {
         Ok(Self(names))
     }
 
-    /// True if every one is a loopback address or `localhost`.
+    /// True if every name is a loopback address or `localhost`.
     pub(super) fn are_local(&self) -> bool {
         self.0.iter().all(|name| match name {
             HostName::Address(address) => address.to_canonical().is_loopback(),
@@ -59,7 +61,8 @@ impl HostNames {
     }
 }
 
-/// Reads `HOST` or `HOST:PORT`; names in lower case. `None` for anything that is not a host, also with a user before it.
+/// Parses `HOST` or `HOST:PORT`; names become lower case. `None` for anything that is not a host,
+/// including one with user information.
 fn parse(text: &[u8]) -> Option<HostName> {
     let text = std::str::from_utf8(text).ok()?;
     if let Some(rest) = text.strip_prefix('[') {
@@ -78,7 +81,7 @@ fn parse(text: &[u8]) -> Option<HostName> {
     })
 }
 
-/// True for nothing, and for a colon with a port or without.
+/// True for the empty text, and for a colon with or without a port.
 fn is_port(text: &str) -> bool {
     match text.strip_prefix(':') {
         Some("") => true,
@@ -171,7 +174,7 @@ mod tests {
         assert_eq!(of(Version::HTTP_10, "/", &[b"evil.example"]), Ok(false));
         assert_eq!(of(Version::HTTP_11, "/", &[]), Err(400));
         assert_eq!(of(Version::HTTP_11, "/", &[b"localhost", b"localhost"]), Err(400));
-        // An absolute target stands beside its Host: both count.
+        // An absolute target appears in addition to `Host`: both count.
         assert_eq!(of(Version::HTTP_11, "http://localhost/", &[]), Err(400));
         assert_eq!(of(Version::HTTP_11, "http://evil.example/", &[b"localhost"]), Ok(false));
         assert_eq!(of(Version::HTTP_11, "http://localhost/", &[b"evil.example"]), Ok(false));

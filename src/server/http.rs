@@ -1,4 +1,4 @@
-//! Requests over HTTP that do work.
+//! HTTP requests that need a slot.
 //!
 //! [changes.md]: crate::decode
 //! [clients.md]: crate::server::client
@@ -28,7 +28,7 @@ use crate::pipeline::NewEpoch;
 use crate::snapshot::{FlowName, SourceId};
 use crate::store::SnapshotStore;
 
-/// Answers a request that needs a slot.
+/// Responds to a request that needs a slot.
 pub(super) async fn handle(
     server: &Arc<Server>,
     ticket: Ticket,
@@ -51,7 +51,7 @@ pub(super) async fn handle(
     }
 }
 
-/// Checks all that can be checked before the body is read.
+/// Checks everything that can be checked before the body is read.
 fn prepare(
     server: &Server,
     ticket: &Ticket,
@@ -66,7 +66,8 @@ fn prepare(
     let new_epoch = match query.take("new-epoch").as_deref() {
         None => None,
         Some("keep") => Some(NewEpoch::Keep),
-        // What is missing would go: that is for who sees the whole store.
+        // `mirror` would delete records that are missing from the batch; only someone who sees the
+        // whole store may decide that.
         Some(_) => {
             return Err(Refusal::bad_request("new-epoch is keep; mirror is for nifi-idb sync"));
         }
@@ -108,7 +109,7 @@ async fn sync(
 fn send(reply: Reply, mut done: Done) {
     let media = if matches!(done, Done::Package(_)) { FLOWFILE_V3 } else { NDJSON };
     let mut head = answer(done.http_status(), media, "");
-    // The body's own type is `content-type`.
+    // The type of the body is already in `content-type`.
     for (name, value) in done.attributes().iter().filter(|(name, _)| *name != "mime.type") {
         set_header(&mut head, name, value);
     }
@@ -177,6 +178,7 @@ async fn read(
             return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing to read"));
         }
     };
+    // A request with a wrong parameter is refused before it waits for a slot.
     query.finish()?;
     let ticket = server.admit(ticket).await?;
     let worker = Arc::clone(server);
@@ -189,7 +191,8 @@ async fn read(
     Ok(server.reply(&ticket, work).await)
 }
 
-/// Who may only write may still ask how far its own source is.
+/// Returns the flow whose checkpoint is requested. A client that may only write may still read the
+/// checkpoints of the sources that it may name.
 pub(super) fn own_source(
     server: &Server,
     ticket: &Ticket,
@@ -210,7 +213,7 @@ fn version(text: &str) -> Result<At, Refusal> {
     text.parse().map_err(|_| Refusal::bad_request("the version is a number from 1, or latest"))
 }
 
-/// What cannot be read, as an answer: what is not there is 404 here.
+/// Returns a failed read as a refusal; a missing flow or version is 404.
 pub(super) fn refused(error: HistoryError) -> Refusal {
     match error {
         HistoryError::NoFlow { .. } | HistoryError::NoVersion { .. } => {

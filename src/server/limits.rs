@@ -1,30 +1,30 @@
-//! What one process takes on: requests, time, sizes, and the end of it all.
+//! The limits of one server process: requests, time, sizes, and shutdown.
 
 use std::time::Duration;
 
-/// A request's body may have this many bytes unless an option says otherwise.
+/// Default limit of a request's body, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// A gRPC message may have this many bytes unless an option says otherwise: NiFi sends a FlowFile as one message, which is
+/// Default limit of a gRPC message, in bytes. NiFi sends a FlowFile as one message, which is held
 /// in memory as a whole.
 pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
-/// So many requests are worked on at once unless an option says otherwise.
+/// Default limit of requests that are processed at once.
 pub const DEFAULT_MAX_REQUESTS: usize = 16;
 
-/// All requests together may claim this many bytes of memory unless an option says otherwise.
+/// Default limit of the memory that all requests may claim together, in bytes.
 pub const DEFAULT_MAX_MEMORY: u64 = 512 * 1024 * 1024;
 
-/// A request claims at most this for sorting and writing its content, whatever its size.
+/// Most bytes that a request claims for sorting and writing its content, whatever its size.
 pub(super) const CONTENT_MEMORY: u64 = 24 * 1024 * 1024;
 
-/// A request may take this long unless an option says otherwise.
+/// Default limit of a request's time.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
 
-/// A body may stand still for this long unless an option says otherwise.
+/// Default limit of the time for which a body may stall.
 pub const DEFAULT_IDLE: Duration = Duration::from_secs(60);
 
-/// A stop waits this long for what is under way unless an option says otherwise.
+/// Default limit of the time that a stop waits for requests that are under way.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 
 /// Limits of the server.
@@ -34,15 +34,15 @@ pub struct Limits {
     pub max_body_bytes: u64,
     /// Most bytes of a gRPC message.
     pub max_message_bytes: usize,
-    /// Most requests that are worked on at once.
+    /// Most requests that are processed at once.
     pub max_requests: usize,
     /// Most bytes of memory that all requests may claim together.
     pub max_memory: u64,
-    /// How long a request may take.
+    /// Longest time that a request may take.
     pub deadline: Duration,
-    /// How long a body may stand still, coming or going.
+    /// Longest time that a body may stall, in either direction.
     pub idle: Duration,
-    /// How long a stop waits for what is under way.
+    /// Longest time that a stop waits for requests that are under way.
     pub drain: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! One listener for HTTP/1.1, HTTP/2 and gRPC, with and without TLS; and its end.
+//! One listener for HTTP/1.1, HTTP/2 and gRPC, with and without TLS, and its shutdown.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,34 +27,36 @@ use super::preface::read_preface;
 use super::service::{Server, serve};
 use super::tracked::tracked;
 
-/// Each step of a beginning comes within this time: the first byte, the TLS handshake, the preface, a request's head.
+/// Time limit of each first step of a connection: the first byte, the TLS handshake, the preface, a
+/// request's head.
 const HEAD: Duration = Duration::from_secs(30);
 
-/// The same for a connection that may only ask for the server's health.
+/// The same limit for a connection that may only ask for the server's health.
 const RESERVED_HEAD: Duration = Duration::from_secs(5);
 
 /// A connection without a request is closed after this time.
 const IDLE_CONNECTION: Duration = Duration::from_secs(120);
 
-/// After a failure to accept, which is one of this process's limits, there is a pause.
+/// Pause after a failure to accept a connection, which means that a limit of this process is
+/// reached.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// When all work is done, connections have this long to take what was said.
+/// Time that connections have to deliver their last responses once they are asked to close.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// An idle HTTP/2 connection is asked this often whether it is still there; TCP asks likewise.
+/// Interval of the HTTP/2 and TCP keep-alive probes on an idle connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// Most bytes of an HTTP/1 connection's read buffer: it bounds what one piece of a body can be.
+/// Most bytes of an HTTP/1 connection's read buffer, which bounds the size of one piece of a body.
 const MAX_BUFFER_BYTES: usize = 256 * 1024;
 
-/// An HTTP/2 stream's window: what may be under way before we have read it.
+/// Window of an HTTP/2 stream: the bytes that may be in flight before the server has read them.
 const WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// Most streams of an HTTP/2 connection at once.
 const MAX_STREAMS: u32 = 100;
 
-/// What accepts connections.
+/// The acceptor of connections.
 pub(super) struct Listener {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<Arc<ServerConfig>>,
@@ -64,8 +66,9 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Serves until `stop` is done, then finishes what is under way. Meanwhile whoever comes is told to try again, which
-    /// NiFi does; a closed port would be a failure to it.
+    /// Serves until `stop` resolves, then finishes the requests that are under way. During the
+    /// shutdown new requests get a response that asks them to try again, which NiFi does; NiFi
+    /// treats a closed port as a failure.
     pub(super) async fn run(self, stop: impl Future<Output = ()>) {
         let (draining, drained) = watch::channel(false);
         let (open, mut closed) = mpsc::channel::<()>(1);
@@ -87,7 +90,7 @@ impl Listener {
         let is_done = loop {
             match first_of(work.as_mut(), pin!(self.accept(&connections))).await {
                 Either::First(done) => break done.is_ok(),
-                // Nobody waits for these.
+                // The shutdown does not wait for these connections.
                 Either::Second((stream, place)) => {
                     drop(tokio::spawn(self.connection(stream, place, drained.clone())))
                 }
@@ -95,7 +98,7 @@ impl Listener {
         };
         if is_done {
             let _ = draining.send(true);
-            // Ends when all that were open at the stop are closed.
+            // Resolves when all connections that were open at the stop are closed.
             let _ = timeout(FAREWELL, closed.recv()).await;
         }
     }
@@ -116,7 +119,7 @@ impl Listener {
         }
     }
 
-    /// One connection to its end.
+    /// Serves one connection until it closes.
     fn connection(
         &self,
         stream: TcpStream,
@@ -127,9 +130,10 @@ impl Listener {
         let acceptor = self.tls.clone().map(TlsAcceptor::from);
         let head = if place.is_reserved { RESERVED_HEAD } else { HEAD };
         async move {
-            // Small answers must not wait for more.
+            // Small responses must not wait for more data.
             let _ = stream.set_nodelay(true);
-            // Who vanished without a word is noticed also where we only wait for him.
+            // TCP keep-alive detects a client that has vanished, even while the server only waits
+            // for it.
             let keepalive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
             let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
             let activity = Arc::clone(&place.activity);
@@ -147,7 +151,7 @@ impl Listener {
                 let certificate = certificate.map(|certificate| certificate.to_vec());
                 talk(stream, certificate, server, grpc, place, head, drained).await;
             };
-            // One that has to make room has nothing under way.
+            // A connection that is evicted has no request under way.
             first_of(pin!(talking), pin!(activity.evicted())).await;
         }
     }
@@ -185,13 +189,13 @@ async fn talk(
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let stop = async {
-        // Its other end lives as long as the server.
+        // The sender lives as long as the server.
         let _ = drained.wait_for(|drained| *drained).await;
     };
     let idle = if place.is_reserved { RESERVED_HEAD } else { IDLE_CONNECTION };
     let (stop, overdue) = (pin!(stop), pin!(place.activity.overdue(head, idle)));
     let over = pin!(first_of(stop, overdue));
-    // How a connection ends concerns nobody but its client.
+    // Errors of a connection matter only to its client.
     if let Either::Second(_) = first_of(connection.as_mut(), over).await {
         connection.as_mut().graceful_shutdown();
         let _ = timeout(FAREWELL, connection).await;

@@ -1,4 +1,4 @@
-//! The store as one request sees it: large values that it reads count in its memory.
+//! The store as one request sees it: large values that it reads count toward the request's memory.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -9,10 +9,10 @@ use crate::store::{
     SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionInfo, VersionWriter,
 };
 
-/// Values of one record that are in memory at once: base, head and what they are merged into.
+/// Values of one record that are in memory at once: base, head and their merge.
 const AT_ONCE: usize = 3;
 
-/// What a stored value costs for each of its bytes while it is read and merged.
+/// Bytes of memory per byte of a stored value while it is read and merged.
 const FACTOR: u64 = 3;
 
 /// A store for one request.
@@ -20,7 +20,7 @@ const FACTOR: u64 = 3;
 pub(super) struct MeteredStore<'a> {
     inner: &'a dyn SnapshotStore,
     memory: MemoryClaim,
-    /// Values that were read last, and how many bytes of each.
+    /// The values that were read last, with the number of bytes read of each.
     recent: Mutex<VecDeque<(Digest, u64)>>,
 }
 

@@ -12,16 +12,16 @@ use super::slots::Slots;
 use crate::report::Summary;
 use crate::store::cached::CacheCounts;
 
-/// What the text is.
+/// The media type of the metrics page.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 
-/// Above this many unread pages a page may be a little old.
+/// Above this many unread pages, a page of at most [`STALE`] age is reused.
 const MANY_UNREAD: usize = 16;
 
-/// Above this many no new one is made.
+/// Above this many unread pages, no new page is made.
 const MAX_UNREAD: usize = 256;
 
-/// How old.
+/// Largest age of a reused page.
 const STALE: Duration = Duration::from_secs(1);
 
 /// Upper bounds of the histogram, in milliseconds.
@@ -31,7 +31,7 @@ const BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_00
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     kept: Mutex<Kept>,
-    /// Bytes of bodies that came.
+    /// Bytes of bodies that were received.
     pub(super) received_bytes: Arc<AtomicU64>,
     /// The page that was made last.
     last: Mutex<Option<(Instant, Bytes)>>,
@@ -59,7 +59,7 @@ struct Kept {
 
 #[derive(Debug, Default)]
 struct Histogram {
-    /// One a bound; not cumulative.
+    /// One count per bound; not cumulative.
     counts: [u64; BOUNDS_MS.len()],
     all: u64,
     sum: Duration,
@@ -70,7 +70,7 @@ impl Metrics {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request that was answered.
+    /// Counts a request that has a response.
     pub(super) fn request(
         &self,
         edge: &'static str,
@@ -89,7 +89,7 @@ impl Metrics {
         histogram.sum += took;
     }
 
-    /// Counts a FlowFile that came to its end.
+    /// Counts a processed FlowFile.
     pub(super) fn flowfile(&self, summary: &Summary) {
         let mut kept = self.kept();
         *kept.outcomes.entry(summary.outcome.name()).or_default() += 1;
@@ -104,8 +104,8 @@ impl Metrics {
         kept.conflicts += summary.conflicts;
     }
 
-    /// All of it, as the body of an answer. Pages that nobody has read yet are kept in memory: where there are many, one is
-    /// given again.
+    /// Returns all metrics as the body of a response. Pages that no client has read yet are kept in
+    /// memory; when there are many, the last page is reused.
     pub(super) fn to_page(&self, slots: &Slots, claimed: u64, cache: &CacheCounts) -> Bytes {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let unread = Arc::strong_count(&self.unread) - 1;
@@ -196,7 +196,7 @@ impl Metrics {
     }
 }
 
-/// The text as it grows.
+/// The text of the metrics page, as it is built.
 #[derive(Default)]
 struct Page(String);
 

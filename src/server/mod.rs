@@ -1,14 +1,14 @@
-//! The edge that waits for many clients: HTTP and gRPC over the same pipeline.
+//! The server: HTTP and gRPC over the same pipeline.
 //!
-//! All that is async in the program is here. A request's body is handed through a small channel to a thread, which does what
-//! `nifi-idb sync` does; its report comes back the same way. So memory does not grow with bodies, and a slow client holds up
-//! nobody but itself.
+//! All async code of the program is in this module. A request's body is handed through a small
+//! channel to a thread that does the work of `nifi-idb sync`; the report returns the same way. So
+//! memory use does not grow with the size of bodies, and a slow client delays only itself.
 //!
-//! | page | says |
-//! | --- | --- |
-//! | [`http`](crate::server::http) (`HTTP.md`) | routes, headers, status |
-//! | [`grpc`](crate::server::grpc) (`GRPC.md`) | both services |
-//! | [`client`](crate::server::client) (`CLIENTS.md`) | who may do what |
+//! | module | page | contents |
+//! | --- | --- | --- |
+//! | [`http`](crate::server::http) | `doc/reference/http.md` | routes, headers, status |
+//! | [`grpc`](crate::server::grpc) | `doc/reference/grpc.md` | both services |
+//! | [`client`](crate::server::client) | `doc/reference/clients.md` | clients and their rights |
 
 mod access;
 mod answer;
@@ -59,34 +59,36 @@ use crate::pipeline::IntakeOptions;
 use crate::store::SnapshotStore;
 use crate::store::cached::CachedStore;
 
-/// Most threads that wait for the network. Work has threads of its own.
+/// Most threads that wait for the network. Requests run on separate threads.
 const MAX_NETWORK_THREADS: usize = 8;
 
-/// What a server is made of.
+/// The parts and settings of a server.
 #[derive(Debug)]
 pub struct ServeOptions {
-    /// Where it listens.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// The store, with what is kept of it in memory.
+    /// The store, with its in-memory cache.
     pub store: CachedStore<Box<dyn SnapshotStore>>,
-    /// What every batch begins with.
+    /// The options that every batch starts with.
     pub intake: IntakeOptions,
-    /// Who may do what.
+    /// The rules of authentication and authorization.
     pub access: Access,
-    /// TLS, if it is to be spoken.
+    /// The files of TLS; `None`: connections are not encrypted.
     pub tls: Option<TlsFiles>,
-    /// Limits.
+    /// The limits.
     pub limits: Limits,
 }
 
-/// The other end of what stops a server.
+/// The receiver that stops a server.
 pub type Stop = std::sync::mpsc::Receiver<()>;
 
-/// Serves until `stop` says so or its sender is gone, then finishes what is under way. `started` hears where it listens.
+/// Serves until `stop` receives a message or its sender is dropped, then finishes the requests that
+/// are under way. `started` is called with the address that the server listens on.
 ///
 /// # Errors
 ///
-/// The address cannot be bound, or a file of TLS is wrong; afterwards nothing fails it.
+/// The address cannot be bound, a TLS file is wrong, or a thread cannot be started. Once started,
+/// the server does not fail.
 pub fn run(
     options: ServeOptions,
     stop: Stop,
@@ -102,7 +104,8 @@ pub fn run(
     };
     let network_threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(MAX_NETWORK_THREADS);
-    // And one that waits for the stop.
+    // One more thread waits for the stop. The runtime panics if a thread cannot be started, so this
+    // is checked first.
     threads::check(network_threads + 1)?;
     let (told, hears) = tokio::sync::oneshot::channel::<()>();
     threads::start("stop", move || {
@@ -144,7 +147,7 @@ pub fn run(
         listen::Listener { listener, tls, server, grpc, health }.run(stopped).await;
         Ok(())
     });
-    // Whoever still works holds nothing half-written.
+    // A thread that is still working has not left a half-written version.
     runtime.shutdown_background();
     result
 }

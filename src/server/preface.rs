@@ -1,6 +1,8 @@
-//! The first bytes of a connection, which say what version of HTTP it speaks: they have to come within a time.
+//! The first bytes of a connection, which determine its version of HTTP. They must arrive within a
+//! time limit.
 //!
-//! hyper reads them without any limit, so a client that sends half of them would keep its connection for ever.
+//! hyper reads them without a limit, so a client that sends half of them would keep its connection
+//! forever.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,17 +11,17 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How a connection of HTTP/2 begins.
+/// The first bytes of an HTTP/2 connection.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream with the bytes that were read ahead of it.
+/// A stream that first returns the bytes that were read ahead.
 pub(super) struct Rewound<S> {
     first: Vec<u8>,
     taken: usize,
     stream: S,
 }
 
-/// Reads until it is clear what version is spoken. Whoever calls sets the time.
+/// Reads until the version of HTTP is clear. The caller sets the time limit.
 pub(super) async fn read_preface<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<Rewound<S>> {
     let mut first = Vec::with_capacity(PREFACE.len());
     while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {

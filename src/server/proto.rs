@@ -1,4 +1,4 @@
-//! What `build.rs` makes of `proto/`.
+//! The code that `build.rs` generates from `proto/`.
 
 #![allow(
     missing_docs,
@@ -13,10 +13,10 @@ pub(super) mod nifi {
     tonic::include_proto!("org.apache.nifi.processors.grpc");
 }
 
-/// Our own.
+/// The service `Sidecar`.
 pub(super) mod sidecar {
     tonic::include_proto!("nifi_idb.v1");
 }
 
-/// Both, for server reflection.
+/// The descriptors of both services, for server reflection.
 pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

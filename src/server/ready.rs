@@ -1,4 +1,5 @@
-//! Whether the store answers and there is room to work: asked of it seldom, however often somebody asks us.
+//! The readiness check: the store responds and there is room to work. However often clients ask,
+//! the store is asked only once every few seconds.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -12,21 +13,21 @@ use super::threads;
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind};
 use crate::temporary::private_file;
 
-/// An answer of the store counts for this long.
+/// A result is reused for this long.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// A store that takes longer does not answer.
+/// A store that takes longer than this counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Bytes that the folder of temporary files must have room for.
+/// The bytes written to test the folder of temporary files.
 static ROOM: [u8; 64 * 1024] = [1; 64 * 1024];
 
-/// Why requests could not be done.
+/// The reason why requests cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unready {
-    /// For everybody: no path, no address.
+    /// The reason for everybody: no path, no address.
     summary: &'static str,
-    /// For who has proved who he is.
+    /// The reason for authenticated clients.
     detail: String,
 }
 
@@ -35,7 +36,7 @@ impl Unready {
         Self { summary, detail: summary.to_owned() }
     }
 
-    /// The message; paths and addresses are for who has proved who he is.
+    /// Returns the message. Only authenticated clients see paths and addresses.
     pub(super) fn message_for(&self, has_proved: bool) -> &str {
         if has_proved { &self.detail } else { self.summary }
     }
@@ -55,17 +56,17 @@ impl From<StoreError> for Unready {
     }
 }
 
-/// What the store said last, and when.
+/// The last result of the check, and its time.
 #[derive(Debug, Default)]
 pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), Unready>)>>);
 
 impl Readiness {
-    /// Whether requests would be taken and could be done; else why not.
+    /// Succeeds if requests would be accepted and could be served; otherwise returns the reason.
     pub(super) async fn check(&self, server: &Arc<Server>) -> Result<(), Unready> {
         if server.slots.is_draining() {
             return Err(Unready::plain("the server is being stopped"));
         }
-        // Others who ask meanwhile wait for the same answer.
+        // Concurrent callers wait here for the same result.
         let mut last = self.0.lock().await;
         if let Some((at, result)) = &*last
             && at.elapsed() < FRESH
@@ -80,7 +81,7 @@ impl Readiness {
                 .check_reachable()
                 .map_err(Unready::from)
                 .and_then(|()| has_room(&asking));
-            // Nobody may be waiting for it.
+            // The waiting task may have given up.
             let _ = told.send(result);
         });
         if let Err(failure) = started {
@@ -96,7 +97,7 @@ impl Readiness {
     }
 }
 
-/// Whether a large batch could be sorted.
+/// Succeeds if the folder of temporary files has room, which sorting a large batch needs.
 fn has_room(server: &Server) -> Result<(), Unready> {
     let folder = server.intake.normalize.temp_folder.clone().unwrap_or_else(std::env::temp_dir);
     let written = private_file(Some(&folder)).and_then(|mut file| file.write_all(&ROOM));

@@ -1,4 +1,4 @@
-//! What an HTTP request says: its route, and the attributes of a FlowFile in headers and query.
+//! The parts of an HTTP request: its route, and the attributes of a FlowFile in headers and query.
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
@@ -8,29 +8,29 @@ use super::answer::{FLOWFILE_V3, Refusal};
 use crate::flowfile::{Attributes, names};
 use crate::snapshot::SourceId;
 
-/// What a request asks for.
+/// The operation that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
-    /// The process is there.
+    /// Checks that the process is running.
     Live,
-    /// The store answers, and no stop is under way.
+    /// Checks that the store responds and that the server is not being stopped.
     Ready,
-    /// Counters.
+    /// Returns the metrics.
     Metrics,
-    /// Take a batch.
+    /// Applies a batch.
     Sync(Named),
-    /// A source's checkpoint; `None`: of all.
+    /// Returns a source's checkpoint; `None`: the checkpoints of all sources.
     Sources(Named, Option<SourceId>),
-    /// List versions.
+    /// Lists versions.
     Versions(Named),
-    /// Give a version back.
+    /// Restores a version.
     Version(Named, String),
-    /// Show a record of a version.
+    /// Shows a record of a version.
     Records(Named, String),
 }
 
 impl Route {
-    /// Reads a path.
+    /// Parses a path.
     pub(super) fn parse(path: &str) -> Result<Self, Refusal> {
         let not_found = || {
             Refusal::new(
@@ -71,7 +71,7 @@ impl Route {
         })
     }
 
-    /// Its name in metrics.
+    /// Returns the route's name in metrics.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Live => "/healthz",
@@ -85,13 +85,13 @@ impl Route {
         }
     }
 
-    /// The methods that it takes, as `Allow` lists them.
+    /// Returns the route's methods, in the format of `Allow`.
     pub(super) fn allowed(&self) -> &'static str {
         if matches!(self, Self::Sync(_)) { "POST" } else { "GET, HEAD" }
     }
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut out = Vec::with_capacity(text.len());
@@ -125,13 +125,13 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    /// Takes a parameter out; an empty one counts as absent.
+    /// Removes and returns a parameter; an empty one counts as absent.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
         let place = self.0.iter().position(|(other, _)| other == name)?;
         Some(self.0.swap_remove(place).1).filter(|value| !value.is_empty())
     }
 
-    /// Whether a switch is on.
+    /// Removes a switch and returns true if it is on.
     pub(super) fn take_switch(&mut self, name: &str) -> Result<bool, Refusal> {
         match self.take(name).as_deref() {
             None | Some("false") => Ok(false),
@@ -140,7 +140,7 @@ impl Query {
         }
     }
 
-    /// Refuses what nobody took: a misspelt one must not go unnoticed.
+    /// Refuses parameters that are left: a misspelt one must not go unnoticed.
     pub(super) fn finish(self) -> Result<(), Refusal> {
         match self.0.first() {
             None => Ok(()),
@@ -155,7 +155,7 @@ fn is_attribute(name: &str) -> bool {
     names::READ.contains(&name)
 }
 
-/// The attributes that headers and query give; the query stands over a header.
+/// Returns the attributes in headers and query; the query wins over a header.
 pub(super) fn attributes(headers: &HeaderMap, query: &mut Query) -> Result<Attributes, Refusal> {
     let mut attributes = Attributes::default();
     for (name, value) in headers {
@@ -185,7 +185,7 @@ pub(super) fn attributes(headers: &HeaderMap, query: &mut Query) -> Result<Attri
     Ok(attributes)
 }
 
-/// Whether the body is said to be a package; `None` if its first bytes have to tell.
+/// Returns true if `content-type` declares a package; `None` if the first bytes of the body decide.
 pub(super) fn content(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
     let unsupported = |what: String| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what);
     for (name, known) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
@@ -205,7 +205,7 @@ pub(super) fn content(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
     let media = text.split(';').next().unwrap_or_default().trim();
     match media {
         FLOWFILE_V3 => Ok(Some(true)),
-        // What curl -d sends: it has taken the line ends out.
+        // `curl -d` sends this type by default, and has removed the line ends.
         "application/x-www-form-urlencoded" => Err(unsupported(
             "a form is not read: send NDJSON with content-type application/x-ndjson".to_owned(),
         )),

@@ -1,4 +1,4 @@
-//! One request: who asks, whether there is a slot for it, and which edge answers.
+//! One request: its caller, its slot, and the protocol that serves it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,16 +33,16 @@ use crate::pipeline::IntakeOptions;
 use crate::store::SnapshotStore;
 use crate::store::cached::CachedStore;
 
-/// When a client that was turned away may ask again, in seconds.
+/// Seconds after which a client that was turned away may try again.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// An answer that needed no slot is to be read within this time.
+/// Time limit for reading a response that needed no slot.
 const BRIEF: Duration = Duration::from_secs(30);
 
-/// The end of an answer may be under way for this long after the end of its request's time.
+/// Extra time for the last piece of a response after the request's deadline.
 const LAST_PIECE: Duration = Duration::from_secs(2);
 
-/// What all requests share.
+/// The state that all requests share.
 pub(super) struct Server {
     pub(super) store: Arc<CachedStore<Box<dyn SnapshotStore>>>,
     pub(super) intake: IntakeOptions,
@@ -54,24 +54,25 @@ pub(super) struct Server {
     pub(super) readiness: Readiness,
 }
 
-/// What is known of a request before its body is read.
+/// The properties of a request that are known before its body is read.
 #[derive(Clone)]
 pub(super) struct Ticket {
     pub(super) caller: Caller,
-    /// Whose share of the slots it takes from.
+    /// The asker whose share of the slots it uses.
     pub(super) asker: Asker,
-    /// Whether a page in a browser asks.
+    /// True if a page in a browser sent it.
     pub(super) is_page: bool,
     pub(super) deadline: Instant,
-    /// Held by whatever works for the request; `None`: it was not asked for yet.
+    /// The slot, held by the thread that works for the request; `None`: not requested yet.
     pub(super) slot: Option<Slot>,
-    /// Memory that the request has claimed.
+    /// The memory that the request has claimed.
     pub(super) memory: MemoryClaim,
 }
 
 impl Server {
-    /// Runs `work` on a thread of its own, and gives what it replies. When the request's time is over, whoever asked is told
-    /// so; the thread goes on to its end. A panic of `work` is this request's alone.
+    /// Runs `work` on a new thread, and returns its response. If the request's deadline passes
+    /// first, the response reports that, and the thread goes on to its end. A panic of `work` ends
+    /// only this request.
     pub(super) async fn reply(
         &self,
         ticket: &Ticket,
@@ -129,7 +130,7 @@ impl Server {
         Ok(Ticket { asker: asker(&caller, peer), caller, is_page, deadline, slot: None, memory })
     }
 
-    /// Waits for a slot, at most as long as the request may take.
+    /// Waits for a slot, at most until the request's deadline.
     pub(super) async fn admit(&self, ticket: Ticket) -> Result<Ticket, Refusal> {
         let slot = self
             .slots
@@ -139,7 +140,7 @@ impl Server {
         Ok(Ticket { slot: Some(slot), ..ticket })
     }
 
-    /// As [`Self::admit`], for a gRPC call whose message is there.
+    /// Like [`Self::admit`], for a gRPC call whose message has arrived.
     pub(super) async fn admit_call(&self, ticket: Ticket) -> Result<Ticket, tonic::Status> {
         let slot =
             self.slots.take(&ticket.asker, ticket.deadline.into()).await.map_err(|busy| {
@@ -153,16 +154,16 @@ impl Server {
     }
 }
 
-/// The request's time was over before its answer was there.
+/// The message if a request's deadline passed before its response was ready.
 pub(super) const LATE: &str = "the deadline passed; the batch may be written all the same: sent again with its sequence or delivery id it changes nothing";
 
-/// A thread ended in the middle of a request.
+/// The message if a thread ended in the middle of a request.
 pub(super) const BUG: &str = "internal error: a bug in nifi-idb";
 
-/// Why a connection above the limit gets no work done.
+/// The message for a connection above the limit that asks for more than the server's health.
 const CROWDED: &str = "too many connections are open: try again";
 
-/// Answers one request.
+/// Responds to one request.
 pub(super) async fn serve(
     server: Arc<Server>,
     grpc: Grpc,
@@ -201,7 +202,7 @@ pub(super) async fn serve(
     if is_head { without_body(response) } else { response }
 }
 
-/// The answer to HEAD: what GET would have said, without its body.
+/// Makes the response to HEAD: the response to GET without its body.
 fn without_body(mut response: Response<Body>) -> Response<Body> {
     use hyper::body::Body as _;
     if let Some(bytes) = response.body().size_hint().exact() {
@@ -237,7 +238,7 @@ async fn serve_http(
     (name, response)
 }
 
-/// Checks everything that does not need the body; `None`: a route that takes no slot.
+/// Checks everything that does not need the body; `None` for a route that takes no slot.
 fn admitted(
     server: &Server,
     peer: &Peer,
@@ -284,8 +285,9 @@ async fn open_route(server: &Arc<Server>, route: &Route, has_proved: bool) -> Re
     }
 }
 
-/// Refuses before the body was looked at. It is thrown away meanwhile, so that a client which sends all before it reads
-/// sees the answer; one that waits for `100 Continue` sends nothing.
+/// Refuses a request before its body is read. The body is read and discarded in the background, so
+/// that a client that sends everything before it reads sees the response; a client that waits for
+/// `100 Continue` sends nothing.
 pub(super) fn turned_away(
     server: &Server,
     refusal: &Refusal,
@@ -322,7 +324,7 @@ async fn serve_grpc(
     let mut deadline = Instant::now() + server.limits.deadline;
     let mut response = match grpc_ticket(server, peer, &path, &request) {
         Err(status) => {
-            // As with HTTP: who sends all before it listens must not meet a reset.
+            // As with HTTP, a client that sends everything before it reads must not see a reset.
             tokio::spawn(discard(
                 request.into_body(),
                 server.limits.max_body_bytes,
@@ -359,7 +361,7 @@ fn grpc_ticket(
 ) -> Result<Option<Ticket>, tonic::Status> {
     let status = |refusal: Refusal| super::grpc::status(&refusal);
     let hosts = HostNames::of(request).map_err(status)?;
-    // A page cannot make this content type without asking first, and is not told that it may.
+    // A page cannot send this content type without a preflight, and a preflight does not allow it.
     server.access.origins.check(request.headers()).map_err(status)?;
     if Grpc::is_health(path) {
         return Ok(None);
@@ -380,7 +382,7 @@ fn grpc_ticket(
     server.ticket(caller, peer, is_page, limit).map(Some).map_err(status)
 }
 
-/// Sets a header where its value can be one.
+/// Sets a header if the value is valid in one.
 pub(super) fn set_header(response: &mut Response<Body>, name: &str, value: &str) {
     let name = hyper::header::HeaderName::from_bytes(name.as_bytes()).ok();
     if let (Some(name), Some(value)) = (name, header_value(value)) {

@@ -1,4 +1,4 @@
-//! Our own gRPC service.
+//! The gRPC service `Sidecar`.
 
 use std::io;
 use std::pin::Pin;
@@ -36,7 +36,7 @@ use super::work::{Done, Job, read_key};
 use crate::history::{self, At, RestoreFormat, RestoreOptions};
 use crate::snapshot::{FlowName, FlowVersion};
 
-/// Messages that may wait for the other side.
+/// Most messages that may wait for the other side.
 const MESSAGES: usize = 4;
 
 /// The service.
@@ -55,6 +55,7 @@ impl sidecar_server::Sidecar for Sidecar {
     ) -> Result<Response<Self::SyncStream>, Status> {
         let ticket = ticket(&request)?;
         let mut messages = request.into_inner();
+        // The first message is read before a slot is taken, so that a silent client holds none.
         let start = tokio::time::timeout_at(ticket.deadline.into(), messages.message()).await;
         let start = start.map_err(|_| Status::deadline_exceeded(LATE))??;
         let Some(Part::Start(SyncStart { flow, attributes, pull })) =
@@ -222,7 +223,7 @@ fn result(done: &Done) -> SyncResult {
     }
 }
 
-/// The contents of a stream of messages, as a body.
+/// A body made of the contents of a stream of messages.
 struct Contents(Streaming<SyncRequest>);
 
 impl HttpBody for Contents {
@@ -257,7 +258,7 @@ impl<T> Out<T> {
 }
 
 impl Server {
-    /// Runs `work` on a thread of its own, and waits for it at most as long as the request may take.
+    /// Runs `work` on a new thread, and waits for it at most until the request's deadline.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         ticket: &Ticket,
@@ -268,7 +269,7 @@ impl Server {
         let started = threads::start("call", move || {
             let result = work();
             drop(slot);
-            // Nobody may be waiting for it.
+            // The waiting task may have given up.
             let _ = ended.send(result);
         });
         started.map_err(|failure| status(&failure.into()))?;
@@ -279,7 +280,7 @@ impl Server {
         }
     }
 
-    /// Runs `work` on a thread of its own; what it sends is the answer.
+    /// Runs `work` on a new thread; the messages that it sends are the response.
     fn stream<T: Send + 'static>(
         &self,
         ticket: &Ticket,
@@ -297,7 +298,7 @@ impl Server {
         let slot = ticket.slot.clone();
         let started = threads::start("stream", move || {
             if let Err(refusal) = work(&out) {
-                // Whoever asked may be gone.
+                // The client may have disconnected.
                 let _ = send_blocking(
                     &out.handle,
                     &out.sender,
@@ -306,11 +307,12 @@ impl Server {
                     out.deadline,
                 );
             }
-            // Nobody may be waiting for it.
+            // The waiting task may have given up.
             let _ = ended.send(());
             drop(slot);
         });
         started.map_err(|failure| status(&failure.into()))?;
+        // A thread that panics or is late sends no error, so this task ends the stream with one.
         tokio::spawn(async move {
             let status = match tokio::time::timeout_at(deadline, end).await {
                 Ok(Ok(())) => return,

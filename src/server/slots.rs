@@ -1,4 +1,5 @@
-//! Slots for work, and who gets the next one. Nobody holds all of them: who asks most waits behind who asks least.
+//! Slots for work, and the choice of who gets the next one. Unless there is only one slot, no asker
+//! holds all of them: one with many requests waits until those with fewer are served.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,27 +11,28 @@ use tokio::time::{Instant, timeout_at};
 
 use super::either::{Either, first_of};
 
-/// Most requests that wait for a slot; one more is told to try again.
+/// Most requests that wait for a slot; any more are refused and may try again.
 pub(super) const MAX_WAITING: usize = 1_000;
 
-/// Of the slots, and of the places of those that wait, one in so many is never held by the same asker as all the others.
+/// One in this many slots, and one in this many waiting places, is never held by an asker that
+/// holds all the others.
 const SHARE_FOR_OTHERS: usize = 4;
 
-/// Whose requests are counted together.
+/// The party whose requests are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Asker {
-    /// A client of the clients file, wherever it asks from.
+    /// A client of the clients file, whatever its address.
     Client(String),
-    /// Whoever is at this address; of IPv6, in this /64 network.
+    /// Everybody at this address; for IPv6, in this /64 network.
     Address(Option<IpAddr>),
 }
 
-/// Why a request gets no slot.
+/// The reason why a request gets no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Busy {
-    /// As many as may be are under way, and as many as may be wait.
+    /// The slots that its asker may hold are taken, and so are its places in the queue.
     Full,
-    /// Its time was over before there was a slot.
+    /// The request's deadline passed before a slot was free.
     Late,
     /// The server is being stopped.
     Draining,
@@ -47,16 +49,16 @@ pub(super) struct Slots {
 struct SharedSlots {
     count: usize,
     queue: Mutex<SlotQueue>,
-    /// The last slot became free.
+    /// Notified when the last slot becomes free.
     all_free: Notify,
 }
 
 #[derive(Debug, Default)]
 struct SlotQueue {
     taken: usize,
-    /// Who holds how many; nobody is here with none.
+    /// The number of slots that each asker holds; an asker with none is absent.
     held: HashMap<Asker, usize>,
-    /// Who waits, in the order in which they came.
+    /// The waiting requests, in order of arrival.
     waiting: Vec<Waiting>,
     next: u64,
 }
@@ -68,8 +70,8 @@ struct Waiting {
     grant: oneshot::Sender<Slot>,
 }
 
-/// One request's place among those that are worked on; free again when its last copy is dropped, which its thread does
-/// last.
+/// A slot for one request. It becomes free when its last copy is dropped, which the request's
+/// thread does last.
 #[derive(Clone, Debug)]
 pub(super) struct Slot(#[expect(dead_code, reason = "it is held, not looked at")] Arc<HeldSlot>);
 
@@ -79,7 +81,7 @@ struct HeldSlot {
     asker: Asker,
 }
 
-/// How many of `count` one asker may have: all but a quarter, but always one.
+/// Returns how many of `count` one asker may hold: all but a quarter, but at least one.
 pub(super) fn most_of_one(count: usize) -> usize {
     (count - count.div_ceil(SHARE_FOR_OTHERS)).max(1)
 }
@@ -90,7 +92,7 @@ impl Slots {
         Self { shared: Arc::new(shared), draining: watch::Sender::new(false) }
     }
 
-    /// Takes a slot; waits for one until `deadline`.
+    /// Takes a slot, and waits for one until `deadline`.
     pub(super) async fn take(&self, asker: &Asker, deadline: Instant) -> Result<Slot, Busy> {
         if self.is_draining() {
             return Err(Busy::Draining);
@@ -106,19 +108,19 @@ impl Slots {
                 match first_of(stopped, pin!(timeout_at(deadline, granted))).await {
                     Either::Second(Ok(Ok(slot))) => slot,
                     Either::Second(Err(_)) => return Err(Busy::Late),
-                    // Nobody drops the other end without a grant.
+                    // The sender is never dropped without a grant.
                     Either::First(_) | Either::Second(Ok(Err(_))) => return Err(Busy::Draining),
                 }
             }
         };
-        // A drain that began meanwhile has looked already, or waits for this slot.
+        // A drain that began meanwhile has already checked, or waits for this slot.
         if self.is_draining() {
             return Err(Busy::Draining);
         }
         Ok(slot)
     }
 
-    /// How many are taken.
+    /// Returns the number of slots that are taken.
     pub(super) fn taken(&self) -> usize {
         self.shared.queue().taken
     }
@@ -127,17 +129,17 @@ impl Slots {
         *self.draining.borrow()
     }
 
-    /// How many wait for one.
+    /// Returns the number of waiting requests.
     pub(super) fn waiting(&self) -> usize {
         self.shared.queue().waiting.len()
     }
 
-    /// Gives no more slots, and waits until all are free.
+    /// Stops giving slots, and waits until all are free.
     pub(super) async fn drain(&self) {
         self.draining.send_replace(true);
         loop {
             let mut free = pin!(self.shared.all_free.notified());
-            // From here on it hears of what happens before it waits.
+            // Registers before the check below, so that no notification is missed.
             free.as_mut().enable();
             if self.taken() == 0 {
                 return;
@@ -147,7 +149,7 @@ impl Slots {
     }
 }
 
-/// A place among those that wait; it is given up when this is dropped.
+/// A place in the queue; it is given up when this is dropped.
 struct WaitingPlace {
     shared: Arc<SharedSlots>,
     number: u64,
@@ -177,7 +179,8 @@ impl SharedSlots {
         asker: &Asker,
     ) -> Result<Either<Slot, (WaitingPlace, oneshot::Receiver<Slot>)>, Busy> {
         let mut queue = self.queue();
-        // Where a slot is free, whoever waits has as many as he may have.
+        // While a slot is free, every waiting asker holds as many as it may, so this request
+        // overtakes nobody.
         if queue.may_hold(asker, self.count) {
             queue.hold(asker);
             return Ok(Either::First(self.slot(asker.clone())));
@@ -218,7 +221,8 @@ impl SlotQueue {
         }
     }
 
-    /// Who is next: of those that may have one more, who holds the fewest, and of these who came first.
+    /// Removes the request that is next and gives it a slot. Among the askers that may hold one
+    /// more, the one that holds the fewest wins; ties go to the earliest request.
     fn next(&mut self, count: usize) -> Option<Waiting> {
         let may = self
             .waiting
@@ -241,7 +245,8 @@ impl Drop for HeldSlot {
         let is_last = queue.taken == 0;
         drop(queue);
         if let Some(Waiting { asker, grant, .. }) = next {
-            // Whoever gave up meanwhile drops it, and it is the next one's.
+            // If the waiting request gave up meanwhile, the slot is dropped here and goes to the
+            // next one.
             let _ = grant.send(self.shared.slot(asker));
         }
         if is_last {
@@ -342,7 +347,7 @@ mod tests {
             let other = slots.take(&b, soon()).await.unwrap();
             assert_eq!((slots.taken(), slots.take(&b, soon()).await.unwrap_err()), (4, Busy::Late));
             drop(other);
-            // It is kept for others.
+            // The slot is kept for others.
             assert_eq!(slots.take(&a, soon()).await.unwrap_err(), Busy::Late);
             all.pop();
             assert!(slots.take(&a, soon()).await.is_ok());
@@ -362,7 +367,7 @@ mod tests {
                 Either::First(_) => panic!(),
             })
             .into();
-        // One of `b` becomes free: `a` has one already, `b` came before `c`.
+        // A slot of `b` becomes free: `a` already holds one, and `b` came before `c`.
         drop(of_b);
         let mut granted = |place: usize| waiting[place].1.try_recv();
         let (second_of_b, none) = (granted(2).unwrap(), granted(0).is_err());
@@ -371,7 +376,8 @@ mod tests {
         let of_c = granted(3).unwrap();
         drop(of_a);
         assert!(granted(0).is_ok(), "nobody else waits");
-        // It was dropped there and then, so the next one of `a` has it; who is gone is passed over.
+        // The result of the line above was dropped at once, so the next request of `a` has the
+        // slot.
         assert!(granted(1).is_ok());
         drop((of_c, waiting));
         let queue = shared.queue();

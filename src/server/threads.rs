@@ -1,4 +1,5 @@
-//! Threads for what blocks. Where the system gives none, that is said, and nothing waits for one that never comes.
+//! Threads for blocking work. If the system cannot start one, that is an error, and nothing waits
+//! for it.
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -9,10 +10,10 @@ use tokio::runtime::Handle;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 
-/// Runs `work` on a thread of its own.
+/// Runs `work` on a new thread.
 ///
-/// Each request has one: a pool that cannot start its threads keeps the work, and nobody does it. What waits for the
-/// network there does so in the runtime of the caller.
+/// Each request gets a thread: a pool that cannot start its threads would queue the work forever.
+/// Network waits on the thread use the caller's runtime.
 pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let runtime = Handle::try_current().ok();
     let work = move || {
@@ -22,12 +23,13 @@ pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
     Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(|error| none(&error))
 }
 
-/// Checks that `count` threads can be had at once, for somebody who panics where they cannot.
+/// Checks that `count` threads can be started at once, for a caller that would panic if they
+/// cannot.
 pub(super) fn check(count: usize) -> Result<(), Failure> {
     let (hold, held) = channel::<()>();
     let held = Mutex::new(held);
     std::thread::scope(|scope| {
-        // Each lives until it is told that all were tried.
+        // Each thread lives until all were tried.
         let wait = || drop(held.lock().map(|held| held.recv()));
         let threads: Result<Vec<_>, _> =
             (0..count).map(|_| Builder::new().spawn_scoped(scope, wait)).collect();

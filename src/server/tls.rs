@@ -1,4 +1,4 @@
-//! TLS: our certificate, and the authorities whose clients are believed.
+//! TLS: the server's certificate, and the authorities that are trusted to identify clients.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use rustls::{RootCertStore, ServerConfig};
 use crate::certificate_trust::NamedClientVerifier;
 use crate::config::ConfigError;
 
-/// Files of TLS.
+/// The files of TLS.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// PEM: our certificate and its chain.
+    /// The server's certificate and its chain (PEM).
     pub certificate: PathBuf,
-    /// PEM: its key.
+    /// The certificate's key (PEM).
     pub key: PathBuf,
-    /// PEM: the authorities of clients; `None`: clients have no certificates.
+    /// The authorities of clients (PEM); `None`: clients have no certificates.
     pub client_ca: Option<PathBuf>,
-    /// Whether a client without a certificate is let in, because it may have a token.
+    /// True if a client without a certificate may connect, because it may have a token.
     pub is_certificate_optional: bool,
 }
 
 impl TlsFiles {
-    /// Reads them.
+    /// Reads the files.
     ///
     /// # Errors
     ///
-    /// Names the flag and file that is wrong.
+    /// A file cannot be read or is wrong; the message names the flag and the file.
     pub fn open(&self) -> Result<Arc<ServerConfig>, ConfigError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));

@@ -1,4 +1,5 @@
-//! The body of an answer that says when it was sent whole, and does not stay open for longer than its request may take.
+//! A response's body that reports its end, and does not stay open for longer than its request may
+//! take.
 
 use std::io;
 use std::pin::Pin;
@@ -13,11 +14,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::body::Body;
 use super::connections::ActiveRequest;
 
-/// Until when an answer may be open.
+/// The time until which a response may be open.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AnswerDeadline(pub(super) Instant);
 
-/// The end of a gRPC answer that was open for too long: UNAVAILABLE, so that its caller asks again.
+/// The trailer of a gRPC response that was open for too long: UNAVAILABLE, so that its caller tries
+/// again.
 const GRPC_STATUS: (&str, &str) = ("grpc-status", "14");
 
 struct Tracked {
@@ -28,7 +30,8 @@ struct Tracked {
     is_over: bool,
 }
 
-/// Ties an answer to its request: the request is under way until the answer was sent, or was given up.
+/// Ties a response to its request: the request is under way until the response was sent or
+/// abandoned.
 pub(super) fn tracked(response: Response<Body>, active: ActiveRequest) -> Response<Body> {
     let content_type = response.headers().get(CONTENT_TYPE);
     let is_grpc =

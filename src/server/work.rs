@@ -1,4 +1,5 @@
-//! What every edge asks of the pipeline, on a thread that may block: one FlowFile or a package, and reading.
+//! The work that HTTP and gRPC hand to the pipeline, on a thread that may block: one FlowFile or a
+//! package.
 
 use std::io::{self, Cursor, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,18 +23,18 @@ use crate::pipeline::{Delivered, IntakeOptions, Package, deliver, deliver_packag
 use crate::store::SnapshotStore;
 use crate::store::fault::step;
 
-/// What a package begins with.
+/// The first bytes of a package.
 const MAGIC: &[u8] = b"NiFiFF3";
 
-/// What is to be done with a content.
+/// The work to do with a content.
 pub(super) struct Job {
     pub(super) options: IntakeOptions,
     pub(super) attributes: Attributes,
-    /// Whether it is a package; `None`: its first bytes tell.
+    /// True if the content is a package; `None`: its first bytes decide.
     pub(super) is_package: Option<bool>,
 }
 
-/// How it ended.
+/// The result of a job.
 pub(super) enum Done {
     /// One batch.
     Batch(Box<Delivered>),
@@ -42,7 +43,7 @@ pub(super) enum Done {
 }
 
 impl Job {
-    /// Settles all that does not depend on the content.
+    /// Makes a job: settles everything that does not depend on the content.
     pub(super) fn new(
         defaults: &IntakeOptions,
         ticket: &Ticket,
@@ -55,6 +56,7 @@ impl Job {
         let (bucket, flow) = target(caller, Right::Sync, named, defaults)?;
         let mut options = IntakeOptions { bucket, flow, ..defaults.clone() };
         options.normalize.received_at = now_ms();
+        // Without clients, only a page in a browser may not set the time of receipt.
         options.trusts_received_at = match caller {
             Some(client) => client.has(Right::ReceivedAt),
             None => !ticket.is_page,
@@ -68,7 +70,8 @@ impl Job {
             }
             options.sync.withholds_values = !client.has(Right::Pull);
         }
-        // Of a batch the attributes say it themselves; of a package this is its own name.
+        // For a batch the attributes already contain the delivery id; for a package it is the
+        // package's own.
         options.sync.delivery = delivery(&attributes).map(str::to_owned);
         options.admission = admission(caller, defaults.flow.as_deref());
         if let Some(client) = caller {
@@ -86,7 +89,8 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// The body did not come as it should, the client may not do what the batch says, or a package's framing is lost.
+    /// The body did not arrive correctly, the client may not use the batch's flow or source, or a
+    /// package's framing is lost.
     pub(super) fn run(
         self,
         store: &dyn SnapshotStore,
@@ -107,7 +111,7 @@ impl Job {
         }
     }
 
-    /// As [`Self::run`], for a content that is there as a whole.
+    /// Like [`Self::run`], for a content that has arrived as a whole.
     pub(super) fn run_on(
         self,
         store: &dyn SnapshotStore,
@@ -152,7 +156,8 @@ impl Job {
     }
 }
 
-/// What needs more memory than there may be is too large for good; where others have it, it will be free again.
+/// Returns the refusal for a lack of memory. Work that needs more than the whole budget is too
+/// large for good; memory that others hold will be free again.
 pub(super) fn out_of_memory(error: MemoryError) -> Refusal {
     let status = match error {
         MemoryError::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -161,7 +166,8 @@ pub(super) fn out_of_memory(error: MemoryError) -> Refusal {
     Refusal::new(status, format!("{error} (--max-memory)"))
 }
 
-/// A store that was there when the server began, and is not now, is not the batch's fault: it may come back.
+/// Reports a missing store as transient: it existed when the server started, so the batch is not at
+/// fault and the store may return.
 fn check_store(store: &dyn SnapshotStore) -> Result<(), Refusal> {
     let gone = |_| {
         Refusal::new(
@@ -172,7 +178,7 @@ fn check_store(store: &dyn SnapshotStore) -> Result<(), Refusal> {
     store.check_reachable().map_err(gone)
 }
 
-/// Gives the error that the first bytes ended with, then nothing.
+/// A reader that returns the error that ended the first bytes, then nothing.
 struct Broken(Option<io::Error>);
 
 impl Read for Broken {
@@ -182,7 +188,7 @@ impl Read for Broken {
 }
 
 impl Done {
-    /// The exit status that it would have been.
+    /// Returns the equivalent exit status.
     pub(super) fn status(&self) -> ExitStatus {
         match self {
             Self::Batch(delivered) => delivered.verdict.status,
@@ -190,7 +196,8 @@ impl Done {
         }
     }
 
-    /// Its status over HTTP. Where a package met both, what is transient is the better news.
+    /// Returns the HTTP status. If a package met both a transient failure and a full disk, the
+    /// transient failure wins.
     pub(super) fn http_status(&self) -> StatusCode {
         match self.status() {
             ExitStatus::Transient => http_status(ExitStatus::Transient),
@@ -199,7 +206,7 @@ impl Done {
         }
     }
 
-    /// Whether the store's disk had no room: the same is to come again when there is some.
+    /// True if the store's disk was full: the same request may be sent again when there is room.
     pub(super) fn found_no_room(&self) -> bool {
         match self {
             Self::Batch(delivered) => delivered.verdict.found_no_room(),
@@ -207,7 +214,7 @@ impl Done {
         }
     }
 
-    /// Why it is not done.
+    /// Returns the failure, if any.
     pub(super) fn failure(&self) -> Option<Failure> {
         match self {
             Self::Batch(delivered) => delivered.verdict.failure.clone(),
@@ -215,7 +222,7 @@ impl Done {
         }
     }
 
-    /// One line: the summary, or the line `package`.
+    /// Returns one line: the summary, or the line `package`.
     pub(super) fn summary(&self) -> String {
         match self {
             Self::Batch(delivered) => delivered.verdict.summary.to_json(),
@@ -223,7 +230,7 @@ impl Done {
         }
     }
 
-    /// The attributes that are written; a package's FlowFiles have their own.
+    /// Returns the attributes that are written; a package's FlowFiles have their own.
     pub(super) fn attributes(&self) -> Attributes {
         match self {
             Self::Batch(delivered) => delivered.verdict.attributes(),
@@ -240,7 +247,7 @@ impl Done {
     }
 }
 
-/// Reads a key, as JSON; the message does not repeat it.
+/// Parses a key as JSON; the message does not repeat it.
 pub(super) fn read_key(text: &str) -> Result<SortableKey, Refusal> {
     let value = serde_json::from_str(text).map_err(|_| {
         Refusal::bad_request("key is no JSON; a string key needs its quotes: \"ann\"")
@@ -249,7 +256,7 @@ pub(super) fn read_key(text: &str) -> Result<SortableKey, Refusal> {
     key.map_err(|error| Refusal::bad_request(format!("key: {error}")))
 }
 
-/// The clock, read once a request, at the edge.
+/// Returns the current time in milliseconds; read once per request.
 #[expect(
     clippy::disallowed_methods,
     reason = "the server is an edge: here the time of receipt is made data"
