@@ -43,7 +43,7 @@ pub mod code {
     pub const INVALID_KEY: &str = "invalid-key";
     /// The key exceeds the length limit.
     pub const KEY_TOO_LONG: &str = "key-too-long";
-    /// No key lies between the bounds.
+    /// The range contains no key.
     pub const INVALID_RANGE: &str = "invalid-range";
     /// The line contains bytes that are not UTF-8.
     pub const INVALID_UTF8: &str = "invalid-utf8";
@@ -141,11 +141,11 @@ impl Rejection {
         out.write_all(b"\n")
     }
 
-    /// As [`Self::write_line_with_text`], of its own line.
+    /// Writes the line of [`Self::to_json`] with [`Self::write_line_with_text`].
     ///
     /// # Errors
     ///
-    /// As [`Self::write_line_with_text`].
+    /// Those of [`Self::write_line_with_text`].
     pub fn write_with_text(
         &self,
         text: &mut RejectedText<'_>,

@@ -15,8 +15,9 @@ use crate::normalize::Batch;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{Digest, FlowVersion, Meta};
 
-/// How many deliveries of a flow are remembered, the newest; more if one version made more. They are shared fairly:
-/// whoever has the most forgets first, so nobody's deliveries push out those of others.
+/// The number of most recent deliveries that are remembered per flow; more if one version made
+/// more. The oldest ones of the largest owner (the source with the most, of the client with the
+/// most) are dropped first, so nobody's deliveries displace those of others.
 pub const DELIVERIES: usize = 1024;
 
 /// Limit on the bytes of a delivery id.
@@ -40,8 +41,9 @@ pub struct Delivery {
     content: Option<Digest>,
 }
 
-/// The owner of a delivery. A few digits of digests are enough: two owners with equal digits share their allowance. Deliveries
-/// without a client have one owner, because anyone may name any source there.
+/// The owner of a delivery. A few digits of digests are enough: two owners with equal digits share
+/// their allowance. Deliveries without a client have one owner, because anyone may name any source
+/// there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Owner {
     client: Option<String>,
@@ -58,7 +60,8 @@ impl Owner {
         Self { client: client.map(digits), source: source.filter(|_| client.is_some()).map(digits) }
     }
 
-    /// Returns the member `of`: client and source, `-` for a missing source; `None` without a client.
+    /// Returns the member `of`: client and source, `-` for a missing source; `None` without a
+    /// client.
     fn to_text(&self) -> Option<String> {
         let client = self.client.as_ref()?;
         Some(format!("{client}/{}", self.source.as_deref().unwrap_or("-")))
@@ -313,13 +316,13 @@ mod tests {
         };
         let of_a: Vec<_> = (0..10).map(|_| add(&mut sources, Some("a"), None)).collect();
         let nobodys = add(&mut sources, None, None);
-        // Another client with as many sources as it likes.
+        // Another client that uses many sources.
         let of_b: Vec<_> = (0..2 * DELIVERIES)
             .map(|n| add(&mut sources, Some("b"), Some(&format!("s-{}", n % 700))))
             .collect();
         assert!(of_a.iter().all(|id| knows(&sources, id)) && knows(&sources, &nobodys));
         assert!(!knows(&sources, &of_b[0]) && knows(&sources, of_b.last().unwrap()));
-        // Of its own sources the busy one forgets.
+        // The client's busy source is the one whose deliveries are dropped.
         let quiet = add(&mut sources, Some("a"), Some("quiet"));
         (0..2 * DELIVERIES).for_each(|_| drop(add(&mut sources, Some("a"), Some("busy"))));
         assert!(knows(&sources, &quiet) && of_a.iter().all(|id| knows(&sources, id)));

@@ -177,8 +177,8 @@ impl Attempt<'_> {
         let merging = Merging::new(&started, changes, &names, skip, &facts, &rules, &base)?;
         let mut run = sources.run(header.source.as_ref(), self.batch.received_at);
         let lost = [&vanishing[..], &recreated].concat();
-        // A dry run of the merge counts the deletions for the guard. It reads chunks once more, so it
-        // is skipped for batches that cannot delete enough to be refused.
+        // A dry run of the merge counts the deletions for the guard. It reads chunks once more, so
+        // it is skipped for batches that cannot delete enough to be refused.
         let judged = self.may_delete_much(changes.deletes, &run)
             || merging.displaced() > 0
             || !changes.ranges.is_empty()
@@ -248,7 +248,8 @@ impl Attempt<'_> {
         let compared = comparison.as_ref().zip(compared.as_ref());
         let (state, recorded) =
             self.record_source(sources, standing, compared, &mut manifest, &meta, &mut output)?;
-        // A source that only says what is known is there all the same, and must not be taken for one that was away.
+        // A source that only sends known data is still active, and must not be treated as one that
+        // was away.
         let differs = self.is_unheard(sources)
             || delivery.is_some()
             || counts.changes_something()
@@ -258,7 +259,7 @@ impl Attempt<'_> {
             return Ok(unchanged(counts, self.ack(), is_known));
         }
         self.settle_source(sources, state, &meta);
-        // What a full batch brought of a recreated object store is its source's view now.
+        // For a recreated object store, the data of a full batch becomes its source's view.
         let own = header.source.as_ref().filter(|_| facts.is_full);
         recreated.iter().for_each(|name| sources.forget_store(name, own, &meta));
         gone.iter().for_each(|name| sources.forget_store(name, None, &meta));

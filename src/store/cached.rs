@@ -1,7 +1,7 @@
-//! A wrapper that remembers heads, and texts of chunks by digest, up to a number of bytes.
+//! A wrapper that keeps heads in memory, and texts of chunks by digest up to a limit in bytes.
 //!
-//! A chunk never changes. Head does: the store is asked every time whether it is still the one that is known, and read only
-//! where it is not, or cannot say.
+//! A chunk never changes. Head does: every time, the store is asked whether the known head is still the
+//! newest version. Head is read only if it is not, or if the store cannot tell.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,31 +13,31 @@ use super::{
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
-/// Texts that are kept may have this many bytes unless an option says otherwise.
+/// Default limit on the bytes of the texts that are kept.
 pub const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Heads are kept of this many flows.
+/// The number of flows whose heads are kept.
 const MAX_HEADS: usize = 256;
 
-/// What a kept text costs beside its bytes.
+/// The overhead of a kept text, in bytes.
 const ENTRY_BYTES: u64 = 200;
 
-/// How often memory had what was asked for.
+/// Hits and misses of the memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheCounts {
     /// Heads that were still the newest version.
     pub head_hits: u64,
-    /// Heads that had to be read.
+    /// Heads that had to be read from the store.
     pub head_misses: u64,
-    /// Chunks that were kept.
+    /// Chunks that were in memory.
     pub text_hits: u64,
-    /// Chunks that had to be read.
+    /// Chunks that had to be read from the store.
     pub text_misses: u64,
-    /// Bytes of chunks that are kept.
+    /// Bytes of the chunks in memory.
     pub bytes: u64,
 }
 
-/// Remembers heads and chunks.
+/// Keeps heads and chunks in memory.
 #[derive(Debug)]
 pub struct CachedStore<S> {
     inner: S,
@@ -54,8 +54,8 @@ struct Kept {
     text_misses: AtomicU64,
 }
 
-/// Texts of chunks, and the newest versions that are known: who reads an older one, or writes one that was followed by another
-/// meanwhile, keeps nothing of it. Nobody would forget it.
+/// Texts of chunks, and the newest known versions. Nothing is kept from an older version, or from a
+/// written version that another one followed meanwhile, because nothing would drop it again.
 #[derive(Debug)]
 struct KeptTexts {
     texts: Lru<Digest, Arc<Vec<u8>>>,
@@ -63,13 +63,13 @@ struct KeptTexts {
 }
 
 impl KeptTexts {
-    /// Notes that a flow has this version.
+    /// Records the newest version of a flow.
     fn note(&mut self, flow: &FlowName, version: FlowVersion) {
         let newest = self.newest.get(flow).map_or(version, |known| known.max(version));
         self.newest.insert(flow.clone(), 1, newest);
     }
 
-    /// Keeps a text of a version, if that is the newest.
+    /// Keeps a text of a version if that is the newest.
     fn keep(&mut self, flow: &FlowName, version: FlowVersion, digest: Digest, text: &[u8]) {
         let weight = text.len() as u64 + ENTRY_BYTES;
         if weight <= self.texts.limit
@@ -84,7 +84,7 @@ impl KeptTexts {
 #[derive(Debug)]
 struct Lru<K, V> {
     entries: HashMap<K, (u64, u64, V)>,
-    /// Keys by when they were last used.
+    /// Keys, ordered by last use.
     order: BTreeMap<u64, K>,
     clock: u64,
     weight: u64,
@@ -136,12 +136,12 @@ impl<K: Clone + Eq + std::hash::Hash, V: Clone> Lru<K, V> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere costs at most an entry.
+    // A panic elsewhere costs one entry at most.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S: SnapshotStore> CachedStore<S> {
-    /// Wraps a store; texts have at most `bytes` bytes together.
+    /// Wraps a store; the kept texts have at most `bytes` bytes in all.
     pub fn new(inner: S, bytes: u64) -> Self {
         let kept = Kept {
             heads: Mutex::new(Lru::new(MAX_HEADS as u64)),
@@ -157,12 +157,12 @@ impl<S: SnapshotStore> CachedStore<S> {
         Self { inner, kept: Arc::new(kept) }
     }
 
-    /// The store itself.
+    /// The wrapped store.
     pub fn inner(&self) -> &S {
         &self.inner
     }
 
-    /// How well it remembered.
+    /// Hits and misses so far.
     pub fn counts(&self) -> CacheCounts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         CacheCounts {
@@ -301,14 +301,15 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
     }
 }
 
-/// Keeps the system chunks that it was given once they are committed, for the next batch reads them; and forgets those that the
-/// new head has no more: a text for every version would fill the memory with what nobody reads.
+/// Keeps the system chunks that were written, once they are committed, because the next batch reads
+/// them. Drops those that the new head no longer has: a text for every version would fill the
+/// memory with texts that nobody reads.
 struct CachedWriter<'a> {
     inner: Box<dyn VersionWriter + 'a>,
     flow: FlowName,
     kept: Arc<Kept>,
     new: Vec<(Digest, Vec<u8>)>,
-    /// The chunks of the version before.
+    /// The chunks of the previous version.
     old: Vec<Digest>,
 }
 

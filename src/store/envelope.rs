@@ -1,18 +1,24 @@
-//! The one place that knows how our texts hide in a legal NiFi `VersionedProcessGroup`.
+//! The only module that knows how texts are stored in a legal NiFi `VersionedProcessGroup`.
 //!
-//! Every text is the content of a stopped `GenerateFlowFile` processor, so a version is a flow that NiFi imports and
-//! that emits its records when a person runs it. Source: nifi-api's `Versioned*` classes, NiFi 1.28 to 2.11, and
-//! `JacksonFlowSnapshotSerializer` of NiFi 2.x for the layout in git.
+//! Every text is the content of a stopped `GenerateFlowFile` processor, so a version is a flow that
+//! NiFi imports and that emits its records when a person runs it. Source: nifi-api's `Versioned*`
+//! classes, NiFi 1.28 to 2.11, and `JacksonFlowSnapshotSerializer` of NiFi 2.x for the layout in
+//! git.
 //!
-//! - A **parent** (one per version of a database): a label in plain words, a group with the manifest and the system
-//!   chunks as disabled processors, and either a group per object store with its chunks as processors, or, when there is
-//!   more than [`EMBED_BYTES`] of records, a placeholder per chunk that names the chunk's own flow by coordinates.
-//! - A **chunk flow** (one version, never changed): one processor with the chunk's text. It can be shared by versions
-//!   and databases, so it names its object store and its digest, but no database.
+//! - A **parent** (one per version of a database): a label in plain words, a group with the
+//!   manifest and the system
+//! - A **parent** (one per version of a database): a label in plain words, a group with the
+//!   manifest and the system chunks as disabled processors, and either a group per object store
+//!   with its chunks as processors, or, above [`EMBED_BYTES`] of records, a placeholder per chunk
+//!   that names the chunk's own flow by coordinates.
+//! - A **chunk flow** (one version, never changed): one processor with the chunk's text. It can be
+//!   shared by versions and databases, so it names its object store and its digest, but no
+//!   database.
 //! - A **part flow**: one disabled processor with a part of a spilled value.
 //!
-//! Identifiers are UUIDs made from what a component stands for, so the same input gives the same bytes, and no two
-//! components of a flow share one: NiFi keeps the first of two with the same identifier and says nothing.
+//! Identifiers are UUIDs derived from the meaning of a component, so the same input gives the same
+//! bytes, and no two components of a flow share one: NiFi silently keeps only the first of two with
+//! the same identifier.
 
 mod component;
 mod read;
@@ -27,38 +33,40 @@ pub use self::read::{Contents, Coordinates};
 use super::{StoreError, StoreErrorKind};
 use crate::snapshot::{ChunkRef, Digest, FlowName, List, Manifest};
 
-/// Records travel inside the parent, and in full inside the git rendering, up to this many bytes of chunk texts.
+/// Limit on the bytes of record chunks inside the parent, and in full inside the git rendering.
 pub const EMBED_BYTES: u64 = 1 << 20;
 
-/// System chunks travel inside the parent up to this many bytes of chunk texts, list by list: [`Placement::of`].
+/// Limit on the bytes of system chunks inside the parent, list by list: [`Placement::of`].
 pub const SYSTEM_EMBED_BYTES: u64 = 1 << 20;
 
-/// Longest text that one processor may hold: Jackson's limit in Registry and NiFi, in characters.
+/// Length limit of the text of one processor, in characters: Jackson's limit in Registry and NiFi.
 pub const MAX_TEXT_CHARS: usize = 20_000_000;
 
 /// The identifier that NiFi's git clients give to the root of every flow.
 const GIT_ROOT: &str = "flow-contents-group";
 
-/// Names that people read are cut to this many characters.
+/// Length limit of names that people read, in characters; longer ones are cut.
 const SHOWN_CHARS: usize = 80;
 
-/// Names in attributes are cut to this many characters; the manifest has them whole.
+/// Length limit of names in attributes, in characters; the manifest contains them whole.
 const ATTRIBUTE_CHARS: usize = 1000;
 
 /// A chunk with its list and its text.
 pub type ListedText = (List, ChunkRef, Arc<Vec<u8>>);
 
-/// A chunk with its list and the flow that holds its text.
+/// A chunk with its list and the flow that contains its text.
 pub type PlacedChunk = (List, ChunkRef, Coordinates);
 
-/// Makes an identifier from what it stands for: UUIDv5 in a name space of our own.
+/// Derives an identifier from the meaning of a component: UUIDv5 in our own name space.
 pub fn identifier(what: &str) -> String {
-    /// UUIDv5 of the URL name space and `nifi-idb`; never to be changed, or every identifier changes.
+    /// UUIDv5 of the URL name space and `nifi-idb`; never to be changed, or every identifier
+    /// changes.
     const OURS: Uuid = Uuid::from_u128(0xce3b_a4f9_3c43_5eab_8813_9794_bd77_a84d);
     Uuid::new_v5(&OURS, what.as_bytes()).to_string()
 }
 
-/// Where the chunks of a version lie: inside the parent, or in flows of their own. Only the manifest decides.
+/// The places of a version's chunks: inside the parent, or in separate flows. The manifest alone
+/// decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
     records: bool,
@@ -69,8 +77,9 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Records are embedded up to [`EMBED_BYTES`]. Of the system chunks, `~sources` comes first because it changes most,
-    /// then `~conflicts`, tombstones and `~views`; each kind is embedded whole, while [`SYSTEM_EMBED_BYTES`] last.
+    /// Records are embedded up to [`EMBED_BYTES`]. Of the system chunks, `~sources` comes first
+    /// because it changes most, then `~conflicts`, tombstones and `~views`. Each kind is embedded
+    /// whole if it fits in the rest of [`SYSTEM_EMBED_BYTES`].
     pub fn of(manifest: &Manifest) -> Self {
         let bytes = |wanted: fn(&List) -> bool| -> u64 {
             manifest.chunks().filter(|(list, _)| wanted(list)).map(|(_, chunk)| chunk.bytes).sum()
@@ -90,7 +99,7 @@ impl Placement {
         }
     }
 
-    /// Whether chunks of `list` travel inside the parent.
+    /// True if chunks of `list` are inside the parent.
     pub fn embeds(&self, list: &List) -> bool {
         match list {
             List::Records(_) => self.records,
@@ -102,22 +111,23 @@ impl Placement {
     }
 }
 
-/// What a parent version is made of.
+/// The parts of a parent version.
 #[derive(Clone, Copy, Debug)]
 pub struct Parent<'a> {
     /// Bucket and flow.
     pub flow: &'a FlowName,
     /// The manifest.
     pub manifest: &'a Manifest,
-    /// Its text.
+    /// The manifest's text.
     pub manifest_text: &'a str,
     /// The comment; its first line becomes the comment of the root group.
     pub comment: &'a str,
-    /// Chunks that travel inside.
+    /// Chunks inside the parent.
     pub embedded: &'a [ListedText],
-    /// Chunks that lie in flows of their own.
+    /// Chunks in separate flows.
     pub placed: &'a [PlacedChunk],
-    /// Registry's own URL, `scheme://host[:port]`, which NiFi compares with that of its registry clients.
+    /// Registry's own URL, `scheme://host[:port]`, which NiFi compares with that of its registry
+    /// clients.
     pub registry: &'a str,
 }
 
@@ -252,7 +262,8 @@ const HOW_PLACED: &str = "Each group below is a run of records in a flow of its 
 const HOW_LEFT_OUT: &str = "There are too many records to show them here.\n\
     They lie beside this file, as lines of text, in the folder of the same name.";
 
-/// Pairs each chunk with what its component stands for: its list and first key, and a number where these repeat.
+/// Pairs each chunk with the meaning of its component: its list and first key, and a number if
+/// these repeat.
 fn slots<'a, T>(
     chunks: &'a [T],
     key: impl Fn(&'a T) -> (&'a List, &'a ChunkRef),
@@ -277,7 +288,7 @@ pub fn placeholder_identifiers(chunks: &[(List, &ChunkRef)]) -> Vec<String> {
         .collect()
 }
 
-/// The `flowContents` of a chunk's own flow.
+/// The `flowContents` of a chunk's flow.
 pub fn chunk_contents(list: &List, chunk: &ChunkRef, text: &[u8]) -> Result<Value, StoreError> {
     let text = check_text(&format!("chunk {} of {}", chunk.full, list_name(list)), text)?;
     let root = identifier(&format!("chunk flow {}", chunk.full));
@@ -292,7 +303,7 @@ pub fn chunk_contents(list: &List, chunk: &ChunkRef, text: &[u8]) -> Result<Valu
     Ok(group.finish())
 }
 
-/// The `flowContents` of the flow that holds part `part` of the spilled value `digest`.
+/// The `flowContents` of the flow that contains part `part` of the spilled value `digest`.
 pub fn part_contents(digest: &Digest, part: u32, bytes: &[u8]) -> Result<Value, StoreError> {
     let name = format!("part {part} of spilled value {digest}");
     let text = check_text(&name, bytes)?;
@@ -306,9 +317,10 @@ pub fn part_contents(digest: &Digest, part: u32, bytes: &[u8]) -> Result<Value, 
     Ok(group.finish())
 }
 
-/// The git rendering `<bucket>/<flow>.json` in NiFi 2.x's own git layout: `RegisteredFlowSnapshot`, keys sorted,
-/// components sorted by identifier. With `data` the records are in it, without there is a label that says where they
-/// are. The same input gives the same bytes; nothing reads data from it.
+/// The git rendering `<bucket>/<flow>.json` in NiFi 2.x's own git layout: `RegisteredFlowSnapshot`,
+/// keys sorted, components sorted by identifier. With `data` it contains the records; without, a
+/// label names the place where they are stored. The same input gives the same bytes; nothing reads
+/// data from it.
 pub fn rendering(
     flow: &FlowName,
     manifest_text: &str,
@@ -361,7 +373,7 @@ fn check_text<'a>(what: &str, text: &'a [u8]) -> Result<&'a str, StoreError> {
             text.len()
         )));
     }
-    // All else would be dropped or evaluated by NiFi somewhere on its way.
+    // NiFi would drop or evaluate all other characters somewhere on the way.
     let safe = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n') && !matches!(byte, b'$' | b'#');
     match std::str::from_utf8(text) {
         Ok(text) if text.bytes().all(|byte| safe(&byte)) => Ok(text),
@@ -409,12 +421,13 @@ fn chunk_attributes(list: &List, chunk: &ChunkRef) -> Map<String, Value> {
     attributes
 }
 
-/// A name as an attribute: its canonical JSON form without the quotes, so `data` is `data` and `$` is `\u0024`.
+/// A name as an attribute: its canonical JSON form without the quotes, so `data` is `data` and `$`
+/// is `\u0024`.
 fn attribute(canonical: &str) -> String {
     cut_to(bare(canonical), ATTRIBUTE_CHARS)
 }
 
-/// A name for people: never blank.
+/// A name for people, never blank.
 fn shown(canonical: &str) -> String {
     match bare(canonical).trim() {
         "" => "(no name)".to_owned(),

@@ -1,9 +1,10 @@
-//! A test hook: kills the process at a named step, as a power cut or an `OutOfMemory` killer would, or panics there, as a bug
-//! would.
+//! A test hook: at a named step, kills the process, as a power cut or an `OutOfMemory` killer
+//! would, or panics, as a bug would.
 //!
 //! `NIFI_IDB_FAULT="git:before-link=abort"` aborts at the first time that the step is reached,
-//! `git:before-link=abort@3` at the third; `serve:work=panic` panics there. It is compiled into every build, so that what is tested is what is shipped;
-//! unset, a step costs one load. The steps, in the order of a commit:
+//! `git:before-link=abort@3` at the third; `serve:work=panic` panics there. It is compiled into
+//! every build, so that what is tested is what is shipped; unset, a step costs one load. The steps,
+//! in the order of a commit:
 //!
 //! | step | what is done, and what is not |
 //! | --- | --- |
@@ -11,9 +12,9 @@
 //! | `git:before-sync` | objects are written to files without a name; not synced |
 //! | `git:before-lock` | they are on disk; the lock of the repository is not held |
 //! | `git:before-link` | the lock is held; no object has its name |
-//! | `git:link` | one more object file (or a pack, or its index) has its name; reached once for each |
+//! | `git:link` | another object file, pack or index has its name; reached once for each |
 //! | `git:after-link` | all objects have their names; directories are not synced |
-//! | `git:before-ref-lock` | objects are durable, the intended commit is recorded; `main.lock` does not exist |
+//! | `git:before-ref-lock` | objects are durable, the new commit is recorded; `main.lock` does not exist |
 //! | `git:ref-locked` | `main.lock` exists; `main` is as before |
 //! | `git:after-rename` | `main` has moved: the version is visible; its directory is not synced |
 //! | `git:done` | durable; the lock is still held |
@@ -34,7 +35,8 @@ struct InjectedFault {
 
 static FAULT: OnceLock<Option<InjectedFault>> = OnceLock::new();
 
-/// Says that `name` is reached, and aborts the process or panics if `NIFI_IDB_FAULT` asks for that.
+/// Marks that the step `name` is reached, and aborts the process or panics if `NIFI_IDB_FAULT`
+/// requests that.
 pub fn step(name: &str) {
     let fault =
         FAULT.get_or_init(|| std::env::var(FAULT_VARIABLE).ok().and_then(|text| parse(&text)));

@@ -1,4 +1,5 @@
-//! The memory store: for tests, and for trying things out. Gone with the process.
+//! The memory store, for tests and for trying things out. Its versions are lost when the process
+//! ends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +25,7 @@ struct KeptVersion {
 
 impl MemoryStore {
     fn kept(&self) -> MutexGuard<'_, KeptVersion> {
-        // A panic elsewhere leaves whole entries behind: every change is one insertion.
+        // A panic elsewhere leaves whole entries: every change is one insertion.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

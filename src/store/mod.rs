@@ -1,7 +1,8 @@
-//! Stage 5: where versions are kept. One trait, three stores, and wrappers.
+//! Stage 5: the stores of versions. One trait, three stores, and wrappers.
 //!
-//! A store is an append-only history of flow versions with compare-and-swap. It moves texts that the snapshot format
-//! defines and knows nothing of records. The one thing that makes a version visible is [`VersionWriter::commit`](crate::store::VersionWriter::commit).
+//! A store is an append-only history of flow versions with compare-and-swap. It moves texts that
+//! the snapshot format defines and has no knowledge of records. Only
+//! [`VersionWriter::commit`](crate::store::VersionWriter::commit) makes a version visible.
 
 pub mod cached;
 pub mod envelope;
@@ -16,32 +17,33 @@ use std::fmt;
 use crate::exit_status::ExitStatus;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, RootId, StateId};
 
-/// What went wrong in a store, by what a caller does about it.
+/// The kind of a store error, which determines the caller's reaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreErrorKind {
-    /// May go away by itself: unreachable, busy, timed out.
+    /// May go away without intervention: unreachable, busy, timed out.
     Transient,
     /// Not allowed: credentials missing, wrong, or without the right.
     Denied,
-    /// Configured wrongly: no such path, not a URL, a certificate that cannot be read.
+    /// Wrong configuration: no such path, not a URL, a certificate that cannot be read.
     Configuration,
-    /// Stored bytes are not what their digest says, or are missing.
+    /// Stored bytes that do not match their digest, or are missing.
     Damaged,
-    /// The disk takes no more: full, a quota, a limit on the size of files, read-only. Not the batch's fault.
+    /// No room for more: a full disk, a quota, a limit on the size of files, a read-only file
+    /// system. Not the batch's fault.
     NoRoom,
-    /// Refused for good: too large, an orphaned version number, a name that is taken by something else.
+    /// Refused for good: too large, an orphaned version number, a name that something else has.
     Refused,
 }
 
-/// A failed call to a store: what kind, what was attempted on what, and why.
+/// A failed call to a store: its kind, what was attempted on which object, and the cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StoreError {
-    /// What a caller does about it.
+    /// The kind, which determines the caller's reaction.
     pub kind: StoreErrorKind,
     /// Cause first, the object by name; no data, no credentials.
     pub message: String,
-    /// What lies below.
+    /// The underlying error.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -61,7 +63,7 @@ impl StoreError {
         self
     }
 
-    /// The exit status that it ends a run with.
+    /// The exit status of a run that ends with this error.
     pub fn exit_status(&self) -> ExitStatus {
         match self.kind {
             StoreErrorKind::Transient => ExitStatus::Transient,
@@ -74,97 +76,100 @@ impl StoreError {
     }
 }
 
-/// A version that was read: its manifest, and what the store needs to read the rest.
+/// A version that was read: its manifest, and the data that the store needs to read the rest.
 #[derive(Clone, Debug)]
 pub struct StoredVersion {
-    /// Checked: its text has digest `state`.
+    /// The manifest; its text was checked to have the digest `state`.
     pub manifest: Manifest,
     /// Digest of the manifest's text.
     pub state: StateId,
-    /// The comment that it was committed with.
+    /// The comment of the commit.
     pub comment: String,
-    /// Who committed it, as the store says.
+    /// The author of the commit, as recorded by the store.
     pub author: String,
-    /// When, as the store says, in milliseconds since 1970.
+    /// The time of the commit, as recorded by the store, in milliseconds since 1970.
     pub timestamp_ms: i64,
-    /// Texts that came along with the manifest, and the store's own coordinates.
+    /// Texts that were read together with the manifest, and the store's own coordinates.
     pub(crate) inner: StoredInner,
 }
 
-/// What a store keeps with a version that it read.
+/// Data that a store keeps with a version that it read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoredInner {
-    /// Chunks that came along, by full digest.
+    /// Chunks that were read together with the manifest, by full digest.
     pub(crate) texts: std::collections::BTreeMap<Digest, std::sync::Arc<Vec<u8>>>,
-    /// The store's name for the version: a commit id in git, the parent's flow id in Registry, nothing in memory.
+    /// The store's name for the version: a commit id in git, the parent's flow id in Registry,
+    /// empty in memory.
     pub(crate) token: String,
-    /// The store's name for where chunks lie: the chunk bucket's id in Registry.
+    /// The store's name for the place of chunks: the chunk bucket's id in Registry.
     pub(crate) chunks: String,
 }
 
-/// What a log says of a version without reading it.
+/// An entry of a log: the data of a version that is known without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionInfo {
-    /// The number.
+    /// The version's number.
     pub version: FlowVersion,
     /// The comment: a summary, then `root=… state=…`.
     pub comment: String,
-    /// Who, as the store says.
+    /// The author, as recorded by the store.
     pub author: String,
-    /// When, as the store says, in milliseconds since 1970.
+    /// The time, as recorded by the store, in milliseconds since 1970.
     pub timestamp_ms: i64,
 }
 
-/// What is to be appended.
+/// A version to be appended.
 #[derive(Clone, Debug)]
 pub struct VersionDraft {
     /// The whole new version; its number is head + 1.
     pub manifest: Manifest,
     /// The comment.
     pub comment: String,
-    /// Time for stores that let the client say it (git, memory), in milliseconds since 1970: the batch's receipt.
+    /// Time for stores in which the client sets it (git, memory), in milliseconds since 1970: the
+    /// time at which the batch was received.
     pub timestamp_ms: i64,
 }
 
-/// Where a store keeps what a version names, by names of its own. Equal names mean the same bytes.
+/// The store's own names for the objects of a version. Equal names mean the same bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredPlaces {
-    /// One for each chunk, in the manifest's order; `None` if the chunk is kept with this version alone, or is missing.
+    /// The name of each chunk, in the manifest's order; `None` if the chunk is stored with this
+    /// version alone, or is missing.
     pub chunks: Vec<Option<String>>,
-    /// Parts of spilled values.
+    /// The names of parts of spilled values.
     pub parts: std::collections::BTreeMap<(Digest, u32), String>,
-    /// True if `parts` names every part that is there.
+    /// True if `parts` names every part that exists.
     pub parts_are_known: bool,
 }
 
-/// What was stored.
+/// A version that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedVersion {
     /// The flow version.
     pub version: FlowVersion,
-    /// Says *same data*.
+    /// The root: equal roots mean the same data.
     pub root: RootId,
-    /// Says *this version is mine*.
+    /// The state: identifies this version as the caller's.
     pub state: StateId,
 }
 
-/// Why an append did not answer with success.
+/// The reason why an append did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Somebody else's version has this number; nothing of ours is visible.
+    /// Somebody else's version has this number; nothing of this append is visible.
     #[error("another writer was first")]
     Lost,
     /// The store may or may not have it: read head and compare states.
     #[error("the answer to the append is missing or says nothing: {0}")]
     Ambiguous(StoreError),
-    /// Surely not stored, and trying again will not help beyond what the kind says.
+    /// Surely not stored; the kind of the error determines if another attempt can help.
     #[error(transparent)]
     Failed(#[from] StoreError),
 }
 
 /// An append-only history of flow versions with compare-and-swap.
 ///
-/// Flows are made by their first version; a flow that was never written to has no head.
+/// Flows are created by their first version; a flow that was never written to has no head.
 pub trait SnapshotStore: fmt::Debug + Send + Sync {
     /// Names the store in messages, without credentials.
     fn describe(&self) -> String;
@@ -172,7 +177,8 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
     /// Reads the newest version, or `None` if there is none.
     fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError>;
 
-    /// Whether `version`, which was read from here as head, is head still. `None`: that would take as long as reading it.
+    /// True if `version`, which was read from this store as head, is still head. `None` if finding
+    /// out would take as long as reading it.
     fn is_head(
         &self,
         _flow: &FlowName,
@@ -181,7 +187,7 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Reads one version, or `None` if it is not there.
+    /// Reads one version, or `None` if it does not exist.
     fn version(
         &self,
         flow: &FlowName,
@@ -198,7 +204,8 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
         Ok(versions)
     }
 
-    /// Reads the version that `newer`, which was read from here, names as the one before it; `None` if it is not there.
+    /// Reads the version that `newer`, which was read from this store, names as its previous one;
+    /// `None` if it does not exist.
     fn previous(
         &self,
         flow: &FlowName,
@@ -210,7 +217,8 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
         }
     }
 
-    /// Tells where the store keeps what `version` names, so that what versions share is read once. `None`: it cannot tell.
+    /// Returns the store's names for the objects of `version`, so that objects which versions share
+    /// are read once. `None` if the store has no such names.
     fn places(
         &self,
         _flow: &FlowName,
@@ -231,7 +239,8 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
         chunk: &ChunkRef,
     ) -> Result<Vec<u8>, StoreError>;
 
-    /// Reads one part of a spilled value that `version` names; the caller checks the digest of the whole.
+    /// Reads one part of a spilled value that `version` names; the caller checks the digest of the
+    /// whole.
     fn read_part(
         &self,
         flow: &FlowName,
@@ -247,10 +256,11 @@ pub trait SnapshotStore: fmt::Debug + Send + Sync {
         head: Option<&StoredVersion>,
     ) -> Result<Box<dyn VersionWriter + 'a>, StoreError>;
 
-    /// Checks that the store can be reached and written to, and says in lines for people what it found.
+    /// Checks that the store can be reached and written to, and returns its findings as lines for
+    /// people.
     fn check(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Whether the store answers, asked as cheaply as it can be.
+    /// Checks as cheaply as possible that the store responds.
     fn check_reachable(&self) -> Result<(), StoreError> {
         self.check().map(drop)
     }
@@ -346,9 +356,9 @@ impl<S: SnapshotStore + ?Sized> SnapshotStore for Box<S> {
     }
 }
 
-/// Takes what is new in a version, then appends it.
+/// Takes the new objects of a version, then appends it.
 pub trait VersionWriter: Send {
-    /// Takes a chunk that head has not got. Idempotent by digest.
+    /// Takes a chunk that is not in head. Idempotent by digest.
     fn write_chunk(
         &mut self,
         list: &List,
@@ -356,10 +366,10 @@ pub trait VersionWriter: Send {
         text: Vec<u8>,
     ) -> Result<(), StoreError>;
 
-    /// Takes one part of a spilled value that head has not got. Idempotent by digest and number.
+    /// Takes one part of a spilled value that is not in head. Idempotent by digest and number.
     fn write_part(&mut self, digest: &Digest, part: u32, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Appends `draft` as exactly head + 1: this is the commit. Every chunk that the manifest names was in head or was
-    /// given to this writer.
+    /// Appends `draft` as exactly head + 1: this is the commit. Every chunk that the manifest names
+    /// was in head or was given to this writer.
     fn commit(self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError>;
 }

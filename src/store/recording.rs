@@ -1,4 +1,4 @@
-//! A wrapper that writes down every call: tests assert the I/O, not only the result.
+//! A wrapper that records every call: tests assert the I/O, not only the result.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,35 +11,35 @@ use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 /// One call to a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// Read the newest version.
+    /// Reads the newest version.
     Head,
-    /// Asked whether a version is the newest one.
+    /// Asks if a version is still the newest one.
     IsHead,
-    /// Read one version.
+    /// Reads one version.
     Version(FlowVersion),
-    /// Listed versions.
+    /// Lists versions.
     Log,
-    /// Listed flows.
+    /// Lists flows.
     Flows,
-    /// Read a chunk of a list.
+    /// Reads a chunk of a list.
     ReadChunk(List),
-    /// Read a part of a spilled value.
+    /// Reads a part of a spilled value.
     ReadPart(u32),
-    /// Started a version.
+    /// Starts a version.
     Writer,
-    /// Gave a chunk of a list.
+    /// Writes a chunk of a list.
     WriteChunk(List),
-    /// Gave a part of a spilled value.
+    /// Writes a part of a spilled value.
     WritePart(u32),
-    /// Appended this version.
+    /// Appends this version.
     Commit(FlowVersion),
-    /// Checked the store.
+    /// Checks the store.
     Check,
-    /// Asked whether it answers.
+    /// Checks that the store responds.
     CheckReachable,
 }
 
-/// Passes every call on, and writes it down before.
+/// Records every call, then passes it on.
 #[derive(Debug)]
 pub struct RecordingStore<S> {
     inner: S,
@@ -58,7 +58,7 @@ impl<S: SnapshotStore> RecordingStore<S> {
         Self { inner, calls: Calls::default() }
     }
 
-    /// Gives the calls since the last time, in their order.
+    /// Returns the calls since the last time, in order.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }

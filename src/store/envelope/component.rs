@@ -1,16 +1,18 @@
-//! Components of a NiFi flow as JSON: groups, processors, labels. Each has all fields that NiFi 1.28 and 2.x need.
+//! Components of a NiFi flow as JSON: groups, processors, labels. Each has all fields that NiFi
+//! 1.28 and 2.x need.
 
 use serde_json::{Map, Value, json};
 
 use super::Coordinates;
 
-/// The type that carries a text.
+/// The type of the processors that contain a text.
 const CARRIER: &str = "org.apache.nifi.processors.standard.GenerateFlowFile";
 
-/// The property that holds the text: the key of NiFi up to 2.6, which later ones rename when they import it.
+/// The property that contains the text: the key of NiFi up to 2.6, which later versions rename on
+/// import.
 pub(super) const TEXT: &str = "generate-ff-custom-text";
 
-/// Collections of a group. NiFi refuses an explicit `null`, so all are there.
+/// Collections of a group. NiFi refuses an explicit `null`, so all are present.
 const COLLECTIONS: [&str; 9] = [
     "connections",
     "controllerServices",
@@ -23,7 +25,7 @@ const COLLECTIONS: [&str; 9] = [
     "remoteProcessGroups",
 ];
 
-/// Places on the canvas, row by row.
+/// Positions on the canvas, row by row.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
     width: i64,
@@ -80,7 +82,8 @@ impl Group {
         }
     }
 
-    /// Makes the group a placeholder for version 1 of a flow in `registry` (`scheme://host[:port]`).
+    /// Makes the group a placeholder for version 1 of a flow in `registry`
+    /// (`scheme://host[:port]`).
     pub(super) fn coordinates(&mut self, coordinates: &Coordinates, registry: &str) {
         let Coordinates { bucket, flow } = coordinates;
         let location =
@@ -124,8 +127,8 @@ pub(super) fn label(id: &str, group: &str, text: &str) -> Value {
     })
 }
 
-/// A processor that emits `text` when it is run once; `attributes` become attributes of what it emits. It is stopped,
-/// or disabled if it never `runs`.
+/// A processor that emits `text` when it is run once, with
+/// `attributes` on the emitted FlowFile. It is stopped, or disabled if it never `runs`.
 pub(super) fn processor(
     id: &str,
     group: &str,

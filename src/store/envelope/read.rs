@@ -1,5 +1,5 @@
-//! Reading a flow back: our texts out of what Registry, NiFi or a file gives. Collections come in any order, fields that
-//! we do not know are passed over.
+//! Reads a flow: finds our texts in the response of Registry, NiFi, or in a file. Collections may
+//! have any order, and unknown fields are skipped.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use super::component::TEXT;
 use crate::snapshot::Digest;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// The property, and so the attribute, that says what a text is.
+/// The property, and so the attribute, that contains the kind of a text.
 pub(super) const PART: &str = "indexeddb.part";
 
-/// Its value for the manifest.
+/// The value of [`PART`] for the manifest.
 pub(super) const MANIFEST: &str = "manifest";
 
-/// The key that NiFi 2.7 and later give to the property that holds the text.
+/// The key of the property that contains the text, in NiFi 2.7 and later.
 const NEW_TEXT: &str = "Custom Text";
 
-/// Groups inside groups are read down to this depth; ours go two deep.
+/// Depth limit for nested groups; ours are nested two deep.
 const MAX_DEPTH: usize = 16;
 
 /// Bucket and flow of a chunk, whose version is always 1.
@@ -31,10 +31,11 @@ pub struct Coordinates {
     pub flow: String,
 }
 
-/// What a flow holds of ours.
+/// Our texts and placeholders in a flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// Number of groups, processors and labels, the root among them. Fewer than were sent: some were lost.
+    /// Number of groups, processors and labels, including the root. If fewer than were sent, some
+    /// were lost.
     pub components: usize,
     /// The manifest's text.
     pub manifest: Option<String>,
@@ -70,7 +71,7 @@ struct CoordinatesIn {
     flow_id: String,
 }
 
-/// The part of a snapshot that holds the flow.
+/// The part of a snapshot that contains the flow.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SnapshotIn {
@@ -78,7 +79,7 @@ struct SnapshotIn {
 }
 
 impl Contents {
-    /// Reads a `VersionedFlowSnapshot`, or what NiFi calls a flow definition.
+    /// Reads a `VersionedFlowSnapshot`, or a NiFi flow definition.
     pub fn from_snapshot(json: &[u8]) -> Result<Self, StoreError> {
         let snapshot: SnapshotIn = serde_json::from_slice(json).map_err(not_a_flow)?;
         let mut contents = Self::default();
@@ -86,7 +87,8 @@ impl Contents {
         Ok(contents)
     }
 
-    /// Reads what [`super::Parent::contents`] and its like made: what the answer to a POST is compared with.
+    /// Reads the result of [`super::Parent::contents`] and the like, with which the response to a
+    /// POST is compared.
     pub fn from_contents(contents: &Value) -> Result<Self, StoreError> {
         let group = GroupIn::deserialize(contents).map_err(not_a_flow)?;
         let mut contents = Self::default();
@@ -118,7 +120,7 @@ impl Contents {
         group.process_groups.into_iter().flatten().try_for_each(|child| self.take(child, depth + 1))
     }
 
-    /// The manifest's text, or what to say if it is missing.
+    /// The manifest's text, or the error if it is missing.
     pub fn manifest(&self) -> Result<&str, StoreError> {
         let manifest = self.manifest.as_deref();
         manifest.ok_or_else(|| {
@@ -128,7 +130,7 @@ impl Contents {
         })
     }
 
-    /// Takes the text with this digest out.
+    /// Removes and returns the text with this digest.
     pub fn take_text(&mut self, digest: &Digest) -> Result<String, StoreError> {
         let place = self.texts.iter().position(|text| Digest::of(text.as_bytes()) == *digest);
         match place {
@@ -137,7 +139,8 @@ impl Contents {
         }
     }
 
-    /// Compares what a server echoes with what was sent: `Damaged` names the first thing that is missing.
+    /// Compares a server's echo with the flow that was sent; the error `Damaged` names the first
+    /// thing that is missing.
     pub fn check_echo(&self, echo: &Self) -> Result<(), StoreError> {
         let (sent, kept) = (self.components, echo.components);
         if sent != kept {

@@ -1,4 +1,4 @@
-//! What is put into a flow comes out of it, and nothing else does.
+//! Tests that exactly the texts put into a flow are read from it.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,8 @@ fn manifest_of(stores: &[&str]) -> Manifest {
     Manifest::empty(&schema)
 }
 
-/// Two object stores, tombstones with the same first key as records, and two views with the same first key.
+/// Two object stores, tombstones with the same first key as records, and two views with the same
+/// first key.
 fn example() -> (FlowName, Manifest, Vec<ListedText>) {
     let mut manifest = manifest_of(&["a", "b"]);
     let mut listed = Vec::new();

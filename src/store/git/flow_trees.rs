@@ -47,7 +47,7 @@ impl GitWriter<'_> {
         let mut top = vec![Entry { mode: FILE, name: layout::MANIFEST.into(), id: manifest_id }];
         let mut tombstones = Vec::new();
         for (list, mut entries) in lists {
-            // Two views may hold the same chunk.
+            // Two views may contain the same chunk.
             entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
             entries.dedup();
             let dirs = layout::list_dirs(&list);

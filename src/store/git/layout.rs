@@ -17,7 +17,7 @@
 
 use crate::snapshot::{ChunkRef, Digest, FlowName, List};
 
-/// The file that holds the manifest.
+/// The file of the manifest.
 pub(super) const MANIFEST: &str = "~manifest.ndjson";
 
 /// The directory of spilled values.

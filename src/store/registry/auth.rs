@@ -1,19 +1,20 @@
-//! Who we are to a Registry. What is secret is never shown.
+//! Credentials for a Registry. Secrets are never shown.
 
 use crate::secret::Secret;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// How calls are authenticated. A client certificate is separate: it belongs to the connection.
+/// The authentication of calls. A client certificate is separate: it belongs to the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Credentials {
-    /// Not at all.
+    /// No authentication.
     #[default]
     None,
-    /// With a bearer token.
+    /// A bearer token.
     Token(Secret),
-    /// With a token that `POST /access/token/login` gives for user and password, and again when it has expired.
+    /// A token that `POST /access/token/login` returns for user and password; requested again when
+    /// it has expired.
     Login {
-        /// The user's name; may not hold a colon.
+        /// The user's name; may not contain a colon.
         user: String,
         /// The password.
         password: Secret,
@@ -21,7 +22,8 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    /// Refuses what would send a secret in the clear (plain HTTP to another host), or cannot be sent at all.
+    /// Refuses credentials that would be sent in the clear (plain HTTP to another host), or cannot
+    /// be sent at all.
     pub(super) fn check(&self, https: bool, loopback: bool) -> Result<(), StoreError> {
         let refuse = |message: &str| Err(StoreError::new(StoreErrorKind::Configuration, message));
         match self {

@@ -1,14 +1,15 @@
-//! What a call without an answer means: whether it may have been carried out, and what to do about it.
+//! Classifies calls without a response: whether they may have been carried out, and what to do
+//! about it.
 
 use std::error::Error as _;
 
 use crate::http_client::{TlsFault, TlsFaultKind};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// A call without an answer.
+/// A call without a response.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// Whether the server may have got the request.
+    /// True if the server may have received the request.
     pub(super) sent: bool,
     pub(super) error: StoreError,
 }
@@ -18,7 +19,7 @@ pub(super) fn unsent(error: StoreError) -> Failure {
     Failure { sent: false, error }
 }
 
-/// Classifies what the HTTP client says about `call`, a method and an address.
+/// Classifies an error of the HTTP client for `call`, a method and an address.
 pub(super) fn failure(error: reqwest::Error, call: &str, has_client_certificate: bool) -> Failure {
     let error = error.without_url();
     let (timeout, connect) = (error.is_timeout(), error.is_connect());

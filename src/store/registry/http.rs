@@ -1,4 +1,5 @@
-//! One HTTP call after another to one Registry: connections, time limits, repetition, and what a status means.
+//! Makes one HTTP call after another to one Registry: connections, time limits, retries, and the
+//! meaning of a status.
 
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,33 +16,35 @@ use crate::http_client::{destination, is_loopback};
 use crate::secret::Secret;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Largest body that is ever sent, in bytes: a larger one can take a Registry with the usual heap down.
+/// Limit on the bytes of a request body: a larger one can exhaust the memory of a Registry with the
+/// usual heap.
 pub const MAX_POST_BYTES: usize = 16 << 20;
 
-/// Largest answer that is read, in bytes: a version echoed with all its escapes stays well below.
+/// Limit on the bytes of a response that is read: a version echoed with all its escapes stays well
+/// below.
 pub const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
-/// A connection that carried a body above this many bytes is not used again after a failure: Registry may have
-/// answered before it had read everything.
+/// A connection that carried a body above this many bytes is not used again after a failure:
+/// Registry may have responded before it had read everything.
 const BIG_BODY_BYTES: usize = 1 << 20;
 
-/// Pause before the first repetition; doubled for each one after it.
+/// Pause before the first retry; doubled for each one after it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Longest pause between repetitions.
+/// Longest pause between retries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// At most this many characters of an error text of a server go into a message.
+/// Length limit of the part of a server's error text that a message contains, in characters.
 const SHOWN_CHARS: usize = 200;
 
-/// An answer: status and body, and what an error message needs.
+/// A response: status and body, and the details for an error message.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
-    /// Method and address that were asked.
+    /// Method and address of the call.
     pub(super) call: String,
-    /// Address that a redirect leads to, without its query.
+    /// Target address of a redirect, without its query.
     pub(super) location: Option<String>,
 }
 
@@ -59,12 +62,13 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Whether the outcome of a write is open: a race that was lost, an orphaned number, a heap that was too small.
+    /// True if the outcome of a write is open: a lost race, an orphaned number, or a heap that was
+    /// too small.
     pub(super) fn is_open(&self) -> bool {
         self.status == 409 || self.status >= 500
     }
 
-    /// What a status that is no success means.
+    /// The error for a status other than success.
     pub(super) fn refusal(&self) -> StoreError {
         let (kind, cause) = match self.status {
             401 => (StoreErrorKind::Denied, "credentials are missing or not accepted".to_owned()),
@@ -113,12 +117,12 @@ impl Http {
         self.base.as_str().trim_end_matches("/nifi-registry-api")
     }
 
-    /// Method and whole address of a call, for messages.
+    /// Method and full address of a call, for messages.
     pub(super) fn place(&self, method: &str, path: &str) -> String {
         format!("{method} {}{path}", self.base)
     }
 
-    /// Reads. Repeats after failures that may go away. Gives the body, or `None` for 404.
+    /// Reads, and retries after failures that may go away. Returns the body, or `None` for 404.
     pub(super) fn get(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let mut repetition = 0;
         loop {
@@ -136,7 +140,8 @@ impl Http {
         }
     }
 
-    /// Writes. Repeats only while the request surely was not sent; any status is an answer but 401 and 403.
+    /// Writes. Retries only while the request surely was not sent; any status except 401 and 403
+    /// counts as a response.
     pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Failure> {
         if body.len() > MAX_POST_BYTES {
             let message = format!(
@@ -172,13 +177,14 @@ impl Http {
         }
     }
 
-    /// Waits before repetition number `repetition` (from 0), or gives `error` back if the deadline does not allow it.
+    /// Waits before retry number `repetition` (from 0), or returns `error` if the deadline does not
+    /// allow it.
     pub(super) fn pause(&self, repetition: u32, error: StoreError) -> Result<(), StoreError> {
         let longest = FIRST_PAUSE.saturating_mul(1 << repetition.min(10)).min(LONGEST_PAUSE);
         self.wait(longest.mul_f64(fastrand::f64()), error)
     }
 
-    /// Waits, or gives `error` back if the deadline does not allow it.
+    /// Waits, or returns `error` if the deadline does not allow it.
     pub(super) fn wait(&self, pause: Duration, error: StoreError) -> Result<(), StoreError> {
         match self.options.deadline {
             Some(deadline) if Instant::now() + pause >= deadline => Err(error),
@@ -262,7 +268,7 @@ impl Http {
         }
     }
 
-    /// The token to send, if any; logs in first if that is how it is got.
+    /// The token to send, if any; logs in first if the token must be requested.
     fn token(&self, client: &Client) -> Result<Option<Secret>, StoreError> {
         let (user, password) = match &self.options.credentials {
             Credentials::None => return Ok(None),

@@ -1,8 +1,9 @@
-//! The snapshot store that NiFi Registry is, over its REST API (0.8 to 2.11).
+//! A snapshot store in NiFi Registry, over its REST API (0.8 to 2.11).
 //!
-//! A flow is found without a look-up: its id is a UUIDv5 of bucket and flow name. What is found is checked by name, and
-//! a flow of that name with another id is used if there is one. A version is appended as exactly head + 1, which is
-//! Registry's compare-and-swap; `writer.rs` has the order of steps, [`crate::store::envelope`] what a version looks like.
+//! A flow is found without a look-up: its id is a UUIDv5 of bucket and flow name. The flow found is
+//! checked by name; if a flow of that name has another id, that one is used. A version is appended
+//! as exactly head + 1, which is Registry's compare-and-swap. `writer.rs` defines the order of
+//! steps, and [`crate::store::envelope`] the layout of a version.
 
 mod auth;
 mod failure;
@@ -35,26 +36,27 @@ use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, S
 #[derive(Debug)]
 pub struct RegistryStore {
     http: Http,
-    /// Where flows are, once found.
+    /// Ids of flows and their buckets, once found.
     places: Mutex<BTreeMap<FlowName, Place>>,
     /// Ids of chunk buckets by name, once found.
     chunk_buckets: Mutex<BTreeMap<String, String>>,
 }
 
-/// A version as Registry gave it.
+/// A version in Registry's format.
 struct Snapshot {
     frame: Frame,
     body: Vec<u8>,
 }
 
 impl RegistryStore {
-    /// Checks the options; nothing is connected or started before the first call. `Configuration` if they are wrong.
+    /// Checks the options; nothing is connected or started before the first call. `Configuration`
+    /// if they are wrong.
     pub fn open(options: RegistryOptions) -> Result<Self, StoreError> {
         let http = Http::open(options)?;
         Ok(Self { http, places: Mutex::default(), chunk_buckets: Mutex::default() })
     }
 
-    /// Reads `versions/<which>` of a flow wherever it lies: by its derived id, else by name.
+    /// Reads `versions/<which>` of a flow, found by its derived id, else by name.
     fn snapshot(&self, flow: &FlowName, which: &str) -> Result<Option<Snapshot>, StoreError> {
         let known = self.known_place(flow);
         let id = known.map_or_else(|| place::flow_id(flow), |place| place.flow);
@@ -107,7 +109,7 @@ impl RegistryStore {
         Ok(StoredVersion { manifest, state, comment, author, timestamp_ms, inner })
     }
 
-    /// Reads the text of a chunk's or part's own flow; `None` if there is no such version.
+    /// Reads the text of the flow of a chunk or part; `None` if there is no such version.
     fn flow_contents(&self, id: &str) -> Result<Option<(Metadata, Contents)>, StoreError> {
         let Some(Snapshot { frame, body }) = self.snapshot_of(id, "1")? else { return Ok(None) };
         Ok(Some((frame.snapshot_metadata, Contents::from_snapshot(&body)?)))
@@ -134,7 +136,7 @@ impl RegistryStore {
         }
     }
 
-    /// Whether the version that has this number is the one that `state` names.
+    /// True if the version with this number is the one that `state` names.
     fn is_state(
         &self,
         place: &Place,
@@ -144,7 +146,7 @@ impl RegistryStore {
         if let Some(stored) = metadata.state() {
             return Ok(stored == state);
         }
-        // The comment does not say: the manifest does.
+        // The comment does not contain the state, so the manifest decides.
         let snapshot = self.snapshot_of(&place.flow, &metadata.version.to_string())?;
         let contents =
             snapshot.map(|snapshot| Contents::from_snapshot(&snapshot.body)).transpose()?;
@@ -152,7 +154,7 @@ impl RegistryStore {
         Ok(manifest.is_some_and(|text| StateId(Digest::of(text.as_bytes())) == state))
     }
 
-    /// Whether a flow holds versions of ours.
+    /// True if a flow contains versions of ours.
     fn is_ours(&self, flow: &Flow, name: &FlowName) -> Result<bool, StoreError> {
         if flow.version_count == 0 {
             return Ok(false);
@@ -169,7 +171,8 @@ impl RegistryStore {
     }
 }
 
-/// Sorts what came along with a version: texts by digest, and where the other chunks lie.
+/// Sorts the data that was read with a version: texts by digest, and the places of the other
+/// chunks.
 fn inner(place: Place, manifest: &Manifest, contents: Contents) -> Result<StoredInner, StoreError> {
     let by_digest = |text: String| (Digest::of(text.as_bytes()), Arc::new(text.into_bytes()));
     let texts: BTreeMap<_, _> = contents.texts.into_iter().map(by_digest).collect();
@@ -250,7 +253,7 @@ impl SnapshotStore for RegistryStore {
         let mut names = Vec::new();
         for bucket in self.buckets()? {
             for flow in self.flows_in(&bucket.identifier)? {
-                // A name that is not legal for us is somebody else's.
+                // A name that is not legal here belongs to somebody else.
                 let Ok(name) = FlowName::new(&bucket.name, &flow.name) else { continue };
                 if self.is_ours(&flow, &name)? {
                     names.push(name);

@@ -1,4 +1,4 @@
-//! How to reach a Registry, checked before anything is sent.
+//! Connection options of a Registry, checked before anything is sent.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::auth::Credentials;
 use crate::http_client::{self, CertificateFiles};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// How to reach a Registry.
+/// Connection options of a Registry.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
     /// `http(s)://host:port`, with or without `/nifi-registry-api`.
@@ -27,14 +27,15 @@ pub struct RegistryOptions {
     pub connect_timeout: Duration,
     /// Time limit for one call, from its start to the last byte of the answer.
     pub call_timeout: Duration,
-    /// When everything must be over.
+    /// Point in time at which all calls must be finished.
     pub deadline: Option<Instant>,
-    /// How often a read, or a call that was not sent, is repeated.
+    /// The number of retries of a read, or of a call that was not sent.
     pub retries: u32,
 }
 
 impl RegistryOptions {
-    /// The Registry at `url`, without credentials: 10 s to connect, 120 s a call, 4 repetitions, no deadline.
+    /// The Registry at `url`, without credentials: 10 s to connect, 120 s per call, 4 retries, no
+    /// deadline.
     pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),

@@ -1,4 +1,4 @@
-//! Where things lie in a Registry: ids of flows and buckets, found or made.
+//! The places of a database in a Registry: ids of flows and buckets, found or created.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,11 +16,11 @@ use crate::snapshot::{Digest, FlowName};
 use crate::store::envelope::{Coordinates, identifier};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Description of the flows that hold databases; tells them from others.
+/// Description of the flows that contain databases; distinguishes them from others.
 pub(super) const FLOW_DESCRIPTION: &str =
     "IndexedDB snapshots, written by nifi-idb: one database, a version a snapshot";
 
-/// What the name of a chunk bucket ends with.
+/// The end of the name of a chunk bucket.
 pub(super) const CHUNKS: &str = "-chunks";
 
 /// Ids of a bucket and of a flow in it.
@@ -30,14 +30,15 @@ pub(super) struct Place {
     pub(super) flow: String,
 }
 
-/// The id that a flow gets from us: nobody has to look it up.
+/// The id that nifi-idb gives to a flow; it is derived, so nobody has to look it up.
 pub(super) fn flow_id(flow: &FlowName) -> String {
-    // Neither name can hold a slash.
+    // Neither name can contain a slash.
     identifier(&format!("registry flow {}/{}", flow.bucket(), flow.flow()))
 }
 
-/// The id of the flow of a chunk: UUIDv5 of the chunk bucket's id and the full digest. Ids are unique over a whole
-/// Registry, so the bucket has to be in it. A `salt` above 0 makes another id, where a number is orphaned.
+/// The id of the flow of a chunk: UUIDv5 of the chunk bucket's id and the full digest. Ids are
+/// unique in a whole Registry, so the bucket is part of it. A `salt` above 0 makes another id, if a
+/// number is orphaned.
 pub(super) fn chunk_id(bucket: &str, digest: &Digest, salt: u32) -> String {
     derived(bucket, &salted(digest.to_string(), salt))
 }
@@ -54,13 +55,14 @@ fn salted(name: String, salt: u32) -> String {
 fn derived(bucket: &str, name: &str) -> String {
     match Uuid::try_parse(bucket) {
         Ok(bucket) => Uuid::new_v5(&bucket, name.as_bytes()).to_string(),
-        // Only the file provider insists on UUIDs.
+        // Only the file provider requires UUIDs.
         Err(_) => identifier(&format!("registry bucket {bucket} {name}")),
     }
 }
 
-/// What a version that was read remembers of its place: `<bucket> <flow>`, then `<digest>:<bucket>:<flow>` for every
-/// chunk whose flow has not the id that [`chunk_id`] gives it.
+/// The place of a version that was read, stored as `<bucket> <flow>`, then
+/// `<digest>:<bucket>:<flow>` for every chunk whose flow does not have the id that [`chunk_id`]
+/// gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) place: Place,
@@ -72,14 +74,14 @@ impl Token {
         Self { place, moved: BTreeMap::new() }
     }
 
-    /// Remembers where a chunk is, if that cannot be told from the chunk bucket.
+    /// Records the place of a chunk if it cannot be derived from the chunk bucket.
     pub(super) fn note(&mut self, chunks: &str, digest: &Digest, coordinates: &Coordinates) {
         if coordinates.bucket != chunks || coordinates.flow != chunk_id(chunks, digest, 0) {
             self.moved.insert(*digest, coordinates.clone());
         }
     }
 
-    /// Where a chunk is that does not travel in the version itself.
+    /// The place of a chunk that is not inside the version itself.
     pub(super) fn coordinates(&self, chunks: &str, digest: &Digest) -> Coordinates {
         let derived =
             || Coordinates { bucket: chunks.to_owned(), flow: chunk_id(chunks, digest, 0) };
@@ -125,7 +127,7 @@ impl RegistryStore {
         lock(&self.places).insert(flow.clone(), place.clone());
     }
 
-    /// Forgets what is known of a flow and its chunk bucket: one of them is not where it was.
+    /// Forgets the ids of a flow and its chunk bucket: one of them was not found there.
     pub(super) fn forget(&self, flow: &FlowName) {
         lock(&self.places).remove(flow);
         lock(&self.chunk_buckets).remove(&flow.chunk_bucket());
@@ -190,7 +192,7 @@ impl RegistryStore {
         Ok(place)
     }
 
-    /// Finds a flow, or makes it, and its bucket too.
+    /// Finds a flow, or creates it, with its bucket if necessary.
     pub(super) fn find_or_create(&self, flow: &FlowName) -> Result<Place, StoreError> {
         if let Some(place) = self.place(flow)? {
             return Ok(place);
@@ -202,7 +204,7 @@ impl RegistryStore {
             json!({"description": FLOW_DESCRIPTION, "name": flow.flow(), "type": "Flow"});
         let mut with_id = without_id.clone();
         with_id["identifier"] = flow_id(flow).into();
-        // Tried from the end. The id is taken if a bucket was renamed.
+        // Tried from the end. The id is already used if a bucket was renamed.
         let mut bodies = vec![without_id, with_id];
         let mut repeated = false;
         let mut last = None;
@@ -217,7 +219,7 @@ impl RegistryStore {
                 }
                 Made::Open(error) => last = Some(error),
             }
-            // Somebody else may have made it meanwhile; or we have, and the answer was lost.
+            // Somebody else may have created it meanwhile; or we have, and the response was lost.
             if let Some(place) = self.find(flow)? {
                 return Ok(place);
             }
@@ -244,7 +246,7 @@ impl RegistryStore {
                 Made::Done(bucket) => return Ok(bucket.identifier),
                 Made::Open(error) => error,
             };
-            // Somebody else may have made it meanwhile; or we have, and the answer was lost.
+            // Somebody else may have created it meanwhile; or we have, and the response was lost.
             if let Some(bucket) = self.bucket_named(name)? {
                 return Ok(bucket);
             }
@@ -255,7 +257,7 @@ impl RegistryStore {
         }
     }
 
-    /// The id of the bucket that holds the chunks of a flow's bucket, if it is there.
+    /// The id of the bucket for the chunks of a flow's bucket, if it exists.
     pub(super) fn chunk_bucket(&self, flow: &FlowName) -> Result<Option<String>, StoreError> {
         let name = flow.chunk_bucket();
         if let Some(bucket) = lock(&self.chunk_buckets).get(&name) {
@@ -268,7 +270,8 @@ impl RegistryStore {
         Ok(found)
     }
 
-    /// The same, but makes it if it is not there.
+    /// The id of the bucket for the chunks of a flow's bucket, which is created if it does not
+    /// exist.
     pub(super) fn make_chunk_bucket(&self, flow: &FlowName) -> Result<String, StoreError> {
         let name = flow.chunk_bucket();
         if let Some(bucket) = lock(&self.chunk_buckets).get(&name) {
@@ -282,14 +285,14 @@ impl RegistryStore {
     }
 }
 
-/// How the making of a bucket or flow ended.
+/// The outcome of creating a bucket or flow.
 enum Made<T> {
     Done(T),
-    /// It may be there or not.
+    /// It may exist or not.
     Open(StoreError),
 }
 
-/// Reads the answer to a call that makes something. Errors are those after which it surely was not made.
+/// Reads the response to a call that creates something. Errors mean that it surely was not created.
 fn made<T: DeserializeOwned>(
     outcome: Result<Answer, Failure>,
     path: &str,
@@ -298,7 +301,7 @@ fn made<T: DeserializeOwned>(
     let (open, error) = match outcome {
         Ok(answer) if answer.is_success() => match read(&format!("POST {path}"), &answer.body) {
             Ok(made) => return Ok(Made::Done(made)),
-            // Not from the Registry, whatever it says.
+            // Not from the Registry, whatever the status.
             Err(error) => (true, error),
         },
         Ok(answer) => (answer.is_open(), answer.refusal()),
@@ -308,7 +311,7 @@ fn made<T: DeserializeOwned>(
     if open { Ok(Made::Open(error)) } else { Err(error) }
 }
 
-/// Says what could not be made.
+/// Adds to an error what could not be created.
 fn creation(error: StoreError, what: &str) -> StoreError {
     let message = match error.kind {
         StoreErrorKind::Denied => {
@@ -341,7 +344,7 @@ mod tests {
         ];
         assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
         assert!(ids.iter().all(|id| Uuid::try_parse(id).is_ok()), "{ids:?}");
-        // Stored for ever: these may not change.
+        // These ids are stored for ever and must not change.
         assert_eq!(
             ids[2],
             Uuid::new_v5(&Uuid::try_parse(BUCKET).unwrap(), a.to_string().as_bytes()).to_string()

@@ -1,17 +1,17 @@
-//! A server for tests that gives the answers it was told, one after another, and keeps what it was asked.
+//! A server for tests that sends scripted responses, one after another, and records the requests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// What to do with one request.
+/// The reaction to one request.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
-    /// Status and body.
+    /// Responds with this status and body.
     Say(u16, String),
-    /// 200 and the request's own body, with one text replaced by another.
+    /// Responds with 200 and the request's own body, with one text replaced by another.
     Echo(&'static str, &'static str),
-    /// Close the connection without an answer.
+    /// Closes the connection without a response.
     Cut,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn say(status: u16, body: impl Into<String>) -> Reply {
 }
 
 impl Scripted {
-    /// Starts it. After the last reply connections are refused.
+    /// Starts the server. After the last reply, connections are refused.
     pub(super) fn start(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -55,7 +55,7 @@ impl Scripted {
         self.asked.lock().unwrap().clone()
     }
 
-    /// The calls, with ids left out.
+    /// Method and path of each request so far.
     pub(super) fn calls(&self) -> Vec<String> {
         self.asked().into_iter().map(|request| request.call).collect()
     }

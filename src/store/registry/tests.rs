@@ -1,4 +1,4 @@
-//! The client against servers that answer by a script.
+//! Tests of the client with scripted servers.
 
 use serde_json::json;
 
@@ -116,7 +116,7 @@ fn an_append_without_an_answer_is_looked_for() {
     append(vec![Reply::Cut, metadata(3, "x"), say(200, list)]).0.unwrap();
     // A 200 that is not from a Registry.
     append(vec![say(200, "<html>"), ours()]).0.unwrap();
-    // Not there: once more.
+    // The version is not there: it is posted once more.
     let (outcome, server) = append(vec![Reply::Cut, metadata(1, "x"), Reply::Echo("", "")]);
     outcome.unwrap();
     assert_eq!(server.calls().len(), 3);
@@ -163,7 +163,7 @@ fn a_number_that_is_refused_and_never_there_is_orphaned() {
     assert!(
         matches!(outcome, Err(AppendError::Ambiguous(error)) if error.kind == StoreErrorKind::Transient)
     );
-    // A Registry that is down says nothing about the version.
+    // A Registry that is down gives no information about the version.
     let (outcome, _) = append(vec![say(500, "x"), say(500, "x"), say(500, "x"), say(500, "x")]);
     assert!(
         matches!(outcome, Err(AppendError::Ambiguous(error)) if error.kind == StoreErrorKind::Transient)
@@ -223,7 +223,7 @@ fn stored_chunk_in(bucket: &str, text: &str) -> Reply {
     say(200, body.to_string())
 }
 
-/// Uploads `text` and says under which salt it lies, and after how many calls.
+/// Uploads `text`; returns the salt under which it is stored, and the number of calls.
 fn upload(text: &str, replies: Vec<Reply>) -> Result<(u32, usize), StoreError> {
     let server = Scripted::start(replies);
     let (list, chunk) = chunk(text);
@@ -251,7 +251,7 @@ fn chunks_are_written_once_and_found_again() {
         upload(text, vec![say(200, "{}"), say(500, ""), stored_chunk(text)]).unwrap(),
         (0, 3)
     );
-    // Something else lies there; the id lies in another bucket.
+    // Something else is stored there; the id belongs to another bucket.
     assert_eq!(
         upload(text, vec![say(500, ""), stored_chunk("{}\n"), say(200, "{}"), echo()]).unwrap(),
         (1, 4)

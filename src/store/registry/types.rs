@@ -1,5 +1,5 @@
-//! Registry's JSON, as far as we read it. Source: nifi-registry-data-model 0.8 to 2.11. Fields that are absent in some
-//! of them have defaults; fields that we do not know are passed over.
+//! The part of Registry's JSON that we read. Source: nifi-registry-data-model 0.8 to 2.11. Fields
+//! that some versions lack have defaults; unknown fields are skipped.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -30,7 +30,7 @@ pub(super) struct Flow {
     pub(super) version_count: u64,
 }
 
-/// What is known of a version without its contents.
+/// The metadata of a version.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Metadata {
@@ -42,7 +42,7 @@ pub(super) struct Metadata {
     pub(super) comments: String,
 }
 
-/// A version's frame: all of it but the contents.
+/// A version without its contents.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Frame {
@@ -51,7 +51,7 @@ pub(super) struct Frame {
     pub(super) flow: Flow,
 }
 
-/// What the caller may do, as `GET /access` says.
+/// The rights of the caller, from `GET /access`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Access {
@@ -74,7 +74,7 @@ pub(super) struct Rights {
     pub(super) can_write: bool,
 }
 
-/// `GET /about`, which 0.8.0 has not.
+/// `GET /about`, which 0.8.0 does not have.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct About {
@@ -99,13 +99,13 @@ impl Metadata {
         })
     }
 
-    /// The state that the comment ends with.
+    /// The state at the end of the comment.
     pub(super) fn state(&self) -> Option<StateId> {
         state_in(&self.comments)
     }
 }
 
-/// The state that a comment ends with, as `FORMAT.md` says.
+/// The state at the end of a comment, as `doc/internals/format.md` defines it.
 pub(super) fn state_in(comment: &str) -> Option<StateId> {
     comment
         .trim_end()
@@ -116,7 +116,7 @@ pub(super) fn state_in(comment: &str) -> Option<StateId> {
         .ok()
 }
 
-/// Reads an answer's body; `what` names the call in the error.
+/// Parses a response body; `what` names the call in the error.
 pub(super) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(body).map_err(|error| {
         // Place only: serde_json's message could quote data.
@@ -127,8 +127,8 @@ pub(super) fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, St
     })
 }
 
-/// The most elements of a list that are read. A Registry gives some hundred bytes for each, and an answer is bounded, so no
-/// list of a real one is longer; `[{},{},…]` would take fifty times its length in memory.
+/// Limit on the elements of a list. A Registry sends some hundred bytes for each, and a response is
+/// bounded, so no real list is longer; `[{},{},…]` would take fifty times its length in memory.
 pub(super) const MAX_LISTED: usize = 1 << 18;
 
 /// A list of at most [`MAX_LISTED`] elements.
@@ -159,7 +159,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for BoundedList<T> {
     }
 }
 
-/// Reads an answer that is a list, of a bounded length.
+/// Parses a response that is a list, of a bounded length.
 pub(super) fn read_list<T: DeserializeOwned>(
     what: &str,
     body: &[u8],
@@ -167,10 +167,11 @@ pub(super) fn read_list<T: DeserializeOwned>(
     read::<BoundedList<T>>(what, body).map(|list| list.0)
 }
 
-/// An id as a segment of a path. Ids come from the Registry: what has a meaning in a URL is escaped.
+/// An id as a segment of a path. Ids come from the Registry, so characters with a meaning in a URL
+/// are escaped.
 pub(super) fn segment(id: &str) -> String {
     if ["", ".", ".."].contains(&id) {
-        // No escape keeps these from being resolved away. No flow and no bucket has this id.
+        // Escaping cannot keep URL parsers from dropping these. No flow and no bucket has this id.
         return "no-id".to_owned();
     }
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);

@@ -1,7 +1,9 @@
-//! Chunks and parts of spilled values: each in a flow of its own that has one version and never changes.
+//! Stores chunks and parts of spilled values: each in a separate flow that has one version and
+//! never changes.
 //!
-//! Writing one is idempotent: what is there already is read and compared, and used if it is the same. Where the number 1
-//! of a flow is orphaned (a Registry with the file provider was killed while it wrote), the next salted id is taken.
+//! Writing one is idempotent: an existing flow is read and compared, and used if it is the same. If
+//! version number 1 of a flow is orphaned (a Registry with the file provider was killed while it
+//! wrote), the next salted id is used.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,17 +18,18 @@ use crate::snapshot::{ChunkRef, Digest, List};
 use crate::store::envelope::{Contents, Coordinates, chunk_contents, part_contents, snapshot};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// Uploads at once.
+/// Limit on concurrent uploads.
 pub const PARALLEL_UPLOADS: usize = 4;
 
-/// Ids that are tried for one chunk or part, the first one without salt.
+/// The number of ids that are tried for one chunk or part; the first has no salt.
 pub const MAX_SALTS: u32 = 4;
 
-/// How often the one version of a flow is posted before its number counts as orphaned. More than once, because who
-/// loses a race gets the same 500 while the winner's version cannot yet be seen.
+/// The number of times that the one version of a flow is posted before its number counts as
+/// orphaned. More than one, because the loser of a race gets the same 500 while the winner's
+/// version is not visible yet.
 const MAX_POSTS: u32 = 4;
 
-/// A text that gets a flow of its own.
+/// A text that gets a separate flow.
 #[derive(Clone, Debug)]
 pub(super) enum Upload {
     /// A chunk.
@@ -35,10 +38,10 @@ pub(super) enum Upload {
     Part(Digest, u32, Arc<Vec<u8>>),
 }
 
-/// How an attempt to store one text under one id ended.
+/// The outcome of an attempt to store one text under one id.
 enum UploadAttempt {
     Done,
-    /// The id cannot be used; the text says why.
+    /// The id cannot be used; contains the reason.
     Blocked(String),
 }
 
@@ -63,7 +66,7 @@ impl Upload {
         }
     }
 
-    /// Name of the flow: names are unique in a bucket, so salt is in it too.
+    /// Name of the flow. Names are unique in a bucket, so the salt is part of it.
     fn name(&self, salt: u32) -> String {
         let salt = if salt == 0 { String::new() } else { format!("-{salt}") };
         match self {
@@ -79,7 +82,7 @@ impl Upload {
         }
     }
 
-    /// Whether a flow holds exactly this text.
+    /// True if a flow contains exactly this text.
     fn is_in(&self, found: &Contents) -> bool {
         let (Self::Chunk(_, _, text) | Self::Part(_, _, text)) = self;
         matches!(found.texts.as_slice(), [only] if only.as_bytes() == text.as_slice())
@@ -108,7 +111,7 @@ impl Upload {
         StoreError { message, ..error }
     }
 
-    /// The body that makes the one version.
+    /// The request body that creates the one version.
     fn version(&self, bucket: &str, flow: &str) -> Result<Vec<u8>, StoreError> {
         let mut body = snapshot(self.contents()?);
         body["snapshotMetadata"] = json!({
@@ -130,8 +133,8 @@ impl Upload {
 }
 
 impl RegistryStore {
-    /// Stores texts, [`PARALLEL_UPLOADS`] at once, and says where, in their order. All are tried; the first error is
-    /// given, with the number of others.
+    /// Stores texts, [`PARALLEL_UPLOADS`] at once, and returns their places in order. All are
+    /// tried; the first error is returned, with the number of others.
     pub(super) fn upload_all(
         &self,
         bucket: &str,
@@ -149,7 +152,7 @@ impl RegistryStore {
             }
         };
         std::thread::scope(|scope| {
-            // The thread that asks works too: one upload needs no other.
+            // The calling thread works too: a single upload needs no other.
             for _ in 1..PARALLEL_UPLOADS.min(uploads.len()) {
                 scope.spawn(work);
             }
@@ -191,7 +194,7 @@ impl RegistryStore {
         let path = format!("/buckets/{}/flows", segment(bucket));
         let body = json!({"description": upload.description(), "identifier": flow, "name": name, "type": "Flow"});
         if open(self.http.post(&path, body.to_string().as_bytes()), &path)?.is_some() {
-            // It is there, or its id is taken.
+            // The text is already stored, or its id is already used.
             if let Some(found) = self.compare(bucket, flow, upload)? {
                 return Ok(found);
             }
@@ -204,7 +207,7 @@ impl RegistryStore {
                 Ok(answer) if answer.is_success() => {
                     return upload.check_echo(&answer.body).map(|()| UploadAttempt::Done);
                 }
-                // Its id lies in another bucket, or it was deleted this moment.
+                // The id belongs to another bucket, or the flow was deleted this moment.
                 Ok(answer) if answer.status == 404 => {
                     return Ok(UploadAttempt::Blocked(format!("no such flow: {flow}")));
                 }
@@ -234,7 +237,7 @@ impl RegistryStore {
         }
     }
 
-    /// Compares what a flow holds with what it should hold; `None` if it has no version.
+    /// Compares a flow with its expected content; `None` if it has no version.
     fn compare(
         &self,
         bucket: &str,
@@ -254,13 +257,14 @@ impl RegistryStore {
 
 /// A write whose outcome is open.
 enum OpenWrite {
-    /// 409 or 500: a race, an orphaned number, a heap that was too small.
+    /// A 409 or 500: a race, an orphaned number, or a heap that was too small.
     Numbered,
-    /// Cut off, or what stands before the Registry failed.
+    /// The connection was cut, or a proxy of the Registry failed.
     Other(StoreError),
 }
 
-/// Whether the outcome of a write is open; `None` if it was done. Errors are those that no other id would help against.
+/// The open outcome of a write, or `None` if it was done. Errors are those that another id would
+/// not help against.
 fn open(answer: Result<Answer, Failure>, path: &str) -> Result<Option<OpenWrite>, StoreError> {
     match answer {
         Ok(answer) if answer.is_success() => Ok(None),

@@ -1,8 +1,10 @@
-//! One new version: chunks first, then the parent as exactly head + 1. The parent is the commit.
+//! Writes one new version: chunks first, then the parent as exactly head + 1. The parent is the
+//! commit.
 //!
-//! A parent that was posted without a plain 200 is looked for: the number is there with our state (it is ours), with
-//! another (the race is lost), or not there (posted once more). A number that is refused twice and still is not there
-//! is orphaned, or the Registry's heap is too small: which of the two, a client cannot see.
+//! If a POST of a parent does not get a plain 200, its number is looked up: it has our state (it is
+//! ours), another state (the race is lost), or does not exist (the parent is posted once more). If
+//! a number is refused twice and still does not exist, either it is orphaned or the Registry's heap
+//! is too small; a client cannot distinguish the two.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,31 +27,32 @@ use crate::store::{
     VersionWriter,
 };
 
-/// Texts wait for each other until they are this many bytes, then they are uploaded side by side.
+/// The number of bytes of texts that are gathered before they are uploaded in parallel.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// New system chunks wait for the commit, which decides where they go, up to this many bytes.
+/// Limit on the bytes of new system chunks that wait for the commit, which decides where they go.
 const WAITING_BYTES: usize = 4 << 20;
 
-/// How often a parent is posted before its number counts as orphaned. Not more: what killed one POST may be its size.
+/// The number of times that a parent is posted before its number counts as orphaned. Not more,
+/// because one POST may have failed because of its size.
 const MAX_POSTS: u32 = 2;
 
-/// Pause before the second POST: whoever won a race can be seen by then.
+/// Pause before the second POST: the winner of a race is visible by then.
 const SETTLE: Duration = Duration::from_millis(400);
 
 pub(super) struct RegistryWriter<'a> {
     store: &'a RegistryStore,
     flow: FlowName,
     head: Option<StoredVersion>,
-    /// New records that may travel inside the parent.
+    /// New records that may go inside the parent.
     records: Vec<ListedText>,
-    /// New system chunks that may travel inside the parent.
+    /// New system chunks that may go inside the parent.
     system: Vec<ListedText>,
-    /// To be uploaded with the next batch.
+    /// Texts to be uploaded with the next batch.
     batch: Vec<Upload>,
-    /// Uploaded by this writer.
+    /// Chunks that this writer has uploaded.
     uploaded: BTreeMap<Digest, Coordinates>,
-    /// Whether there surely are too many records to embed.
+    /// True if there surely are too many records to embed.
     many: bool,
 }
 
@@ -114,7 +117,7 @@ impl<'a> RegistryWriter<'a> {
         Ok(())
     }
 
-    /// Finds a text that is to travel inside the parent.
+    /// Finds a text that goes inside the parent.
     fn text(
         &self,
         new: &BTreeMap<Digest, Arc<Vec<u8>>>,
@@ -142,7 +145,7 @@ impl<'a> RegistryWriter<'a> {
             .filter(|head| head.manifest.chunks().any(|(_, other)| other.full == chunk.full))
     }
 
-    /// Sorts the chunks of the new version by where they lie, and uploads what has to lie elsewhere.
+    /// Sorts the chunks of the new version by place, and uploads those that are stored elsewhere.
     fn place_chunks(
         &mut self,
         draft: &VersionDraft,
@@ -209,7 +212,7 @@ impl<'a> RegistryWriter<'a> {
                             self.check_echo(&committed, &sent, frame, &answer.body)?;
                             return Ok(committed);
                         }
-                        // Not from the Registry, whatever it says.
+                        // Not from the Registry, whatever the status.
                         Err(error) => Err(Failure { sent: true, error }),
                     }
                 }
@@ -225,7 +228,7 @@ impl<'a> RegistryWriter<'a> {
                     return Err(self.absent(outcome, &path, version, &body));
                 }
                 Look::Absent => {
-                    // If there is no time left: what it was left by.
+                    // The error to return if there is no time left for another attempt.
                     let error = match outcome {
                         Ok(answer) => answer.refusal(),
                         Err(failure) => failure.error,
@@ -238,7 +241,8 @@ impl<'a> RegistryWriter<'a> {
         Err(AppendError::Lost)
     }
 
-    /// The error of an append that surely changed nothing, and would change nothing if it was repeated.
+    /// The error of an append that surely changed nothing, and would change nothing if it were
+    /// repeated.
     fn surely_not_stored(
         &self,
         outcome: &Result<Answer, Failure>,
@@ -259,7 +263,7 @@ impl<'a> RegistryWriter<'a> {
         }
     }
 
-    /// Looks who has a version number.
+    /// Finds out whose version has a number.
     fn look(
         &self,
         place: &Place,
@@ -273,7 +277,7 @@ impl<'a> RegistryWriter<'a> {
         let found = match latest.version.cmp(&wanted) {
             std::cmp::Ordering::Less => return Ok(Look::Absent),
             std::cmp::Ordering::Equal => Some(latest),
-            // Others have gone on meanwhile, maybe from ours.
+            // Others have appended meanwhile, maybe on top of our version.
             std::cmp::Ordering::Greater => {
                 self.store.versions(place)?.into_iter().find(|metadata| metadata.version == wanted)
             }
@@ -283,7 +287,7 @@ impl<'a> RegistryWriter<'a> {
         Ok(if ours == Some(true) { Look::Ours } else { Look::Lost })
     }
 
-    /// The error for a number that was refused and still is not there.
+    /// The error for a number that was refused and still does not exist.
     fn absent(
         &self,
         outcome: Result<Answer, Failure>,
@@ -303,7 +307,8 @@ impl<'a> RegistryWriter<'a> {
                 );
                 AppendError::Failed(StoreError::new(StoreErrorKind::Refused, message))
             }
-            // The flow was made anew, or lies in another bucket now: head, read again, will tell.
+            // The flow was created again, or is in another bucket now: reading head again will
+            // show.
             Ok(answer) if answer.status == 409 => {
                 self.store.forget(&self.flow);
                 AppendError::Lost
@@ -339,7 +344,7 @@ impl<'a> RegistryWriter<'a> {
     }
 }
 
-/// Who has a version number.
+/// The owner of a version number.
 enum Look {
     Ours,
     Lost,
@@ -362,7 +367,8 @@ impl VersionWriter for RegistryWriter<'_> {
         if list.is_system() {
             self.system.push(listed);
             if bytes(&self.system) as usize > WAITING_BYTES {
-                // They surely are too many to embed all, and `~sources` is what gets embedded first.
+                // There surely are too many to embed all, and `~sources` is the first to be
+                // embedded.
                 let (wait, go) = std::mem::take(&mut self.system)
                     .into_iter()
                     .partition(|(list, _, _)| *list == List::Sources);
