@@ -1,4 +1,4 @@
-// A hybrid logical clock in one number, as src/merge/RULES.md of the sidecar says it: "Clocks".
+// A hybrid logical clock in one number, as doc/reference/rules.md of the sidecar says it: "Clocks".
 
 /** Milliseconds that never go back, and are behind nothing that was read. */
 export class Clock {

@@ -455,7 +455,7 @@ test('a mistake is said in words', async () => {
   assert.equal(await said({}, undefined, true), 'idle: capture(db) was not called')
   assert.equal(await said({ mode: 'scan' }, plain), 'idle: undefined')
   await assert.rejects(said({}, plain), /call nifiStores\(db\) in onupgradeneeded, in a new version/)
-  assert.equal(await said({ url: `${server.url}/api` }), 'failed: there is nothing at this path; HTTP.md has the routes')
+  assert.equal(await said({ url: `${server.url}/api` }), 'failed: there is nothing at this path; doc/reference/http.md lists the routes')
   const answer = (response) => said({ url: 'http://x', flow: undefined, env: { fetch: async () => response() } })
   assert.equal(await answer(() => new Response('', { status: 404 })), 'failed: HTTP 404: http://x/v1/sync')
   assert.equal(await answer(() => new Response('<html>')), 'offline: no report: http://x/v1/sync')

@@ -35,7 +35,7 @@ impl Route {
         let not_found = || {
             Refusal::new(
                 StatusCode::NOT_FOUND,
-                "there is nothing at this path; HTTP.md has the routes",
+                "there is nothing at this path; doc/reference/http.md lists the routes",
             )
         };
         let segments: Option<Vec<_>> =

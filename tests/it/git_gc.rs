@@ -113,7 +113,7 @@ fn a_minute_of_eight_writers_beside_git_gc() {
 }
 
 #[test]
-#[ignore = "fails: git prune takes no lock, so writers have to be stopped first (src/store/git/GIT.md)"]
+#[ignore = "fails: git prune takes no lock, so writers have to be stopped first (doc/guide/git-store.md)"]
 fn a_minute_of_eight_writers_beside_git_prune() {
     assert_nothing_is_lost_beside(Duration::from_secs(60), 8, &|repo| {
         drop(try_git(repo, &["prune", "--expire=now"]));

@@ -388,7 +388,10 @@ impl Envelope {
             None | Some(b"false") => false,
             Some(b"true") => true,
             Some(_) => {
-                return Err((code::INVALID_MEMBER, "lowerOpen and upperOpen must be true or false"));
+                return Err((
+                    code::INVALID_MEMBER,
+                    "lowerOpen and upperOpen must be true or false",
+                ));
             }
         };
         Ok(self.span(member).map(|span| (span, open)))

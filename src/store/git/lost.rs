@@ -71,7 +71,7 @@ pub(super) fn lost(repo: &Repo) -> StoreError {
         let named =
             names.iter().take(SHOWN_REFERENCES).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = if names.len() > SHOWN_REFERENCES { ", …" } else { "" };
-        let way = "create main by hand, as src/store/git/GIT.md shows".to_owned();
+        let way = "create main by hand, as doc/guide/git-store.md shows".to_owned();
         (format!("it has other references ({named}{more}), but no version of ours"), way)
     };
     damaged(format!(

@@ -1,4 +1,4 @@
-//! Sources that pull and do what `RULES.md` says of them have the same records as head in the end: with answers that are lost,
+//! Sources that pull and do what `rules.md` says of them have the same records as head in the end: with answers that are lost,
 //! batches that come again, and others that write meanwhile.
 
 use std::collections::BTreeSet;
