@@ -37,6 +37,7 @@ mod pipeline;
 mod policy;
 mod privacy;
 mod program;
+mod prose;
 mod registry_contract;
 mod registry_double;
 mod registry_store;
