@@ -364,6 +364,7 @@ impl Attempt<'_> {
         delivery: Option<&Delivery>,
     ) -> Result<Result<Standing, Option<Ack>>, SyncError> {
         let header = &self.batch.header;
+        // Without a sequence, only a delivery id can identify a replay.
         let Some(sequence) = &header.sequence else {
             let state =
                 header.source.as_ref().and_then(|id| sources.source(id)).unwrap_or_default();
@@ -396,6 +397,7 @@ impl Attempt<'_> {
                 Some(NewEpoch::Keep) => (state.view, state.full, state.own) = (None, None, None),
                 Some(NewEpoch::Mirror) => {}
             }
+            // Numbers start again in a new epoch, so the old checkpoint is not valid there.
             (state.epoch, state.checkpoint) = (Some(epoch.clone()), 0);
             found = replay(Some(&state), epoch, *first, *last, full);
         }

@@ -1,7 +1,7 @@
 //! A wrapper that keeps heads in memory, and texts of chunks by digest up to a limit in bytes.
 //!
-//! A chunk never changes. Head does: every time, the store is asked whether the known head is still the
-//! newest version. Head is read only if it is not, or if the store cannot tell.
+//! A chunk never changes. Head does: every time, the store is asked whether the known head is still
+//! the newest version. Head is read only if it is not, or if the store cannot tell.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};

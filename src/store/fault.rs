@@ -14,7 +14,7 @@
 //! | `git:before-link` | the lock is held; no object has its name |
 //! | `git:link` | another object file, pack or index has its name; reached once for each |
 //! | `git:after-link` | all objects have their names; directories are not synced |
-//! | `git:before-ref-lock` | objects are durable, the new commit is recorded; `main.lock` does not exist |
+//! | `git:before-ref-lock` | objects are durable, the intent is recorded; no `main.lock` yet |
 //! | `git:ref-locked` | `main.lock` exists; `main` is as before |
 //! | `git:after-rename` | `main` has moved: the version is visible; its directory is not synced |
 //! | `git:done` | durable; the lock is still held |

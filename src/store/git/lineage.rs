@@ -61,6 +61,8 @@ fn chosen(
     let is_head =
         |step: &Step| Some(step.trailer.version) == at_main && Some(step.trailer.state) == state;
     let start = steps.iter().position(is_head);
+    // If another version follows the one at `main`, the flow was reverted by hand. Then the newest
+    // commit is the start.
     let start = match start {
         Some(start) if follower(repo, flow, &steps[start], &steps[..start])?.is_none() => start,
         _ => 0,
@@ -82,6 +84,7 @@ fn chosen(
         if version < lowest || chain.len() >= limit {
             break;
         }
+        // Of several commits that claim the same version, the newer version's manifest names one.
         let place = match same.len() {
             1 => 0,
             _ => {

@@ -196,6 +196,7 @@ fn check_config(path: &Path) -> Result<(), StoreError> {
     })?;
     let unreadable =
         |name: &str| configuration(format!("cannot read {name} in {}", file.display()));
+    // Without `core.bare`, the name of the directory decides, as in git.
     let bare = config.boolean("core.bare").map_err(|_| unreadable("core.bare"))?;
     if !bare.unwrap_or_else(|| path.file_name().is_none_or(|name| name != ".git")) {
         return Err(configuration(format!(
@@ -209,6 +210,7 @@ fn check_config(path: &Path) -> Result<(), StoreError> {
             "{shown} has git repository format {format}: 0 and 1 are supported"
         )));
     }
+    // An unknown extension may change how objects or references are stored.
     for section in config.sections_by_name("extensions").into_iter().flatten() {
         for name in section.value_names() {
             let name = name.to_string().to_ascii_lowercase();

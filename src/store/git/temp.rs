@@ -247,8 +247,7 @@ impl ToSync<'_> {
             }
             Self::Dir(dir) => File::open(dir).and_then(|file| file.sync_all()).map_err(|error| {
                 match error.kind() {
-                    // git removes an empty folder of objects; whoever put an object there does so
-                    // again.
+                    // git removes an empty folder of objects; the caller restores its objects.
                     io::ErrorKind::NotFound => {
                         let message = format!("{} was removed by somebody else", dir.display());
                         StoreError::new(StoreErrorKind::Transient, message)

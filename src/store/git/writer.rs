@@ -266,6 +266,7 @@ impl VersionWriter for GitWriter<'_> {
         for (kind, bytes) in objects {
             pipe.send(kind, bytes)?;
         }
+        // On disk before the lock is taken, so that other writers wait as briefly as possible.
         let pending = pipe.close()?.finish()?;
         step("git:before-sync");
         sync(&pending.to_sync())?;
@@ -277,6 +278,8 @@ impl VersionWriter for GitWriter<'_> {
         let mut placing = Placing::start(&repo)?;
         for _ in 0..MOVE_TRIES {
             let now = repo.main_without_writers()?;
+            // If only other flows have changed, the trees above this flow and the commit are built
+            // again, and its other objects are used as they are.
             if now != main {
                 if !is_at(&repo, now, &flow, head.as_ref())? {
                     return Err(AppendError::Lost);
