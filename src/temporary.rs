@@ -15,43 +15,18 @@ const MODE: u32 = 0o600;
 ///
 /// The file cannot be created there.
 pub fn private_file(folder: Option<&Path>) -> io::Result<File> {
-    let usual;
-    let folder = match folder {
-        Some(folder) => folder,
-        None => {
-            usual = std::env::temp_dir();
-            &usual
-        }
-    };
-    if let Some(file) = unnamed(folder)? {
-        return Ok(file);
-    }
-    // The file has a name for a moment.
-    let file = tempfile::tempfile_in(folder)?;
+    let file = match folder {
+        Some(folder) => tempfile::tempfile_in(folder),
+        None => tempfile::tempfile(),
+    }?;
+    // Where the system supports it, tempfile opens a file without a name, but with the umask's mode.
+    // Nobody else can open it before its mode is set, because there is no path to it.
     file.set_permissions(Permissions::from_mode(MODE))?;
     Ok(file)
 }
 
-/// Opens a file that never has a name; `None` if the system or the file system does not support
-/// that.
-#[cfg(target_os = "linux")]
-fn unnamed(folder: &Path) -> io::Result<Option<File>> {
-    use rustix::fs::{Mode, OFlags};
-    use rustix::io::Errno;
-    let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-    match rustix::fs::open(folder, flags, Mode::from_raw_mode(MODE)) {
-        Ok(file) => Ok(Some(file.into())),
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn unnamed(_folder: &Path) -> io::Result<Option<File>> {
-    Ok(None)
-}
-
-/// A buffer that moves from memory to a [`private_file`] when it grows.
+/// A buffer that moves from memory to a [`private_file`] when it grows. tempfile's own spool cannot
+/// set the mode of its file.
 #[derive(Debug)]
 pub struct OverflowFile {
     folder: Option<PathBuf>,

@@ -1,4 +1,5 @@
-//! What the [model](crate::model) found about unique indexes and recreated object stores, each at its shortest.
+//! Faults that the [model](crate::model) found in unique indexes and recreated object stores, each in
+//! its shortest form.
 
 use nifi_idb::report::Summary;
 use nifi_idb::snapshot::FlowName;

@@ -1,5 +1,5 @@
-//! How the project reads: budgets for habits that make a reader stumble, which only go down. A change that exceeds one has
-//! to be worded differently; a change that stays below lowers it.
+//! Budgets for habits that make a reader stumble. They only go down: a change that exceeds one has to
+//! be worded differently, and a change that stays far below lowers it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::child::Input;
 use super::flow_file::FlowFile;
-use super::lab::{Lab, ended, records, summary};
+use super::lab::{Lab, ended, impatient, records, summary};
 use super::processor::{ExecuteStreamCommand, Relationship};
 use crate::registry_double::{Fault, On, Provider, RegistryDouble, Release};
 
@@ -188,17 +188,7 @@ fn two_of_us_on_the_same_flow_file_at_once() {
 
 /// The processor on a Registry that does not try for long itself.
 fn on_registry(lab: &Lab, registry: &RegistryDouble, deadline: &str) -> ExecuteStreamCommand {
-    let limits = [
-        "--call-timeout",
-        "500ms",
-        "--connect-timeout",
-        "1s",
-        "--retries",
-        "0",
-        "--deadline",
-        deadline,
-    ];
-    let mut processor = lab.processor_with(&limits);
+    let mut processor = lab.processor_with(&impatient(deadline));
     processor.parameters.insert("store".to_owned(), registry.url());
     processor.retry_count = 3;
     processor

@@ -134,3 +134,8 @@ pub(crate) fn summary(session: &Session) -> Value {
     let text = String::from_utf8(session.child.content.clone()).unwrap();
     serde_json::from_str(text.lines().last().expect("a report")).unwrap()
 }
+
+/// Flags of a run that does not try for long itself.
+pub(super) fn impatient(deadline: &str) -> [&str; 8] {
+    ["--call-timeout", "500ms", "--connect-timeout", "1s", "--retries", "0", "--deadline", deadline]
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::flow_file::FlowFile;
-use super::lab::{Lab, records, summary};
+use super::lab::{Lab, impatient, records, summary};
 use super::processor::{ExecuteStreamCommand, Relationship, Session};
 use crate::program::on;
 use crate::registry_double::{Provider, RegistryDouble, Release};
@@ -119,17 +119,7 @@ fn a_store_that_is_gone_for_a_while_loses_nothing() {
     let mut registry = RegistryDouble::start(Release::V1_28_1, Provider::Database);
     registry.refuse_connections();
     let mut processor = processor(&lab, &registry.url());
-    let limits = [
-        "--call-timeout",
-        "500ms",
-        "--connect-timeout",
-        "1s",
-        "--retries",
-        "0",
-        "--deadline",
-        "5s",
-    ];
-    processor.arguments.extend(limits.map(str::to_owned));
+    processor.arguments.extend(impatient("5s").map(str::to_owned));
     let mut waiting = FlowFile::new(records(0, 3));
     for _ in 0..2 {
         let session = processor.trigger(&waiting).unwrap();

@@ -10,7 +10,7 @@ pub(super) enum FieldOutcome {
     /// Both sides agree about it.
     Agrees,
     Undecided,
-    /// What it is now; and whether something of a side may be lost.
+    /// The value now, and true if something of a side may be lost.
     Value(Option<Value>, bool),
 }
 

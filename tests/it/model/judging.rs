@@ -1,4 +1,4 @@
-//! What becomes of the records that a batch changes.
+//! The fate of the records that a batch changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -223,7 +223,7 @@ impl Judging<'_> {
         }
     }
 
-    /// What a source is told that has a record which is not there.
+    /// The line for a source that has a record which is not there.
     fn nothing(&self) -> Entry {
         Entry { value: None, at: self.batch.received_at, by: None, rev: self.flow.version().max(1) }
     }

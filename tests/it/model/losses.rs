@@ -1,4 +1,4 @@
-//! What a batch deletes in each object store, for the guard.
+//! The deletions of a batch in each object store, for the guard.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,7 +10,7 @@
 //! | `NIFI_IDB_MODEL_SEED` | only the history of this seed |
 //! | `NIFI_IDB_MODEL_DIFFERENCES` | ends after so many differences instead of [`DIFFERENCES`]; each is printed when it is found |
 //!
-//! What histories have in them:
+//! Histories contain:
 //!
 //! - 2 to 6 sources, and batches without one; full and delta batches; ranges and `clear`;
 //! - sequence numbers with replays, overlaps, gaps and new epochs (refused, `keep`, `mirror`); delivery ids, also with other

@@ -1,9 +1,9 @@
-//! How long deletions are remembered.
+//! The time for which deletions are remembered.
 
 use super::flow::{Draft, Flow};
 use super::words::Batch;
 
-/// What is known of deletions that are remembered no more.
+/// Deletions that are no longer remembered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Forgetting {
     /// Deletions up to this version are forgotten now.

@@ -30,7 +30,7 @@ pub(super) enum Resolver {
     Max,
     Min,
     Immutable,
-    /// Its states, from first to last.
+    /// The states, from first to last.
     Order(&'static [i64]),
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Rules {
     pub(super) fields: &'static [(&'static str, Resolver)],
     /// After so many milliseconds deletions are forgotten.
     pub(super) keep: Option<i64>,
-    /// How far a clock may be ahead of the time of receipt.
+    /// The most that a clock may be ahead of the time of receipt.
     pub(super) skew: i64,
 }
 

@@ -1,4 +1,5 @@
-//! What batches say of the database: its version, its object stores, their key paths and their unique indexes.
+//! The database as batches describe it: its version, its object stores, their key paths and their
+//! unique indexes.
 
 use serde_json::{Value, json};
 

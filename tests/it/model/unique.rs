@@ -8,13 +8,14 @@ use super::rules::{Resolver, Rules};
 use super::schema::Shape;
 use super::words::{Key, Place};
 
-/// What a batch would make of a record if there were no indexes.
+/// A record as a batch would make it if there were no indexes.
 pub(super) struct Planned {
     pub(super) before: Option<Entry>,
     pub(super) after: Entry,
 }
 
-/// What is decided about a record that does not get, or loses, an index key; and which record has it.
+/// The decision about a record that does not get, or loses, an index key, and the record that has
+/// it.
 #[derive(Clone, Debug)]
 pub(super) struct Collision {
     pub(super) winner: &'static str,

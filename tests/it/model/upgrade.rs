@@ -1,10 +1,10 @@
-//! What a batch's schema makes of the flow's: object stores that come, go, or are made anew.
+//! The flow's schema after a batch: object stores that come, go, or are created again.
 
 use super::answer::Refusal;
 use super::flow::{Draft, live};
 use super::words::Batch;
 
-/// What an upgrade does to object stores.
+/// The effect of an upgrade on object stores.
 pub(super) struct Upgrade {
     /// The batch's database version is newer than the flow's.
     pub(super) is_newer: bool,

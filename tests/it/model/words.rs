@@ -55,7 +55,7 @@ fn with_state(version: u32, state_of: u32) -> Value {
     json!({"version": version, "state": format!("{STATE_OF}{state_of:06}")})
 }
 
-/// What stands for the state of the version whose number follows, in six digits.
+/// Placeholder for the state of the version whose number follows, in six digits.
 pub(super) const STATE_OF: &str = "the state of version ";
 
 impl Claim {

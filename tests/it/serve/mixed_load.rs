@@ -16,17 +16,17 @@ use super::grpc::{Client, ResponseCode};
 use super::{Answer, Serve, TO, head, many};
 use crate::program::{noise, on};
 
-/// How long a normal run goes on.
+/// The time of a normal run.
 const SHORT: Duration = Duration::from_secs(8);
 
-/// What all requests may claim, and what the cache may have.
+/// The memory of all requests, and that of the cache.
 const MAX_MEMORY: u64 = 64 * 1024 * 1024;
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The process itself, its threads' stacks and allocators, and buffers of connections.
 const PROCESS_BYTES: u64 = 56 * 1024 * 1024;
 
-/// What the last quarter may have more than the second one.
+/// The growth that is allowed from the second quarter to the last.
 const GROWTH_BYTES: u64 = 12 * 1024 * 1024;
 
 /// Flows that are written to.
@@ -38,7 +38,7 @@ const IDS: u64 = 3_000;
 /// Records of the flow that is only read.
 const BIG: usize = 20_000;
 
-/// What all have in common.
+/// The state that all parts share.
 struct MixedLoad<'a> {
     server: &'a Serve,
     until: Instant,
