@@ -392,7 +392,7 @@ impl IntakeOptions {
         let batch = match (batch, &first) {
             (Ok(batch), _) => batch,
             (Err(_), Some(first)) if is_too_much => {
-                // So much of it tells nobody more than its first line does.
+                // More of such a report helps nobody beyond its first line.
                 *room = room_before;
                 let failure = first.too_much(&header);
                 let failure = report
