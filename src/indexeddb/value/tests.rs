@@ -427,8 +427,14 @@ fn tagged_json() -> impl Strategy<Value = String> {
     })
 }
 
+/// More cases than by default; `PROPTEST_CASES` asks for more still.
+fn many_cases() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(1024), ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(many_cases())]
 
     #[test]
     fn plain_json_has_the_form_that_a_tree_gives(value in plain_json(), pretty in any::<bool>()) {
