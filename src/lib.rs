@@ -59,6 +59,7 @@
 //! | [`store::git`] | `guide/git-store.md` | what is safe, what is refused, repair |
 //! | [`report`] | `reference/report.md` | the lines of a report |
 //! | [`exit_status`] | `reference/exit-status.md` | the public table of exit statuses |
+//! | [`cli`] | `reference/logging.md` | levels, formats, and every event of the log |
 //! | `server` | `reference/http.md` | routes, headers, statuses |
 //! | `server` | `reference/grpc.md` | both services |
 //! | `server` | `reference/clients.md` | the rights of clients |
@@ -68,7 +69,9 @@
 //! 1. I/O is done only by `cli`, `server`, `nifi`, `http_client`, `config` and `store`, and for
 //!    temporary files by `spool`, `decode`, `normalize` and `report`. All other modules are plain
 //!    functions. Time is data: the result of a stage never depends on a clock or on the
-//!    environment. `pipeline` reads a clock for the deadline, and pauses between attempts.
+//!    environment. `pipeline` reads a clock for the deadline and for the times in the log, and
+//!    pauses between attempts. Log events are side effects: only `cli`, `server`, `pipeline`,
+//!    `store`, `http_client` and `nifi` emit them, never a stage before the store.
 //! 2. A stage imports modules without a number and earlier stages. The one exception is `chunk`,
 //!    which uses the error type of `store`. `tests/it/tidy.rs` lists the allowed imports.
 //! 3. Data moves in one direction. The only step back is `pipeline/commit.rs` after a failed
@@ -82,8 +85,8 @@
 //! 7. Any failed append is ambiguous until a version with that number has been read: it is ours if
 //!    and only if its state is.
 //! 8. Only `store/envelope.rs` knows how our texts are stored in a NiFi process group.
-//! 9. stdout carries the report, stderr carries messages for people. Logs and errors contain no
-//!    values of records and no credentials.
+//! 9. stdout carries the report, stderr carries messages for people and the log. Logs and errors
+//!    contain no values of records and no credentials.
 //! 10. A killed process leaves no temporary files: they are unlinked when they are opened, with
 //!     mode 0600.
 //! 11. Only `server` is async. A batch is processed by one blocking thread; the server limits the

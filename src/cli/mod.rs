@@ -8,6 +8,7 @@ mod doctor;
 mod hash_key;
 mod input;
 mod log;
+mod logging;
 mod man;
 pub mod output;
 mod policy;
@@ -33,6 +34,7 @@ use std::time::Instant;
 
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
+pub use logging::LogArgs;
 pub use store_url::StoreArgs;
 
 use crate::exit_status::ExitStatus;
@@ -46,6 +48,10 @@ pub struct Cli {
     /// The command to run.
     #[command(subcommand)]
     pub command: Command,
+
+    /// The log of the command.
+    #[command(flatten)]
+    pub logging: LogArgs,
 }
 
 const LONG_ABOUT: &str = "Keeps versions of IndexedDB databases in a git repository or in NiFi Registry.\n\n\
@@ -116,7 +122,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let start = Instant::now();
     let args = without_empty_values(args);
     let result = match Cli::try_parse_from(&args) {
-        Ok(cli) => cli.command.run(start),
+        Ok(cli) => {
+            cli.logging.start(cli.command.default_log_level());
+            cli.command.run_logged(start)
+        }
         Err(error) => wrong_or_help(&error, &args),
     };
     result.unwrap_or_else(|failure| {
@@ -133,10 +142,11 @@ fn without_empty_values(args: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
         return args;
     }
     let cli = Cli::command();
-    let command = args.get(1).and_then(|name| cli.find_subcommand(name)).unwrap_or(&cli);
+    let command = command_name(&args).and_then(|name| cli.find_subcommand(name)).unwrap_or(&cli);
     let takes_value = |arg: &OsString| {
         let name = arg.to_str().and_then(|arg| arg.strip_prefix("--"));
-        let mut known = command.get_arguments().filter(|known| known.get_action().takes_values());
+        let known = command.get_arguments().chain(cli.get_arguments());
+        let mut known = known.filter(|known| known.get_action().takes_values());
         name.is_some_and(|name| known.any(|known| known.get_long() == Some(name)))
     };
     let mut kept: Vec<OsString> = Vec::new();
@@ -150,6 +160,19 @@ fn without_empty_values(args: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
     kept
 }
 
+/// Returns the word in the place of the command. Before it stand only options with a value.
+fn command_name(args: &[OsString]) -> Option<&OsString> {
+    let mut words = args.iter().skip(1);
+    while let Some(word) = words.next() {
+        match word.to_str().and_then(|word| word.strip_prefix("--")) {
+            None => return Some(word),
+            Some(option) if option.contains('=') => {}
+            Some(_) => drop(words.next()),
+        }
+    }
+    None
+}
+
 fn wrong_or_help(error: &clap::Error, args: &[OsString]) -> Result<ExitStatus, Failure> {
     let failure = match usage::failure(error) {
         Ok(failure) => failure,
@@ -160,13 +183,62 @@ fn wrong_or_help(error: &clap::Error, args: &[OsString]) -> Result<ExitStatus, F
     let reads_nothing = |name: &OsString| {
         Cli::command().find_subcommand(name).is_some_and(|it| it.get_name() != "sync")
     };
-    if !args.get(1).is_some_and(reads_nothing) {
+    if !command_name(args).is_some_and(reads_nothing) {
         input::drain_stdin();
     }
     Err(failure)
 }
 
 impl Command {
+    /// Returns the level of the log without a flag. NiFi keeps the first 4,000 bytes of a command's
+    /// standard error, and they are for its failure.
+    fn default_log_level(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => "info",
+            _ => "off",
+        }
+    }
+
+    /// Returns the name of the command.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Sync(_) => "sync",
+            Self::Rejects(_) => "rejects",
+            Self::Restore(_) => "restore",
+            Self::Log(_) => "log",
+            Self::Show(_) => "show",
+            Self::Conflicts(_) => "conflicts",
+            Self::Sources(_) => "sources",
+            Self::Verify(_) => "verify",
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => "serve",
+            Self::Doctor(_) => "doctor",
+            Self::Template(_) => "template",
+            Self::Policy(_) => "policy",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
+    /// Runs the command and logs its end. The server's lines for people already tell its end.
+    fn run_logged(self, start: Instant) -> Result<ExitStatus, Failure> {
+        let command = self.name();
+        if command == "serve" {
+            return self.run(start);
+        }
+        let result = self.run(start);
+        let ms = start.elapsed().as_millis() as u64;
+        match &result {
+            Ok(status) => tracing::info!(command, status = *status as u8, ms, "command ended"),
+            Err(failure) => {
+                let (status, error) = (failure.status as u8, &failure.message);
+                tracing::error!(command, status, ms, error, "command failed");
+            }
+        }
+        result
+    }
+
     fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         match self {
             Self::Sync(sync) => sync.run(start),

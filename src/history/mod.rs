@@ -37,6 +37,7 @@ pub use restore::{RestoreFormat, RestoreOptions, Restored, restore};
 pub use show::{RecordState, RecordVersion, ShownRecord, history_of_record, show_record};
 pub use sources::{SourceCheckpoint, sources};
 pub use unmakeable::{IndexClash, Unmakeable, unmakeable};
+pub use utc::rfc_3339;
 pub use verify::{Verified, verify};
 
 use crate::snapshot::id::IdError;

@@ -6,7 +6,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Formats milliseconds since 1970 as RFC 3339 in UTC: `2023-11-14T22:13:20.123Z`. Years beyond
 /// 9999, which RFC 3339 does not allow, are written with all digits.
-pub(super) fn rfc_3339(ms: i64) -> String {
+pub fn rfc_3339(ms: i64) -> String {
     let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
     let of_day = ms.rem_euclid(DAY_MS);
     let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);

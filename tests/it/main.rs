@@ -26,6 +26,7 @@ mod git_store;
 mod imports;
 mod json_records;
 mod links;
+mod logging;
 mod lost_main;
 mod model;
 mod model_findings;

@@ -1,0 +1,128 @@
+//! Logging: one line per event on standard error, off by default except in `serve`.
+//!
+#![doc = include_str!("../../../doc/reference/logging.md")]
+
+mod levels;
+mod stderr;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use tracing::Subscriber;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use self::levels::LogLevels;
+use self::stderr::LogWriter;
+use super::sync::now_ms;
+use crate::history::rfc_3339;
+
+/// The flags of every command for its log.
+#[derive(Args, Clone, Debug)]
+pub struct LogArgs {
+    /// Log to standard error: off, error, warn, info, debug, trace, or a list with parts of the
+    /// program, such as info,nifi_idb::store=debug [default: off; for serve: info]
+    #[arg(
+        long,
+        value_name = "LEVELS",
+        global = true,
+        env = "NIFI_IDB_LOG",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Log", value_parser = LogLevels::parse)]
+    log_level: Option<LogLevels>,
+
+    /// Format of the log
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        global = true,
+        env = "NIFI_IDB_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Log", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// The format of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// Time, level, spans, part of the program, message and fields
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// The part of the program that reports dropped lines.
+const TARGET: &str = module_path!();
+
+/// The message of the line that reports dropped lines.
+const DROPPED: &str = "log lines dropped";
+
+impl LogFormat {
+    /// Returns a function that makes the line for a number of dropped lines. It is made by hand,
+    /// because an event would wait for the writer that is writing it.
+    fn notice(self) -> fn(u64) -> String {
+        match self {
+            Self::Text => {
+                |lines| format!("{}  WARN {TARGET}: {DROPPED} lines={lines}", rfc_3339(now_ms()))
+            }
+            Self::Json => |lines| {
+                json!({
+                    "timestamp": rfc_3339(now_ms()),
+                    "level": "WARN",
+                    "message": DROPPED,
+                    "lines": lines,
+                    "target": TARGET,
+                })
+                .to_string()
+            },
+        }
+    }
+}
+
+/// The time of an event.
+struct UtcMilliseconds;
+
+impl FormatTime for UtcMilliseconds {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        writer.write_str(&rfc_3339(now_ms()))
+    }
+}
+
+impl LogArgs {
+    /// Starts logging. Without a flag the level is `default`. A level of `off` installs nothing, so
+    /// that an event costs the test of one number.
+    pub(super) fn start(&self, default: &str) {
+        let given = self.log_level.clone().filter(|levels| !levels.are_unset());
+        let Some(levels) = given.or_else(|| LogLevels::parse(default).ok()) else { return };
+        if levels.are_off() {
+            return;
+        }
+        let subscriber =
+            tracing_subscriber::registry().with(self.lines().with_filter(levels.filter()));
+        // Fails if the program that called the library logs by itself.
+        let _ = subscriber.try_init();
+    }
+
+    /// Returns the layer that writes lines.
+    fn lines<S>(&self) -> Box<dyn Layer<S> + Send + Sync>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        // A failed write is not reported: standard error is the place for reports, and it may be
+        // closed.
+        let lines = fmt::layer()
+            .with_timer(UtcMilliseconds)
+            .with_ansi(false)
+            .log_internal_errors(false)
+            .with_writer(LogWriter::new(self.log_format.notice()));
+        match self.log_format {
+            LogFormat::Text => lines.boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        }
+    }
+}
