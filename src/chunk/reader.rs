@@ -7,8 +7,8 @@ use crate::snapshot::{Line, List};
 pub fn store_name(list: &List) -> Vec<u8> {
     match list {
         List::Records(name) | List::Tombstones(name) => name.to_canonical().into_bytes(),
-        List::Conflicts => b"\"~conflicts\"".to_vec(),
-        List::Sources => b"\"~sources\"".to_vec(),
+        List::Conflicts => format!("\"{}\"", List::CONFLICTS).into_bytes(),
+        List::Sources => format!("\"{}\"", List::SOURCES).into_bytes(),
         // A view mixes records of any object store; its reader knows which.
         List::Views => Vec::new(),
     }

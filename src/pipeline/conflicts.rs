@@ -10,7 +10,7 @@ use crate::indexeddb::value::{NameValue, all_members, sortable_key_of};
 use crate::merge::{Side, Winner};
 use crate::normalize::Claim;
 use crate::policy::ConflictType;
-use crate::snapshot::{Digest, FlowVersion, Line, LineState, SourceId};
+use crate::snapshot::{Digest, FlowVersion, Line, LineState, List, SourceId};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// A person's decision about a conflict.
@@ -132,7 +132,7 @@ impl ConflictError {
 
 impl From<ConflictError> for StoreError {
     fn from(error: ConflictError) -> Self {
-        Self::new(StoreErrorKind::Damaged, format!("~conflicts is damaged: {error}"))
+        Self::new(StoreErrorKind::Damaged, format!("{} is damaged: {error}", List::CONFLICTS))
     }
 }
 

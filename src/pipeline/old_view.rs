@@ -144,7 +144,7 @@ fn view_chunks(
         let missing = || {
             StoreError::new(
                 StoreErrorKind::Damaged,
-                format!("chunk {digest} of a view is not in ~views"),
+                format!("chunk {digest} of a view is not in {}", List::VIEWS),
             )
         };
         views.iter().find(|chunk| chunk.full == *digest).cloned().ok_or_else(missing)

@@ -94,6 +94,13 @@ pub struct ManifestError {
 }
 
 impl List {
+    /// The name of the list of conflicts.
+    pub const CONFLICTS: &str = "~conflicts";
+    /// The name of the list of sources.
+    pub const SOURCES: &str = "~sources";
+    /// The name of the list of views.
+    pub const VIEWS: &str = "~views";
+
     /// True for lists that contain no live records.
     pub fn is_system(&self) -> bool {
         !matches!(self, Self::Records(_))

@@ -385,9 +385,9 @@ fn list_name(list: &List) -> String {
     match list {
         List::Records(name) => format!("records {}", name.to_canonical()),
         List::Tombstones(name) => format!("tombstones {}", name.to_canonical()),
-        List::Conflicts => "~conflicts".to_owned(),
-        List::Sources => "~sources".to_owned(),
-        List::Views => "~views".to_owned(),
+        List::Conflicts => List::CONFLICTS.to_owned(),
+        List::Sources => List::SOURCES.to_owned(),
+        List::Views => List::VIEWS.to_owned(),
     }
 }
 

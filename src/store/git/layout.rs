@@ -51,9 +51,9 @@ pub(super) fn list_dirs(list: &List) -> Vec<String> {
     match list {
         List::Records(store) => vec![store.to_file_name()],
         List::Tombstones(store) => vec![TOMBSTONES.to_owned(), store.to_file_name()],
-        List::Conflicts => vec!["~conflicts".to_owned()],
-        List::Sources => vec!["~sources".to_owned()],
-        List::Views => vec!["~views".to_owned()],
+        List::Conflicts => vec![List::CONFLICTS.to_owned()],
+        List::Sources => vec![List::SOURCES.to_owned()],
+        List::Views => vec![List::VIEWS.to_owned()],
     }
 }
 
