@@ -5,8 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::options::Decimals;
 use super::raw_json::Reject;
-use crate::indexeddb::value::MAX_DEPTH;
 use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain, write_string};
+use crate::indexeddb::value::write::{
+    close_tag, open_tag, write_buffer, write_date, write_special_number, write_undefined,
+};
+use crate::indexeddb::value::{MAX_DEPTH, ValueTag};
 use crate::indexeddb::{iso_date, number};
 use crate::rejection::code;
 
@@ -76,9 +79,9 @@ fn typed(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<bool,
         (b"$numberDecimal", []) => numeric(content, decimals, out)?,
         (b"$date", []) => {
             let ms = date(content).ok_or(INVALID)?;
-            out.extend_from_slice(format!("{{\"~date\":{ms}}}").as_bytes());
+            write_date(Some(ms), out);
         }
-        (b"$undefined", []) => out.extend_from_slice(b"{\"~undefined\":true}"),
+        (b"$undefined", []) => write_undefined(out),
         (b"$binary", _) => {
             let data = match (content, more) {
                 (Tree::String(raw), [(b"$type", _)] | []) => *raw,
@@ -89,8 +92,7 @@ fn typed(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<bool,
                 _ => return Err(INVALID),
             };
             let bytes = STANDARD.decode(data).map_err(|_| INVALID)?;
-            let text = format!("{{\"~buffer\":{{\"data\":\"{}\"}}}}", STANDARD.encode(bytes));
-            out.extend_from_slice(text.as_bytes());
+            write_buffer(STANDARD.encode(bytes).as_bytes(), out);
         }
         (b"$regularExpression", []) => regexp(content.get("pattern"), content.get("options"), out)?,
         (b"$regex", [(b"$options", options)]) => regexp(Some(content), Some(options), out)?,
@@ -103,7 +105,7 @@ fn typed(tree: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<bool,
 fn numeric(content: &Tree<'_>, decimals: Decimals, out: &mut Vec<u8>) -> Result<(), Reject> {
     let text = content.text().ok_or(INVALID)?;
     if matches!(text.as_str(), "NaN" | "Infinity" | "-Infinity") {
-        out.extend_from_slice(format!("{{\"~number\":\"{text}\"}}").as_bytes());
+        write_special_number(&text, out);
         return Ok(());
     }
     if number::scan(text.as_bytes()).is_none_or(|literal| literal.length != text.len()) {
@@ -148,9 +150,9 @@ fn regexp(
     };
     // MongoDB's other flags (l, u, x) have no meaning in JavaScript, or a different one.
     let flags: Vec<u8> = options.iter().copied().filter(|flag| b"ims".contains(flag)).collect();
-    out.extend_from_slice(b"{\"~regexp\":");
+    open_tag(ValueTag::RegExp, out);
     write_list([*pattern, &flags[..]], out, write_string);
-    out.push(b'}');
+    close_tag(out);
     Ok(())
 }
 

@@ -3,6 +3,11 @@
 use std::fmt;
 
 use super::text;
+use super::value::ValueTag;
+
+/// The message for JSON that is not the name of an object store.
+pub(crate) const NOT_A_STORE_NAME: &str =
+    "store must be a name: a string, or {\"~utf16\":…} if it holds a lone surrogate";
 
 /// A name or string key of IndexedDB. Ordered by code unit, as IndexedDB orders strings.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +48,7 @@ impl DomString {
         match value {
             serde_json::Value::String(text) => Some(text.as_str().into()),
             serde_json::Value::Object(members) if members.len() == 1 => {
-                let data = members.get("~utf16")?.as_str()?;
+                let data = members.get(ValueTag::Utf16.name())?.as_str()?;
                 text::units_from_base64(data).map(Self::from_units)
             }
             _ => None,

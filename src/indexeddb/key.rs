@@ -21,7 +21,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::dom_string::DomString;
-use super::number;
+use super::number::{self, special_value};
+use super::value::ValueTag;
+use super::value::write::{close_tag, open_tag, write_tagged_string};
 
 /// The greatest depth of arrays in a key.
 pub const MAX_KEY_DEPTH: usize = 64;
@@ -98,20 +100,20 @@ impl Key {
             }
             Value::Object(members) if members.len() == 1 => {
                 let (tag, inner) = members.iter().next().ok_or(KeyError::Invalid)?;
-                match (tag.as_str(), inner) {
-                    ("~number", Value::String(text)) => match text.as_str() {
-                        "-0" => Ok(Self::Number(0.0)),
-                        "Infinity" => Ok(Self::Number(f64::INFINITY)),
-                        "-Infinity" => Ok(Self::Number(f64::NEG_INFINITY)),
-                        _ => Err(KeyError::Invalid),
-                    },
-                    ("~date", Value::Number(ms)) => {
+                let tag = ValueTag::from_name(tag.as_bytes()).ok_or(KeyError::Invalid)?;
+                match (tag, inner) {
+                    (ValueTag::Number, Value::String(word)) => {
+                        let number = special_value(word).filter(|number| !number.is_nan());
+                        // Turns negative zero into zero.
+                        number.map(|number| Self::Number(number + 0.0)).ok_or(KeyError::Invalid)
+                    }
+                    (ValueTag::Date, Value::Number(ms)) => {
                         ms.as_f64().map(Self::Date).ok_or(KeyError::Invalid)
                     }
-                    ("~utf16", _) => {
+                    (ValueTag::Utf16, _) => {
                         DomString::from_json(value).map(Self::String).ok_or(KeyError::Invalid)
                     }
-                    ("~binary", Value::String(data)) => {
+                    (ValueTag::Binary, Value::String(data)) => {
                         STANDARD.decode(data).map(Self::Binary).map_err(|_| KeyError::Invalid)
                     }
                     _ => Err(KeyError::Invalid),
@@ -128,15 +130,13 @@ impl Key {
                 number::write_canonical(if *value == 0.0 { 0.0 } else { *value }, out)
             }
             Self::Date(ms) => {
-                out.extend_from_slice(b"{\"~date\":");
+                open_tag(ValueTag::Date, out);
                 number::write_canonical(if *ms == 0.0 { 0.0 } else { *ms }, out);
-                out.push(b'}');
+                close_tag(out);
             }
             Self::String(string) => string.write_canonical(out),
             Self::Binary(bytes) => {
-                out.extend_from_slice(b"{\"~binary\":\"");
-                out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-                out.extend_from_slice(b"\"}");
+                write_tagged_string(ValueTag::Binary, STANDARD.encode(bytes).as_bytes(), out);
             }
             Self::Array(items) => {
                 out.push(b'[');

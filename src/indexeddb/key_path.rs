@@ -6,7 +6,7 @@ use super::dom_string::DomString;
 use super::key::KeyError;
 use super::schema::KeyPath;
 use super::value::{
-    all_members, at_path, items, sortable_array_within, sortable_key_within, tagged,
+    ValueTag, all_members, at_path, items, sortable_array_within, sortable_key_within, tagged,
 };
 
 /// A key path that is prepared for evaluation on many values.
@@ -93,7 +93,7 @@ impl KeyExtractor {
 /// Returns the items of an array, without holes, or `None` if the value is not an array.
 fn array_items(value: &[u8]) -> Option<Vec<&[u8]>> {
     match tagged(value) {
-        Some((b"~array", content)) => {
+        Some((ValueTag::Array, content)) => {
             let (_, listed) =
                 all_members(content)?.into_iter().find(|(name, _)| *name == b"items")?;
             items(listed)?.into_iter().map(|item| items(item)?.get(1).copied()).collect()

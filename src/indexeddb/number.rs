@@ -1,6 +1,8 @@
 //! Numbers: ECMAScript's `Number::toString`, which RFC 8785 requires, and the range and precision
 //! of doubles.
 
+use crate::indexeddb::value::write::write_special_number;
+
 /// The greatest number of significant digits of a literal with a fraction or an exponent that is
 /// not exactly a double.
 ///
@@ -159,19 +161,32 @@ pub fn write_canonical(value: f64, out: &mut Vec<u8>) {
         let _ = std::io::Write::write_fmt(out, format_args!("{}", value as i64));
         return;
     }
-    let tagged = match value {
-        _ if value.is_nan() => "NaN",
-        f64::INFINITY => "Infinity",
-        f64::NEG_INFINITY => "-Infinity",
-        _ if value == 0.0 && value.is_sign_negative() => "-0",
-        _ => {
-            out.extend_from_slice(ryu_js::Buffer::new().format_finite(value).as_bytes());
-            return;
-        }
-    };
-    out.extend_from_slice(b"{\"~number\":\"");
-    out.extend_from_slice(tagged.as_bytes());
-    out.extend_from_slice(b"\"}");
+    match special_word(value) {
+        Some(word) => write_special_number(word, out),
+        None => out.extend_from_slice(ryu_js::Buffer::new().format_finite(value).as_bytes()),
+    }
+}
+
+/// Returns the word for a number that JSON cannot represent.
+pub(crate) fn special_word(value: f64) -> Option<&'static str> {
+    match value {
+        _ if value.is_nan() => Some("NaN"),
+        f64::INFINITY => Some("Infinity"),
+        f64::NEG_INFINITY => Some("-Infinity"),
+        _ if value == 0.0 && value.is_sign_negative() => Some("-0"),
+        _ => None,
+    }
+}
+
+/// Returns the number that one of the words of [`special_word`] represents.
+pub(crate) fn special_value(word: &str) -> Option<f64> {
+    Some(match word {
+        "-0" => -0.0,
+        "NaN" => f64::NAN,
+        "Infinity" => f64::INFINITY,
+        "-Infinity" => f64::NEG_INFINITY,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

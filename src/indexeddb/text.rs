@@ -7,6 +7,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::value::ValueTag;
+use super::value::write::write_tagged_string;
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends `\uXXXX`.
@@ -29,10 +32,8 @@ pub fn write_unit(unit: u16, out: &mut Vec<u8>) {
 /// surrogate.
 pub fn write_units(units: &[u16], out: &mut Vec<u8>) {
     if has_lone_surrogate(units) {
-        out.extend_from_slice(b"{\"~utf16\":\"");
         let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
-        out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-        out.extend_from_slice(b"\"}");
+        write_tagged_string(ValueTag::Utf16, STANDARD.encode(bytes).as_bytes(), out);
         return;
     }
     out.push(b'"');

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::order::canonical_order;
-use crate::indexeddb::value::{has_references, items, tagged};
+use crate::indexeddb::value::write::write_tagged;
+use crate::indexeddb::value::{ValueTag, has_references, items, tagged};
 use crate::policy::{FieldPath, Step};
 
 /// A type of collection.
@@ -23,22 +24,45 @@ pub(super) fn elements(canonical: &[u8]) -> Option<(Shape, Vec<&[u8]>)> {
     if has_references(canonical) {
         return None;
     }
-    match (canonical.first(), tagged(canonical)) {
-        (Some(b'['), _) => items(canonical).map(|items| (Shape::Array, items)),
-        (_, Some((b"~set", content))) => items(content).map(|items| (Shape::Set, items)),
-        (_, Some((b"~map", content))) => items(content).map(|items| (Shape::Map, items)),
-        _ => None,
-    }
+    let Some((tag, content)) = tagged(canonical) else {
+        return items(canonical).map(|items| (Shape::Array, items));
+    };
+    let shape = match tag {
+        ValueTag::Set => Shape::Set,
+        ValueTag::Map => Shape::Map,
+        ValueTag::Undefined
+        | ValueTag::Number
+        | ValueTag::BigInt
+        | ValueTag::Date
+        | ValueTag::Utf16
+        | ValueTag::Entries
+        | ValueTag::RegExp
+        | ValueTag::Boxed
+        | ValueTag::Array
+        | ValueTag::Buffer
+        | ValueTag::View
+        | ValueTag::Binary
+        | ValueTag::Error
+        | ValueTag::Blob
+        | ValueTag::Dom
+        | ValueTag::Opaque
+        | ValueTag::Id
+        | ValueTag::Ref => return None,
+    };
+    items(content).map(|items| (shape, items))
 }
 
 /// Writes a collection.
 pub(super) fn write(shape: Shape, elements: &[&[u8]]) -> Vec<u8> {
-    let (open, close): (&[u8], &[u8]) = match shape {
-        Shape::Array => (b"[", b"]"),
-        Shape::Set => (b"{\"~set\":[", b"]}"),
-        Shape::Map => (b"{\"~map\":[", b"]}"),
+    let list = [b"[", &elements.join(&b","[..])[..], b"]"].concat();
+    let tag = match shape {
+        Shape::Array => return list,
+        Shape::Set => ValueTag::Set,
+        Shape::Map => ValueTag::Map,
     };
-    [open, &elements.join(&b","[..]), close].concat()
+    let mut out = Vec::new();
+    write_tagged(tag, &list, &mut out);
+    out
 }
 
 /// Returns all elements of two arrays or two Sets, without duplicates, in canonical order.

@@ -1,7 +1,10 @@
 //! Sums of numbers in decimal arithmetic, so that 0.1 + 0.2 is 0.3.
 
+use std::sync::LazyLock;
+
 use crate::indexeddb::number::write_canonical;
-use crate::indexeddb::value::tagged;
+use crate::indexeddb::value::write::write_big_int;
+use crate::indexeddb::value::{ValueTag, tagged};
 
 /// A number as in its canonical text: `digits` · 10^`exponent`.
 #[derive(Clone, Copy)]
@@ -19,7 +22,7 @@ struct Decimal {
 pub(super) fn delta(base: &[u8], head: &[u8], incoming: &[u8]) -> Option<Vec<u8>> {
     if let (Some(base), Some(head), Some(incoming)) = (big(base), big(head), big(incoming)) {
         let sum = head.checked_add(incoming.checked_sub(base)?)?;
-        return Some(format!("{{\"~bigint\":\"{sum}\"}}").into_bytes());
+        return Some(big_text(sum));
     }
     let [base, head, incoming] = [base, head, incoming].map(decimal);
     let (base, head, incoming) = (base?, head?, incoming?);
@@ -66,19 +69,26 @@ fn value_of(number: Decimal) -> Option<f64> {
 
 /// Parses a BigInt of up to 38 digits.
 pub(super) fn big(canonical: &[u8]) -> Option<i128> {
-    let (tag, content) = tagged(canonical)?;
+    let (ValueTag::BigInt, content) = tagged(canonical)? else { return None };
     let digits = content.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    std::str::from_utf8(digits).ok().filter(|_| tag == b"~bigint")?.parse().ok()
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn big_text(number: i128) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_big_int(number, &mut out);
+    out
 }
 
 /// Returns zero in the type of `like`.
 pub(super) fn zero(like: &[u8]) -> &'static [u8] {
-    if big(like).is_some() { br#"{"~bigint":"0"}"# } else { b"0" }
+    static BIG_ZERO: LazyLock<Vec<u8>> = LazyLock::new(|| big_text(0));
+    if big(like).is_some() { &BIG_ZERO } else { b"0" }
 }
 
 fn decimal(canonical: &[u8]) -> Option<Decimal> {
     let text = match tagged(canonical) {
-        Some((b"~number", b"\"-0\"")) => "0",
+        Some((ValueTag::Number, b"\"-0\"")) => "0",
         _ => std::str::from_utf8(canonical).ok()?,
     };
     let (mantissa, exponent) = match text.split_once('e') {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::number::big;
-use crate::indexeddb::value::{sortable_key_of, tagged};
+use crate::indexeddb::value::{number_of, sortable_key_of};
 
 /// Compares canonical values in IndexedDB's order of keys (number < Date < string < binary <
 /// array), with BigInts as numbers. Returns `None` if a value has no place in this order: an
@@ -36,12 +36,7 @@ fn key(canonical: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn against_number(big: i128, other: &[u8]) -> Option<Ordering> {
-    let number = match tagged(other) {
-        Some((b"~number", b"\"-0\"")) => 0.0,
-        Some((b"~number", b"\"Infinity\"")) => f64::INFINITY,
-        Some((b"~number", b"\"-Infinity\"")) => f64::NEG_INFINITY,
-        _ => std::str::from_utf8(other).ok()?.parse::<f64>().ok()?,
-    };
+    let number = number_of(other).filter(|number| !number.is_nan())?;
     if number.abs() >= 1e38 {
         return Some(if number > 0.0 { Ordering::Less } else { Ordering::Greater });
     }

@@ -17,8 +17,10 @@ use crate::decode::{
 use crate::indexeddb::key::{KeyError, SortableKey};
 use crate::indexeddb::key_path::{ExtractError, KeyExtractor};
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
+use crate::indexeddb::value::write::special_number_text;
 use crate::indexeddb::value::{
-    Canonicalizer, Options, ValueError, ValueErrorReason, at_members, member_name, sortable_key_of,
+    Canonicalizer, Options, ValueError, ValueErrorReason, at_members, date_text, member_name,
+    sortable_key_of,
 };
 use crate::policy::{FieldPath, HashKey, Policy, Step};
 use crate::rejection::{RejectedText, Rejection, code};
@@ -582,9 +584,10 @@ fn unreadable(text: &[u8], error: ValueError) -> LineRefusal {
         Some(word) => LineRefusal::Reject(
             error.code(),
             format!(
-                "{word} is not JSON, at byte {} of the value; write {{\"~number\":\"{word}\"}} or null (in Python, \
+                "{word} is not JSON, at byte {} of the value; write {} or null (in Python, \
                  json.dumps with allow_nan=False finds it before it is sent)",
-                error.offset
+                error.offset,
+                special_number_text(word),
             ),
         ),
     }
@@ -597,7 +600,6 @@ pub fn clock_at(value: &[u8], path: &FieldPath) -> Option<i64> {
         Step::Elements => None,
     });
     let found = at_members(value, names.collect::<Option<Vec<_>>>()?)?;
-    let date = found.strip_prefix(b"{\"~date\":").and_then(|rest| rest.strip_suffix(b"}"));
-    let number = std::str::from_utf8(date.unwrap_or(found)).ok()?;
+    let number = std::str::from_utf8(date_text(found).unwrap_or(found)).ok()?;
     number.parse().ok().filter(|at| (-MAX_TIME_MS..=MAX_TIME_MS).contains(at))
 }

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::fold::{Claim, Folded};
-use crate::indexeddb::value::{NameValue, all_members, compare_names, has_references, tagged};
+use crate::indexeddb::value::{
+    NameValue, ValueTag, all_members, compare_names, has_references, is_tagged,
+};
 use crate::snapshot::LineState;
 
 /// The members that were not sent: a canonical object whose members they are, or, if all unnamed
@@ -100,7 +102,7 @@ fn filled<'v>(value: &'v [u8], unsent: &[u8], stored: &[u8]) -> Cow<'v, [u8]> {
     let (Some(own), Some(unsent), Some(stored_members)) = lists else {
         return Cow::Borrowed(value);
     };
-    if tagged(value).is_some() || tagged(stored).is_some() {
+    if is_tagged(value) || is_tagged(stored) {
         return Cow::Borrowed(value);
     }
     let lacks = |name: &[u8]| !own.iter().any(|(known, _)| *known == name);
@@ -129,7 +131,7 @@ fn write_object(members: &[NameValue<'_>]) -> Vec<u8> {
 }
 
 fn shares(text: &[u8]) -> bool {
-    has_references(text) || memchr::memmem::find(text, b"{\"~id\":").is_some()
+    has_references(text) || ValueTag::Id.occurs_in(text)
 }
 
 /// Returns the members that neither of two changes sent.

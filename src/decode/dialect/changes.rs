@@ -7,7 +7,7 @@ use crate::decode::framing::Span;
 use crate::decode::header::{BatchHeader, Mode};
 use crate::decode::raw_json::{Reject, broken};
 use crate::decode::scan::{Member, Members};
-use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::dom_string::{DomString, NOT_A_STORE_NAME};
 use crate::rejection::code;
 use crate::snapshot::id::{FlowVersion, SourceId, StateId};
 
@@ -261,10 +261,7 @@ impl Envelope {
         if raw == last.raw {
             return Ok(last.place);
         }
-        const EXPECTED: Reject = (
-            code::INVALID_MEMBER,
-            "store must be a name: a string, or {\"~utf16\":…} if it holds a lone surrogate",
-        );
+        const EXPECTED: Reject = (code::INVALID_MEMBER, NOT_A_STORE_NAME);
         let value = serde_json::from_slice(raw).map_err(|_| EXPECTED)?;
         let name = DomString::from_json(&value).ok_or(EXPECTED)?;
         let (place, _) = header

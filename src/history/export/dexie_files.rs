@@ -1,8 +1,10 @@
 //! Blobs, Files and image data in Dexie's format.
 
 use super::{Encapsulator, decode, plain_members};
-use crate::history::export::kind::{Definitions, Kind, kind, view_bytes};
+use crate::indexeddb::value::kind::ValueKind;
+use crate::indexeddb::value::shared::SharedValues;
 use crate::indexeddb::value::tree::{Tree, escape};
+use crate::indexeddb::value::view::view_bytes;
 use crate::loss::what;
 
 /// Offset of the characters that represent the bytes 80 to FF in a File's text, as in the character
@@ -64,8 +66,8 @@ impl<'t> Encapsulator<'_, 't> {
         let [width, height] =
             ["width", "height"].map(|name| content.get(name).and_then(Tree::whole));
         let (width, height) = (width?, height?);
-        let Kind::View(view) = kind(content.get("data")?)? else { return None };
-        let (bytes, _) = view_bytes(&view, &Definitions::new())?;
+        let ValueKind::View(view) = ValueKind::of(content.get("data")?)? else { return None };
+        let (bytes, _) = view_bytes(&view, &SharedValues::new())?;
         if view.name != b"Uint8ClampedArray" {
             return None;
         }
@@ -84,8 +86,8 @@ impl<'t> Encapsulator<'_, 't> {
 }
 
 fn string<'t>(content: &'t Tree<'t>, name: &str) -> Option<Vec<u8>> {
-    match kind(content.get(name)?)? {
-        Kind::String(raw) => Some(raw.into_owned()),
+    match ValueKind::of(content.get(name)?)? {
+        ValueKind::String(raw) => Some(raw.into_owned()),
         _ => None,
     }
 }

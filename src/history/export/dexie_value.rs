@@ -8,11 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::MAX_RECORD_BYTES;
 use super::dexie::in_line;
-use super::kind::{
-    Definitions, Kind, Member, Raw, View, buffer_of, definitions, elements, kind, view_bytes,
-};
 use crate::indexeddb::schema::ObjectStore;
+use crate::indexeddb::value::kind::{RawText, TreeMember, ValueKind};
+use crate::indexeddb::value::shared::{SharedValues, has_shared_values, shared_values};
 use crate::indexeddb::value::tree::{Tree, write_string};
+use crate::indexeddb::value::view::{
+    BufferView, ViewElement, buffer_of, view_bytes, view_elements,
+};
 use crate::loss::{Losses, Step, Trail, what};
 
 #[path = "dexie_files.rs"]
@@ -33,13 +35,11 @@ pub(super) fn record<'t>(
     out: &mut Vec<u8>,
     losses: &mut Losses,
 ) -> Option<()> {
-    let mut known = Definitions::new();
-    definitions(value, &mut known);
     let mut row = Encapsulator {
         out: Vec::new(),
         losses,
         trail: Trail::new(&schema.name),
-        known,
+        known: shared_values(value),
         path: Vec::new(),
         types: Vec::new(),
         types_bytes: 0,
@@ -71,7 +71,7 @@ struct Encapsulator<'a, 't> {
     out: Vec<u8>,
     losses: &'a mut Losses,
     trail: Trail<'t>,
-    known: Definitions<'t>,
+    known: SharedValues<'t>,
     /// The current path in typeson's syntax, escaped for JSON.
     path: Vec<u8>,
     types: Vec<(Vec<u8>, &'static str)>,
@@ -172,7 +172,7 @@ impl<'t> Encapsulator<'_, 't> {
         done
     }
 
-    fn member(&mut self, name: Raw<'t>, tree: &'t Tree<'t>) -> Option<()> {
+    fn member(&mut self, name: RawText<'t>, tree: &'t Tree<'t>) -> Option<()> {
         self.trail.steps.push(Step::Member(name.clone()));
         match &name[..] {
             b"__proto__" => self.lose(what::OWN_PROTO),
@@ -194,23 +194,23 @@ impl<'t> Encapsulator<'_, 't> {
         if self.out.len() > MAX_RECORD_BYTES || self.types_bytes > MAX_TYPES_BYTES {
             return None;
         }
-        match kind(tree)? {
-            Kind::Id(id, inner) => {
+        match ValueKind::of(tree)? {
+            ValueKind::Id(id, inner) => {
                 self.places.insert(id, (self.path.clone(), self.in_collection > 0));
                 self.value(inner)
             }
-            Kind::Ref(id) => self.reference(id),
-            Kind::List(items) => {
+            ValueKind::Ref(id) => self.reference(id),
+            ValueKind::List(items) => {
                 self.typed("arrayNonindexKeys");
                 self.list(items)
             }
-            Kind::Array(length, items, members) => self.array(length, &items, members),
-            Kind::Object(members) => {
+            ValueKind::Array(length, items, members) => self.array(length, &items, members),
+            ValueKind::Object(members) => {
                 self.own_types |= self.path.is_empty()
                     && members.iter().any(|(name, _)| &name[..] == b"\\u0024types");
                 self.object(members)
             }
-            Kind::Map(pairs) => {
+            ValueKind::Map(pairs) => {
                 self.typed("map");
                 self.in_collection += 1;
                 self.text("[");
@@ -228,7 +228,7 @@ impl<'t> Encapsulator<'_, 't> {
                 self.in_collection -= 1;
                 Some(())
             }
-            Kind::Set(items) => {
+            ValueKind::Set(items) => {
                 self.typed("set");
                 self.in_collection += 1;
                 let done = self.list(items);
@@ -247,7 +247,7 @@ impl<'t> Encapsulator<'_, 't> {
         let value = *self.known.get(&id)?;
         if self.in_collection > 0 || place.as_ref().is_none_or(|(_, inside)| *inside) {
             self.lose(what::SHARING);
-            if place.is_none() || !has_references(value) {
+            if place.is_none() || !has_shared_values(value) {
                 return self.value(value);
             }
         }
@@ -268,7 +268,7 @@ impl<'t> Encapsulator<'_, 't> {
         Some(())
     }
 
-    fn object(&mut self, members: Vec<Member<'t>>) -> Option<()> {
+    fn object(&mut self, members: Vec<TreeMember<'t>>) -> Option<()> {
         self.text("{");
         for (index, (name, value)) in members.into_iter().enumerate() {
             self.text(if index > 0 { "," } else { "" });
@@ -282,7 +282,7 @@ impl<'t> Encapsulator<'_, 't> {
         &mut self,
         length: u64,
         items: &[(u64, &'t Tree<'t>)],
-        members: Vec<Member<'t>>,
+        members: Vec<TreeMember<'t>>,
     ) -> Option<()> {
         self.typed("arrayNonindexKeys");
         if members.is_empty() && length - items.len() as u64 <= MAX_HOLES {
@@ -317,31 +317,29 @@ impl<'t> Encapsulator<'_, 't> {
     }
 
     /// Writes anything except containers and references.
-    fn leaf(&mut self, kind: Kind<'t>) -> Option<()> {
+    fn leaf(&mut self, kind: ValueKind<'t>) -> Option<()> {
         match kind {
-            Kind::Null => self.text("null"),
-            Kind::Bool(value) => self.text(if value { "true" } else { "false" }),
-            Kind::Number(raw) => self.out.extend_from_slice(raw),
-            Kind::Special(word) => match word {
-                b"NaN" => self.typed_string("nan", word),
-                b"Infinity" => self.typed_string("infinity", word),
-                b"-Infinity" => self.typed_string("negativeInfinity", word),
-                _ => {
+            ValueKind::Null => self.text("null"),
+            ValueKind::Bool(value) => self.text(if value { "true" } else { "false" }),
+            ValueKind::Number(raw) => self.out.extend_from_slice(raw),
+            ValueKind::Special(word) => match special_type(word) {
+                Some(kind) => self.typed_string(kind, word),
+                None => {
                     self.lose(what::NEGATIVE_ZERO);
                     self.text("0");
                 }
             },
-            Kind::String(raw) => self.string(&raw),
-            Kind::Undefined => {
+            ValueKind::String(raw) => self.string(&raw),
+            ValueKind::Undefined => {
                 self.typed("undef");
                 self.text("0");
             }
-            Kind::BigInt(digits) => self.typed_string("bigint", digits),
-            Kind::Date(ms) => {
+            ValueKind::BigInt(digits) => self.typed_string("bigint", digits),
+            ValueKind::Date(ms) => {
                 self.typed("date");
                 self.text(&ms.map_or("\"NaN\"".to_owned(), |ms| ms.to_string()));
             }
-            Kind::RegExp(source, flags) => {
+            ValueKind::RegExp(source, flags) => {
                 self.typed("regexp");
                 if flags.iter().any(|flag| !b"gimuy".contains(flag)) {
                     self.lose(what::REGEXP_FLAGS);
@@ -354,19 +352,25 @@ impl<'t> Encapsulator<'_, 't> {
                 self.string(&flags);
                 self.text("}");
             }
-            Kind::Boxed(inner) => self.boxed(inner)?,
-            Kind::Buffer(buffer) => {
+            ValueKind::Boxed(inner) => self.boxed(inner)?,
+            ValueKind::Buffer(buffer) => {
                 if buffer.resizable {
                     self.lose(what::BUFFER_MAX);
                 }
                 self.typed_string("arraybuffer", buffer.data);
             }
-            Kind::View(view) => self.view(&view)?,
-            Kind::Error(_) => self.lost(what::ERROR),
-            Kind::Blob(content) => self.blob(content)?,
-            Kind::Dom(content) => self.dom(content)?,
-            Kind::Opaque => self.lost(what::OPAQUE),
-            _ => return None,
+            ValueKind::View(view) => self.view(&view)?,
+            ValueKind::Error(_) => self.lost(what::ERROR),
+            ValueKind::Blob(content) => self.blob(content)?,
+            ValueKind::Dom(content) => self.dom(content)?,
+            ValueKind::Opaque => self.lost(what::OPAQUE),
+            ValueKind::List(_)
+            | ValueKind::Array(..)
+            | ValueKind::Object(_)
+            | ValueKind::Map(_)
+            | ValueKind::Set(_)
+            | ValueKind::Id(..)
+            | ValueKind::Ref(_) => return None,
         }
         Some(())
     }
@@ -384,15 +388,15 @@ impl<'t> Encapsulator<'_, 't> {
     /// Writes a boxed primitive. Numbers that JSON lacks are written as strings, which Dexie's
     /// reader converts.
     fn boxed(&mut self, inner: &'t Tree<'t>) -> Option<()> {
-        match kind(inner)? {
-            Kind::BigInt(digits) => self.typed_string("bigintObject", digits),
-            Kind::Special(word) => self.typed_string("NumberObject", word),
-            Kind::String(raw) => self.typed_string("StringObject", &raw),
-            Kind::Number(raw) => {
+        match ValueKind::of(inner)? {
+            ValueKind::BigInt(digits) => self.typed_string("bigintObject", digits),
+            ValueKind::Special(word) => self.typed_string("NumberObject", word),
+            ValueKind::String(raw) => self.typed_string("StringObject", &raw),
+            ValueKind::Number(raw) => {
                 self.typed("NumberObject");
                 self.out.extend_from_slice(raw);
             }
-            Kind::Bool(value) => {
+            ValueKind::Bool(value) => {
                 self.typed("BooleanObject");
                 self.text(if value { "true" } else { "false" });
             }
@@ -401,7 +405,7 @@ impl<'t> Encapsulator<'_, 't> {
         Some(())
     }
 
-    fn view(&mut self, view: &View<'t>) -> Option<()> {
+    fn view(&mut self, view: &BufferView<'t>) -> Option<()> {
         let kind_name = match view.name {
             b"Int8Array" => "int8array2",
             b"Uint8Array" => "uint8array2",
@@ -428,39 +432,31 @@ impl<'t> Encapsulator<'_, 't> {
     }
 
     /// Writes a view that Dexie stores as an object of its elements.
-    fn members_of(&mut self, view: &View<'t>) -> Option<()> {
+    fn members_of(&mut self, view: &BufferView<'t>) -> Option<()> {
         self.lose(what::BYTES);
         let (bytes, _) = view_bytes(view, &self.known)?;
         self.text("{");
-        for (index, element) in elements(view, &bytes).into_iter().enumerate() {
+        for (index, element) in view_elements(view, &bytes).into_iter().enumerate() {
             self.text(&format!("{}\"{index}\":", if index > 0 { "," } else { "" }));
-            if view.name.starts_with(b"Big") {
-                self.inner(index.to_string().as_bytes(), |row| {
-                    row.typed_string("bigint", element.as_bytes())
-                });
-            } else if let Some(word) =
-                element.strip_prefix("{\"~number\":\"").and_then(|rest| rest.strip_suffix("\"}"))
-            {
-                self.inner(index.to_string().as_bytes(), |row| match word {
-                    "NaN" => row.typed_string("nan", b"NaN"),
-                    "Infinity" => row.typed_string("infinity", b"Infinity"),
-                    "-Infinity" => row.typed_string("negativeInfinity", b"-Infinity"),
-                    _ => row.text("0"),
-                });
-            } else {
-                self.text(&element);
-            }
+            self.inner(index.to_string().as_bytes(), |row| match element {
+                ViewElement::Number(number) => row.text(&number),
+                ViewElement::BigInt(digits) => row.typed_string("bigint", digits.as_bytes()),
+                ViewElement::Special(word) => match special_type(word.as_bytes()) {
+                    Some(kind) => row.typed_string(kind, word.as_bytes()),
+                    None => row.text("0"),
+                },
+            });
         }
         self.text("}");
         Some(())
     }
 
-    fn data_view(&mut self, view: &View<'t>) -> Option<()> {
+    fn data_view(&mut self, view: &BufferView<'t>) -> Option<()> {
         let (bytes, _) = view_bytes(view, &self.known)?;
         self.typed("dataview");
-        let shared = match kind(view.buffer)? {
-            Kind::Ref(id) => Some((id, true)),
-            Kind::Id(id, _) => Some((id, false)),
+        let shared = match ValueKind::of(view.buffer)? {
+            ValueKind::Ref(id) => Some((id, true)),
+            ValueKind::Id(id, _) => Some((id, false)),
             _ => None,
         };
         match shared.and_then(|(id, later)| self.buffers.get(&id).copied().filter(|_| later)) {
@@ -486,24 +482,22 @@ impl<'t> Encapsulator<'_, 't> {
     }
 }
 
-/// True if a value contains shared values or references.
-fn has_references(tree: &Tree<'_>) -> bool {
-    match tree {
-        Tree::List(items) => items.iter().any(has_references),
-        Tree::Object(members) => {
-            matches!(tree.tagged(), Some((b"~id" | b"~ref", _)))
-                || members.iter().any(|(_, value)| has_references(value))
-        }
-        _ => false,
+/// Returns typeson's type for a number that JSON lacks; `None` for −0, which it does not have.
+fn special_type(word: &[u8]) -> Option<&'static str> {
+    match word {
+        b"NaN" => Some("nan"),
+        b"Infinity" => Some("infinity"),
+        b"-Infinity" => Some("negativeInfinity"),
+        _ => None,
     }
 }
 
 /// Returns the members of a `~dom` except its kind.
-fn plain_members<'t>(content: &'t Tree<'t>) -> Vec<Member<'t>> {
+fn plain_members<'t>(content: &'t Tree<'t>) -> Vec<TreeMember<'t>> {
     let members = content.members().unwrap_or_default().iter();
     members
         .filter(|(name, _)| *name != b"kind")
-        .map(|(name, value)| (Raw::Borrowed(*name), value))
+        .map(|(name, value)| (RawText::Borrowed(*name), value))
         .collect()
 }
 

@@ -1,10 +1,12 @@
 //! Plain JSON, as `JSON.stringify` writes the values, plus BigInts, which it refuses.
 
-use super::kind::{Definitions, Kind, Raw, definitions, elements, kind, view_bytes};
 use super::{MAX_RECORD_BYTES, write_name};
 use crate::indexeddb::iso_date;
 use crate::indexeddb::schema::ObjectStore;
+use crate::indexeddb::value::kind::{RawText, ValueKind};
+use crate::indexeddb::value::shared::{SharedValues, shared_values};
 use crate::indexeddb::value::tree::{Tree, write_string};
+use crate::indexeddb::value::view::{ViewElement, view_bytes, view_elements};
 use crate::loss::{Losses, Step, Trail, path, what};
 use crate::snapshot::StoreManifest;
 
@@ -28,8 +30,7 @@ pub(super) fn record<'t>(
     out: &mut Vec<u8>,
     losses: &mut Losses,
 ) -> Option<()> {
-    let mut known = Definitions::new();
-    definitions(value, &mut known);
+    let known = shared_values(value);
     Stringifier { out, losses, trail: Trail::new(&schema.name), known }.item(value)
 }
 
@@ -37,7 +38,7 @@ struct Stringifier<'a, 't> {
     out: &'a mut Vec<u8>,
     losses: &'a mut Losses,
     trail: Trail<'t>,
-    known: Definitions<'t>,
+    known: SharedValues<'t>,
 }
 
 impl<'t> Stringifier<'_, 't> {
@@ -59,27 +60,29 @@ impl<'t> Stringifier<'_, 't> {
         if self.out.len() > MAX_RECORD_BYTES {
             return None;
         }
-        match kind(tree)? {
-            Kind::Null => self.text("null"),
-            Kind::Bool(value) => self.text(if value { "true" } else { "false" }),
-            Kind::Number(raw) => self.out.extend_from_slice(raw),
-            Kind::Special(b"-0") => self.lost(what::NEGATIVE_ZERO, "0"),
-            Kind::Special(_) => self.lost(what::SPECIAL_NUMBER, "null"),
-            Kind::String(raw) => write_string(&raw, self.out),
-            Kind::Undefined => self.lost(what::UNDEFINED, "null"),
-            Kind::BigInt(digits) => {
+        match ValueKind::of(tree)? {
+            ValueKind::Null => self.text("null"),
+            ValueKind::Bool(value) => self.text(if value { "true" } else { "false" }),
+            ValueKind::Number(raw) => self.out.extend_from_slice(raw),
+            ValueKind::Special(b"-0") => self.lost(what::NEGATIVE_ZERO, "0"),
+            ValueKind::Special(_) => self.lost(what::SPECIAL_NUMBER, "null"),
+            ValueKind::String(raw) => write_string(&raw, self.out),
+            ValueKind::Undefined => self.lost(what::UNDEFINED, "null"),
+            ValueKind::BigInt(digits) => {
                 self.lose(what::BIGINT);
                 write_string(digits, self.out);
             }
-            Kind::Date(Some(ms)) => self.lost(what::DATE, &format!("\"{}\"", iso_date::write(ms))),
-            Kind::Date(None) => self.lost(what::INVALID_DATE, "null"),
-            Kind::RegExp(..) => self.lost(what::REGEXP, "{}"),
-            Kind::Boxed(inner) => {
+            ValueKind::Date(Some(ms)) => {
+                self.lost(what::DATE, &format!("\"{}\"", iso_date::write(ms)))
+            }
+            ValueKind::Date(None) => self.lost(what::INVALID_DATE, "null"),
+            ValueKind::RegExp(..) => self.lost(what::REGEXP, "{}"),
+            ValueKind::Boxed(inner) => {
                 self.lose(what::BOXED);
                 self.item(inner)?;
             }
-            Kind::List(items) => self.list(items.iter().map(Some))?,
-            Kind::Array(length, items, members) => {
+            ValueKind::List(items) => self.list(items.iter().map(Some))?,
+            ValueKind::Array(length, items, members) => {
                 let holes = length - items.len() as u64;
                 if holes > MAX_HOLES {
                     return None;
@@ -91,31 +94,37 @@ impl<'t> Stringifier<'_, 't> {
                     items.next_if(|(place, _)| *place == index).map(|(_, item)| item)
                 }))?;
             }
-            Kind::Object(members) => self.object(members)?,
-            Kind::Map(_) => self.lost(what::MAP, "{}"),
-            Kind::Set(_) => self.lost(what::SET, "{}"),
-            Kind::Buffer(_) => self.lost(what::BYTES, "{}"),
-            Kind::View(view) => {
+            ValueKind::Object(members) => self.object(members)?,
+            ValueKind::Map(_) => self.lost(what::MAP, "{}"),
+            ValueKind::Set(_) => self.lost(what::SET, "{}"),
+            ValueKind::Buffer(_) => self.lost(what::BYTES, "{}"),
+            ValueKind::View(view) => {
                 self.lose(what::BYTES);
                 let (bytes, _) = view_bytes(&view, &self.known)?;
                 self.text("{");
-                let elements =
-                    if view.name == b"DataView" { Vec::new() } else { elements(&view, &bytes) };
-                for (index, element) in elements.iter().enumerate() {
-                    let element = if element.starts_with('{') { "null" } else { element };
-                    let quote = if view.name.starts_with(b"Big") { "\"" } else { "" };
+                let elements = if view.name == b"DataView" {
+                    Vec::new()
+                } else {
+                    view_elements(&view, &bytes)
+                };
+                for (index, element) in elements.into_iter().enumerate() {
+                    let element = match element {
+                        ViewElement::Number(number) => number,
+                        ViewElement::Special(_) => "null".to_owned(),
+                        ViewElement::BigInt(digits) => format!("\"{digits}\""),
+                    };
                     self.text(if index > 0 { "," } else { "" });
-                    self.text(&format!("\"{index}\":{quote}{element}{quote}"));
+                    self.text(&format!("\"{index}\":{element}"));
                 }
                 self.text("}");
             }
-            Kind::Error(_) => self.lost(what::ERROR, "{}"),
-            Kind::Blob(_) => self.lost(what::BLOB, "{}"),
-            Kind::Dom(_) => self.lost(what::DOM, "{}"),
-            Kind::Opaque => self.lost(what::OPAQUE, "{}"),
-            Kind::Id(_, inner) => self.item(inner)?,
+            ValueKind::Error(_) => self.lost(what::ERROR, "{}"),
+            ValueKind::Blob(_) => self.lost(what::BLOB, "{}"),
+            ValueKind::Dom(_) => self.lost(what::DOM, "{}"),
+            ValueKind::Opaque => self.lost(what::OPAQUE, "{}"),
+            ValueKind::Id(_, inner) => self.item(inner)?,
             // A copy could contain copies in turn, without end.
-            Kind::Ref(_) => self.lost(what::SHARING, "null"),
+            ValueKind::Ref(_) => self.lost(what::SHARING, "null"),
         }
         Some(())
     }
@@ -133,11 +142,11 @@ impl<'t> Stringifier<'_, 't> {
         Some(())
     }
 
-    fn object(&mut self, members: Vec<(Raw<'t>, &'t Tree<'t>)>) -> Option<()> {
+    fn object(&mut self, members: Vec<(RawText<'t>, &'t Tree<'t>)>) -> Option<()> {
         self.text("{");
         let mut first = true;
         for (name, value) in members {
-            if matches!(kind(value)?, Kind::Undefined) {
+            if matches!(ValueKind::of(value)?, ValueKind::Undefined) {
                 self.trail.steps.push(Step::Member(name));
                 self.lose(what::UNDEFINED);
                 self.trail.steps.pop();

@@ -4,7 +4,6 @@
 mod dexie;
 mod dexie_value;
 mod json;
-mod kind;
 mod playwright;
 mod playwright_value;
 #[cfg(test)]

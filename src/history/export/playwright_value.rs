@@ -6,10 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::MAX_RECORD_BYTES;
-use super::kind::{Definitions, Kind, Member, Raw, View, definitions, elements, kind, view_bytes};
 use crate::indexeddb::iso_date;
 use crate::indexeddb::schema::ObjectStore;
+use crate::indexeddb::value::kind::{RawText, TreeMember, ValueKind};
+use crate::indexeddb::value::shared::{SharedValues, shared_values};
 use crate::indexeddb::value::tree::{Tree, write_string};
+use crate::indexeddb::value::view::{BufferView, ViewElement, view_bytes, view_elements};
 use crate::loss::{Losses, Step, Trail, what};
 
 /// Limit on the holes of an array, because each is written.
@@ -51,14 +53,12 @@ fn write<'t>(
     out: &mut Vec<u8>,
     losses: &mut Losses,
 ) -> Option<()> {
-    let mut known = Definitions::new();
-    definitions(tree, &mut known);
     let trail = Trail::new(&schema.name);
     let mut encoder = PlaywrightEncoder {
         out,
         losses,
         trail,
-        known,
+        known: shared_values(tree),
         ids: HashMap::new(),
         last_id: 0,
         shared: None,
@@ -74,9 +74,9 @@ fn write<'t>(
 
 /// True if a value needs no encoding because plain JSON represents it completely.
 fn trivial(tree: &Tree<'_>) -> Option<bool> {
-    Some(match kind(tree)? {
-        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => true,
-        Kind::List(items) => {
+    Some(match ValueKind::of(tree)? {
+        ValueKind::Null | ValueKind::Bool(_) | ValueKind::Number(_) | ValueKind::String(_) => true,
+        ValueKind::List(items) => {
             for item in items {
                 if !trivial(item)? {
                     return Some(false);
@@ -84,7 +84,7 @@ fn trivial(tree: &Tree<'_>) -> Option<bool> {
             }
             true
         }
-        Kind::Object(members) => {
+        ValueKind::Object(members) => {
             for (_, value) in members {
                 if !trivial(value)? {
                     return Some(false);
@@ -92,7 +92,23 @@ fn trivial(tree: &Tree<'_>) -> Option<bool> {
             }
             true
         }
-        _ => false,
+        ValueKind::Special(_)
+        | ValueKind::Undefined
+        | ValueKind::BigInt(_)
+        | ValueKind::Date(_)
+        | ValueKind::RegExp(..)
+        | ValueKind::Boxed(_)
+        | ValueKind::Array(..)
+        | ValueKind::Map(_)
+        | ValueKind::Set(_)
+        | ValueKind::Buffer(_)
+        | ValueKind::View(_)
+        | ValueKind::Error(_)
+        | ValueKind::Blob(_)
+        | ValueKind::Dom(_)
+        | ValueKind::Opaque
+        | ValueKind::Id(..)
+        | ValueKind::Ref(_) => false,
     })
 }
 
@@ -100,7 +116,7 @@ struct PlaywrightEncoder<'a, 't> {
     out: &'a mut Vec<u8>,
     losses: &'a mut Losses,
     trail: Trail<'t>,
-    known: Definitions<'t>,
+    known: SharedValues<'t>,
     /// Playwright's ids of the shared containers written so far.
     ids: HashMap<u64, u64>,
     last_id: u64,
@@ -123,12 +139,12 @@ impl<'t> PlaywrightEncoder<'_, 't> {
 
     /// Writes a trivial value as plain JSON.
     fn plain(&mut self, tree: &'t Tree<'t>) -> Option<()> {
-        match kind(tree)? {
-            Kind::Null => self.text("null"),
-            Kind::Bool(value) => self.text(if value { "true" } else { "false" }),
-            Kind::Number(raw) => self.out.extend_from_slice(raw),
-            Kind::String(raw) => self.string(&raw),
-            Kind::List(items) => {
+        match ValueKind::of(tree)? {
+            ValueKind::Null => self.text("null"),
+            ValueKind::Bool(value) => self.text(if value { "true" } else { "false" }),
+            ValueKind::Number(raw) => self.out.extend_from_slice(raw),
+            ValueKind::String(raw) => self.string(&raw),
+            ValueKind::List(items) => {
                 self.text("[");
                 for (index, item) in items.iter().enumerate() {
                     self.text(if index > 0 { "," } else { "" });
@@ -136,7 +152,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
                 }
                 self.text("]");
             }
-            Kind::Object(members) => {
+            ValueKind::Object(members) => {
                 self.text("{");
                 for (index, (name, value)) in members.iter().enumerate() {
                     self.text(if index > 0 { "," } else { "" });
@@ -164,22 +180,22 @@ impl<'t> PlaywrightEncoder<'_, 't> {
             return None;
         }
         let shared = self.shared.take();
-        match kind(tree)? {
-            Kind::Id(id, inner) => {
+        match ValueKind::of(tree)? {
+            ValueKind::Id(id, inner) => {
                 self.shared = Some(id);
                 self.value(inner)?;
                 self.shared = None;
             }
-            Kind::Ref(id) => match self.ids.get(&id) {
+            ValueKind::Ref(id) => match self.ids.get(&id) {
                 Some(own) => self.out.extend_from_slice(format!("{{\"ref\":{own}}}").as_bytes()),
                 None => {
                     // The shared value is not a container, so each reference becomes a copy.
                     self.lose(what::SHARING);
                     let value = *self.known.get(&id)?;
-                    self.leaf(kind(value)?)?;
+                    self.leaf(ValueKind::of(value)?)?;
                 }
             },
-            Kind::List(items) => {
+            ValueKind::List(items) => {
                 let id = self.begin(shared);
                 self.text("{\"a\":[");
                 for (index, item) in items.iter().enumerate() {
@@ -188,8 +204,10 @@ impl<'t> PlaywrightEncoder<'_, 't> {
                 }
                 self.close(id);
             }
-            Kind::Array(length, items, members) => self.array(length, &items, &members, shared)?,
-            Kind::Object(members) => {
+            ValueKind::Array(length, items, members) => {
+                self.array(length, &items, &members, shared)?
+            }
+            ValueKind::Object(members) => {
                 let id = self.begin(shared);
                 self.text("{\"o\":[");
                 for (index, (name, value)) in members.iter().enumerate() {
@@ -202,7 +220,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
                 }
                 self.close(id);
             }
-            Kind::Map(pairs) => {
+            ValueKind::Map(pairs) => {
                 let id = self.begin(shared);
                 self.text("{\"m\":[");
                 for (index, (key, value)) in pairs.iter().enumerate() {
@@ -214,7 +232,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
                 }
                 self.close(id);
             }
-            Kind::Set(items) => {
+            ValueKind::Set(items) => {
                 let id = self.begin(shared);
                 self.text("{\"s\":[");
                 for (index, item) in items.iter().enumerate() {
@@ -247,7 +265,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
         done
     }
 
-    fn member(&mut self, name: Raw<'t>, tree: &'t Tree<'t>) -> Option<()> {
+    fn member(&mut self, name: RawText<'t>, tree: &'t Tree<'t>) -> Option<()> {
         self.trail.steps.push(Step::Member(name));
         let done = self.value(tree);
         self.trail.steps.pop();
@@ -258,7 +276,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
         &mut self,
         length: u64,
         items: &[(u64, &'t Tree<'t>)],
-        members: &[Member<'t>],
+        members: &[TreeMember<'t>],
         shared: Option<u64>,
     ) -> Option<()> {
         let holes = length - items.len() as u64;
@@ -286,39 +304,47 @@ impl<'t> PlaywrightEncoder<'_, 't> {
     }
 
     /// Writes anything except containers and references.
-    fn leaf(&mut self, kind: Kind<'t>) -> Option<()> {
+    fn leaf(&mut self, kind: ValueKind<'t>) -> Option<()> {
         match kind {
-            Kind::Null => self.text("{\"v\":\"null\"}"),
-            Kind::Bool(value) => self.text(if value { "true" } else { "false" }),
-            Kind::Number(raw) => self.out.extend_from_slice(raw),
-            Kind::Special(word) => self.wrapped("{\"v\":", word, "}"),
-            Kind::String(raw) => self.string(&raw),
-            Kind::Undefined => self.text("{\"v\":\"undefined\"}"),
-            Kind::BigInt(digits) => self.wrapped("{\"bi\":", digits, "}"),
-            Kind::Date(Some(ms)) => self.text(&format!("{{\"d\":\"{}\"}}", iso_date::write(ms))),
-            Kind::Date(None) => {
+            ValueKind::Null => self.text("{\"v\":\"null\"}"),
+            ValueKind::Bool(value) => self.text(if value { "true" } else { "false" }),
+            ValueKind::Number(raw) => self.out.extend_from_slice(raw),
+            ValueKind::Special(word) => self.wrapped("{\"v\":", word, "}"),
+            ValueKind::String(raw) => self.string(&raw),
+            ValueKind::Undefined => self.text("{\"v\":\"undefined\"}"),
+            ValueKind::BigInt(digits) => self.wrapped("{\"bi\":", digits, "}"),
+            ValueKind::Date(Some(ms)) => {
+                self.text(&format!("{{\"d\":\"{}\"}}", iso_date::write(ms)))
+            }
+            ValueKind::Date(None) => {
                 self.lose(what::INVALID_DATE);
                 self.text("{\"d\":null}");
             }
-            Kind::RegExp(source, flags) => {
+            ValueKind::RegExp(source, flags) => {
                 self.wrapped("{\"r\":{\"p\":", &source, ",\"f\":");
                 self.string(flags);
                 self.text("}}");
             }
-            Kind::Error(content) => self.error(content)?,
-            Kind::Buffer(buffer) => {
+            ValueKind::Error(content) => self.error(content)?,
+            ValueKind::Buffer(buffer) => {
                 if buffer.resizable {
                     self.lose(what::BUFFER_MAX);
                 }
                 self.wrapped("{\"ab\":{\"b\":", buffer.data, "}}");
             }
-            Kind::View(view) => self.view(&view)?,
-            Kind::Boxed(_) => self.emptied(what::BOXED),
-            Kind::Blob(_) => self.emptied(what::BLOB),
-            Kind::Dom(_) => self.emptied(what::DOM),
-            Kind::Opaque => self.emptied(what::OPAQUE),
+            ValueKind::View(view) => self.view(&view)?,
+            ValueKind::Boxed(_) => self.emptied(what::BOXED),
+            ValueKind::Blob(_) => self.emptied(what::BLOB),
+            ValueKind::Dom(_) => self.emptied(what::DOM),
+            ValueKind::Opaque => self.emptied(what::OPAQUE),
             // A shared container must be defined before it is referred to.
-            _ => return None,
+            ValueKind::List(_)
+            | ValueKind::Array(..)
+            | ValueKind::Object(_)
+            | ValueKind::Map(_)
+            | ValueKind::Set(_)
+            | ValueKind::Id(..)
+            | ValueKind::Ref(_) => return None,
         }
         Some(())
     }
@@ -337,7 +363,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
     }
 
     fn error(&mut self, content: &'t Tree<'t>) -> Option<()> {
-        let Kind::String(name) = kind(content.get("name")?)? else { return None };
+        let ValueKind::String(name) = ValueKind::of(content.get("name")?)? else { return None };
         if !ERROR_NAMES.contains(&&name[..]) {
             self.lose(what::ERROR_NAME);
         }
@@ -346,7 +372,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
         }
         self.wrapped("{\"e\":{\"n\":", &name, "");
         for (own, member) in [("m", "message"), ("s", "stack")] {
-            if let Some(Kind::String(raw)) = content.get(member).and_then(kind) {
+            if let Some(ValueKind::String(raw)) = content.get(member).and_then(ValueKind::of) {
                 self.wrapped(&format!(",\"{own}\":"), &raw, "");
             }
         }
@@ -354,7 +380,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
         Some(())
     }
 
-    fn view(&mut self, view: &View<'t>) -> Option<()> {
+    fn view(&mut self, view: &BufferView<'t>) -> Option<()> {
         let (bytes, more) = view_bytes(view, &self.known)?;
         let code = match view.name {
             b"Int8Array" => "i8",
@@ -372,9 +398,12 @@ impl<'t> PlaywrightEncoder<'_, 't> {
                 self.lose(what::BYTES);
                 let id = self.begin(None);
                 self.text("{\"o\":[");
-                for (index, element) in elements(view, &bytes).iter().enumerate() {
+                for (index, element) in view_elements(view, &bytes).into_iter().enumerate() {
                     self.text(if index > 0 { "," } else { "" });
-                    let element = element.replace("~number", "v");
+                    let element = match element {
+                        ViewElement::Number(number) | ViewElement::BigInt(number) => number,
+                        ViewElement::Special(word) => format!("{{\"v\":\"{word}\"}}"),
+                    };
                     self.text(&format!("{{\"k\":\"{index}\",\"v\":{element}}}"));
                 }
                 self.close(id);
@@ -385,7 +414,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
                 return Some(());
             }
         };
-        if more || !matches!(kind(view.buffer)?, Kind::Buffer(_)) {
+        if more || !matches!(ValueKind::of(view.buffer)?, ValueKind::Buffer(_)) {
             self.lose(what::BUFFER_OF_VIEW);
         }
         self.text("{\"ta\":{\"b\":");

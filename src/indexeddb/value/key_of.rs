@@ -7,11 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
 
 use super::path::shared;
+use super::tag::ValueTag;
 use super::{read, scan, tags};
 use crate::indexeddb::key::{
     Key, KeyError, MAX_KEY_BYTES, MAX_KEY_DEPTH, MAX_LIST_KEY_DEPTH, TYPE_ARRAY, TYPE_STRING,
     write_sortable_number, write_sortable_unit,
 };
+use crate::indexeddb::number::special_value;
 use crate::indexeddb::text;
 
 /// Appends the sortable form of the key that a canonical value (or canonical key) represents. After
@@ -123,50 +125,60 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
         Ok(())
     }
 
-    fn tagged(&mut self, tag: &[u8], content: &'a [u8], depth: usize) -> Result<(), KeyError> {
+    fn tagged(&mut self, tag: ValueTag, content: &'a [u8], depth: usize) -> Result<(), KeyError> {
         let key = match tag {
-            b"~number" => match content {
-                b"\"-0\"" => Key::Number(0.0),
-                b"\"Infinity\"" => Key::Number(f64::INFINITY),
-                b"\"-Infinity\"" => Key::Number(f64::NEG_INFINITY),
-                _ => return Err(KeyError::Invalid),
-            },
-            b"~date" => Key::Date(
+            ValueTag::Number => {
+                let word = quoted(content).ok_or(KeyError::Invalid)?;
+                let number = special_value(word).filter(|number| !number.is_nan());
+                // Turns negative zero into zero.
+                Key::Number(number.ok_or(KeyError::Invalid)? + 0.0)
+            }
+            ValueTag::Date => Key::Date(
                 number(content).ok().filter(|ms| ms.is_finite()).ok_or(KeyError::Invalid)?,
             ),
-            b"~utf16" => {
+            ValueTag::Utf16 => {
                 let units =
                     quoted(content).and_then(text::units_from_base64).ok_or(KeyError::Invalid)?;
                 Key::String(crate::indexeddb::dom_string::DomString::from_units(units))
             }
-            b"~binary" => Key::Binary(decode(content).ok_or(KeyError::Invalid)?),
-            b"~buffer" => Key::Binary(buffer_bytes(content).ok_or(KeyError::Invalid)?),
-            b"~view" => Key::Binary(self.view_bytes(content).ok_or(KeyError::Invalid)?),
-            b"~id" => {
+            ValueTag::Binary => Key::Binary(decode(content).ok_or(KeyError::Invalid)?),
+            ValueTag::Buffer => Key::Binary(buffer_bytes(content).ok_or(KeyError::Invalid)?),
+            ValueTag::View => Key::Binary(self.view_bytes(content).ok_or(KeyError::Invalid)?),
+            ValueTag::Id => {
                 let number =
                     content.get(1..).and_then(|rest| rest.split(|byte| *byte == b',').next());
                 let (number, value) = number.zip(shared(content)).ok_or(KeyError::Invalid)?;
                 return self.shared(number, value, depth);
             }
-            b"~ref" => {
+            ValueTag::Ref => {
                 // A value that is defined once may be referred to often.
                 self.check_length()?;
                 let value = self.definition(content).ok_or(KeyError::Invalid)?;
                 return self.shared(content, value, depth);
             }
-            b"~array" => {
+            ValueTag::Array => {
                 let items = dense_items(content).ok_or(KeyError::Invalid)?;
                 return self.array(items.into_iter(), depth);
             }
-            _ => return Err(KeyError::Invalid),
+            ValueTag::Undefined
+            | ValueTag::BigInt
+            | ValueTag::Entries
+            | ValueTag::RegExp
+            | ValueTag::Boxed
+            | ValueTag::Map
+            | ValueTag::Set
+            | ValueTag::Error
+            | ValueTag::Blob
+            | ValueTag::Dom
+            | ValueTag::Opaque => return Err(KeyError::Invalid),
         };
         key.write_sortable(self.out);
         Ok(())
     }
 
     fn shared(&mut self, number: &'a [u8], value: &'a [u8], depth: usize) -> Result<(), KeyError> {
-        let reference = |tag: &[u8]| value.starts_with(tag);
-        if self.open.contains(&number) || reference(b"{\"~id\"") || reference(b"{\"~ref\"") {
+        let reference = [ValueTag::Id, ValueTag::Ref].iter().any(|tag| tag.begins(value));
+        if self.open.contains(&number) || reference {
             return Err(KeyError::Invalid);
         }
         self.open.push(number);
@@ -177,13 +189,13 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
 
     /// Returns the value that a reference with this number refers to.
     fn definition(&mut self, number: &[u8]) -> Option<&'a [u8]> {
-        const ID: &[u8] = b"{\"~id\":[";
+        const ID: &[u8] = ValueTag::Id.opening();
         let whole = self.whole;
         let definitions = self.definitions.get_or_insert_with(|| {
             // Inside a string the quotes would be escaped, so these can only be tags.
-            let starts = memmem::find_iter(whole, ID).map(|at| at + ID.len());
+            let starts = memmem::find_iter(whole, ID).map(|at| at + ID.len() + 1);
             let numbered = |start: usize| {
-                let comma = memchr::memchr(b',', &whole[start..])?;
+                let comma = memchr::memchr(b',', whole.get(start..)?)?;
                 Some((&whole[start..start + comma], start + comma + 1))
             };
             starts.filter_map(numbered).collect()
@@ -194,12 +206,12 @@ impl<'a, 'o> KeyWriter<'a, 'o> {
 
     fn view_bytes(&mut self, content: &'a [u8]) -> Option<Vec<u8>> {
         let buffer = match read::tagged(find(content, b"buffer")?)? {
-            (b"~id", buffer) => shared(buffer)?,
-            (b"~ref", number) => self.definition(number)?,
+            (ValueTag::Id, buffer) => shared(buffer)?,
+            (ValueTag::Ref, number) => self.definition(number)?,
             _ => find(content, b"buffer")?,
         };
         match read::tagged(buffer)? {
-            (b"~buffer", buffer) => view_bytes(content, &buffer_bytes(buffer)?),
+            (ValueTag::Buffer, buffer) => view_bytes(content, &buffer_bytes(buffer)?),
             _ => None,
         }
     }

@@ -85,14 +85,19 @@ use std::ops::Range;
 
 mod error;
 mod key_of;
+pub(crate) mod kind;
 mod order;
 mod pass;
 mod path;
 mod read;
 mod references;
 mod scan;
+pub(crate) mod shared;
+mod tag;
 mod tags;
 pub mod tree;
+pub(crate) mod view;
+pub(crate) mod write;
 
 #[cfg(test)]
 mod tests;
@@ -102,11 +107,16 @@ pub use key_of::sortable_key_of;
 pub(crate) use key_of::{list_key_of, sortable_array_within, sortable_key_within};
 pub use order::compare_names;
 pub use path::{at_members, at_path, member_name};
-pub(crate) use read::{Items, Members, each_item, each_member, unescaped};
+pub(crate) use read::{
+    Items, Members, date_text, each_item, each_member, is_tagged, number_of, special_number,
+    tag_at, unescaped,
+};
 pub use read::{
     NameValue, all_members, has_references, items, kind, members, tagged, without_stacks,
 };
 pub(crate) use read::{string_end, value_end};
+pub use tag::ValueTag;
+pub(crate) use tag::may_have_tags;
 pub use tags::MAX_DATE_MS;
 
 /// The greatest depth of brackets, in the input and in its canonical form.
@@ -147,7 +157,7 @@ impl Scratch {
     fn find_top_members(&mut self, out: &[u8], start: usize) {
         let text = &out[start..];
         self.members.clear();
-        if text.first() != Some(&b'{') || read::tagged(text).is_some() {
+        if text.first() != Some(&b'{') || read::is_tagged(text) {
             return;
         }
         let mut at = start + 1;

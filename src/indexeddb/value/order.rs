@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use super::error::ValueErrorReason as Reason;
 use super::pass::Pass;
 use super::scan;
+use super::tag::ValueTag;
+use super::write::{close_tag, open_tag};
 use crate::indexeddb::text;
 
 /// One member of an object that is being written, as positions in the output.
@@ -67,7 +69,8 @@ pub(super) fn write_entries<'a>(
     members: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     out: &mut Vec<u8>,
 ) {
-    out.extend_from_slice(b"{\"~entries\":[");
+    open_tag(ValueTag::Entries, out);
+    out.push(b'[');
     for (index, (name, value)) in members.enumerate() {
         out.extend_from_slice(if index > 0 { b",[" } else { b"[" });
         let units: Vec<u16> = scan::units(name).collect();
@@ -76,7 +79,8 @@ pub(super) fn write_entries<'a>(
         out.extend_from_slice(value);
         out.push(b']');
     }
-    out.extend_from_slice(b"]}");
+    out.push(b']');
+    close_tag(out);
 }
 
 impl Pass<'_> {

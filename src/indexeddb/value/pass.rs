@@ -10,7 +10,8 @@ use crate::indexeddb::text;
 
 use super::order::Member;
 use super::scan::{self, Flags};
-use super::tags::Tag;
+use super::tag::ValueTag;
+use super::write::write_tagged_string;
 
 pub(super) struct Pass<'a> {
     pub(super) input: &'a [u8],
@@ -217,9 +218,7 @@ impl<'a> Pass<'a> {
             }
             Err(_) if literal.integer && self.options.big_integers => {
                 self.enter(depth + 1)?;
-                self.out.extend_from_slice(b"{\"~bigint\":\"");
-                self.out.extend_from_slice(text);
-                self.out.extend_from_slice(b"\"}");
+                write_tagged_string(ValueTag::BigInt, text, self.out);
             }
             Err(NumberError::Precision) => return Err(Reason::NumberPrecision),
             Err(NumberError::Range) => return Err(Reason::NumberRange),
@@ -340,7 +339,7 @@ impl<'a> Pass<'a> {
         if !first {
             return self.fail_at(name.offset, Reason::ReservedName);
         }
-        let tag = Tag::from_name(self.written(name.start, name.name_end));
+        let tag = ValueTag::from_name(self.written(name.start, name.name_end));
         self.space();
         self.expect(b':')?;
         let payload = self.place();
@@ -350,8 +349,8 @@ impl<'a> Pass<'a> {
             Some(tag) if tag.opens_with().is_some_and(|bracket| self.peek() != Some(bracket)) => {
                 return self.fail_at(name.offset, Reason::InvalidTag(tag.expects()));
             }
-            Some(Tag::Id) => self.id(depth)?,
-            Some(Tag::Ref) => self.reference(name.offset)?,
+            Some(ValueTag::Id) => self.id(depth)?,
+            Some(ValueTag::Ref) => self.reference(name.offset)?,
             _ => self.value(depth)?,
         }
         self.space();
@@ -364,7 +363,7 @@ impl<'a> Pass<'a> {
             return self.fail_at(name.offset, Reason::UnknownTag);
         };
         self.flush();
-        if tag == Tag::Binary && !self.key {
+        if tag == ValueTag::Binary && !self.key {
             return self.fail_at(
                 name.offset,
                 Reason::InvalidTag("`~binary` is a key; a value has `~buffer`"),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
+use super::tag::ValueTag;
 use super::{read, scan, tags};
 use crate::indexeddb::text;
 
@@ -28,7 +29,7 @@ pub fn at_path<'a>(canonical: &'a [u8], path: &str) -> Option<Cow<'a, [u8]>> {
         if let Cow::Borrowed(text) = value {
             value = Cow::Borrowed(resolve(text, canonical));
         }
-        if *value == *b"{\"~undefined\":true}" {
+        if ValueTag::Undefined.begins(&value) {
             return None;
         }
     }
@@ -43,7 +44,7 @@ pub fn at_members<'a, 'n>(
 ) -> Option<&'a [u8]> {
     let mut value = resolve(canonical, canonical);
     for name in names {
-        if value.first() != Some(&b'{') || read::tagged(value).is_some() {
+        if value.first() != Some(&b'{') || read::is_tagged(value) {
             return None;
         }
         let found = read::each_member(value)
@@ -56,9 +57,9 @@ pub fn at_members<'a, 'n>(
 /// Follows `~id` and `~ref` to the value they refer to.
 fn resolve<'a>(text: &'a [u8], whole: &'a [u8]) -> &'a [u8] {
     match read::tagged(text) {
-        Some((b"~id", content)) => shared(content).unwrap_or(text),
-        Some((b"~ref", number)) => {
-            let definition = [b"{\"~id\":[", number, b","].concat();
+        Some((ValueTag::Id, content)) => shared(content).unwrap_or(text),
+        Some((ValueTag::Ref, number)) => {
+            let definition = [ValueTag::Id.opening(), b"[", number, b","].concat();
             let found = memmem::find(whole, &definition).and_then(|at| {
                 let start = at + definition.len();
                 Some(&whole[start..read::value_end(whole, start)?])
@@ -82,27 +83,51 @@ fn step<'a>(text: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
         b'[' if identifier == "length" => count(read::items(text)?.len()),
         b'{' => match read::tagged(text) {
             None => find(text, &member_name(identifier)),
-            Some((b"~utf16", _)) if identifier == "length" => count(string_length(text)?),
-            Some((b"~boxed", content)) if identifier == "length" && tags::is_string(content) => {
+            Some((ValueTag::Utf16, _)) if identifier == "length" => count(string_length(text)?),
+            Some((ValueTag::Boxed, content))
+                if identifier == "length" && tags::is_string(content) =>
+            {
                 count(string_length(content)?)
             }
-            Some((b"~entries", content)) => entry(content, identifier),
-            Some((b"~array", content)) if identifier == "length" => member(content, identifier),
-            Some((b"~array", content)) => {
+            Some((ValueTag::Entries, content)) => entry(content, identifier),
+            Some((ValueTag::Array, content)) if identifier == "length" => {
+                member(content, identifier)
+            }
+            Some((ValueTag::Array, content)) => {
                 let (_, members) =
                     read::all_members(content)?.into_iter().find(|(name, _)| name == b"members")?;
                 entry(members, identifier)
             }
-            Some((b"~blob", content))
+            Some((ValueTag::Blob, content))
                 if matches!(identifier, "size" | "type" | "name" | "lastModified") =>
             {
                 member(content, identifier)
             }
-            Some((b"~error", content)) if matches!(identifier, "message" | "cause") => {
+            Some((ValueTag::Error, content)) if matches!(identifier, "message" | "cause") => {
                 member(content, identifier)
             }
-            Some((b"~regexp", _)) if identifier == "lastIndex" => count(0),
-            Some(_) => None,
+            Some((ValueTag::RegExp, _)) if identifier == "lastIndex" => count(0),
+            Some((
+                ValueTag::Undefined
+                | ValueTag::Number
+                | ValueTag::BigInt
+                | ValueTag::Date
+                | ValueTag::Utf16
+                | ValueTag::RegExp
+                | ValueTag::Boxed
+                | ValueTag::Map
+                | ValueTag::Set
+                | ValueTag::Buffer
+                | ValueTag::View
+                | ValueTag::Binary
+                | ValueTag::Error
+                | ValueTag::Blob
+                | ValueTag::Dom
+                | ValueTag::Opaque
+                | ValueTag::Id
+                | ValueTag::Ref,
+                _,
+            )) => None,
         },
         _ => None,
     }

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use memchr::memmem;
 
 use super::scan;
+use super::tag::ValueTag;
+use crate::indexeddb::number::special_value;
 
 /// Returns the end of the string whose opening quote is at `at`.
 pub(crate) fn string_end(text: &[u8], at: usize) -> Option<usize> {
@@ -143,14 +145,57 @@ pub fn all_members(text: &[u8]) -> Option<Vec<NameValue<'_>>> {
     if text.first() == Some(&b'{') { each_member(text).collect() } else { None }
 }
 
-/// Returns the tag of a tagged value, with its `~`, and its content.
-pub fn tagged(text: &[u8]) -> Option<NameValue<'_>> {
+/// Returns the tag of a tagged value, and its content; `None` for any other text.
+pub fn tagged(text: &[u8]) -> Option<(ValueTag, &[u8])> {
+    let (name, content) = tagged_member(text)?;
+    Some((ValueTag::from_name(name)?, content))
+}
+
+/// True if a text is written as a tagged value, even if it is not known which.
+pub(crate) fn is_tagged(text: &[u8]) -> bool {
+    tagged_member(text).is_some()
+}
+
+/// Returns the position of the content of the tagged value at `at`, and its tag.
+pub(crate) fn tag_at(text: &[u8], at: usize) -> Option<(ValueTag, usize)> {
+    if !text.get(at..)?.starts_with(b"{\"~") {
+        return None;
+    }
+    let end = string_end(text, at + 1)?;
+    Some((ValueTag::from_name(&text[at + 2..end - 1])?, end + 1))
+}
+
+/// Returns the name of a tag, with its `~`, and its content.
+fn tagged_member(text: &[u8]) -> Option<NameValue<'_>> {
     let name = text.strip_prefix(b"{\"~")?;
     let end = memchr::memchr(b'"', name)? + 3;
     if text.get(3) == Some(&b'~') || text.get(end + 1) != Some(&b':') || text.len() < end + 3 {
         return None;
     }
     Some((&text[2..end], &text[end + 2..text.len() - 1]))
+}
+
+/// Returns the double of a canonical number, also of one that JSON lacks; `None` for other values.
+pub(crate) fn number_of(canonical: &[u8]) -> Option<f64> {
+    match tagged(canonical) {
+        Some((ValueTag::Number, content)) => special_number(content),
+        Some(_) => None,
+        None => std::str::from_utf8(canonical).ok()?.parse().ok(),
+    }
+}
+
+/// Returns the number that the content of a `~number` represents.
+pub(crate) fn special_number(content: &[u8]) -> Option<f64> {
+    let word = content.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    special_value(std::str::from_utf8(word).ok()?)
+}
+
+/// Returns the milliseconds of a valid Date as text; `None` for other values.
+pub(crate) fn date_text(canonical: &[u8]) -> Option<&[u8]> {
+    match tagged(canonical)? {
+        (ValueTag::Date, ms) if ms != b"null" => Some(ms),
+        _ => None,
+    }
 }
 
 /// Returns the text that a canonical string represents, given the text between its quotes, or
@@ -170,7 +215,7 @@ pub(crate) fn unescaped(inside: &[u8]) -> Option<Cow<'_, str>> {
 /// and the `~` escape, and canonical values. Returns `None` for anything else, including an object
 /// that contains references, whose members depend on each other.
 pub fn members(canonical: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
-    if tagged(canonical).is_some() || has_references(canonical) {
+    if is_tagged(canonical) || has_references(canonical) {
         return None;
     }
     all_members(canonical)
@@ -178,8 +223,7 @@ pub fn members(canonical: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
 
 /// True if a canonical value contains shared or cyclic references.
 pub fn has_references(canonical: &[u8]) -> bool {
-    // Inside a string the quote would be escaped, so this can only be the tag.
-    memmem::find(canonical, b"{\"~ref\":").is_some()
+    ValueTag::Ref.occurs_in(canonical)
 }
 
 /// Returns the kind of value in a canonical text, for messages: `undefined`, `null`, `boolean`,
@@ -193,36 +237,36 @@ pub fn kind(canonical: &[u8]) -> &'static str {
         Some(b't' | b'f') => "boolean",
         Some(b'[') => "array",
         Some(b'{') => match tagged(canonical) {
-            Some((b"~undefined", _)) => "undefined",
-            Some((b"~number", _)) => "number",
-            Some((b"~bigint", _)) => "bigint",
-            Some((b"~date", _)) => "date",
-            Some((b"~utf16", _)) => "string",
-            Some((b"~regexp", _)) => "regexp",
-            Some((b"~boxed", _)) => "boxed",
-            Some((b"~array", _)) => "array",
-            Some((b"~map", _)) => "map",
-            Some((b"~set", _)) => "set",
-            Some((b"~buffer", _)) => "buffer",
-            Some((b"~view", _)) => "view",
-            Some((b"~binary", _)) => "binary",
-            Some((b"~error", _)) => "error",
-            Some((b"~blob", blob)) => {
+            Some((ValueTag::Undefined, _)) => "undefined",
+            Some((ValueTag::Number, _)) => "number",
+            Some((ValueTag::BigInt, _)) => "bigint",
+            Some((ValueTag::Date, _)) => "date",
+            Some((ValueTag::Utf16, _)) => "string",
+            Some((ValueTag::RegExp, _)) => "regexp",
+            Some((ValueTag::Boxed, _)) => "boxed",
+            Some((ValueTag::Array, _)) => "array",
+            Some((ValueTag::Map, _)) => "map",
+            Some((ValueTag::Set, _)) => "set",
+            Some((ValueTag::Buffer, _)) => "buffer",
+            Some((ValueTag::View, _)) => "view",
+            Some((ValueTag::Binary, _)) => "binary",
+            Some((ValueTag::Error, _)) => "error",
+            Some((ValueTag::Blob, blob)) => {
                 let named =
                     |member: Option<NameValue<'_>>| member.is_some_and(|(name, _)| name == b"name");
                 if each_member(blob).any(named) { "file" } else { "blob" }
             }
-            Some((b"~dom", _)) => "dom",
-            Some((b"~opaque", _)) => "opaque",
-            Some((b"~ref", _)) => "reference",
-            Some((b"~id", content)) => match memchr::memchr(b',', content) {
+            Some((ValueTag::Dom, _)) => "dom",
+            Some((ValueTag::Opaque, _)) => "opaque",
+            Some((ValueTag::Ref, _)) => "reference",
+            Some((ValueTag::Id, content)) => match memchr::memchr(b',', content) {
                 // The content is never itself an `~id`.
-                Some(comma) if !content[comma + 1..].starts_with(b"{\"~id\"") => {
+                Some(comma) if !ValueTag::Id.begins(&content[comma + 1..]) => {
                     kind(&content[comma + 1..content.len().saturating_sub(1).max(comma + 1)])
                 }
                 _ => "object",
             },
-            _ => "object",
+            Some((ValueTag::Entries, _)) | None => "object",
         },
         _ => "null",
     }
@@ -231,7 +275,7 @@ pub fn kind(canonical: &[u8]) -> &'static str {
 /// Returns the canonical text without error stacks, or `None` if it has none. Stacks differ between
 /// engines and are not part of equality and digests.
 pub fn without_stacks(canonical: &[u8]) -> Option<Vec<u8>> {
-    const ERROR: &[u8] = b"{\"~error\":";
+    const ERROR: &[u8] = ValueTag::Error.opening();
     // This runs for every value, and most values are short; building the searcher each time would
     // cost more than the search.
     static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(ERROR));

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 
 use super::error::ValueErrorReason as Reason;
-use super::tags::Tag;
+use super::tag::ValueTag;
+use super::write::{close_shared, open_shared, write_reference};
 use super::{MAX_DEPTH, read, tags};
 
-const ID: &[u8] = b"{\"~id\":[";
-const REF: &[u8] = b"{\"~ref\":";
+const ID: &[u8] = ValueTag::Id.opening();
+const REF: &[u8] = ValueTag::Ref.opening();
 
 /// One `~id` or `~ref` in the text.
 struct ReferenceMark {
@@ -38,7 +39,8 @@ fn marks(text: &[u8]) -> Vec<ReferenceMark> {
                 continue;
             }
             b'{' if text[at..].starts_with(ID) => {
-                let (number, comma) = number(text, at + ID.len());
+                // The content is `[n,value]`.
+                let (number, comma) = number(text, at + ID.len() + 1);
                 open.push(Some(found.len()));
                 found.push(ReferenceMark {
                     number,
@@ -91,14 +93,14 @@ pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
         }
     }
     check_views(text, &definitions)?;
-    let mut numbers: HashMap<u64, usize> = HashMap::new();
+    let mut numbers: HashMap<u64, u64> = HashMap::new();
     let mut out = Vec::with_capacity(text.len());
     let mut pieces = vec![CopiedPiece { at: 0, end: text.len(), mark: 0, defines: false }];
     while let Some(piece) = pieces.last_mut() {
         let Some(mark) = marks.get(piece.mark).filter(|mark| mark.start < piece.end) else {
             out.extend_from_slice(&text[piece.at..piece.end]);
             if piece.defines {
-                out.extend_from_slice(b"]}");
+                close_shared(&mut out);
             }
             pieces.pop();
             continue;
@@ -112,11 +114,11 @@ pub(super) fn renumber(text: &[u8]) -> Result<Vec<u8>, Reason> {
         if !used.contains(&mark.number) {
             pieces.push(CopiedPiece { at: start, end, mark: first, defines: false });
         } else if let Some(known) = numbers.get(&mark.number) {
-            out.extend_from_slice(format!("{{\"~ref\":{known}}}").as_bytes());
+            write_reference(*known, &mut out);
         } else {
-            let fresh = numbers.len() + 1;
+            let fresh = numbers.len() as u64 + 1;
             numbers.insert(mark.number, fresh);
-            out.extend_from_slice(format!("{{\"~id\":[{fresh},").as_bytes());
+            open_shared(fresh, &mut out);
             pieces.push(CopiedPiece { at: start, end, mark: first, defines: true });
         }
     }
@@ -129,17 +131,18 @@ fn check_views(
     text: &[u8],
     definitions: &HashMap<u64, (usize, usize, usize)>,
 ) -> Result<(), Reason> {
-    const SHARED: &[u8] = b"{\"~view\":{\"buffer\":{\"~ref\":";
-    for at in memchr::memmem::find_iter(text, SHARED) {
-        let (number, _) = number(text, at + SHARED.len());
-        let view_start = at + 9;
+    let view = ValueTag::View.opening();
+    let shared = [view, b"{\"buffer\":", REF].concat();
+    for at in memchr::memmem::find_iter(text, &shared) {
+        let (number, _) = number(text, at + shared.len());
+        let view_start = at + view.len();
         let fits = definitions.get(&number).zip(read::value_end(text, view_start)).is_some_and(
             |(buffer, view_end)| {
                 tags::view_fits(&text[view_start..view_end], &text[buffer.0..buffer.1])
             },
         );
         if !fits {
-            return Err(Reason::InvalidTag(Tag::View.expects()));
+            return Err(Reason::InvalidTag(ValueTag::View.expects()));
         }
     }
     Ok(())

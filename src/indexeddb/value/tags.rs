@@ -1,4 +1,4 @@
-//! The closed set of tags, with the content that each allows and its normal form.
+//! The content that each tag allows, and its normal form.
 //!
 //! Content is already canonical: members are sorted, and numbers and strings have only one form.
 
@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::ValueErrorReason as Reason;
 use super::read;
+use super::tag::ValueTag;
 use crate::indexeddb::text;
 
 #[path = "tags_bytes.rs"]
@@ -24,31 +25,6 @@ pub const MAX_DATE_MS: f64 = 8.64e15;
 /// The greatest integer up to which a double represents all integers.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// A tag of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tag {
-    Undefined,
-    Number,
-    BigInt,
-    Date,
-    Utf16,
-    Entries,
-    RegExp,
-    Boxed,
-    Array,
-    Map,
-    Set,
-    Buffer,
-    View,
-    Binary,
-    Error,
-    Blob,
-    Dom,
-    Opaque,
-    Id,
-    Ref,
-}
-
 /// The normal form of a tagged value whose content was `content`.
 pub(super) enum Form {
     /// The text unchanged.
@@ -59,33 +35,7 @@ pub(super) enum Form {
     Whole(Vec<u8>),
 }
 
-impl Tag {
-    pub(super) fn from_name(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"~undefined" => Self::Undefined,
-            b"~number" => Self::Number,
-            b"~bigint" => Self::BigInt,
-            b"~date" => Self::Date,
-            b"~utf16" => Self::Utf16,
-            b"~entries" => Self::Entries,
-            b"~regexp" => Self::RegExp,
-            b"~boxed" => Self::Boxed,
-            b"~array" => Self::Array,
-            b"~map" => Self::Map,
-            b"~set" => Self::Set,
-            b"~buffer" => Self::Buffer,
-            b"~view" => Self::View,
-            b"~binary" => Self::Binary,
-            b"~error" => Self::Error,
-            b"~blob" => Self::Blob,
-            b"~dom" => Self::Dom,
-            b"~opaque" => Self::Opaque,
-            b"~id" => Self::Id,
-            b"~ref" => Self::Ref,
-            _ => return None,
-        })
-    }
-
+impl ValueTag {
     /// Returns the first byte of the tag's content, if there is only one possible.
     pub(super) fn opens_with(self) -> Option<u8> {
         match self {
@@ -160,15 +110,16 @@ pub(super) fn whole(text: &[u8]) -> Option<u64> {
 
 /// True if this is a string, including `~utf16`.
 pub(super) fn is_string(text: &[u8]) -> bool {
-    text.starts_with(b"\"") || text.starts_with(b"{\"~utf16\":")
+    text.starts_with(b"\"") || ValueTag::Utf16.begins(text)
 }
 
 /// True if this is a primitive, which has no identity and occurs only once in a Map or Set.
 fn is_primitive(text: &[u8]) -> bool {
-    let tags: [&[u8]; 3] = [b"{\"~number\":", b"{\"~undefined\":", b"{\"~bigint\":"];
-    !matches!(text.first(), Some(b'{' | b'['))
-        || is_string(text)
-        || tags.iter().any(|tag| text.starts_with(tag))
+    match text.first() {
+        Some(b'{') => read::tagged(text).is_some_and(|(tag, _)| tag.is_primitive()),
+        Some(b'[') => false,
+        _ => true,
+    }
 }
 
 fn inside(string: &[u8]) -> Option<&[u8]> {
@@ -176,40 +127,38 @@ fn inside(string: &[u8]) -> Option<&[u8]> {
 }
 
 /// Checks the content of a tag and returns its normal form.
-pub(super) fn check(tag: Tag, content: &[u8]) -> Result<Form, Reason> {
+pub(super) fn check(tag: ValueTag, content: &[u8]) -> Result<Form, Reason> {
     let refused = Reason::InvalidTag(tag.expects());
     let same_if = |good: bool| if good { Ok(Form::Same) } else { Err(refused) };
     match tag {
-        Tag::Undefined => same_if(content == b"true"),
-        Tag::Number => {
+        ValueTag::Undefined => same_if(content == b"true"),
+        ValueTag::Number => {
             same_if(matches!(content, b"\"-0\"" | b"\"NaN\"" | b"\"Infinity\"" | b"\"-Infinity\""))
         }
-        Tag::BigInt => same_if(is_bigint(content)),
-        Tag::Date => date(content).ok_or(refused),
-        Tag::Utf16 => utf16(content).ok_or(refused),
-        Tag::Entries => object::entries(content, refused),
-        Tag::RegExp => regexp(content).ok_or(refused),
-        Tag::Boxed => same_if(
-            is_primitive(content)
-                && content != b"null"
-                && !content.starts_with(b"{\"~undefined\":"),
+        ValueTag::BigInt => same_if(is_bigint(content)),
+        ValueTag::Date => date(content).ok_or(refused),
+        ValueTag::Utf16 => utf16(content).ok_or(refused),
+        ValueTag::Entries => object::entries(content, refused),
+        ValueTag::RegExp => regexp(content).ok_or(refused),
+        ValueTag::Boxed => same_if(
+            is_primitive(content) && content != b"null" && !ValueTag::Undefined.begins(content),
         ),
-        Tag::Array => object::array(content, refused),
-        Tag::Map => same_if(read::items(content).is_some_and(|pairs| {
+        ValueTag::Array => object::array(content, refused),
+        ValueTag::Map => same_if(read::items(content).is_some_and(|pairs| {
             let keys: Option<Vec<_>> =
                 pairs.iter().map(|pair| Some(object::pair(pair)?.0)).collect();
             keys.is_some_and(|keys| distinct(&keys))
         })),
-        Tag::Set => same_if(read::items(content).is_some_and(|values| distinct(&values))),
-        Tag::Buffer => bytes::buffer(content).ok_or(refused),
-        Tag::View => bytes::view(content).ok_or(refused),
-        Tag::Binary => same_if(inside(content).and_then(bytes::base64_length).is_some()),
-        Tag::Error => object::error(content).ok_or(refused),
-        Tag::Blob => bytes::blob(content).ok_or(refused),
-        Tag::Dom => same_if(has_strings(content, &[b"kind"])),
-        Tag::Opaque => same_if(has_strings(content, &[b"kind", b"reason"])),
-        Tag::Id => same_if(is_shareable(content)),
-        Tag::Ref => Ok(Form::Same),
+        ValueTag::Set => same_if(read::items(content).is_some_and(|values| distinct(&values))),
+        ValueTag::Buffer => bytes::buffer(content).ok_or(refused),
+        ValueTag::View => bytes::view(content).ok_or(refused),
+        ValueTag::Binary => same_if(inside(content).and_then(bytes::base64_length).is_some()),
+        ValueTag::Error => object::error(content).ok_or(refused),
+        ValueTag::Blob => bytes::blob(content).ok_or(refused),
+        ValueTag::Dom => same_if(has_strings(content, &[b"kind"])),
+        ValueTag::Opaque => same_if(has_strings(content, &[b"kind", b"reason"])),
+        ValueTag::Id => same_if(is_shareable(content)),
+        ValueTag::Ref => Ok(Form::Same),
     }
 }
 
@@ -286,8 +235,8 @@ fn has_strings(content: &[u8], names: &[&[u8]]) -> bool {
 
 fn is_shareable(content: &[u8]) -> bool {
     let Some((_, value)) = object::pair(content) else { return false };
-    let references: [&[u8]; 3] = [b"{\"~id\":", b"{\"~ref\":", b"{\"~binary\":"];
-    !is_primitive(value) && !references.iter().any(|tag| value.starts_with(tag))
+    let references = [ValueTag::Id, ValueTag::Ref, ValueTag::Binary];
+    !is_primitive(value) && !references.iter().any(|tag| tag.begins(value))
 }
 
 fn decode(string: &[u8]) -> Option<Vec<u8>> {

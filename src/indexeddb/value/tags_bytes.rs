@@ -1,6 +1,7 @@
 //! Buffers, views and blobs.
 
 use super::super::read;
+use super::super::tag::ValueTag;
 use super::{Form, decode, inside, is_string, whole};
 
 /// Returns the number of bytes that padded standard base64 represents, or `None` unless it is in
@@ -71,7 +72,7 @@ pub(in super::super) fn element_bytes(name: &[u8]) -> Option<u64> {
 /// True if a view, given as the content of its tag, lies within a buffer, given as `{"~buffer":…}`.
 pub(in super::super) fn view_fits(view: &[u8], buffer: &[u8]) -> bool {
     let fits = || {
-        let (b"~buffer", content) = read::tagged(buffer)? else { return None };
+        let (ValueTag::Buffer, content) = read::tagged(buffer)? else { return None };
         let (bytes, max) = buffer_lengths(content)?;
         let (mut size, mut offset, mut length) = (None, 0, None);
         for (name, value) in read::all_members(view)? {
@@ -107,8 +108,8 @@ pub(super) fn view(content: &[u8]) -> Option<Form> {
     }
     let (buffer, offset, kind) = (buffer?, offset?, kind?);
     let shared = match read::tagged(buffer)? {
-        (b"~id", content) => Some(super::object::pair(content)?.1),
-        (b"~ref", _) => None,
+        (ValueTag::Id, content) => Some(super::object::pair(content)?.1),
+        (ValueTag::Ref, _) => None,
         _ => Some(buffer),
     };
     // A buffer that is a reference is checked once it is resolved.

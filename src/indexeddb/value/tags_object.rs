@@ -2,6 +2,8 @@
 
 use super::super::error::ValueErrorReason as Reason;
 use super::super::order::{compare_names, write_entries};
+use super::super::tag::ValueTag;
+use super::super::write::{close_tag, open_tag};
 use super::super::{read, scan};
 use super::{Form, is_string, whole};
 use crate::indexeddb::text;
@@ -27,7 +29,7 @@ fn sorted_entries(list: &[u8], refused: Reason) -> Result<Vec<Entry<'_>>, Reason
             Some(inside) => inside.to_vec(),
             None => {
                 let content =
-                    read::tagged(name).filter(|(tag, _)| *tag == b"~utf16").ok_or(refused)?.1;
+                    read::tagged(name).filter(|(tag, _)| *tag == ValueTag::Utf16).ok_or(refused)?.1;
                 let data = super::inside(content)
                     .and_then(|data| std::str::from_utf8(data).ok())
                     .ok_or(refused)?;
@@ -122,7 +124,8 @@ fn write_array(length: u64, items: &[(u64, &[u8])], members: &[Entry<'_>]) -> Ve
         out.push(b']');
         return out;
     }
-    out.extend_from_slice(b"{\"~array\":{\"items\":[");
+    open_tag(ValueTag::Array, &mut out);
+    out.extend_from_slice(b"{\"items\":[");
     for (index, (place, value)) in items.iter().enumerate() {
         separate(index, &mut out);
         out.extend_from_slice(format!("[{place},").as_bytes());
@@ -138,7 +141,8 @@ fn write_array(length: u64, items: &[(u64, &[u8])], members: &[Entry<'_>]) -> Ve
         out.extend_from_slice(value);
         out.push(b']');
     }
-    out.extend_from_slice(b"]}}");
+    out.extend_from_slice(b"]}");
+    close_tag(&mut out);
     out
 }
 

@@ -3,8 +3,8 @@
 //! For readers of other formats, and for their writers, which walk canonical text. Strings are not
 //! checked here; they are checked when a value that contains them is made canonical.
 
+use super::MAX_DEPTH;
 use super::read::string_end;
-use super::{MAX_DEPTH, read};
 use crate::indexeddb::number;
 
 /// The most values in a tree, including members' values. It limits the memory that one text can
@@ -102,7 +102,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Returns the tag of a tagged value in canonical text, with its `~`, and its content.
-    pub fn tagged(&self) -> Option<(&'a [u8], &Self)> {
+    pub(super) fn tagged(&self) -> Option<(&'a [u8], &Self)> {
         match self.members()? {
             [(name, content)] if name.first() == Some(&b'~') && name.get(1) != Some(&b'~') => {
                 Some((name, content))
@@ -330,11 +330,6 @@ pub fn write_name(raw: &[u8], out: &mut Vec<u8>) {
 /// Returns a name of canonical text without the `~` escape.
 pub fn own_name(canonical: &[u8]) -> &[u8] {
     if canonical.starts_with(b"~~") { &canonical[1..] } else { canonical }
-}
-
-/// True if a canonical text is a value with this tag.
-pub fn is_tagged(canonical: &[u8], tag: &[u8]) -> bool {
-    read::tagged(canonical).is_some_and(|(own, _)| own == tag)
 }
 
 #[cfg(test)]

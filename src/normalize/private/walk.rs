@@ -6,14 +6,13 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::{Hidden, MARK, PathNode, Unhideable};
-use crate::indexeddb::value::{Canonicalizer, string_end, value_end, without_stacks};
+use crate::indexeddb::value::{
+    Canonicalizer, ValueTag, string_end, tag_at, value_end, without_stacks,
+};
 use crate::policy::{HashKey, Hide};
 
 /// The prefix of a digest.
 const DIGEST: &[u8] = b"\"blake3:";
-
-const ID: &[u8] = b"{\"~id\":[";
-const REF: &[u8] = b"{\"~ref\":";
 
 /// A place in the value and its replacement. Edits are in the order of the text and do not overlap.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +139,7 @@ impl<'a> Walk<'a> {
                 target.check_index()?;
                 self.list(at, &mut |walk, at| walk.value(at, target.element())).map(Fate::Kept)
             }
-            Some(b'{') => match self.tag(at) {
+            Some(b'{') => match tag_at(self.text, at) {
                 Some((tag, content)) => self.tagged(at, tag, content, target),
                 None => match target {
                     Target::Hide(_, hide) => self.whole(at, hide),
@@ -162,20 +161,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Returns the tag at `at` and the position of its content.
-    fn tag(&self, at: usize) -> Option<(&'a [u8], usize)> {
-        let text = self.text;
-        if !text.get(at..)?.starts_with(b"{\"~") || text.get(at + 3) == Some(&b'~') {
-            return None;
-        }
-        let end = string_end(text, at + 1)?;
-        Some((&text[at + 2..end - 1], end + 1))
-    }
-
     fn tagged(
         &mut self,
         at: usize,
-        tag: &[u8],
+        tag: ValueTag,
         content: usize,
         target: Target<'_>,
     ) -> Result<Fate> {
@@ -185,34 +174,51 @@ impl<'a> Walk<'a> {
             }
             Target::Hide(..) => false,
         };
-        let end = match (tag, target) {
-            (b"~ref", _) => {
+        let end = match tag {
+            ValueTag::Ref => {
                 return Err(Unhideable(
                     "it lies behind a reference to an object elsewhere in the value",
                 ));
             }
-            (b"~id", _) => return self.shared(at, content, target),
-            (b"~set", _) => self.set(content, target)?,
-            (b"~array", _) => self.array_with_holes(content, target)?,
-            (b"~map", _) => self.list(content, &mut |walk, at| walk.map_entry(at, target))?,
-            (b"~entries", Target::Fields(node)) => {
-                // Without the names that plain JSON cannot represent, it may be written as an
-                // ordinary object.
-                self.renew = true;
-                self.list(content, &mut |walk, at| walk.entry(at, node))?
-            }
-            (b"~error", _) if has(&["cause", "message", "name", "stack"]) => {
+            ValueTag::Id => return self.shared(at, content, target),
+            ValueTag::Set => self.set(content, target)?,
+            ValueTag::Array => self.array_with_holes(content, target)?,
+            ValueTag::Map => self.list(content, &mut |walk, at| walk.map_entry(at, target))?,
+            ValueTag::Entries => match target {
+                Target::Fields(node) => {
+                    // Without the names that plain JSON cannot represent, it may be written as an
+                    // ordinary object.
+                    self.renew = true;
+                    self.list(content, &mut |walk, at| walk.entry(at, node))?
+                }
+                Target::Hide(..) => return self.other(at, target),
+            },
+            ValueTag::Error if has(&["cause", "message", "name", "stack"]) => {
                 return Err(Unhideable("it is part of an Error, which can only be hidden whole"));
             }
-            (b"~blob", _) if has(&["lastModified", "name", "size", "type"]) => {
+            ValueTag::Blob if has(&["lastModified", "name", "size", "type"]) => {
                 return Err(Unhideable(
                     "it is part of a Blob or File, which can only be hidden whole",
                 ));
             }
-            (b"~dom" | b"~opaque", Target::Fields(_)) => {
-                return Err(Unhideable("it lies in an object whose inside is not known"));
-            }
-            _ => return self.other(at, target),
+            ValueTag::Dom | ValueTag::Opaque => match target {
+                Target::Fields(_) => {
+                    return Err(Unhideable("it lies in an object whose inside is not known"));
+                }
+                Target::Hide(..) => return self.other(at, target),
+            },
+            ValueTag::Undefined
+            | ValueTag::Number
+            | ValueTag::BigInt
+            | ValueTag::Date
+            | ValueTag::Utf16
+            | ValueTag::RegExp
+            | ValueTag::Boxed
+            | ValueTag::Buffer
+            | ValueTag::View
+            | ValueTag::Binary
+            | ValueTag::Error
+            | ValueTag::Blob => return self.other(at, target),
         };
         // The brace after the content.
         Ok(Fate::Kept(end + 1))
@@ -223,8 +229,8 @@ impl<'a> Walk<'a> {
         let comma = self.end(content + 1)?;
         let inner = comma + 1;
         if let Target::Hide(_, hide) = target {
-            let has_elements = match self.tag(inner) {
-                Some((tag, _)) => matches!(tag, b"~set" | b"~array" | b"~map"),
+            let has_elements = match tag_at(self.text, inner) {
+                Some((tag, _)) => tag.has_elements(),
                 None => self.text.get(inner) == Some(&b'['),
             };
             if !has_elements {
@@ -298,9 +304,7 @@ impl<'a> Walk<'a> {
             }
             let is_primitive = match walk.text[key.start] {
                 b'[' => false,
-                b'{' => walk.tag(key.start).is_some_and(|(tag, _)| {
-                    matches!(tag, b"~undefined" | b"~number" | b"~bigint" | b"~utf16")
-                }),
+                b'{' => tag_at(walk.text, key.start).is_some_and(|(tag, _)| tag.is_primitive()),
                 _ => true,
             };
             if !is_primitive {
@@ -406,7 +410,7 @@ impl<'a> Walk<'a> {
         let key = self.key.ok_or(Unhideable("it is to be hashed, and there is no key"))?;
         let mut alone = Vec::new();
         let mut value = value;
-        if memmem::find(value, ID).is_some() || memmem::find(value, REF).is_some() {
+        if ValueTag::Id.occurs_in(value) || ValueTag::Ref.occurs_in(value) {
             // References are numbered from the beginning of the value, and may lead outside it.
             let outside = |_| {
                 Unhideable("it is to be hashed, and shares an object with the rest of the value")
@@ -422,11 +426,11 @@ impl<'a> Walk<'a> {
     /// is made canonical.
     fn check_references(&self, value: &[u8]) -> Result<()> {
         // Inside a string the quotes would be escaped, so these can only be tags.
-        let mut references = numbers(value, REF).peekable();
+        let mut references = numbers(value, ValueTag::Ref).peekable();
         if references.peek().is_none() {
             return Ok(());
         }
-        let inside: HashSet<_> = numbers(value, ID).collect();
+        let inside: HashSet<_> = numbers(value, ValueTag::Id).collect();
         match references.any(|number| !inside.contains(number) && !self.around.contains(&number)) {
             true => Err(Unhideable("it shares an object with the rest of the value")),
             false => Ok(()),
@@ -435,9 +439,11 @@ impl<'a> Walk<'a> {
 }
 
 /// Returns the numbers after each `~id` or `~ref`.
-fn numbers<'t>(text: &'t [u8], tag: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
-    memmem::find_iter(text, tag).map(|at| {
-        let rest = &text[at + tag.len()..];
+fn numbers(text: &[u8], tag: ValueTag) -> impl Iterator<Item = &[u8]> {
+    memmem::find_iter(text, tag.opening()).map(move |at| {
+        let rest = &text[at + tag.opening().len()..];
+        // The content of an `~id` is `[n,value]`.
+        let rest = rest.strip_prefix(b"[").unwrap_or(rest);
         &rest[..rest.iter().take_while(|byte| byte.is_ascii_digit()).count()]
     })
 }

@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memmem;
 
 use super::data::{List, Map, Value};
 use super::error::{EvaluationError, Outcome};
@@ -10,7 +9,10 @@ use super::limits::MAX_VALUE;
 use super::work::Work;
 use crate::indexeddb::number::write_canonical;
 use crate::indexeddb::text::write_text;
-use crate::indexeddb::value::{Canonicalizer, member_name};
+use crate::indexeddb::value::write::{
+    close_tag, open_tag, write_big_int, write_buffer, write_date,
+};
+use crate::indexeddb::value::{Canonicalizer, ValueTag, member_name};
 
 /// The greatest magnitude of an integer that stays a number. Others become BigInts, because doubles
 /// cannot represent all of them.
@@ -22,7 +24,7 @@ pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Outcome<Vec<u8>> {
     match value {
         Value::Raw(text) => {
             work.read(text.len())?;
-            if !has(text, b"{\"~binary\":") {
+            if !ValueTag::Binary.occurs_in(text) {
                 if !has_shared(text) {
                     return Ok(text.to_vec());
                 }
@@ -41,13 +43,8 @@ pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Outcome<Vec<u8>> {
     Ok(canonical)
 }
 
-fn has(text: &[u8], tag: &[u8]) -> bool {
-    // Inside a string the quote would be escaped, so this can only be the tag.
-    memmem::find(text, tag).is_some()
-}
-
 fn has_shared(text: &[u8]) -> bool {
-    has(text, b"{\"~ref\":") || has(text, b"{\"~id\":")
+    ValueTag::Ref.occurs_in(text) || ValueTag::Id.occurs_in(text)
 }
 
 /// Appends a value; the order of members does not matter.
@@ -56,7 +53,7 @@ fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Outcome<()> {
     match value {
         Value::Raw(text) => {
             work.read(text.len())?;
-            if has(text, b"{\"~binary\":") {
+            if ValueTag::Binary.occurs_in(text) {
                 // This is part of a key, and becomes a buffer in a value.
                 return write(value.open(work)?, out, work);
             }
@@ -68,13 +65,13 @@ fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Outcome<()> {
         Value::Int(int) if int.unsigned_abs() <= MAX_SAFE_INTEGER.unsigned_abs() => {
             out.extend_from_slice(int.to_string().as_bytes());
         }
-        Value::Int(int) => out.extend_from_slice(format!("{{\"~bigint\":\"{int}\"}}").as_bytes()),
+        Value::Int(int) => write_big_int(int, out),
         Value::Double(double) => write_canonical(double, out),
-        Value::Date(ms) if ms.is_nan() => out.extend_from_slice(b"{\"~date\":null}"),
+        Value::Date(ms) if ms.is_nan() => write_date(None, out),
         Value::Date(ms) => {
-            out.extend_from_slice(b"{\"~date\":");
+            open_tag(ValueTag::Date, out);
             write_canonical(ms, out);
-            out.push(b'}');
+            close_tag(out);
         }
         Value::Text(text) => {
             work.read(text.len())?;
@@ -82,9 +79,7 @@ fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Outcome<()> {
         }
         Value::Bytes(bytes) => {
             work.read(bytes.len())?;
-            out.extend_from_slice(b"{\"~buffer\":{\"data\":\"");
-            out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-            out.extend_from_slice(b"\"}}");
+            write_buffer(STANDARD.encode(bytes).as_bytes(), out);
         }
         Value::List(list) => {
             out.push(b'[');
@@ -100,9 +95,9 @@ fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Outcome<()> {
             out.push(b']');
         }
         Value::Map(Map::Pairs(pairs)) => {
-            out.extend_from_slice(b"{\"~map\":");
+            open_tag(ValueTag::Map, out);
             write(Value::List(List::Text(pairs)), out, work)?;
-            out.push(b'}');
+            close_tag(out);
         }
         Value::Map(map) => {
             out.push(b'{');

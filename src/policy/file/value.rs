@@ -6,7 +6,9 @@ use toml::value::{Datetime, Offset};
 use super::fault::Fault;
 use super::reader::{Reader, Value};
 use super::string::inside;
-use crate::indexeddb::value::{Canonicalizer, Options};
+use crate::indexeddb::number::special_word;
+use crate::indexeddb::value::write::{write_date, write_special_number};
+use crate::indexeddb::value::{Canonicalizer, Options, ValueTag};
 
 impl<'a> Reader<'a> {
     /// Returns the canonical form of a TOML value. Tags are supported: `{ "~bigint" = "5" }`.
@@ -51,7 +53,8 @@ impl<'a> Reader<'a> {
                 Some(number) => out.extend_from_slice(number.to_string().as_bytes()),
                 None => {
                     let help = format!(
-                        "write it as a BigInt: {{ \"~bigint\" = \"{}\" }}",
+                        "write it as a BigInt: {{ \"{}\" = \"{}\" }}",
+                        ValueTag::BigInt.name(),
                         number.as_str()
                     );
                     let message = "a number of JavaScript does not hold this integer";
@@ -70,7 +73,7 @@ impl<'a> Reader<'a> {
                 }
             }
             DeValue::Datetime(date) => match date_ms(date) {
-                Some(ms) => out.extend_from_slice(format!("{{\"~date\":{ms}}}").as_bytes()),
+                Some(ms) => write_date(Some(ms), out),
                 None => {
                     let help = "a Date is a moment: write date, time and offset, such as 2026-01-31T09:00:00Z";
                     self.fault(Fault::new(value.span(), "this is no moment in time").help(help));
@@ -140,13 +143,10 @@ fn push_string(text: &str, out: &mut Vec<u8>) {
 }
 
 fn push_float(number: f64, out: &mut Vec<u8>) {
-    let text = match number {
-        _ if number.is_nan() => r#"{"~number":"NaN"}"#.to_owned(),
-        f64::INFINITY => r#"{"~number":"Infinity"}"#.to_owned(),
-        f64::NEG_INFINITY => r#"{"~number":"-Infinity"}"#.to_owned(),
-        _ => serde_json::Value::from(number).to_string(),
-    };
-    out.extend_from_slice(text.as_bytes());
+    match special_word(number) {
+        Some(word) => write_special_number(word, out),
+        None => out.extend_from_slice(serde_json::Value::from(number).to_string().as_bytes()),
+    }
 }
 
 /// Returns milliseconds since 1970; `None` if the date or the time is incomplete.

@@ -8,7 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Builder, INVALID, UNKNOWN};
 use crate::decode::dialect::dexie::types::{PlaceId, ROOT, Typed};
 use crate::decode::raw_json::Reject;
+use crate::indexeddb::value::ValueTag;
 use crate::indexeddb::value::tree::{Tree, unescape, write_plain, write_string};
+use crate::indexeddb::value::write::{
+    close_shared, close_tag, close_view, open_shared, open_tag, open_view, write_buffer,
+    write_reference,
+};
 use crate::loss::what;
 
 /// The first of the characters for the bytes 80 to FF in the text of a File, as in the character
@@ -104,9 +109,11 @@ impl<'t> Builder<'_, 't> {
             }
             b"blob" | b"file" => self.file(tree, out),
             b"filelist" => {
-                out.extend_from_slice(b"{\"~dom\":{\"kind\":\"FileList\",\"files\":");
+                open_tag(ValueTag::Dom, out);
+                out.extend_from_slice(b"{\"kind\":\"FileList\",\"files\":");
                 self.dense(tree.items().ok_or(INVALID)?, out)?;
-                out.extend_from_slice(b"}}");
+                out.push(b'}');
+                close_tag(out);
                 Ok(())
             }
             b"imagedata" => self.image_data(tree, out),
@@ -114,9 +121,9 @@ impl<'t> Builder<'_, 't> {
                 (Some(name), _) => self.numbered_view(name, tree, out),
                 (_, Some(name)) => {
                     let length = tree.get("length").and_then(Tree::whole).ok_or(INVALID)?;
-                    out.extend_from_slice(b"{\"~view\":{\"buffer\":");
+                    open_view(out);
                     self.member(b"buffer", tree.get("buffer").ok_or(INVALID)?, out)?;
-                    close_view(name, tree, length, out)
+                    close_view_of(tree, name, length, out)
                 }
                 _ => Err(UNKNOWN),
             },
@@ -131,7 +138,7 @@ impl<'t> Builder<'_, 't> {
     ) -> Result<(), Reject> {
         let length = tree.get(if name == "DataView" { "byteLength" } else { "length" });
         let length = length.and_then(Tree::whole).ok_or(INVALID)?;
-        out.extend_from_slice(b"{\"~view\":{\"buffer\":");
+        open_view(out);
         match (tree.get("encoded"), tree.get("index").and_then(Tree::whole)) {
             (Some(data), None) => {
                 let place = self.place.and_then(|place| self.buffers.numbers.get(&place).copied());
@@ -140,22 +147,22 @@ impl<'t> Builder<'_, 't> {
                 if let Some(place) = place.filter(|_| shared) {
                     let id = self.fresh_id();
                     self.buffers.held[place].1 = Some(id);
-                    out.extend_from_slice(format!("{{\"~id\":[{id},").as_bytes());
+                    open_shared(id, out);
                 }
                 buffer(data, out)?;
                 if shared {
-                    out.extend_from_slice(b"]}");
+                    close_shared(out);
                 }
             }
             (None, Some(number)) => {
                 let held =
                     usize::try_from(number).ok().and_then(|number| self.buffers.held.get(number));
                 let id = held.and_then(|(_, id)| *id).ok_or(INVALID)?;
-                out.extend_from_slice(format!("{{\"~ref\":{id}}}").as_bytes());
+                write_reference(id, out);
             }
             _ => return Err(INVALID),
         }
-        close_view(name, tree, length, out)
+        close_view_of(tree, name, length, out)
     }
 
     /// Writes an ImageData with `array`, `width` and `height`; the array's items are bytes.
@@ -169,14 +176,13 @@ impl<'t> Builder<'_, 't> {
         let (width, height) = (width.ok_or(INVALID)?, height.ok_or(INVALID)?);
         // The file does not contain its colour space.
         self.lose(what::DOM);
-        let head = "{\"~dom\":{\"kind\":\"ImageData\",\"data\":{\"~view\":{\"buffer\":{\"~buffer\":{\"data\":";
-        out.extend_from_slice(head.as_bytes());
-        write_string(STANDARD.encode(&bytes).as_bytes(), out);
-        let tail = format!(
-            "}}}},\"length\":{},\"offset\":0,\"type\":\"Uint8ClampedArray\"}}}},\"height\":{height},\"width\":{width}}}}}",
-            bytes.len()
-        );
-        out.extend_from_slice(tail.as_bytes());
+        open_tag(ValueTag::Dom, out);
+        out.extend_from_slice(b"{\"kind\":\"ImageData\",\"data\":");
+        open_view(out);
+        write_buffer(STANDARD.encode(&bytes).as_bytes(), out);
+        close_view(bytes.len(), 0, "Uint8ClampedArray", out);
+        out.extend_from_slice(format!(",\"height\":{height},\"width\":{width}}}").as_bytes());
+        close_tag(out);
         Ok(())
     }
 
@@ -195,22 +201,25 @@ impl<'t> Builder<'_, 't> {
 
 fn buffer(tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<(), Reject> {
     let Tree::String(data) = tree else { return Err(INVALID) };
-    out.extend_from_slice(b"{\"~buffer\":{\"data\":");
-    write_string(data, out);
-    out.extend_from_slice(b"}}");
+    write_buffer(data, out);
     Ok(())
 }
 
-fn close_view(name: &str, tree: &Tree<'_>, length: u64, out: &mut Vec<u8>) -> Result<(), Reject> {
+/// Writes the rest of a view after its buffer.
+fn close_view_of(
+    tree: &Tree<'_>,
+    name: &str,
+    length: u64,
+    out: &mut Vec<u8>,
+) -> Result<(), Reject> {
     let offset = tree.get("byteOffset").and_then(Tree::whole).ok_or(INVALID)?;
-    out.extend_from_slice(
-        format!(",\"length\":{length},\"offset\":{offset},\"type\":\"{name}\"}}}}").as_bytes(),
-    );
+    close_view(length, offset, name, out);
     Ok(())
 }
 
 fn blob(tree: &Tree<'_>, data: &[u8], out: &mut Vec<u8>) -> Result<(), Reject> {
-    out.extend_from_slice(b"{\"~blob\":{\"data\":");
+    open_tag(ValueTag::Blob, out);
+    out.extend_from_slice(b"{\"data\":");
     write_string(data, out);
     for name in ["type", "name", "lastModified"] {
         let Some(value) = tree.get(name) else { continue };
@@ -220,6 +229,7 @@ fn blob(tree: &Tree<'_>, data: &[u8], out: &mut Vec<u8>) -> Result<(), Reject> {
         out.extend_from_slice(format!(",\"{name}\":").as_bytes());
         write_plain(value, out);
     }
-    out.extend_from_slice(b"}}");
+    out.push(b'}');
+    close_tag(out);
     Ok(())
 }

@@ -8,8 +8,15 @@ use crate::decode::raw_json::Reject;
 use crate::decode::rejected::at;
 use crate::decode::scan::Members;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
-use crate::indexeddb::value::MAX_DEPTH;
-use crate::indexeddb::value::tree::{Tree, unescape, write_name, write_plain, write_string};
+use crate::indexeddb::value::tree::{
+    Tree, unescape, write_list, write_name, write_plain, write_string,
+};
+use crate::indexeddb::value::write::{
+    begin_array_members, close_array, close_opaque, close_shared, close_tag, open_array,
+    open_opaque, open_shared, open_tag, write_date, write_reference, write_special_number,
+    write_undefined,
+};
+use crate::indexeddb::value::{MAX_DEPTH, ValueTag};
 use crate::loss::{Losses, Step, Trail, what};
 use crate::rejection::code;
 
@@ -177,7 +184,7 @@ impl<'t> Builder<'_, 't> {
         let Some(known) = self.typed.places.get(place) else { return Err(INVALID) };
         if let Some(id) = known.id {
             // The value was already written, at the first reference to it.
-            out.extend_from_slice(format!("{{\"~ref\":{id}}}").as_bytes());
+            write_reference(id, out);
             return Ok(());
         }
         let (kind, target, points_to) = (known.kind, known.target, known.points_to);
@@ -193,11 +200,11 @@ impl<'t> Builder<'_, 't> {
         if target {
             let id = self.fresh_id();
             self.typed.places[place].id = Some(id);
-            out.extend_from_slice(format!("{{\"~id\":[{id},").as_bytes());
+            open_shared(id, out);
         }
         self.inner(kind, tree, out)?;
         if target {
-            out.extend_from_slice(b"]}");
+            close_shared(out);
         }
         Ok(())
     }
@@ -286,9 +293,7 @@ impl<'t> Builder<'_, 't> {
             return self.dense(items, out);
         }
         self.used += holes.len();
-        out.extend_from_slice(
-            format!("{{\"~array\":{{\"length\":{},\"items\":[", items.len()).as_bytes(),
-        );
+        open_array(items.len(), out);
         let mut first = true;
         for (index, item) in items.iter().enumerate().filter(|(index, _)| !holes.contains(index)) {
             out.extend_from_slice(if std::mem::replace(&mut first, false) { b"[" } else { b",[" });
@@ -296,7 +301,7 @@ impl<'t> Builder<'_, 't> {
             self.item(index, item, out)?;
             out.push(b']');
         }
-        out.extend_from_slice(b"]}}");
+        close_array(out);
         Ok(())
     }
 
@@ -326,7 +331,7 @@ impl<'t> Builder<'_, 't> {
             (index.to_string().as_bytes() == name && index < length).then_some(index)
         };
         let mut named = Vec::new();
-        out.extend_from_slice(format!("{{\"~array\":{{\"length\":{length},\"items\":[").as_bytes());
+        open_array(length, out);
         let mut first = true;
         for (name, value) in members.iter().filter(|member| !is_length(member)) {
             let Some(index) = index(name) else {
@@ -343,7 +348,7 @@ impl<'t> Builder<'_, 't> {
             self.member(name, value, out)?;
             out.push(b']');
         }
-        out.extend_from_slice(b"],\"members\":[");
+        begin_array_members(out);
         for (place, (name, value)) in named.into_iter().enumerate() {
             out.extend_from_slice(if place == 0 { b"[" } else { b",[" });
             write_string(name, out);
@@ -351,62 +356,56 @@ impl<'t> Builder<'_, 't> {
             self.member(name, value, out)?;
             out.push(b']');
         }
-        out.extend_from_slice(b"]}}");
+        close_array(out);
         Ok(())
     }
 
     fn typed(&mut self, kind: &[u8], tree: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
-        let mut text = |text: &str| {
-            out.extend_from_slice(text.as_bytes());
-            Ok(())
-        };
         // A value that does not fit its type is refused below rather than kept as plain data.
         match (kind, tree) {
-            (b"undef", _) => text("{\"~undefined\":true}"),
-            (b"nan", Tree::String(b"NaN")) => text("{\"~number\":\"NaN\"}"),
-            (b"infinity", Tree::String(b"Infinity")) => text("{\"~number\":\"Infinity\"}"),
+            (b"undef", _) => write_undefined(out),
+            (b"nan", Tree::String(b"NaN")) => write_special_number("NaN", out),
+            (b"infinity", Tree::String(b"Infinity")) => write_special_number("Infinity", out),
             (b"negativeInfinity", Tree::String(b"-Infinity")) => {
-                text("{\"~number\":\"-Infinity\"}")
+                write_special_number("-Infinity", out);
             }
-            (b"negativeZero", _) => text("{\"~number\":\"-0\"}"),
-            (b"date", Tree::String(b"NaN")) => text("{\"~date\":null}"),
-            (b"date", Tree::Number(_)) => wrap("{\"~date\":", tree, "}", out),
-            (b"bigint", Tree::String(_)) => wrap("{\"~bigint\":", tree, "}", out),
+            (b"negativeZero", _) => write_special_number("-0", out),
+            (b"date", Tree::String(b"NaN")) => write_date(None, out),
+            (b"date", Tree::Number(_)) => write_scalar(&[ValueTag::Date], tree, out),
+            (b"bigint", Tree::String(_)) => write_scalar(&[ValueTag::BigInt], tree, out),
             (b"bigintObject", Tree::String(_)) => {
-                wrap("{\"~boxed\":{\"~bigint\":", tree, "}}", out)
+                write_scalar(&[ValueTag::Boxed, ValueTag::BigInt], tree, out);
             }
             (b"NumberObject", Tree::String(b"NaN" | b"Infinity" | b"-Infinity" | b"-0")) => {
-                wrap("{\"~boxed\":{\"~number\":", tree, "}}", out)
+                write_scalar(&[ValueTag::Boxed, ValueTag::Number], tree, out);
             }
             (b"NumberObject", Tree::Number(_))
             | (b"StringObject", Tree::String(_))
-            | (b"BooleanObject", Tree::Bool(_)) => wrap("{\"~boxed\":", tree, "}", out),
+            | (b"BooleanObject", Tree::Bool(_)) => write_scalar(&[ValueTag::Boxed], tree, out),
             (b"regexp", Tree::Object(_)) => {
                 self.lose(what::REGEXP_FLAGS);
-                let [source, flags] = ["source", "flags"].map(|name| tree.get(name));
-                wrap("{\"~regexp\":[", source.ok_or(INVALID)?, ",", out)?;
-                wrap("", flags.ok_or(INVALID)?, "]}", out)
+                regexp(tree, out)?;
             }
-            (b"map", Tree::List(pairs)) => self.map(pairs, out),
+            (b"map", Tree::List(pairs)) => self.map(pairs, out)?,
             (b"set", Tree::List(items)) => {
-                out.extend_from_slice(b"{\"~set\":");
+                open_tag(ValueTag::Set, out);
                 self.dense(items, out)?;
-                out.push(b'}');
-                Ok(())
+                close_tag(out);
             }
-            (b"arrayNonindexKeys", Tree::List(items)) => self.list(items, out),
-            (b"arrayNonindexKeys", Tree::Object(members)) => self.array_object(members, out),
-            (b"userObject", Tree::Object(members)) => self.object(members, out),
+            (b"arrayNonindexKeys", Tree::List(items)) => self.list(items, out)?,
+            (b"arrayNonindexKeys", Tree::Object(members)) => self.array_object(members, out)?,
+            (b"userObject", Tree::Object(members)) => self.object(members, out)?,
             (b"cryptokey", _) => {
                 self.lose(what::OPAQUE);
-                text(
-                    "{\"~opaque\":{\"kind\":\"CryptoKey\",\"reason\":\"Dexie's export does not hold it\"}}",
-                )
+                open_opaque("CryptoKey", "Dexie's export does not hold it", out);
+                close_opaque(out);
             }
             (b"imagebitmap", Tree::String(_)) => {
                 self.lose(what::DOM);
-                let before = "{\"~opaque\":{\"kind\":\"ImageBitmap\",\"reason\":\"Dexie's export holds a picture of it\",\"url\":";
-                wrap(before, tree, "}}", out)
+                open_opaque("ImageBitmap", "Dexie's export holds a picture of it", out);
+                out.extend_from_slice(b",\"url\":");
+                write_plain(tree, out);
+                close_opaque(out);
             }
             (
                 b"nan" | b"infinity" | b"negativeInfinity" | b"date" | b"bigint" | b"bigintObject"
@@ -414,13 +413,15 @@ impl<'t> Builder<'_, 't> {
                 | b"set" | b"arrayNonindexKeys" | b"userObject" | b"imagebitmap"
                 | b"sparseUndefined",
                 _,
-            ) => Err(INVALID),
-            _ => self.binary(kind, tree, out),
+            ) => return Err(INVALID),
+            _ => self.binary(kind, tree, out)?,
         }
+        Ok(())
     }
 
     fn map(&mut self, pairs: &'t [Tree<'t>], out: &mut Vec<u8>) -> Result<(), Reject> {
-        out.extend_from_slice(b"{\"~map\":[");
+        open_tag(ValueTag::Map, out);
+        out.push(b'[');
         for (index, pair) in pairs.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
@@ -430,19 +431,28 @@ impl<'t> Builder<'_, 't> {
             }
             self.item(index, pair, out)?;
         }
-        out.extend_from_slice(b"]}");
+        out.push(b']');
+        close_tag(out);
         Ok(())
     }
 }
 
-/// Writes a scalar between two texts.
-fn wrap(before: &str, tree: &Tree<'_>, after: &str, out: &mut Vec<u8>) -> Result<(), Reject> {
-    if matches!(tree, Tree::List(_) | Tree::Object(_)) {
+/// Writes a scalar inside these tags, the outermost first.
+fn write_scalar(tags: &[ValueTag], scalar: &Tree<'_>, out: &mut Vec<u8>) {
+    tags.iter().for_each(|tag| open_tag(*tag, out));
+    write_plain(scalar, out);
+    tags.iter().for_each(|_| close_tag(out));
+}
+
+fn regexp(tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<(), Reject> {
+    let [source, flags] = ["source", "flags"].map(|name| tree.get(name));
+    let parts = [source.ok_or(INVALID)?, flags.ok_or(INVALID)?];
+    if parts.iter().any(|part| matches!(part, Tree::List(_) | Tree::Object(_))) {
         return Err(INVALID);
     }
-    out.extend_from_slice(before.as_bytes());
-    write_plain(tree, out);
-    out.extend_from_slice(after.as_bytes());
+    open_tag(ValueTag::RegExp, out);
+    write_list(parts, out, write_plain);
+    close_tag(out);
     Ok(())
 }
 

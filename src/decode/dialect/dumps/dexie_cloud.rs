@@ -20,6 +20,7 @@ use crate::indexeddb::iso_date;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::value::MAX_DEPTH;
 use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain, write_string};
+use crate::indexeddb::value::write::{write_date, write_special_number, write_undefined};
 use crate::loss::{Losses, path, what};
 use crate::rejection::code;
 
@@ -265,14 +266,14 @@ fn write_typed(tree: &Tree<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), R
 fn write_kind(kind: &str, content: Option<&Tree<'_>>, out: &mut Vec<u8>) -> Result<(), Reject> {
     const INVALID: Reject = (code::INVALID_TAG, "a typed value that is not written as its type is");
     let text = || content.and_then(Tree::text).ok_or(INVALID);
-    let written = match kind {
+    match kind {
         "Date" => {
             let ms = iso_date::read(&text()?).ok_or(INVALID)?;
-            format!("{{\"~date\":{ms}}}")
+            write_date(Some(ms), out);
         }
-        "undefined" => "{\"~undefined\":true}".to_owned(),
+        "undefined" => write_undefined(out),
         "number" => match text()?.as_str() {
-            word @ ("NaN" | "Infinity" | "-Infinity") => format!("{{\"~number\":\"{word}\"}}"),
+            word @ ("NaN" | "Infinity" | "-Infinity") => write_special_number(word, out),
             _ => return Err(INVALID),
         },
         _ => {
@@ -281,7 +282,6 @@ fn write_kind(kind: &str, content: Option<&Tree<'_>>, out: &mut Vec<u8>) -> Resu
                 "a typed value of a kind that this release does not know",
             ));
         }
-    };
-    out.extend_from_slice(written.as_bytes());
+    }
     Ok(())
 }

@@ -9,8 +9,12 @@ use crate::decode::import::{Built, tree};
 use crate::decode::raw_json::Reject;
 use crate::indexeddb::iso_date;
 use crate::indexeddb::schema::ObjectStore;
-use crate::indexeddb::value::MAX_DEPTH;
-use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain, write_string};
+use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain};
+use crate::indexeddb::value::write::{
+    close_shared, close_tag, close_view, open_shared, open_tag, open_view, write_buffer,
+    write_date, write_reference, write_special_number, write_tagged_string, write_undefined,
+};
+use crate::indexeddb::value::{MAX_DEPTH, ValueTag};
 use crate::loss::{Losses, Step, Trail, what};
 use crate::rejection::code;
 
@@ -160,21 +164,21 @@ impl<'t> CanonicalEncoder<'_, 't> {
     fn leaf(&mut self, kind: &[u8], content: &'t Tree<'t>) -> Result<(), Reject> {
         match kind {
             b"v" => self.special(&content.text().ok_or(INVALID)?)?,
-            b"d" if *content == Tree::Null => self.text("{\"~date\":null}"),
+            b"d" if *content == Tree::Null => write_date(None, self.out),
             b"d" => {
                 let ms = content.text().and_then(|text| iso_date::read(&text)).ok_or(INVALID)?;
-                self.text(&format!("{{\"~date\":{ms}}}"));
+                write_date(Some(ms), self.out);
             }
-            b"bi" => self.tagged_string("~bigint", content)?,
+            b"bi" => self.big_int(content)?,
             b"ref" => {
                 let id = content.whole().filter(|&id| id > 0).ok_or(INVALID)?;
-                self.text(&format!("{{\"~ref\":{id}}}"));
+                write_reference(id, self.out);
             }
             b"r" => {
                 let [source, flags] = exact(content, ["p", "f"])?;
-                self.text("{\"~regexp\":");
+                open_tag(ValueTag::RegExp, self.out);
                 write_list([source, flags], self.out, |part, out| write_plain(part, out));
-                self.text("}");
+                close_tag(self.out);
             }
             b"e" => self.error(content)?,
             b"ab" => {
@@ -192,21 +196,17 @@ impl<'t> CanonicalEncoder<'_, 't> {
 
     fn special(&mut self, word: &str) -> Result<(), Reject> {
         match word {
-            "undefined" => self.text("{\"~undefined\":true}"),
+            "undefined" => write_undefined(self.out),
             "null" => self.text("null"),
-            "NaN" | "Infinity" | "-Infinity" | "-0" => {
-                self.text(&format!("{{\"~number\":\"{word}\"}}"))
-            }
+            "NaN" | "Infinity" | "-Infinity" | "-0" => write_special_number(word, self.out),
             _ => return Err(UNKNOWN),
         }
         Ok(())
     }
 
-    fn tagged_string(&mut self, tag: &str, content: &Tree<'_>) -> Result<(), Reject> {
+    fn big_int(&mut self, content: &Tree<'_>) -> Result<(), Reject> {
         let Tree::String(raw) = content else { return Err(INVALID) };
-        self.text(&format!("{{\"{tag}\":"));
-        write_string(raw, self.out);
-        self.text("}");
+        write_tagged_string(ValueTag::BigInt, raw, self.out);
         Ok(())
     }
 
@@ -216,7 +216,8 @@ impl<'t> CanonicalEncoder<'_, 't> {
             return Err(INVALID);
         }
         self.lose(what::ERROR_CAUSE);
-        self.text("{\"~error\":{\"name\":");
+        open_tag(ValueTag::Error, self.out);
+        self.text("{\"name\":");
         write_plain(content.get("n").ok_or(INVALID)?, self.out);
         for (name, own) in [("m", "message"), ("s", "stack")] {
             if let Some(value) = content.get(name) {
@@ -224,15 +225,14 @@ impl<'t> CanonicalEncoder<'_, 't> {
                 write_plain(value, self.out);
             }
         }
-        self.text("}}");
+        self.text("}");
+        close_tag(self.out);
         Ok(())
     }
 
     fn buffer(&mut self, data: &Tree<'_>) -> Result<(), Reject> {
         let Tree::String(raw) = data else { return Err(INVALID) };
-        self.text("{\"~buffer\":{\"data\":");
-        write_string(raw, self.out);
-        self.text("}}");
+        write_buffer(raw, self.out);
         Ok(())
     }
 
@@ -244,9 +244,9 @@ impl<'t> CanonicalEncoder<'_, 't> {
             return Err(INVALID);
         }
         self.lose(what::BUFFER_OF_VIEW);
-        self.text("{\"~view\":{\"buffer\":");
+        open_view(self.out);
         self.buffer(data)?;
-        self.text(&format!(",\"length\":{},\"offset\":0,\"type\":\"{kind}\"}}}}", bytes / size));
+        close_view(bytes / size, 0, kind, self.out);
         Ok(())
     }
 
@@ -254,21 +254,21 @@ impl<'t> CanonicalEncoder<'_, 't> {
         let items = content.items().ok_or(INVALID)?;
         let shared = self.referred.contains(&id);
         if shared {
-            self.text(&format!("{{\"~id\":[{id},"));
+            open_shared(id, self.out);
         }
         match kind {
             b"a" => self.list(items, true)?,
             b"s" => {
-                self.text("{\"~set\":");
+                open_tag(ValueTag::Set, self.out);
                 self.list(items, false)?;
-                self.text("}");
+                close_tag(self.out);
             }
             b"m" => self.map(items)?,
             b"o" => self.object(items)?,
             _ => return Err(UNKNOWN),
         }
         if shared {
-            self.text("]}");
+            close_shared(self.out);
         }
         Ok(())
     }
@@ -290,7 +290,8 @@ impl<'t> CanonicalEncoder<'_, 't> {
     }
 
     fn map(&mut self, items: &'t [Tree<'t>]) -> Result<(), Reject> {
-        self.text("{\"~map\":[");
+        open_tag(ValueTag::Map, self.out);
+        self.text("[");
         for (index, item) in items.iter().enumerate() {
             let [key, value] = exact(item, ["k", "v"])?;
             self.text(if index > 0 { ",[" } else { "[" });
@@ -299,7 +300,8 @@ impl<'t> CanonicalEncoder<'_, 't> {
             self.inner(Step::Elements, value)?;
             self.text("]");
         }
-        self.text("]}");
+        self.text("]");
+        close_tag(self.out);
         Ok(())
     }
 

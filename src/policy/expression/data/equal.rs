@@ -1,9 +1,9 @@
 //! Equality of values.
 
-use memchr::memmem;
-
 use super::{List, Map, Value};
-use crate::indexeddb::value::{each_member, has_references, without_stacks};
+use crate::indexeddb::value::{
+    ValueTag, each_member, has_references, may_have_tags, without_stacks,
+};
 use crate::policy::expression::error::{EvaluationError, Outcome};
 use crate::policy::expression::work::Work;
 
@@ -53,10 +53,7 @@ fn texts(a: &[u8], b: &[u8], work: &mut Work) -> Outcome<Option<bool>> {
         return Ok(Some(same));
     }
     work.read(a.len() + b.len())?;
-    // Inside a string the quote would be escaped, so this can only be a tag, or a member whose name
-    // has the escape.
-    let tags = |text: &[u8]| memmem::find(text, b"{\"~").is_some();
-    Ok((!tags(a) && !tags(b)).then_some(same))
+    Ok((!may_have_tags(a) && !may_have_tags(b)).then_some(same))
 }
 
 fn lists<'a>(a: &List<'a>, b: &List<'a>, work: &mut Work) -> Outcome<bool> {
@@ -119,7 +116,7 @@ fn objects<'a>(a: &'a [u8], b: &'a [u8], work: &mut Work) -> Outcome<bool> {
 
 fn stored(a: &[u8], b: &[u8], work: &mut Work) -> Outcome<bool> {
     work.read(a.len() + b.len())?;
-    let shared = |text: &[u8]| text.starts_with(b"{\"~id\":") || has_references(text);
+    let shared = |text: &[u8]| ValueTag::Id.begins(text) || has_references(text);
     if shared(a) || shared(b) {
         return Err(EvaluationError::REFERENCES);
     }

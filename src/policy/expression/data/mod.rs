@@ -21,7 +21,7 @@ pub(super) use record::Record;
 use super::error::{EvaluationError, Outcome};
 use super::types::Kind;
 use super::work::Work;
-use crate::indexeddb::value;
+use crate::indexeddb::value::{self, ValueTag};
 
 /// A value.
 #[derive(Clone, Debug)]
@@ -140,38 +140,44 @@ fn open<'a>(text: &'a [u8], work: &mut Work) -> Outcome<Value<'a>> {
 }
 
 fn tagged<'a>(
-    tag: &[u8],
+    tag: ValueTag,
     content: &'a [u8],
     text: &'a [u8],
     work: &mut Work,
 ) -> Outcome<Value<'a>> {
     let broken = EvaluationError::BROKEN;
     Ok(match tag {
-        b"~undefined" => Value::Null,
-        b"~number" => Value::Double(match content {
-            b"\"-0\"" => -0.0,
-            b"\"NaN\"" => f64::NAN,
-            b"\"Infinity\"" => f64::INFINITY,
-            b"\"-Infinity\"" => f64::NEG_INFINITY,
-            _ => return Err(broken),
-        }),
-        b"~bigint" => {
+        ValueTag::Undefined => Value::Null,
+        ValueTag::Number => Value::Double(value::special_number(content).ok_or(broken)?),
+        ValueTag::BigInt => {
             let digits = inside(content)
                 .and_then(|digits| std::str::from_utf8(digits).ok())
                 .ok_or(broken)?;
             digits.parse().map_or(Value::Stored(text), Value::Int)
         }
-        b"~date" if content == b"null" => Value::Date(f64::NAN),
-        b"~date" => Value::Date(number::read(content).ok_or(broken)?),
-        b"~set" => Value::List(List::Text(content)),
-        b"~map" if map::has_text_keys(content, work)? => Value::Map(Map::Pairs(content)),
-        b"~buffer" => {
+        ValueTag::Date if content == b"null" => Value::Date(f64::NAN),
+        ValueTag::Date => Value::Date(number::read(content).ok_or(broken)?),
+        ValueTag::Set => Value::List(List::Text(content)),
+        ValueTag::Map if map::has_text_keys(content, work)? => Value::Map(Map::Pairs(content)),
+        ValueTag::Buffer => {
             let data = content.strip_prefix(b"{\"data\":").ok_or(broken)?;
             let end = memchr::memchr(b'"', data.get(1..).ok_or(broken)?).ok_or(broken)? + 2;
             Value::Bytes(Cow::Owned(bytes(&data[..end], work)?))
         }
-        b"~binary" => Value::Bytes(Cow::Owned(bytes(content, work)?)),
-        _ => Value::Stored(text),
+        ValueTag::Binary => Value::Bytes(Cow::Owned(bytes(content, work)?)),
+        ValueTag::Utf16
+        | ValueTag::Entries
+        | ValueTag::RegExp
+        | ValueTag::Boxed
+        | ValueTag::Array
+        | ValueTag::Map
+        | ValueTag::View
+        | ValueTag::Error
+        | ValueTag::Blob
+        | ValueTag::Dom
+        | ValueTag::Opaque
+        | ValueTag::Id
+        | ValueTag::Ref => Value::Stored(text),
     })
 }
 

@@ -1,7 +1,7 @@
 //! A side whose members are read one by one, while its text is scanned only once.
 
 use super::{Name, Value};
-use crate::indexeddb::value::{Members, NameValue, each_member, tagged};
+use crate::indexeddb::value::{Members, NameValue, each_member, is_tagged};
 use crate::policy::expression::error::{EvaluationError, Outcome};
 use crate::policy::expression::work::Work;
 
@@ -17,7 +17,7 @@ pub(in crate::policy::expression) struct Record<'a> {
 impl<'a> Record<'a> {
     /// Returns the members of a plain object; `None` for other values.
     pub(in crate::policy::expression) fn of(text: &'a [u8]) -> Option<Self> {
-        let plain = text.first() == Some(&b'{') && tagged(text).is_none();
+        let plain = text.first() == Some(&b'{') && !is_tagged(text);
         // Most records have few members.
         plain.then(|| Self { rest: each_member(text), met: Vec::with_capacity(16) })
     }
