@@ -284,6 +284,43 @@ fn some_words_have_one_home() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Names of ours that begin with `~` and are no tags, and the one file that spells each.
+const NAMES_LIKE_TAGS: [(&str, &str); 6] = [
+    ("~conflicts", "src/snapshot/manifest.rs"),
+    ("~sources", "src/snapshot/manifest.rs"),
+    ("~views", "src/snapshot/manifest.rs"),
+    ("~manifest.ndjson", "src/store/git/layout.rs"),
+    ("~tombstones", "src/store/git/layout.rs"),
+    ("~values", "src/store/git/layout.rs"),
+];
+
+/// The names in a line that begin, after a quote, with `~` and a letter.
+fn tilde_names(line: &str) -> Vec<&str> {
+    let name = |(place, _)| {
+        let rest = &line[place + 1..];
+        let end = rest[1..].find(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+        &rest[..end.map_or(rest.len(), |end| end + 1)]
+    };
+    let is_name = |name: &&str| name[1..].starts_with(|c: char| c.is_ascii_alphabetic());
+    line.match_indices("\"~").map(name).filter(is_name).collect()
+}
+
+#[test]
+fn tags_are_spelled_in_one_place() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src").iter().filter(|(path, _)| !is_test(path)) {
+        let tags_live_here = path.starts_with("src/indexeddb/");
+        for (number, line) in code(text) {
+            for name in tilde_names(line).into_iter().filter(|_| !tags_live_here) {
+                if !NAMES_LIKE_TAGS.contains(&(name, path.as_str())) {
+                    wrong.push(format!("{path}:{number}: {name}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "use indexeddb::value: {}", wrong.join("\n"));
+}
+
 #[test]
 fn every_file_says_what_it_is_for_and_is_not_too_long() {
     let mut wrong = Vec::new();
@@ -379,6 +416,7 @@ fn the_rules_find_what_they_forbid() {
     assert!(!allowed("indexeddb", "snapshot::id"));
     assert!(allowed("decode", "snapshot::id") && !allowed("decode", "snapshot::Line"));
     assert!(!allowed("merge", "pipeline") && !allowed("store", "chunk"));
+    assert_eq!(tilde_names(r#"b"{\"~date\":", "~id", '~', "~", "~0""#), ["~date", "~id"]);
     assert_eq!(used("use crate::snapshot::id::SourceId; crate::chunk"), ["snapshot::id", "chunk"]);
     assert_eq!(code("a\n// crate::b\nc\n#[cfg(test)]\nmod tests {\n}\n"), [(1, "a"), (3, "c")]);
     assert_eq!((module("src/store/git/mod.rs"), module("src/config.rs")), ("store", "config"));
