@@ -12,9 +12,9 @@ use nifi_idb::indexeddb::schema::KeyPath;
 use nifi_idb::merge::{Base, Incoming, Sides, resolve};
 use nifi_idb::normalize::{Batch, NormalizeOptions, normalize};
 use nifi_idb::pipeline::{SyncOptions, sync};
-use nifi_idb::policy::{ConflictType, StorePolicy};
+use nifi_idb::policy::StorePolicy;
 use nifi_idb::report::ReportLines;
-use nifi_idb::snapshot::{FlowName, FlowVersion, Line, LineState, Meta};
+use nifi_idb::snapshot::{ConflictType, FlowName, FlowVersion, Line, LineState, Meta};
 use nifi_idb::store::memory::MemoryStore;
 
 const RECORDS: usize = 20_000;

@@ -103,7 +103,7 @@
 //! - first > c + 1: a gap, refused as transient. Only a full batch may skip numbers.
 //!
 //! An *unsequenced* batch is a replay if its delivery is remembered. A delivery is identified by a
-//! client, a source and a delivery id of at most [`pipeline::sources::MAX_DELIVERY_BYTES`] bytes.
+//! client, a source and a delivery id of at most [`snapshot::sources::MAX_DELIVERY_BYTES`] bytes.
 //! In `serve` the client is the entry of the clients file; elsewhere there is no client. A missing
 //! client counts as one more client, and a missing source as one more source.
 //!
@@ -113,7 +113,7 @@
 //! - A new delivery of an unsequenced batch that is done is always remembered, by the version that
 //!   it makes. If no data differs, it makes a version that contains only the id (outcome
 //!   `committed`). Otherwise a repetition could restore old values after somebody has changed them.
-//! - At least [`pipeline::sources::DELIVERIES`] of a flow are remembered. Beyond that, the client
+//! - At least [`snapshot::sources::DELIVERIES`] of a flow are remembered. Beyond that, the client
 //!   with the most forgets first, its oldest version's deliveries together.
 //! - Without a delivery id, equal content is not a replay: on, off, on again are three versions.
 //! - The delivery id of a sequenced batch is neither looked up nor stored.
@@ -130,14 +130,14 @@
 //! The guard checks the plan before anything is written (`rules.md`, "The guard"). For an object
 //! store it refuses:
 //!
-//! - more than [`pipeline::MAX_BULK_DELETES`] bulk deletions or [`pipeline::MAX_DELETES`] single
-//!   deletions, if they are more than [`pipeline::MAX_DELETES_PERCENT`] per cent of the records of
-//!   the object store or of the source, counted over a run of batches within [`pipeline::RUN_MS`];
+//! - more than [`apply::MAX_BULK_DELETES`] bulk deletions or [`apply::MAX_DELETES`] single
+//!   deletions, if they are more than [`apply::MAX_DELETES_PERCENT`] per cent of the records of
+//!   the object store or of the source, counted over a run of batches within [`apply::RUN_MS`];
 //! - bulk deletions of all records of the object store, or of all that the source has there;
 //! - deletions by an empty full batch;
 //! - deletions in an object store that disappears or is recreated.
 //!
-//! Up to [`pipeline::MAX_BULK_DELETES`] bulk and [`pipeline::MAX_DELETES_BY_HAND`] single
+//! Up to [`apply::MAX_BULK_DELETES`] bulk and [`apply::MAX_DELETES_BY_HAND`] single
 //! deletions of a batch are not counted. The refusal names the plan by a digest; confirming it
 //! permits exactly that plan. A new epoch of a known source is refused until a person chooses
 //! *keep* or *mirror*, because a wiped browser must not wipe its backup.
@@ -245,8 +245,14 @@ pub mod store;
 /// Stage 6: the report, with the result of every record and of the batch.
 pub mod report;
 
+/// Applies changes to head: the plan, the guard, and the new chunks.
+pub mod apply;
+
 /// The pipeline of stages 1 to 6: one batch makes one version.
 pub mod pipeline;
+
+/// Decides conflicts for a person.
+pub mod decide;
 
 /// Reading versions: restore, export, show, log, verify.
 pub mod history;

@@ -5,9 +5,9 @@ use std::io::Write;
 use super::HistoryError;
 use super::reader::VersionReader;
 use super::show::record_line;
+use crate::apply::HeadReader;
 use crate::indexeddb::key::SortableKey;
-use crate::pipeline::BaseReader;
-use crate::pipeline::conflicts::{Choice, ConflictFilter, ConflictState, LoggedConflict};
+use crate::snapshot::logged_conflict::{Choice, ConflictFilter, ConflictState, LoggedConflict};
 use crate::snapshot::{FlowName, Line, List};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 
@@ -68,7 +68,7 @@ pub fn show_conflict(
     };
     let conflict = read(&reader, &line)?;
     // The reader only returns a value with the digest that the conflict names.
-    let base = BaseReader::new(store, flow, Some(version));
+    let base = HeadReader::new(store, flow, Some(version));
     let head = conflict.state_of(Choice::Head, &base)?;
     let incoming = conflict.state_of(Choice::Incoming, &base)?;
     let now = record_line(&reader, &conflict.store, &conflict.key)?;

@@ -1,11 +1,11 @@
 //! Reads chunks and spilled values of one version; returns only data that was checked against a
 //! digest.
 
+use crate::apply::read_whole;
 use crate::chunk::{parse_chunk, store_name};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::value;
-use crate::pipeline::read_whole;
 use crate::snapshot::{ChunkRef, Digest, FlowName, Line, LineState, List, SpilledRef};
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
 

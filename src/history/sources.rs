@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::HistoryError;
 use super::reader::VersionReader;
-use crate::pipeline::sources::Sources;
 use crate::snapshot::manifest::canonical_json;
+use crate::snapshot::sources::Sources;
 use crate::snapshot::{FlowName, FlowVersion, Line, LineState, List, SourceId};
 use crate::store::SnapshotStore;
 
@@ -68,7 +68,7 @@ pub fn sources(
     }
     let version = Some(head.manifest.version);
     let known = Sources::from_lines(lines);
-    let checkpoint = |(source, state): (SourceId, crate::pipeline::sources::SourceState)| {
+    let checkpoint = |(source, state): (SourceId, crate::snapshot::sources::SourceState)| {
         SourceCheckpoint { source, epoch: state.epoch, checkpoint: state.checkpoint, version }
     };
     Ok(match only {

@@ -8,7 +8,7 @@ use super::log::ids_of;
 use super::reader::{CheckedChunk, ListReader, VersionReader};
 use crate::chunk::{Boundary, weight};
 use crate::indexeddb::key::SortableKey;
-use crate::pipeline::sources::Sources;
+use crate::snapshot::sources::Sources;
 use crate::snapshot::{ChunkRef, Digest, FlowName, LineState, List, StoreManifest};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 

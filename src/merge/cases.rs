@@ -8,9 +8,9 @@ use super::detect::{Base, Incoming, Standing};
 use super::trace::{Found, Outcome, Question, Trace, clock_of, trace};
 use crate::normalize::{Claim, DEFAULT_SKEW_MS};
 use crate::policy::{
-    Case, CaseBase, CaseResult, CaseState, ConflictType, FieldRule, Policy, Resolver, StorePolicy,
+    Case, CaseBase, CaseResult, CaseState, FieldRule, Policy, Resolver, StorePolicy,
 };
-use crate::snapshot::{FlowVersion, Line, LineState, Meta};
+use crate::snapshot::{ConflictType, FlowVersion, Line, LineState, Meta};
 
 /// The result of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 
 use super::collections::{append_unique, at, union};
-use super::conflict::Winner;
 use super::detect::Base;
 use super::number::{delta, zero};
 use super::order::compare;
 use super::resolve::Asked;
 use crate::policy::{Expression, FieldPath, Resolver, Variables};
+use crate::snapshot::Winner;
 
 /// The result of a resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use super::resolve::{Asked, Sides};
 use super::three_way::{Rest, merge};
 use crate::indexeddb::value;
 use crate::normalize::Claim;
-use crate::policy::{ConflictType, Detect, FieldPath, Resolver, StorePolicy, ThreeWay};
-use crate::snapshot::{FlowVersion, Line, LineState, SourceId};
+use crate::policy::{Detect, FieldPath, Resolver, StorePolicy, ThreeWay};
+use crate::snapshot::{ConflictType, FlowVersion, Line, LineState, SourceId};
 
 /// A folded change of one key, ready to be merged.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 
 mod cases;
 mod collections;
-mod conflict;
 mod decide;
 mod detect;
 mod number;
@@ -18,7 +17,6 @@ mod trace;
 mod tests;
 
 pub use cases::{Mismatch, Ran, Unreached, run_case, shown, unreached};
-pub use conflict::{Conflict, FieldDecision, Side, Winner};
 pub use detect::{Base, Detection, Incoming, Judgement, Standing, conflict_type, detect, judge};
 pub use resolve::{Resolution, Sides, Tried, resolve};
 pub use three_way::{MAX_DECISIONS, MAX_PATH_BYTES};

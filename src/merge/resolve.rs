@@ -3,17 +3,16 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::conflict::{FieldDecision, Winner};
 use super::decide::{Outcome, Values};
 use super::detect::{Base, Incoming};
 use super::three_way::{Merged, Rest, Stop, merge};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::policy::{
-    ConflictType, EvaluationError, Resolver, ResolverKind, SideMeta, StorePolicy, Unresolved,
-    Variables,
+    EvaluationError, Resolver, ResolverKind, SideMeta, StorePolicy, Unresolved, Variables,
 };
-use crate::snapshot::{Digest, Line, LineState};
+use crate::snapshot::{ConflictType, Digest, Line, LineState};
+use crate::snapshot::{FieldDecision, Winner};
 
 /// The sides of a conflict that is not decided yet.
 #[derive(Clone, Copy, Debug)]

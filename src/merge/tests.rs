@@ -5,11 +5,12 @@ mod fields;
 mod members;
 mod records;
 
-use super::{Base, Incoming, Resolution, Sides, Winner, resolve};
+use super::{Base, Incoming, Resolution, Sides, resolve};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{SortableKey, sortable_string};
-use crate::policy::{ConflictType, FieldPath, FieldRule, Resolver, StorePolicy};
-use crate::snapshot::{FlowVersion, Line, LineState, Meta, SourceId};
+use crate::policy::{FieldPath, FieldRule, Resolver, StorePolicy};
+use crate::snapshot::Winner;
+use crate::snapshot::{ConflictType, FlowVersion, Line, LineState, Meta, SourceId};
 
 /// Parses a state: `-` is a deletion, anything else a canonical value.
 fn state(text: &str) -> LineState {

@@ -2,12 +2,12 @@
 //! fields with rules.
 
 use super::collections::{self, Shape, elements};
-use super::conflict::{FieldDecision, Winner};
 use super::decide::{Outcome, Values};
 use super::detect::Base;
 use super::resolve::Asked;
 use crate::indexeddb::value::{self, NameValue};
 use crate::policy::{Arrays, FieldPath, FieldRule, Resolver, Step, ThreeWay, Unresolved};
+use crate::snapshot::{FieldDecision, Winner};
 
 /// Limit on the fields of a conflict that the log names; the others can be found in the sides.
 pub const MAX_DECISIONS: usize = 100;

@@ -1,13 +1,13 @@
 //! Traces how one change is detected and decided, with the same functions as a merge.
 
-use super::Winner;
 use super::detect::{Base, Detection, Incoming, Judgement, Standing, detect, judge};
 use super::resolve::{Resolution, Sides, Tried, resolve};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::normalize::{Claim, clock_at};
-use crate::policy::{ConflictType, StorePolicy};
-use crate::snapshot::{Line, LineState};
+use crate::policy::StorePolicy;
+use crate::snapshot::Winner;
+use crate::snapshot::{ConflictType, Line, LineState};
 
 /// A change, and the facts needed to merge it.
 #[derive(Clone, Debug)]

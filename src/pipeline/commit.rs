@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::SyncOptions;
-use super::error::SyncError;
+use crate::apply::error::SyncError;
 use crate::snapshot::{FlowName, FlowVersion, RootId, StateId};
 use crate::store::{
     AppendError, SnapshotStore, StoreErrorKind, StoredVersion, VersionDraft, VersionWriter,
@@ -21,7 +21,7 @@ const MAX_DOUBTS: u32 = 6;
 const MAX_PAUSE: Duration = Duration::from_millis(400);
 
 /// The work that is repeated for each new head.
-pub(super) trait Round {
+pub(crate) trait Round {
     /// Plans the version after `head`, and passes new data to `writer`; `None` if nothing differs.
     /// Without a writer it only plans. Starts over, without any state of an earlier call.
     fn plan(
@@ -33,15 +33,15 @@ pub(super) trait Round {
 
 /// The resulting version.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stand {
-    pub(super) version: FlowVersion,
-    pub(super) root: RootId,
-    pub(super) state: StateId,
+pub(crate) struct Stand {
+    pub(crate) version: FlowVersion,
+    pub(crate) root: RootId,
+    pub(crate) state: StateId,
 }
 
 /// Plans and commits. Returns the newest version; `None` if there is none, because no batch has
 /// made one.
-pub(super) fn commit(
+pub(crate) fn commit(
     store: &dyn SnapshotStore,
     flow: &FlowName,
     options: &SyncOptions,

@@ -5,22 +5,22 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::SyncOptions;
-use super::base::BaseReader;
 use super::commit::{Round, Stand, commit};
-use super::conflict_log::ConflictLog;
-use super::counts::Counts;
-use super::error::SyncError;
 use super::notices::{self, ForSource};
-use super::recorder::Output;
 use super::single::{finish, summary};
-use super::sources::Sources;
 use super::staging::{Staging, StagingWriter};
-use super::sync::{Attempt, Planned, read_sources, seal};
+use crate::apply::conflict_log::ConflictLog;
+use crate::apply::counts::Counts;
+use crate::apply::error::SyncError;
+use crate::apply::head_reader::HeadReader;
+use crate::apply::recorder::Output;
 use crate::chunk::ListEditor;
 use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::Batch;
+use crate::pipeline::attempt::{Attempt, Planned, read_sources, seal};
 use crate::report::{ReportLines, Summary, comment_summary};
+use crate::snapshot::sources::Sources;
 use crate::snapshot::{Digest, FlowName, FlowVersion, List, Manifest, SourceId, StateId};
 use crate::spool::{Place, Spool};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
@@ -257,7 +257,7 @@ impl Growing {
     ) -> Result<(), SyncError> {
         let Some(waiting) = self.logged.take_waiting(at_end) else { return Ok(()) };
         let Some(mut grown) = self.head.take() else { return Ok(()) };
-        let base = BaseReader::new(staging, flow, Some(&grown));
+        let base = HeadReader::new(staging, flow, Some(&grown));
         let mut writer = StagingWriter(staging);
         let mut output = Output::new(Some(&mut writer), Some(&grown.manifest));
         let mut list = ListEditor::new(List::Conflicts, &grown.manifest.conflicts, &base);

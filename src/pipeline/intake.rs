@@ -6,10 +6,9 @@ use std::io::{self, Read};
 use super::admission::Admission;
 use serde_json::json;
 
-use super::error::SyncError;
 use super::likely_cause::{FirstRejection, HEAD_BYTES};
-use super::sources::MAX_DELIVERY_BYTES;
 use super::{SyncOptions, sync};
+use crate::apply::error::SyncError;
 use crate::decode::{BatchHeader, Decimals, DecodeError, DecodeOptions, Decoder, Dialect, Mode};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -20,6 +19,7 @@ use crate::normalize::{Batch, Hidden, NormalizeError, NormalizeOptions, normaliz
 use crate::rejection::{RejectedText, Rejection};
 use crate::report::{Outcome, ReportLines, Summary, privacy_line};
 use crate::snapshot::manifest::canonical_json;
+use crate::snapshot::sources::MAX_DELIVERY_BYTES;
 use crate::snapshot::{Digest, FlowName, SourceId};
 
 /// Limit on the bytes of report lines for rejected lines in one call, without their texts: about

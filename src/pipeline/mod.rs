@@ -9,48 +9,24 @@
 //! reads head again, and accepts, merges again or gives up.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 mod admission;
-mod base;
-mod commit;
-mod conflict_log;
-pub mod conflicts;
-mod counts;
-mod deliveries;
-mod error;
+pub(crate) mod attempt;
+pub(crate) mod commit;
 mod group;
-mod guard;
 mod intake;
 mod likely_cause;
-mod lookup;
-mod merging;
 mod notices;
 mod old_view;
-mod own;
 mod package;
 mod pull;
-mod recorder;
-pub mod resolve;
-pub mod retention;
-mod rules;
-pub mod run;
-mod schema;
 mod single;
-pub mod sources;
 mod staging;
-mod sync;
-mod unique;
-mod view;
-mod walk;
 
 pub use admission::Admission;
-pub use base::{BaseReader, read_whole};
 pub use commit::MAX_ATTEMPTS;
-pub use counts::Counts;
-pub use error::SyncError;
-pub use guard::{MAX_BULK_DELETES, MAX_DELETES, MAX_DELETES_BY_HAND, MAX_DELETES_PERCENT, RUN_MS};
 pub use intake::{
     Delivered, IntakeOptions, MAX_REJECTED_BYTES, Rejects, Review, deliver, deliver_hearing,
     delivery, disk_status,
@@ -94,4 +70,14 @@ pub struct SyncOptions {
     pub temp_folder: Option<PathBuf>,
     /// The policy that decides conflicts; `None`: the built-in default.
     pub policy: Option<Arc<Policy>>,
+}
+
+/// The built-in policy, used without a policy file.
+static BUILTIN: LazyLock<Policy> = LazyLock::new(Policy::default);
+
+impl SyncOptions {
+    /// Returns the policy file's rules, or the built-in ones.
+    pub(crate) fn rules(&self) -> &Policy {
+        self.policy.as_deref().unwrap_or(&BUILTIN)
+    }
 }

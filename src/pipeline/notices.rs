@@ -1,11 +1,11 @@
 //! Reports people's decisions to the sources of a conflict.
 
-use super::conflicts::record_of;
-use super::error::SyncError;
-use super::lookup::Lookup;
-use super::sources::{Notice, Sources};
+use crate::apply::error::SyncError;
+use crate::apply::lookup::Lookup;
 use crate::normalize::Batch;
 use crate::report::{Ack, ReportLines, resolved_line, resolved_line_without_value};
+use crate::snapshot::logged_conflict::record_of;
+use crate::snapshot::sources::{Notice, Sources};
 use crate::snapshot::{FlowName, FlowVersion, Meta};
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind};
 

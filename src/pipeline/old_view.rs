@@ -1,15 +1,15 @@
 //! The records that a source last sent in full: where they are stored, and how a full batch is compared with them.
 
-use super::base::{BaseReader, read_whole};
-use super::error::SyncError;
-use super::own::OwnChanges;
-use super::rules::Rules;
-use super::sources::{SourceState, View};
-use super::sync::Attempt;
-use super::view::{Comparison, SourceView, ViewChunks, ViewSource};
+use crate::apply::error::SyncError;
+use crate::apply::full_batch::{Comparison, SourceView, ViewChunks, ViewSource};
+use crate::apply::head_reader::{HeadReader, read_whole};
+use crate::apply::own_changes::OwnChanges;
+use crate::apply::rules::Rules;
 use crate::chunk::parse_chunk;
 use crate::decode::{BatchHeader, Mode};
 use crate::indexeddb::dom_string::DomString;
+use crate::pipeline::attempt::Attempt;
+use crate::snapshot::sources::{SourceState, View};
 use crate::snapshot::{ChunkRef, Digest, Line, LineState, List, Manifest, SourceId, StoreManifest};
 use crate::store::{StoreError, StoreErrorKind, StoredVersion};
 
@@ -93,7 +93,7 @@ impl<'a> OldView<'a> {
         &self,
         state: &SourceState,
         by: Option<&'b SourceId>,
-        base: &'b BaseReader<'b>,
+        base: &'b HeadReader<'b>,
         head: &'b Manifest,
     ) -> Option<OwnChanges<'b>> {
         let (since, by, _) = (state.own?, by?, self.chunks.as_ref()?);

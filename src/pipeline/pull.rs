@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use super::base::read_whole;
-use super::error::SyncError;
-use super::sync::read_sources;
+use crate::apply::error::SyncError;
+use crate::apply::head_reader::read_whole;
 use crate::chunk::{parse_chunk, store_name};
 use crate::decode::BatchHeader;
+use crate::pipeline::attempt::read_sources;
 use crate::report::{ReportLines, change_line};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List};
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};

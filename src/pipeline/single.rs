@@ -2,14 +2,14 @@
 
 use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
-use super::conflict_log::ConflictLog;
-use super::counts::Counts;
-use super::error::SyncError;
 use super::notices::{self, ForSource};
 use super::pull::pull;
-use super::sync::{Attempt, Planned, read_sources, seal};
+use crate::apply::conflict_log::ConflictLog;
+use crate::apply::counts::Counts;
+use crate::apply::error::SyncError;
 use crate::decode::BatchHeader;
 use crate::normalize::Batch;
+use crate::pipeline::attempt::{Attempt, Planned, read_sources, seal};
 use crate::report::{Outcome, ReportLines, Summary, comment_summary};
 use crate::snapshot::{FlowName, FlowVersion};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};

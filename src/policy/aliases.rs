@@ -1,7 +1,7 @@
 //! Names that other systems have for our resolvers.
 
-use super::conflict_type::ConflictType;
 use super::resolver::ResolverKind;
+use crate::snapshot::ConflictType;
 
 /// Names that are accepted in addition to the canonical ones. Names are case-sensitive: `IGNORE` is
 /// from GoldenGate and SymmetricDS and leaves the change out, while `ignore` is from EDB Postgres

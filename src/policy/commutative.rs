@@ -8,10 +8,10 @@
 
 use std::sync::Arc;
 
-use super::conflict_type::ConflictType;
 use super::path::FieldPath;
 use super::resolver::{Resolver, ResolverKind};
 use super::rules::{FieldRule, StorePolicy, Unresolved};
+use crate::snapshot::ConflictType;
 
 /// The part of a scope that a reason is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The printed matrix of the conflict types that each resolver may decide.
 
-use super::conflict_type::ConflictType;
 use super::resolver::ResolverKind;
+use crate::snapshot::ConflictType;
 
 /// Returns the matrix as a Markdown table, with one line for each resolver, one column for each
 /// type, and one column for single fields.

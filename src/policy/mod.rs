@@ -12,7 +12,6 @@ mod check;
 /// The names of other systems' features here.
 pub mod coming_from;
 mod commutative;
-mod conflict_type;
 mod duration;
 pub mod expression;
 mod file;
@@ -26,7 +25,6 @@ mod rules;
 pub use aliases::{ALIASES, resolver_kind};
 pub use check::{Checked, against_schema};
 pub use commutative::{Part, Reason, why_not_commutative};
-pub use conflict_type::ConflictType;
 pub use duration::{DURATION_EXPECTED, duration_ms};
 pub use expression::{
     EvaluationError, Expression, Mistake, Reads, SideMeta, SideReads, Variables, Wanted,

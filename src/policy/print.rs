@@ -1,13 +1,13 @@
 //! Prints the whole policy as TOML in canonical form: with canonical names, and with all settings
 //! that the file left out.
 
-use super::conflict_type::ConflictType;
 use super::duration::duration_text;
 use super::file::scope::{BOTH_VALUES, Scope};
 use super::file::{Case, CaseBase, CaseResult, CaseState, PolicyFile};
 use super::privacy::Hide;
 use super::resolver::{Arrays, Resolver};
 use super::rules::{Detect, StorePolicy, Unresolved};
+use crate::snapshot::ConflictType;
 
 impl PolicyFile {
     /// Returns the file in canonical form. Reading it again results in the same policy with the

@@ -1,8 +1,8 @@
 //! Resolvers, which decide conflicts, and the conflict types that each may decide.
 
-use super::conflict_type::ConflictType;
 use super::expression::Expression;
 use super::path::FieldPath;
+use crate::snapshot::ConflictType;
 
 /// The resolver of a conflict, for a whole record or for one field.
 #[derive(Clone, Debug, PartialEq)]

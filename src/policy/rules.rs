@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::conflict_type::ConflictType;
 use super::expression::Expression;
 use super::path::FieldPath;
 use super::privacy::Privacy;
 use super::resolver::{Resolver, ThreeWay};
 use crate::indexeddb::dom_string::DomString;
+use crate::snapshot::ConflictType;
 
 /// The rules of one database.
 #[derive(Clone, Debug)]

@@ -16,9 +16,8 @@ use serde_json::{Value, json};
 
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
-use crate::merge::Conflict;
 use crate::snapshot::manifest::canonical_json;
-use crate::snapshot::{FlowName, FlowVersion, RootId, SourceId, StateId};
+use crate::snapshot::{Conflict, FlowName, FlowVersion, RootId, SourceId, StateId};
 use crate::spool::copy;
 use crate::temporary::OverflowFile;
 

@@ -2,10 +2,19 @@
 //!
 #![doc = include_str!("../../doc/internals/format.md")]
 
+mod conflict;
+mod conflict_type;
+pub mod deletion_run;
+mod deliveries;
 pub mod id;
 pub mod line;
+pub mod logged_conflict;
 pub mod manifest;
+pub mod retention;
+pub mod sources;
 
+pub use conflict::{Conflict, FieldDecision, Side, Winner};
+pub use conflict_type::ConflictType;
 pub use id::{Digest, FlowName, FlowVersion, RootId, SourceId, StateId};
 pub use line::{Line, LineState, Meta, Spilled};
 pub use manifest::{ChunkRef, List, Manifest, SpilledRef, StoreManifest};

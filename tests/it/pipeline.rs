@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use nifi_idb::chunk::parse_chunk;
 use nifi_idb::decode::{DecodeOptions, Decoder};
 use nifi_idb::normalize::{NormalizeOptions, normalize};
-use nifi_idb::pipeline::{NewEpoch, SyncError, SyncOptions, sync};
+use nifi_idb::pipeline::{NewEpoch, SyncOptions, sync};
 use nifi_idb::report::{Outcome, ReportLines, Summary};
 use nifi_idb::snapshot::{FlowName, FlowVersion, LineState, List};
 use nifi_idb::store::SnapshotStore;
 use nifi_idb::store::memory::MemoryStore;
 use nifi_idb::store::recording::{Call, RecordingStore};
 use proptest::prelude::*;
+
+use nifi_idb::apply::SyncError;
 
 fn flow() -> FlowName {
     FlowName::new("indexeddb", "shop").unwrap()

@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nifi_idb::exit_status::ExitStatus;
-use nifi_idb::pipeline::SyncError;
 use nifi_idb::report::{Outcome, Summary};
 use nifi_idb::secret::Secret;
 use nifi_idb::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
@@ -21,6 +20,7 @@ use nifi_idb::store::{
 
 use crate::batches::{flow, many, put, restored, sync_ok, try_sync, versions};
 use crate::registry_double::{Fault, On, Provider, RegistryDouble, Release};
+use nifi_idb::apply::SyncError;
 
 /// Time limit for one call, in tests where it is reached.
 const CALL: Duration = Duration::from_millis(400);

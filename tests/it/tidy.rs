@@ -12,10 +12,10 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 28] = [
+const MAY_USE: [(&str, &[&str]); 30] = [
     ("indexeddb", &[]),
     ("flowfile", &["exit_status"]),
-    ("policy", &["indexeddb", "similar"]),
+    ("policy", &["indexeddb", "similar", "snapshot"]),
     ("similar", &[]),
     ("exit_status", &[]),
     ("failure", &["exit_status", "store"]),
@@ -39,15 +39,30 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     ("chunk", &["indexeddb", "snapshot", "store"]),
     ("report", &["indexeddb", "merge", "snapshot", "spool", "temporary"]),
     (
+        "apply",
+        &[
+            "chunk",
+            "decode",
+            "exit_status",
+            "indexeddb",
+            "merge",
+            "normalize",
+            "policy",
+            "report",
+            "snapshot",
+            "store",
+        ],
+    ),
+    (
         "pipeline",
         &[
+            "apply",
             "chunk",
             "decode",
             "exit_status",
             "failure",
             "flowfile",
             "indexeddb",
-            "merge",
             "normalize",
             "policy",
             "rejection",
@@ -58,14 +73,29 @@ const MAY_USE: [(&str, &[&str]); 28] = [
         ],
     ),
     (
+        "decide",
+        &[
+            "apply",
+            "chunk",
+            "indexeddb",
+            "normalize",
+            "pipeline",
+            "policy",
+            "report",
+            "snapshot",
+            "spool",
+            "store",
+        ],
+    ),
+    (
         "history",
         &[
+            "apply",
             "chunk",
             "exit_status",
             "flowfile",
             "indexeddb",
             "loss",
-            "pipeline",
             "similar",
             "snapshot",
             "spool",
@@ -97,7 +127,9 @@ const MAY_USE: [(&str, &[&str]); 28] = [
     (
         "cli",
         &[
+            "apply",
             "config",
+            "decide",
             "decode",
             "exit_status",
             "failure",

@@ -12,10 +12,12 @@ use std::fmt::{Display, Write as _};
 use nifi_idb::decode::{DecodeOptions, Decoder};
 use nifi_idb::history::{At, RestoreOptions, open_version, restore};
 use nifi_idb::normalize::{Batch, NormalizeOptions, normalize};
-use nifi_idb::pipeline::{SyncError, SyncOptions, sync};
+use nifi_idb::pipeline::{SyncOptions, sync};
 use nifi_idb::report::{ReportLines, Summary};
 use nifi_idb::snapshot::{FlowName, FlowVersion};
 use nifi_idb::store::SnapshotStore;
+
+use nifi_idb::apply::SyncError;
 
 /// The flow that most tests use.
 pub fn flow() -> FlowName {

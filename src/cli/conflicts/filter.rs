@@ -5,9 +5,8 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::show::read_key;
 use crate::failure::Failure;
-use crate::pipeline::conflicts::{ConflictFilter, ConflictState};
-use crate::policy::ConflictType;
-use crate::snapshot::{FlowVersion, SourceId};
+use crate::snapshot::logged_conflict::{ConflictFilter, ConflictState};
+use crate::snapshot::{ConflictType, FlowVersion, SourceId};
 
 /// The selection of conflicts: those that match all flags.
 #[derive(Args, Debug, Default)]

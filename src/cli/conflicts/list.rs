@@ -10,7 +10,7 @@ use crate::cli::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, At};
-use crate::pipeline::conflicts::LoggedConflict;
+use crate::snapshot::logged_conflict::LoggedConflict;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb conflicts list --store git:snapshots.git\n  nifi-idb conflicts list --store \
     git:snapshots.git --state all --object-store orders --source kiosk-7 --format text";

@@ -16,13 +16,13 @@ use crate::cli::output::stdout;
 use crate::cli::policy;
 use crate::cli::stored_flow::StoredFlowArgs;
 use crate::cli::sync::now_ms;
+use crate::decide::{ResolveOptions, Selection, resolve};
 use crate::decode::DEFAULT_MAX_LINE_BYTES;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::normalize::MAX_TIME_MS;
-use crate::pipeline::conflicts::Choice;
-use crate::pipeline::resolve::{ResolveOptions, Selection, resolve};
 use crate::report::{ReportLines, Summary};
+use crate::snapshot::logged_conflict::Choice;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb conflicts resolve --store git:snapshots.git '[6,\"orders\",17]' --use incoming\n  \
     nifi-idb conflicts resolve --store git:snapshots.git --all-matching --object-store orders --use head --dry-run";

@@ -7,8 +7,8 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::schema::{Database, KeyPath, ObjectStore};
 use crate::indexeddb::value;
-use crate::pipeline::sources::{SourceState, Sources, View};
 use crate::snapshot::line::{PART_BYTES, SPILL_BYTES};
+use crate::snapshot::sources::{SourceState, Sources, View};
 use crate::snapshot::{
     ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled,
 };

@@ -2,10 +2,10 @@
 //! that they do not, otherwise a note.
 
 use crate::policy::commutative::{Part, Reason, why_not_commutative};
-use crate::policy::conflict_type::ConflictType;
 use crate::policy::file::scope::{BOTH_VALUES, Scope};
 use crate::policy::file::{Fault, PolicyFile, Span};
 use crate::policy::rules::{Detect, StorePolicy};
+use crate::snapshot::ConflictType;
 
 /// The most reasons that a note lists; the others are counted.
 const SHOWN_REASONS: usize = 3;

@@ -1,11 +1,11 @@
 //! Checks that every rule can match, and that its condition can be evaluated.
 
-use crate::policy::conflict_type::ConflictType;
 use crate::policy::expression::Expression;
 use crate::policy::file::Fault;
 use crate::policy::file::scope::{SaidRule, Scope};
 use crate::policy::rules::StorePolicy;
 use crate::similar::listed;
+use crate::snapshot::ConflictType;
 
 /// Checks the rules of a scope; `own` is the scope with the defaults applied.
 pub(super) fn check(scope: &Scope, own: &StorePolicy, faults: &mut Vec<Fault>) {

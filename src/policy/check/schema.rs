@@ -3,12 +3,12 @@
 
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{Database, KeyPath, ObjectStore};
-use crate::policy::conflict_type::ConflictType;
 use crate::policy::file::scope::{SaidPrivate, Scope};
 use crate::policy::file::{Fault, PolicyFile};
 use crate::policy::path::FieldPath;
 use crate::policy::privacy::Hide;
 use crate::similar::similar;
+use crate::snapshot::ConflictType;
 
 /// The result of a check against a schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::reader::{Reader, Table, Value};
 use super::scope::DATABASE_WIDE;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
-use crate::policy::conflict_type::ConflictType;
+use crate::snapshot::ConflictType;
 
 /// One case: the given base, head and change, and the expected outcome. Values are canonical.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 //! the object store's own rules.
 
 use super::scope::Scope;
-use crate::policy::conflict_type::ConflictType;
 use crate::policy::privacy::Privacy;
 use crate::policy::resolver::Resolver;
 use crate::policy::rules::{FieldRule, Policy, Rule, StorePolicy, Tombstones};
+use crate::snapshot::ConflictType;
 
 /// Returns the policy that these scopes make.
 pub(super) fn policy(

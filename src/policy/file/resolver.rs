@@ -7,10 +7,10 @@ use super::names::{ARRAYS, ARRAYS_NAMES};
 use super::reader::{Reader, Table, Value};
 use super::string::inside;
 use crate::policy::aliases::{self, ALIASES, DELETE_WINS, PRIORITY_COLUMN, UPDATE_WINS};
-use crate::policy::conflict_type::ConflictType;
 use crate::policy::expression::{Expression, Wanted};
 use crate::policy::resolver::{Arrays, Resolver, ResolverKind, ThreeWay};
 use crate::similar::{listed, similar};
+use crate::snapshot::ConflictType;
 
 /// The part of a record that a resolver decides.
 #[derive(Clone, Copy, Debug)]

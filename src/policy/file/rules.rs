@@ -8,9 +8,9 @@ use super::names::RULE;
 use super::reader::{Reader, Table, Value};
 use super::resolver::Serving;
 use super::scope::{BOTH_VALUES, DATABASE_WIDE, SaidRule, Scope};
-use crate::policy::conflict_type::ConflictType;
 use crate::policy::expression::Wanted;
 use crate::policy::rules::Rule;
+use crate::snapshot::ConflictType;
 
 /// The greatest length of the name of a rule, a group or a case, in characters.
 const MAX_NAME_CHARS: usize = 200;

@@ -9,12 +9,12 @@ use super::reader::{Reader, Said, Table, Value};
 use super::resolver::Serving;
 use crate::indexeddb::dom_string::DomString;
 use crate::policy::aliases;
-use crate::policy::conflict_type::ConflictType;
 use crate::policy::path::FieldPath;
 use crate::policy::privacy::Hide;
 use crate::policy::resolver::Resolver;
 use crate::policy::rules::{Detect, FieldRule, Rule, Unresolved};
 use crate::similar::{listed, similar};
+use crate::snapshot::ConflictType;
 
 /// A scope as written in the file.
 #[derive(Clone, Debug, Default)]

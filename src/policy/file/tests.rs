@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::names::*;
 use super::resolver::parameters;
 use super::*;
-use crate::policy::conflict_type::ConflictType;
 use crate::policy::resolver::{Resolver, ResolverKind};
 use crate::policy::rules::Detect;
+use crate::snapshot::ConflictType;
 
 const PAGE: &str = include_str!("../../../doc/reference/policy.md");
 

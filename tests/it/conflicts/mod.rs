@@ -12,20 +12,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nifi_idb::chunk::{ChunkSink, ListEditor};
+use nifi_idb::decide::{ResolveOptions, Selection, resolve};
 use nifi_idb::decode::{DecodeOptions, Decoder};
 use nifi_idb::exit_status::ExitStatus;
 use nifi_idb::history::{At, list_conflicts, open_version, show_conflict, show_record, verify};
 use nifi_idb::indexeddb::key::{Key, SortableKey};
-use nifi_idb::merge::{Conflict, Side, Winner};
 use nifi_idb::normalize::{NormalizeOptions, normalize};
-use nifi_idb::pipeline::conflicts::{Choice, ConflictFilter, ConflictState, LoggedConflict};
-use nifi_idb::pipeline::resolve::{ResolveOptions, Selection, resolve};
-use nifi_idb::pipeline::{BaseReader, SyncError, SyncOptions, sync};
-use nifi_idb::policy::{ConflictType, Policy, Resolver, StorePolicy};
+use nifi_idb::pipeline::{SyncOptions, sync};
+use nifi_idb::policy::{Policy, Resolver, StorePolicy};
 use nifi_idb::report::{Outcome, ReportLines, Summary};
 use nifi_idb::snapshot::line::{PART_BYTES, SPILL_BYTES};
+use nifi_idb::snapshot::logged_conflict::{Choice, ConflictFilter, ConflictState, LoggedConflict};
 use nifi_idb::snapshot::{
-    ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled,
+    ChunkRef, Conflict, ConflictType, Digest, FlowName, FlowVersion, Line, LineState, List,
+    Manifest, Meta, Side, Spilled, Winner,
 };
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::memory::MemoryStore;
@@ -37,6 +37,7 @@ use serde_json::Value;
 
 use crate::batches::{flow, put, text_of};
 use crate::program::{Ran, fsck, on, run, store_of};
+use nifi_idb::apply::{HeadReader, SyncError};
 
 fn delete(key: u32) -> String {
     format!(r#"{{"op":"delete","store":"data","key":{key}}}"#)
@@ -194,7 +195,7 @@ impl ChunkSink for New<'_> {
 fn forge(store: &dyn SnapshotStore, conflicts: Vec<(SortableKey, Vec<u8>)>) -> FlowVersion {
     let head = store.head(&flow()).unwrap().unwrap();
     let flow = flow();
-    let source = BaseReader::new(store, &flow, Some(&head));
+    let source = HeadReader::new(store, &flow, Some(&head));
     let mut new = New(store.writer(&flow, Some(&head)).unwrap());
     let mut editor = ListEditor::new(List::Conflicts, &head.manifest.conflicts, &source);
     let rev = FlowVersion::after(Some(head.manifest.version));

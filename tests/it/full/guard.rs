@@ -1,8 +1,7 @@
 //! The guard: what it asks about, and what it lets through.
 
-use nifi_idb::pipeline::{MAX_DELETES, MAX_DELETES_BY_HAND, RUN_MS};
-
 use super::*;
+use nifi_idb::apply::{MAX_DELETES, MAX_DELETES_BY_HAND, RUN_MS};
 
 fn clear() -> Vec<String> {
     vec![r#"{"op":"clear","store":"data"}"#.to_owned()]

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use nifi_idb::decide::{ResolveOptions, Selection, resolve};
 use nifi_idb::indexeddb::key::{Key, SortableKey};
 use nifi_idb::merge::{run_case, unreached};
-use nifi_idb::pipeline::conflicts::Choice;
-use nifi_idb::pipeline::resolve::{ResolveOptions, Selection, resolve};
 use nifi_idb::policy::{ALIASES, ExpectedDetection, PolicyFile};
+use nifi_idb::snapshot::logged_conflict::Choice;
 
 use super::*;
 

@@ -18,13 +18,15 @@ use std::sync::Arc;
 use nifi_idb::chunk::{parse_chunk, store_name};
 use nifi_idb::decode::{DecodeOptions, Decoder};
 use nifi_idb::normalize::{NormalizeOptions, normalize};
-use nifi_idb::pipeline::{SyncError, SyncOptions, sync};
-use nifi_idb::policy::{ConflictType, Policy, Resolver, StorePolicy};
+use nifi_idb::pipeline::{SyncOptions, sync};
+use nifi_idb::policy::{Policy, Resolver, StorePolicy};
 use nifi_idb::report::{ReportLines, Summary};
-use nifi_idb::snapshot::{FlowName, LineState, List};
+use nifi_idb::snapshot::{ConflictType, FlowName, LineState, List};
 use nifi_idb::store::SnapshotStore;
 use nifi_idb::store::memory::MemoryStore;
 use serde_json::Value;
+
+use nifi_idb::apply::SyncError;
 
 /// What a batch says beside its lines.
 #[derive(Clone, Debug)]

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::{Asked, Explain};
+use crate::apply::HeadReader;
 use crate::cli::store_url::StoreArgs;
 use crate::failure::Failure;
 use crate::history;
 use crate::merge::Standing;
 use crate::normalize::Claim;
-use crate::pipeline::BaseReader;
 use crate::policy::Policy;
 use crate::snapshot::{FlowVersion, Line, LineState};
 
@@ -38,7 +38,7 @@ impl Explain {
                 .as_deref()
                 .map_or(LineState::Delete, |value| LineState::Put(value.into())),
         });
-        let base = BaseReader::new(&*store, &flow, Some(&version)).value(&name, &key, &claim)?;
+        let base = HeadReader::new(&*store, &flow, Some(&version)).value(&name, &key, &claim)?;
         let base = base.map(|value| value.map(Vec::from));
         let received_at = self.received(head.as_ref(), &incoming);
         let from = format!("as of version {} of {flow}", version.manifest.version);

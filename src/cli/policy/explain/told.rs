@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::test::result;
 use super::asked::Asked;
-use crate::merge::{Found, Outcome, Resolution, Trace, Winner, shown};
-use crate::policy::{ConflictType, Rule, StorePolicy};
+use crate::merge::{Found, Outcome, Resolution, Trace, shown};
+use crate::policy::{Rule, StorePolicy};
+use crate::snapshot::{ConflictType, Winner};
 
 /// A rule of the policy and its result.
 struct ExplainedRule<'a> {
@@ -103,7 +104,7 @@ pub(super) fn json(asked: &Asked, rules: &StorePolicy, traced: &Trace) -> String
     let kind = if let Found::Conflict { kind, .. } = traced.found { Some(kind) } else { None };
     let rule = |line: &ExplainedRule<'_>| json!({ "name": line.name, "said": line.said, "when": line.when });
     let fields = resolution.iter().flat_map(|resolution| &resolution.fields);
-    let field = |it: &crate::merge::FieldDecision| json!({ "field": it.field.as_ref(), "resolver": it.resolver, "winner": it.winner.name() });
+    let field = |it: &crate::snapshot::FieldDecision| json!({ "field": it.field.as_ref(), "resolver": it.resolver, "winner": it.winner.name() });
     let key: Value = serde_json::from_str(&asked.key.to_canonical()).unwrap_or_default();
     let lost = resolution.map(|it| json!({ "head": it.head_lost, "incoming": it.incoming_lost }));
     let report = json!({

@@ -3,11 +3,11 @@
 use cel::common::ast::{CallExpr, IdedExpr, operators as sign};
 
 use super::{Checker, TypedNode};
-use crate::policy::conflict_type::ConflictType;
 use crate::policy::expression::data::Name;
 use crate::policy::expression::names::{Variable, meant};
 use crate::policy::expression::node::{Arithmetic, Compare, Node};
 use crate::policy::expression::types::Type;
+use crate::snapshot::ConflictType;
 
 impl Checker<'_> {
     /// Checks a call that is an operator; returns `None` if it is a function.

@@ -1,7 +1,7 @@
 //! Looks up single records of one version. Keys are asked for in order, so the last chunks read are
 //! kept.
 
-use super::base::read_whole;
+use super::head_reader::read_whole;
 use crate::chunk::lines_of;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
@@ -13,7 +13,7 @@ type Kept = Option<(Digest, Vec<Line>)>;
 
 /// A lookup of records and tombstones in one version.
 #[derive(Debug)]
-pub(super) struct Lookup<'a> {
+pub(crate) struct Lookup<'a> {
     store: &'a dyn SnapshotStore,
     flow: &'a FlowName,
     version: &'a StoredVersion,
@@ -23,7 +23,7 @@ pub(super) struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// Creates a lookup without reading anything.
-    pub(super) fn new(
+    pub(crate) fn new(
         store: &'a dyn SnapshotStore,
         flow: &'a FlowName,
         version: &'a StoredVersion,
@@ -32,7 +32,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// Returns the line of the record or its tombstone; `None` if the version has neither.
-    pub(super) fn find(
+    pub(crate) fn find(
         &mut self,
         store: &DomString,
         key: &SortableKey,
@@ -47,7 +47,7 @@ impl<'a> Lookup<'a> {
 
     /// Returns a line of this version as text of `indexeddb-changes/1`, with its value inline,
     /// without a line end.
-    pub(super) fn text(&self, store: &DomString, line: &Line) -> Result<String, StoreError> {
+    pub(crate) fn text(&self, store: &DomString, line: &Line) -> Result<String, StoreError> {
         let state = read_whole(self.store, self.flow, self.version, &line.state)?
             .map_or(LineState::Delete, LineState::Put);
         Ok(line_text(store, &Line { state, ..line.clone() }))
@@ -55,7 +55,7 @@ impl<'a> Lookup<'a> {
 }
 
 /// Returns a line as text, without a line end.
-pub(super) fn line_text(store: &DomString, line: &Line) -> String {
+pub(crate) fn line_text(store: &DomString, line: &Line) -> String {
     let mut text = Vec::new();
     line.write(store.to_canonical().as_bytes(), &mut text);
     text.pop();

@@ -10,10 +10,10 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) use search::{Collision, Collisions, Outcomes};
-pub(super) use wanted::Wanted;
+pub(crate) use search::{Collision, Collisions, Outcomes};
+pub(crate) use wanted::Wanted;
 
-use super::base::BaseReader;
+use crate::apply::head_reader::HeadReader;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
 use crate::snapshot::{Line, LineState, Manifest};
@@ -21,13 +21,13 @@ use crate::store::StoreError;
 
 /// The object stores that have unique indexes, by name.
 #[derive(Debug, Default)]
-pub(super) struct UniqueStores<'a> {
+pub(crate) struct UniqueStores<'a> {
     stores: BTreeMap<&'a DomString, UniqueIndexes>,
 }
 
 impl<'a> UniqueStores<'a> {
     /// Finds them among the object stores with these names.
-    pub(super) fn of(manifest: &'a Manifest, names: &[DomString]) -> Self {
+    pub(crate) fn of(manifest: &'a Manifest, names: &[DomString]) -> Self {
         let named = manifest.stores.iter().filter(|store| names.contains(&store.schema.name));
         let found =
             named.filter_map(|store| Some((&store.schema.name, UniqueIndexes::of(&store.schema)?)));
@@ -35,16 +35,16 @@ impl<'a> UniqueStores<'a> {
     }
 
     /// Keeps only these.
-    pub(super) fn only(mut self, names: &BTreeSet<DomString>) -> Self {
+    pub(crate) fn only(mut self, names: &BTreeSet<DomString>) -> Self {
         self.stores.retain(|name, _| names.contains(*name));
         self
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.stores.is_empty()
     }
 
-    pub(super) fn contains(&self, name: &DomString) -> bool {
+    pub(crate) fn contains(&self, name: &DomString) -> bool {
         self.stores.contains_key(name)
     }
 
@@ -57,7 +57,7 @@ impl<'a> UniqueStores<'a> {
 fn entries_of(
     indexes: &UniqueIndexes,
     line: Option<&Line>,
-    base: &BaseReader<'_>,
+    base: &HeadReader<'_>,
 ) -> Result<Vec<IndexEntry>, StoreError> {
     match line.map(|line| &line.state) {
         None | Some(LineState::Delete) => Ok(Vec::new()),

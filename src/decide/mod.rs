@@ -7,30 +7,30 @@
 //! versions contain the value too, but they may be dropped; and the line names the source to be
 //! notified.
 
-mod indexes;
-mod look;
-mod own;
-mod pick;
-mod write;
+mod current_record;
+mod decision_writer;
+mod own_value;
+mod selected_conflict;
+mod unique_keys;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use self::look::{Record, look};
-use self::pick::{Picked, pick};
-use super::SyncOptions;
-use super::base::BaseReader;
-use super::commit::{Round, commit};
-use super::conflicts::{Choice, ConflictFilter};
-use super::error::SyncError;
+use self::current_record::{Record, look};
+use self::selected_conflict::{Picked, pick};
+use crate::apply::error::SyncError;
+use crate::apply::head_reader::HeadReader;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::value::{Canonicalizer, Options};
 use crate::normalize::Hidden;
+use crate::pipeline::SyncOptions;
+use crate::pipeline::commit::{Round, commit};
 use crate::policy::{HashKey, Policy};
 use crate::report::{Outcome, ReportLines, Summary, privacy_line, resolved_line};
+use crate::snapshot::logged_conflict::{Choice, ConflictFilter};
 use crate::snapshot::{FlowName, FlowVersion, Meta};
 use crate::spool::{Place, Spool};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
@@ -104,7 +104,7 @@ impl ResolveOptions {
 ///   chosen state is no longer kept; the value does not fit, or needs a policy that was not given;
 ///   or another record has its index key.
 /// - [`SyncError::Changed`] and [`SyncError::Guard`]: a person must confirm.
-/// - All others as for [`sync`](super::sync()).
+/// - All others as for [`sync`](crate::pipeline::attempt()).
 ///
 /// Nothing is visible after an error.
 pub fn resolve(
@@ -147,7 +147,7 @@ struct Facts<'a> {
     store: &'a dyn SnapshotStore,
     flow: &'a FlowName,
     head: &'a StoredVersion,
-    base: &'a BaseReader<'a>,
+    base: &'a HeadReader<'a>,
     options: &'a ResolveOptions,
     /// The person's own value, in canonical form.
     value: Option<&'a [u8]>,
@@ -175,7 +175,7 @@ impl Round for Resolving<'_> {
         let Some(head) = head else {
             return Err(SyncError::Mismatch(format!("{} has no flow {flow}", store.describe())));
         };
-        let base = BaseReader::new(store, flow, Some(head));
+        let base = HeadReader::new(store, flow, Some(head));
         let rev = FlowVersion::after(Some(head.manifest.version));
         let meta = Meta { at: options.received_at, by: None, rev };
         let facts =
@@ -183,13 +183,13 @@ impl Round for Resolving<'_> {
         let mut spool = Spool::new(options.temp_folder.as_deref());
         let picked = pick(&facts, &mut spool)?;
         let records = look(&facts, &picked, &mut spool)?;
-        indexes::check(&facts, &records, &mut spool)?;
+        unique_keys::check(&facts, &records, &mut spool)?;
         report(options.choice, &picked, &records, &mut spool, self.lines)?;
         self.summary = summary(flow, &picked, &records);
         if self.summary.outcome == Outcome::Unchanged {
             return Ok(None);
         }
-        write::write(&facts, &picked, &records, &mut spool, writer).map(Some)
+        decision_writer::write(&facts, &picked, &records, &mut spool, writer).map(Some)
     }
 }
 

@@ -3,8 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::policy::Tombstones;
-use crate::snapshot::FlowVersion;
+use super::FlowVersion;
 
 /// Limit on the number of marks; a new one is made when at least a 32nd of the retention has passed
 /// since the last.
@@ -21,8 +20,9 @@ pub struct Retention {
 
 impl Retention {
     /// Returns the version up to which deletions may be forgotten now, if it is later than before.
-    pub fn due(&self, policy: Tombstones, now: i64) -> Option<FlowVersion> {
-        let old = self.marks.iter().rev().find(|(_, at)| at.saturating_add(policy.keep_ms) < now);
+    /// Deletions are kept for `keep_ms` milliseconds.
+    pub fn due(&self, keep_ms: i64, now: i64) -> Option<FlowVersion> {
+        let old = self.marks.iter().rev().find(|(_, at)| at.saturating_add(keep_ms) < now);
         old.map(|(version, _)| *version)
             .filter(|version| self.forgotten.is_none_or(|forgotten| *version > forgotten))
     }
@@ -30,13 +30,13 @@ impl Retention {
     /// Records the time of a version, and that deletions up to `forgotten` are gone.
     pub fn advance(
         &mut self,
-        policy: Tombstones,
+        keep_ms: i64,
         version: FlowVersion,
         now: i64,
         forgotten: Option<FlowVersion>,
     ) {
         self.forgotten = self.forgotten.max(forgotten);
-        let step = policy.keep_ms / 32;
+        let step = keep_ms / 32;
         if self.marks.last().is_none_or(|(_, last)| now >= last.saturating_add(step.max(1))) {
             self.marks.push((version, now));
         }
@@ -78,16 +78,16 @@ mod tests {
 
     #[test]
     fn deletions_are_forgotten_after_the_time_and_not_before() {
-        let policy = Tombstones { keep_ms: 32 * DAY, longest_offline_ms: DAY };
+        let keep_ms = 32 * DAY;
         let mut retention = Retention::default();
         for day in 1..=40 {
             let now = i64::try_from(day).unwrap() * DAY;
-            let due = retention.due(policy, now);
+            let due = retention.due(keep_ms, now);
             // A deletion of version n was received on day n. On day n + 33 more than 32 days have
             // passed.
             let expected = (day > 33).then(|| version(day - 33));
             assert_eq!(due, expected, "day {day}");
-            retention.advance(policy, version(day), now, due);
+            retention.advance(keep_ms, version(day), now, due);
             assert_eq!(Retention::from_json(&retention.to_json()), retention);
         }
         assert!(retention.marks.len() <= MARKS);
@@ -95,11 +95,11 @@ mod tests {
 
     #[test]
     fn many_versions_a_day_make_few_marks() {
-        let policy = Tombstones { keep_ms: 32 * DAY, longest_offline_ms: DAY };
+        let keep_ms = 32 * DAY;
         let mut retention = Retention::default();
         for number in 1..=10_000 {
             retention.advance(
-                policy,
+                keep_ms,
                 version(number),
                 i64::try_from(number).unwrap() * DAY / 100,
                 None,

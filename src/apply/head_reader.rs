@@ -12,7 +12,7 @@ use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
 
 /// A reader of the stored data that a merge needs.
 #[derive(Debug)]
-pub struct BaseReader<'a> {
+pub struct HeadReader<'a> {
     store: &'a dyn SnapshotStore,
     flow: &'a FlowName,
     head: Option<&'a StoredVersion>,
@@ -21,7 +21,7 @@ pub struct BaseReader<'a> {
     lines: RefCell<Option<(Digest, Vec<Line>)>>,
 }
 
-impl ChunkSource for BaseReader<'_> {
+impl ChunkSource for HeadReader<'_> {
     fn read_chunk(&self, list: &List, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError> {
         let head = self
             .head
@@ -30,7 +30,7 @@ impl ChunkSource for BaseReader<'_> {
     }
 }
 
-impl<'a> BaseReader<'a> {
+impl<'a> HeadReader<'a> {
     /// Creates a reader of this flow, whose head is `head`.
     pub fn new(
         store: &'a dyn SnapshotStore,

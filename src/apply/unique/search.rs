@@ -3,41 +3,43 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{UniqueStores, bare, entries_of};
+use crate::apply::head_reader::HeadReader;
+use crate::apply::walk::{MergeSink, WalkRefusal};
 use crate::chunk::{ChunkSink, ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
-use crate::merge::{Base, Conflict, Incoming, Resolution, Sides, Winner, resolve};
-use crate::pipeline::base::BaseReader;
-use crate::pipeline::run::Deletion;
-use crate::pipeline::walk::{MergeSink, Refusal};
-use crate::policy::{ConflictType, StorePolicy};
-use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
+use crate::merge::{Base, Incoming, Resolution, Sides, resolve};
+use crate::policy::StorePolicy;
+use crate::snapshot::deletion_run::Deletion;
+use crate::snapshot::{
+    ChunkRef, Conflict, ConflictType, Line, LineState, List, Manifest, StoreManifest, Winner,
+};
 use crate::store::StoreError;
 
 /// The changes of one object store that unique indexes prevent.
 #[derive(Debug, Default)]
-pub(in crate::pipeline) struct Collisions {
+pub(crate) struct Collisions {
     /// Changes that are not applied, because another record has their index key.
-    pub(in crate::pipeline) refused: BTreeMap<SortableKey, Collision>,
+    pub(crate) refused: BTreeMap<SortableKey, Collision>,
     /// Records of head that give way.
-    pub(in crate::pipeline) displaced: BTreeMap<SortableKey, Collision>,
+    pub(crate) displaced: BTreeMap<SortableKey, Collision>,
 }
 
 /// The decision about two records with the same index key, for the one that does not get it.
 #[derive(Debug)]
-pub(in crate::pipeline) struct Collision {
-    pub(in crate::pipeline) resolution: Resolution,
+pub(crate) struct Collision {
+    pub(crate) resolution: Resolution,
     /// The other record.
-    pub(in crate::pipeline) other: SortableKey,
+    pub(crate) other: SortableKey,
 }
 
 /// A sink that collects a merge's results for object stores with unique indexes. Uses about 200
 /// bytes for each change that adds an index key to a record or removes one.
 #[derive(Debug)]
-pub(in crate::pipeline) struct Outcomes<'a> {
+pub(crate) struct Outcomes<'a> {
     unique: &'a UniqueStores<'a>,
-    base: &'a BaseReader<'a>,
+    base: &'a HeadReader<'a>,
     /// The last line of each key that changes.
     lines: BTreeMap<DomString, BTreeMap<SortableKey, Outcome>>,
 }
@@ -57,18 +59,18 @@ struct Outcome {
 
 impl<'a> Outcomes<'a> {
     /// Creates an empty collection.
-    pub(in crate::pipeline) fn new(unique: &'a UniqueStores<'a>, base: &'a BaseReader<'a>) -> Self {
+    pub(crate) fn new(unique: &'a UniqueStores<'a>, base: &'a HeadReader<'a>) -> Self {
         Self { unique, base, lines: BTreeMap::new() }
     }
 
     /// Finds collisions among the results, and with head's other records, until there are none
     /// left.
-    pub(in crate::pipeline) fn collisions<'p>(
+    pub(crate) fn collisions<'p>(
         &self,
         head: &Manifest,
         policy_of: &dyn Fn(&DomString) -> &'p StorePolicy,
         received_at: i64,
-    ) -> Result<Result<BTreeMap<DomString, Collisions>, Refusal>, StoreError> {
+    ) -> Result<Result<BTreeMap<DomString, Collisions>, WalkRefusal>, StoreError> {
         let mut all = BTreeMap::new();
         for (name, outcomes) in &self.lines {
             let (Some(indexes), Some(store)) = (self.unique.get(name), head.store(name)) else {
@@ -98,7 +100,7 @@ struct Search<'a> {
     indexes: &'a UniqueIndexes,
     outcomes: &'a BTreeMap<SortableKey, Outcome>,
     store: &'a StoreManifest,
-    base: &'a BaseReader<'a>,
+    base: &'a HeadReader<'a>,
     policy: &'a StorePolicy,
     received_at: i64,
 }
@@ -119,7 +121,7 @@ struct Holders<'s> {
 }
 
 /// The decision about a change.
-enum Verdict {
+enum UniqueKeyVerdict {
     /// The change gets all keys that it wants, and these records of head give way.
     Granted(BTreeMap<SortableKey, Collision>),
     Refused(Collision),
@@ -129,7 +131,7 @@ impl Search<'_> {
     /// Compares each change, lowest key first, with all owners of the keys that it wants. A refused
     /// change leaves its record as it was, so changes that took that record's keys are decided
     /// again.
-    fn run(&self) -> Result<Result<Collisions, Refusal>, StoreError> {
+    fn run(&self) -> Result<Result<Collisions, WalkRefusal>, StoreError> {
         let mut holders = self.holders()?;
         let mut found = Collisions::default();
         let wanting = self.outcomes.iter().filter(|(_, outcome)| !outcome.wants.is_empty());
@@ -140,15 +142,15 @@ impl Search<'_> {
                 continue;
             };
             match self.decide(key, outcome, &holders, &found) {
-                Verdict::Granted(displaced) => {
+                UniqueKeyVerdict::Granted(displaced) => {
                     holders.taken.extend(outcome.wants.iter().map(|entry| (*entry, key)));
                     holders.gave_way.insert(key, displaced.keys().cloned().collect());
                     found.displaced.extend(displaced);
                 }
-                Verdict::Refused(Collision { resolution, .. }) if resolution.refused => {
+                UniqueKeyVerdict::Refused(Collision { resolution, .. }) if resolution.refused => {
                     return Ok(Err(self.refusal(&resolution)));
                 }
-                Verdict::Refused(collision) => {
+                UniqueKeyVerdict::Refused(collision) => {
                     found.refused.insert(key.clone(), collision);
                     for entry in &outcome.frees {
                         holders.kept.entry(*entry).or_default().insert(key);
@@ -166,7 +168,7 @@ impl Search<'_> {
         outcome: &Outcome,
         holders: &Holders<'_>,
         found: &Collisions,
-    ) -> Verdict {
+    ) -> UniqueKeyVerdict {
         let mut displaced = BTreeMap::new();
         let mut refused: Option<Collision> = None;
         // If several records keep a key, the collision names the lowest.
@@ -194,7 +196,7 @@ impl Search<'_> {
                 }
             }
         }
-        refused.map_or(Verdict::Granted(displaced), Verdict::Refused)
+        refused.map_or(UniqueKeyVerdict::Granted(displaced), UniqueKeyVerdict::Refused)
     }
 
     /// Returns these index keys to their records, and returns the changes that had taken them,
@@ -281,8 +283,8 @@ impl Search<'_> {
         resolve(self.policy, &sides, &mut |_| ())
     }
 
-    fn refusal(&self, resolution: &Resolution) -> Refusal {
-        Refusal {
+    fn refusal(&self, resolution: &Resolution) -> WalkRefusal {
+        WalkRefusal {
             store: self.name.clone(),
             kind: ConflictType::UniqueIndex,
             rule: resolution.rule.clone(),

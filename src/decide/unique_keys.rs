@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Facts;
-use super::look::Record;
-use super::pick::Chosen;
+use super::current_record::Record;
+use super::selected_conflict::Chosen;
+use crate::apply::error::SyncError;
 use crate::chunk::{ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::unique_index::UniqueIndexes;
-use crate::pipeline::error::SyncError;
 use crate::snapshot::List;
 use crate::spool::Spool;
 

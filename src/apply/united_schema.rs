@@ -10,7 +10,7 @@ use crate::snapshot::{Manifest, StoreManifest};
 /// store, and no object store is lost. Also returns the object stores that a newer version deleted
 /// and recreated, which is the only way in which a key path can change. Their old lines are still
 /// in the manifest.
-pub(super) fn united(
+pub(crate) fn united(
     head: Option<&Manifest>,
     header: &BatchHeader,
 ) -> Result<(Manifest, Vec<DomString>), SyncError> {

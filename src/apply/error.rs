@@ -163,7 +163,7 @@ impl SyncError {
     }
 
     /// True if the error is about the store or this machine, so that other batches would fail too.
-    pub(super) fn concerns_all(&self) -> bool {
+    pub(crate) fn concerns_all(&self) -> bool {
         matches!(self, Self::Store(_) | Self::Temporary(_) | Self::Exhausted { .. })
     }
 

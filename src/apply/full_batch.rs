@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use super::error::SyncError;
-use super::own::{OwnChanges, OwnLines};
+use super::own_changes::{OwnChanges, OwnLines};
 use super::recorder::Output;
 use crate::chunk::{ChunkBuilder, ChunkSink, ContentBuilder, ContentRef};
 use crate::indexeddb::dom_string::DomString;
@@ -19,10 +19,10 @@ use crate::snapshot::{ChunkRef, FlowVersion, Line, LineState, List, Meta};
 use crate::store::StoreError;
 
 /// A view: chunks per object store, sorted by name.
-pub(super) type ViewChunks = Vec<(DomString, Vec<ChunkRef>)>;
+pub(crate) type ViewChunks = Vec<(DomString, Vec<ChunkRef>)>;
 
 /// A reader of a view.
-pub(super) trait ViewSource {
+pub(crate) trait ViewSource {
     /// Returns the lines of a chunk.
     fn lines(&self, store: &DomString, chunk: &ChunkRef) -> Result<Vec<Line>, StoreError>;
     /// Returns the whole value of a line.
@@ -30,42 +30,42 @@ pub(super) trait ViewSource {
 }
 
 /// The data that a source has sent before.
-pub(super) struct SourceView<'a> {
+pub(crate) struct SourceView<'a> {
     /// The chunks of its view; `None` if it never sent a full batch, or the view was forgotten.
-    pub(super) chunks: Option<&'a ViewChunks>,
+    pub(crate) chunks: Option<&'a ViewChunks>,
     /// The version made by its last full batch.
-    pub(super) full: Option<FlowVersion>,
+    pub(crate) full: Option<FlowVersion>,
     /// The source's own changes since.
-    pub(super) own: Option<&'a OwnChanges<'a>>,
+    pub(crate) own: Option<&'a OwnChanges<'a>>,
     /// The reader of the chunks.
-    pub(super) source: &'a dyn ViewSource,
+    pub(crate) source: &'a dyn ViewSource,
 }
 
 /// A full batch as changes.
 #[derive(Debug)]
-pub(super) struct Compared {
+pub(crate) struct Compared {
     /// Puts and deletions, with their base.
-    pub(super) changes: Changes,
+    pub(crate) changes: Changes,
     /// The object stores by which `changes` are numbered, sorted by name: the batch's, the view's,
     /// and those of own changes.
-    pub(super) names: Vec<DomString>,
+    pub(crate) names: Vec<DomString>,
     /// The source's records now, per object store of `names`, including kept ones.
-    pub(super) contents: Vec<Vec<ContentRef>>,
+    pub(crate) contents: Vec<Vec<ContentRef>>,
     /// True if they equal what it last sent in full.
-    pub(super) alike: bool,
+    pub(crate) alike: bool,
     /// True if nothing else can differ either.
-    pub(super) same: bool,
+    pub(crate) same: bool,
     /// Number of records in the batch that equal the view's.
-    pub(super) unchanged: u64,
+    pub(crate) unchanged: u64,
     /// Records that are neither in the batch nor deleted.
-    pub(super) kept: Vec<Kept>,
+    pub(crate) kept: Vec<Kept>,
     /// Number of records that the source had before, per object store of `names`.
-    pub(super) had: Vec<u64>,
+    pub(crate) had: Vec<u64>,
 }
 
 impl Compared {
     /// Returns the number of records of an object store that the source had.
-    pub(super) fn had_in(&self, name: &DomString) -> u64 {
+    pub(crate) fn had_in(&self, name: &DomString) -> u64 {
         let place = self.names.binary_search(name).ok();
         place.and_then(|place| self.had.get(place)).copied().unwrap_or(0)
     }
@@ -73,10 +73,10 @@ impl Compared {
 
 /// Records that stay although a full batch does not contain them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
-    pub(super) store: DomString,
-    pub(super) reason: KeptReason,
-    pub(super) count: u64,
+pub(crate) struct Kept {
+    pub(crate) store: DomString,
+    pub(crate) reason: KeptReason,
+    pub(crate) count: u64,
 }
 
 /// An object store of the batch or of the view.
@@ -108,7 +108,7 @@ impl StorePlan<'_> {
 }
 
 /// Compares a full batch with the view of its source.
-pub(super) struct Comparison<'a> {
+pub(crate) struct Comparison<'a> {
     batch: &'a Batch,
     view: SourceView<'a>,
     plans: Vec<StorePlan<'a>>,
@@ -134,7 +134,7 @@ enum JoinStep {
 impl<'a> Comparison<'a> {
     /// `gone` is true if an upgrade has deleted the object stores that are missing from the batch's
     /// schema.
-    pub(super) fn new(
+    pub(crate) fn new(
         batch: &'a Batch,
         view: SourceView<'a>,
         gone: bool,
@@ -168,7 +168,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Returns the differences. For a batch that equals the view and has no base, reads no chunk.
-    pub(super) fn compare(&self, temp: Option<PathBuf>) -> Result<Compared, SyncError> {
+    pub(crate) fn compare(&self, temp: Option<PathBuf>) -> Result<Compared, SyncError> {
         let (now, kept) = self.contents()?;
         let all: u64 = now.iter().flatten().map(|chunk| chunk.content.count).sum();
         let mut unchanged = all - kept.iter().map(|kept| kept.count).sum::<u64>();
@@ -399,7 +399,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Provides a chunk for each content, from `stored` if it is there, otherwise written anew.
-    pub(super) fn store_view(
+    pub(crate) fn store_view(
         &self,
         compared: &Compared,
         stored: &dyn Fn(&DomString, &ContentRef) -> Option<ChunkRef>,

@@ -4,9 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::guard::{MAX_BULK_DELETES, MAX_DELETES_BY_HAND, RUN_MS};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::name_to_json;
+
+/// The bulk deletions in an object store that a run of batches may make. Up to this many in one
+/// batch are not counted.
+pub const MAX_BULK_DELETES: u64 = 2;
+
+/// Up to this many single deletions of a batch in an object store are manual work, and are not
+/// counted.
+pub const MAX_DELETES_BY_HAND: u64 = 5;
+
+/// The length of a run: batches of one source received within this many milliseconds are judged
+/// together.
+pub const RUN_MS: i64 = 60 * 60 * 1000;
 
 /// Numbers of deleted records in one object store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,16 +34,16 @@ pub struct Deletions {
 
 /// The deletion of one record by a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Deletion {
+pub(crate) struct Deletion {
     /// True if no separate line deletes it.
-    pub(super) bulk: bool,
+    pub(crate) bulk: bool,
     /// True if the source had the record.
-    pub(super) own: bool,
+    pub(crate) own: bool,
 }
 
 impl Deletion {
     /// Adds it to `counts`.
-    pub(super) fn count(self, store: &DomString, counts: &mut BTreeMap<DomString, Deletions>) {
+    pub(crate) fn count(self, store: &DomString, counts: &mut BTreeMap<DomString, Deletions>) {
         let deletions = counts.entry(store.clone()).or_default();
         let (all, own) = match self.bulk {
             true => (&mut deletions.bulk, &mut deletions.own_bulk),
@@ -111,7 +122,7 @@ impl Run {
         }
     }
 
-    pub(super) fn from_json(value: &Value) -> Self {
+    pub(crate) fn from_json(value: &Value) -> Self {
         let stores =
             value["stores"].as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(
                 |store| {
@@ -128,7 +139,7 @@ impl Run {
         Self { at: value["at"].as_i64().unwrap_or(0), stores: stores.collect() }
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let store = |(name, deletions): (&DomString, &Deletions)| {
             let Deletions { bulk, own_bulk, single, own_single } = *deletions;
             let numbers = [

@@ -6,15 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use memchr::memmem::{Finder, find};
 
 use super::{UniqueStores, entries_of};
+use crate::apply::head_reader::HeadReader;
+use crate::apply::walk::MergeSink;
 use crate::chunk::{ChunkSink, ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
-use crate::merge::Conflict;
-use crate::pipeline::base::BaseReader;
-use crate::pipeline::run::Deletion;
-use crate::pipeline::walk::MergeSink;
-use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, StoreManifest};
+use crate::snapshot::deletion_run::Deletion;
+use crate::snapshot::{ChunkRef, Conflict, Line, LineState, List, Manifest, StoreManifest};
 use crate::store::StoreError;
 
 /// Limit on the texts that are searched for in a chunk before it is parsed.
@@ -23,9 +22,9 @@ const MAX_TEXTS: usize = 8;
 /// A sink that collects 16 bytes for each index key that is new to a record, in object stores with
 /// unique indexes.
 #[derive(Debug)]
-pub(in crate::pipeline) struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     unique: &'a UniqueStores<'a>,
-    base: &'a BaseReader<'a>,
+    base: &'a HeadReader<'a>,
     stores: BTreeMap<DomString, StoreWants>,
 }
 
@@ -71,17 +70,14 @@ fn string_in(key: &Key) -> Option<&DomString> {
 
 impl<'a> Wanted<'a> {
     /// Creates an empty collection.
-    pub(in crate::pipeline) fn new(unique: &'a UniqueStores<'a>, base: &'a BaseReader<'a>) -> Self {
+    pub(crate) fn new(unique: &'a UniqueStores<'a>, base: &'a HeadReader<'a>) -> Self {
         Self { unique, base, stores: BTreeMap::new() }
     }
 
     /// Returns the object stores in which two records may want the same index key. Reads all
     /// records of an object store in which any key is wanted; if there are few keys, parses only
     /// chunks that contain one of them as text.
-    pub(in crate::pipeline) fn contested(
-        self,
-        head: &Manifest,
-    ) -> Result<BTreeSet<DomString>, StoreError> {
+    pub(crate) fn contested(self, head: &Manifest) -> Result<BTreeSet<DomString>, StoreError> {
         let mut contested = BTreeSet::new();
         for (name, mut wants) in self.stores {
             let (Some(indexes), Some(store)) = (self.unique.get(&name), head.store(&name)) else {
@@ -102,7 +98,7 @@ fn is_held(
     wants: &StoreWants,
     indexes: &UniqueIndexes,
     store: &StoreManifest,
-    base: &BaseReader<'_>,
+    base: &HeadReader<'_>,
 ) -> Result<bool, StoreError> {
     let list = List::Records(store.schema.name.clone());
     let finders: Option<Vec<Finder<'_>>> = match &wants.texts {

@@ -1,18 +1,18 @@
 //! Writes the decisions: records and tombstones, the conflicts' lines, new lines for replaced
 //! values that were neither side's, and notices.
 
-use super::look::{Record, meta_of};
-use super::pick::{Chosen, Picked};
+use super::current_record::{Record, meta_of};
+use super::selected_conflict::{Chosen, Picked};
 use super::{Facts, comment};
+use crate::apply::error::SyncError;
+use crate::apply::recorder::Output;
 use crate::chunk::ListEditor;
 use crate::indexeddb::key::SortableKey;
-use crate::merge::{Conflict, Side, Winner};
-use crate::pipeline::conflicts::{ConflictError, Resolved, resolved_value};
-use crate::pipeline::error::SyncError;
-use crate::pipeline::recorder::Output;
-use crate::pipeline::sync::{read_sources, seal};
-use crate::policy::ConflictType;
-use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest, Meta};
+use crate::pipeline::attempt::{read_sources, seal};
+use crate::snapshot::logged_conflict::{ConflictError, Resolved, resolved_value};
+use crate::snapshot::{
+    ChunkRef, Conflict, ConflictType, Line, LineState, List, Manifest, Meta, Side, Winner,
+};
 use crate::spool::Spool;
 use crate::store::{StoreError, StoreErrorKind, VersionDraft, VersionWriter};
 

@@ -8,12 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::json;
 
+use super::manifest::canonical_json;
 use super::sources::{Sources, list_key};
-use crate::decode::BatchHeader;
+use super::{Digest, FlowVersion, Meta, SourceId};
 use crate::indexeddb::key::SortableKey;
-use crate::normalize::Batch;
-use crate::snapshot::manifest::canonical_json;
-use crate::snapshot::{Digest, FlowVersion, Meta};
 
 /// The number of most recent deliveries that are remembered per flow; more if one version made
 /// more. The oldest ones of the largest owner (the source with the most, of the client with the
@@ -90,28 +88,20 @@ pub enum Recognition {
 }
 
 impl Delivery {
-    /// Creates the delivery `id` of a batch by `client`.
-    pub fn new(client: Option<&str>, id: &str, batch: &Batch) -> Self {
-        let BatchHeader { schema, mode, source, .. } = &batch.header;
+    /// Creates the delivery `id` of a batch by `client` and `source`. `content` identifies what the
+    /// batch contains; `None` if it was not read from bytes.
+    pub fn new(
+        client: Option<&str>,
+        source: Option<&SourceId>,
+        id: &str,
+        content: Option<Digest>,
+    ) -> Self {
+        let source = source.map(SourceId::as_str);
         let mut name = blake3::Hasher::new();
-        add(&mut name, client);
-        add(&mut name, source.as_ref().map(|source| source.as_str()));
-        add(&mut name, Some(id));
-        let content = batch.content.map(|bytes| {
-            let mut content = blake3::Hasher::new();
-            content.update(bytes.as_bytes());
-            add(&mut content, Some(&schema.name.to_canonical()));
-            add(&mut content, Some(mode.name()));
-            // The content of bare records does not contain the object store, so the digest must.
-            let only = if let [only] = schema.stores.as_slice() {
-                Some(only.name.to_canonical())
-            } else {
-                None
-            };
-            add(&mut content, only.as_deref());
-            content.finalize().into()
-        });
-        let owner = Owner::new(client, source.as_ref().map(|source| source.as_str()));
+        add_text(&mut name, client);
+        add_text(&mut name, source);
+        add_text(&mut name, Some(id));
+        let owner = Owner::new(client, source);
         Self { id: id.to_owned(), name: name.finalize().into(), owner, content }
     }
 
@@ -126,14 +116,14 @@ impl Delivery {
 }
 
 /// Adds a text with its length, or a mark if there is none.
-fn add(hasher: &mut blake3::Hasher, text: Option<&str>) {
+pub(crate) fn add_text(hasher: &mut blake3::Hasher, text: Option<&str>) {
     hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
     hasher.update(text.unwrap_or_default().as_bytes());
 }
 
 /// Keys of remembered deliveries in order of arrival, grouped by version.
 #[derive(Clone, Debug, Default)]
-pub(super) struct DeliveryQueue {
+pub(crate) struct DeliveryQueue {
     versions: VecDeque<VersionDeliveries>,
     count: usize,
     /// Number of deliveries by client.

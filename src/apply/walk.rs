@@ -4,24 +4,25 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::base::BaseReader;
 use super::counts::Counts;
-use super::run::Deletion;
+use super::head_reader::HeadReader;
 use super::unique::{Collision, Collisions};
 use crate::chunk::{ChunkSink, ListEditor};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
-use crate::merge::{
-    self, Base, Conflict, Detection, Incoming, Judgement, Resolution, Side, Sides, Standing, Winner,
-};
+use crate::merge::{self, Base, Detection, Incoming, Judgement, Resolution, Sides, Standing};
 use crate::normalize::{Claim, Folded, RangeChange, RangeSweep};
-use crate::policy::{ConflictType, StorePolicy};
-use crate::snapshot::{Digest, FlowVersion, Line, LineState, List, Meta, SourceId, StoreManifest};
+use crate::policy::StorePolicy;
+use crate::snapshot::deletion_run::Deletion;
+use crate::snapshot::{
+    Conflict, ConflictType, Digest, FlowVersion, Line, LineState, List, Meta, Side, SourceId,
+    StoreManifest, Winner,
+};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The facts that all changes of a batch share.
 #[derive(Clone, Debug)]
-pub(super) struct BatchFacts {
+pub(crate) struct BatchFacts {
     /// The flow version being made.
     pub version: FlowVersion,
     /// The batch's source.
@@ -41,14 +42,14 @@ const KEYS_BETWEEN_LOOKS: u32 = 1024;
 
 /// A change that makes the policy refuse the whole batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) store: DomString,
-    pub(super) kind: ConflictType,
-    pub(super) rule: Arc<str>,
+pub(crate) struct WalkRefusal {
+    pub(crate) store: DomString,
+    pub(crate) kind: ConflictType,
+    pub(crate) rule: Arc<str>,
 }
 
 /// A sink for the results of a merge. `write_chunk` may receive chunks that head has.
-pub(super) trait MergeSink: ChunkSink {
+pub(crate) trait MergeSink: ChunkSink {
     /// Receives a value; returns the state for its line: the value itself, or its reference if it
     /// is spilled.
     fn spill(&mut self, state: LineState) -> Result<LineState, StoreError>;
@@ -72,12 +73,12 @@ pub(super) trait MergeSink: ChunkSink {
 
 /// A walk through one object store, once, in key order.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     name: DomString,
     facts: &'a BatchFacts,
     policy: &'a StorePolicy,
     standing: Standing,
-    base: &'a BaseReader<'a>,
+    base: &'a HeadReader<'a>,
     records: ListEditor<'a>,
     tombstones: ListEditor<'a>,
     /// The changes that unique indexes prevent.
@@ -100,16 +101,16 @@ pub(super) struct Walk<'a> {
     /// Number of keys since the last look at the clock.
     keys: u32,
     counts: Counts,
-    refusal: Option<Refusal>,
+    refusal: Option<WalkRefusal>,
 }
 
 impl<'a> Walk<'a> {
     /// Creates a walk that starts before the first key of `head`'s object store.
-    pub(super) fn new(
+    pub(crate) fn new(
         head: &'a StoreManifest,
         ranges: &'a [RangeChange],
         facts: &'a BatchFacts,
-        base: &'a BaseReader<'a>,
+        base: &'a HeadReader<'a>,
         policy: &'a StorePolicy,
         standing: Standing,
     ) -> Self {
@@ -138,12 +139,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Also forgets deletions up to a version.
-    pub(super) fn forgetting(self, forget: Option<FlowVersion>) -> Self {
+    pub(crate) fn forgetting(self, forget: Option<FlowVersion>) -> Self {
         Self { forget, ..self }
     }
 
     /// Also refuses changes and deletes records as unique indexes require.
-    pub(super) fn unique(self, unique: Option<&'a Collisions>) -> Self {
+    pub(crate) fn unique(self, unique: Option<&'a Collisions>) -> Self {
         Self { unique, ..self }
     }
 
@@ -164,7 +165,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Merges the next change; keys ascend from call to call.
-    pub(super) fn change(
+    pub(crate) fn change(
         &mut self,
         change: Folded,
         sink: &mut dyn MergeSink,
@@ -214,11 +215,11 @@ impl<'a> Walk<'a> {
 
     /// Applies the remaining ranges. Returns the counts, and the first change that the policy
     /// refuses.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         mut self,
         manifest: &mut StoreManifest,
         sink: &mut dyn MergeSink,
-    ) -> Result<(Counts, Option<Refusal>), StoreError> {
+    ) -> Result<(Counts, Option<WalkRefusal>), StoreError> {
         self.give_way(None, sink)?;
         self.sweep(None, sink)?;
         self.forget_to(None, sink)?;
@@ -434,7 +435,8 @@ impl<'a> Walk<'a> {
         sides.kind = kind;
         let resolution = merge::resolve(self.policy, &sides, &mut |_| ());
         if resolution.refused {
-            let refusal = || Refusal { store: name.clone(), kind, rule: resolution.rule.clone() };
+            let refusal =
+                || WalkRefusal { store: name.clone(), kind, rule: resolution.rule.clone() };
             self.refusal.get_or_insert_with(refusal);
         }
         // The change had seen head and is applied unchanged, so there is nothing to report.

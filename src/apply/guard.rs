@@ -4,18 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::error::SyncError;
-use super::run::{Deletion, Deletions, Run};
 use super::walk::MergeSink;
 use crate::chunk::ChunkSink;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
-use crate::merge::Conflict;
-use crate::snapshot::{ChunkRef, Line, LineState, List, Manifest};
+use crate::snapshot::deletion_run::{Deletion, Deletions, MAX_BULK_DELETES, Run};
+use crate::snapshot::{ChunkRef, Conflict, Line, LineState, List, Manifest};
 use crate::store::StoreError;
-
-/// The bulk deletions in an object store that a run of batches may make. Up to this many in one
-/// batch are not counted.
-pub const MAX_BULK_DELETES: u64 = 2;
 
 /// The single deletions in an object store that a run of batches may make.
 pub const MAX_DELETES: u64 = 10;
@@ -23,34 +18,26 @@ pub const MAX_DELETES: u64 = 10;
 /// Beyond these numbers, the share of the records that a run may delete, in per cent.
 pub const MAX_DELETES_PERCENT: u64 = 20;
 
-/// Up to this many single deletions of a batch in an object store are manual work, and are not
-/// counted.
-pub const MAX_DELETES_BY_HAND: u64 = 5;
-
-/// The length of a run: batches of one source received within this many milliseconds are judged
-/// together.
-pub const RUN_MS: i64 = 60 * 60 * 1000;
-
 /// A sink that counts the deletions of a plan, and writes nothing.
 #[derive(Debug, Default)]
-pub(super) struct Deletes {
+pub(crate) struct Deletes {
     counts: BTreeMap<DomString, Deletions>,
     hasher: blake3::Hasher,
 }
 
 /// The facts that a plan is compared with.
-pub(super) struct Measure<'a> {
+pub(crate) struct Measure<'a> {
     /// The manifest of head.
-    pub(super) head: &'a Manifest,
+    pub(crate) head: &'a Manifest,
     /// Object stores that the batch's schema no longer has, or recreates.
-    pub(super) vanishing: &'a [DomString],
+    pub(crate) vanishing: &'a [DomString],
     /// True if the batch is full and has no line at all.
-    pub(super) is_empty: bool,
+    pub(crate) is_empty: bool,
     /// The source's recent deletions.
-    pub(super) run: &'a Run,
+    pub(crate) run: &'a Run,
     /// Returns the number of records that the source has in an object store; may stop counting at
     /// the given number.
-    pub(super) had: &'a dyn Fn(&DomString, u64) -> Result<u64, StoreError>,
+    pub(crate) had: &'a dyn Fn(&DomString, u64) -> Result<u64, StoreError>,
 }
 
 impl ChunkSink for Deletes {
@@ -96,7 +83,7 @@ impl Deletes {
     }
 
     /// Adds the records of an object store that is recreated, all of which are deleted.
-    pub(super) fn recreated(&mut self, store: &DomString, records: &[ChunkRef]) {
+    pub(crate) fn recreated(&mut self, store: &DomString, records: &[ChunkRef]) {
         let count: u64 = records.iter().map(|chunk| chunk.count).sum();
         let deletions = self.counts.entry(store.clone()).or_default();
         *deletions =
@@ -117,7 +104,7 @@ impl Deletes {
     }
 
     /// Returns the plan's name: a digest of source, batch and deletions.
-    pub(super) fn plan(&self, source: &str, batch: &blake3::Hash) -> String {
+    pub(crate) fn plan(&self, source: &str, batch: &blake3::Hash) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(source.as_bytes()).update(&[0]).update(batch.as_bytes());
         hasher.update(self.hasher.finalize().as_bytes());
@@ -125,7 +112,7 @@ impl Deletes {
     }
 
     /// Permits or refuses the plan. Returns true if it is permitted only because it was confirmed.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         measure: &Measure<'_>,
         confirmed: Option<&str>,

@@ -1,60 +1,63 @@
 //! One attempt: turns a batch and head into a draft, and passes new data to the store's writer.
 
-use super::base::BaseReader;
-use super::conflict_log::ConflictLog;
-use super::counts::Counts;
-use super::error::SyncError;
-use super::guard::{Deletes, MAX_DELETES, MAX_DELETES_BY_HAND, Measure};
-use super::lookup::Lookup;
-use super::merging::Merging;
 use super::old_view::{OldView, upgrades};
-use super::own::count_records;
-use super::recorder::{Output, Recorder};
-use super::rules::Rules;
-use super::run::Run;
-use super::schema::united;
-use super::sources::{Delivery, Recognition, Replay, SourceState, Sources, View, replay};
-use super::view::{Compared, Comparison, Kept};
-use super::walk::BatchFacts;
 use super::{NewEpoch, SyncOptions};
+use crate::apply::conflict_log::ConflictLog;
+use crate::apply::counts::Counts;
+use crate::apply::error::SyncError;
+use crate::apply::full_batch::{Compared, Comparison, Kept};
+use crate::apply::guard::{Deletes, MAX_DELETES, Measure};
+use crate::apply::head_reader::HeadReader;
+use crate::apply::lookup::Lookup;
+use crate::apply::merging::Merging;
+use crate::apply::own_changes::count_records;
+use crate::apply::recorder::{Output, Recorder};
+use crate::apply::rules::Rules;
+use crate::apply::united_schema::united;
+use crate::apply::walk::BatchFacts;
 use crate::chunk::{ChunkSource, lines_of};
 use crate::decode::{BatchHeader, Mode, Sequence};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Batch, Folds, RangeSweep};
 use crate::report::{Ack, ReportLines, change_line, kept_line};
+use crate::snapshot::deletion_run::MAX_DELETES_BY_HAND;
+use crate::snapshot::deletion_run::Run;
+use crate::snapshot::sources::{
+    Delivery, Recognition, Replay, SourceState, Sources, View, add_text, replay,
+};
 use crate::snapshot::{
-    FlowName, FlowVersion, LineState, List, Manifest, Meta, SourceId, StoreManifest,
+    Digest, FlowName, FlowVersion, LineState, List, Manifest, Meta, SourceId, StoreManifest,
 };
 use crate::store::{SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionWriter};
 
 /// The input of an attempt.
-pub(super) struct Attempt<'a> {
-    pub(super) store: &'a dyn SnapshotStore,
-    pub(super) flow: &'a FlowName,
-    pub(super) batch: &'a Batch,
-    pub(super) options: &'a SyncOptions,
+pub(crate) struct Attempt<'a> {
+    pub(crate) store: &'a dyn SnapshotStore,
+    pub(crate) flow: &'a FlowName,
+    pub(crate) batch: &'a Batch,
+    pub(crate) options: &'a SyncOptions,
     /// The version that the batch is merged into: head, or head with the earlier batches of the
     /// same version.
-    pub(super) head: Option<&'a StoredVersion>,
+    pub(crate) head: Option<&'a StoredVersion>,
     /// The newest committed version.
-    pub(super) committed: Option<FlowVersion>,
+    pub(crate) committed: Option<FlowVersion>,
     /// True if no other batch follows in the same version, so that a view may be that version.
-    pub(super) last: bool,
+    pub(crate) last: bool,
 }
 
 /// The result of an attempt.
-pub(super) struct Planned {
+pub(crate) struct Planned {
     /// The new version without its sources and numbers; `None` if nothing differs from head.
-    pub(super) manifest: Option<Manifest>,
+    pub(crate) manifest: Option<Manifest>,
     /// The counts of the changes.
-    pub(super) counts: Counts,
+    pub(crate) counts: Counts,
     /// The object stores that differ.
-    pub(super) touched: Vec<DomString>,
+    pub(crate) touched: Vec<DomString>,
     /// The acknowledgement, valid once the version is durable.
-    pub(super) ack: Option<Ack>,
+    pub(crate) ack: Option<Ack>,
     /// True if the source is known, or its batch is a replay, so that it may have records that a
     /// new source cannot have.
-    pub(super) is_known: bool,
+    pub(crate) is_known: bool,
 }
 
 /// The relation of a batch to its source's history.
@@ -70,7 +73,7 @@ impl Attempt<'_> {
     /// Merges, guards, and passes new data to `writer`; without a writer it only plans. Changes
     /// `sources` only if there is a new version. `logged` is the known part of the conflict log,
     /// shared by all batches of a version.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         sources: &mut Sources,
         logged: &mut ConflictLog,
@@ -78,7 +81,7 @@ impl Attempt<'_> {
         lines: &mut ReportLines,
     ) -> Result<Planned, SyncError> {
         let header = &self.batch.header;
-        let base = BaseReader::new(self.store, self.flow, self.head);
+        let base = HeadReader::new(self.store, self.flow, self.head);
         let before = self.head.map(|head| &head.manifest);
         let known = self.committed;
         if let Some(claimed) =
@@ -113,8 +116,9 @@ impl Attempt<'_> {
         let (mut manifest, mut recreated) = united(before, header)?;
         let policy = self.options.rules();
         let retention = sources.retention();
-        let forget =
-            policy.tombstones.and_then(|policy| retention.due(policy, self.batch.received_at));
+        let forget = policy
+            .tombstones
+            .and_then(|policy| retention.due(policy.keep_ms, self.batch.received_at));
         let seen = header.source.as_ref().and_then(|id| sources.last_seen(id));
         let rules = Rules::new(policy, before, header, &retention, seen, forget);
         if !rules.accepts_schema() {
@@ -271,7 +275,7 @@ impl Attempt<'_> {
         sources.set_run(header.source.as_ref(), &run, &meta);
         if let Some(policy) = policy.tombstones {
             let mut retention = retention;
-            retention.advance(policy, facts.version, self.batch.received_at, forget);
+            retention.advance(policy.keep_ms, facts.version, self.batch.received_at, forget);
             sources.set_retention(&retention, &meta);
             header.source.iter().for_each(|id| sources.set_seen(id, &meta));
         }
@@ -418,7 +422,8 @@ impl Attempt<'_> {
     fn delivery(&self) -> Option<Delivery> {
         let SyncOptions { client, delivery, .. } = self.options;
         let id = delivery.as_ref().filter(|_| self.batch.header.sequence.is_none())?;
-        Some(Delivery::new(client.as_deref(), id, self.batch))
+        let source = self.batch.header.source.as_ref();
+        Some(Delivery::new(client.as_deref(), source, id, content_digest(self.batch)))
     }
 
     fn ack(&self) -> Option<Ack> {
@@ -542,12 +547,12 @@ impl Attempt<'_> {
 }
 
 /// Reads `~sources` of head.
-pub(super) fn read_sources(
+pub(crate) fn read_sources(
     store: &dyn SnapshotStore,
     flow: &FlowName,
     head: Option<&StoredVersion>,
 ) -> Result<Sources, StoreError> {
-    let base = BaseReader::new(store, flow, head);
+    let base = HeadReader::new(store, flow, head);
     let mut lines = Vec::new();
     for chunk in head.map(|head| head.manifest.sources.as_slice()).unwrap_or_default() {
         lines.extend(lines_of(&List::Sources, chunk, &base.read_chunk(&List::Sources, chunk)?)?);
@@ -562,7 +567,7 @@ pub(super) fn read_sources(
 }
 
 /// Returns the draft of the version after `head`, with its sources and its comment.
-pub(super) fn seal(
+pub(crate) fn seal(
     mut manifest: Manifest,
     sources: &Sources,
     head: Option<&StoredVersion>,
@@ -621,4 +626,21 @@ fn batch_digest(batch: &Batch) -> Result<blake3::Hash, SyncError> {
         }
     }
     Ok(hasher.finalize())
+}
+
+/// Returns what identifies a batch's content beside its delivery id; `None` if the batch was not read
+/// from bytes. The content of bare records does not contain the object store, so the digest does.
+fn content_digest(batch: &Batch) -> Option<Digest> {
+    let BatchHeader { schema, mode, .. } = &batch.header;
+    let bytes = batch.content?;
+    let only = match schema.stores.as_slice() {
+        [only] => Some(only.name.to_canonical()),
+        _ => None,
+    };
+    let mut content = blake3::Hasher::new();
+    content.update(bytes.as_bytes());
+    add_text(&mut content, Some(&schema.name.to_canonical()));
+    add_text(&mut content, Some(mode.name()));
+    add_text(&mut content, only.as_deref());
+    Some(content.finalize().into())
 }

@@ -3,15 +3,10 @@
 
 use std::fmt;
 
-use super::base::BaseReader;
+use super::{ConflictType, Digest, FlowVersion, Line, LineState, Side, SourceId, Winner};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::value::{NameValue, all_members, sortable_key_of};
-use crate::merge::{Side, Winner};
-use crate::normalize::Claim;
-use crate::policy::ConflictType;
-use crate::snapshot::{Digest, FlowVersion, Line, LineState, List, SourceId};
-use crate::store::{StoreError, StoreErrorKind};
 
 /// A person's decision about a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,14 +120,8 @@ pub struct ConflictError {
 
 impl ConflictError {
     /// Creates the error about the line with this key.
-    pub(super) fn of(id: &SortableKey, what: &'static str) -> Self {
+    pub(crate) fn of(id: &SortableKey, what: &'static str) -> Self {
         Self { id: id.to_canonical(), what }
-    }
-}
-
-impl From<ConflictError> for StoreError {
-    fn from(error: ConflictError) -> Self {
-        Self::new(StoreErrorKind::Damaged, format!("{} is damaged: {error}", List::CONFLICTS))
     }
 }
 
@@ -212,54 +201,6 @@ impl LoggedConflict {
             (Some(_), _) => ConflictState::Resolved,
             (None, Winner::Nobody) => ConflictState::Parked,
             (None, _) => ConflictState::Decided,
-        }
-    }
-
-    /// Returns the state that a choice refers to, from the line, or from the conflict's version or
-    /// the one before. Returns `None` if it is no longer kept. The caller provides a person's own
-    /// value.
-    ///
-    /// # Errors
-    ///
-    /// A version cannot be read, or the value in the line does not match its digest.
-    pub fn state_of(
-        &self,
-        choice: Choice,
-        base: &BaseReader<'_>,
-    ) -> Result<Option<LineState>, StoreError> {
-        let before = FlowVersion::new(u64::from(self.version.get()) - 1);
-        let (side, versions) = match choice {
-            Choice::Value => return Ok(None),
-            Choice::Base => return Ok(self.base_state()),
-            Choice::Incoming => (Some(&self.incoming), [None, Some(self.version)]),
-            Choice::Head => (self.head.as_ref(), [before, Some(self.version)]),
-        };
-        let Some((side, digest)) = side.and_then(|side| Some((side, side.digest?))) else {
-            return Ok(Some(LineState::Delete));
-        };
-        if let Some(value) = &side.value {
-            let state = LineState::Put(value.as_slice().into());
-            if state.content_digest() != digest {
-                let what = "a value that it keeps is not what its digest says";
-                return Err(ConflictError::of(&self.id, what).into());
-            }
-            return Ok(Some(state));
-        }
-        for version in versions.into_iter().flatten() {
-            let found = base.value(&self.store, &self.key, &Claim::Version(version))?;
-            let state = found.flatten().map(LineState::Put);
-            if state.as_ref().is_some_and(|state| state.content_digest() == digest) {
-                return Ok(state);
-            }
-        }
-        Ok(None)
-    }
-
-    fn base_state(&self) -> Option<LineState> {
-        match &self.base_value {
-            Some(value) => Some(LineState::Put(value.as_slice().into())),
-            // Both sides inserted the record, so the base had none.
-            None => (self.kind == ConflictType::InsertInsert).then_some(LineState::Delete),
         }
     }
 
@@ -374,7 +315,7 @@ impl ConflictFilter {
 
 /// Adds a person's decision to a line's value. `lost` is the value that the decision replaces, and
 /// its side. Returns `None` if the value is not an object.
-pub(super) fn resolved_value(
+pub(crate) fn resolved_value(
     value: &[u8],
     resolved: Resolved,
     lost: Option<(Choice, &[u8])>,
@@ -484,8 +425,7 @@ impl fmt::Display for Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merge::Conflict;
-    use crate::snapshot::Meta;
+    use crate::snapshot::{Conflict, Meta};
 
     fn key(number: f64) -> SortableKey {
         Key::Number(number).to_sortable().unwrap()

@@ -6,21 +6,20 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use serde::Deserialize;
 
-use super::base::BaseReader;
-use super::conflicts::record_of;
+use super::head_reader::HeadReader;
 use crate::chunk::{ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
-use crate::merge::{Conflict, Winner};
-use crate::snapshot::{ChunkRef, Digest, FlowVersion, Line, LineState, List};
+use crate::snapshot::logged_conflict::record_of;
+use crate::snapshot::{ChunkRef, Conflict, Digest, FlowVersion, Line, LineState, List, Winner};
 use crate::store::StoreError;
 
 /// Limit on the newest conflicts that are compared.
-pub(super) const REPEATS: usize = 1024;
+pub(crate) const REPEATS: usize = 1024;
 
 /// The known part of the log while one version is made.
 #[derive(Debug, Default)]
-pub(super) struct ConflictLog {
+pub(crate) struct ConflictLog {
     /// True if head's log has been read.
     is_read: bool,
     /// The newest conflicts of head.
@@ -66,17 +65,17 @@ struct SideDigest {
 
 impl ConflictLog {
     /// Creates the log of a version that several batches make.
-    pub(super) fn of_several() -> Self {
+    pub(crate) fn of_several() -> Self {
         Self { waiting: Some(BTreeMap::new()), ..Self::default() }
     }
 
     /// Begins the next batch.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.of_batch.clear();
     }
 
     /// Removes the additions of the current batch, because it does not become part of the version.
-    pub(super) fn undo(&mut self) {
+    pub(crate) fn undo(&mut self) {
         for (key, identity) in std::mem::take(&mut self.of_batch) {
             if let Some(waiting) = &mut self.waiting {
                 waiting.remove(&key);
@@ -87,17 +86,17 @@ impl ConflictLog {
     }
 
     /// True if a line of this version has this key.
-    pub(super) fn has(&self, key: &SortableKey) -> bool {
+    pub(crate) fn has(&self, key: &SortableKey) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| waiting.contains_key(key))
     }
 
     /// True if the list may contain lines of this version.
-    pub(super) fn is_written(&self) -> bool {
+    pub(crate) fn is_written(&self) -> bool {
         self.is_written || self.waiting.is_none()
     }
 
     /// Keeps a line that must wait; returns it if lines do not wait here.
-    pub(super) fn keep(&mut self, line: Line, identity: Digest) -> Option<Line> {
+    pub(crate) fn keep(&mut self, line: Line, identity: Digest) -> Option<Line> {
         let Some(waiting) = &mut self.waiting else { return Some(line) };
         let bytes = if let LineState::Put(value) = &line.state { value.len() } else { 0 };
         self.waiting_bytes += line.key.as_bytes().len() + bytes;
@@ -108,7 +107,7 @@ impl ConflictLog {
 
     /// Removes and returns the waiting lines if `at_end` or if there are many; `None` if nothing
     /// must be written yet.
-    pub(super) fn take_waiting(&mut self, at_end: bool) -> Option<BTreeMap<SortableKey, Line>> {
+    pub(crate) fn take_waiting(&mut self, at_end: bool) -> Option<BTreeMap<SortableKey, Line>> {
         let waiting = self.waiting.as_mut().filter(|waiting| !waiting.is_empty())?;
         if !at_end && self.waiting_bytes < WAITING_BYTES {
             return None;
@@ -119,12 +118,12 @@ impl ConflictLog {
 
     /// True if the log contains this conflict with head in its current state; otherwise adds the
     /// conflict. `conflicts` is the log so far, `version` the one being made.
-    pub(super) fn is_repeated(
+    pub(crate) fn is_repeated(
         &mut self,
         conflict: &Conflict,
         version: FlowVersion,
         conflicts: &[ChunkRef],
-        base: &BaseReader<'_>,
+        base: &HeadReader<'_>,
     ) -> Result<bool, StoreError> {
         if !matches!(conflict.winner, Winner::Head | Winner::Nobody) {
             return Ok(false);
@@ -157,7 +156,7 @@ impl ConflictLog {
 
     /// Returns the number of a record's next conflict, if the version being made already has
     /// `first`.
-    pub(super) fn next_number(&mut self, first: &SortableKey) -> u32 {
+    pub(crate) fn next_number(&mut self, first: &SortableKey) -> u32 {
         let number = self.numbers.entry(first.clone()).or_insert(1);
         *number += 1;
         *number
@@ -167,7 +166,7 @@ impl ConflictLog {
         &mut self,
         version: FlowVersion,
         conflicts: &[ChunkRef],
-        base: &BaseReader<'_>,
+        base: &HeadReader<'_>,
     ) -> Result<(), StoreError> {
         self.is_read = true;
         let mut left = REPEATS;
@@ -233,7 +232,7 @@ impl ConflictIdentity<'_> {
 }
 
 /// Returns the digest of a conflict's identity.
-pub(super) fn identity_of(conflict: &Conflict) -> Digest {
+pub(crate) fn identity_of(conflict: &Conflict) -> Digest {
     let text = |digest: &Option<Digest>| digest.map(|digest| digest.to_string());
     let other = conflict.other.as_ref().map(SortableKey::to_canonical);
     let head = conflict.head.as_ref().map(|head| text(&head.digest));

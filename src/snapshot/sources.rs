@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::conflicts::Choice;
+use super::deletion_run::Run;
 use super::deliveries::DeliveryQueue;
+pub(crate) use super::deliveries::add_text;
 pub use super::deliveries::{DELIVERIES, Delivery, MAX_DELIVERY_BYTES, Recognition};
+use super::logged_conflict::Choice;
+use super::manifest::canonical_json;
 use super::retention::Retention;
-use super::run::Run;
+use super::{Digest, FlowVersion, Line, LineState, Meta, SourceId};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::schema::name_to_json;
-use crate::snapshot::manifest::canonical_json;
-use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta, SourceId};
 
 /// Limit on the notices that are kept, newest first; those of one version are ordered by conflict.
 pub const NOTICES: usize = 1024;
@@ -61,7 +62,7 @@ pub struct Notice {
 pub struct Sources {
     lines: BTreeMap<SortableKey, Line>,
     /// Deliveries in order of arrival, read when the first one is added.
-    pub(super) deliveries: Option<DeliveryQueue>,
+    pub(crate) deliveries: Option<DeliveryQueue>,
     /// The number of views that refer to each chunk, counted on first use.
     viewed: Option<BTreeMap<Digest, usize>>,
 }
@@ -112,7 +113,7 @@ fn run_key(source: Option<&SourceId>) -> SortableKey {
     list_key("run", source.map_or("", SourceId::as_str))
 }
 
-pub(super) fn list_key(kind: &str, id: &str) -> SortableKey {
+pub(crate) fn list_key(kind: &str, id: &str) -> SortableKey {
     let mut out = Vec::new();
     Key::Array(vec![Key::String(kind.into()), Key::String(id.into())]).write_sortable(&mut out);
     SortableKey::trusted(&out)
@@ -152,15 +153,15 @@ impl Sources {
         self.lines.values()
     }
 
-    pub(super) fn has(&self, key: &SortableKey) -> bool {
+    pub(crate) fn has(&self, key: &SortableKey) -> bool {
         self.lines.contains_key(key)
     }
 
-    pub(super) fn remove(&mut self, key: &SortableKey) {
+    pub(crate) fn remove(&mut self, key: &SortableKey) {
         self.lines.remove(key);
     }
 
-    pub(super) fn value(&self, key: &SortableKey) -> Option<Value> {
+    pub(crate) fn value(&self, key: &SortableKey) -> Option<Value> {
         match &self.lines.get(key)?.state {
             LineState::Put(value) => serde_json::from_slice(value).ok(),
             _ => None,
@@ -369,7 +370,7 @@ impl Sources {
         })
     }
 
-    pub(super) fn of_kind(
+    pub(crate) fn of_kind(
         &self,
         kind: &str,
     ) -> impl Iterator<Item = (&SortableKey, &Line)> + use<'_> {
@@ -380,7 +381,7 @@ impl Sources {
         self.lines.range(from..).take_while(move |(key, _)| key.as_bytes().starts_with(&kind))
     }
 
-    pub(super) fn set(&mut self, key: SortableKey, value: String, meta: &Meta) -> bool {
+    pub(crate) fn set(&mut self, key: SortableKey, value: String, meta: &Meta) -> bool {
         let state = LineState::Put(value.into_bytes().into());
         if self.lines.get(&key).is_some_and(|line| line.state == state) {
             return false;

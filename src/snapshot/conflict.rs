@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use super::{ConflictType, Digest, FlowVersion, SourceId};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, KeyError, SortableKey};
 use crate::indexeddb::text;
-use crate::policy::ConflictType;
-use crate::snapshot::{Digest, FlowVersion, SourceId};
 
 /// The side that wins a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Facts, Selection, own};
+use super::{Facts, Selection, own_value};
+use crate::apply::error::SyncError;
 use crate::chunk::{ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
-use crate::merge::{Side, Winner};
 use crate::normalize::{Claim, Hidden};
-use crate::pipeline::conflicts::{Choice, LoggedConflict};
-use crate::pipeline::error::SyncError;
-use crate::snapshot::{Digest, FlowVersion, LineState, List, SourceId};
+use crate::snapshot::logged_conflict::{Choice, LoggedConflict};
+use crate::snapshot::{Digest, FlowVersion, LineState, List, Side, SourceId, Winner};
 use crate::spool::{Place, Spool};
 
 /// The chosen state; values are stored in the spool.
@@ -139,7 +138,7 @@ fn settle(
     let mut hidden = Hidden::default();
     let state = match facts.value {
         Some(value) => {
-            let admitted = own::admit(facts, &conflict, value)?;
+            let admitted = own_value::admit(facts, &conflict, value)?;
             hidden = admitted.1;
             Some(LineState::Put(admitted.0.into()))
         }

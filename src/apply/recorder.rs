@@ -2,25 +2,24 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::base::BaseReader;
 use super::conflict_log::{ConflictLog, identity_of};
-use super::run::{Deletion, Deletions};
+use super::head_reader::HeadReader;
 use super::walk::MergeSink;
 use crate::chunk::{ChunkBuilder, ChunkSink, ListEditor, store_name};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::value;
-use crate::merge::Conflict;
 use crate::report::{ReportLines, change_line, conflict_line};
+use crate::snapshot::deletion_run::{Deletion, Deletions};
 use crate::snapshot::line::{PART_BYTES, SPILL_BYTES};
 use crate::snapshot::{
-    ChunkRef, Digest, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled,
+    ChunkRef, Conflict, Digest, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled,
 };
 use crate::store::{StoreError, StoreErrorKind, VersionWriter};
 
 /// Passes to the store's writer the data that head does not have. Without a writer, as in a dry
 /// run, nothing is passed.
-pub(super) struct Output<'w, 's> {
+pub(crate) struct Output<'w, 's> {
     writer: Option<&'w mut (dyn VersionWriter + 's)>,
     chunks: HashSet<Digest>,
     spilled: HashSet<Digest>,
@@ -28,7 +27,7 @@ pub(super) struct Output<'w, 's> {
 
 impl<'w, 's> Output<'w, 's> {
     /// Creates the output; data in `head` is not written again.
-    pub(super) fn new(
+    pub(crate) fn new(
         writer: Option<&'w mut (dyn VersionWriter + 's)>,
         head: Option<&Manifest>,
     ) -> Self {
@@ -41,7 +40,7 @@ impl<'w, 's> Output<'w, 's> {
     }
 
     /// Rebuilds a list from all its lines.
-    pub(super) fn list<'l>(
+    pub(crate) fn list<'l>(
         &mut self,
         list: &List,
         lines: impl Iterator<Item = &'l Line>,
@@ -62,7 +61,7 @@ impl<'w, 's> Output<'w, 's> {
     }
 
     /// Stores a value if it is large; returns the state for its line.
-    pub(super) fn spill(&mut self, state: LineState) -> Result<LineState, StoreError> {
+    pub(crate) fn spill(&mut self, state: LineState) -> Result<LineState, StoreError> {
         let LineState::Put(value) = &state else { return Ok(state) };
         if value.len() <= SPILL_BYTES {
             return Ok(state);
@@ -100,17 +99,17 @@ impl ChunkSink for Output<'_, '_> {
 }
 
 /// Output, conflicts and report of one attempt.
-pub(super) struct Recorder<'a, 'w, 's> {
+pub(crate) struct Recorder<'a, 'w, 's> {
     output: &'a mut Output<'w, 's>,
     conflicts: ListEditor<'a>,
     /// The list before this attempt.
     before: &'a [ChunkRef],
     logged: &'a mut ConflictLog,
-    base: &'a BaseReader<'a>,
+    base: &'a HeadReader<'a>,
     lines: &'a mut ReportLines,
     version: FlowVersion,
     /// True if `change` lines are reported.
-    pub(super) report_changes: bool,
+    pub(crate) report_changes: bool,
     deletions: BTreeMap<DomString, Deletions>,
     /// The first key of the record whose conflict was written last.
     last: Option<SortableKey>,
@@ -119,11 +118,11 @@ pub(super) struct Recorder<'a, 'w, 's> {
 impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
     /// Creates a recorder that writes to `output` and `lines`; `before` is head's list of
     /// conflicts.
-    pub(super) fn new(
+    pub(crate) fn new(
         output: &'a mut Output<'w, 's>,
         before: &'a [ChunkRef],
         logged: &'a mut ConflictLog,
-        base: &'a BaseReader<'a>,
+        base: &'a HeadReader<'a>,
         lines: &'a mut ReportLines,
         version: FlowVersion,
     ) -> Self {
@@ -144,7 +143,7 @@ impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
     }
 
     /// Returns the new list of conflicts, and the deletions.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         self,
     ) -> Result<(Vec<ChunkRef>, BTreeMap<DomString, Deletions>), StoreError> {
         Ok((self.conflicts.finish(self.output)?, self.deletions))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::base::BaseReader;
+use super::head_reader::HeadReader;
 use crate::chunk::{ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
@@ -10,8 +10,8 @@ use crate::snapshot::{ChunkRef, Digest, FlowVersion, Line, LineState, List, Mani
 use crate::store::StoreError;
 
 /// Counts the records of an object store that this source wrote last; stops at `enough`.
-pub(super) fn count_records(
-    base: &BaseReader<'_>,
+pub(crate) fn count_records(
+    base: &HeadReader<'_>,
     head: &Manifest,
     store: &DomString,
     by: Option<&SourceId>,
@@ -31,19 +31,19 @@ pub(super) fn count_records(
 
 /// Records and tombstones of head that a source wrote itself, by delta batches since its last full
 /// one.
-pub(super) struct OwnChanges<'a> {
-    pub(super) base: &'a BaseReader<'a>,
-    pub(super) head: &'a Manifest,
-    pub(super) by: &'a SourceId,
+pub(crate) struct OwnChanges<'a> {
+    pub(crate) base: &'a HeadReader<'a>,
+    pub(crate) head: &'a Manifest,
+    pub(crate) by: &'a SourceId,
     /// The version made by the first of these delta batches.
-    pub(super) since: FlowVersion,
+    pub(crate) since: FlowVersion,
     /// Older chunks, by full digest, which are not read.
-    pub(super) older: BTreeSet<Digest>,
+    pub(crate) older: BTreeSet<Digest>,
 }
 
 impl<'a> OwnChanges<'a> {
     /// Returns the own changes of one object store, in key order.
-    pub(super) fn of_store(&'a self, name: &DomString) -> OwnLines<'a> {
+    pub(crate) fn of_store(&'a self, name: &DomString) -> OwnLines<'a> {
         let store = self.head.store(name);
         let newer = |chunks: &'a [ChunkRef]| {
             chunks.iter().filter(|chunk| !self.older.contains(&chunk.full)).collect()
@@ -63,7 +63,7 @@ impl<'a> OwnChanges<'a> {
     }
 
     /// Returns the object stores that have own changes and are not in `known`.
-    pub(super) fn stores_beside(&self, known: &[DomString]) -> Result<Vec<DomString>, StoreError> {
+    pub(crate) fn stores_beside(&self, known: &[DomString]) -> Result<Vec<DomString>, StoreError> {
         let mut found = Vec::new();
         for name in self
             .head
@@ -80,13 +80,13 @@ impl<'a> OwnChanges<'a> {
     }
 
     /// Returns the whole value of an own change.
-    pub(super) fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
+    pub(crate) fn whole(&self, state: &LineState) -> Result<Option<Box<[u8]>>, StoreError> {
         self.base.whole_value(state)
     }
 }
 
 /// Own changes of one object store, in key order.
-pub(super) struct OwnLines<'a> {
+pub(crate) struct OwnLines<'a> {
     changes: &'a OwnChanges<'a>,
     records: OwnList<'a>,
     tombstones: OwnList<'a>,
@@ -114,7 +114,7 @@ impl OwnList<'_> {
 
 impl OwnLines<'_> {
     /// Returns the next own change; a key is never in both lists.
-    pub(super) fn next(&mut self) -> Result<Option<Line>, StoreError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Line>, StoreError> {
         let record = self.records.front(self.changes)?;
         let tombstone = self.tombstones.front(self.changes)?;
         let first = match (record, tombstone) {

@@ -1,17 +1,16 @@
 //! Reads the current records, and refuses to overwrite a change that the person has not seen.
 
 use super::Facts;
-use super::pick::{Chosen, Picked};
+use super::selected_conflict::{Chosen, Picked};
+use crate::apply::error::SyncError;
+use crate::apply::guard::{Deletes, Measure};
+use crate::apply::lookup::{Lookup, line_text};
+use crate::apply::walk::MergeSink;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
-use crate::merge::Winner;
-use crate::pipeline::conflicts::Choice;
-use crate::pipeline::error::SyncError;
-use crate::pipeline::guard::{Deletes, Measure};
-use crate::pipeline::lookup::{Lookup, line_text};
-use crate::pipeline::run::{Deletion, Run};
-use crate::pipeline::walk::MergeSink;
-use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta};
+use crate::snapshot::deletion_run::{Deletion, Run};
+use crate::snapshot::logged_conflict::Choice;
+use crate::snapshot::{Digest, FlowVersion, Line, LineState, Meta, Winner};
 use crate::spool::{Place, Spool};
 
 /// The current state of a record.

@@ -1,11 +1,11 @@
 //! Checks a person's own value before it may become a record.
 
 use super::Facts;
-use super::write::RULE;
+use super::decision_writer::RULE;
+use crate::apply::error::SyncError;
 use crate::indexeddb::key_path::KeyExtractor;
 use crate::normalize::{Hidden, hide};
-use crate::pipeline::conflicts::LoggedConflict;
-use crate::pipeline::error::SyncError;
+use crate::snapshot::logged_conflict::LoggedConflict;
 
 /// The prefix of rules from the built-in default, which applies without a policy file.
 const BUILTIN: &str = "default/";

@@ -3,18 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use super::base::BaseReader;
 use super::counts::Counts;
 use super::error::SyncError;
+use super::head_reader::HeadReader;
 use super::rules::Rules;
 use super::unique::{Collisions, Outcomes, UniqueStores, Wanted};
-use super::walk::{BatchFacts, MergeSink, Refusal, Walk};
+use super::walk::{BatchFacts, MergeSink, Walk, WalkRefusal};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Changes, RangeChange};
 use crate::snapshot::Manifest;
 
 /// The changes, their target and the rules.
-pub(super) struct Merging<'a> {
+pub(crate) struct Merging<'a> {
     head: &'a Manifest,
     changes: &'a Changes,
     /// The object stores, in the order in which changes number them.
@@ -23,20 +23,20 @@ pub(super) struct Merging<'a> {
     skip: u64,
     facts: &'a BatchFacts,
     rules: &'a Rules<'a>,
-    base: &'a BaseReader<'a>,
+    base: &'a HeadReader<'a>,
     collisions: BTreeMap<DomString, Collisions>,
 }
 
 impl<'a> Merging<'a> {
     /// Also finds violations of unique indexes.
-    pub(super) fn new(
+    pub(crate) fn new(
         head: &'a Manifest,
         changes: &'a Changes,
         names: &'a [DomString],
         skip: u64,
         facts: &'a BatchFacts,
         rules: &'a Rules<'a>,
-        base: &'a BaseReader<'a>,
+        base: &'a HeadReader<'a>,
     ) -> Result<Self, SyncError> {
         let mut merging =
             Self { head, changes, names, skip, facts, rules, base, collisions: BTreeMap::new() };
@@ -59,13 +59,13 @@ impl<'a> Merging<'a> {
 
     /// Returns the number of head's records that give way to others with the same key in a unique
     /// index.
-    pub(super) fn displaced(&self) -> u64 {
+    pub(crate) fn displaced(&self) -> u64 {
         self.collisions.values().map(|found| found.displaced.len() as u64).sum()
     }
 
     /// Merges the changes; returns counts and the object stores that differ. Stores the new lists
     /// in `manifest`.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         manifest: &mut Manifest,
         sink: &mut dyn MergeSink,
@@ -138,7 +138,7 @@ fn finish(
     refusal.map_or(Ok(counts), |refusal| Err(refused(refusal)))
 }
 
-fn refused(refusal: Refusal) -> SyncError {
-    let Refusal { store, kind, rule } = refusal;
+fn refused(refusal: WalkRefusal) -> SyncError {
+    let WalkRefusal { store, kind, rule } = refusal;
     SyncError::Policy { store, kind: kind.name(), rule }
 }

@@ -1,22 +1,17 @@
 //! The policy for a batch, and the relation of the batch to head.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
-use super::SyncOptions;
-use super::retention::Retention;
 use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
 use crate::merge::Standing;
-use crate::policy::{ConflictType, Policy, Resolver, StorePolicy};
-use crate::snapshot::{FlowVersion, Manifest};
-
-/// The built-in policy, used without a policy file.
-static BUILTIN: LazyLock<Policy> = LazyLock::new(Policy::default);
+use crate::policy::{Policy, Resolver, StorePolicy};
+use crate::snapshot::retention::Retention;
+use crate::snapshot::{ConflictType, FlowVersion, Manifest};
 
 /// The rules for merging a batch, for every object store.
 #[derive(Debug)]
-pub(super) struct Rules<'a> {
+pub(crate) struct Rules<'a> {
     policy: &'a Policy,
     standing: Standing,
     /// True if the batch's schema is newer than head's, and the policy does not accept that.
@@ -26,19 +21,12 @@ pub(super) struct Rules<'a> {
     /// Object stores that were recreated, and since when they are what they are.
     recreated: BTreeMap<DomString, FlowVersion>,
     /// The version up to which deletions must be forgotten now.
-    pub(super) forget: Option<FlowVersion>,
-}
-
-impl SyncOptions {
-    /// Returns the policy file's rules, or the built-in ones.
-    pub(super) fn rules(&self) -> &Policy {
-        self.policy.as_deref().unwrap_or(&BUILTIN)
-    }
+    pub(crate) forget: Option<FlowVersion>,
 }
 
 impl<'a> Rules<'a> {
     /// Compares a batch with head.
-    pub(super) fn new(
+    pub(crate) fn new(
         policy: &'a Policy,
         before: Option<&Manifest>,
         header: &BatchHeader,
@@ -88,7 +76,7 @@ impl<'a> Rules<'a> {
     }
 
     /// Returns the rules of an object store, and the relation of its changes to head.
-    pub(super) fn of(&self, store: &DomString) -> (&'a StorePolicy, Standing) {
+    pub(crate) fn of(&self, store: &DomString) -> (&'a StorePolicy, Standing) {
         let schema = match () {
             () if self.newer => Some(ConflictType::SchemaNewer),
             () if self.outdated.contains(store) => Some(ConflictType::SchemaOlder),
@@ -99,27 +87,27 @@ impl<'a> Rules<'a> {
     }
 
     /// Says which object stores were recreated.
-    pub(super) fn with_recreated(self, recreated: BTreeMap<DomString, FlowVersion>) -> Self {
+    pub(crate) fn with_recreated(self, recreated: BTreeMap<DomString, FlowVersion>) -> Self {
         Self { recreated, ..self }
     }
 
     /// True if the keys of an object store meant other records in a version than they do now.
-    pub(super) fn is_before_recreation(&self, version: FlowVersion, store: &DomString) -> bool {
+    pub(crate) fn is_before_recreation(&self, version: FlowVersion, store: &DomString) -> bool {
         self.recreated.get(store).is_some_and(|since| version < *since)
     }
 
     /// True if unique indexes are checked.
-    pub(super) fn keeps_unique(&self) -> bool {
+    pub(crate) fn keeps_unique(&self) -> bool {
         self.policy.default.resolver(ConflictType::UniqueIndex).is_some()
     }
 
     /// True if the batch's schema may remove object stores.
-    pub(super) fn accepts_schema(&self) -> bool {
+    pub(crate) fn accepts_schema(&self) -> bool {
         !self.newer && self.outdated.is_empty()
     }
 
     /// Restores the parts of the manifest that were changed by a schema which is not accepted.
-    pub(super) fn keep_schema(&self, before: Option<&Manifest>, manifest: &mut Manifest) {
+    pub(crate) fn keep_schema(&self, before: Option<&Manifest>, manifest: &mut Manifest) {
         let Some(before) = before.filter(|_| !self.accepts_schema()) else { return };
         manifest.database_version = before.database_version;
         manifest.stores.retain(|store| before.store(&store.schema.name).is_some());
