@@ -13,8 +13,8 @@ BUNDLE_VERSION = "1.28.1"
 
 # A column and a row of the canvas; a processor is about 350 wide and 130 high.
 COLUMN, ROW = 600, 240
-LABEL_STYLE = {"background-color": "#fff7d7", "font-size": "12px"}
-NOTE_STYLE = {"background-color": "#e6f2ff", "font-size": "14px"}
+LABEL_STYLE = {"background-color": "#fff7d7", "font-size": "16px"}
+NOTE_STYLE = {"background-color": "#e6f2ff", "font-size": "18px"}
 
 ARTIFACTS = {
     "org.apache.nifi.processors.attributes.": "nifi-update-attribute-nar",
@@ -140,7 +140,9 @@ class Definition:
         shown = name if kind == "PROCESSOR" else "Funnel"
         return {"id": self.identifier(name), "type": kind, "groupId": self.group, "name": shown, "comments": ""}
 
-    def connect(self, source, relationships, destination, **settings):
+    def connect(self, source, relationships, destination, via=(), **settings):
+        """A connection, straight or by way of the middles of these columns and rows; its label is at the first of them
+        unless `labelIndex` names another one. generate.py fails if it cannot be read (draw.py)."""
         relationships = [relationships] if isinstance(relationships, str) else relationships
         it = {
             "identifier": self.identifier(f"{source} / {' '.join(relationships)} / {destination}"),
@@ -157,7 +159,7 @@ class Definition:
             "backPressureDataSizeThreshold": "1 GB",
             "flowFileExpiration": "0 sec",
             "prioritizers": [],
-            "bends": [],
+            "bends": [{"x": column * COLUMN + 176, "y": row * ROW + 64} for column, row in via],
             "loadBalanceStrategy": "DO_NOT_LOAD_BALANCE",
             "partitioningAttribute": "",
             "loadBalanceCompression": "DO_NOT_COMPRESS",
@@ -168,14 +170,14 @@ class Definition:
         self.connections.append(it)
 
     def bends(self, name):
-        """A connection from a processor to itself is drawn beside it."""
+        """A connection from a processor to itself is drawn beside it, where NiFi draws it."""
         place = next(it["position"] for it in self.processors if it["name"] == name)
-        return [{"x": place["x"] + 400, "y": place["y"] + 40}, {"x": place["x"] + 400, "y": place["y"] + 90}]
+        return [{"x": place["x"] + 352 + 117, "y": place["y"] + 64 + side} for side in (-25, 25)]
 
     def connected(self):
         for it in self.connections:
             source, destination = it["source"], it["destination"]
-            bends = self.bends(source) if source == destination else []
+            bends = self.bends(source) if source == destination else it["bends"]
             yield {**it, "source": self.end(source), "destination": self.end(destination), "bends": bends}
 
     def snapshot(self):

@@ -15,7 +15,7 @@ def definition():
     it.parameter("serve.port", "8765", "Port of nifi-idb serve")
     it.parameter("max.bytes", "10000000", "Larger batches are dead letters: NiFi copies each several times into its heap (60 MB "
                  "at 512 MB of heap ended it). Not above what serve takes")
-    it.parameter("output.folder", "./nifi-idb/out", "Below it: rejects, dead-letter. They are made when needed")
+    it.parameter("output.folder", "./nifi-idb/out", "Folder for rejects and dead-letter, which are made when needed")
     keep_hours(it)
     it.label(
         "nifi-idb: gRPC sync (NiFi 1.x only)\n\n"
@@ -30,7 +30,7 @@ def definition():
     it.processor(
         "Is it too large", "RouteOnAttribute", 0, 3,
         {"Routing Strategy": "Route to Property name", "too large": "${fileSize:gt(${#{max.bytes}:toNumber()})}"},
-        comments="A message is in the heap several times; when that is full, NiFi tries the same FlowFile for ever.",
+        comments="NiFi holds a message in its heap several times; if the heap is full, it tries the same FlowFile for ever.",
     )
     it.label("2 The call.", -1, 4)
     it.processor(
@@ -45,7 +45,7 @@ def definition():
             "Always Output Response": "false",
         },
         penaltyDuration="10 sec", retryCount=4, retriedRelationships=["Retry", "Failure"], maxBackoffPeriod="5 mins",
-        comments="Max Message Size is of the answer. The size of a request is bounded by serve.",
+        comments="Max Message Size limits the response; serve limits the request.",
     )
     it.label("3 The outcome. SUCCESS: Response. ERROR: No Retry. RETRY and no connection: again after 10, 20, 40, 80 s, then from the start.", -1, 5)
     it.processor(
@@ -69,7 +69,7 @@ def definition():
     )
     dead_letter(
         it, "Rejects: keep the batch", 3, 5, "some lines of the batch are not stored: ${invokegrpc.response.body}", "rejects",
-        "rejects", "An answer over gRPC has no room for what was rejected, so the batch is kept whole.",
+        "rejects", "A gRPC response cannot contain the rejected lines, so the whole batch is kept.",
     )
     it.processor(
         "Has it waited too long", "RouteOnAttribute", 2, 4,
@@ -83,17 +83,17 @@ def definition():
         "${invokegrpc.response.code:replaceEmpty('none')}",
     )
     dead_letter(it, "Dead letter: too large", 4, 3, "${fileSize} bytes are more than max.bytes", "none",
-                comments="scheduled-sync takes it: put the file into its watched folder.")
+                comments="scheduled-sync takes it: put the file into its watched folder.", via=[(4.5, 5.3)])
     dead_letters(it, 4, 6, 3)
     connect = it.connect
     connect("Is it too large", "too large", "Dead letter: too large")
     connect("Is it too large", "unmatched", "Send to nifi-idb serve",
             backPressureObjectThreshold=100000, backPressureDataSizeThreshold="10 GB")
     connect("Send to nifi-idb serve", "Response", "What became of it")
-    connect("Send to nifi-idb serve", "Original", "Were lines rejected")
+    connect("Send to nifi-idb serve", "Original", "Were lines rejected", via=[(2.25, 4.5)])
     connect("Were lines rejected", "rejects", "Rejects: keep the batch")
-    connect("Send to nifi-idb serve", "No Retry", "Dead letter: a FlowFile")
-    connect("Send to nifi-idb serve", ["Retry", "Failure"], "Has it waited too long")
-    connect("Has it waited too long", "too long", "Dead letter: a FlowFile")
+    connect("Send to nifi-idb serve", "No Retry", "Dead letter: a FlowFile", via=[(0.5, 4.7), (3.5, 4.7)])
+    connect("Send to nifi-idb serve", ["Retry", "Failure"], "Has it waited too long", via=[(0.5, 3.7)])
+    connect("Has it waited too long", "too long", "Dead letter: a FlowFile", via=[(3.25, 3.3)])
     connect("Has it waited too long", "unmatched", "Send to nifi-idb serve")
     return it

@@ -7,7 +7,7 @@ from parts import *
 def definition():
     it = Definition("http-sync", "Batches arrive over HTTP, are kept by NiFi, and are posted to a running nifi-idb serve.")
     it.parameter("serve.url", "http://127.0.0.1:8765/v1/sync", "Where nifi-idb serve takes batches")
-    it.parameter("output.folder", "./nifi-idb/out", "Below it: rejects, confirm, dead-letter. They are made when needed")
+    it.parameter("output.folder", "./nifi-idb/out", "Folder for rejects, confirm and dead-letter, which are made when needed")
     it.parameter("read.timeout", "5 mins", "How long to wait for the answer; longer than the deadline of serve")
     keep_hours(it)
     it.label(
@@ -26,7 +26,7 @@ def definition():
             "Routing Strategy": "Route to Property name",
             "no": "${anyMatchingAttribute('indexeddb[.].*|idempotency-key'):matches('(?s).*[^ -~].*')}",
         },
-        comments="InvokeHTTP cannot send a header with other characters than printable ASCII.",
+        comments="InvokeHTTP can only send headers of printable ASCII characters.",
     )
     it.label("2 The call. Redirects are off: NiFi would follow one as GET, without the body. Only our own attributes are sent.", -1, 4)
     it.processor(
@@ -53,12 +53,12 @@ def definition():
     it.processor(
         "What became of it", "RouteOnAttribute", 0, 5,
         {"Routing Strategy": "Route to Property name", **OUTCOMES},
-        comments="unmatched: an answer that is none of ours.",
+        comments="unmatched: a response that nifi-idb did not write.",
     )
     it.processor(
         "Is it the guard", "RouteOnAttribute", 1, 5,
         {"Routing Strategy": "Route to Property name", "confirm": "${invokehttp.status.code:equals('409')}"},
-        comments="unmatched: it will not get better by itself.",
+        comments="unmatched: a retry would not help.",
     )
     it.processor(
         "Has it waited too long", "RouteOnAttribute", 2, 4,
@@ -76,8 +76,8 @@ def definition():
         "HTTP status ${invokehttp.status.code}: ${sync.error:replaceEmpty(${invokehttp.response.body:replaceEmpty(${invokehttp.java.exception.message})}):trim()}",
         "${sync.status:replaceEmpty(${invokehttp.status.code})}",
     )
-    dead_letter(it, "Dead letter: no header", 4, 3, "an attribute has other characters than ASCII: post the batch as a package", "none",
-                comments="Packages (scheduled-sync) carry any characters.")
+    dead_letter(it, "Dead letter: no header", 4, 3, "an attribute has characters other than ASCII: post the batch as a package", "none",
+                comments="Packages (scheduled-sync) carry any characters.", via=[(4.5, 6.3)])
     dead_letters(it, 4, 7, 3)
     connect = it.connect
     connect("Can the attributes be headers", "no", "Dead letter: no header")
@@ -85,10 +85,10 @@ def definition():
             backPressureObjectThreshold=100000, backPressureDataSizeThreshold="10 GB")
     connect("Post to nifi-idb serve", "Response", "What became of it")
     connect("Post to nifi-idb serve", "No Retry", "Is it the guard")
-    connect("Post to nifi-idb serve", ["Retry", "Failure"], "Has it waited too long")
+    connect("Post to nifi-idb serve", ["Retry", "Failure"], "Has it waited too long", via=[(0.5, 3.7)])
     connect("Has it waited too long", "too long", "Dead letter: a FlowFile")
     connect("Has it waited too long", "unmatched", "Post to nifi-idb serve")
-    connect("What became of it", "unmatched", "Dead letter: a FlowFile")
+    connect("What became of it", "unmatched", "Dead letter: a FlowFile", via=[(1.25, 4.4)])
     connect("Is it the guard", "confirm", "Guard: a person must confirm")
-    connect("Is it the guard", "unmatched", "Dead letter: a FlowFile")
+    connect("Is it the guard", "unmatched", "Dead letter: a FlowFile", via=[(1.75, 5)])
     return it

@@ -22,17 +22,17 @@ def definition():
     cors_origins(it, "call this flow")
     it.parameter("request.expiration", "2 mins", "A client gets 503 after this time; longer than deadline")
     it.parameter("deadline", "90s", "A run gives up after this time, and the client gets 503")
-    it.parameter("idle", "30s", "A run gives up if NiFi sends nothing for so long")
+    it.parameter("idle", "30s", "A run gives up if NiFi sends nothing for this time")
     store_parameters(it)
     rules_parameters(it)
-    it.parameter("database", "", "Bare records: the database's name; empty: default. Batches that name another one are refused")
-    it.parameter("object.store", "", "Bare records: the object store, where the query names none (indexeddb.object.store)")
-    it.parameter("key.path", "", "Bare records: where the key stands in each record, where the query does not say it (indexeddb.key.path)")
+    it.parameter("database", "", "Bare records: the database's name; empty: default. Batches of another database are refused")
+    it.parameter("object.store", "", "Bare records: the object store, if the query names none (indexeddb.object.store)")
+    it.parameter("key.path", "", "Bare records: the key path, if the query names none (indexeddb.key.path)")
 
     it.label(
         "nifi-idb: live sync\n\n"
-        "POST /sync/SOURCE: a batch; the answer is its report, a line each, the summary last.\n"
-        "GET /sources/SOURCE: up to which number the source's changes are durable.\n"
+        "POST /sync/SOURCE: a batch; the response is its report, one object a line, the summary last.\n"
+        "GET /sources/SOURCE: the number up to which the source's changes are durable.\n"
         "Set the parameters store and bucket, enable the controller service, start.\n"
         "Every status and every failure: nifi-templates/live-sync.md",
         -1, 0, 1, 2, NOTE_STYLE,
@@ -53,7 +53,7 @@ def definition():
         },
         comments="A preflight never runs the child. unmatched: GET /sync or POST /sources.",
     )
-    it.label("What a browser asks before it posts to another origin: allowed for the origins in cors.origins.", 2, 2)
+    it.label("The preflight of a browser that posts to another origin: allowed for the origins in cors.origins.", 2, 2)
     it.processor(
         "Preflight: headers", UPDATE, 2, 3,
         {
@@ -64,7 +64,7 @@ def definition():
         },
     )
     it.processor("Wrong method", UPDATE, 3, 3, {"http.status": "405", "mime.type": "text/plain"})
-    it.label("One run a request. Concurrent tasks of the processor are the requests that run at the same time.", -1, 4)
+    it.label("One run for each request. As many requests run at the same time as the processor has concurrent tasks.", -1, 4)
     it.processor(
         "Name the delivery", UPDATE, 0, 4,
         {"request.delivery": "${allMatchingAttributes('(?i)http[.](headers|query[.]param)[.]idempotency-key'):join('')}"},
@@ -85,8 +85,8 @@ def definition():
         # A penalized FlowFile waits; a client must not wait for that.
         concurrentlySchedulableTaskCount=4, penaltyDuration="0 sec",
         autoTerminatedRelationships=["original"],
-        comments="What it prints is the body of the answer, whether the batch is in or not. Nothing is repeated here: the client "
-        "knows whether it still waits.",
+        comments="Its output is the body of the response, whether the batch is stored or not. Nothing is repeated here: "
+        "only the client knows whether it still waits.",
     )
     it.processor(
         "Status of the answer", UPDATE, 0, 6, {"http.status": HTTP_STATUS},
@@ -102,10 +102,10 @@ def definition():
     connect("What is asked", "sync", "Name the delivery")
     connect("What is asked", "checkpoint", ask_checkpoint(it, 1, 5, answer))
     connect("What is asked", "preflight", "Preflight: headers")
-    connect("What is asked", "unmatched", "Wrong method")
+    connect("What is asked", "unmatched", "Wrong method", via=[(2.25, 3.7)])
     connect("Name the delivery", "success", "Sync")
     connect("Sync", ["output stream", "nonzero status"], "Status of the answer")
     connect("Status of the answer", "success", answer)
-    connect("Preflight: headers", "success", answer)
-    connect("Wrong method", "success", answer)
+    connect("Preflight: headers", "success", answer, via=[(1.5, 6.6)])
+    connect("Wrong method", "success", answer, via=[(2.5, 6.5)])
     return it

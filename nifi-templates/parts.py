@@ -59,7 +59,7 @@ RULES_ARGUMENTS = ["--policy", "#{policy}", "--hash-key-file", "#{hash.key.file}
 
 
 def rules_parameters(it):
-    it.parameter("policy", "", "Policy file: what decides conflicts, and which fields are private; empty: the built-in rules")
+    it.parameter("policy", "", "Policy file: rules for conflicts and private fields; empty: the built-in rules")
     it.parameter("hash.key.file", "", "File with the secret that fields are hashed with, if the policy hashes any; readable by NiFi's user only")
 
 
@@ -103,7 +103,7 @@ def response(it, name, service, column, row, log, headers=None):
             **(headers or {}),
         },
         autoTerminatedRelationships=["success"],
-        comments="failure: what was asked for is done, but the client is gone. It asks again; nothing is run again here.",
+        comments="failure: the work is done, but the client is gone. It asks again; nothing is repeated here.",
     )
     it.connect(name, "failure", log)
 
@@ -142,7 +142,7 @@ def ask_checkpoint(it, column, row, answer):
         command(
             {"Ignore STDIN": "true", "Output MIME Type": "application/json"},
             "sources", "--source=${http.request.uri:substringAfterLast('/')}",
-            # The parameter stands over the query: a client may not choose where there is nothing to choose.
+            # The parameter overrides the query: a client may not choose if the flow is set.
             *[word.replace("#{flow}", "${#{flow}:replaceEmpty(${http.query.param.flow})}") for word in STORE_ARGUMENTS],
             "--deadline", "20s",
         ),
@@ -187,14 +187,14 @@ def put_file(it, name, column, row, directory, comments=""):
     return name
 
 
-def dead_letter(it, name, column, row, reason, status, folder="dead-letter", comments=""):
-    """Why a FlowFile needs a person, as attributes; then the way to its folder."""
+def dead_letter(it, name, column, row, reason, status, folder="dead-letter", comments="", via=()):
+    """Why a FlowFile needs a person, as attributes; then the way to its folder, over the bends in `via`."""
     it.processor(
         name, UPDATE, column, row,
         {"dead.letter.folder": folder, "dead.letter.reason": reason, "dead.letter.status": status},
         comments=comments,
     )
-    it.connect(name, "success", "Report the dead letter")
+    it.connect(name, "success", "Report the dead letter", via)
 
 
 def dead_letters(it, column, row, log_column):
@@ -215,7 +215,7 @@ def dead_letters(it, column, row, log_column):
     )
     put_file(
         it, "Write the package", column, row + 2, "#{output.folder}/${dead.letter.folder}",
-        "To try it again: move the file to a watched folder of scheduled-sync, or post it to its intake.",
+        "To try again: move the file to a watched folder of scheduled-sync, or post it to its intake.",
     )
     it.connect("Report the dead letter", "success", "Package with all attributes")
     it.connect("Package with all attributes", "success", "Name the package")
@@ -226,7 +226,7 @@ def done(it, outcome, column, row, message):
     name = f"Done: {outcome}"
     it.processor(
         name, "LogMessage", column, row, {"log-level": "info", "log-message": f"{outcome}: {message}"},
-        autoTerminatedRelationships=["success"], comments="Its content is the report. Connect what should happen next.",
+        autoTerminatedRelationships=["success"], comments="Its content is the report. Connect your own steps here.",
     )
     return name
 
@@ -239,7 +239,7 @@ def rejects(it, column, row):
         comments="The rest of the batch is stored. A file name from outside never becomes a path.",
     )
     put_file(it, "Rejects: write the report", column, row + 1, "#{output.folder}/rejects",
-             "What was not stored and why, a line each. To send it again: nifi-idb rejects FILE, mend what it prints.")
+             "The rejected records with the reasons, one a line. To send them again: nifi-idb rejects FILE, then correct its output.")
     it.connect("Rejects: name the report", "success", "Rejects: write the report")
     return "Rejects: name the report"
 
@@ -260,7 +260,7 @@ WAITED_TOO_LONG = ("${now():toNumber():minus(${waits.since:replaceEmpty('0')})"
 
 
 def keep_hours(it):
-    it.parameter("keep.hours", "168", "What only has to be tried again waits at most so long, then it is a dead letter")
+    it.parameter("keep.hours", "168", "Hours for which a FlowFile is tried again before it becomes a dead letter")
 
 
 def cors_origins(it, what):
@@ -287,7 +287,7 @@ def listen(it, column, row, after):
             "intake.type": "${allMatchingAttributes('(?i)content-type'):join('')}",
             **{f"intake.{name}": f"${{allMatchingAttributes('(?i)indexeddb[.]{name.replace('.', '[.]')}'):join('')}}" for name in READ},
         },
-        comments="A header keeps the spelling of the client, and clients and proxies have their own: Indexeddb.database.",
+        comments="A header keeps the spelling of the client or proxy, for example Indexeddb.database.",
     )
     it.processor(
         "HTTP: stamp time and delivery", UPDATE, column, row + 2,
@@ -300,8 +300,8 @@ def listen(it, column, row, after):
             "indexeddb.rejects": "text",
             "Delete Attributes Expression": rf"intake[.].*|{LEFTOVERS}",
         },
-        comments="The time of receipt is ours, whatever the client says. It is stamped here because packaging makes a new "
-        "FlowFile with a new time. A key for a whole package is none for each FlowFile in it.",
+        comments="The time of receipt is set here, never by the client, because packaging makes a new FlowFile with "
+        "a new time. A key for a whole package does not apply to each FlowFile in it.",
     )
     it.connect("Take batches over HTTP", "success", "HTTP: names in any spelling")
     it.connect("HTTP: names in any spelling", "success", "HTTP: stamp time and delivery")

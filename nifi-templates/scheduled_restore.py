@@ -26,7 +26,7 @@ def definition():
         schedulingStrategy="CRON_DRIVEN", schedulingPeriod="#{schedule}", executionNode="PRIMARY",
         comments="Primary node: one restore, whatever the number of nodes.",
     )
-    it.label("2 The run. A run that fails is repeated by NiFi itself after 10, 20, 40, 80 s. What came out of it is not whole and is dropped.", 1, 1)
+    it.label("2 The run. A run that fails is repeated by NiFi itself after 10, 20, 40, 80 s. Its incomplete output is dropped.", 1, 1)
     it.processor(
         "Restore", "ExecuteStreamCommand", 0, 1,
         command(
@@ -47,7 +47,7 @@ def definition():
         "Open the answer", "UnpackContent", 0, 2, {"Packaging Format": "flowfile-stream-v3", "File Filter": ".*"},
         autoTerminatedRelationships=["original"],
     )
-    it.label("3 What came out. Connect what should happen with it instead of the folder; the attributes say what it is.", 1, 3)
+    it.label("3 The result. Connect your own steps here instead of the folder; the attributes name flow, version and object store.", 1, 3)
     it.processor(
         "Name the file", UPDATE, 0, 3,
         {"filename": "${filename:replaceAll('[^A-Za-z0-9._%-]','_')}",

@@ -15,22 +15,22 @@ def definition():
         "scheduled-sync",
         "Batches arrive over HTTP and as files, wait in NiFi, and are synced together on a schedule.",
     )
-    it.parameter("schedule", "0 0/15 * ? * *", "When what waits is synced: CRON of six fields, names of days, ? in one day field. "
+    it.parameter("schedule", "0 0/15 * ? * *", "When waiting batches are synced: CRON of six fields, names of days, ? in one day field. "
                  "0 0/15 * ? * *: every quarter of an hour; 0 0/15 3 ? * MON-FRI: four times after 3:00 on working days")
     it.parameter("checkpoint.port", "8091", "Port that answers GET /sources/ID")
     it.parameter("listen.host", "127.0.0.1", "Address that the checkpoint's port listens on (the intake listens on all)")
     cors_origins(it, "ask for a checkpoint")
     it.parameter("intake.folder", "./nifi-idb/in", "Watched folder; it must exist. Write under a name that begins with a dot, then rename")
-    it.parameter("output.folder", "./nifi-idb/out", "Below it: rejects, confirm, dead-letter. They are made when needed")
+    it.parameter("output.folder", "./nifi-idb/out", "Folder for rejects, confirm and dead-letter, which are made when needed")
     store_parameters(it)
     rules_parameters(it)
-    it.parameter("database", "", "Bare records: the database's name; empty: default. Batches that name another one are refused")
-    it.parameter("object.store", "", "Bare records: the object store that they go to")
-    it.parameter("key.path", "", "Bare records: where the key stands in each record")
+    it.parameter("database", "", "Bare records: the database's name; empty: default. Batches of another database are refused")
+    it.parameter("object.store", "", "Bare records: their object store")
+    it.parameter("key.path", "", "Bare records: the key path")
     it.parameter("deadline", "5m", "A run gives up after this time, and is tried again")
-    it.parameter("idle", "60s", "A run gives up if NiFi sends nothing for so long")
-    it.parameter("confirm", "", "The plan that the guard refused and a person has looked at; empty again afterwards")
-    it.parameter("new.epoch", "", "A source has begun anew: keep or mirror; empty again afterwards")
+    it.parameter("idle", "60s", "A run gives up if NiFi sends nothing for this time")
+    it.parameter("confirm", "", "The plan that the guard refused and a person approved; empty it afterwards")
+    it.parameter("new.epoch", "", "Meaning of a source's new epoch: keep or mirror; empty it afterwards")
     keep_hours(it)
 
     it.label(
@@ -75,11 +75,11 @@ def definition():
     unpack = {"Packaging Format": "use mime.type attribute", "File Filter": ".*"}
     it.processor(
         "Files: open packages", "UnpackContent", 1, 2, unpack,
-        autoTerminatedRelationships=["original"], comments="What is no package passes.",
+        autoTerminatedRelationships=["original"], comments="Content that is not a package passes unchanged.",
     )
     it.processor(
         "Files: open packages in packages", "UnpackContent", 1, 3, unpack,
-        autoTerminatedRelationships=["original"], comments="A whole package that failed lies in a package of its own.",
+        autoTerminatedRelationships=["original"], comments="A whole package that failed is inside another package.",
     )
     it.processor(
         "Files: stamp time and delivery", UPDATE, 1, 4,
@@ -94,7 +94,7 @@ def definition():
 
     # The schedule and the run.
     it.label(
-        "2 The schedule. What has come waits in this connection and is released together. A timer instead of a "
+        "2 The schedule. Batches wait in this connection and are released together. A timer instead of a "
         "CRON expression: stop the processor, set Scheduling Strategy to Timer driven and Run Schedule to 15 min.",
         -1, 6,
     )
@@ -149,8 +149,8 @@ def definition():
 
     # What became of each FlowFile.
     it.label(
-        "4 The outcome of each FlowFile. Committed and unchanged end here: connect what should happen next. "
-        "Everything else goes to a folder, or waits for the next release.",
+        "4 The outcome of each FlowFile. Those that are committed or unchanged end here: connect your own steps. "
+        "All others go to a folder, or wait for the next release.",
         -1, 10,
     )
     it.processor(
@@ -161,7 +161,7 @@ def definition():
             "confirm": "${sync.status:equals('6')}",
             "try again": "${sync.status:equals('4')}",
         },
-        comments="unmatched: it will not get better by itself (status 1, 2, 5, 7, 8).",
+        comments="unmatched: a retry would not help (status 1, 2, 5, 7, 8).",
     )
     it.processor(
         "Has it waited too long", "RouteOnAttribute", 1, 10,
@@ -172,7 +172,7 @@ def definition():
     )
     it.processor(
         "Wait for the next release", UPDATE, 2, 10, {"Delete Attributes Expression": LEFTOVERS},
-        comments="Back to what waits: with what has come since, a gap in a source's sequence may be closed.",
+        comments="Goes back to the waiting batches: those that arrived since may close a gap in a source's sequence.",
     )
     for number, outcome in enumerate(("committed", "unchanged")):
         it.connect("What became of it", outcome, done(it, outcome, number, 11, DONE_MESSAGE))
@@ -188,9 +188,11 @@ def definition():
     )
     dead_letter(
         it, "Dead letter: a whole package", 4, 9, "exit status ${execution.status}: ${execution.error:trim()}",
-        "${execution.status}", comments="The run did not come to an answer: wrong settings, no access, a store that is damaged.",
+        "${execution.status}", comments="The run gave no answer: wrong settings, no access, a damaged store.",
+        via=[(4.5, 11.3)],
     )
-    dead_letter(it, "Dead letter: what is no package", 3, 4, "cannot be opened as a package of FlowFiles", "none")
+    dead_letter(it, "Dead letter: what is no package", 3, 4, "cannot be opened as a package of FlowFiles", "none",
+                via=[(3.5, 11)])
     dead_letters(it, 4, 12, 3)
 
     connect = it.connect
@@ -213,16 +215,16 @@ def definition():
     connect("Was the package answered", "try again", "Open the package again")
     connect("Was the package answered", "unmatched", "Dead letter: a whole package")
     connect("Open the answer", "success", "What became of it")
-    connect("Open the answer", "failure", "Dead letter: a whole package")
+    connect("Open the answer", "failure", "Dead letter: a whole package", via=[(0.5, 8.6)])
     connect("Open the package again", "success", "Has it waited too long")
     connect("Open the package again", "failure", "Dead letter: a whole package")
-    connect("What became of it", "confirm", "Guard: a person must confirm")
+    connect("What became of it", "confirm", "Guard: a person must confirm", via=[(0.5, 10.3), (1.5, 10.3)], labelIndex=1)
     connect("What became of it", "try again", "Has it waited too long")
-    connect("What became of it", "unmatched", "Dead letter: a FlowFile")
-    connect("Has it waited too long", "too long", "Dead letter: a FlowFile")
+    connect("What became of it", "unmatched", "Dead letter: a FlowFile", via=[(0.5, 9.3), (3.5, 9.3)])
+    connect("Has it waited too long", "too long", "Dead letter: a FlowFile", via=[(1.5, 9.6), (2.5, 9.6)])
     connect("Has it waited too long", "unmatched", "Wait for the next release")
-    connect("Wait for the next release", "success", "intake")
+    connect("Wait for the next release", "success", "intake", via=[(1.5, 5)])
 
-    checkpoint(it, http_context(it, "1 min"), 6, 0, "#{checkpoint.port}")
-    it.label("A source asks how far it is acknowledged: GET /sources/ID", 5, 0)
+    checkpoint(it, http_context(it, "1 min"), 5, 0, "#{checkpoint.port}")
+    it.label("A source asks up to which number its changes are durable: GET /sources/ID", 4, 0)
     return it
