@@ -16,6 +16,7 @@ mod damage;
 mod deliveries;
 mod erasure;
 mod esc;
+mod examples;
 mod flowfiles;
 mod format_compat;
 mod full;
