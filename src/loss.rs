@@ -169,7 +169,7 @@ const MAX_NAME_BYTES: usize = 6 * 64;
 
 /// A step of a path, from the outside in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum LossStep<'a> {
     /// A member, by its name as written between the quotes in JSON.
     Member(Cow<'a, [u8]>),
     /// Any element of an array, Map or Set.
@@ -182,10 +182,10 @@ pub struct Trail<'t> {
     /// The object store.
     pub store: &'t DomString,
     /// The steps from the record's value inwards.
-    pub steps: Vec<Step<'t>>,
+    pub steps: Vec<LossStep<'t>>,
 }
 
-impl<'a> Step<'a> {
+impl<'a> LossStep<'a> {
     /// Creates the step to a member.
     pub fn member(name: &'a [u8]) -> Self {
         Self::Member(Cow::Borrowed(name))
@@ -229,7 +229,7 @@ impl Losses {
     }
 
     /// Records one loss inside a record of an object store.
-    pub fn at(&mut self, store: &DomString, steps: &[Step<'_>], what: &'static str) {
+    pub fn at(&mut self, store: &DomString, steps: &[LossStep<'_>], what: &'static str) {
         self.add(&path(store, steps), what, 1);
     }
 
@@ -272,13 +272,13 @@ impl Losses {
 
 /// Formats a path as policies write it: the object store, then members joined by `.`, and `[]` for
 /// any element. A name is quoted if it is empty or contains `.`, `[`, `"` or white space.
-pub fn path(store: &DomString, steps: &[Step<'_>]) -> String {
+pub fn path(store: &DomString, steps: &[LossStep<'_>]) -> String {
     let mut path = String::new();
     push_name(&store.to_string(), &mut path);
     for step in steps {
         match step {
-            Step::Elements => path.push_str("[]"),
-            Step::Member(name) => {
+            LossStep::Elements => path.push_str("[]"),
+            LossStep::Member(name) => {
                 path.push('.');
                 push_name(&plain(name), &mut path);
             }
@@ -331,12 +331,12 @@ mod tests {
         let store = DomString::from("a b");
         losses.at(
             &store,
-            &[Step::member(b"x\\u00e9"), Step::Elements, Step::member(b"")],
+            &[LossStep::member(b"x\\u00e9"), LossStep::Elements, LossStep::member(b"")],
             what::HOLE,
         );
         losses.at(
             &store,
-            &[Step::member(b"x\\u00e9"), Step::Elements, Step::member(b"")],
+            &[LossStep::member(b"x\\u00e9"), LossStep::Elements, LossStep::member(b"")],
             what::HOLE,
         );
         losses.add("", what::SHARING, 7);
@@ -365,7 +365,9 @@ mod tests {
         all.append(&mut losses);
         assert_eq!((all.total(), all.left_out, losses.total()), (2020, 20, 0));
         let long = [b'x'; 1000];
-        assert!(path(&"s".into(), &[Step::member(&long)]).chars().count() <= MAX_PATH_CHARS + 1);
+        assert!(
+            path(&"s".into(), &[LossStep::member(&long)]).chars().count() <= MAX_PATH_CHARS + 1
+        );
     }
 
     #[test]

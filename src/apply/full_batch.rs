@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::error::SyncError;
 use super::own_changes::{OwnChanges, OwnLines};
-use super::recorder::Output;
+use super::recorder::ChunkOutput;
 use crate::chunk::{ChunkBuilder, ChunkSink, ContentBuilder, ContentRef};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
@@ -58,7 +58,7 @@ pub(crate) struct Compared {
     /// Number of records in the batch that equal the view's.
     pub(crate) unchanged: u64,
     /// Records that are neither in the batch nor deleted.
-    pub(crate) kept: Vec<Kept>,
+    pub(crate) kept: Vec<KeptRecords>,
     /// Number of records that the source had before, per object store of `names`.
     pub(crate) had: Vec<u64>,
 }
@@ -73,7 +73,7 @@ impl Compared {
 
 /// Records that stay although a full batch does not contain them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct KeptRecords {
     pub(crate) store: DomString,
     pub(crate) reason: KeptReason,
     pub(crate) count: u64,
@@ -256,7 +256,7 @@ impl<'a> Comparison<'a> {
 
     /// Returns the source's records now, in chunks, and the kept records that the batch does not
     /// contain.
-    fn contents(&self) -> Result<(Vec<Vec<NowChunk>>, Vec<Kept>), SyncError> {
+    fn contents(&self) -> Result<(Vec<Vec<NowChunk>>, Vec<KeptRecords>), SyncError> {
         let mut now: Vec<NowChunks> = self.plans.iter().map(|_| NowChunks::default()).collect();
         let mut counts = vec![0; self.plans.len()];
         for (place, plan) in self.plans.iter().enumerate().filter(|(_, plan)| plan.carried) {
@@ -285,7 +285,7 @@ impl<'a> Comparison<'a> {
         })?;
         let kept =
             self.plans.iter().zip(counts).filter(|(_, count)| *count > 0).map(|(plan, count)| {
-                Kept {
+                KeptRecords {
                     store: plan.name.clone(),
                     reason: plan.keeps_all.unwrap_or(KeptReason::RejectedLine),
                     count,
@@ -404,7 +404,7 @@ impl<'a> Comparison<'a> {
         compared: &Compared,
         stored: &dyn Fn(&DomString, &ContentRef) -> Option<ChunkRef>,
         meta: &Meta,
-        output: &mut Output<'_, '_>,
+        output: &mut ChunkOutput<'_, '_>,
     ) -> Result<ViewChunks, SyncError> {
         let find = |(name, contents): (&DomString, &Vec<ContentRef>)| {
             contents.iter().map(|content| stored(name, content)).collect::<Vec<_>>()

@@ -9,7 +9,7 @@ use crate::snapshot::{ChunkRef, Digest, FlowName, Line, LineState, List};
 use crate::store::{SnapshotStore, StoreError, StoredVersion};
 
 /// The lines of the last chunk read.
-type Kept = Option<(Digest, Vec<Line>)>;
+type LastChunk = Option<(Digest, Vec<Line>)>;
 
 /// A lookup of records and tombstones in one version.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub(crate) struct Lookup<'a> {
     store: &'a dyn SnapshotStore,
     flow: &'a FlowName,
     version: &'a StoredVersion,
-    records: Kept,
-    tombstones: Kept,
+    records: LastChunk,
+    tombstones: LastChunk,
 }
 
 impl<'a> Lookup<'a> {
@@ -67,7 +67,7 @@ fn find(
     list: &List,
     chunks: &[ChunkRef],
     key: &SortableKey,
-    kept: &mut Kept,
+    kept: &mut LastChunk,
 ) -> Result<Option<Line>, StoreError> {
     let place = chunks.partition_point(|chunk| chunk.first <= *key);
     let Some(chunk) = place.checked_sub(1).and_then(|place| chunks.get(place)) else {

@@ -8,7 +8,7 @@ use super::error::SyncError;
 use super::head_reader::HeadReader;
 use super::rules::Rules;
 use super::unique::{Collisions, Outcomes, UniqueStores, Wanted};
-use super::walk::{BatchFacts, MergeSink, Walk, WalkRefusal};
+use super::walk::{BatchFacts, MergeSink, StoreWalk, WalkRefusal};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Changes, RangeChange};
 use crate::snapshot::Manifest;
@@ -117,16 +117,16 @@ impl<'a> Merging<'a> {
         Ok((total, touched))
     }
 
-    fn walk(&self, name: &DomString, ranges: &'a [RangeChange]) -> Option<Walk<'_>> {
+    fn walk(&self, name: &DomString, ranges: &'a [RangeChange]) -> Option<StoreWalk<'_>> {
         let (policy, standing) = self.rules.of(name);
         let walk =
-            Walk::new(self.head.store(name)?, ranges, self.facts, self.base, policy, standing);
+            StoreWalk::new(self.head.store(name)?, ranges, self.facts, self.base, policy, standing);
         Some(walk.forgetting(self.rules.forget).unique(self.collisions.get(name)))
     }
 }
 
 fn finish(
-    walk: Walk<'_>,
+    walk: StoreWalk<'_>,
     name: &DomString,
     manifest: &mut Manifest,
     sink: &mut dyn MergeSink,

@@ -19,13 +19,13 @@ use crate::store::{StoreError, StoreErrorKind, VersionWriter};
 
 /// Passes to the store's writer the data that head does not have. Without a writer, as in a dry
 /// run, nothing is passed.
-pub(crate) struct Output<'w, 's> {
+pub(crate) struct ChunkOutput<'w, 's> {
     writer: Option<&'w mut (dyn VersionWriter + 's)>,
     chunks: HashSet<Digest>,
     spilled: HashSet<Digest>,
 }
 
-impl<'w, 's> Output<'w, 's> {
+impl<'w, 's> ChunkOutput<'w, 's> {
     /// Creates the output; data in `head` is not written again.
     pub(crate) fn new(
         writer: Option<&'w mut (dyn VersionWriter + 's)>,
@@ -84,7 +84,7 @@ impl<'w, 's> Output<'w, 's> {
     }
 }
 
-impl ChunkSink for Output<'_, '_> {
+impl ChunkSink for ChunkOutput<'_, '_> {
     fn write_chunk(
         &mut self,
         list: &List,
@@ -100,7 +100,7 @@ impl ChunkSink for Output<'_, '_> {
 
 /// Output, conflicts and report of one attempt.
 pub(crate) struct Recorder<'a, 'w, 's> {
-    output: &'a mut Output<'w, 's>,
+    output: &'a mut ChunkOutput<'w, 's>,
     conflicts: ListEditor<'a>,
     /// The list before this attempt.
     before: &'a [ChunkRef],
@@ -119,7 +119,7 @@ impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
     /// Creates a recorder that writes to `output` and `lines`; `before` is head's list of
     /// conflicts.
     pub(crate) fn new(
-        output: &'a mut Output<'w, 's>,
+        output: &'a mut ChunkOutput<'w, 's>,
         before: &'a [ChunkRef],
         logged: &'a mut ConflictLog,
         base: &'a HeadReader<'a>,

@@ -73,7 +73,7 @@ pub(crate) trait MergeSink: ChunkSink {
 
 /// A walk through one object store, once, in key order.
 #[derive(Debug)]
-pub(crate) struct Walk<'a> {
+pub(crate) struct StoreWalk<'a> {
     name: DomString,
     facts: &'a BatchFacts,
     policy: &'a StorePolicy,
@@ -104,7 +104,7 @@ pub(crate) struct Walk<'a> {
     refusal: Option<WalkRefusal>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> StoreWalk<'a> {
     /// Creates a walk that starts before the first key of `head`'s object store.
     pub(crate) fn new(
         head: &'a StoreManifest,

@@ -86,14 +86,14 @@ pub enum Command {
     /// List versions, newest first
     Log(log::Log),
     /// Show one record as of a version, or the version's manifest
-    Show(show::Show),
+    Show(show::ShowArgs),
     /// List, show and resolve conflicts, decided by rules or waiting for a person
     Conflicts(conflicts::Conflicts),
     /// Show up to which number each source's changes are durable
     ///
     /// Prints one JSON object per line. A source checks this before it discards the changes that it
     /// has sent.
-    Sources(sources::Sources),
+    Sources(sources::SourcesArgs),
     /// Verify that every byte of a version is stored intact
     ///
     /// Reads all chunks and spilled values and checks them against their digests, keys and
@@ -110,7 +110,7 @@ pub enum Command {
     /// List, print, install and check flow definitions for NiFi
     Template(template::Template),
     /// Check, test, explain and print conflict rules in a policy file
-    Policy(policy::Policy),
+    Policy(policy::PolicyArgs),
     /// Print shell completions
     Completions(completions::Completions),
     /// Print a manual page

@@ -17,7 +17,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb show --store git:snapshots.git --obj
 /// The flags of `show`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
-pub struct Show {
+pub struct ShowArgs {
     #[command(flatten)]
     store: StoredFlowArgs,
 
@@ -34,7 +34,7 @@ pub struct Show {
     object_store: Option<String>,
 }
 
-impl Show {
+impl ShowArgs {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let key = self.key.as_deref().map(|key| read_key("--key", key)).transpose()?;

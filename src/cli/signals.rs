@@ -18,15 +18,15 @@ use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 
 /// The function called instead of ending the process.
-type Handler = Box<dyn FnOnce(ExitStatus) + Send>;
+type SignalHandler = Box<dyn FnOnce(ExitStatus) + Send>;
 
 /// The handler of the first signal, if one was set.
-static HANDLER: Mutex<Option<Handler>> = Mutex::new(None);
+static HANDLER: Mutex<Option<SignalHandler>> = Mutex::new(None);
 
 /// Makes the next SIGINT or SIGTERM call `handler` instead of ending the process. The signal after
 /// that ends it.
 #[cfg(feature = "serve")]
-pub(super) fn take_over(handler: Handler) {
+pub(super) fn take_over(handler: SignalHandler) {
     *HANDLER.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
 }
 

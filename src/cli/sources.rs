@@ -17,7 +17,7 @@ const EXAMPLE: &str =
 /// The flags of `sources`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
-pub struct Sources {
+pub struct SourcesArgs {
     #[command(flatten)]
     store: StoredFlowArgs,
 
@@ -26,7 +26,7 @@ pub struct Sources {
     source: Option<SourceId>,
 }
 
-impl Sources {
+impl SourcesArgs {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let store = self.store.open(start)?;

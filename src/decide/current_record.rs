@@ -15,7 +15,7 @@ use crate::spool::{Place, Spool};
 
 /// The current state of a record.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct CurrentState {
     pub(super) meta: Meta,
     /// Digest of the value without error stacks; `None` for a tombstone.
     pub(super) digest: Option<Digest>,
@@ -25,13 +25,13 @@ pub(super) struct Standing {
 
 /// A record with conflicts to decide.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(super) struct ConflictedRecord {
     pub(super) store: DomString,
     pub(super) key: SortableKey,
     /// The conflicts, by index.
     pub(super) conflicts: Vec<usize>,
     /// The current state; `None` if there is neither a record nor a tombstone.
-    pub(super) standing: Option<Standing>,
+    pub(super) standing: Option<CurrentState>,
     /// The new state, if it differs.
     pub(super) change: Option<Chosen>,
     /// The deciding conflict, by index, and the side whose state is replaced; no side if the state
@@ -41,7 +41,7 @@ pub(super) struct Record {
     pub(super) line: Option<Place>,
 }
 
-impl Record {
+impl ConflictedRecord {
     /// True if the record gets a value.
     pub(super) fn puts(&self) -> bool {
         matches!(self.change, Some(Chosen::Put(..)))
@@ -68,7 +68,7 @@ pub(super) fn look(
     facts: &Facts<'_>,
     picked: &[Picked],
     spool: &mut Spool,
-) -> Result<Vec<Record>, SyncError> {
+) -> Result<Vec<ConflictedRecord>, SyncError> {
     let mut order: Vec<usize> = (0..picked.len()).collect();
     order.sort_by(|&a, &b| {
         (&picked[a].store, &picked[a].key, a).cmp(&(&picked[b].store, &picked[b].key, b))
@@ -127,17 +127,17 @@ fn look_at(
     lookup: &mut Lookup<'_>,
     spool: &mut Spool,
     changed: &mut Vec<(usize, Option<FlowVersion>)>,
-) -> Result<Record, SyncError> {
+) -> Result<ConflictedRecord, SyncError> {
     let first = &picked[conflicts[0]];
     let line = lookup.find(&first.store, &first.key)?;
-    let mut standing = line.as_ref().map(|line| Standing {
+    let mut standing = line.as_ref().map(|line| CurrentState {
         meta: line.meta.clone(),
         digest: (line.state != LineState::Delete).then(|| line.state.content_digest()),
         value: None,
     });
     let now = standing.as_ref().and_then(|standing| standing.digest);
     let open = conflicts.iter().copied().filter(|&place| !picked[place].done);
-    let mut record = Record {
+    let mut record = ConflictedRecord {
         store: first.store.clone(),
         key: first.key.clone(),
         conflicts: conflicts.to_vec(),
@@ -195,13 +195,13 @@ fn look_at(
 
 /// Returns the metadata of a record that is set. It is never older than the replaced record;
 /// otherwise an older change could win over it.
-pub(super) fn meta_of(facts: &Facts<'_>, standing: Option<&Standing>) -> Meta {
+pub(super) fn meta_of(facts: &Facts<'_>, standing: Option<&CurrentState>) -> Meta {
     let before = standing.map_or(facts.meta.at, |standing| standing.meta.at);
     Meta { at: facts.meta.at.max(before), ..facts.meta.clone() }
 }
 
 /// True if the record's state is not the one that the conflict left.
-fn has_changed(conflict: &Picked, standing: Option<&Standing>) -> bool {
+fn has_changed(conflict: &Picked, standing: Option<&CurrentState>) -> bool {
     let now = standing.and_then(|standing| standing.digest);
     let left = match conflict.winner {
         Winner::Head | Winner::Nobody => Some(conflict.head.as_ref().and_then(|head| head.digest)),

@@ -1,11 +1,11 @@
 //! Writes the decisions: records and tombstones, the conflicts' lines, new lines for replaced
 //! values that were neither side's, and notices.
 
-use super::current_record::{Record, meta_of};
+use super::current_record::{ConflictedRecord, meta_of};
 use super::selected_conflict::{Chosen, Picked};
 use super::{Facts, comment};
 use crate::apply::error::SyncError;
-use crate::apply::recorder::Output;
+use crate::apply::recorder::ChunkOutput;
 use crate::chunk::ListEditor;
 use crate::indexeddb::key::SortableKey;
 use crate::pipeline::attempt::{read_sources, seal};
@@ -23,12 +23,12 @@ pub(super) const RULE: &str = "resolve";
 pub(super) fn write(
     facts: &Facts<'_>,
     picked: &[Picked],
-    records: &[Record],
+    records: &[ConflictedRecord],
     spool: &mut Spool,
     mut writer: Option<&mut (dyn VersionWriter + '_)>,
 ) -> Result<Box<VersionDraft>, SyncError> {
     let head = facts.head;
-    let mut output = Output::new(writer.as_deref_mut(), Some(&head.manifest));
+    let mut output = ChunkOutput::new(writer.as_deref_mut(), Some(&head.manifest));
     let mut manifest = head.manifest.clone();
     for records in records.chunk_by(|a, b| a.store == b.store) {
         write_records(facts, records, spool, &mut manifest, &mut output)?;
@@ -71,10 +71,10 @@ pub(super) fn write(
 /// Sets the records of one object store.
 fn write_records(
     facts: &Facts<'_>,
-    records: &[Record],
+    records: &[ConflictedRecord],
     spool: &mut Spool,
     manifest: &mut Manifest,
-    output: &mut Output<'_, '_>,
+    output: &mut ChunkOutput<'_, '_>,
 ) -> Result<(), SyncError> {
     let changes = || records.iter().filter_map(|record| Some((record, record.change?)));
     let Some((first, _)) = changes().next() else { return Ok(()) };
@@ -108,9 +108,9 @@ fn write_records(
 fn write_conflicts(
     facts: &Facts<'_>,
     picked: &[Picked],
-    records: &[Record],
+    records: &[ConflictedRecord],
     spool: &mut Spool,
-    output: &mut Output<'_, '_>,
+    output: &mut ChunkOutput<'_, '_>,
 ) -> Result<Vec<ChunkRef>, SyncError> {
     let mut lost = vec![None; picked.len()];
     for record in records {
@@ -147,7 +147,7 @@ fn write_conflicts(
 /// their records.
 fn new_conflicts(
     facts: &Facts<'_>,
-    records: &[Record],
+    records: &[ConflictedRecord],
     spool: &mut Spool,
 ) -> Result<Vec<(SortableKey, Vec<u8>)>, SyncError> {
     let refused =

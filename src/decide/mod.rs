@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use self::current_record::{Record, look};
+use self::current_record::{ConflictedRecord, look};
 use self::selected_conflict::{Picked, pick};
 use crate::apply::error::SyncError;
 use crate::apply::head_reader::HeadReader;
@@ -197,7 +197,7 @@ impl Round for Resolving<'_> {
 fn report(
     choice: Choice,
     picked: &[Picked],
-    records: &[Record],
+    records: &[ConflictedRecord],
     spool: &mut Spool,
     lines: &mut ReportLines,
 ) -> Result<(), SyncError> {
@@ -216,11 +216,12 @@ fn report(
     Ok(())
 }
 
-fn summary(flow: &FlowName, picked: &[Picked], records: &[Record]) -> Summary {
+fn summary(flow: &FlowName, picked: &[Picked], records: &[ConflictedRecord]) -> Summary {
     let differs = picked.iter().any(|conflict| !conflict.done);
     let outcome = if differs { Outcome::Committed } else { Outcome::Unchanged };
-    let count =
-        |is: &dyn Fn(&Record) -> bool| records.iter().filter(|record| is(record)).count() as u64;
+    let count = |is: &dyn Fn(&ConflictedRecord) -> bool| {
+        records.iter().filter(|record| is(record)).count() as u64
+    };
     let (put, deleted) = (count(&|record| record.puts()), count(&|record| record.deletes()));
     Summary {
         received: picked.len() as u64,
@@ -234,15 +235,17 @@ fn summary(flow: &FlowName, picked: &[Picked], records: &[Record]) -> Summary {
 
 /// Returns the beginning of the version's comment: `resolved 3 conflicts, +0 ~2 -1 in 1 object
 /// store`.
-fn comment(picked: &[Picked], records: &[Record]) -> String {
+fn comment(picked: &[Picked], records: &[ConflictedRecord]) -> String {
     let conflicts = match picked.iter().filter(|conflict| !conflict.done).count() {
         1 => "resolved 1 conflict".to_owned(),
         count => format!("resolved {count} conflicts"),
     };
-    let changed: Vec<&Record> = records.iter().filter(|record| record.change.is_some()).collect();
+    let changed: Vec<&ConflictedRecord> =
+        records.iter().filter(|record| record.change.is_some()).collect();
     let mut stores: Vec<&DomString> = changed.iter().map(|record| &record.store).collect();
     stores.dedup();
-    let count = |is: &dyn Fn(&Record) -> bool| changed.iter().filter(|record| is(record)).count();
+    let count =
+        |is: &dyn Fn(&ConflictedRecord) -> bool| changed.iter().filter(|record| is(record)).count();
     let inserted = count(&|record| record.puts() && !record.was_live());
     let (updated, deleted) =
         (count(&|record| record.puts() && record.was_live()), count(&|record| record.deletes()));

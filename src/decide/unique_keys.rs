@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Facts;
-use super::current_record::Record;
+use super::current_record::ConflictedRecord;
 use super::selected_conflict::Chosen;
 use crate::apply::error::SyncError;
 use crate::chunk::{ChunkSource, lines_of};
@@ -16,7 +16,7 @@ use crate::spool::Spool;
 /// Checks the unique indexes of each object store that gets a value; reads all its records.
 pub(super) fn check(
     facts: &Facts<'_>,
-    records: &[Record],
+    records: &[ConflictedRecord],
     spool: &mut Spool,
 ) -> Result<(), SyncError> {
     for records in records.chunk_by(|a, b| a.store == b.store) {
@@ -26,7 +26,11 @@ pub(super) fn check(
 }
 
 /// Checks the records of one object store.
-fn check_store(facts: &Facts<'_>, records: &[Record], spool: &mut Spool) -> Result<(), SyncError> {
+fn check_store(
+    facts: &Facts<'_>,
+    records: &[ConflictedRecord],
+    spool: &mut Spool,
+) -> Result<(), SyncError> {
     let Some(store) = records.first().and_then(|first| facts.head.manifest.store(&first.store))
     else {
         return Ok(());

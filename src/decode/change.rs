@@ -53,7 +53,7 @@ pub enum Op<'a> {
         /// The source's clock, milliseconds since 1970.
         at: Option<i64>,
         /// The base that the source started from.
-        base: Base<'a>,
+        base: NamedBase<'a>,
     },
     /// Deletes the record.
     Delete {
@@ -62,14 +62,14 @@ pub enum Op<'a> {
         /// The source's clock, milliseconds since 1970.
         at: Option<i64>,
         /// The base that the source started from.
-        base: Base<'a>,
+        base: NamedBase<'a>,
     },
     /// Deletes all records between the bounds. At least one bound is present.
     DeleteRange {
         /// The lower bound.
-        lower: Option<Bound<'a>>,
+        lower: Option<RangeEnd<'a>>,
         /// The upper bound.
-        upper: Option<Bound<'a>>,
+        upper: Option<RangeEnd<'a>>,
         /// The source's clock, milliseconds since 1970.
         at: Option<i64>,
     },
@@ -82,7 +82,7 @@ pub enum Op<'a> {
 
 /// An end of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bound<'a> {
+pub struct RangeEnd<'a> {
     /// The key, raw JSON.
     pub key: &'a [u8],
     /// True if the key itself is not in the range.
@@ -91,7 +91,7 @@ pub struct Bound<'a> {
 
 /// The base that a change names for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Base<'a> {
+pub enum NamedBase<'a> {
     /// The change names no base.
     None,
     /// The record as of this flow version.
@@ -106,7 +106,7 @@ pub enum Base<'a> {
 
 /// The counts of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct StreamCounts {
     /// The number of lines, including blank lines, header and end line.
     pub lines: u64,
     /// The number of bytes, including line ends.

@@ -3,12 +3,12 @@
 
 use std::io::Read;
 
-use super::change::{Base, Change, Counts, EventNotes, Item, Op};
+use super::change::{Change, EventNotes, Item, NamedBase, Op, StreamCounts};
 use super::dialect::changes::{self, LastStore, Parsed};
 use super::dialect::events::{self, Events};
 use super::dialect::{self, Dialect};
 use super::error::DecodeError;
-use super::framing::{Line, Lines};
+use super::framing::{Lines, StreamLine};
 use super::header::{self, BatchHeader, MAX_HEADER_BYTES, Mode};
 use super::import::{self, Built, Import};
 use super::options::DecodeOptions;
@@ -37,7 +37,7 @@ pub struct Decoder<R> {
     events: Events,
     losses: Losses,
     /// A line that was read to detect the dialect and has not been returned yet.
-    waiting: Option<Line>,
+    waiting: Option<StreamLine>,
     last_store: LastStore,
     /// The item that was returned last.
     last: Given,
@@ -55,12 +55,12 @@ pub struct Decoder<R> {
 #[derive(Clone, Copy)]
 enum Given {
     Nothing,
-    Line(Line),
+    Line(StreamLine),
     Record,
 }
 
 enum LineOutcome {
-    Change(usize, changes::Found),
+    Change(usize, changes::FoundChange),
     Rejected(Option<usize>, raw_json::Reject),
 }
 
@@ -102,7 +102,7 @@ impl<R: Read> Decoder<R> {
         let values =
             input == Some(Dialect::Records) || (input.is_none() && sniff::is_values(&mut lines)?);
         let first = if values { None } else { next_line(&mut lines)? };
-        let line = |line: Line| raw_json::trim(lines.bytes(&line));
+        let line = |line: StreamLine| raw_json::trim(lines.bytes(&line));
         let begins = first.is_some_and(|first| sniff::is_header(line(first)));
         let changes = match input {
             Some(Dialect::Records) => false,
@@ -169,9 +169,9 @@ impl<R: Read> Decoder<R> {
     }
 
     /// Returns the counts so far; final once [`Self::next`] has returned `None`.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> StreamCounts {
         let (lines, bytes) = (self.lines.count(), self.lines.offset());
-        Counts { lines, bytes, changes: self.changes, rejected: self.rejected }
+        StreamCounts { lines, bytes, changes: self.changes, rejected: self.rejected }
     }
 
     /// Returns the header's line as received; records and documents have none.
@@ -277,8 +277,10 @@ impl<R: Read> Decoder<R> {
         self.losses.append(&mut self.built.losses);
         let Built { key, keyed, value, is_deleted, .. } = &self.built;
         let op = match is_deleted {
-            true => Op::Delete { key, at: None, base: Base::None },
-            false => Op::Put { key: keyed.then_some(&key[..]), value, at: None, base: Base::None },
+            true => Op::Delete { key, at: None, base: NamedBase::None },
+            false => {
+                Op::Put { key: keyed.then_some(&key[..]), value, at: None, base: NamedBase::None }
+            }
         };
         let Mark { line, offset } = found.mark;
         let notes = EventNotes::default();
@@ -328,7 +330,7 @@ impl<R: Read> Decoder<R> {
         DecodeError::Truncated { line: self.lines.number(), what: "there is no end line" }
     }
 
-    fn record(&mut self, line: &Line) -> Result<Item<'_>, DecodeError> {
+    fn record(&mut self, line: &StreamLine) -> Result<Item<'_>, DecodeError> {
         self.last = Given::Line(*line);
         let index = self.count()?;
         if line.too_long {
@@ -351,12 +353,12 @@ impl<R: Read> Decoder<R> {
         let key = key.map(|key| key.of(text));
         let value = if key.is_some() { self.scratch.as_slice() } else { text };
         self.changes += 1;
-        let op = Op::Put { key, value, at: None, base: Base::None };
+        let op = Op::Put { key, value, at: None, base: NamedBase::None };
         let (line, offset, notes) = (line.number, line.offset, EventNotes::default());
         Ok(Item::Change(Change { line, offset, index, store: 0, op, notes }))
     }
 
-    fn change(&mut self, line: &Line) -> Result<Option<Item<'_>>, DecodeError> {
+    fn change(&mut self, line: &StreamLine) -> Result<Option<Item<'_>>, DecodeError> {
         self.last = Given::Line(*line);
         let outcome = if line.too_long {
             LineOutcome::Rejected(None, TOO_LONG)
@@ -403,7 +405,7 @@ impl<R: Read> Decoder<R> {
 
     fn reject(
         &mut self,
-        line: &Line,
+        line: &StreamLine,
         store: Option<usize>,
         reject: raw_json::Reject,
     ) -> Item<'static> {
@@ -414,7 +416,7 @@ impl<R: Read> Decoder<R> {
     /// about.
     fn reject_change(
         &mut self,
-        line: &Line,
+        line: &StreamLine,
         store: Option<usize>,
         reject: raw_json::Reject,
     ) -> Item<'static> {
@@ -444,9 +446,9 @@ impl<R: Read> Decoder<R> {
         Item::Rejected(Rejection { line, offset, code, store, message: message.to_owned(), keys })
     }
 
-    fn end(&mut self, line: &Line, count: Option<u64>) -> Result<(), DecodeError> {
+    fn end(&mut self, line: &StreamLine, count: Option<u64>) -> Result<(), DecodeError> {
         let found = self.changes + self.rejected;
-        let framing = |line: &Line, what| {
+        let framing = |line: &StreamLine, what| {
             Err(DecodeError::Framing { line: line.number, offset: line.offset, what })
         };
         let Some(count) = count else {
@@ -486,7 +488,7 @@ const BROKEN: raw_json::Reject = (code::SYNTAX, "part of a value that is not JSO
 const TOO_LONG: raw_json::Reject = (code::LINE_TOO_LONG, "the line is longer than the limit");
 
 /// Returns the next line that is not blank.
-fn next_line<R: Read>(lines: &mut Lines<R>) -> Result<Option<Line>, DecodeError> {
+fn next_line<R: Read>(lines: &mut Lines<R>) -> Result<Option<StreamLine>, DecodeError> {
     while let Some(line) = lines.advance()? {
         if line.too_long || !raw_json::trim(lines.bytes(&line)).is_empty() {
             return Ok(Some(line));
@@ -497,7 +499,7 @@ fn next_line<R: Read>(lines: &mut Lines<R>) -> Result<Option<Line>, DecodeError>
 
 fn open_changes<R: Read>(
     lines: &Lines<R>,
-    line: &Line,
+    line: &StreamLine,
     begins: bool,
     options: &DecodeOptions,
 ) -> Result<BatchHeader, DecodeError> {

@@ -42,7 +42,7 @@ impl Span {
 
 /// One line of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct StreamLine {
     /// The position in the buffer, without the LF. Valid until the next line is read.
     pub(crate) span: Span,
     /// The number of the line, from 1.
@@ -110,7 +110,7 @@ impl<R: Read> Lines<R> {
 
     /// Returns the next line, or `None` at the end of the stream. Nothing after the last LF is not
     /// a line.
-    pub(crate) fn advance(&mut self) -> Result<Option<Line>, DecodeError> {
+    pub(crate) fn advance(&mut self) -> Result<Option<StreamLine>, DecodeError> {
         loop {
             let unsearched = Span { start: self.searched, end: self.filled.end };
             if let Some(found) = memchr::memchr(b'\n', unsearched.of(&self.buffer)) {
@@ -133,7 +133,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// Puts back the line that was returned last.
-    pub(crate) fn put_back(&mut self, line: &Line) {
+    pub(crate) fn put_back(&mut self, line: &StreamLine) {
         self.filled.start = line.span.start;
         self.searched = self.filled.start;
         self.number -= 1;
@@ -141,10 +141,10 @@ impl<R: Read> Lines<R> {
     }
 
     /// Returns the next `length` available bytes, which begin at `mark`, as a line.
-    pub(crate) fn cut(&mut self, mark: Mark, length: usize) -> Line {
+    pub(crate) fn cut(&mut self, mark: Mark, length: usize) -> StreamLine {
         let span = Span { start: self.filled.start, end: self.filled.start + length };
         self.pass(length);
-        Line {
+        StreamLine {
             span,
             number: mark.line,
             offset: mark.offset,
@@ -156,9 +156,9 @@ impl<R: Read> Lines<R> {
 
     /// Begins a text at `mark` that is longer than the limit. Its bytes are not returned;
     /// [`Self::pass_overlong`] keeps them.
-    pub(crate) fn begin_overlong(&mut self, mark: Mark) -> Result<Line, DecodeError> {
+    pub(crate) fn begin_overlong(&mut self, mark: Mark) -> Result<StreamLine, DecodeError> {
         self.clear_overlong()?;
-        Ok(Line {
+        Ok(StreamLine {
             span: Span::default(),
             number: mark.line,
             offset: mark.offset,
@@ -190,7 +190,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// Returns the bytes of the line that was returned last.
-    pub(crate) fn bytes(&self, line: &Line) -> &[u8] {
+    pub(crate) fn bytes(&self, line: &StreamLine) -> &[u8] {
         line.span.of(&self.buffer)
     }
 
@@ -257,7 +257,7 @@ impl<R: Read> Lines<R> {
         &mut self.reader
     }
 
-    fn take(&mut self, end: usize, ended: bool) -> Result<Line, DecodeError> {
+    fn take(&mut self, end: usize, ended: bool) -> Result<StreamLine, DecodeError> {
         let start = self.filled.start;
         let too_long = end - start > self.max_line_bytes;
         if too_long {
@@ -267,14 +267,20 @@ impl<R: Read> Lines<R> {
         // A line that is too long has no span, even if all of it happens to be in the buffer.
         let span = if too_long { Span::default() } else { Span { start, end } };
         self.number += 1;
-        let line =
-            Line { span, number: self.number, offset: self.offset, ended, too_long, broken: false };
+        let line = StreamLine {
+            span,
+            number: self.number,
+            offset: self.offset,
+            ended,
+            too_long,
+            broken: false,
+        };
         self.skip(end - start + usize::from(ended));
         Ok(line)
     }
 
     /// Skips a line that is too long.
-    fn pass_over(&mut self) -> Result<Line, DecodeError> {
+    fn pass_over(&mut self) -> Result<StreamLine, DecodeError> {
         self.clear_overlong()?;
         self.number += 1;
         let (number, offset) = (self.number, self.offset);
@@ -284,7 +290,7 @@ impl<R: Read> Lines<R> {
             self.keep(Span { start: self.filled.start, end })?;
             self.skip(end - self.filled.start + usize::from(found.is_some()));
             if found.is_some() || (self.at_end && self.filled.start == self.filled.end) {
-                return Ok(Line {
+                return Ok(StreamLine {
                     span: Span::default(),
                     number,
                     offset,
@@ -348,11 +354,11 @@ mod tests {
         }
     }
 
-    fn lines(reader: impl Read, max: usize) -> Vec<(Line, Vec<u8>)> {
+    fn lines(reader: impl Read, max: usize) -> Vec<(StreamLine, Vec<u8>)> {
         let mut lines = Lines::new(reader, max);
         let mut all = Vec::new();
         while let Some(line) = lines.advance().unwrap() {
-            all.push((Line { span: Span::default(), ..line }, lines.bytes(&line).to_vec()));
+            all.push((StreamLine { span: Span::default(), ..line }, lines.bytes(&line).to_vec()));
         }
         all
     }

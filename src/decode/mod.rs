@@ -32,7 +32,7 @@ mod structure;
 mod tests;
 mod values;
 
-pub use change::{Base, Bound, Change, Counts, EventNotes, Item, Op};
+pub use change::{Change, EventNotes, Item, NamedBase, Op, RangeEnd, StreamCounts};
 pub use decoder::Decoder;
 pub use dialect::{Dialect, DialectSpec};
 pub use error::DecodeError;

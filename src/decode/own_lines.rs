@@ -2,7 +2,7 @@
 //! instead of stored.
 
 use super::framing::Span;
-use super::scan::{Member, Members};
+use super::scan::{ScannedMember, ScannedMembers};
 use crate::rejection::code;
 
 /// The number of bytes of a first line that are examined.
@@ -87,9 +87,9 @@ pub(crate) fn begins(text: &[u8]) -> bool {
 }
 
 /// Returns the members whose values are complete.
-fn members(line: &[u8]) -> Vec<Member> {
+fn members(line: &[u8]) -> Vec<ScannedMember> {
     let mut found = Vec::new();
-    let Ok(mut members) = Members::of(line) else { return found };
+    let Ok(mut members) = ScannedMembers::of(line) else { return found };
     while let Ok(Some(member)) = members.next() {
         found.push(member);
         if found.len() > 16 {
@@ -100,7 +100,7 @@ fn members(line: &[u8]) -> Vec<Member> {
 }
 
 /// True if the line's members are these, in this order; others may follow unless `exactly` is true.
-fn has(line: &[u8], found: &[Member], names: &[&str], exactly: bool) -> bool {
+fn has(line: &[u8], found: &[ScannedMember], names: &[&str], exactly: bool) -> bool {
     let mut found = found.iter().map(|member| member.name.of(line)).peekable();
     for name in names {
         let (name, optional) = name.strip_suffix('?').map_or((*name, false), |name| (name, true));
@@ -113,7 +113,7 @@ fn has(line: &[u8], found: &[Member], names: &[&str], exactly: bool) -> bool {
     !exactly || found.next().is_none()
 }
 
-fn nested(line: &[u8], member: &Member) -> bool {
+fn nested(line: &[u8], member: &ScannedMember) -> bool {
     let Span { start, .. } = member.value;
     line.get(start..).is_some_and(|rest| rest.starts_with(b"null") || is_change(rest))
 }

@@ -1,6 +1,6 @@
 //! Helpers for the raw JSON text of a record: members, key, and reasons for rejection.
 
-use super::scan::{Members, ScanError};
+use super::scan::{ScanError, ScannedMembers};
 use super::{framing::Span, scan};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
@@ -21,7 +21,7 @@ pub(crate) fn take_key(line: &[u8], field: &str, rest: &mut Vec<u8>) -> Result<S
     rest.clear();
     rest.push(b'{');
     let mut key = None;
-    let mut members = Members::of(line).map_err(broken)?;
+    let mut members = ScannedMembers::of(line).map_err(broken)?;
     while let Some(member) = members.next().map_err(broken)? {
         if named(member.name.of(line), field) {
             if key.replace(member.value).is_some() {
@@ -69,7 +69,7 @@ fn at_path<'a>(row: &'a [u8], path: &DomString) -> Result<&'a [u8], Reject> {
     let mut value = row;
     for name in path.split('.').filter(|_| !path.is_empty()) {
         let mut found: Option<Span> = None;
-        let mut members = Members::of(value).map_err(|_| NONE)?;
+        let mut members = ScannedMembers::of(value).map_err(|_| NONE)?;
         while let Some(member) = members.next().map_err(broken)? {
             if named(member.name.of(value), name) && found.replace(member.value).is_some() {
                 return Err((code::DUPLICATE_MEMBER, "the key is there twice"));

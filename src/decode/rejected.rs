@@ -2,7 +2,7 @@
 //! not delete it.
 
 use super::raw_json::named;
-use super::scan::Members;
+use super::scan::ScannedMembers;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::value::{Canonicalizer, sortable_key_of};
@@ -27,7 +27,7 @@ pub(crate) fn keys_of_line(
     canonicalizer: &mut Canonicalizer,
 ) -> Vec<SortableKey> {
     let mut keys = Vec::new();
-    let Ok(mut members) = Members::of(line) else { return keys };
+    let Ok(mut members) = ScannedMembers::of(line) else { return keys };
     while let Ok(Some(member)) = members.next() {
         let (name, content) = (member.name.of(line), member.value.of(line));
         if named(name, "key") {
@@ -64,7 +64,7 @@ pub(crate) fn at<'v>(value: &'v [u8], path: &str) -> Option<&'v [u8]> {
         return Some(value);
     }
     path.split('.').try_fold(value, |value, step| {
-        let mut members = Members::of(value).ok()?;
+        let mut members = ScannedMembers::of(value).ok()?;
         let mut found = None;
         while let Some(member) = members.next().ok()? {
             if named(member.name.of(value), step) && found.replace(member.value).is_some() {

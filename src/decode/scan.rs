@@ -19,7 +19,7 @@ pub(crate) enum ScanError {
 
 /// One member, as positions in the scanned bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
+pub(crate) struct ScannedMember {
     /// The name, without quotes but with its escapes.
     pub(crate) name: Span,
     /// The value, with quotes or brackets, without surrounding white space.
@@ -27,7 +27,7 @@ pub(crate) struct Member {
 }
 
 /// Iterates over an object's members, in their order.
-pub(crate) struct Members<'a> {
+pub(crate) struct ScannedMembers<'a> {
     bytes: &'a [u8],
     place: usize,
     state: ScanState,
@@ -40,7 +40,7 @@ enum ScanState {
     Done,
 }
 
-impl<'a> Members<'a> {
+impl<'a> ScannedMembers<'a> {
     /// Begins an object that may be surrounded by white space.
     pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, ScanError> {
         let place = skip_space(bytes, 0);
@@ -52,7 +52,7 @@ impl<'a> Members<'a> {
 
     /// Returns the next member, or `None` after the object's end, where only white space may
     /// follow.
-    pub(crate) fn next(&mut self) -> Result<Option<Member>, ScanError> {
+    pub(crate) fn next(&mut self) -> Result<Option<ScannedMember>, ScanError> {
         let bytes = self.bytes;
         let mut place = skip_space(bytes, self.place);
         match (bytes.get(place), &self.state) {
@@ -78,7 +78,7 @@ impl<'a> Members<'a> {
         let value = Span { start, end: value_end(bytes, start)? };
         self.place = value.end;
         self.state = ScanState::Next;
-        Ok(Some(Member { name, value }))
+        Ok(Some(ScannedMember { name, value }))
     }
 }
 
@@ -305,7 +305,7 @@ mod tests {
     type Found<'a> = Vec<(&'a [u8], &'a [u8])>;
 
     fn members(text: &[u8]) -> Result<Found<'_>, ScanError> {
-        let mut scan = Members::of(text)?;
+        let mut scan = ScannedMembers::of(text)?;
         let mut found = Vec::new();
         while let Some(member) = scan.next()? {
             found.push((member.name.of(text), member.value.of(text)));

@@ -6,7 +6,7 @@ use super::dialect::{ANY_NUMBER, ANY_STRING, Beginning, Dialect};
 use super::error::DecodeError;
 use super::framing::Lines;
 use super::own_lines;
-use super::scan::{Members, is_space};
+use super::scan::{ScannedMembers, is_space};
 use super::structure::RECORD_SEPARATOR;
 
 /// Beginnings of files that are not text, with advice for each.
@@ -213,7 +213,7 @@ fn any<'a>(text: &'a [u8], token: &[u8]) -> Option<Option<&'a [u8]>> {
 /// True if a line begins a batch of changes: an object with a member `format` of this format, in
 /// any version.
 pub(crate) fn is_header(line: &[u8]) -> bool {
-    let Ok(mut members) = Members::of(line) else { return false };
+    let Ok(mut members) = ScannedMembers::of(line) else { return false };
     while let Ok(Some(member)) = members.next() {
         if member.name.of(line) == b"format" {
             return member.value.of(line).starts_with(b"\"indexeddb-changes/");

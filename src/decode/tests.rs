@@ -33,7 +33,7 @@ impl Read for Slow<'_> {
 struct Decoded {
     items: Vec<String>,
     places: Vec<(u64, u64)>,
-    end: Result<Counts, String>,
+    end: Result<StreamCounts, String>,
 }
 
 impl Decoded {
@@ -43,7 +43,8 @@ impl Decoded {
 }
 
 fn decode(reader: impl Read, options: DecodeOptions) -> Decoded {
-    let mut decoded = Decoded { items: Vec::new(), places: Vec::new(), end: Ok(Counts::default()) };
+    let mut decoded =
+        Decoded { items: Vec::new(), places: Vec::new(), end: Ok(StreamCounts::default()) };
     decoded.end = fill(reader, options, &mut decoded).map_err(|error| error.to_string());
     decoded
 }
@@ -52,7 +53,7 @@ fn fill(
     reader: impl Read,
     options: DecodeOptions,
     decoded: &mut Decoded,
-) -> Result<Counts, DecodeError> {
+) -> Result<StreamCounts, DecodeError> {
     let mut decoder = Decoder::open(reader, options)?;
     while let Some(item) = decoder.next()? {
         let (text, place) = match &item {
@@ -70,17 +71,17 @@ fn fill(
 
 fn show(change: &Change<'_>) -> String {
     let text = |raw: &[u8]| String::from_utf8_lossy(raw).into_owned();
-    let base = |base: Base<'_>| match base {
-        Base::None => "-".to_owned(),
-        Base::Version(version) => format!("v{version}"),
-        Base::Value(value) => text(value),
-        Base::State(version, state) => format!("{version} {state}"),
-        Base::Absent => "absent".to_owned(),
+    let base = |base: NamedBase<'_>| match base {
+        NamedBase::None => "-".to_owned(),
+        NamedBase::Version(version) => format!("v{version}"),
+        NamedBase::Value(value) => text(value),
+        NamedBase::State(version, state) => format!("{version} {state}"),
+        NamedBase::Absent => "absent".to_owned(),
     };
     let at = |at: Option<i64>| at.map_or("-".to_owned(), |at| at.to_string());
-    let bound = |bound: Option<Bound<'_>>| match bound {
+    let bound = |bound: Option<RangeEnd<'_>>| match bound {
         None => "-".to_owned(),
-        Some(Bound { key, open }) => format!("{}{}", text(key), if open { " open" } else { "" }),
+        Some(RangeEnd { key, open }) => format!("{}{}", text(key), if open { " open" } else { "" }),
     };
     let op = match change.op {
         Op::Put { key, value, at: time, base: from } => {

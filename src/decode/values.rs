@@ -10,7 +10,7 @@
 use std::io::Read;
 
 use super::error::DecodeError;
-use super::framing::{Line, Lines};
+use super::framing::{Lines, StreamLine};
 use super::growing::{GrowingScan, InLine, LineEnd, Seen, TextEnd, WordEnd};
 use super::pull::Mark;
 use super::scan::{BracketScan, is_space};
@@ -19,7 +19,7 @@ use super::structure::{RECORD_SEPARATOR, StructureScan};
 /// The most bytes of white space after a value that are skipped to see the next byte.
 const LOOK_AHEAD_BYTES: usize = 4096;
 
-/// Cuts values out of [`Lines`]; each is returned as a [`Line`] without the line end.
+/// Cuts values out of [`Lines`]; each is returned as a [`StreamLine`] without the line end.
 #[derive(Debug, Default)]
 pub(crate) struct ValueStream {
     /// The position of the open array.
@@ -45,7 +45,7 @@ enum Measured {
     /// The stream ends inside the value.
     Open,
     /// The value is longer than the limit and was skipped. With the scan's last result.
-    TooLong(Line, Seen),
+    TooLong(StreamLine, Seen),
 }
 
 impl ValueStream {
@@ -53,7 +53,7 @@ impl ValueStream {
     pub(crate) fn next<R: Read>(
         &mut self,
         lines: &mut Lines<R>,
-    ) -> Result<Option<Line>, DecodeError> {
+    ) -> Result<Option<StreamLine>, DecodeError> {
         if !std::mem::replace(&mut self.begun, true) {
             self.line_start = Some(lines.offset());
         }
@@ -115,7 +115,7 @@ impl ValueStream {
         Mark { line: lines.number() + 1, offset: line_start.unwrap_or(lines.offset()) }
     }
 
-    fn give<R: Read>(&mut self, lines: &mut Lines<R>, length: usize) -> Line {
+    fn give<R: Read>(&mut self, lines: &mut Lines<R>, length: usize) -> StreamLine {
         let mark = self.mark(lines);
         self.line_start = None;
         lines.cut(mark, length)
@@ -169,7 +169,7 @@ impl ValueStream {
     }
 
     /// Reads an object outside arrays.
-    fn object<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<Line, DecodeError> {
+    fn object<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<StreamLine, DecodeError> {
         if self.is_lost(lines) {
             return self.rest_of_line(lines);
         }
@@ -183,7 +183,11 @@ impl ValueStream {
     }
 
     /// Returns a value whose end was found, unless something else follows it in its line.
-    fn ended<R: Read>(&mut self, lines: &mut Lines<R>, end: usize) -> Result<Line, DecodeError> {
+    fn ended<R: Read>(
+        &mut self,
+        lines: &mut Lines<R>,
+        end: usize,
+    ) -> Result<StreamLine, DecodeError> {
         let separates =
             |byte| byte != b'\n' && (is_space(byte) || byte == b',' || byte == RECORD_SEPARATOR);
         match behind(lines, end, separates)? {
@@ -202,7 +206,7 @@ impl ValueStream {
     }
 
     /// Reads an object that does not end in its line.
-    fn spanning<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<Line, DecodeError> {
+    fn spanning<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<StreamLine, DecodeError> {
         let first = self.mark(lines).line;
         let fault = match self.measure(lines, &mut StructureScan::default())? {
             Measured::Whole(end) => return self.ended(lines, end),
@@ -233,7 +237,7 @@ impl ValueStream {
     }
 
     /// Reads a line, or the rest of one, that is not an object.
-    fn rest_of_line<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<Line, DecodeError> {
+    fn rest_of_line<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<StreamLine, DecodeError> {
         let begins_line = self.line_start == Some(lines.offset());
         let end = match self.measure(lines, &mut LineEnd::default())? {
             Measured::Whole(end) | Measured::Stopped(end) => end,
@@ -242,11 +246,15 @@ impl ValueStream {
         };
         self.closed = begins_line && lines.available()[..end].trim_ascii_end() == b"}";
         let broken = self.lost || lines.offset() < self.one_line_until;
-        Ok(Line { broken, ..self.give(lines, end) })
+        Ok(StreamLine { broken, ..self.give(lines, end) })
     }
 
     /// Reads a value of an array.
-    fn element<R: Read>(&mut self, lines: &mut Lines<R>, first: u8) -> Result<Line, DecodeError> {
+    fn element<R: Read>(
+        &mut self,
+        lines: &mut Lines<R>,
+        first: u8,
+    ) -> Result<StreamLine, DecodeError> {
         let measured = match first {
             b'{' | b'[' => self.measure(lines, &mut BracketScan::new(usize::MAX))?,
             b'"' => self.measure(lines, &mut TextEnd::default())?,

@@ -71,13 +71,13 @@ pub fn restore(
     let reader = VersionReader { store, flow, version };
     let stores =
         chosen(&reader, options.object_store.as_ref(), options.format == RestoreFormat::Records)?;
-    let mut output = Output { out, written: Restored::default() };
+    let mut output = CountingOutput { out, written: Restored::default() };
     reader.check_manifest()?;
     if options.format == RestoreFormat::Changes {
         output.write(header(&version.manifest, &stores).as_bytes())?;
     }
     each_part(&reader, &stores, |object_store, part| {
-        let Part::Chunk(chunk) = part else { return Ok(()) };
+        let RestorePart::Chunk(chunk) = part else { return Ok(()) };
         match options.format {
             RestoreFormat::Changes => write_changes(&reader, chunk, &mut output)?,
             RestoreFormat::Records => {
@@ -97,7 +97,7 @@ pub fn restore(
 }
 
 /// A piece of an object store.
-pub(super) enum Part<'a> {
+pub(super) enum RestorePart<'a> {
     /// The beginning of an object store.
     Begin,
     /// Some records, in key order.
@@ -111,19 +111,19 @@ pub(super) enum Part<'a> {
 pub(super) fn each_part<'a>(
     reader: &VersionReader<'a>,
     stores: &[&'a StoreManifest],
-    mut take: impl FnMut(&'a StoreManifest, Part<'_>) -> Result<(), HistoryError>,
+    mut take: impl FnMut(&'a StoreManifest, RestorePart<'_>) -> Result<(), HistoryError>,
 ) -> Result<(), HistoryError> {
     let mut seen = reader.version.manifest.clone();
     for object_store in stores {
         let name = object_store.schema.name.clone();
         let mut chunks = Vec::with_capacity(object_store.records.len());
         let mut list = reader.list(List::Records(name.clone()), &object_store.records);
-        take(object_store, Part::Begin)?;
+        take(object_store, RestorePart::Begin)?;
         while let Some(chunk) = list.advance()? {
-            take(object_store, Part::Chunk(&chunk))?;
+            take(object_store, RestorePart::Chunk(&chunk))?;
             chunks.push(chunk.seen);
         }
-        take(object_store, Part::End)?;
+        take(object_store, RestorePart::End)?;
         if let Some(list) = seen.list_mut(&List::Records(name)) {
             *list = chunks;
         }
@@ -194,7 +194,7 @@ fn header(manifest: &Manifest, stores: &[&StoreManifest]) -> String {
 fn write_changes(
     reader: &VersionReader<'_>,
     chunk: &CheckedChunk,
-    output: &mut Output<'_>,
+    output: &mut CountingOutput<'_>,
 ) -> Result<(), HistoryError> {
     let (mut at, mut copied) = (0, 0);
     if !chunk.seen.spilled.is_empty() {
@@ -231,7 +231,7 @@ fn write_records(
     reader: &VersionReader<'_>,
     chunk: &CheckedChunk,
     with_keys: bool,
-    output: &mut Output<'_>,
+    output: &mut CountingOutput<'_>,
 ) -> Result<(), HistoryError> {
     let mut text = Vec::with_capacity(chunk.text.len());
     for line in &chunk.lines {
@@ -255,12 +255,12 @@ fn write_records(
 }
 
 /// A writer that counts its output.
-pub(super) struct Output<'a> {
+pub(super) struct CountingOutput<'a> {
     pub(super) out: &'a mut dyn Write,
     pub(super) written: Restored,
 }
 
-impl Output<'_> {
+impl CountingOutput<'_> {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), HistoryError> {
         self.out.write_all(bytes)?;
         self.written.bytes += bytes.len() as u64;

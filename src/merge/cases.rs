@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::detect::{Base, Incoming, Standing};
-use super::trace::{Found, Outcome, Question, Trace, clock_of, trace};
+use super::trace::{Found, Question, Trace, TraceOutcome, clock_of, trace};
 use crate::normalize::{Claim, DEFAULT_SKEW_MS};
 use crate::policy::{
     Case, CaseBase, CaseResult, CaseState, FieldRule, Policy, Resolver, StorePolicy,
@@ -44,7 +44,7 @@ pub fn run_case(policy: &Policy, case: &Case) -> Ran {
     let expect = &case.expect;
     compare(
         "result",
-        expect.result.as_ref().map(|result| shown(&Outcome::from(result))),
+        expect.result.as_ref().map(|result| shown(&TraceOutcome::from(result))),
         shown(&trace.outcome),
     );
     compare("type", expect.detection.map(|it| it.name().to_owned()), trace.found.name().to_owned());
@@ -96,7 +96,7 @@ fn trace_case(policy: &Policy, case: &Case) -> Trace {
     trace(rules, &question)
 }
 
-impl From<&CaseResult> for Outcome {
+impl From<&CaseResult> for TraceOutcome {
     fn from(result: &CaseResult) -> Self {
         match result {
             CaseResult::Value(value) => Self::Value(value.clone()),
@@ -109,13 +109,13 @@ impl From<&CaseResult> for Outcome {
 }
 
 /// Formats an outcome for people; a value appears unchanged.
-pub fn shown(outcome: &Outcome) -> String {
+pub fn shown(outcome: &TraceOutcome) -> String {
     match outcome {
-        Outcome::Nothing => "nothing stored".to_owned(),
-        Outcome::Value(value) => String::from_utf8_lossy(value).into_owned(),
-        Outcome::Deleted => "a tombstone".to_owned(),
-        Outcome::Parked => "parked".to_owned(),
-        Outcome::Failed => "the batch refused".to_owned(),
+        TraceOutcome::Nothing => "nothing stored".to_owned(),
+        TraceOutcome::Value(value) => String::from_utf8_lossy(value).into_owned(),
+        TraceOutcome::Deleted => "a tombstone".to_owned(),
+        TraceOutcome::Parked => "parked".to_owned(),
+        TraceOutcome::Failed => "the batch refused".to_owned(),
     }
 }
 

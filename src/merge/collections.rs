@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::order::canonical_order;
 use crate::indexeddb::value::write::write_tagged;
 use crate::indexeddb::value::{ValueTag, has_references, items, tagged};
-use crate::policy::{FieldPath, Step};
+use crate::policy::{FieldPath, PathStep};
 
 /// A type of collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub(super) fn union(head: &[u8], incoming: &[u8]) -> Option<Vec<u8>> {
 /// Returns the value at a path of plain objects.
 pub(super) fn at<'a>(canonical: &'a [u8], path: &FieldPath) -> Option<&'a [u8]> {
     path.steps().iter().try_fold(canonical, |value, step| {
-        let Step::Member(wanted) = step else { return None };
+        let PathStep::Member(wanted) = step else { return None };
         let members = crate::indexeddb::value::members(value)?;
         members.into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value)
     })

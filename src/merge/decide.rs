@@ -12,7 +12,7 @@ use crate::snapshot::Winner;
 
 /// The result of a resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ResolverOutcome {
     /// Head's value.
     Head,
     /// Incoming's value.
@@ -62,26 +62,33 @@ impl<'a> Values<'a> {
 
 impl Asked<'_> {
     /// Applies a resolver to values that differ. `field` is the path; empty for a whole record.
-    pub(super) fn decide(&self, resolver: &Resolver, values: Values<'_>, field: &str) -> Outcome {
+    pub(super) fn decide(
+        &self,
+        resolver: &Resolver,
+        values: Values<'_>,
+        field: &str,
+    ) -> ResolverOutcome {
         match resolver {
-            Resolver::Park => Outcome::Park,
-            Resolver::Fail => Outcome::Fail,
+            Resolver::Park => ResolverOutcome::Park,
+            Resolver::Fail => ResolverOutcome::Fail,
             Resolver::Delta if !field.is_empty() && values.is_new_on_one_side() => present(values),
             Resolver::Delta => sum(values),
             Resolver::Max { by } => self.greatest(values, by.as_ref(), Ordering::Greater),
             Resolver::Min { by } => self.greatest(values, by.as_ref(), Ordering::Less),
             Resolver::SetUnion => match (values.head, values.incoming) {
                 (Some(head), Some(incoming)) => match union(head, incoming) {
-                    Some(value) => Outcome::Value(value, false),
-                    None => Outcome::Unresolved("set-union needs two arrays, or two Sets"),
+                    Some(value) => ResolverOutcome::Value(value, false),
+                    None => ResolverOutcome::Unresolved("set-union needs two arrays, or two Sets"),
                 },
                 _ => present(values),
             },
             Resolver::AppendUnique { key, order_by } => match (values.head, values.incoming) {
                 (Some(head), Some(incoming)) => {
                     match append_unique(head, incoming, key, order_by.as_ref()) {
-                        Some(appended) => Outcome::Value(appended.value, appended.contested),
-                        None => Outcome::Unresolved(
+                        Some(appended) => {
+                            ResolverOutcome::Value(appended.value, appended.contested)
+                        }
+                        None => ResolverOutcome::Unresolved(
                             "append-unique needs two arrays of objects that have the key",
                         ),
                     }
@@ -91,9 +98,9 @@ impl Asked<'_> {
             Resolver::Order(states) => furthest(values, states),
             Resolver::Immutable => first(values),
             Resolver::Cel(expression) => self.computed(expression, field),
-            Resolver::ThreeWay(_) => {
-                Outcome::Unresolved("three-way needs two values that can be merged by member")
-            }
+            Resolver::ThreeWay(_) => ResolverOutcome::Unresolved(
+                "three-way needs two values that can be merged by member",
+            ),
             Resolver::LastWriteWins
             | Resolver::FirstWriteWins
             | Resolver::IncomingWins
@@ -102,39 +109,46 @@ impl Asked<'_> {
             | Resolver::Accept => {
                 let alone = if self.policy.commutative { None } else { values.only_changed() };
                 match alone.map_or_else(|| self.side(resolver), Ok) {
-                    Ok(Winner::Incoming) => Outcome::Incoming,
-                    Ok(_) => Outcome::Head,
-                    Err(reason) => Outcome::Unresolved(reason),
+                    Ok(Winner::Incoming) => ResolverOutcome::Incoming,
+                    Ok(_) => ResolverOutcome::Head,
+                    Err(reason) => ResolverOutcome::Unresolved(reason),
                 }
             }
         }
     }
 
-    fn computed(&self, expression: &Expression, field: &str) -> Outcome {
+    fn computed(&self, expression: &Expression, field: &str) -> ResolverOutcome {
         match self.with_variables(field, |variables: &Variables<'_>| expression.value(variables)) {
-            Ok(value) => Outcome::Value(value, true),
-            Err(error) => Outcome::Unresolved(error.0),
+            Ok(value) => ResolverOutcome::Value(value, true),
+            Err(error) => ResolverOutcome::Unresolved(error.0),
         }
     }
 
-    fn greatest(&self, values: Values<'_>, by: Option<&FieldPath>, wanted: Ordering) -> Outcome {
+    fn greatest(
+        &self,
+        values: Values<'_>,
+        by: Option<&FieldPath>,
+        wanted: Ordering,
+    ) -> ResolverOutcome {
         let Some(by) = by else {
             let (Some(head), Some(incoming)) = (values.head, values.incoming) else {
                 return present(values);
             };
             return match compare(incoming, head) {
-                Some(order) if order == wanted => Outcome::Incoming,
+                Some(order) if order == wanted => ResolverOutcome::Incoming,
                 // The values are equal but their texts differ, as for 1 and a BigInt 1. The greater
                 // text wins, whichever side has it.
-                Some(Ordering::Equal) if incoming > head => Outcome::Incoming,
-                Some(_) => Outcome::Head,
-                None => Outcome::Unresolved("max and min need two values that have an order"),
+                Some(Ordering::Equal) if incoming > head => ResolverOutcome::Incoming,
+                Some(_) => ResolverOutcome::Head,
+                None => {
+                    ResolverOutcome::Unresolved("max and min need two values that have an order")
+                }
             };
         };
         match self.side_by(by, values, wanted) {
-            Some(Winner::Incoming) => Outcome::Incoming,
-            Some(_) => Outcome::Head,
-            None => Outcome::Unresolved(
+            Some(Winner::Incoming) => ResolverOutcome::Incoming,
+            Some(_) => ResolverOutcome::Head,
+            None => ResolverOutcome::Unresolved(
                 "the member that max or min compares by has no order, or is on no side",
             ),
         }
@@ -165,49 +179,49 @@ impl Asked<'_> {
 }
 
 /// Returns the side that has the value.
-fn present(values: Values<'_>) -> Outcome {
-    if values.head.is_some() { Outcome::Head } else { Outcome::Incoming }
+fn present(values: Values<'_>) -> ResolverOutcome {
+    if values.head.is_some() { ResolverOutcome::Head } else { ResolverOutcome::Incoming }
 }
 
-fn sum(values: Values<'_>) -> Outcome {
+fn sum(values: Values<'_>) -> ResolverOutcome {
     let (Some(head), Some(incoming)) = (values.head, values.incoming) else {
-        return Outcome::Unresolved("delta needs a number on both sides");
+        return ResolverOutcome::Unresolved("delta needs a number on both sides");
     };
     let base = match values.base {
         Base::Value(base) => base,
         // Both sides inserted the member, so the sum starts at zero.
         Base::Absent => zero(head),
         Base::Unknown => {
-            return Outcome::Unresolved("delta needs to know what the change started from");
+            return ResolverOutcome::Unresolved("delta needs to know what the change started from");
         }
     };
     match delta(base, head, incoming) {
-        Some(value) => Outcome::Value(value, false),
-        None => Outcome::Unresolved(
+        Some(value) => ResolverOutcome::Value(value, false),
+        None => ResolverOutcome::Unresolved(
             "delta needs three numbers, or three BigInts, and a sum that is not too large",
         ),
     }
 }
 
-fn furthest(values: Values<'_>, states: &[Vec<u8>]) -> Outcome {
+fn furthest(values: Values<'_>, states: &[Vec<u8>]) -> ResolverOutcome {
     let (Some(head), Some(incoming)) = (values.head, values.incoming) else {
         return present(values);
     };
     let place = |value: &[u8]| states.iter().position(|state| state == value);
     match (place(head), place(incoming)) {
-        (Some(head), Some(incoming)) if incoming > head => Outcome::Incoming,
-        (Some(_), Some(_)) => Outcome::Head,
-        _ => Outcome::Unresolved("a state that the list of states does not name"),
+        (Some(head), Some(incoming)) if incoming > head => ResolverOutcome::Incoming,
+        (Some(_), Some(_)) => ResolverOutcome::Head,
+        _ => ResolverOutcome::Unresolved("a state that the list of states does not name"),
     }
 }
 
-fn first(values: Values<'_>) -> Outcome {
+fn first(values: Values<'_>) -> ResolverOutcome {
     match (values.base, values.head) {
         (Base::Value(base), head) if head != Some(base) => match values.incoming == Some(base) {
-            true => Outcome::Incoming,
-            false => Outcome::Value(base.to_vec(), true),
+            true => ResolverOutcome::Incoming,
+            false => ResolverOutcome::Value(base.to_vec(), true),
         },
-        (_, Some(_)) => Outcome::Head,
-        (_, None) => Outcome::Incoming,
+        (_, Some(_)) => ResolverOutcome::Head,
+        (_, None) => ResolverOutcome::Incoming,
     }
 }

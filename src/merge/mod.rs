@@ -20,4 +20,4 @@ pub use cases::{Mismatch, Ran, Unreached, run_case, shown, unreached};
 pub use detect::{Base, Detection, Incoming, Judgement, Standing, conflict_type, detect, judge};
 pub use resolve::{Resolution, Sides, Tried, resolve};
 pub use three_way::{MAX_DECISIONS, MAX_PATH_BYTES};
-pub use trace::{Found, Outcome, Question, Trace, clock_of, trace};
+pub use trace::{Found, Question, Trace, TraceOutcome, clock_of, trace};

@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::decide::{Outcome, Values};
+use super::decide::{ResolverOutcome, Values};
 use super::detect::{Base, Incoming};
-use super::three_way::{Merged, Rest, Stop, merge};
+use super::three_way::{MergeStop, Rest, ThreeWayMerged, merge};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::policy::{
@@ -243,11 +243,13 @@ impl<'a> Asked<'a> {
                 self.whole_by(by, values, Ordering::Less, resolver, rule)
             }
             _ => match self.decide(resolver, values, "") {
-                Outcome::Head => side(Winner::Head, rule),
-                Outcome::Incoming => side(Winner::Incoming, rule),
-                Outcome::Value(value, lossy) => self.value(value, lossy, rule),
-                Outcome::Unresolved(reason) => self.unresolved(reason, rule),
-                Outcome::Park | Outcome::Fail => parked("the policy leaves it to a person", rule),
+                ResolverOutcome::Head => side(Winner::Head, rule),
+                ResolverOutcome::Incoming => side(Winner::Incoming, rule),
+                ResolverOutcome::Value(value, lossy) => self.value(value, lossy, rule),
+                ResolverOutcome::Unresolved(reason) => self.unresolved(reason, rule),
+                ResolverOutcome::Park | ResolverOutcome::Fail => {
+                    parked("the policy leaves it to a person", rule)
+                }
             },
         }
     }
@@ -287,9 +289,9 @@ impl<'a> Asked<'a> {
                     resolution.incoming_lost |= winner == Winner::Head;
                     return resolution;
                 }
-                Err(Stop::NotMergeable) => {}
-                Err(Stop::Park(reason)) => return parked(reason, rule),
-                Err(Stop::Fail) => {
+                Err(MergeStop::NotMergeable) => {}
+                Err(MergeStop::Park(reason)) => return parked(reason, rule),
+                Err(MergeStop::Fail) => {
                     return Resolution { refused: true, ..parked("the policy refuses it", rule) };
                 }
             }
@@ -310,7 +312,7 @@ impl<'a> Asked<'a> {
                     let rule = if contested { format!("{rule}-contested").into() } else { rule };
                     return self.merged(merged, rule);
                 }
-                Err(Stop::NotMergeable) => {
+                Err(MergeStop::NotMergeable) => {
                     // The values have no members. If one side equals the base, only the other
                     // changed.
                     if let (Base::Value(_), Some(head), Some(incoming)) =
@@ -321,8 +323,8 @@ impl<'a> Asked<'a> {
                         return self.value(taken.to_vec(), false, rule);
                     }
                 }
-                Err(Stop::Park(reason)) => return parked(reason, rule),
-                Err(Stop::Fail) => {
+                Err(MergeStop::Park(reason)) => return parked(reason, rule),
+                Err(MergeStop::Fail) => {
                     return Resolution { refused: true, ..parked("the policy refuses it", rule) };
                 }
             }
@@ -339,8 +341,8 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn merged(&self, merged: Merged, rule: Arc<str>) -> Resolution {
-        let Merged { value, head_lost, incoming_lost, fields, .. } = merged;
+    fn merged(&self, merged: ThreeWayMerged, rule: Arc<str>) -> Resolution {
+        let ThreeWayMerged { value, head_lost, incoming_lost, fields, .. } = merged;
         Resolution { head_lost, incoming_lost, fields, ..self.value(value, false, rule) }
     }
 

@@ -2,11 +2,11 @@
 //! fields with rules.
 
 use super::collections::{self, Shape, elements};
-use super::decide::{Outcome, Values};
+use super::decide::{ResolverOutcome, Values};
 use super::detect::Base;
 use super::resolve::Asked;
 use crate::indexeddb::value::{self, NameValue};
-use crate::policy::{Arrays, FieldPath, FieldRule, Resolver, Step, ThreeWay, Unresolved};
+use crate::policy::{Arrays, FieldPath, FieldRule, PathStep, Resolver, ThreeWay, Unresolved};
 use crate::snapshot::{FieldDecision, Winner};
 
 /// Limit on the fields of a conflict that the log names; the others can be found in the sides.
@@ -26,7 +26,7 @@ pub(super) enum Rest<'a> {
 
 /// The result of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Merged {
+pub(super) struct ThreeWayMerged {
     /// The merged canonical value.
     pub(super) value: Vec<u8>,
     /// Number of members without a rule that both sides changed differently.
@@ -41,7 +41,7 @@ pub(super) struct Merged {
 
 /// The reason why there is no merged value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum MergeStop {
     /// The values are not plain objects or other values that can be merged by member.
     NotMergeable,
     /// A person must decide, for this reason.
@@ -61,25 +61,29 @@ enum How<'a> {
 /// A rule for a field, with the remaining steps of its path.
 #[derive(Clone, Copy)]
 struct Ruled<'a> {
-    steps: &'a [Step],
+    steps: &'a [PathStep],
     rule: &'a FieldRule,
     how: How<'a>,
 }
 
-type Members<'a> = Vec<NameValue<'a>>;
+type ObjectMembers<'a> = Vec<NameValue<'a>>;
 
 /// Merges the two sides. `base` is only used where a comparison needs it.
-pub(super) fn merge(asked: &Asked<'_>, base: Base<'_>, rest: Rest<'_>) -> Result<Merged, Stop> {
+pub(super) fn merge(
+    asked: &Asked<'_>,
+    base: Base<'_>,
+    rest: Rest<'_>,
+) -> Result<ThreeWayMerged, MergeStop> {
     let (Some(head), Some(incoming)) = (asked.head_value, asked.incoming_value()) else {
-        return Err(Stop::NotMergeable);
+        return Err(MergeStop::NotMergeable);
     };
-    let mut merger = Merger { asked, rest, found: Merged::nothing(), path: Vec::new() };
+    let mut merger = Merger { asked, rest, found: ThreeWayMerged::nothing(), path: Vec::new() };
     let rules = merger.rules(base, head, incoming)?;
-    let value = merger.containers(base, head, incoming, &rules)?.ok_or(Stop::NotMergeable)?;
-    Ok(Merged { value, ..merger.found })
+    let value = merger.containers(base, head, incoming, &rules)?.ok_or(MergeStop::NotMergeable)?;
+    Ok(ThreeWayMerged { value, ..merger.found })
 }
 
-impl Merged {
+impl ThreeWayMerged {
     fn nothing() -> Self {
         Self {
             value: Vec::new(),
@@ -94,7 +98,7 @@ impl Merged {
 struct Merger<'m, 'a> {
     asked: &'m Asked<'a>,
     rest: Rest<'m>,
-    found: Merged,
+    found: ThreeWayMerged,
     /// Names of the members on the way to the current one.
     path: Vec<Vec<u8>>,
 }
@@ -106,7 +110,7 @@ impl<'m> Merger<'m, '_> {
         base: Base<'_>,
         head: &[u8],
         incoming: &[u8],
-    ) -> Result<Vec<Ruled<'m>>, Stop> {
+    ) -> Result<Vec<Ruled<'m>>, MergeStop> {
         let mut rules = Vec::new();
         for rule in &self.asked.policy.fields {
             let how = match rule.paths.as_slice() {
@@ -125,7 +129,7 @@ impl<'m> Merger<'m, '_> {
         base: Base<'_>,
         head: &[u8],
         incoming: &[u8],
-    ) -> Result<How<'m>, Stop> {
+    ) -> Result<How<'m>, MergeStop> {
         let resolver = &rule.resolver;
         let by_side = matches!(
             resolver,
@@ -156,7 +160,7 @@ impl<'m> Merger<'m, '_> {
         }
         let outcome = self.asked.decide(resolver, values, &rule.name);
         match self.settled(outcome)? {
-            Outcome::Incoming => Ok(How::Group(resolver, Winner::Incoming)),
+            ResolverOutcome::Incoming => Ok(How::Group(resolver, Winner::Incoming)),
             _ => Ok(How::Group(resolver, Winner::Head)),
         }
     }
@@ -168,7 +172,7 @@ impl<'m> Merger<'m, '_> {
         head: &[u8],
         incoming: &[u8],
         rules: &[Ruled<'m>],
-    ) -> Result<Option<Vec<u8>>, Stop> {
+    ) -> Result<Option<Vec<u8>>, MergeStop> {
         if let (Some(head), Some(incoming)) = (value::members(head), value::members(incoming)) {
             let was = match base {
                 Base::Value(base) => match value::members(base) {
@@ -191,7 +195,7 @@ impl<'m> Merger<'m, '_> {
         base: Base<'_>,
         head: &[u8],
         incoming: &[u8],
-    ) -> Result<Option<Vec<u8>>, Stop> {
+    ) -> Result<Option<Vec<u8>>, MergeStop> {
         let (Rest::ThreeWay(how), Base::Value(base)) = (self.rest, base) else { return Ok(None) };
         let (Some((shape, base)), Some((a, head)), Some((b, incoming))) =
             (elements(base), elements(head), elements(incoming))
@@ -219,13 +223,13 @@ impl<'m> Merger<'m, '_> {
 
     fn objects(
         &mut self,
-        base: Option<&Members<'_>>,
-        head: &Members<'_>,
-        incoming: &Members<'_>,
+        base: Option<&ObjectMembers<'_>>,
+        head: &ObjectMembers<'_>,
+        incoming: &ObjectMembers<'_>,
         rules: &[Ruled<'m>],
-    ) -> Result<Vec<u8>, Stop> {
+    ) -> Result<Vec<u8>, MergeStop> {
         // Canonical members are sorted.
-        let find = |members: &Members<'_>, name: &[u8]| {
+        let find = |members: &ObjectMembers<'_>, name: &[u8]| {
             members.binary_search_by(|(found, _)| value::compare_names(found, name)).ok()
         };
         let mut names: Vec<&[u8]> = head.iter().chain(incoming).map(|(name, _)| *name).collect();
@@ -246,7 +250,7 @@ impl<'m> Merger<'m, '_> {
             let inner: Vec<Ruled<'m>> = rules
                 .iter()
                 .filter_map(|rule| match rule.steps.split_first() {
-                    Some((Step::Member(step), steps)) if step == name => {
+                    Some((PathStep::Member(step), steps)) if step == name => {
                         Some(Ruled { steps, ..*rule })
                     }
                     _ => None,
@@ -267,7 +271,11 @@ impl<'m> Merger<'m, '_> {
     }
 
     /// Merges one member; `None` if the result has no such member.
-    fn value(&mut self, values: Values<'_>, rules: &[Ruled<'m>]) -> Result<Option<Vec<u8>>, Stop> {
+    fn value(
+        &mut self,
+        values: Values<'_>,
+        rules: &[Ruled<'m>],
+    ) -> Result<Option<Vec<u8>>, MergeStop> {
         let owned = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
         // For a sum, the same change on both sides is two changes; for everything else it is one.
         let changed = match values.base {
@@ -310,7 +318,11 @@ impl<'m> Merger<'m, '_> {
     }
 
     /// Decides a member that both sides changed differently.
-    fn contested(&mut self, how: &ThreeWay, values: Values<'_>) -> Result<Option<Vec<u8>>, Stop> {
+    fn contested(
+        &mut self,
+        how: &ThreeWay,
+        values: Values<'_>,
+    ) -> Result<Option<Vec<u8>>, MergeStop> {
         self.found.contested += 1;
         let field = self.field();
         let outcome = self.asked.decide(&how.contested, values, &field);
@@ -321,10 +333,14 @@ impl<'m> Merger<'m, '_> {
         Ok(self.take(outcome, values))
     }
 
-    fn ruled(&mut self, rule: &Ruled<'m>, values: Values<'_>) -> Result<Option<Vec<u8>>, Stop> {
+    fn ruled(
+        &mut self,
+        rule: &Ruled<'m>,
+        values: Values<'_>,
+    ) -> Result<Option<Vec<u8>>, MergeStop> {
         let (resolver, outcome) = match rule.how {
-            How::Group(resolver, Winner::Incoming) => (resolver, Outcome::Incoming),
-            How::Group(resolver, _) => (resolver, Outcome::Head),
+            How::Group(resolver, Winner::Incoming) => (resolver, ResolverOutcome::Incoming),
+            How::Group(resolver, _) => (resolver, ResolverOutcome::Head),
             How::Resolver(resolver @ Resolver::ThreeWay(how)) => {
                 // The setting applies to members and arrays inside this field only.
                 let outer = std::mem::replace(&mut self.rest, Rest::ThreeWay(how));
@@ -332,9 +348,9 @@ impl<'m> Merger<'m, '_> {
                 self.rest = outer;
                 let merged = merged?;
                 let outcome = match () {
-                    () if merged.as_deref() == values.head => Outcome::Head,
-                    () if merged.as_deref() == values.incoming => Outcome::Incoming,
-                    () => Outcome::Value(merged.clone().unwrap_or_default(), false),
+                    () if merged.as_deref() == values.head => ResolverOutcome::Head,
+                    () if merged.as_deref() == values.incoming => ResolverOutcome::Incoming,
+                    () => ResolverOutcome::Value(merged.clone().unwrap_or_default(), false),
                 };
                 self.decided(rule.rule.name.clone(), resolver.kind().name(), &outcome, values);
                 return Ok(merged);
@@ -358,7 +374,7 @@ impl<'m> Merger<'m, '_> {
         head: &[&[u8]],
         incoming: &[&[u8]],
         key_of: &dyn for<'e> Fn(&'e [u8]) -> Option<&'e [u8]>,
-    ) -> Result<Option<Vec<u8>>, Stop> {
+    ) -> Result<Option<Vec<u8>>, MergeStop> {
         let index = |elements| collections::by_identity(elements, &|element| key_of(element));
         let (Some((_, base)), Some((mut keys, ours)), Some((others, theirs))) =
             (index(base), index(head), index(incoming))
@@ -403,32 +419,32 @@ impl<'m> Merger<'m, '_> {
     }
 
     /// Returns the outcome for a field whose resolver cannot decide.
-    fn settled(&self, outcome: Outcome) -> Result<Outcome, Stop> {
+    fn settled(&self, outcome: ResolverOutcome) -> Result<ResolverOutcome, MergeStop> {
         match outcome {
-            Outcome::Park => Err(Stop::Park("the policy leaves it to a person")),
-            Outcome::Fail => Err(Stop::Fail),
-            Outcome::Unresolved(reason) => match self.asked.policy.unresolved {
-                Unresolved::Park => Err(Stop::Park(reason)),
-                Unresolved::Fail => Err(Stop::Fail),
-                Unresolved::HeadWins => Ok(Outcome::Head),
-                Unresolved::IncomingWins => Ok(Outcome::Incoming),
+            ResolverOutcome::Park => Err(MergeStop::Park("the policy leaves it to a person")),
+            ResolverOutcome::Fail => Err(MergeStop::Fail),
+            ResolverOutcome::Unresolved(reason) => match self.asked.policy.unresolved {
+                Unresolved::Park => Err(MergeStop::Park(reason)),
+                Unresolved::Fail => Err(MergeStop::Fail),
+                Unresolved::HeadWins => Ok(ResolverOutcome::Head),
+                Unresolved::IncomingWins => Ok(ResolverOutcome::Incoming),
                 Unresolved::LastWriteWins => match self.asked.later() {
-                    Winner::Incoming => Ok(Outcome::Incoming),
-                    _ => Ok(Outcome::Head),
+                    Winner::Incoming => Ok(ResolverOutcome::Incoming),
+                    _ => Ok(ResolverOutcome::Head),
                 },
             },
             decided => Ok(decided),
         }
     }
 
-    fn take(&mut self, outcome: Outcome, values: Values<'_>) -> Option<Vec<u8>> {
+    fn take(&mut self, outcome: ResolverOutcome, values: Values<'_>) -> Option<Vec<u8>> {
         let alone = values.only_changed();
         match outcome {
-            Outcome::Incoming => {
+            ResolverOutcome::Incoming => {
                 self.found.head_lost |= alone != Some(Winner::Incoming);
                 values.incoming.map(<[u8]>::to_vec)
             }
-            Outcome::Value(value, lossy) => {
+            ResolverOutcome::Value(value, lossy) => {
                 self.found.head_lost |= lossy && values.head != Some(&value);
                 self.found.incoming_lost |= lossy && values.incoming != Some(&value);
                 Some(value)
@@ -444,13 +460,13 @@ impl<'m> Merger<'m, '_> {
         &mut self,
         field: std::sync::Arc<str>,
         resolver: &'static str,
-        outcome: &Outcome,
+        outcome: &ResolverOutcome,
         values: Values<'_>,
     ) {
         let winner = match outcome {
-            Outcome::Incoming => Winner::Incoming,
-            Outcome::Value(value, _) if values.incoming == Some(value) => Winner::Incoming,
-            Outcome::Value(value, _) if values.head != Some(value) => Winner::Merged,
+            ResolverOutcome::Incoming => Winner::Incoming,
+            ResolverOutcome::Value(value, _) if values.incoming == Some(value) => Winner::Incoming,
+            ResolverOutcome::Value(value, _) if values.head != Some(value) => Winner::Merged,
             _ => Winner::Head,
         };
         let decision = FieldDecision { field, resolver, winner };
@@ -486,8 +502,8 @@ fn map_key(pair: &[u8]) -> Option<&[u8]> {
 /// Returns a canonical value without the member at a path of plain objects. Objects on the path
 /// that contain nothing else are removed too, because they come and go with the member. Returns
 /// `None` if there is no such member.
-pub(super) fn without(canonical: &[u8], steps: &[Step]) -> Option<Vec<u8>> {
-    let (Step::Member(wanted), inner) = steps.split_first()? else { return None };
+pub(super) fn without(canonical: &[u8], steps: &[PathStep]) -> Option<Vec<u8>> {
+    let (PathStep::Member(wanted), inner) = steps.split_first()? else { return None };
     let members = value::members(canonical)?;
     members.iter().find(|(name, _)| name == wanted)?;
     let mut out = vec![b'{'];

@@ -52,7 +52,7 @@ pub enum Found {
 
 /// The resulting state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum TraceOutcome {
     /// Neither a record nor a tombstone.
     Nothing,
     /// This canonical value.
@@ -75,7 +75,7 @@ pub struct Trace {
     /// The decision, if there was a conflict.
     pub resolution: Option<Resolution>,
     /// The resulting state.
-    pub outcome: Outcome,
+    pub outcome: TraceOutcome,
 }
 
 /// Detects and decides one change as a merge would.
@@ -94,28 +94,30 @@ pub fn trace(policy: &StorePolicy, question: &Question<'_>) -> Trace {
     let mut sides = Sides { kind, store, key, head, head_value, incoming, base, received_at };
     let (kind, follows) = match judge(policy, &sides, claim, standing, follows) {
         Judgement::FastForward => return done(Found::FastForward, sent),
-        Judgement::Merged(value) => return done(Found::Merged, Outcome::Value(value)),
+        Judgement::Merged(value) => return done(Found::Merged, TraceOutcome::Value(value)),
         Judgement::Conflict { kind, follows } => (kind, follows),
     };
     sides.kind = kind;
     let mut tried = Vec::new();
     let resolution = resolve(policy, &sides, &mut |asked| tried.push(asked));
     let outcome = match (resolution.winner, &resolution.merged) {
-        _ if resolution.refused => Outcome::Failed,
-        (Winner::Nobody, _) => Outcome::Parked,
+        _ if resolution.refused => TraceOutcome::Failed,
+        (Winner::Nobody, _) => TraceOutcome::Parked,
         (Winner::Incoming, _) => sent,
-        (Winner::Merged, Some(value)) => Outcome::Value(value.clone()),
+        (Winner::Merged, Some(value)) => TraceOutcome::Value(value.clone()),
         (Winner::Merged, None) | (Winner::Head, _) => stored,
     };
     Trace { found: Found::Conflict { kind, follows }, tried, resolution: Some(resolution), outcome }
 }
 
-fn state(state: Option<&LineState>, whole: Option<&[u8]>) -> Outcome {
+fn state(state: Option<&LineState>, whole: Option<&[u8]>) -> TraceOutcome {
     match (state, whole) {
-        (None, _) => Outcome::Nothing,
-        (Some(LineState::Delete), _) => Outcome::Deleted,
-        (Some(LineState::Put(value)), _) => Outcome::Value(value.to_vec()),
-        (Some(LineState::Spilled(_)), value) => Outcome::Value(value.unwrap_or_default().to_vec()),
+        (None, _) => TraceOutcome::Nothing,
+        (Some(LineState::Delete), _) => TraceOutcome::Deleted,
+        (Some(LineState::Put(value)), _) => TraceOutcome::Value(value.to_vec()),
+        (Some(LineState::Spilled(_)), value) => {
+            TraceOutcome::Value(value.unwrap_or_default().to_vec())
+        }
     }
 }
 

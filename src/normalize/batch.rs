@@ -22,7 +22,7 @@ use crate::indexeddb::value::{
     Canonicalizer, Options, ValueError, ValueErrorReason, at_members, date_text, member_name,
     sortable_key_of,
 };
-use crate::policy::{FieldPath, HashKey, Policy, Step};
+use crate::policy::{FieldPath, HashKey, PathStep, Policy};
 use crate::rejection::{RejectedText, Rejection, code};
 use crate::snapshot::{Digest, FlowVersion, StateId};
 
@@ -377,7 +377,7 @@ impl<'a> Normalizer<'a> {
         key: Option<&[u8]>,
         value: &[u8],
         at: Option<i64>,
-        base: decode::Base<'_>,
+        base: decode::NamedBase<'_>,
     ) -> Result<(), LineRefusal> {
         self.value.clear();
         self.canonicalizer
@@ -433,7 +433,7 @@ impl<'a> Normalizer<'a> {
         &mut self,
         change: &Change<'_>,
         at: Option<i64>,
-        base: decode::Base<'_>,
+        base: decode::NamedBase<'_>,
     ) -> Result<(), LineRefusal> {
         let Some(old) = change.notes.old_key else { return self.push(change, OP_PUT, at, base) };
         let key = std::mem::take(&mut self.key);
@@ -442,12 +442,12 @@ impl<'a> Normalizer<'a> {
         if old == self.key {
             return self.push(change, OP_PUT, at, base);
         }
-        if let decode::Base::Value(value) = base {
+        if let decode::NamedBase::Value(value) = base {
             // If one half is invalid, neither is taken.
             self.base.clear();
             self.canonicalizer.value(value, &mut self.base)?;
         }
-        self.push(change, OP_PUT, at, decode::Base::Absent)?;
+        self.push(change, OP_PUT, at, decode::NamedBase::Absent)?;
         self.key = old;
         self.value.clear();
         self.push(change, OP_DELETE, at, base)
@@ -470,7 +470,7 @@ impl<'a> Normalizer<'a> {
         Ok(sortable_key_of(&self.key_text, &mut self.key)?)
     }
 
-    fn bound(&mut self, bound: Option<decode::Bound<'_>>) -> Result<Option<Bound>, LineRefusal> {
+    fn bound(&mut self, bound: Option<decode::RangeEnd<'_>>) -> Result<Option<Bound>, LineRefusal> {
         let Some(bound) = bound else { return Ok(None) };
         self.explicit_key(bound.key)?;
         Ok(Some(Bound { key: SortableKey::trusted(&self.key), open: bound.open }))
@@ -516,14 +516,14 @@ impl<'a> Normalizer<'a> {
         change: &Change<'_>,
         op: u8,
         at: Option<i64>,
-        base: decode::Base<'_>,
+        base: decode::NamedBase<'_>,
     ) -> Result<(), LineRefusal> {
         let rules = self.rules.get(change.store);
         // The clock in the value counts only if the change itself has none.
         let clock = rules.and_then(|rules| rules.clock).filter(|_| at.is_none() && op == OP_PUT);
         let at = at.or_else(|| clock_at(&self.value, clock?));
         self.base.clear();
-        if let decode::Base::Value(value) = base {
+        if let decode::NamedBase::Value(value) = base {
             self.canonicalizer
                 .value(value, &mut self.base)
                 .map_err(|error| unreadable(value, error))?;
@@ -540,19 +540,19 @@ impl<'a> Normalizer<'a> {
             }
         }
         let known = |named| self.states.len() < MAX_BASE_STATES || self.states.contains(&named);
-        if matches!(base, decode::Base::State(version, state) if !known((version, state))) {
+        if matches!(base, decode::NamedBase::State(version, state) if !known((version, state))) {
             return Err(LineRefusal::States);
         }
         let at = self.clamp(at);
         let base = match base {
-            decode::Base::None => BaseBytes::None,
-            decode::Base::Absent => BaseBytes::Absent,
-            decode::Base::Version(version) => BaseBytes::Version(version),
-            decode::Base::State(version, state) => {
+            decode::NamedBase::None => BaseBytes::None,
+            decode::NamedBase::Absent => BaseBytes::Absent,
+            decode::NamedBase::Version(version) => BaseBytes::Version(version),
+            decode::NamedBase::State(version, state) => {
                 self.states.insert((version, state));
                 BaseBytes::Version(version)
             }
-            decode::Base::Value(_) => BaseBytes::Value(&self.base),
+            decode::NamedBase::Value(_) => BaseBytes::Value(&self.base),
         };
         self.unsent.clear();
         if !change.notes.unsent.is_empty() {
@@ -596,8 +596,8 @@ fn unreadable(text: &[u8], error: ValueError) -> LineRefusal {
 /// Returns the clock that a value contains: a Date, or milliseconds since 1970.
 pub fn clock_at(value: &[u8], path: &FieldPath) -> Option<i64> {
     let names = path.steps().iter().map(|step| match step {
-        Step::Member(name) => Some(name.as_slice()),
-        Step::Elements => None,
+        PathStep::Member(name) => Some(name.as_slice()),
+        PathStep::Elements => None,
     });
     let found = at_members(value, names.collect::<Option<Vec<_>>>()?)?;
     let number = std::str::from_utf8(date_text(found).unwrap_or(found)).ok()?;

@@ -5,7 +5,7 @@ use std::io;
 
 use super::range_sweep::RangeSweep;
 use super::record::{BaseBytes, OP_PUT, Record};
-use super::runs::{Merged, Runs};
+use super::runs::{MergedRuns, Runs};
 use super::unsent::Unsent;
 use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{FlowVersion, LineState};
@@ -88,7 +88,7 @@ pub struct Changes {
 /// Folds the changes of a batch, in order of object store and key.
 #[derive(Debug)]
 pub struct Folds<'a> {
-    merged: Merged<'a>,
+    merged: MergedRuns<'a>,
     ranges: &'a [RangeChange],
     skip: u64,
     /// The ranges of the object store that is being folded, with the object store's position.

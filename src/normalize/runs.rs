@@ -34,12 +34,12 @@ pub struct Runs {
 #[derive(Clone, Debug, Default)]
 struct Arena {
     bytes: Vec<u8>,
-    places: Vec<Place>,
+    places: Vec<RunPlace>,
     sorted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct RunPlace {
     store: u32,
     /// The first eight bytes of the key, so that most comparisons do not read the key.
     prefix: u64,
@@ -63,7 +63,7 @@ fn prefix(key: &[u8]) -> u64 {
 impl Arena {
     fn push(&mut self, record: &Record<'_>) {
         let place =
-            Place { store: record.store, prefix: prefix(record.key), offset: self.bytes.len() };
+            RunPlace { store: record.store, prefix: prefix(record.key), offset: self.bytes.len() };
         record.encode(&mut self.bytes);
         self.sorted = match self.places.last() {
             None => true,
@@ -72,8 +72,8 @@ impl Arena {
         self.places.push(place);
     }
 
-    fn compare(&self, a: &Place, b: &Place) -> Ordering {
-        let key = |place: &Place| encoded_key(&self.bytes[place.offset..]);
+    fn compare(&self, a: &RunPlace, b: &RunPlace) -> Ordering {
+        let key = |place: &RunPlace| encoded_key(&self.bytes[place.offset..]);
         (a.store, a.prefix).cmp(&(b.store, b.prefix)).then_with(|| key(a).cmp(key(b)))
     }
 
@@ -160,7 +160,7 @@ impl Runs {
         let file = Arc::new(self.file()?);
         let mut writer =
             BufWriter::with_capacity(READ_BYTES * 4, AtFile { file: Arc::clone(&file), offset: 0 });
-        let mut merged = Merged::new(small.iter().map(Cursor::file).collect())?;
+        let mut merged = MergedRuns::new(small.iter().map(Cursor::file).collect())?;
         let mut run = FileRun { file, bytes: 0, last: Default::default() };
         while let Some(bytes) = merged.next()? {
             writer.write_all(bytes)?;
@@ -176,10 +176,10 @@ impl Runs {
     }
 
     /// Returns all changes in order. Requires [`Self::seal`].
-    pub fn iter(&self) -> io::Result<Merged<'_>> {
+    pub fn iter(&self) -> io::Result<MergedRuns<'_>> {
         let mut cursors: Vec<_> = self.files.iter().map(Cursor::file).collect();
         cursors.push(Cursor::Memory { arena: &self.arena, place: 0, current: 0..0 });
-        Merged::new(cursors)
+        MergedRuns::new(cursors)
     }
 }
 
@@ -261,13 +261,13 @@ impl Cursor<'_> {
 
 /// All runs merged into one, in order.
 #[derive(Debug)]
-pub struct Merged<'a> {
+pub struct MergedRuns<'a> {
     /// A binary heap by [`Cursor::order`], the smallest first.
     cursors: Vec<Cursor<'a>>,
     started: bool,
 }
 
-impl<'a> Merged<'a> {
+impl<'a> MergedRuns<'a> {
     fn new(cursors: Vec<Cursor<'a>>) -> io::Result<Self> {
         let mut live = Vec::with_capacity(cursors.len());
         for mut cursor in cursors {

@@ -10,12 +10,12 @@ use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::snapshot::{FlowName, SourceId};
 
-type Check = dyn Fn(&FlowName, Option<&SourceId>) -> Result<(), String> + Send + Sync;
+type AdmissionCheck = dyn Fn(&FlowName, Option<&SourceId>) -> Result<(), String> + Send + Sync;
 
 /// The check of a batch by the server. Clones share their state.
 #[derive(Clone)]
 pub struct Admission {
-    check: Arc<Check>,
+    check: Arc<AdmissionCheck>,
     denied: Arc<AtomicBool>,
 }
 

@@ -5,13 +5,13 @@ use super::{NewEpoch, SyncOptions};
 use crate::apply::conflict_log::ConflictLog;
 use crate::apply::counts::Counts;
 use crate::apply::error::SyncError;
-use crate::apply::full_batch::{Compared, Comparison, Kept};
+use crate::apply::full_batch::{Compared, Comparison, KeptRecords};
 use crate::apply::guard::{Deletes, MAX_DELETES, Measure};
 use crate::apply::head_reader::HeadReader;
 use crate::apply::lookup::Lookup;
 use crate::apply::merging::Merging;
 use crate::apply::own_changes::count_records;
-use crate::apply::recorder::{Output, Recorder};
+use crate::apply::recorder::{ChunkOutput, Recorder};
 use crate::apply::rules::Rules;
 use crate::apply::united_schema::united;
 use crate::apply::walk::BatchFacts;
@@ -61,7 +61,7 @@ pub(crate) struct Planned {
 }
 
 /// The relation of a batch to its source's history.
-struct Standing {
+struct SourceStanding {
     /// The number of the first change that is not committed yet.
     skip: u64,
     /// The source's state before this batch; with `keep`, its view is empty and its checkpoint
@@ -208,7 +208,7 @@ impl Attempt<'_> {
                 Ok(deletes.plan(source, &batch_digest(self.batch)?))
             })?;
         }
-        let mut output = Output::new(writer, before);
+        let mut output = ChunkOutput::new(writer, before);
         let log = &started.conflicts;
         let mut recorder = Recorder::new(&mut output, log, logged, &base, lines, facts.version);
         recorder.report_changes = !self.options.withholds_values;
@@ -366,7 +366,7 @@ impl Attempt<'_> {
         &self,
         sources: &Sources,
         delivery: Option<&Delivery>,
-    ) -> Result<Result<Standing, Option<Ack>>, SyncError> {
+    ) -> Result<Result<SourceStanding, Option<Ack>>, SyncError> {
         let header = &self.batch.header;
         // Without a sequence, only a delivery id can identify a replay.
         let Some(sequence) = &header.sequence else {
@@ -377,11 +377,11 @@ impl Attempt<'_> {
                 Some((Recognition::OtherContent, id)) => {
                     Err(SyncError::OtherContent { id: id.to_owned() })
                 }
-                Some((Recognition::New, _)) | None => Ok(Ok(Standing { skip: 0, state })),
+                Some((Recognition::New, _)) | None => Ok(Ok(SourceStanding { skip: 0, state })),
             };
         };
         let Some(id) = &header.source else {
-            return Ok(Ok(Standing { skip: 0, state: SourceState::default() }));
+            return Ok(Ok(SourceStanding { skip: 0, state: SourceState::default() }));
         };
         let mut state = sources.source(id).unwrap_or_default();
         let Sequence { epoch, first, last } = sequence;
@@ -406,7 +406,7 @@ impl Attempt<'_> {
             found = replay(Some(&state), epoch, *first, *last, full);
         }
         match found {
-            Replay::From(skip) => Ok(Ok(Standing { skip, state })),
+            Replay::From(skip) => Ok(Ok(SourceStanding { skip, state })),
             Replay::Gap(checkpoint) => {
                 Err(SyncError::Gap { id: id.clone(), checkpoint, first: *first })
             }
@@ -454,11 +454,11 @@ impl Attempt<'_> {
     fn record_source(
         &self,
         sources: &mut Sources,
-        standing: Standing,
+        standing: SourceStanding,
         compared: Option<(&Comparison<'_>, &Compared)>,
         manifest: &mut Manifest,
         meta: &Meta,
-        output: &mut Output<'_, '_>,
+        output: &mut ChunkOutput<'_, '_>,
     ) -> Result<(SourceState, bool), SyncError> {
         let mut state = standing.state;
         let Some(id) = &self.batch.header.source else { return Ok((state, false)) };
@@ -499,7 +499,7 @@ impl Attempt<'_> {
         compared: &Compared,
         manifest: &mut Manifest,
         meta: &Meta,
-        output: &mut Output<'_, '_>,
+        output: &mut ChunkOutput<'_, '_>,
     ) -> Result<View, SyncError> {
         let contents = |name: &DomString| {
             let place = compared.names.binary_search(name).ok();
@@ -575,7 +575,7 @@ pub(crate) fn seal(
     summary: &str,
     timestamp_ms: i64,
 ) -> Result<Box<VersionDraft>, StoreError> {
-    let mut output = Output::new(writer, head.map(|head| &head.manifest));
+    let mut output = ChunkOutput::new(writer, head.map(|head| &head.manifest));
     manifest.sources = output.list(&List::Sources, sources.lines())?;
     manifest.version = FlowVersion::after(head.map(|head| head.manifest.version));
     manifest.previous = head.map(|head| head.state);
@@ -591,8 +591,8 @@ fn begin_anew(store: &mut StoreManifest) {
     store.key_generator = None;
 }
 
-fn report_kept(kept: &[Kept], lines: &mut ReportLines) -> Result<(), SyncError> {
-    for Kept { store, reason, count } in kept {
+fn report_kept(kept: &[KeptRecords], lines: &mut ReportLines) -> Result<(), SyncError> {
+    for KeptRecords { store, reason, count } in kept {
         lines.push(&kept_line(store, reason.name(), *count))?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::apply::conflict_log::ConflictLog;
 use crate::apply::counts::Counts;
 use crate::apply::error::SyncError;
 use crate::apply::head_reader::HeadReader;
-use crate::apply::recorder::Output;
+use crate::apply::recorder::ChunkOutput;
 use crate::chunk::ListEditor;
 use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
@@ -77,7 +77,7 @@ fn end(
     options: &SyncOptions,
     stand: Option<Stand>,
     spool: &mut Spool,
-    member: Member,
+    member: GroupMember,
 ) -> Result<Ended, SyncError> {
     let MergedBatch { mut summary, header, said, lines } = match member {
         Ok(merged) => merged,
@@ -98,7 +98,7 @@ struct MergedBatch {
     lines: Place,
 }
 
-type Member = Result<MergedBatch, SyncError>;
+type GroupMember = Result<MergedBatch, SyncError>;
 
 struct FlowGroup<'a> {
     store: &'a dyn SnapshotStore,
@@ -107,7 +107,7 @@ struct FlowGroup<'a> {
     options: &'a SyncOptions,
     /// The reports.
     spool: Spool,
-    members: Vec<Option<Member>>,
+    members: Vec<Option<GroupMember>>,
     folder: Option<PathBuf>,
 }
 
@@ -176,7 +176,7 @@ impl FlowGroup<'_> {
         delivery: Option<String>,
         last: bool,
         growing: &mut Growing,
-    ) -> Result<Member, SyncError> {
+    ) -> Result<GroupMember, SyncError> {
         let options = SyncOptions { delivery, ..self.options.clone() };
         let committed = head.map(|head| head.manifest.version);
         let grown = growing.head.take();
@@ -259,7 +259,7 @@ impl Growing {
         let Some(mut grown) = self.head.take() else { return Ok(()) };
         let base = HeadReader::new(staging, flow, Some(&grown));
         let mut writer = StagingWriter(staging);
-        let mut output = Output::new(Some(&mut writer), Some(&grown.manifest));
+        let mut output = ChunkOutput::new(Some(&mut writer), Some(&grown.manifest));
         let mut list = ListEditor::new(List::Conflicts, &grown.manifest.conflicts, &base);
         for line in waiting.values() {
             list.put(line, &mut output)?;

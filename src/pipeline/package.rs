@@ -24,7 +24,7 @@ use crate::store::SnapshotStore;
 /// FlowFiles with their results.
 #[derive(Debug)]
 pub struct Package {
-    entries: Vec<Entry>,
+    entries: Vec<PackageEntry>,
     contents: Spool,
     reports: Spool,
     /// Bytes that may still be said of rejected lines.
@@ -32,7 +32,7 @@ pub struct Package {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct PackageEntry {
     attributes: Attributes,
     content: Place,
     /// Lines that were rejected: where they lie among the reports; `None`: it was not read yet.
@@ -108,7 +108,7 @@ impl Package {
             let content = content.map_err(|error| temporary(&error))?;
             let report = Place::default();
             let attributes = head.attributes;
-            let entry = Entry {
+            let entry = PackageEntry {
                 attributes,
                 content,
                 rejects: None,
@@ -146,7 +146,7 @@ impl Package {
         let fail = |header: Option<&BatchHeader>, flow: Option<FlowName>, failure: Failure| {
             Box::new(Verdict::failed(header, flow, review, failure))
         };
-        let Entry { attributes, content, .. } = &self.entries[place];
+        let PackageEntry { attributes, content, .. } = &self.entries[place];
         let mut settled =
             options.settled(attributes).map_err(|failure| fail(None, None, failure))?;
         if let (None, Some(id)) = (delivery(attributes), &options.sync.delivery) {
@@ -176,7 +176,7 @@ impl Package {
         members: Vec<Peeked>,
     ) -> Result<(), Failure> {
         let folder = options.normalize.temp_folder.clone();
-        let mut group = Members { package: self, members: &members };
+        let mut group = PackageMembers { package: self, members: &members };
         let result = sync_group(store, flow, &mut group, &options.sync, folder);
         let (ended, mut lines) = match result {
             Ok((ended, lines)) => (ended.into_iter().map(Some).collect::<Vec<_>>(), lines),
@@ -327,12 +327,12 @@ fn order(peeked: &Peeked) -> (bool, Option<(&str, &str, u64)>, usize) {
     (key.is_none(), key, peeked.place)
 }
 
-struct Members<'a> {
+struct PackageMembers<'a> {
     package: &'a mut Package,
     members: &'a [Peeked],
 }
 
-impl Batches for Members<'_> {
+impl Batches for PackageMembers<'_> {
     fn count(&self) -> usize {
         self.members.len()
     }

@@ -17,11 +17,11 @@ use crate::store::{
 pub(super) struct Staging<'a> {
     store: &'a dyn SnapshotStore,
     head: Option<&'a StoredVersion>,
-    kept: Mutex<Kept>,
+    kept: Mutex<StagedChunk>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct StagedChunk {
     spool: Spool,
     chunks: HashMap<Digest, Place>,
     parts: BTreeMap<(Digest, u32), Place>,
@@ -39,12 +39,15 @@ impl<'a> Staging<'a> {
         head: Option<&'a StoredVersion>,
         folder: Option<&Path>,
     ) -> Self {
-        let kept =
-            Kept { spool: Spool::new(folder), chunks: HashMap::new(), parts: BTreeMap::new() };
+        let kept = StagedChunk {
+            spool: Spool::new(folder),
+            chunks: HashMap::new(),
+            parts: BTreeMap::new(),
+        };
         Self { store, head, kept: Mutex::new(kept) }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, StagedChunk> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -82,7 +85,7 @@ impl<'a> Staging<'a> {
     }
 }
 
-impl Kept {
+impl StagedChunk {
     fn chunk(&mut self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let place = self.chunks.get(digest).copied();
         let place = place.ok_or_else(|| {

@@ -15,7 +15,7 @@ use crate::snapshot::ConflictType;
 
 /// The part of a scope that a reason is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ScopePart {
     /// The resolver of a type.
     Type(ConflictType),
     /// A rule, by its position in the scope.
@@ -30,7 +30,7 @@ pub enum Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// The part of the scope.
-    pub part: Part,
+    pub part: ScopePart,
     /// The reason in one sentence, without its final period.
     pub why: String,
 }
@@ -41,14 +41,14 @@ pub fn why_not_commutative(policy: &StorePolicy) -> Vec<Reason> {
     let mut add = |part, why: String| reasons.push(Reason { part, why });
     for (number, rule) in policy.rules.iter().enumerate() {
         add(
-            Part::Rule(number),
+            ScopePart::Rule(number),
             format!("the rule {:?} sees as head whatever came first", rule.name),
         );
     }
     let by_clock = records(policy, &mut add);
     for (number, field) in policy.fields.iter().enumerate() {
         if let Some(why) = field_reason(field, policy, by_clock.as_ref()) {
-            add(Part::Field(number), why);
+            add(ScopePart::Field(number), why);
         }
     }
     deletes(policy, by_clock.as_ref(), &mut add);
@@ -57,7 +57,7 @@ pub fn why_not_commutative(policy: &StorePolicy) -> Vec<Reason> {
 }
 
 /// Returns the clock resolver that decides whole records, if there is one.
-fn records(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) -> Option<ResolverKind> {
+fn records(policy: &StorePolicy, add: &mut impl FnMut(ScopePart, String)) -> Option<ResolverKind> {
     let [insert, update] = [ConflictType::InsertInsert, ConflictType::UpdateUpdate];
     let kind = |conflict| policy.resolver(conflict).map(Resolver::kind);
     if kind(insert) == kind(update) {
@@ -67,7 +67,7 @@ fn records(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) -> Option<R
     let second = record(kind(update), update.name(), update, add);
     if first.is_some() && second.is_some() {
         let why = "insert-insert and update-update are decided differently, and which of them it is depends on what came first";
-        add(Part::Type(update), why.to_owned());
+        add(ScopePart::Type(update), why.to_owned());
     }
     None
 }
@@ -76,14 +76,14 @@ fn record(
     kind: Option<ResolverKind>,
     what: &str,
     conflict: ConflictType,
-    add: &mut impl FnMut(Part, String),
+    add: &mut impl FnMut(ScopePart, String),
 ) -> Option<ResolverKind> {
     let reason = match kind {
         Some(ResolverKind::LastWriteWins) => return kind,
         Some(found) => format!("{} decides {what}: {}", found.name(), why(found)),
         None => format!("{what} is not looked for: what arrives last stands"),
     };
-    add(Part::Type(conflict), reason);
+    add(ScopePart::Type(conflict), reason);
     None
 }
 
@@ -168,7 +168,7 @@ fn by_reason(
 fn deletes(
     policy: &StorePolicy,
     by_clock: Option<&ResolverKind>,
-    add: &mut impl FnMut(Part, String),
+    add: &mut impl FnMut(ScopePart, String),
 ) {
     use ConflictType as T;
     let types = [T::UpdateDelete, T::DeleteUpdate, T::UpdateRecentlyDeleted];
@@ -193,12 +193,12 @@ fn deletes(
     } else {
         "deletions are decided differently when they come first"
     };
-    add(Part::Type(T::UpdateDelete), why.to_owned());
+    add(ScopePart::Type(T::UpdateDelete), why.to_owned());
 }
 
 /// Checks the remaining types. `out-of-order` is not detected when every change goes to the
 /// resolvers.
-fn others(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) {
+fn others(policy: &StorePolicy, add: &mut impl FnMut(ScopePart, String)) {
     use ConflictType as T;
     let kind = |conflict| policy.resolver(conflict).map(Resolver::kind);
     for conflict in [T::UpdateMissing, T::DeleteMissing] {
@@ -209,7 +209,7 @@ fn others(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) {
                 conflict.name(),
                 "a change that overtakes the insert is not stored"
             );
-            add(Part::Type(conflict), why);
+            add(ScopePart::Type(conflict), why);
         }
     }
     for conflict in [T::UniqueIndex, T::SchemaNewer, T::SchemaOlder] {
@@ -223,7 +223,7 @@ fn others(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) {
                 found.name(),
                 conflict.name()
             );
-            add(Part::Type(conflict), why);
+            add(ScopePart::Type(conflict), why);
         }
     }
     let unresolved = match policy.unresolved {
@@ -231,7 +231,7 @@ fn others(policy: &StorePolicy, add: &mut impl FnMut(Part, String)) {
         Unresolved::IncomingWins => "on-unresolved lets incoming win: what arrives last stands",
         Unresolved::Park | Unresolved::LastWriteWins | Unresolved::Fail => return,
     };
-    add(Part::Unresolved, unresolved.to_owned());
+    add(ScopePart::Unresolved, unresolved.to_owned());
 }
 
 #[cfg(test)]

@@ -23,18 +23,18 @@ mod resolver;
 mod rules;
 
 pub use aliases::{ALIASES, resolver_kind};
-pub use check::{Checked, against_schema};
-pub use commutative::{Part, Reason, why_not_commutative};
+pub use check::{SchemaCheckResult, against_schema};
+pub use commutative::{Reason, ScopePart, why_not_commutative};
 pub use duration::{DURATION_EXPECTED, duration_ms};
 pub use expression::{
     EvaluationError, Expression, Mistake, Reads, SideMeta, SideReads, Variables, Wanted,
 };
 pub use file::{
-    Case, CaseBase, CaseResult, CaseState, Expectation, ExpectedDetection, Fault, MAX_FILE_BYTES,
-    Place, PolicyFile, Span,
+    ByteSpan, Case, CaseBase, CaseResult, CaseState, Expectation, ExpectedDetection, Fault,
+    FilePosition, MAX_FILE_BYTES, PolicyFile,
 };
 pub use matrix::matrix;
-pub use path::{FieldPath, PathError, Step};
+pub use path::{FieldPath, PathError, PathStep};
 pub use privacy::{HashKey, Hide, Privacy};
 pub use resolver::{Arrays, Resolver, ResolverKind, ThreeWay};
 pub use rules::{Detect, FieldRule, Policy, Rule, StorePolicy, Tombstones, Unresolved};

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A step of a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Step {
+pub enum PathStep {
     /// A member of an object, with its name as it is written between the quotes in canonical text,
     /// with the `~` escape.
     Member(Vec<u8>),
@@ -16,7 +16,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath {
     text: String,
-    steps: Vec<Step>,
+    steps: Vec<PathStep>,
 }
 
 /// The error for a text that is not a path.
@@ -71,9 +71,9 @@ impl FieldPath {
                 rest = tail;
                 name.to_owned()
             };
-            steps.push(Step::Member(crate::indexeddb::value::member_name(&name)));
+            steps.push(PathStep::Member(crate::indexeddb::value::member_name(&name)));
             while let Some(tail) = rest.strip_prefix("[]") {
-                steps.push(Step::Elements);
+                steps.push(PathStep::Elements);
                 rest = tail;
             }
             if rest.is_empty() {
@@ -87,13 +87,13 @@ impl FieldPath {
     }
 
     /// Returns the steps.
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[PathStep] {
         &self.steps
     }
 
     /// True if it names the elements of an array.
     pub fn has_elements(&self) -> bool {
-        self.steps.contains(&Step::Elements)
+        self.steps.contains(&PathStep::Elements)
     }
 
     /// True if `self` is `other`, or names something inside it.
@@ -115,13 +115,16 @@ mod tests {
     #[test]
     fn names_quotes_and_elements() {
         let steps = |text: &str| FieldPath::parse(text).unwrap().steps().to_vec();
-        let member = |name: &str| Step::Member(name.as_bytes().to_vec());
+        let member = |name: &str| PathStep::Member(name.as_bytes().to_vec());
         assert_eq!(steps("a"), [member("a")]);
         assert_eq!(steps("a.b c.d"), [member("a"), member("b c"), member("d")]);
         assert_eq!(steps(r#""a.b".c"#), [member("a.b"), member("c")]);
         assert_eq!(steps(r#""".x"#), [member(""), member("x")]);
         assert_eq!(steps(r#""a\"b""#), [member("a\\\"b")]);
-        assert_eq!(steps("a[][].b"), [member("a"), Step::Elements, Step::Elements, member("b")]);
+        assert_eq!(
+            steps("a[][].b"),
+            [member("a"), PathStep::Elements, PathStep::Elements, member("b")]
+        );
         assert_eq!(steps("~x.ä"), [member("~~x"), member("\\u00e4")]);
         for (text, offset) in
             [("", 0), ("a.", 2), (".a", 0), ("a..b", 2), ("a[0]", 1), (r#""a"#, 0), (r#"a"b""#, 1)]

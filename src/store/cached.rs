@@ -41,11 +41,11 @@ pub struct CacheCounts {
 #[derive(Debug)]
 pub struct CachedStore<S> {
     inner: S,
-    kept: Arc<Kept>,
+    kept: Arc<CachedEntry>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct CachedEntry {
     heads: Mutex<Lru<FlowName, StoredVersion>>,
     texts: Mutex<KeptTexts>,
     head_hits: AtomicU64,
@@ -143,7 +143,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<S: SnapshotStore> CachedStore<S> {
     /// Wraps a store; the kept texts have at most `bytes` bytes in all.
     pub fn new(inner: S, bytes: u64) -> Self {
-        let kept = Kept {
+        let kept = CachedEntry {
             heads: Mutex::new(Lru::new(MAX_HEADS as u64)),
             texts: Mutex::new(KeptTexts {
                 texts: Lru::new(bytes),
@@ -307,7 +307,7 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
 struct CachedWriter<'a> {
     inner: Box<dyn VersionWriter + 'a>,
     flow: FlowName,
-    kept: Arc<Kept>,
+    kept: Arc<CachedEntry>,
     new: Vec<(Digest, Vec<u8>)>,
     /// The chunks of the previous version.
     old: Vec<Digest>,

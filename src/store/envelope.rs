@@ -28,8 +28,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use self::component::{Grid, Group, label, processor};
-pub use self::read::{Contents, Coordinates};
+use self::component::{Grid, GroupBuilder, label, processor};
+pub use self::read::{Coordinates, EnvelopeContents};
 use super::{StoreError, StoreErrorKind};
 use crate::snapshot::{ChunkRef, Digest, FlowName, List, Manifest};
 
@@ -144,9 +144,9 @@ impl Parent<'_> {
         Ok(self.group(&root, how).finish())
     }
 
-    fn group(&self, root: &str, how: &str) -> Group {
+    fn group(&self, root: &str, how: &str) -> GroupBuilder {
         let mut group =
-            Group::new(root, None, &shown(&self.manifest.database.to_canonical()), (0, 0));
+            GroupBuilder::new(root, None, &shown(&self.manifest.database.to_canonical()), (0, 0));
         group.comments(self.comment.lines().next().unwrap_or_default());
         group.push("labels", label(&identifier("label"), root, &self.words(how)));
         let mut grid = Grid::groups();
@@ -160,8 +160,12 @@ impl Parent<'_> {
         for (slot, (list, chunk, coordinates)) in
             slots(self.placed, |placed| (&placed.0, &placed.1))
         {
-            let mut child =
-                Group::new(&identifier(&slot), Some(root), &chunk_name(list, chunk), grid.next());
+            let mut child = GroupBuilder::new(
+                &identifier(&slot),
+                Some(root),
+                &chunk_name(list, chunk),
+                grid.next(),
+            );
             child.comments(&format!("{} lines, flow {}", chunk.count, chunk.full));
             child.coordinates(coordinates, self.registry);
             group.push("processGroups", child.finish());
@@ -196,7 +200,8 @@ impl Parent<'_> {
 
     fn system_group(&self, root: &str, place: (i64, i64)) -> Value {
         let id = identifier("system");
-        let mut group = Group::new(&id, Some(root), "what nifi-idb needs (do not run)", place);
+        let mut group =
+            GroupBuilder::new(&id, Some(root), "what nifi-idb needs (do not run)", place);
         let mut grid = Grid::processors();
         let mut attributes = Map::new();
         attributes.insert(read::PART.into(), read::MANIFEST.into());
@@ -224,7 +229,7 @@ impl Parent<'_> {
 
     fn data_group(&self, root: &str, wanted: &List, place: (i64, i64)) -> Value {
         let id = identifier(&format!("group {}", list_name(wanted)));
-        let mut group = Group::new(&id, Some(root), &shown_list(wanted), place);
+        let mut group = GroupBuilder::new(&id, Some(root), &shown_list(wanted), place);
         let chunks = self.embedded.iter().filter(|(list, _, _)| list == wanted);
         self.push_chunks(&mut group, &id, chunks, Grid::processors());
         group.finish()
@@ -232,7 +237,7 @@ impl Parent<'_> {
 
     fn push_chunks<'b>(
         &self,
-        group: &mut Group,
+        group: &mut GroupBuilder,
         id: &str,
         chunks: impl Iterator<Item = &'b ListedText>,
         mut grid: Grid,
@@ -292,7 +297,7 @@ pub fn placeholder_identifiers(chunks: &[(List, &ChunkRef)]) -> Vec<String> {
 pub fn chunk_contents(list: &List, chunk: &ChunkRef, text: &[u8]) -> Result<Value, StoreError> {
     let text = check_text(&format!("chunk {} of {}", chunk.full, list_name(list)), text)?;
     let root = identifier(&format!("chunk flow {}", chunk.full));
-    let mut group = Group::new(&root, None, &chunk_name(list, chunk), (0, 0));
+    let mut group = GroupBuilder::new(&root, None, &chunk_name(list, chunk), (0, 0));
     group.comments(&format!("{} lines, never changed", chunk.count));
     let id = identifier(&format!("chunk text {}", chunk.full));
     let (name, attributes) = (chunk_name(list, chunk), chunk_attributes(list, chunk));
@@ -308,7 +313,7 @@ pub fn part_contents(digest: &Digest, part: u32, bytes: &[u8]) -> Result<Value, 
     let name = format!("part {part} of spilled value {digest}");
     let text = check_text(&name, bytes)?;
     let root = identifier(&format!("part flow {digest} {part}"));
-    let mut group = Group::new(&root, None, &name, (0, 0));
+    let mut group = GroupBuilder::new(&root, None, &name, (0, 0));
     let mut attributes = Map::new();
     attributes.insert(read::PART.into(), "spilled".into());
     attributes.insert("indexeddb.digest".into(), digest.to_string().into());

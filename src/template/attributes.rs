@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::part::Group;
-use super::processors::{Dynamic, Kind};
+use super::part::ComponentGroup;
+use super::processors::{ComponentType, Dynamic};
 use crate::flowfile::names;
 
 /// Attributes that NiFi gives every FlowFile, and those of its processors.
@@ -34,10 +34,13 @@ const FAMILIES: [&str; 8] = [
 
 /// The set of names that an expression may use.
 #[derive(Debug)]
-pub(super) struct Attributes(BTreeSet<String>);
+pub(super) struct KnownAttributes(BTreeSet<String>);
 
-impl Attributes {
-    pub(super) fn of(groups: &[Group<'_>], known: &BTreeMap<String, Kind>) -> Self {
+impl KnownAttributes {
+    pub(super) fn of(
+        groups: &[ComponentGroup<'_>],
+        known: &BTreeMap<String, ComponentType>,
+    ) -> Self {
         let mut known_names: BTreeSet<String> =
             names::READ.into_iter().chain(names::WRITTEN).map(str::to_owned).collect();
         for processor in groups.iter().flat_map(|group| &group.processors) {

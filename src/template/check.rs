@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::part::Group;
+use super::part::ComponentGroup;
 use super::{
     attributes, commands, fields, parameters, processors, properties, report_loops, wiring,
 };
 
 /// A fault and its place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
+pub struct TemplateFault {
     /// The component, by its visible name.
     pub place: String,
     /// The description of the fault.
@@ -20,9 +20,9 @@ pub struct Fault {
 
 /// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct TemplateCheckResult {
     /// The faults, sorted by place.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<TemplateFault>,
     /// The number of processors checked.
     pub processors: usize,
     /// Types of processors and services whose properties and relationships are unknown to this
@@ -32,11 +32,11 @@ pub struct Checked {
 
 /// A collector of faults.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(super) struct Faults(Vec<TemplateFault>);
 
 impl Faults {
     pub(super) fn add(&mut self, place: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Fault { place: place.into(), message: message.into() });
+        self.0.push(TemplateFault { place: place.into(), message: message.into() });
     }
 }
 
@@ -49,15 +49,15 @@ impl Faults {
 pub fn check(
     text: &str,
     accepts: &dyn Fn(&[String]) -> Result<(), String>,
-) -> Result<Checked, serde_json::Error> {
+) -> Result<TemplateCheckResult, serde_json::Error> {
     let whole: Value = serde_json::from_str(text)?;
     let mut faults = Faults::default();
     let mut unknown = BTreeSet::new();
-    let groups = Group::all(whole.get("flowContents").unwrap_or(&Value::Null));
+    let groups = ComponentGroup::all(whole.get("flowContents").unwrap_or(&Value::Null));
     let known = processors::known();
     let contexts = parameters::check(&whole, &groups, &mut faults);
     fields::check(&whole, &groups, &mut faults);
-    let attributes = attributes::Attributes::of(&groups, &known);
+    let attributes = attributes::KnownAttributes::of(&groups, &known);
     report_loops::check(&groups, &contexts, &mut faults);
     for group in &groups {
         wiring::check(group, &known, &mut faults);
@@ -74,7 +74,7 @@ pub fn check(
     }
     faults.0.sort();
     faults.0.dedup();
-    Ok(Checked {
+    Ok(TemplateCheckResult {
         faults: faults.0,
         processors: groups.iter().map(|group| group.processors.len()).sum(),
         unknown_types: unknown.into_iter().collect(),

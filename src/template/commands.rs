@@ -3,7 +3,7 @@
 
 use super::check::Faults;
 use super::parameters::Parameters;
-use super::part::Part;
+use super::part::TemplatePart;
 
 const CHILD: &str = "org.apache.nifi.processors.standard.ExecuteStreamCommand";
 
@@ -11,7 +11,7 @@ const CHILD: &str = "org.apache.nifi.processors.standard.ExecuteStreamCommand";
 const PROGRAM: &str = "nifi-idb";
 
 pub(super) fn check(
-    processor: Part<'_>,
+    processor: TemplatePart<'_>,
     parameters: &Parameters,
     accepts: &dyn Fn(&[String]) -> Result<(), String>,
     faults: &mut Faults,
@@ -32,7 +32,7 @@ pub(super) fn check(
 }
 
 /// True if a processor runs `nifi-idb`.
-pub(super) fn runs_program(processor: Part<'_>, parameters: &Parameters) -> bool {
+pub(super) fn runs_program(processor: TemplatePart<'_>, parameters: &Parameters) -> bool {
     let path = property(processor, "Command Path")
         .map(|path| filled(path, parameters))
         .unwrap_or_default();
@@ -40,7 +40,7 @@ pub(super) fn runs_program(processor: Part<'_>, parameters: &Parameters) -> bool
 }
 
 /// True if a processor runs `nifi-idb sync`, which reads a batch; `nifi-idb rejects` reads a report.
-pub(super) fn runs_sync(processor: Part<'_>, parameters: &Parameters) -> bool {
+pub(super) fn runs_sync(processor: TemplatePart<'_>, parameters: &Parameters) -> bool {
     let one_text = || {
         let text = filled(property(processor, "Command Arguments").unwrap_or_default(), parameters);
         text.split([';', ' ']).next().map(str::to_owned)
@@ -50,7 +50,7 @@ pub(super) fn runs_sync(processor: Part<'_>, parameters: &Parameters) -> bool {
 }
 
 /// The dynamic arguments in their order, as they may be in a run.
-fn words(processor: Part<'_>, parameters: &Parameters) -> Vec<String> {
+fn words(processor: TemplatePart<'_>, parameters: &Parameters) -> Vec<String> {
     let number = |name: &str| name.strip_prefix("command.argument.")?.parse::<u32>().ok();
     let mut words: Vec<_> = processor
         .properties()
@@ -60,7 +60,7 @@ fn words(processor: Part<'_>, parameters: &Parameters) -> Vec<String> {
     words.into_iter().map(|(_, word)| word).collect()
 }
 
-fn property<'a>(processor: Part<'a>, name: &str) -> Option<&'a str> {
+fn property<'a>(processor: TemplatePart<'a>, name: &str) -> Option<&'a str> {
     processor.properties().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 

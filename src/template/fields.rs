@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::check::Faults;
 use super::cron;
-use super::part::{Group, Part};
+use super::part::{ComponentGroup, TemplatePart};
 
 const TOP: [&str; 5] = [
     "flowContents",
@@ -70,7 +70,7 @@ const STRATEGIES: [&str; 2] = ["TIMER_DRIVEN", "CRON_DRIVEN"];
 
 const EXECUTION_NODES: [&str; 2] = ["ALL", "PRIMARY"];
 
-pub(super) fn check(whole: &Value, groups: &[Group<'_>], faults: &mut Faults) {
+pub(super) fn check(whole: &Value, groups: &[ComponentGroup<'_>], faults: &mut Faults) {
     for name in TOP {
         if whole.get(name).is_none_or(Value::is_null) {
             faults.add("definition", format!("{name} is missing"));
@@ -115,7 +115,7 @@ pub(super) fn check(whole: &Value, groups: &[Group<'_>], faults: &mut Faults) {
     }
 }
 
-fn required(part: Part<'_>, fields: &[&str], faults: &mut Faults) {
+fn required(part: TemplatePart<'_>, fields: &[&str], faults: &mut Faults) {
     for field in fields {
         if part.value.get(*field).is_none_or(Value::is_null) {
             faults.add(
@@ -139,7 +139,7 @@ fn required(part: Part<'_>, fields: &[&str], faults: &mut Faults) {
     }
 }
 
-fn one_of(part: Part<'_>, field: &str, values: &[&str], faults: &mut Faults) {
+fn one_of(part: TemplatePart<'_>, field: &str, values: &[&str], faults: &mut Faults) {
     let value = part.text(field);
     if !values.contains(&value) {
         faults.add(

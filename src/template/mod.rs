@@ -21,5 +21,5 @@ mod shipped;
 mod tests;
 mod wiring;
 
-pub use check::{Checked, Fault, check};
+pub use check::{TemplateCheckResult, TemplateFault, check};
 pub use shipped::{SHIPPED, Shipped, find};

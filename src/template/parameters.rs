@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::check::Faults;
 use super::cron;
-use super::part::Group;
+use super::part::ComponentGroup;
 
 /// A context's parameters and their values.
 pub(super) type Parameters = BTreeMap<String, String>;
@@ -17,12 +17,12 @@ pub(super) struct Contexts(BTreeMap<String, Parameters>);
 
 impl Contexts {
     /// Returns the parameters that a group's components may use.
-    pub(super) fn of(&self, group: &Group<'_>) -> Parameters {
+    pub(super) fn of(&self, group: &ComponentGroup<'_>) -> Parameters {
         self.0.get(group.group.text("parameterContextName")).cloned().unwrap_or_default()
     }
 }
 
-pub(super) fn check(whole: &Value, groups: &[Group<'_>], faults: &mut Faults) -> Contexts {
+pub(super) fn check(whole: &Value, groups: &[ComponentGroup<'_>], faults: &mut Faults) -> Contexts {
     let mut contexts = Contexts::default();
     for (name, context) in
         whole.get("parameterContexts").and_then(Value::as_object).into_iter().flat_map(Map::iter)

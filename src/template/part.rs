@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 
 /// A component, or a group itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part<'a> {
+pub(super) struct TemplatePart<'a> {
     /// The kind of component, for naming the place of a fault.
     pub(super) kind: &'static str,
     pub(super) value: &'a Value,
 }
 
-impl<'a> Part<'a> {
+impl<'a> TemplatePart<'a> {
     /// Returns a member's text; empty if absent.
     pub(super) fn text(self, name: &str) -> &'a str {
         self.value.get(name).and_then(Value::as_str).unwrap_or_default()
@@ -51,28 +51,28 @@ impl<'a> Part<'a> {
 
 /// The components of one group.
 #[derive(Debug)]
-pub(super) struct Group<'a> {
-    pub(super) group: Part<'a>,
-    pub(super) processors: Vec<Part<'a>>,
-    pub(super) services: Vec<Part<'a>>,
-    pub(super) connections: Vec<Part<'a>>,
-    pub(super) others: Vec<Part<'a>>,
+pub(super) struct ComponentGroup<'a> {
+    pub(super) group: TemplatePart<'a>,
+    pub(super) processors: Vec<TemplatePart<'a>>,
+    pub(super) services: Vec<TemplatePart<'a>>,
+    pub(super) connections: Vec<TemplatePart<'a>>,
+    pub(super) others: Vec<TemplatePart<'a>>,
 }
 
-impl<'a> Group<'a> {
+impl<'a> ComponentGroup<'a> {
     /// Returns this group and all groups below it.
     pub(super) fn all(value: &'a Value) -> Vec<Self> {
         let parts = |name: &str, kind| {
             let list =
                 value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            list.iter().map(move |value| Part { kind, value }).collect::<Vec<_>>()
+            list.iter().map(move |value| TemplatePart { kind, value }).collect::<Vec<_>>()
         };
         let mut others = parts("labels", "label");
         others.extend(parts("funnels", "funnel"));
         others.extend(parts("inputPorts", "input port"));
         others.extend(parts("outputPorts", "output port"));
         let mut all = vec![Self {
-            group: Part { kind: "group", value },
+            group: TemplatePart { kind: "group", value },
             processors: parts("processors", "processor"),
             services: parts("controllerServices", "controller service"),
             connections: parts("connections", "connection"),
@@ -85,7 +85,7 @@ impl<'a> Group<'a> {
     }
 
     /// Returns all components of the group.
-    pub(super) fn parts(&self) -> impl Iterator<Item = Part<'a>> + '_ {
+    pub(super) fn parts(&self) -> impl Iterator<Item = TemplatePart<'a>> + '_ {
         let lists = [&self.processors, &self.services, &self.connections, &self.others];
         lists.into_iter().flatten().copied()
     }

@@ -21,7 +21,7 @@ pub(super) enum Dynamic {
 
 /// A type of processor or service.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Kind {
+pub(super) struct ComponentType {
     /// True if NiFi 2.x has this type.
     pub(super) line_2: bool,
     pub(super) dynamic: Dynamic,
@@ -32,7 +32,7 @@ pub(super) struct Kind {
     pub(super) added: Vec<String>,
 }
 
-impl Kind {
+impl ComponentType {
     /// True if a definition written for this version of NiFi may set a property with that name.
     pub(super) fn has(&self, name: &str, line_2: bool) -> bool {
         if line_2 {
@@ -50,7 +50,7 @@ impl Kind {
 }
 
 /// Returns all known types by name.
-pub(super) fn known() -> BTreeMap<String, Kind> {
+pub(super) fn known() -> BTreeMap<String, ComponentType> {
     serde_json::from_str(include_str!("processors.json")).unwrap_or_default()
 }
 

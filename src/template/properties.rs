@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::attributes::Attributes;
+use super::attributes::KnownAttributes;
 use super::check::Faults;
 use super::expression::{Reference, references};
 use super::parameters::Parameters;
-use super::part::{Group, Part};
-use super::processors::{Dynamic, Kind};
+use super::part::{ComponentGroup, TemplatePart};
+use super::processors::{ComponentType, Dynamic};
 
 /// Properties whose value is the identifier of a service.
 const SERVICES: [&str; 2] = ["HTTP Context Map", "SSL Context Service"];
@@ -18,11 +18,11 @@ const SERVICES: [&str; 2] = ["HTTP Context Map", "SSL Context Service"];
 const EXPORTED: [(&str, &str); 1] = [("Proxy Type", "http")];
 
 pub(super) fn check(
-    part: Part<'_>,
-    group: &Group<'_>,
-    known: &BTreeMap<String, Kind>,
+    part: TemplatePart<'_>,
+    group: &ComponentGroup<'_>,
+    known: &BTreeMap<String, ComponentType>,
     parameters: &Parameters,
-    attributes: &Attributes,
+    attributes: &KnownAttributes,
     faults: &mut Faults,
 ) {
     let line_2 =
@@ -66,7 +66,7 @@ pub(super) fn check(
     }
 }
 
-fn name_is_known(name: &str, kind: &Kind, line_2: bool, place: &str, faults: &mut Faults) {
+fn name_is_known(name: &str, kind: &ComponentType, line_2: bool, place: &str, faults: &mut Faults) {
     if kind.has(name, line_2) {
         if !line_2 && kind.is_dropped(name) {
             faults.add(place, "2.x has no such property");
@@ -89,7 +89,7 @@ fn name_is_known(name: &str, kind: &Kind, line_2: bool, place: &str, faults: &mu
     }
 }
 
-fn is_sensitive(part: Part<'_>, name: &str) -> bool {
+fn is_sensitive(part: TemplatePart<'_>, name: &str) -> bool {
     let descriptor = part.value.get("propertyDescriptors").and_then(|all| all.get(name));
     descriptor.and_then(|descriptor| descriptor.get("sensitive")).and_then(Value::as_bool)
         == Some(true)
@@ -98,7 +98,7 @@ fn is_sensitive(part: Part<'_>, name: &str) -> bool {
 fn references_are_there(
     found: &[Reference],
     parameters: &Parameters,
-    attributes: &Attributes,
+    attributes: &KnownAttributes,
     place: &str,
     faults: &mut Faults,
 ) {

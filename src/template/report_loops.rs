@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::check::Faults;
 use super::commands::runs_sync;
 use super::parameters::{Contexts, Parameters};
-use super::part::{Group, Part};
+use super::part::{ComponentGroup, TemplatePart};
 
 /// The relationship that carries the report of a failed run.
 const FAILED: &str = "nonzero status";
@@ -42,12 +42,12 @@ const HAND_ON: [&str; 18] = [
 ];
 
 /// A component's group and identifier: groups that were made of one definition share identifiers.
-type Place<'a> = (&'a str, &'a str);
+type ComponentPlace<'a> = (&'a str, &'a str);
 
 /// Checks the processors that pass their input to `nifi-idb sync`, across the borders of groups.
-pub(super) fn check(groups: &[Group<'_>], contexts: &Contexts, faults: &mut Faults) {
+pub(super) fn check(groups: &[ComponentGroup<'_>], contexts: &Contexts, faults: &mut Faults) {
     let wires = Wires::of(groups);
-    let takes_input: BTreeSet<Place<'_>> = groups
+    let takes_input: BTreeSet<ComponentPlace<'_>> = groups
         .iter()
         .flat_map(|group| {
             let parameters = contexts.of(group);
@@ -82,7 +82,7 @@ pub(super) fn check(groups: &[Group<'_>], contexts: &Contexts, faults: &mut Faul
     }
 }
 
-fn takes_input(part: Part<'_>, parameters: &Parameters) -> bool {
+fn takes_input(part: TemplatePart<'_>, parameters: &Parameters) -> bool {
     let ignores = part.properties().any(|(name, value)| name == "Ignore STDIN" && value == "true");
     runs_sync(part, parameters) && !ignores
 }
@@ -90,13 +90,13 @@ fn takes_input(part: Part<'_>, parameters: &Parameters) -> bool {
 /// All components and connections of a definition. A connection between groups leads to their
 /// ports.
 struct Wires<'a> {
-    parts: BTreeMap<Place<'a>, Part<'a>>,
+    parts: BTreeMap<ComponentPlace<'a>, TemplatePart<'a>>,
     /// By source: relationships and destination.
-    leaving: BTreeMap<Place<'a>, Vec<(Part<'a>, Place<'a>)>>,
+    leaving: BTreeMap<ComponentPlace<'a>, Vec<(TemplatePart<'a>, ComponentPlace<'a>)>>,
 }
 
 impl<'a> Wires<'a> {
-    fn of(groups: &[Group<'a>]) -> Self {
+    fn of(groups: &[ComponentGroup<'a>]) -> Self {
         let mut wires = Self { parts: BTreeMap::new(), leaving: BTreeMap::new() };
         for group in groups {
             let parts = group
@@ -116,7 +116,12 @@ impl<'a> Wires<'a> {
 
     /// Returns the component at an end of a connection, in the group that the end names, or else in
     /// the connection's own group.
-    fn end(&self, group: &Group<'a>, connection: &Part<'a>, end: &str) -> Place<'a> {
+    fn end(
+        &self,
+        group: &ComponentGroup<'a>,
+        connection: &TemplatePart<'a>,
+        end: &str,
+    ) -> ComponentPlace<'a> {
         let text = |name: &str| -> &'a str {
             let value = connection.value.get(end).and_then(|end| end.get(name));
             value.and_then(Value::as_str).unwrap_or_default()
@@ -130,8 +135,12 @@ impl<'a> Wires<'a> {
     }
 
     /// Returns the targets of a component's connections, for one relationship or for all.
-    fn ends(&self, source: Place<'_>, relationship: Option<&str>) -> Vec<Place<'a>> {
-        let takes = |connection: &Part<'a>| {
+    fn ends(
+        &self,
+        source: ComponentPlace<'_>,
+        relationship: Option<&str>,
+    ) -> Vec<ComponentPlace<'a>> {
+        let takes = |connection: &TemplatePart<'a>| {
             let mut names = connection.texts("selectedRelationships");
             relationship.is_none_or(|name| names.any(|other| other == name))
         };

@@ -6,15 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::check::Faults;
-use super::part::{Group, Part};
-use super::processors::{Dynamic, Kind};
+use super::part::{ComponentGroup, TemplatePart};
+use super::processors::{ComponentType, Dynamic};
 
 /// Processors that need no incoming connection.
 const SOURCES: [&str; 5] =
     ["GenerateFlowFile", "GetFile", "HandleHttpRequest", "ListFile", "ListenHTTP"];
 
-pub(super) fn check(group: &Group<'_>, known: &BTreeMap<String, Kind>, faults: &mut Faults) {
-    let ends: BTreeMap<&str, Part<'_>> =
+pub(super) fn check(
+    group: &ComponentGroup<'_>,
+    known: &BTreeMap<String, ComponentType>,
+    faults: &mut Faults,
+) {
+    let ends: BTreeMap<&str, TemplatePart<'_>> =
         group.parts().map(|part| (part.text("identifier"), part)).collect();
     let mut taken: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut reached = BTreeSet::new();
@@ -63,7 +67,12 @@ pub(super) fn check(group: &Group<'_>, known: &BTreeMap<String, Kind>, faults: &
     }
 }
 
-fn relationships(processor: Part<'_>, kind: &Kind, taken: &BTreeSet<&str>, faults: &mut Faults) {
+fn relationships(
+    processor: TemplatePart<'_>,
+    kind: &ComponentType,
+    taken: &BTreeSet<&str>,
+    faults: &mut Faults,
+) {
     let mut relationships: BTreeSet<&str> = kind.relationships.iter().map(String::as_str).collect();
     if kind.dynamic == Dynamic::Relationships {
         let by_name = processor.properties().any(|(_, value)| value == "Route to Property name");

@@ -41,12 +41,12 @@ pub(crate) struct Outcomes<'a> {
     unique: &'a UniqueStores<'a>,
     base: &'a HeadReader<'a>,
     /// The last line of each key that changes.
-    lines: BTreeMap<DomString, BTreeMap<SortableKey, Outcome>>,
+    lines: BTreeMap<DomString, BTreeMap<SortableKey, UniqueOutcome>>,
 }
 
 /// The result for a record.
 #[derive(Debug)]
-struct Outcome {
+struct UniqueOutcome {
     /// Index keys that are new to it.
     wants: Vec<IndexEntry>,
     /// Index keys that it has before and after, whatever is decided.
@@ -98,7 +98,7 @@ impl<'a> Outcomes<'a> {
 struct Search<'a> {
     name: &'a DomString,
     indexes: &'a UniqueIndexes,
-    outcomes: &'a BTreeMap<SortableKey, Outcome>,
+    outcomes: &'a BTreeMap<SortableKey, UniqueOutcome>,
     store: &'a StoreManifest,
     base: &'a HeadReader<'a>,
     policy: &'a StorePolicy,
@@ -165,7 +165,7 @@ impl Search<'_> {
     fn decide(
         &self,
         key: &SortableKey,
-        outcome: &Outcome,
+        outcome: &UniqueOutcome,
         holders: &Holders<'_>,
         found: &Collisions,
     ) -> UniqueKeyVerdict {
@@ -263,7 +263,7 @@ impl Search<'_> {
     }
 
     /// Applies the policy to two records with the same index key.
-    fn ask(&self, key: &SortableKey, outcome: &Outcome, holder: Option<&Line>) -> Resolution {
+    fn ask(&self, key: &SortableKey, outcome: &UniqueOutcome, holder: Option<&Line>) -> Resolution {
         let meta = &outcome.line.meta;
         let incoming = Incoming {
             state: outcome.line.state.clone(),
@@ -340,7 +340,7 @@ impl MergeSink for Outcomes<'_> {
             before.iter().copied().filter(|entry| after.binary_search(entry).is_err()).collect();
         let (keeps, wants) =
             after.into_iter().partition(|entry| before.binary_search(entry).is_ok());
-        let outcome = Outcome { wants, keeps, frees, line: bare(line) };
+        let outcome = UniqueOutcome { wants, keeps, frees, line: bare(line) };
         if !self.lines.contains_key(store) {
             self.lines.insert(store.clone(), BTreeMap::new());
         }

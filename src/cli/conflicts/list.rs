@@ -18,7 +18,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb conflicts list --store git:snapshots
 /// The flags of `conflicts list`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
-pub(super) struct List {
+pub(super) struct ListConflictsArgs {
     #[command(flatten)]
     store: StoredFlowArgs,
 
@@ -40,7 +40,7 @@ enum ListFormatArg {
     Text,
 }
 
-impl List {
+impl ListConflictsArgs {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let filter = self.filter.filter()?;

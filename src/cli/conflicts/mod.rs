@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand};
 
-use self::list::List;
+use self::list::ListConflictsArgs;
 use self::resolve::Resolve;
-use self::show::Show;
+use self::show::ShowConflictArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::indexeddb::key::{Key, SortableKey};
@@ -29,12 +29,12 @@ enum ConflictsCommand {
     ///
     /// Prints one JSON object per line, without values. The id identifies the conflict for show and
     /// resolve.
-    List(Box<List>),
+    List(Box<ListConflictsArgs>),
     /// Show one conflict: base, head, incoming, and the current state of the record
     ///
     /// The value of a side is included if it was kept, either with the conflict or in the
     /// conflict's version or an earlier one.
-    Show(Box<Show>),
+    Show(Box<ShowConflictArgs>),
     /// Decide conflicts: write one new version that sets the records and marks the conflicts
     /// resolved
     ///

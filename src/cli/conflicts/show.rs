@@ -17,7 +17,7 @@ const EXAMPLE: &str =
 /// The flags of `conflicts show`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
-pub(super) struct Show {
+pub(super) struct ShowConflictArgs {
     #[command(flatten)]
     store: StoredFlowArgs,
 
@@ -30,7 +30,7 @@ pub(super) struct Show {
     id: String,
 }
 
-impl Show {
+impl ShowConflictArgs {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let id = read_id(&self.id)?;

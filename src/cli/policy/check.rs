@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::super::output::print;
 use super::super::store_url::StoreArgs;
-use super::{ReportArg, load, rendered};
+use super::{PolicyReportArg, load, rendered};
 use crate::decode::{DecodeOptions, Decoder, Dialect};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -23,7 +23,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb policy check policy.toml\n  nifi-idb
 /// The flags of `policy check`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE, mut_arg("store", |arg| arg.required(false)))]
-pub(super) struct Check {
+pub(super) struct PolicyCheckArgs {
     /// The policy file
     file: PathBuf,
 
@@ -34,13 +34,13 @@ pub(super) struct Check {
     /// text: faults with their source lines; json: one object per line for each fault and note,
     /// then a summary
     #[arg(long, value_enum, default_value_t)]
-    report: ReportArg,
+    report: PolicyReportArg,
 
     #[command(flatten)]
     store: Option<StoreArgs>,
 }
 
-impl Check {
+impl PolicyCheckArgs {
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         let name = self.file.display().to_string();
         let text = load::text(&self.file)?;
@@ -55,8 +55,8 @@ impl Check {
             }
         };
         let out = match self.report {
-            ReportArg::Text => told(&name, &text, file.as_ref(), &faults, &notes),
-            ReportArg::Json => lines(&name, &text, &faults, &notes),
+            PolicyReportArg::Text => told(&name, &text, file.as_ref(), &faults, &notes),
+            PolicyReportArg::Json => lines(&name, &text, &faults, &notes),
         };
         print(&out)?;
         let Some(first) = faults.first() else { return Ok(ExitStatus::Done) };

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use self::check::Check;
+use self::check::PolicyCheckArgs;
 use self::explain::Explain;
 use self::load::load;
 pub(super) use self::load::load_flag;
@@ -27,7 +27,7 @@ const EXAMPLE: &str = "Example:\n  nifi-idb policy check policy.toml\n  nifi-idb
 /// The flags of `policy`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
-pub struct Policy {
+pub struct PolicyArgs {
     #[command(subcommand)]
     command: PolicyCommand,
 }
@@ -38,7 +38,7 @@ enum PolicyCommand {
     ///
     /// Faults and notes go to standard output. With --store or --schema, the file is also checked
     /// against a database's schema.
-    Check(Box<Check>),
+    Check(Box<PolicyCheckArgs>),
     /// Run the test cases in a policy file, and list the rules that no case reaches
     ///
     /// Cases run through the same code as sync. Privacy rules are not applied: the values of a case
@@ -59,7 +59,7 @@ enum PolicyCommand {
 
 /// The format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum ReportArg {
+enum PolicyReportArg {
     /// Text for people
     #[default]
     Text,
@@ -67,7 +67,7 @@ enum ReportArg {
     Json,
 }
 
-impl Policy {
+impl PolicyArgs {
     /// Runs the command.
     pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
         match self.command {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::policy::{Fault, Place};
+use crate::policy::{Fault, FilePosition};
 
 /// Returns the failure of a command that cannot use a file because of these faults; the first is
 /// the headline.
@@ -22,7 +22,8 @@ pub(super) fn failure(name: &str, text: &str, faults: &[Fault]) -> Failure {
 
 /// Formats a fault or note as a JSON object.
 pub(super) fn json(kind: &str, name: &str, text: &str, fault: &Fault) -> Value {
-    let (start, end) = (Place::of(text, fault.span.start), Place::of(text, fault.span.end));
+    let (start, end) =
+        (FilePosition::of(text, fault.span.start), FilePosition::of(text, fault.span.end));
     json!({
         "type": kind,
         "file": name,

@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::super::output::print;
-use super::{ReportArg, load};
+use super::{PolicyReportArg, load};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::merge::{Mismatch, Outcome, Ran, Unreached, run_case, shown, unreached};
+use crate::merge::{Mismatch, Ran, TraceOutcome, Unreached, run_case, shown, unreached};
 use crate::policy::Case;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb policy test policy.toml\n\nExit status 3 if a case failed, 2 if the file is faulty, else 0.";
@@ -24,7 +24,7 @@ pub(super) struct Test {
     /// text: one line per case; json: one object per line for each case, then the unreached rules,
     /// then a summary
     #[arg(long, value_enum, default_value_t)]
-    report: ReportArg,
+    report: PolicyReportArg,
 }
 
 impl Test {
@@ -38,8 +38,8 @@ impl Test {
         );
         let failed: Vec<_> = ran.iter().filter(|(_, ran)| !ran.mismatches.is_empty()).collect();
         print(&match self.report {
-            ReportArg::Text => text(&ran, &left, failed.len()),
-            ReportArg::Json => lines(&ran, &left, failed.len()),
+            PolicyReportArg::Text => text(&ran, &left, failed.len()),
+            PolicyReportArg::Json => lines(&ran, &left, failed.len()),
         })?;
         let Some((first, _)) = failed.first() else { return Ok(ExitStatus::Done) };
         let what =
@@ -117,9 +117,9 @@ fn lines(ran: &[(&Case, Ran)], left: &Unreached, failed: usize) -> String {
 }
 
 /// Formats an outcome as JSON; a value appears unchanged.
-pub(super) fn result(outcome: &Outcome) -> Value {
+pub(super) fn result(outcome: &TraceOutcome) -> Value {
     match outcome {
-        Outcome::Value(value) => {
+        TraceOutcome::Value(value) => {
             json!({ "value": serde_json::from_slice::<Value>(value).unwrap_or_default() })
         }
         other => json!(shown(other)),

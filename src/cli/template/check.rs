@@ -8,7 +8,7 @@ use clap::{Args, Parser};
 use super::super::{Cli, output::print, usage, without_empty_values};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::template::{self, Checked};
+use crate::template::{self, TemplateCheckResult};
 
 const EXAMPLE: &str = "Example:\n  nifi-idb template check my-flow.json\n\n\
     Prints one line a fault: the component and what is wrong with it. Exit status 2 if there is any.";
@@ -16,13 +16,13 @@ const EXAMPLE: &str = "Example:\n  nifi-idb template check my-flow.json\n\n\
 /// The flags of `template check`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLE)]
-pub(super) struct Check {
+pub(super) struct TemplateCheckArgs {
     /// Flow definitions as downloaded from NiFi, or names of shipped ones
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-impl Check {
+impl TemplateCheckArgs {
     pub(super) fn run(self) -> Result<ExitStatus, Failure> {
         let mut faulty = Vec::new();
         let mut out = String::new();
@@ -51,7 +51,7 @@ impl Check {
     }
 }
 
-fn told(name: &str, checked: &Checked) -> String {
+fn told(name: &str, checked: &TemplateCheckResult) -> String {
     let mut out = String::new();
     for fault in &checked.faults {
         out += &format!("{name}: {}: {}\n", fault.place, fault.message);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand};
 
-use self::check::Check;
+use self::check::TemplateCheckArgs;
 use self::install::Install;
 use super::output::print;
 use crate::exit_status::ExitStatus;
@@ -38,7 +38,7 @@ enum TemplateCommand {
     Install(Box<Install>),
     /// Check definitions: complete, wired, supported by NiFi 1.28 and 2.x, with existing arguments
     /// and attributes
-    Check(Check),
+    Check(TemplateCheckArgs),
 }
 
 impl Template {

@@ -1,12 +1,12 @@
 //! Lines of `indexeddb-changes/1` after the header: the envelope is parsed, keys and values are
 //! only located.
 
-use crate::decode::change::{Base, Bound, Op};
+use crate::decode::change::{NamedBase, Op, RangeEnd};
 use crate::decode::dialect::{DialectSpec, ValueSyntax};
 use crate::decode::framing::Span;
 use crate::decode::header::{BatchHeader, Mode};
 use crate::decode::raw_json::{Reject, broken};
-use crate::decode::scan::{Member, Members};
+use crate::decode::scan::{ScannedMember, ScannedMembers};
 use crate::indexeddb::dom_string::{DomString, NOT_A_STORE_NAME};
 use crate::rejection::code;
 use crate::snapshot::id::{FlowVersion, SourceId, StateId};
@@ -54,7 +54,7 @@ const fn bits<const N: usize>(members: [usize; N]) -> u16 {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ChangeKind {
     Put,
     Delete,
     DeleteRange,
@@ -62,7 +62,7 @@ enum Kind {
     End,
 }
 
-impl Kind {
+impl ChangeKind {
     /// Returns the members that such a line may have.
     const fn members(self) -> u16 {
         match self {
@@ -79,15 +79,15 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
     /// A change of the object store at this position.
-    Change(usize, Found),
+    Change(usize, FoundChange),
     /// The end line, with its count if it has one.
     End(Option<u64>),
 }
 
 /// A change whose slices are positions in its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    kind: Kind,
+pub(crate) struct FoundChange {
+    kind: ChangeKind,
     key: Option<Span>,
     value: Span,
     at: Option<i64>,
@@ -105,28 +105,28 @@ enum FoundBase {
     Absent,
 }
 
-impl Found {
+impl FoundChange {
     /// Returns the change, with slices of its line.
     pub(crate) fn op(self, line: &[u8]) -> Op<'_> {
         let base = match self.base {
-            FoundBase::None => Base::None,
-            FoundBase::Version(version) => Base::Version(version),
-            FoundBase::State(version, state) => Base::State(version, state),
-            FoundBase::Value(span) => Base::Value(span.of(line)),
-            FoundBase::Absent => Base::Absent,
+            FoundBase::None => NamedBase::None,
+            FoundBase::Version(version) => NamedBase::Version(version),
+            FoundBase::State(version, state) => NamedBase::State(version, state),
+            FoundBase::Value(span) => NamedBase::Value(span.of(line)),
+            FoundBase::Absent => NamedBase::Absent,
         };
         let key = self.key.map(|span| span.of(line));
         let bound = |bound: Option<(Span, bool)>| {
-            bound.map(|(span, open)| Bound { key: span.of(line), open })
+            bound.map(|(span, open)| RangeEnd { key: span.of(line), open })
         };
         match self.kind {
-            Kind::Put => Op::Put { key, value: self.value.of(line), at: self.at, base },
+            ChangeKind::Put => Op::Put { key, value: self.value.of(line), at: self.at, base },
             // A deletion without a key was already refused.
-            Kind::Delete => Op::Delete { key: key.unwrap_or_default(), at: self.at, base },
-            Kind::DeleteRange => {
+            ChangeKind::Delete => Op::Delete { key: key.unwrap_or_default(), at: self.at, base },
+            ChangeKind::DeleteRange => {
                 Op::DeleteRange { lower: bound(self.lower), upper: bound(self.upper), at: self.at }
             }
-            Kind::Clear | Kind::End => Op::Clear { at: self.at },
+            ChangeKind::Clear | ChangeKind::End => Op::Clear { at: self.at },
         }
     }
 }
@@ -152,7 +152,7 @@ pub(crate) fn parse(
     envelope.fill(line).map_err(|reject| (None, reject))?;
     let kind =
         envelope.kind(line).map_err(|reject| (envelope.store(line, header, last).ok(), reject))?;
-    if kind == Kind::End {
+    if kind == ChangeKind::End {
         // A stray member must not make a batch endless, so the line still ends the batch, but with
         // no count.
         let count =
@@ -206,8 +206,8 @@ fn known(name: &[u8]) -> Option<usize> {
 impl Envelope {
     /// Locates the line's members.
     fn fill(&mut self, line: &[u8]) -> Result<(), Reject> {
-        let mut members = Members::of(line).map_err(broken)?;
-        while let Some(Member { name, value }) = members.next().map_err(broken)? {
+        let mut members = ScannedMembers::of(line).map_err(broken)?;
+        while let Some(ScannedMember { name, value }) = members.next().map_err(broken)? {
             let Some(member) = member(name.of(line))? else {
                 self.unknown = true;
                 continue;
@@ -229,18 +229,18 @@ impl Envelope {
         (self.seen & (1 << member) != 0).then(|| self.spans[member])
     }
 
-    fn only(&self, kind: Kind) -> bool {
+    fn only(&self, kind: ChangeKind) -> bool {
         !self.unknown && self.seen & !kind.members() == 0
     }
 
-    fn kind(&self, line: &[u8]) -> Result<Kind, Reject> {
+    fn kind(&self, line: &[u8]) -> Result<ChangeKind, Reject> {
         let raw = self.get(OP, line).ok_or((code::MISSING_MEMBER, "the line has no op"))?;
         let kind = |name: &[u8]| match name {
-            b"put" => Some(Kind::Put),
-            b"delete" => Some(Kind::Delete),
-            b"delete-range" => Some(Kind::DeleteRange),
-            b"clear" => Some(Kind::Clear),
-            b"end" => Some(Kind::End),
+            b"put" => Some(ChangeKind::Put),
+            b"delete" => Some(ChangeKind::Delete),
+            b"delete-range" => Some(ChangeKind::DeleteRange),
+            b"clear" => Some(ChangeKind::Clear),
+            b"end" => Some(ChangeKind::End),
             _ => None,
         };
         let plain = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\"")).and_then(kind);
@@ -274,18 +274,18 @@ impl Envelope {
 
     fn change(
         &self,
-        kind: Kind,
+        kind: ChangeKind,
         line: &[u8],
         header: &BatchHeader,
         place: usize,
-    ) -> Result<Found, Reject> {
-        if header.mode == Mode::Full && kind != Kind::Put {
+    ) -> Result<FoundChange, Reject> {
+        if header.mode == Mode::Full && kind != ChangeKind::Put {
             return Err((
                 code::NOT_IN_FULL,
                 "a full batch has put lines only: what is not in it is gone",
             ));
         }
-        if kind == Kind::Put && self.span(SPILLED).is_some() {
+        if kind == ChangeKind::Put && self.span(SPILLED).is_some() {
             return Err((
                 code::SPILLED_VALUE,
                 "the line does not hold its value: get it with nifi-idb restore",
@@ -301,19 +301,19 @@ impl Envelope {
         let value = self.span(VALUE);
         let keyed = header.schema.stores.get(place).is_some_and(|store| store.key_path.is_some());
         match kind {
-            Kind::Put if value.is_none() => {
+            ChangeKind::Put if value.is_none() => {
                 return Err((code::MISSING_MEMBER, "a put line needs a value"));
             }
-            Kind::Put if key.is_none() && !keyed => {
+            ChangeKind::Put if key.is_none() && !keyed => {
                 return Err((
                     code::NO_KEY,
                     "the object store has no key path, so the line needs a key",
                 ));
             }
-            Kind::Delete if key.is_none() => {
+            ChangeKind::Delete if key.is_none() => {
                 return Err((code::NO_KEY, "a delete line needs a key"));
             }
-            Kind::DeleteRange if self.seen & bits([LOWER, UPPER]) == 0 => {
+            ChangeKind::DeleteRange if self.seen & bits([LOWER, UPPER]) == 0 => {
                 return Err((
                     code::MISSING_MEMBER,
                     "a delete-range line needs lower or upper; to delete all, clear",
@@ -322,7 +322,7 @@ impl Envelope {
             _ => {}
         }
         self.check_information(line)?;
-        Ok(Found {
+        Ok(FoundChange {
             kind,
             key,
             value: value.unwrap_or_default(),
@@ -349,7 +349,7 @@ impl Envelope {
         if raw.first() != Some(&b'{') {
             return version(raw).map(FoundBase::Version).ok_or(EXPECTED);
         }
-        let mut members = Members::of(raw).map_err(broken)?;
+        let mut members = ScannedMembers::of(raw).map_err(broken)?;
         let first = members.next().map_err(broken)?.ok_or(EXPECTED)?;
         if let Some(second) = members.next().map_err(broken)? {
             let (version_of, state_of) = match (first.name.of(raw), second.name.of(raw)) {

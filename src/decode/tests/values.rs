@@ -91,7 +91,7 @@ fn every_record_knows_its_line_and_its_first_byte() {
     assert_eq!(decoded.places, expected);
     assert_eq!(
         decoded.end.unwrap(),
-        Counts { lines: 6, bytes: text.len() as u64, changes: 6, rejected: 0 }
+        StreamCounts { lines: 6, bytes: text.len() as u64, changes: 6, rejected: 0 }
     );
 }
 

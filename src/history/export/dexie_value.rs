@@ -15,7 +15,7 @@ use crate::indexeddb::value::tree::{Tree, write_string};
 use crate::indexeddb::value::view::{
     BufferView, ViewElement, buffer_of, view_bytes, view_elements,
 };
-use crate::loss::{Losses, Step, Trail, what};
+use crate::loss::{LossStep, Losses, Trail, what};
 
 #[path = "dexie_files.rs"]
 mod files;
@@ -166,14 +166,14 @@ impl<'t> Encapsulator<'_, 't> {
     }
 
     fn element(&mut self, index: impl ToString, tree: &'t Tree<'t>) -> Option<()> {
-        self.trail.steps.push(Step::Elements);
+        self.trail.steps.push(LossStep::Elements);
         let done = self.inner(index.to_string().as_bytes(), |row| row.value(tree));
         self.trail.steps.pop();
         done
     }
 
     fn member(&mut self, name: RawText<'t>, tree: &'t Tree<'t>) -> Option<()> {
-        self.trail.steps.push(Step::Member(name.clone()));
+        self.trail.steps.push(LossStep::Member(name.clone()));
         match &name[..] {
             b"__proto__" => self.lose(what::OWN_PROTO),
             b"incomplete" => self.lose(what::INCOMPLETE_MEMBER),

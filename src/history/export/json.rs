@@ -7,7 +7,7 @@ use crate::indexeddb::value::kind::{RawText, ValueKind};
 use crate::indexeddb::value::shared::{SharedValues, shared_values};
 use crate::indexeddb::value::tree::{Tree, write_string};
 use crate::indexeddb::value::view::{ViewElement, view_bytes, view_elements};
-use crate::loss::{Losses, Step, Trail, path, what};
+use crate::loss::{LossStep, Losses, Trail, path, what};
 use crate::snapshot::StoreManifest;
 
 /// Limit on the holes of an array, because each is written.
@@ -134,7 +134,7 @@ impl<'t> Stringifier<'_, 't> {
         for (index, item) in items.enumerate() {
             self.text(if index > 0 { "," } else { "" });
             match item {
-                Some(item) => self.within(Step::Elements, item)?,
+                Some(item) => self.within(LossStep::Elements, item)?,
                 None => self.text("null"),
             }
         }
@@ -147,7 +147,7 @@ impl<'t> Stringifier<'_, 't> {
         let mut first = true;
         for (name, value) in members {
             if matches!(ValueKind::of(value)?, ValueKind::Undefined) {
-                self.trail.steps.push(Step::Member(name));
+                self.trail.steps.push(LossStep::Member(name));
                 self.lose(what::UNDEFINED);
                 self.trail.steps.pop();
                 continue;
@@ -155,13 +155,13 @@ impl<'t> Stringifier<'_, 't> {
             self.text(if std::mem::replace(&mut first, false) { "" } else { "," });
             write_string(&name, self.out);
             self.text(":");
-            self.within(Step::Member(name), value)?;
+            self.within(LossStep::Member(name), value)?;
         }
         self.text("}");
         Some(())
     }
 
-    fn within(&mut self, step: Step<'t>, value: &'t Tree<'t>) -> Option<()> {
+    fn within(&mut self, step: LossStep<'t>, value: &'t Tree<'t>) -> Option<()> {
         self.trail.steps.push(step);
         let done = self.item(value);
         self.trail.steps.pop();

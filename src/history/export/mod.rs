@@ -13,7 +13,7 @@ use std::io::Write;
 
 use super::HistoryError;
 use super::reader::VersionReader;
-use super::restore::{Output, Part, Restored, chosen, each_part};
+use super::restore::{CountingOutput, RestorePart, Restored, chosen, each_part};
 use super::{Unmakeable, unmakeable};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::value::tree::{Tree, escape};
@@ -80,7 +80,7 @@ pub fn export(
     let stores = chosen(&reader, options.object_store.as_ref(), false)?;
     let mut writer = Writer::new(&options.format, &version.manifest.database)?;
     reader.check_manifest()?;
-    let mut output = Output { out, written: Restored::default() };
+    let mut output = CountingOutput { out, written: Restored::default() };
     let mut losses = Losses::default();
     let mut text = Vec::new();
     writer.open(&version.manifest, &stores, &mut text);
@@ -91,14 +91,14 @@ pub fn export(
     each_part(&reader, &stores, |object_store, part| {
         text.clear();
         match part {
-            Part::Begin => {
+            RestorePart::Begin => {
                 if !std::mem::replace(&mut first_store, false) {
                     text.push(b',');
                 }
                 (first_record, generated) = (true, 1);
                 writer.open_store(object_store, &mut text, &mut losses);
             }
-            Part::Chunk(chunk) => {
+            RestorePart::Chunk(chunk) => {
                 for line in &chunk.lines {
                     let value = reader.whole(&line.state)?.unwrap_or_default();
                     let key = line.key.to_canonical();
@@ -117,7 +117,7 @@ pub fn export(
                 }
                 output.written.records += chunk.seen.count;
             }
-            Part::End => {
+            RestorePart::End => {
                 // The reader's key generator continues after the greatest key.
                 let further = object_store.key_generator.is_some_and(|next| next > generated);
                 let lost = further && options.format != ExportFormat::Json;

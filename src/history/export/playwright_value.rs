@@ -12,7 +12,7 @@ use crate::indexeddb::value::kind::{RawText, TreeMember, ValueKind};
 use crate::indexeddb::value::shared::{SharedValues, shared_values};
 use crate::indexeddb::value::tree::{Tree, write_string};
 use crate::indexeddb::value::view::{BufferView, ViewElement, view_bytes, view_elements};
-use crate::loss::{Losses, Step, Trail, what};
+use crate::loss::{LossStep, Losses, Trail, what};
 
 /// Limit on the holes of an array, because each is written.
 const MAX_HOLES: u64 = 1_000_000;
@@ -259,14 +259,14 @@ impl<'t> PlaywrightEncoder<'_, 't> {
     }
 
     fn element(&mut self, tree: &'t Tree<'t>) -> Option<()> {
-        self.trail.steps.push(Step::Elements);
+        self.trail.steps.push(LossStep::Elements);
         let done = self.value(tree);
         self.trail.steps.pop();
         done
     }
 
     fn member(&mut self, name: RawText<'t>, tree: &'t Tree<'t>) -> Option<()> {
-        self.trail.steps.push(Step::Member(name));
+        self.trail.steps.push(LossStep::Member(name));
         let done = self.value(tree);
         self.trail.steps.pop();
         done

@@ -143,7 +143,7 @@ pub struct Canonicalizer {
 #[derive(Default)]
 struct Scratch {
     /// Members of the objects that are open; after the pass, members of the top-level object.
-    members: Vec<order::Member>,
+    members: Vec<order::WrittenMember>,
     /// An object before its members are sorted.
     text: Vec<u8>,
     /// Numbers of the `~id` objects seen so far.
@@ -165,7 +165,7 @@ impl Scratch {
             let (start, name_end) = (at + 1, at + 1 + name.len());
             let end = name_end + 2 + value.len();
             let escaped = name.contains(&b'\\');
-            self.members.push(order::Member {
+            self.members.push(order::WrittenMember {
                 start,
                 name_end,
                 end,
@@ -225,7 +225,7 @@ impl Canonicalizer {
     /// Call it after [`value`](Self::value) of a plain object, while its text is still at the same
     /// position in `out`. `canonical_name` is the text between the quotes, with all escapes.
     pub fn top_member(&self, out: &[u8], canonical_name: &[u8]) -> Option<Range<usize>> {
-        let named = |member: &&order::Member| {
+        let named = |member: &&order::WrittenMember| {
             out.get(member.start..member.name_end) == Some(canonical_name)
         };
         let member = self.scratch.members.iter().find(named)?;

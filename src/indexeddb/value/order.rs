@@ -11,7 +11,7 @@ use crate::indexeddb::text;
 
 /// One member of an object that is being written, as positions in the output.
 #[derive(Clone, Copy)]
-pub(super) struct Member {
+pub(super) struct WrittenMember {
     /// The start of its name, after the quote.
     pub(super) start: usize,
     /// The end of its name, before the quote.
@@ -28,7 +28,7 @@ pub(super) struct Member {
     pub(super) lone: bool,
 }
 
-impl Member {
+impl WrittenMember {
     /// Orders two names by code unit.
     #[inline]
     pub(super) fn compare(&self, own: &[u8], other: &Self, others: &[u8]) -> Ordering {
@@ -97,7 +97,7 @@ impl Pass<'_> {
         members.sort_unstable_by(|a, b| {
             a.compare(&out[a.start..a.name_end], b, &out[b.start..b.name_end])
         });
-        let same = |pair: &&[Member]| {
+        let same = |pair: &&[WrittenMember]| {
             out[pair[0].start..pair[0].name_end] == out[pair[1].start..pair[1].name_end]
         };
         if let Some(pair) = members.windows(2).find(same) {

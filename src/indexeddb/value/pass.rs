@@ -8,7 +8,7 @@ use super::{MAX_DEPTH, Options, Scratch, order, references, tags};
 use crate::indexeddb::number::{self, NumberError};
 use crate::indexeddb::text;
 
-use super::order::Member;
+use super::order::WrittenMember;
 use super::scan::{self, Flags};
 use super::tag::ValueTag;
 use super::write::write_tagged_string;
@@ -262,7 +262,9 @@ impl<'a> Pass<'a> {
         loop {
             let member = self.name()?;
             lone |= member.lone;
-            if let Some(previous) = self.scratch.members.get(base..).and_then(<[Member]>::last) {
+            if let Some(previous) =
+                self.scratch.members.get(base..).and_then(<[WrittenMember]>::last)
+            {
                 let simple = !previous.escaped && !member.escaped;
                 if !(simple && previous.head < member.head) {
                     let order = previous.compare(
@@ -308,15 +310,22 @@ impl<'a> Pass<'a> {
     }
 
     #[inline]
-    fn name(&mut self) -> Result<Member, Reason> {
+    fn name(&mut self) -> Result<WrittenMember, Reason> {
         if self.peek() != Some(b'"') {
             return Err(Reason::Syntax);
         }
         let offset = self.pos;
         let start = self.place() + 1;
         let Flags { escaped, lone, .. } = self.string()?;
-        let mut member =
-            Member { start, name_end: self.place() - 1, end: 0, offset, head: 0, escaped, lone };
+        let mut member = WrittenMember {
+            start,
+            name_end: self.place() - 1,
+            end: 0,
+            offset,
+            head: 0,
+            escaped,
+            lone,
+        };
         if self.options.plain && self.written(start, member.name_end).first() == Some(&b'~') {
             self.flush();
             self.out.insert(start, b'~');
@@ -335,7 +344,13 @@ impl<'a> Pass<'a> {
 
     /// Reads the rest of an object whose member `name` is a tag; `start` is the position of its
     /// brace.
-    fn tag(&mut self, start: usize, depth: usize, name: Member, first: bool) -> Result<(), Reason> {
+    fn tag(
+        &mut self,
+        start: usize,
+        depth: usize,
+        name: WrittenMember,
+        first: bool,
+    ) -> Result<(), Reason> {
         if !first {
             return self.fail_at(name.offset, Reason::ReservedName);
         }
@@ -370,13 +385,13 @@ impl<'a> Pass<'a> {
             );
         }
         match tags::check(tag, &self.out[payload..self.out.len() - 1]) {
-            Ok(tags::Form::Same) => {}
-            Ok(tags::Form::Content(text)) => {
+            Ok(tags::NormalForm::Same) => {}
+            Ok(tags::NormalForm::Content(text)) => {
                 self.out.truncate(payload);
                 self.out.extend_from_slice(&text);
                 self.out.push(b'}');
             }
-            Ok(tags::Form::Whole(text)) => {
+            Ok(tags::NormalForm::Whole(text)) => {
                 self.out.truncate(start);
                 self.out.extend_from_slice(&text);
             }
@@ -428,7 +443,7 @@ impl<'a> Pass<'a> {
 
 /// True if a name begins with a single `~`.
 #[inline]
-fn is_tag(member: &Member) -> bool {
+fn is_tag(member: &WrittenMember) -> bool {
     let [first, second, ..] = member.head.to_be_bytes();
     first == b'~' && second != b'~'
 }

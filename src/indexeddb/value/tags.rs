@@ -26,7 +26,7 @@ pub const MAX_DATE_MS: f64 = 8.64e15;
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// The normal form of a tagged value whose content was `content`.
-pub(super) enum Form {
+pub(super) enum NormalForm {
     /// The text unchanged.
     Same,
     /// The same tag with this content.
@@ -127,9 +127,9 @@ fn inside(string: &[u8]) -> Option<&[u8]> {
 }
 
 /// Checks the content of a tag and returns its normal form.
-pub(super) fn check(tag: ValueTag, content: &[u8]) -> Result<Form, Reason> {
+pub(super) fn check(tag: ValueTag, content: &[u8]) -> Result<NormalForm, Reason> {
     let refused = Reason::InvalidTag(tag.expects());
-    let same_if = |good: bool| if good { Ok(Form::Same) } else { Err(refused) };
+    let same_if = |good: bool| if good { Ok(NormalForm::Same) } else { Err(refused) };
     match tag {
         ValueTag::Undefined => same_if(content == b"true"),
         ValueTag::Number => {
@@ -158,7 +158,7 @@ pub(super) fn check(tag: ValueTag, content: &[u8]) -> Result<Form, Reason> {
         ValueTag::Dom => same_if(has_strings(content, &[b"kind"])),
         ValueTag::Opaque => same_if(has_strings(content, &[b"kind", b"reason"])),
         ValueTag::Id => same_if(is_shareable(content)),
-        ValueTag::Ref => Ok(Form::Same),
+        ValueTag::Ref => Ok(NormalForm::Same),
     }
 }
 
@@ -173,12 +173,12 @@ fn is_bigint(content: &[u8]) -> bool {
 }
 
 /// Applies ECMAScript's TimeClip.
-fn date(content: &[u8]) -> Option<Form> {
+fn date(content: &[u8]) -> Option<NormalForm> {
     if content == b"null" {
-        return Some(Form::Same);
+        return Some(NormalForm::Same);
     }
     if content == b"{\"~number\":\"-0\"}" {
-        return Some(Form::Content(b"0".to_vec()));
+        return Some(NormalForm::Content(b"0".to_vec()));
     }
     let ms: f64 = std::str::from_utf8(content).ok()?.parse().ok()?;
     // This also refuses `true`, strings and tags, which do not parse.
@@ -186,25 +186,25 @@ fn date(content: &[u8]) -> Option<Form> {
         return None;
     }
     if ms.trunc() == ms {
-        return Some(Form::Same);
+        return Some(NormalForm::Same);
     }
     let mut out = Vec::new();
     // −0.5 becomes 0, not −0.
     crate::indexeddb::number::write_canonical(ms.trunc() + 0.0, &mut out);
-    Some(Form::Content(out))
+    Some(NormalForm::Content(out))
 }
 
-fn utf16(content: &[u8]) -> Option<Form> {
+fn utf16(content: &[u8]) -> Option<NormalForm> {
     let units = text::units_from_base64(std::str::from_utf8(inside(content)?).ok()?)?;
     if text::has_lone_surrogate(&units) {
-        return Some(Form::Same);
+        return Some(NormalForm::Same);
     }
     let mut out = Vec::new();
     text::write_units(&units, &mut out);
-    Some(Form::Whole(out))
+    Some(NormalForm::Whole(out))
 }
 
-fn regexp(content: &[u8]) -> Option<Form> {
+fn regexp(content: &[u8]) -> Option<NormalForm> {
     let (source, flags) = object::pair(content)?;
     let flags = inside(flags)?;
     let mut sorted = flags.to_vec();
@@ -216,9 +216,9 @@ fn regexp(content: &[u8]) -> Option<Form> {
         return None;
     }
     if sorted == flags {
-        return Some(Form::Same);
+        return Some(NormalForm::Same);
     }
-    Some(Form::Content([b"[", source, b",\"", &sorted, b"\"]"].concat()))
+    Some(NormalForm::Content([b"[", source, b",\"", &sorted, b"\"]"].concat()))
 }
 
 /// True if the primitives differ by SameValueZero: NaN equals itself, and −0 is stored as 0.

@@ -2,7 +2,7 @@
 
 use super::super::read;
 use super::super::tag::ValueTag;
-use super::{Form, decode, inside, is_string, whole};
+use super::{NormalForm, decode, inside, is_string, whole};
 
 /// Returns the number of bytes that padded standard base64 represents, or `None` unless it is in
 /// its only spelling.
@@ -48,11 +48,11 @@ fn buffer_lengths(content: &[u8]) -> Option<(u64, Option<u64>)> {
     max.is_none_or(|max| max >= length).then_some((length, max))
 }
 
-pub(super) fn buffer(content: &[u8]) -> Option<Form> {
+pub(super) fn buffer(content: &[u8]) -> Option<NormalForm> {
     buffer_lengths(content)?;
     match content.strip_suffix(b",\"max\":null}") {
-        Some(rest) => Some(Form::Content([rest, b"}"].concat())),
-        None => Some(Form::Same),
+        Some(rest) => Some(NormalForm::Content([rest, b"}"].concat())),
+        None => Some(NormalForm::Same),
     }
 }
 
@@ -94,7 +94,7 @@ pub(in super::super) fn view_fits(view: &[u8], buffer: &[u8]) -> bool {
     fits().is_some()
 }
 
-pub(super) fn view(content: &[u8]) -> Option<Form> {
+pub(super) fn view(content: &[u8]) -> Option<NormalForm> {
     let (mut buffer, mut length, mut offset, mut kind) = (None, None, None, None);
     for (name, value) in read::all_members(content)? {
         match name {
@@ -121,11 +121,11 @@ pub(super) fn view(content: &[u8]) -> Option<Form> {
         out.extend_from_slice(&[b",\"length\":", length].concat());
     }
     out.extend_from_slice(&[b",\"offset\":", offset, b",\"type\":", kind, b"}"].concat());
-    Some(Form::Content(out))
+    Some(NormalForm::Content(out))
 }
 
 /// Checks the given members, and computes the missing ones from the data.
-pub(super) fn blob(content: &[u8]) -> Option<Form> {
+pub(super) fn blob(content: &[u8]) -> Option<NormalForm> {
     let (mut blake3, mut data, mut modified, mut name, mut size, mut kind) =
         (None, None, None, None, None, None);
     for (member, value) in read::all_members(content)? {
@@ -169,7 +169,7 @@ pub(super) fn blob(content: &[u8]) -> Option<Form> {
     out.extend_from_slice(format!(",\"size\":{},\"type\":", size?).as_bytes());
     out.extend_from_slice(kind?);
     out.push(b'}');
-    Some(Form::Content(out))
+    Some(NormalForm::Content(out))
 }
 
 fn is_digest(text: &[u8]) -> bool {

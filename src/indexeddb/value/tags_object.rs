@@ -5,7 +5,7 @@ use super::super::order::{compare_names, write_entries};
 use super::super::tag::ValueTag;
 use super::super::write::{close_tag, open_tag};
 use super::super::{read, scan};
-use super::{Form, is_string, whole};
+use super::{NormalForm, is_string, whole};
 use crate::indexeddb::text;
 
 /// Splits `[a,b]`.
@@ -18,10 +18,10 @@ pub(super) fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// A member, with its name as the text between quotes; lone surrogates are escaped like any other
 /// unit.
-type Entry<'a> = (Vec<u8>, &'a [u8]);
+type ObjectMember<'a> = (Vec<u8>, &'a [u8]);
 
 /// Returns the sorted members of `[[name,value],…]`.
-fn sorted_entries(list: &[u8], refused: Reason) -> Result<Vec<Entry<'_>>, Reason> {
+fn sorted_entries(list: &[u8], refused: Reason) -> Result<Vec<ObjectMember<'_>>, Reason> {
     let mut entries = Vec::new();
     for item in read::items(list).ok_or(refused)? {
         let (name, value) = pair(item).ok_or(refused)?;
@@ -52,12 +52,12 @@ fn is_lone(inside: &[u8]) -> bool {
     inside.contains(&b'\\') && text::has_lone_surrogate(&scan::units(inside).collect::<Vec<_>>())
 }
 
-pub(super) fn entries(content: &[u8], refused: Reason) -> Result<Form, Reason> {
+pub(super) fn entries(content: &[u8], refused: Reason) -> Result<NormalForm, Reason> {
     let entries = sorted_entries(content, refused)?;
     let mut out = Vec::with_capacity(content.len() + 16);
     if entries.iter().any(|(name, _)| is_lone(name)) {
         write_entries(entries.iter().map(|(name, value)| (&name[..], *value)), &mut out);
-        return Ok(Form::Whole(out));
+        return Ok(NormalForm::Whole(out));
     }
     for (index, (name, value)) in entries.iter().enumerate() {
         out.extend_from_slice(if index == 0 { b"{\"" } else { b",\"" });
@@ -69,7 +69,7 @@ pub(super) fn entries(content: &[u8], refused: Reason) -> Result<Form, Reason> {
         out.extend_from_slice(value);
     }
     out.extend_from_slice(if entries.is_empty() { b"{}" } else { b"}" });
-    Ok(Form::Whole(out))
+    Ok(NormalForm::Whole(out))
 }
 
 /// True if a member name is an array index: a number below 2^32−1 in its only spelling.
@@ -78,7 +78,7 @@ fn is_index(name: &[u8]) -> bool {
         && whole(name).is_some_and(|index| index < u64::from(u32::MAX))
 }
 
-pub(super) fn array(content: &[u8], refused: Reason) -> Result<Form, Reason> {
+pub(super) fn array(content: &[u8], refused: Reason) -> Result<NormalForm, Reason> {
     let (mut length, mut items, mut members) = (None, &b"[]"[..], &b"[]"[..]);
     for (name, value) in read::all_members(content).ok_or(refused)? {
         match name {
@@ -104,10 +104,10 @@ pub(super) fn array(content: &[u8], refused: Reason) -> Result<Form, Reason> {
     if members.iter().any(|(name, _)| is_index(name) || name == b"length") {
         return Err(refused);
     }
-    Ok(Form::Whole(write_array(length, &placed, &members)))
+    Ok(NormalForm::Whole(write_array(length, &placed, &members)))
 }
 
-fn write_array(length: u64, items: &[(u64, &[u8])], members: &[Entry<'_>]) -> Vec<u8> {
+fn write_array(length: u64, items: &[(u64, &[u8])], members: &[ObjectMember<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     let separate = |index: usize, out: &mut Vec<u8>| {
         if index > 0 {
@@ -148,7 +148,7 @@ fn write_array(length: u64, items: &[(u64, &[u8])], members: &[Entry<'_>]) -> Ve
 
 /// Only Firefox keeps AggregateError apart. The structured clone algorithm and all other engines
 /// turn it into an Error.
-pub(super) fn error(content: &[u8]) -> Option<Form> {
+pub(super) fn error(content: &[u8]) -> Option<NormalForm> {
     let members = read::all_members(content)?;
     let mut named = false;
     let mut out = Vec::new();
@@ -166,5 +166,5 @@ pub(super) fn error(content: &[u8]) -> Option<Form> {
         out.extend_from_slice(&[b"\"", name, b"\":", value].concat());
     }
     out.push(b'}');
-    named.then_some(Form::Content(out))
+    named.then_some(NormalForm::Content(out))
 }

@@ -11,10 +11,10 @@ mod tests;
 
 use std::collections::HashMap;
 
-use self::walk::{Edit, Walk, With};
+use self::walk::{Edit, PrivateWalk, With};
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value::{Canonicalizer, has_references, member_name};
-use crate::policy::{FieldPath, HashKey, Hide, Privacy, Step};
+use crate::policy::{FieldPath, HashKey, Hide, PathStep, Privacy};
 
 /// The canonical text that replaces a redacted value.
 pub(super) const MARK: &[u8] = b"\"[redacted]\"";
@@ -72,14 +72,14 @@ impl PathNode {
         let mut levels = 0;
         for step in path.steps() {
             match step {
-                Step::Member(name) => {
+                PathStep::Member(name) => {
                     node.has_elements |= levels > 0;
                     // Arrays on the way are entered whether or not the path has `[]` there.
                     levels = 0;
                     node.has_index |= !name.is_empty() && name.iter().all(u8::is_ascii_digit);
                     node = node.members.entry(name.clone()).or_default();
                 }
-                Step::Elements => levels += 1,
+                PathStep::Elements => levels += 1,
             }
         }
         // If two paths end here, the one that hides more wins.
@@ -166,7 +166,7 @@ impl Hider {
         }
         self.edits.clear();
         let mut walk =
-            Walk::new(value, self.key.as_ref(), &mut self.edits, &mut self.canonicalizer);
+            PrivateWalk::new(value, self.key.as_ref(), &mut self.edits, &mut self.canonicalizer);
         walk.root(&private.root)?;
         let (hidden, renew) = (walk.hidden, walk.renew);
         if self.edits.is_empty() {

@@ -91,9 +91,9 @@ enum Fate {
 type Result<T> = std::result::Result<T, Unhideable>;
 
 /// The target in the value of a pair; `None` means nothing is private.
-type Choice<'t> = Result<Option<Target<'t>>>;
+type PairTarget<'t> = Result<Option<Target<'t>>>;
 
-pub(super) struct Walk<'a> {
+pub(super) struct PrivateWalk<'a> {
     text: &'a [u8],
     key: Option<&'a HashKey>,
     edits: &'a mut Vec<Edit>,
@@ -110,7 +110,7 @@ fn damaged() -> Unhideable {
     Unhideable("the value is not in canonical form")
 }
 
-impl<'a> Walk<'a> {
+impl<'a> PrivateWalk<'a> {
     pub(super) fn new(
         text: &'a [u8],
         key: Option<&'a HashKey>,
@@ -318,7 +318,7 @@ impl<'a> Walk<'a> {
     fn pair<'t>(
         &mut self,
         at: usize,
-        choose: &mut dyn FnMut(&Self, Range<usize>) -> Choice<'t>,
+        choose: &mut dyn FnMut(&Self, Range<usize>) -> PairTarget<'t>,
     ) -> Result<Fate> {
         let name_end = self.end(at + 1)?;
         match choose(self, at + 1..name_end)? {

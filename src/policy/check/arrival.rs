@@ -1,9 +1,9 @@
 //! Finds the scopes that depend on the order in which batches arrive: a fault if the file requires
 //! that they do not, otherwise a note.
 
-use crate::policy::commutative::{Part, Reason, why_not_commutative};
+use crate::policy::commutative::{Reason, ScopePart, why_not_commutative};
 use crate::policy::file::scope::{BOTH_VALUES, Scope};
-use crate::policy::file::{Fault, PolicyFile, Span};
+use crate::policy::file::{ByteSpan, Fault, PolicyFile};
 use crate::policy::rules::{Detect, StorePolicy};
 use crate::snapshot::ConflictType;
 
@@ -51,46 +51,51 @@ fn named(scope: &Scope) -> String {
         .map_or_else(|| "the defaults".to_owned(), |name| format!("{:?}", name.to_string()))
 }
 
-fn help(part: Part, scope: &Scope) -> String {
+fn help(part: ScopePart, scope: &Scope) -> String {
     use ConflictType as T;
     let right = match part {
-        Part::Type(T::InsertInsert | T::UpdateUpdate) => "write resolve = \"last-write-wins\"".to_owned(),
-        Part::Type(conflict @ (T::UpdateDelete | T::DeleteUpdate | T::UpdateRecentlyDeleted)) => {
+        ScopePart::Type(T::InsertInsert | T::UpdateUpdate) => "write resolve = \"last-write-wins\"".to_owned(),
+        ScopePart::Type(conflict @ (T::UpdateDelete | T::DeleteUpdate | T::UpdateRecentlyDeleted)) => {
             let name = conflict.name();
             format!("write {name} = \"delete-wins\" in [{}.types], and the same for the two others", scope.table())
         }
-        Part::Type(conflict @ (T::UpdateMissing | T::DeleteMissing)) => {
+        ScopePart::Type(conflict @ (T::UpdateMissing | T::DeleteMissing)) => {
             format!("write {} = \"incoming-wins\" in [{}.types]", conflict.name(), scope.table())
         }
-        Part::Type(conflict) => format!("leave {} out", conflict.name()),
-        Part::Rule(_) => "leave the rule out".to_owned(),
-        Part::Field(_) => {
+        ScopePart::Type(conflict) => format!("leave {} out", conflict.name()),
+        ScopePart::Rule(_) => "leave the rule out".to_owned(),
+        ScopePart::Field(_) => {
             "last-write-wins, max, min, set-union, order, delta and append-unique with order-by do not".to_owned()
         }
-        Part::Unresolved => "write on-unresolved = \"last-write-wins\"".to_owned(),
+        ScopePart::Unresolved => "write on-unresolved = \"last-write-wins\"".to_owned(),
     };
     format!("{right}, or leave commutative out")
 }
 
 /// Returns the place in the file that causes a reason, or `None` if the file does not mention it.
-fn place_of(part: Part, own: &StorePolicy, scope: &Scope, above: Option<&Scope>) -> Option<Span> {
+fn place_of(
+    part: ScopePart,
+    own: &StorePolicy,
+    scope: &Scope,
+    above: Option<&Scope>,
+) -> Option<ByteSpan> {
     let scopes = || std::iter::once(scope).chain(above);
     match part {
-        Part::Type(conflict) => scopes().find_map(|scope| {
+        ScopePart::Type(conflict) => scopes().find_map(|scope| {
             let resolve = scope.resolve.as_ref().filter(|_| BOTH_VALUES.contains(&conflict));
             let said = scope.types.get(conflict as usize).and_then(Option::as_ref).or(resolve);
             said.map(|said| said.place.clone())
         }),
         // A scope's own rules and fields come first, then those of the defaults.
-        Part::Rule(number) => {
+        ScopePart::Rule(number) => {
             scopes().flat_map(|scope| &scope.rules).nth(number).map(|said| said.place.clone())
         }
-        Part::Field(number) => {
+        ScopePart::Field(number) => {
             let rule = own.fields.get(number)?;
             let mut said = scopes().flat_map(|scope| &scope.fields);
             said.find(|said| said.rule.name == rule.name).map(|said| said.resolver_place.clone())
         }
-        Part::Unresolved => {
+        ScopePart::Unresolved => {
             scopes().find_map(|scope| scope.unresolved.as_ref().map(|said| said.place.clone()))
         }
     }

@@ -1,14 +1,14 @@
 //! Checks that no field has two resolvers.
 
 use crate::policy::file::scope::{SaidField, Scope};
-use crate::policy::file::{Fault, Span};
+use crate::policy::file::{ByteSpan, Fault};
 use crate::policy::path::FieldPath;
 use crate::policy::resolver::Resolver;
 
 /// One path of the scope.
 struct NamedPath<'a> {
     path: &'a FieldPath,
-    place: &'a Span,
+    place: &'a ByteSpan,
     field: &'a SaidField,
 }
 

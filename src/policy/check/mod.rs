@@ -8,7 +8,7 @@ mod rules;
 mod schema;
 
 pub(crate) use arrival::order_of_arrival;
-pub use schema::{Checked, against_schema};
+pub use schema::{SchemaCheckResult, against_schema};
 
 use super::file::{Fault, PolicyFile};
 

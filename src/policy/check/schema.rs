@@ -12,7 +12,7 @@ use crate::snapshot::ConflictType;
 
 /// The result of a check against a schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct SchemaCheckResult {
     /// The faults.
     pub faults: Vec<Fault>,
     /// Notes that are worth knowing.
@@ -20,8 +20,8 @@ pub struct Checked {
 }
 
 /// Checks a file against a database's schema.
-pub fn against_schema(file: &PolicyFile, database: &Database) -> Checked {
-    let mut checked = Checked::default();
+pub fn against_schema(file: &PolicyFile, database: &Database) -> SchemaCheckResult {
+    let mut checked = SchemaCheckResult::default();
     let names: Vec<String> = database.stores.iter().map(|store| store.name.to_string()).collect();
     for scope in &file.stores {
         let Some(name) = &scope.store else { continue };
@@ -72,7 +72,7 @@ fn key_paths(store: &ObjectStore) -> Vec<FieldPath> {
 
 /// Finds private fields that are part of a key: a key cannot be hidden, because a record cannot
 /// exist without it.
-fn keys(file: &PolicyFile, store: &ObjectStore, checked: &mut Checked) {
+fn keys(file: &PolicyFile, store: &ObjectStore, checked: &mut SchemaCheckResult) {
     let own = file.stores.iter().find(|scope| scope.store.as_ref() == Some(&store.name));
     for key in key_paths(store) {
         let hides =
@@ -92,7 +92,7 @@ fn keys(file: &PolicyFile, store: &ObjectStore, checked: &mut Checked) {
     }
 }
 
-fn unique(file: &PolicyFile, store: &ObjectStore, checked: &mut Checked) {
+fn unique(file: &PolicyFile, store: &ObjectStore, checked: &mut SchemaCheckResult) {
     let said = file.defaults.types.get(ConflictType::UniqueIndex as usize);
     if said.is_some_and(Option::is_some) {
         return;

@@ -6,7 +6,7 @@
 pub struct EvaluationError(pub &'static str);
 
 /// The result of an evaluation step.
-pub(super) type Outcome<T> = Result<T, EvaluationError>;
+pub(super) type Evaluated<T> = Result<T, EvaluationError>;
 
 impl EvaluationError {
     /// A member does not exist.

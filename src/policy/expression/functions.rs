@@ -35,7 +35,7 @@ pub(super) enum Function {
 
 /// The ways to call a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum CallForm {
     /// `f(x)`
     Global,
     /// `x.f()`
@@ -50,7 +50,7 @@ pub(super) enum Form {
 #[derive(Debug)]
 pub(super) struct Signature {
     pub(super) name: &'static str,
-    pub(super) form: Form,
+    pub(super) form: CallForm,
     pub(super) function: Function,
     /// The kinds of the arguments. For a method, the first one is its target.
     pub(super) takes: &'static [Type],
@@ -61,7 +61,7 @@ pub(super) struct Signature {
 
 const fn signature(
     name: &'static str,
-    form: Form,
+    form: CallForm,
     function: Function,
     takes: &'static [Type],
     gives: Type,
@@ -74,7 +74,7 @@ const TO_NUMBER: Type = Type::NUMBER.or(Type::TEXT);
 const TO_TEXT: Type = Type::PLAIN.or(Type::BOOL).or(Type::TEXT).or(Type::BYTES);
 const EXTREME: Type = Type::NUMBER.or(Type::LIST);
 
-use Form::{Both, Global, Math, Method};
+use CallForm::{Both, Global, Math, Method};
 use Function as F;
 
 /// All functions, in the order of the page.
@@ -134,7 +134,7 @@ pub(super) const LEFT_OUT: [(&str, &str); 12] = [
 ];
 
 /// Returns the function with this name and form.
-pub(super) fn find(name: &str, form: Form) -> Option<&'static Signature> {
-    let fits = |own: Form| own == form || (own == Both && form != Math);
+pub(super) fn find(name: &str, form: CallForm) -> Option<&'static Signature> {
+    let fits = |own: CallForm| own == form || (own == Both && form != Math);
     ALL.iter().find(|signature| signature.name == name && fits(signature.form))
 }

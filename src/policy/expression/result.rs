@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::data::{List, Map, Value};
-use super::error::{EvaluationError, Outcome};
+use super::error::{Evaluated, EvaluationError};
 use super::limits::MAX_VALUE;
 use super::work::Work;
 use crate::indexeddb::number::write_canonical;
@@ -19,7 +19,7 @@ use crate::indexeddb::value::{Canonicalizer, ValueTag, member_name};
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 /// Returns the canonical text of a value. Text that was not parsed is returned unchanged.
-pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Outcome<Vec<u8>> {
+pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Evaluated<Vec<u8>> {
     let mut out = Vec::new();
     match value {
         Value::Raw(text) => {
@@ -48,7 +48,7 @@ fn has_shared(text: &[u8]) -> bool {
 }
 
 /// Appends a value; the order of members does not matter.
-fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Outcome<()> {
+fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Evaluated<()> {
     work.step()?;
     match value {
         Value::Raw(text) => {
@@ -118,7 +118,7 @@ fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Outcome<()> {
 }
 
 /// Appends a part of a record unchanged.
-fn stored(text: &[u8], out: &mut Vec<u8>) -> Outcome<()> {
+fn stored(text: &[u8], out: &mut Vec<u8>) -> Evaluated<()> {
     if has_shared(text) {
         return Err(EvaluationError::REFERENCES);
     }

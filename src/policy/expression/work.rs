@@ -1,6 +1,6 @@
 //! The remaining budget of one evaluation.
 
-use super::error::{EvaluationError, Outcome};
+use super::error::{Evaluated, EvaluationError};
 use super::limits::{BYTES_PER_STEP, BYTES_PER_VALUE, MAX_LIST, MAX_MADE, MAX_STEPS};
 
 /// The steps and bytes that are left.
@@ -26,13 +26,13 @@ impl Work {
 
     /// Takes one step.
     #[inline]
-    pub(super) fn step(&mut self) -> Outcome<()> {
+    pub(super) fn step(&mut self) -> Evaluated<()> {
         self.read(0)
     }
 
     /// Takes one step, and the steps for reading these bytes.
     #[inline]
-    pub(super) fn read(&mut self, bytes: usize) -> Outcome<()> {
+    pub(super) fn read(&mut self, bytes: usize) -> Evaluated<()> {
         let steps = 1 + (bytes / BYTES_PER_STEP) as u64;
         match self.steps.checked_sub(steps) {
             Some(left) => {
@@ -45,14 +45,14 @@ impl Work {
 
     /// Ends the evaluation. Nothing is left of the budget, so that operators that tolerate errors
     /// do not continue.
-    pub(super) fn end<T>(&mut self, error: EvaluationError) -> Outcome<T> {
+    pub(super) fn end<T>(&mut self, error: EvaluationError) -> Evaluated<T> {
         self.steps = 0;
         self.limit = error;
         Err(error)
     }
 
     /// Takes the bytes for a value that is about to be made.
-    pub(super) fn make(&mut self, bytes: usize) -> Outcome<()> {
+    pub(super) fn make(&mut self, bytes: usize) -> Evaluated<()> {
         self.read(bytes)?;
         match self.made.checked_sub(bytes) {
             Some(left) => {
@@ -64,7 +64,7 @@ impl Work {
     }
 
     /// Takes the bytes for a list or map of this many values that is about to be made.
-    pub(super) fn make_values(&mut self, count: usize) -> Outcome<()> {
+    pub(super) fn make_values(&mut self, count: usize) -> Evaluated<()> {
         if count > MAX_LIST {
             return self.end(EvaluationError::LIST);
         }

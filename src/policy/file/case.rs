@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::MAX_CASES;
-use super::fault::{Fault, Span};
+use super::fault::{ByteSpan, Fault};
 use super::names::CASE;
-use super::reader::{Reader, Table, Value};
+use super::reader::{Reader, TomlTable, Value};
 use super::scope::DATABASE_WIDE;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
@@ -17,7 +17,7 @@ pub struct Case {
     /// The case's name.
     pub name: Arc<str>,
     /// The place in the file.
-    pub place: Span,
+    pub place: ByteSpan,
     /// The object store.
     pub store: DomString,
     /// The record's key.
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
         cases
     }
 
-    fn case(&mut self, table: &Table<'a>, place: &Span) -> Option<Case> {
+    fn case(&mut self, table: &TomlTable<'a>, place: &ByteSpan) -> Option<Case> {
         self.known(table, CASE, "a case");
         let name = self.name(table, place, "a case");
         let store = match table.get("store") {
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the record's key, which is 1 by default.
-    fn key(&mut self, table: &Table<'a>) -> Option<SortableKey> {
+    fn key(&mut self, table: &TomlTable<'a>) -> Option<SortableKey> {
         let canonical = match table.get("key") {
             Some(value) => self.canonical(value)?,
             None => b"1".to_vec(),
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a side: at most one of the value, its text, and the flag for no value.
-    fn side(&mut self, table: &Table<'a>, name: &str, flag: &str) -> Option<Option<CaseState>> {
+    fn side(&mut self, table: &TomlTable<'a>, name: &str, flag: &str) -> Option<Option<CaseState>> {
         let text = format!("{name}-json");
         let said: Vec<_> = [name, &text, flag]
             .into_iter()
@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a source id, which has the same form as everywhere.
-    fn source(&mut self, table: &Table<'a>, name: &str, default: &str) -> Option<String> {
+    fn source(&mut self, table: &TomlTable<'a>, name: &str, default: &str) -> Option<String> {
         let Some(value) = table.get(name) else { return Some(default.to_owned()) };
         let id = self.string(value, name)?;
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
@@ -255,7 +255,7 @@ impl<'a> Reader<'a> {
         Some(id.to_owned())
     }
 
-    fn expectation(&mut self, table: &Table<'a>, place: &Span) -> Option<Expectation> {
+    fn expectation(&mut self, table: &TomlTable<'a>, place: &ByteSpan) -> Option<Expectation> {
         let result = self.side(table, "expect", "expect-deleted")?.map(|state| match state {
             CaseState::Value(value) => CaseResult::Value(value),
             CaseState::Deleted => CaseResult::Deleted,

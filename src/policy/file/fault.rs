@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// A place in the file, in bytes.
-pub type Span = Range<usize>;
+pub type ByteSpan = Range<usize>;
 
 /// The most characters shown of a longer line.
 const SHOWN_CHARS: usize = 160;
@@ -15,7 +15,7 @@ const SHOWN_BEFORE: usize = 60;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The place in the file.
-    pub span: Span,
+    pub span: ByteSpan,
     /// The fault, in one line.
     pub message: String,
     /// The correction.
@@ -24,14 +24,14 @@ pub struct Fault {
 
 /// A position as line and column, both from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FilePosition {
     /// The line.
     pub line: usize,
     /// The column in the line.
     pub column: usize,
 }
 
-impl Place {
+impl FilePosition {
     /// Returns the position of byte `offset` in `text`.
     pub fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..floor(text, offset)).unwrap_or_default();
@@ -52,7 +52,7 @@ fn floor(text: &str, offset: usize) -> usize {
 
 impl Fault {
     /// Returns a fault without help.
-    pub fn new(span: Span, message: impl Into<String>) -> Self {
+    pub fn new(span: ByteSpan, message: impl Into<String>) -> Self {
         Self { span, message: message.into(), help: None }
     }
 
@@ -65,13 +65,13 @@ impl Fault {
 
     /// Returns `file:line:column: message`.
     pub fn headline(&self, name: &str, text: &str) -> String {
-        let Place { line, column } = Place::of(text, self.span.start);
+        let FilePosition { line, column } = FilePosition::of(text, self.span.start);
         format!("{name}:{line}:{column}: {}", self.message)
     }
 
     /// Returns the lines below the headline: the line of the file, the caret, the help.
     pub fn details(&self, text: &str) -> Vec<String> {
-        let place = Place::of(text, self.span.start);
+        let place = FilePosition::of(text, self.span.start);
         let line = text.split('\n').nth(place.line - 1).unwrap_or_default();
         let line = line.strip_suffix('\r').unwrap_or(line);
         let mut lines = Vec::new();

@@ -1,9 +1,9 @@
 //! Reads the fields of a scope: single fields, groups, and private fields.
 
 use super::MAX_FIELDS;
-use super::fault::{Fault, Span};
+use super::fault::{ByteSpan, Fault};
 use super::names::{GROUP, PRIVACY};
-use super::reader::{Reader, Table, Value};
+use super::reader::{Reader, TomlTable, Value};
 use super::resolver::{Serving, parameters};
 use super::scope::{SaidField, SaidPrivate, Scope};
 use crate::policy::path::FieldPath;
@@ -74,7 +74,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn group_fields(&mut self, table: &Table<'a>, place: &Span) -> Vec<(FieldPath, Span)> {
+    fn group_fields(
+        &mut self,
+        table: &TomlTable<'a>,
+        place: &ByteSpan,
+    ) -> Vec<(FieldPath, ByteSpan)> {
         let Some(value) = table.get("fields") else {
             let help = r#"write fields = ["street", "city"]"#;
             self.fault(Fault::new(place.clone(), "a group needs `fields`").help(help));
@@ -91,7 +95,7 @@ impl<'a> Reader<'a> {
         items.iter().filter_map(|item| Some((self.path(item, "a field")?, item.span()))).collect()
     }
 
-    pub(super) fn privacy(&mut self, table: &Table<'a>, scope: &mut Scope) {
+    pub(super) fn privacy(&mut self, table: &TomlTable<'a>, scope: &mut Scope) {
         self.known(table, PRIVACY, "privacy");
         for (name, hide) in
             [("exclude", Hide::Exclude), ("redact", Hide::Redact), ("hash", Hide::Hash)]

@@ -17,7 +17,7 @@ mod top;
 mod value;
 
 pub use case::{Case, CaseBase, CaseResult, CaseState, Expectation, ExpectedDetection};
-pub use fault::{Fault, Place, Span};
+pub use fault::{ByteSpan, Fault, FilePosition};
 
 use self::scope::Scope;
 use super::check;

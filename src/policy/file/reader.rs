@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Span};
+use super::fault::{ByteSpan, Fault};
 use super::string::inside;
 use crate::policy::duration::duration_ms;
 use crate::policy::path::FieldPath;
@@ -13,7 +13,7 @@ use crate::similar::{listed, similar};
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
 /// A table.
-pub(super) type Table<'a> = DeTable<'a>;
+pub(super) type TomlTable<'a> = DeTable<'a>;
 
 /// A value from the file, with its place.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Said<T> {
     /// The value.
     pub(crate) value: T,
     /// The place.
-    pub(crate) place: Span,
+    pub(crate) place: ByteSpan,
 }
 
 impl<T> Said<T> {
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Finds members that a table may not have.
-    pub(super) fn known(&mut self, table: &Table<'_>, names: &[&str], what: &str) {
+    pub(super) fn known(&mut self, table: &TomlTable<'_>, names: &[&str], what: &str) {
         for key in table.keys().filter(|key| !names.contains(&key.get_ref().as_ref())) {
             let help = match similar(key.get_ref(), names.iter().copied()) {
                 Some(near) => format!("write {near}"),
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     pub(super) fn word(
         &mut self,
         word: &str,
-        place: Span,
+        place: ByteSpan,
         known: &[&'static str],
         what: &str,
     ) -> Option<&'static str> {
@@ -103,7 +103,11 @@ impl<'a> Reader<'a> {
         found
     }
 
-    pub(super) fn table<'t>(&mut self, value: &'t Value<'a>, what: &str) -> Option<&'t Table<'a>> {
+    pub(super) fn table<'t>(
+        &mut self,
+        value: &'t Value<'a>,
+        what: &str,
+    ) -> Option<&'t TomlTable<'a>> {
         match value.get_ref() {
             DeValue::Table(table) => Some(table),
             _ => {
@@ -132,7 +136,7 @@ impl<'a> Reader<'a> {
         &mut self,
         value: &'t Value<'a>,
         what: &str,
-    ) -> Vec<(&'t Table<'a>, Span)> {
+    ) -> Vec<(&'t TomlTable<'a>, ByteSpan)> {
         if let DeValue::Table(_) = value.get_ref() {
             let message = format!("{what} must be an array of tables, and is one table");
             self.fault(
@@ -167,7 +171,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a member that is `true` or left out.
-    pub(super) fn flag(&mut self, table: &Table<'a>, name: &str) -> bool {
+    pub(super) fn flag(&mut self, table: &TomlTable<'a>, name: &str) -> bool {
         let Some(value) = table.get(name) else { return false };
         let said = self.boolean(value, name);
         if said == Some(false) {
@@ -180,7 +184,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the path in the text at `place`. It may contain `[]` if `elements` is true.
-    pub(super) fn path_of(&mut self, text: &str, place: Span, elements: bool) -> Option<FieldPath> {
+    pub(super) fn path_of(
+        &mut self,
+        text: &str,
+        place: ByteSpan,
+        elements: bool,
+    ) -> Option<FieldPath> {
         match FieldPath::parse(text) {
             Ok(path) if path.has_elements() && !elements => {
                 let at = text.find("[]").unwrap_or_default();
@@ -222,7 +231,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks the length of a list; a list that is too long is not read.
-    pub(super) fn limit(&mut self, place: &Span, count: usize, most: usize, what: &str) -> bool {
+    pub(super) fn limit(
+        &mut self,
+        place: &ByteSpan,
+        count: usize,
+        most: usize,
+        what: &str,
+    ) -> bool {
         if count > most {
             let message = format!("{count} {what} are too many: there may be {most}");
             self.fault(Fault::new(place.clone(), message));

@@ -2,9 +2,9 @@
 
 use toml::de::DeValue;
 
-use super::fault::{Fault, Span};
+use super::fault::{ByteSpan, Fault};
 use super::names::{ARRAYS, ARRAYS_NAMES};
-use super::reader::{Reader, Table, Value};
+use super::reader::{Reader, TomlTable, Value};
 use super::string::inside;
 use crate::policy::aliases::{self, ALIASES, DELETE_WINS, PRIORITY_COLUMN, UPDATE_WINS};
 use crate::policy::expression::{Expression, Wanted};
@@ -74,7 +74,7 @@ impl Serving<'_> {
 impl<'a> Reader<'a> {
     /// Reads a resolver and checks that it is allowed here.
     pub(super) fn resolver(&mut self, value: &Value<'a>, serving: Serving<'_>) -> Option<Resolver> {
-        let none = Table::new();
+        let none = TomlTable::new();
         let (name, place, table) = match value.get_ref() {
             DeValue::String(name) => (name.as_ref(), value.span(), &none),
             DeValue::Table(table) => {
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
         self.with_parameters(kind, table, &place, name == PRIORITY_COLUMN)
     }
 
-    fn kind(&mut self, name: &str, place: &Span, serving: Serving<'_>) -> Option<ResolverKind> {
+    fn kind(&mut self, name: &str, place: &ByteSpan, serving: Serving<'_>) -> Option<ResolverKind> {
         if let Serving::Types(types) = serving
             && let Some((first, rest)) = types.split_first()
             && let Some(kind) = aliases::delete_alias(name, *first)
@@ -162,8 +162,8 @@ impl<'a> Reader<'a> {
     fn with_parameters(
         &mut self,
         kind: ResolverKind,
-        table: &Table<'a>,
-        place: &Span,
+        table: &TomlTable<'a>,
+        place: &ByteSpan,
         needs_by: bool,
     ) -> Option<Resolver> {
         use ResolverKind as K;
@@ -220,7 +220,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn missing(&mut self, kind: ResolverKind, parameter: &str, place: &Span) -> Option<Resolver> {
+    fn missing(
+        &mut self,
+        kind: ResolverKind,
+        parameter: &str,
+        place: &ByteSpan,
+    ) -> Option<Resolver> {
         let message = format!("{:?} needs `{parameter}`", kind.name());
         self.fault(Fault::new(place.clone(), message).help(format!("write {}", example(kind))));
         None
@@ -304,7 +309,7 @@ fn canonical_name(alias: &str) -> Option<&'static str> {
 }
 
 /// Returns help for a table without `use`.
-fn without_use(table: &Table<'_>) -> String {
+fn without_use(table: &TomlTable<'_>) -> String {
     let first = table.iter().next().map(|(name, _)| name.get_ref().to_string()).unwrap_or_default();
     let parameters =
         ResolverKind::ALL.into_iter().find(|kind| parameters(*kind).contains(&first.as_str()));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::MAX_RULES;
-use super::fault::{Fault, Span};
+use super::fault::{ByteSpan, Fault};
 use super::names::RULE;
-use super::reader::{Reader, Table, Value};
+use super::reader::{Reader, TomlTable, Value};
 use super::resolver::Serving;
 use super::scope::{BOTH_VALUES, DATABASE_WIDE, SaidRule, Scope};
 use crate::policy::expression::Wanted;
@@ -20,10 +20,10 @@ impl<'a> Reader<'a> {
     /// line.
     pub(super) fn name(
         &mut self,
-        table: &Table<'a>,
-        place: &Span,
+        table: &TomlTable<'a>,
+        place: &ByteSpan,
         what: &str,
-    ) -> Option<(Arc<str>, Span)> {
+    ) -> Option<(Arc<str>, ByteSpan)> {
         let Some(value) = table.get("name") else {
             let fault = Fault::new(place.clone(), format!("{what} needs `name`"));
             self.fault(fault.help("it stands in logs and reports: write name = \"...\""));
@@ -74,11 +74,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn rule_types(&mut self, table: &Table<'a>, place: &Span) -> Vec<(ConflictType, Span)> {
+    fn rule_types(
+        &mut self,
+        table: &TomlTable<'a>,
+        place: &ByteSpan,
+    ) -> Vec<(ConflictType, ByteSpan)> {
         let Some(value) = table.get("types") else {
             return BOTH_VALUES.map(|conflict| (conflict, place.clone())).to_vec();
         };
-        let mut types: Vec<(ConflictType, Span)> = Vec::new();
+        let mut types: Vec<(ConflictType, ByteSpan)> = Vec::new();
         let items = self.array(value, "types").unwrap_or_default();
         for item in items {
             let Some(name) = self.string(item, "a type") else { continue };

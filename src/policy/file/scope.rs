@@ -3,9 +3,9 @@
 
 use toml::de::DeValue;
 
-use super::fault::{Fault, Span};
+use super::fault::{ByteSpan, Fault};
 use super::names::{DETECT, DETECTS, SCOPE, UNRESOLVED};
-use super::reader::{Reader, Said, Table, Value};
+use super::reader::{Reader, Said, TomlTable, Value};
 use super::resolver::Serving;
 use crate::indexeddb::dom_string::DomString;
 use crate::policy::aliases;
@@ -20,7 +20,7 @@ use crate::snapshot::ConflictType;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     /// The place of its header or, without one, of its name.
-    pub(crate) place: Span,
+    pub(crate) place: ByteSpan,
     /// The object store, or `None` for the defaults.
     pub(crate) store: Option<DomString>,
     pub(crate) detect: Option<Said<Detect>>,
@@ -40,9 +40,9 @@ pub(crate) struct Scope {
 pub(crate) struct SaidField {
     pub(crate) rule: FieldRule,
     /// The place of each path.
-    pub(crate) places: Vec<Span>,
+    pub(crate) places: Vec<ByteSpan>,
     /// The place of the resolver.
-    pub(crate) resolver_place: Span,
+    pub(crate) resolver_place: ByteSpan,
     /// True if it was written as a group.
     pub(crate) is_group: bool,
 }
@@ -51,10 +51,10 @@ pub(crate) struct SaidField {
 #[derive(Clone, Debug)]
 pub(crate) struct SaidRule {
     pub(crate) rule: Rule,
-    pub(crate) place: Span,
+    pub(crate) place: ByteSpan,
     /// The place of each type; a single one if the rule names none.
-    pub(crate) type_places: Vec<Span>,
-    pub(crate) when_place: Option<Span>,
+    pub(crate) type_places: Vec<ByteSpan>,
+    pub(crate) when_place: Option<ByteSpan>,
 }
 
 /// A private field.
@@ -62,7 +62,7 @@ pub(crate) struct SaidRule {
 pub(crate) struct SaidPrivate {
     pub(crate) path: FieldPath,
     pub(crate) hide: Hide,
-    pub(crate) place: Span,
+    pub(crate) place: ByteSpan,
 }
 
 /// The types that a scope's `resolve` decides, and that a rule without types applies to.
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the type with this name.
-    pub(super) fn conflict_type(&mut self, name: &str, place: Span) -> Option<ConflictType> {
+    pub(super) fn conflict_type(&mut self, name: &str, place: ByteSpan) -> Option<ConflictType> {
         let found = ConflictType::from_name(name);
         if found.is_none() {
             let known = ConflictType::ALL.into_iter().map(ConflictType::name);
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
         found
     }
 
-    fn types(&mut self, table: &Table<'a>, scope: &mut Scope) {
+    fn types(&mut self, table: &TomlTable<'a>, scope: &mut Scope) {
         for (key, value) in table {
             let Some(conflict) = self.conflict_type(key.get_ref(), key.span()) else { continue };
             if scope.store.is_some() && DATABASE_WIDE.contains(&conflict) {

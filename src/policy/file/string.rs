@@ -1,10 +1,10 @@
 //! Maps positions in a TOML string to the file, through quotes, escapes and omitted line ends.
 
-use super::fault::Span;
+use super::fault::ByteSpan;
 
 /// Returns the place in the file of bytes `start..end` of the string at `place`. The string is a
 /// value, or a key with or without quotes.
-pub(super) fn inside(text: &str, place: &Span, start: usize, end: usize) -> Span {
+pub(super) fn inside(text: &str, place: &ByteSpan, start: usize, end: usize) -> ByteSpan {
     let raw = text.get(place.clone()).unwrap_or_default();
     let offsets = offsets(raw);
     let at = |byte: usize| {

@@ -4,7 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::fault::Fault;
 use super::names::{CLOCK, TOMBSTONES, TOP};
-use super::reader::{Reader, Table, Value};
+use super::reader::{Reader, TomlTable, Value};
 use super::scope::Scope;
 use super::{MAX_FILE_BYTES, MAX_STORES, PolicyFile, overlay};
 use crate::indexeddb::dom_string::DomString;
@@ -62,7 +62,7 @@ fn syntax_help(message: &str) -> Option<&'static str> {
 }
 
 impl<'a> Reader<'a> {
-    fn top(&mut self, table: &Table<'a>) -> PolicyFile {
+    fn top(&mut self, table: &TomlTable<'a>) -> PolicyFile {
         self.version(table);
         self.known(table, TOP, "a policy file");
         let tombstones = table.get("tombstones").and_then(|value| self.tombstones(value));
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
         PolicyFile { policy, cases, notes: std::mem::take(&mut self.notes), defaults, stores }
     }
 
-    fn version(&mut self, table: &Table<'a>) {
+    fn version(&mut self, table: &TomlTable<'a>) {
         let Some(value) = table.get("version") else {
             let fault = Fault::new(0..0, "the file does not say its version");
             self.fault(fault.help("write version = 1 in the first line, above all [tables]"));

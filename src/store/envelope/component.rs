@@ -53,9 +53,9 @@ impl Grid {
 
 /// A process group that is being filled.
 #[derive(Debug)]
-pub(super) struct Group(Map<String, Value>);
+pub(super) struct GroupBuilder(Map<String, Value>);
 
-impl Group {
+impl GroupBuilder {
     pub(super) fn new(id: &str, parent: Option<&str>, name: &str, place: (i64, i64)) -> Self {
         let mut members = Map::new();
         for collection in COLLECTIONS {

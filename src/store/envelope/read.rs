@@ -33,7 +33,7 @@ pub struct Coordinates {
 
 /// Our texts and placeholders in a flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contents {
+pub struct EnvelopeContents {
     /// Number of groups, processors and labels, including the root. If fewer than were sent, some
     /// were lost.
     pub components: usize,
@@ -78,7 +78,7 @@ struct SnapshotIn {
     flow_contents: GroupIn,
 }
 
-impl Contents {
+impl EnvelopeContents {
     /// Reads a `VersionedFlowSnapshot`, or a NiFi flow definition.
     pub fn from_snapshot(json: &[u8]) -> Result<Self, StoreError> {
         let snapshot: SnapshotIn = serde_json::from_slice(json).map_err(not_a_flow)?;

@@ -88,7 +88,7 @@ fn embedded_texts_come_back_with_distinct_identifiers() {
     let mut ids = Vec::new();
     identifiers(&sent, &mut ids);
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
-    let mut read = Contents::from_snapshot(&serde_json::to_vec(&sent).unwrap()).unwrap();
+    let mut read = EnvelopeContents::from_snapshot(&serde_json::to_vec(&sent).unwrap()).unwrap();
     assert_eq!(read.manifest().unwrap(), manifest.to_text().0);
     // Root, label, system group, manifest, a group for each of two stores, seven chunks.
     assert_eq!((read.components, ids.len()), (13, 13));
@@ -133,7 +133,7 @@ fn placeholders_are_found_by_their_identifiers() {
         })
         .collect();
     let sent = parent_of(&[], &placed);
-    let read = Contents::from_snapshot(&serde_json::to_vec(&sent).unwrap()).unwrap();
+    let read = EnvelopeContents::from_snapshot(&serde_json::to_vec(&sent).unwrap()).unwrap();
     let chunks: Vec<_> = manifest.chunks().collect();
     let ids = placeholder_identifiers(&chunks);
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 7);
@@ -151,9 +151,10 @@ fn placeholders_are_found_by_their_identifiers() {
 #[test]
 fn a_lost_component_and_a_changed_text_are_noticed() {
     let (_, _, listed) = example();
-    let sent = Contents::from_contents(&parent_of(&listed, &[])["flowContents"]).unwrap();
+    let sent = EnvelopeContents::from_contents(&parent_of(&listed, &[])["flowContents"]).unwrap();
     assert!(sent.check_echo(&sent.clone()).is_ok());
-    let fewer = Contents::from_contents(&parent_of(&listed[1..], &[])["flowContents"]).unwrap();
+    let fewer =
+        EnvelopeContents::from_contents(&parent_of(&listed[1..], &[])["flowContents"]).unwrap();
     assert!(
         sent.check_echo(&fewer).unwrap_err().message.contains("13 components were sent and 12")
     );
@@ -172,12 +173,13 @@ fn both_keys_of_the_text_are_read_and_unknown_fields_passed_over() {
     let text = text
         .replace(component::TEXT, "Custom Text")
         .replace("\"flowContents\":{", "\"flowContents\":{\"new\":[1],");
-    let mut read = Contents::from_snapshot(text.as_bytes()).unwrap();
+    let mut read = EnvelopeContents::from_snapshot(text.as_bytes()).unwrap();
     assert!(read.manifest().is_ok());
     assert!(read.take_text(&listed[6].1.full).is_ok());
-    let foreign = Contents::from_snapshot(b"{\"flowContents\":{\"identifier\":\"x\"}}").unwrap();
+    let foreign =
+        EnvelopeContents::from_snapshot(b"{\"flowContents\":{\"identifier\":\"x\"}}").unwrap();
     assert!(foreign.manifest().unwrap_err().message.starts_with("no manifest"));
-    assert!(Contents::from_snapshot(b"{\"flowContents\":").is_err());
+    assert!(EnvelopeContents::from_snapshot(b"{\"flowContents\":").is_err());
 }
 
 #[test]
@@ -239,7 +241,7 @@ fn the_rendering_is_in_the_layout_of_git_clients() {
     );
     assert!(!String::from_utf8(bytes).unwrap().contains("instanceIdentifier"));
     let short = rendering(&flow, &text, &manifest, "+1", 17, &system, None);
-    let read = Contents::from_snapshot(&short).unwrap();
+    let read = EnvelopeContents::from_snapshot(&short).unwrap();
     assert_eq!((read.manifest().unwrap(), read.texts.len()), (text.as_str(), 4));
     assert!(String::from_utf8(short).unwrap().contains("They lie beside this file"));
 }
@@ -267,7 +269,7 @@ proptest! {
         let text = DomString::from_units(units).to_canonical();
         let digest = Digest::of(text.as_bytes());
         let sent = snapshot(part_contents(&digest, part, text.as_bytes()).unwrap());
-        let mut read = Contents::from_snapshot(&serde_json::to_vec(&sent).unwrap()).unwrap();
+        let mut read = EnvelopeContents::from_snapshot(&serde_json::to_vec(&sent).unwrap()).unwrap();
         prop_assert_eq!(read.take_text(&digest).unwrap(), text);
     }
 }

@@ -8,7 +8,7 @@ use gix::object::Kind;
 use super::layout;
 use super::object::id_of;
 use super::places::chunk_ids;
-use super::tree::{DIRECTORY, Entry, FILE, Tree};
+use super::tree::{DIRECTORY, FILE, GitTree, TreeEntry};
 use super::writer::{GitWriter, unknown};
 use crate::snapshot::{Digest, List, Manifest};
 use crate::store::{StoreError, StoreErrorKind};
@@ -34,17 +34,18 @@ impl GitWriter<'_> {
         manifest: &Manifest,
         manifest_id: ObjectId,
         ids: &[ObjectId],
-    ) -> Result<Vec<Tree>, StoreError> {
+    ) -> Result<Vec<GitTree>, StoreError> {
         let head = self.head_chunks()?;
         let mut trees = Trees::default();
-        let mut lists: BTreeMap<List, Vec<Entry>> = BTreeMap::new();
+        let mut lists: BTreeMap<List, Vec<TreeEntry>> = BTreeMap::new();
         for (list, chunk) in manifest.chunks() {
             let written = self.chunks.get(&chunk.full).and_then(|place| ids.get(*place));
             let id = written.or_else(|| head.get(&chunk.full)).ok_or_else(|| unknown(chunk))?;
             let name = layout::chunk_file(&list, chunk).into_bytes();
-            lists.entry(list).or_default().push(Entry { mode: FILE, name, id: *id });
+            lists.entry(list).or_default().push(TreeEntry { mode: FILE, name, id: *id });
         }
-        let mut top = vec![Entry { mode: FILE, name: layout::MANIFEST.into(), id: manifest_id }];
+        let mut top =
+            vec![TreeEntry { mode: FILE, name: layout::MANIFEST.into(), id: manifest_id }];
         let mut tombstones = Vec::new();
         for (list, mut entries) in lists {
             // Two views may contain the same chunk.
@@ -53,16 +54,16 @@ impl GitWriter<'_> {
             let dirs = layout::list_dirs(&list);
             let above = if dirs.len() > 1 { &mut tombstones } else { &mut top };
             let name = dirs.into_iter().next_back().unwrap_or_default();
-            above.push(trees.add(&name, Tree::of(entries)));
+            above.push(trees.add(&name, GitTree::of(entries)));
         }
         if !tombstones.is_empty() {
-            top.push(trees.add(layout::TOMBSTONES, Tree::of(tombstones)));
+            top.push(trees.add(layout::TOMBSTONES, GitTree::of(tombstones)));
         }
         let values = self.values(manifest, ids, &mut trees)?;
         if !values.is_empty() {
             top.push(trees.add(layout::VALUES, values));
         }
-        trees.add("", Tree::of(top));
+        trees.add("", GitTree::of(top));
         Ok(trees.0)
     }
 
@@ -72,7 +73,7 @@ impl GitWriter<'_> {
         manifest: &Manifest,
         ids: &[ObjectId],
         trees: &mut Trees,
-    ) -> Result<Tree, StoreError> {
+    ) -> Result<GitTree, StoreError> {
         let head = match &self.head {
             Some(head) => self.repo.subtree(&head.tree, &[layout::VALUES])?,
             None => None,
@@ -85,13 +86,13 @@ impl GitWriter<'_> {
             }
             let entry = if let Some(parts) = self.parts.get(&spilled.digest) {
                 let parts = parts.iter().filter_map(|(part, place)| {
-                    Some(Entry {
+                    Some(TreeEntry {
                         mode: FILE,
                         name: layout::part_file(*part).into_bytes(),
                         id: *ids.get(*place)?,
                     })
                 });
-                trees.add(&name, Tree::of(parts.collect()))
+                trees.add(&name, GitTree::of(parts.collect()))
             } else {
                 let there = head.as_ref().and_then(|head| head.get(name.as_bytes())).cloned();
                 there.ok_or_else(|| {
@@ -102,18 +103,18 @@ impl GitWriter<'_> {
             };
             entries.insert(name, entry);
         }
-        Ok(Tree::of(entries.into_values().collect()))
+        Ok(GitTree::of(entries.into_values().collect()))
     }
 }
 
 /// New trees, in the order of making.
 #[derive(Default)]
-struct Trees(Vec<Tree>);
+struct Trees(Vec<GitTree>);
 
 impl Trees {
-    fn add(&mut self, name: &str, tree: Tree) -> Entry {
+    fn add(&mut self, name: &str, tree: GitTree) -> TreeEntry {
         let id = id_of(Kind::Tree, &tree.to_bytes());
         self.0.push(tree);
-        Entry { mode: DIRECTORY, name: name.into(), id }
+        TreeEntry { mode: DIRECTORY, name: name.into(), id }
     }
 }

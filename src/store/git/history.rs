@@ -13,7 +13,7 @@ use crate::store::StoreError;
 
 /// A commit that made a version.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(super) struct VersionCommit {
     pub(super) id: ObjectId,
     pub(super) commit: Commit,
     pub(super) trailer: Trailer,
@@ -22,7 +22,7 @@ pub(super) struct Step {
 /// Iterates over the commits that made versions of one flow, backwards from a start commit,
 /// children before parents along each line.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub(super) struct HistoryWalk<'a> {
     repo: &'a Repo,
     flow: String,
     /// By committer's time, newest first.
@@ -32,7 +32,7 @@ pub(super) struct Walk<'a> {
     plain: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> HistoryWalk<'a> {
     /// Starts at `start`.
     pub(super) fn new(repo: &'a Repo, flow: &FlowName, start: ObjectId) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The next commit of the flow.
-    pub(super) fn next(&mut self) -> Result<Option<Step>, StoreError> {
+    pub(super) fn next(&mut self) -> Result<Option<VersionCommit>, StoreError> {
         while let Some(id) = self.start.take().or_else(|| self.waiting.pop().map(|(_, id)| id)) {
             let Some(commit) = self.repo.try_commit(id)? else {
                 if self.repo.is_shallow() {
@@ -67,7 +67,7 @@ impl<'a> Walk<'a> {
             self.plain &= commit.parents.len() <= 1;
             match trailer(&commit.message) {
                 Some(trailer) if trailer.flow == self.flow => {
-                    return Ok(Some(Step { id, commit, trailer }));
+                    return Ok(Some(VersionCommit { id, commit, trailer }));
                 }
                 Some(_) => {}
                 None => self.plain = false,

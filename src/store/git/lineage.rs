@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use gix::ObjectId;
 
 use super::error::damaged;
-use super::history::{Step, Walk};
+use super::history::{HistoryWalk, VersionCommit};
 use super::layout;
 use super::message::Commit;
 use super::reader::{flow_tree_id, head_version, manifest};
@@ -28,11 +28,11 @@ pub(super) fn down_to(
     main: ObjectId,
     lowest: FlowVersion,
     limit: usize,
-) -> Result<Vec<Step>, StoreError> {
+) -> Result<Vec<VersionCommit>, StoreError> {
     if flow_tree_id(repo, &repo.commit(main)?, flow)?.is_none() {
         return Ok(Vec::new());
     }
-    let mut walk = Walk::new(repo, flow, main);
+    let mut walk = HistoryWalk::new(repo, flow, main);
     let mut steps = Vec::new();
     while let Some(step) = walk.next()? {
         let version = step.trailer.version;
@@ -51,15 +51,16 @@ fn chosen(
     repo: &Repo,
     flow: &FlowName,
     main: ObjectId,
-    steps: Vec<Step>,
+    steps: Vec<VersionCommit>,
     lowest: FlowVersion,
     limit: usize,
-) -> Result<Vec<Step>, StoreError> {
+) -> Result<Vec<VersionCommit>, StoreError> {
     // `main` may contain an edited or reverted flow; the versions before are still in its history.
     let at_main = head_version(repo, &repo.commit(main)?, flow).ok().flatten();
     let state = manifest(repo, &repo.commit(main)?, flow).ok().flatten().map(|read| read.state);
-    let is_head =
-        |step: &Step| Some(step.trailer.version) == at_main && Some(step.trailer.state) == state;
+    let is_head = |step: &VersionCommit| {
+        Some(step.trailer.version) == at_main && Some(step.trailer.state) == state
+    };
     let start = steps.iter().position(is_head);
     // If another version follows the one at `main`, the flow was reverted by hand. Then the newest
     // commit is the start.
@@ -68,7 +69,7 @@ fn chosen(
         _ => 0,
     };
     let Some(head) = steps.get(start).cloned() else { return Ok(Vec::new()) };
-    let mut by_version: BTreeMap<FlowVersion, Vec<Step>> = BTreeMap::new();
+    let mut by_version: BTreeMap<FlowVersion, Vec<VersionCommit>> = BTreeMap::new();
     for step in steps {
         let same = by_version.entry(step.trailer.version).or_default();
         if same.iter().all(|known| known.trailer.state != step.trailer.state) {
@@ -108,9 +109,9 @@ fn chosen(
 fn follower<'a>(
     repo: &Repo,
     flow: &FlowName,
-    step: &Step,
-    later: &'a [Step],
-) -> Result<Option<&'a Step>, StoreError> {
+    step: &VersionCommit,
+    later: &'a [VersionCommit],
+) -> Result<Option<&'a VersionCommit>, StoreError> {
     let next = FlowVersion::after(Some(step.trailer.version));
     for candidate in later.iter().filter(|later| later.trailer.version == next) {
         let previous =
@@ -128,7 +129,7 @@ pub(super) fn check_untouched(
     flow: &FlowName,
     main: ObjectId,
     tip: &Commit,
-    step: &Step,
+    step: &VersionCommit,
 ) -> Result<(), StoreError> {
     if main == step.id || flow_tree_id(repo, tip, flow)? == flow_tree_id(repo, &step.commit, flow)?
     {
@@ -138,7 +139,12 @@ pub(super) fn check_untouched(
 }
 
 /// The error for a flow whose files somebody has changed by hand since `step`.
-pub(super) fn touched(flow: &FlowName, main: ObjectId, what: &str, step: &Step) -> StoreError {
+pub(super) fn touched(
+    flow: &FlowName,
+    main: ObjectId,
+    what: &str,
+    step: &VersionCommit,
+) -> StoreError {
     let version = step.trailer.version;
     damaged(format!(
         "{flow} at main (commit {main}): {what} is not as version {version} left it: somebody has changed it by hand, and \
@@ -154,8 +160,8 @@ pub(super) fn check_not_reverted(
     repo: &Repo,
     flow: &FlowName,
     main: ObjectId,
-    step: &Step,
-    later: &[Step],
+    step: &VersionCommit,
+    later: &[VersionCommit],
 ) -> Result<(), StoreError> {
     let Some(next) = follower(repo, flow, step, later)? else { return Ok(()) };
     let newest = later.iter().max_by_key(|step| step.trailer.version).unwrap_or(next);

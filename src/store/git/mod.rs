@@ -38,7 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use lock::{LOCK_WAIT, REF_LOCK_WAIT};
 
 use self::error::io_error;
-use self::repo::{Found, Repo};
+use self::repo::{PathEntry, Repo};
 use super::{
     SnapshotStore, StoreError, StoreErrorKind, StoredPlaces, StoredVersion, VersionInfo,
     VersionWriter,
@@ -93,7 +93,7 @@ impl GitStore {
     /// The repository, if there is one.
     fn opened(&self) -> Result<Option<Arc<Repo>>, StoreError> {
         let mut repo = self.repo.lock().unwrap_or_else(PoisonError::into_inner);
-        if repo.is_none() && repo::look(&self.path)? == Found::Repository {
+        if repo.is_none() && repo::look(&self.path)? == PathEntry::Repository {
             *repo = Some(Arc::new(repo::open(&self.path)?));
         }
         Ok(repo.clone())

@@ -29,11 +29,11 @@ pub(super) struct PackWriter {
     waiting: Vec<u8>,
     /// The number of bytes in the file; `waiting` comes after them.
     written: u64,
-    entries: Vec<IndexEntry>,
+    entries: Vec<PackIndexEntry>,
 }
 
 #[derive(Debug)]
-struct IndexEntry {
+struct PackIndexEntry {
     id: ObjectId,
     checksum: u32,
     offset: u64,
@@ -69,7 +69,7 @@ impl PackWriter {
         checksum.update(&header);
         checksum.update(&object.zlib);
         let offset = self.written + self.waiting.len() as u64;
-        self.entries.push(IndexEntry { id: object.id, checksum: checksum.sum(), offset });
+        self.entries.push(PackIndexEntry { id: object.id, checksum: checksum.sum(), offset });
         self.waiting.extend_from_slice(&header);
         self.waiting.extend_from_slice(&object.zlib);
         if self.waiting.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
@@ -116,7 +116,7 @@ impl PackWriter {
     }
 }
 
-fn index_bytes(entries: &mut [IndexEntry], pack_checksum: &[u8]) -> Vec<u8> {
+fn index_bytes(entries: &mut [PackIndexEntry], pack_checksum: &[u8]) -> Vec<u8> {
     entries.sort_unstable_by_key(|entry| entry.id);
     let mut out = b"\xfftOc\0\0\0\x02".to_vec();
     let mut fan = [0_u32; 256];
@@ -155,8 +155,8 @@ mod tests {
     fn offsets_beyond_two_gibibytes_have_their_own_table() {
         let id = |byte: u8| ObjectId::from_bytes_or_panic(&[byte; 20]);
         let mut entries = vec![
-            IndexEntry { id: id(9), checksum: 1, offset: LARGE_OFFSET + 5 },
-            IndexEntry { id: id(3), checksum: 2, offset: 12 },
+            PackIndexEntry { id: id(9), checksum: 1, offset: LARGE_OFFSET + 5 },
+            PackIndexEntry { id: id(3), checksum: 2, offset: 12 },
         ];
         let out = index_bytes(&mut entries, &[7; 20]);
         let offsets = &out[8 + 1024 + 2 * 20 + 2 * 4..];

@@ -8,7 +8,7 @@ use gix::ObjectId;
 use super::layout;
 use super::reader;
 use super::repo::Repo;
-use super::tree::Tree;
+use super::tree::GitTree;
 use crate::snapshot::{Digest, FlowName, List, Manifest};
 use crate::store::{StoreError, StoredPlaces, StoredVersion};
 
@@ -16,11 +16,11 @@ use crate::store::{StoreError, StoredPlaces, StoredVersion};
 /// where a file is missing.
 pub(super) fn chunk_ids(
     repo: &Repo,
-    tree: &Tree,
+    tree: &GitTree,
     manifest: &Manifest,
 ) -> Result<Vec<Option<ObjectId>>, StoreError> {
     let mut ids = Vec::new();
-    let mut current: Option<(List, Option<Arc<Tree>>)> = None;
+    let mut current: Option<(List, Option<Arc<GitTree>>)> = None;
     for (list, chunk) in manifest.chunks() {
         let (_, tree) = match &mut current {
             Some(known) if known.0 == list => known,

@@ -4,12 +4,12 @@ use gix::ObjectId;
 use gix::object::Kind;
 
 use super::error::damaged;
-use super::history::{Step, Walk};
+use super::history::{HistoryWalk, VersionCommit};
 use super::layout;
 use super::lineage;
 use super::message::Commit;
 use super::repo::Repo;
-use super::tree::Tree;
+use super::tree::GitTree;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, StateId};
 use crate::store::{StoreError, StoredInner, StoredVersion, VersionInfo};
 
@@ -24,7 +24,7 @@ pub(super) fn flow_tree(
     repo: &Repo,
     commit: &Commit,
     flow: &FlowName,
-) -> Result<Option<std::sync::Arc<Tree>>, StoreError> {
+) -> Result<Option<std::sync::Arc<GitTree>>, StoreError> {
     repo.subtree(&*repo.tree(commit.tree)?, &[flow.bucket(), &layout::flow_dir(flow)])
 }
 
@@ -61,7 +61,7 @@ pub(super) fn manifest(
     Ok(Some(Read { manifest, state: StateId(Digest::of(text.as_bytes())) }))
 }
 
-fn stored(read: Read, step: Step) -> StoredVersion {
+fn stored(read: Read, step: VersionCommit) -> StoredVersion {
     StoredVersion {
         manifest: read.manifest,
         state: read.state,
@@ -82,7 +82,7 @@ pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>
     let tip = repo.commit(main)?;
     let Some(read) = manifest(repo, &tip, flow)? else { return Ok(None) };
     let mut passed = Vec::new();
-    let mut walk = Walk::new(repo, flow, main);
+    let mut walk = HistoryWalk::new(repo, flow, main);
     while let Some(step) = walk.next()? {
         if step.trailer.version == read.manifest.version && step.trailer.state == read.state {
             lineage::check_untouched(repo, flow, main, &tip, &step)?;
@@ -146,7 +146,7 @@ pub(super) fn previous(
     let (Some(number), Ok(commit)) = (number, newer.inner.token.parse::<ObjectId>()) else {
         return Ok(None);
     };
-    let mut walk = Walk::new(repo, flow, commit);
+    let mut walk = HistoryWalk::new(repo, flow, commit);
     while let Some(step) = walk.next()? {
         if step.trailer.version == number && Some(step.trailer.state) == newer.manifest.previous {
             return read_step(repo, flow, step).map(Some);
@@ -156,7 +156,11 @@ pub(super) fn previous(
 }
 
 /// Reads the version that a commit claims to have made.
-fn read_step(repo: &Repo, flow: &FlowName, step: Step) -> Result<StoredVersion, StoreError> {
+fn read_step(
+    repo: &Repo,
+    flow: &FlowName,
+    step: VersionCommit,
+) -> Result<StoredVersion, StoreError> {
     let (version, state) = (step.trailer.version, step.trailer.state);
     match manifest(repo, &step.commit, flow)? {
         Some(read) if read.manifest.version == version && read.state == state => {
@@ -177,7 +181,7 @@ pub(super) fn log(
 ) -> Result<Vec<VersionInfo>, StoreError> {
     let Some(main) = repo.main()? else { return Ok(Vec::new()) };
     let steps = lineage::down_to(repo, flow, main, FlowVersion::FIRST, limit)?;
-    let info = |step: Step| VersionInfo {
+    let info = |step: VersionCommit| VersionInfo {
         version: step.trailer.version,
         comment: step.trailer.comment,
         author: step.commit.author,
@@ -241,7 +245,7 @@ pub(super) fn tree_of(
     repo: &Repo,
     flow: &FlowName,
     version: &StoredVersion,
-) -> Result<std::sync::Arc<Tree>, StoreError> {
+) -> Result<std::sync::Arc<GitTree>, StoreError> {
     repo.tree(tree_id_of(repo, flow, version)?)
 }
 
@@ -266,7 +270,7 @@ pub(super) fn tree_id_of(
 pub(super) fn chunk(
     repo: &Repo,
     flow: &FlowName,
-    tree: &Tree,
+    tree: &GitTree,
     list: &List,
     chunk: &ChunkRef,
 ) -> Result<Vec<u8>, StoreError> {
@@ -294,7 +298,7 @@ pub(super) fn chunk(
 pub(super) fn part(
     repo: &Repo,
     flow: &FlowName,
-    tree: &Tree,
+    tree: &GitTree,
     digest: &Digest,
     part: u32,
 ) -> Result<Vec<u8>, StoreError> {

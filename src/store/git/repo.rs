@@ -26,7 +26,7 @@ use super::small_file::{
     MAX_CONFIG_BYTES, MAX_PACKED_REFERENCES_BYTES, MAX_REFERENCE_BYTES, read_small,
 };
 use super::temp::{TempFile, ToSync, sync};
-use super::tree::{Entry, Tree};
+use super::tree::{GitTree, TreeEntry};
 use crate::store::fault::step;
 use crate::store::{StoreError, StoreErrorKind};
 use crate::temporary::private_file;
@@ -82,7 +82,7 @@ const HARMLESS_EXTENSIONS: [&str; 5] =
 
 /// The kind of thing found at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum PathEntry {
     /// Nothing, an empty directory, or a repository whose creation was not finished.
     Nothing,
     /// A repository.
@@ -98,15 +98,15 @@ fn is_repository(path: &Path) -> bool {
 }
 
 /// Looks at a path; refuses it unless it is empty or a repository.
-pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
+pub(super) fn look(path: &Path) -> Result<PathEntry, StoreError> {
     let shown = path.display();
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PathEntry::Nothing),
         Err(error) => return Err(io_error("read the directory", path, error)),
     };
     if is_repository(path) {
-        return Ok(Found::Repository);
+        return Ok(PathEntry::Repository);
     }
     if path.join(".git").exists() {
         return Err(configuration(format!(
@@ -123,7 +123,7 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
             // Another process may have finished making it since the first look: our own files come
             // after `HEAD`.
             if is_repository(path) {
-                return Ok(Found::Repository);
+                return Ok(PathEntry::Repository);
             }
             return Err(configuration(format!(
                 "{shown} is neither empty nor a git repository (it holds {name:?}): give the path of a bare repository, \
@@ -131,7 +131,7 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
             )));
         }
     }
-    Ok(Found::Nothing)
+    Ok(PathEntry::Nothing)
 }
 
 /// Creates a bare repository as `git init --bare` does. Any number of processes may do so at once:
@@ -258,7 +258,7 @@ pub(super) struct Repo {
     path: PathBuf,
     odb: Mutex<Arc<gix::odb::Store>>,
     /// Trees that were read, newest first: all chunks of a list are found in the same ones.
-    trees: Mutex<VecDeque<(ObjectId, Arc<Tree>)>>,
+    trees: Mutex<VecDeque<(ObjectId, Arc<GitTree>)>>,
     /// True if all commits were read once, and none shows that there was a `main`.
     never_had_main: AtomicBool,
 }
@@ -354,20 +354,20 @@ impl Repo {
     }
 
     /// Reads a tree that has to be there.
-    pub(super) fn tree(&self, id: ObjectId) -> Result<Arc<Tree>, StoreError> {
+    pub(super) fn tree(&self, id: ObjectId) -> Result<Arc<GitTree>, StoreError> {
         let trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = trees.iter().position(|(known, _)| *known == id) {
             return Ok(Arc::clone(&trees[place].1));
         }
         drop(trees);
-        let tree = Tree::parse(&self.checked(id, Kind::Tree)?);
+        let tree = GitTree::parse(&self.checked(id, Kind::Tree)?);
         let tree = Arc::new(tree.ok_or_else(|| damaged(format!("git tree {id} cannot be read")))?);
         self.keep_tree(id, Arc::clone(&tree));
         Ok(tree)
     }
 
     /// Keeps a tree in memory, and drops the least recently used ones.
-    pub(super) fn keep_tree(&self, id: ObjectId, tree: Arc<Tree>) {
+    pub(super) fn keep_tree(&self, id: ObjectId, tree: Arc<GitTree>) {
         let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         trees.retain(|(known, _)| *known != id);
         trees.push_front((id, tree));
@@ -384,9 +384,9 @@ impl Repo {
     /// Follows the names of directories, and last of an entry, from a tree.
     pub(super) fn entry(
         &self,
-        tree: &Tree,
+        tree: &GitTree,
         names: &[impl AsRef<str>],
-    ) -> Result<Option<Entry>, StoreError> {
+    ) -> Result<Option<TreeEntry>, StoreError> {
         let Some((first, rest)) = names.split_first() else { return Ok(None) };
         let Some(entry) = tree.get(first.as_ref().as_bytes()) else { return Ok(None) };
         match rest {
@@ -399,9 +399,9 @@ impl Repo {
     /// The tree below a tree; `None` if there is no directory of that name.
     pub(super) fn subtree(
         &self,
-        tree: &Tree,
+        tree: &GitTree,
         names: &[impl AsRef<str>],
-    ) -> Result<Option<Arc<Tree>>, StoreError> {
+    ) -> Result<Option<Arc<GitTree>>, StoreError> {
         match self.entry(tree, names)? {
             Some(entry) if entry.is_directory() => self.tree(entry.id).map(Some),
             _ => Ok(None),

@@ -11,7 +11,7 @@ use super::object::{Deflater, id_of};
 use super::placing::PendingObjects;
 use super::repo::Repo;
 use super::sink::Sink;
-use super::tree::{DIRECTORY, FILE, Tree};
+use super::tree::{DIRECTORY, FILE, GitTree};
 use crate::snapshot::FlowName;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -37,12 +37,12 @@ impl Version<'_> {
     ) -> Result<(Vec<Object>, ObjectId), StoreError> {
         let mut top = match main {
             Some(main) => self.repo.tree(self.repo.commit(main)?.tree)?.as_ref().clone(),
-            None => Tree::default(),
+            None => GitTree::default(),
         };
         let mut bucket = match top.get(self.flow.bucket().as_bytes()) {
             Some(entry) if entry.is_directory() => self.repo.tree(entry.id)?.as_ref().clone(),
             Some(_) => return Err(taken(self.flow.bucket())),
-            None => Tree::default(),
+            None => GitTree::default(),
         };
         let (dir, file) = (layout::flow_dir(self.flow), layout::rendering(self.flow));
         for (name, directory) in [(&dir, true), (&file, false)] {
@@ -70,7 +70,7 @@ impl Version<'_> {
 
     /// The id and the bytes of a tree. The tree is kept because the next version is built on it: if
     /// a bucket has thousands of flows, reading it back takes longer than all the rest.
-    fn named(&self, tree: Tree) -> (ObjectId, Vec<u8>) {
+    fn named(&self, tree: GitTree) -> (ObjectId, Vec<u8>) {
         let bytes = tree.to_bytes();
         let id = id_of(Kind::Tree, &bytes);
         self.repo.keep_tree(id, Arc::new(tree));

@@ -12,13 +12,13 @@ pub(super) const FILE: u32 = 0o100_644;
 
 /// An entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct TreeEntry {
     pub(super) mode: u32,
     pub(super) name: Vec<u8>,
     pub(super) id: ObjectId,
 }
 
-impl Entry {
+impl TreeEntry {
     pub(super) fn is_directory(&self) -> bool {
         self.mode == DIRECTORY
     }
@@ -26,9 +26,9 @@ impl Entry {
 
 /// A tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tree(Vec<Entry>);
+pub(super) struct GitTree(Vec<TreeEntry>);
 
-impl Tree {
+impl GitTree {
     /// Parses git's format; `None` if the bytes are not a tree.
     pub(super) fn parse(mut bytes: &[u8]) -> Option<Self> {
         let mut entries = Vec::with_capacity(bytes.len() / 64);
@@ -38,24 +38,24 @@ impl Tree {
             let end = space + memchr::memchr(0, &bytes[space..])?;
             let id = bytes.get(end + 1..end + 21)?;
             let id = ObjectId::from_bytes_or_panic(id);
-            entries.push(Entry { mode, name: bytes[space + 1..end].to_vec(), id });
+            entries.push(TreeEntry { mode, name: bytes[space + 1..end].to_vec(), id });
             bytes = &bytes[end + 21..];
         }
         Some(Self(entries))
     }
 
     /// A tree of entries that have distinct names.
-    pub(super) fn of(mut entries: Vec<Entry>) -> Self {
+    pub(super) fn of(mut entries: Vec<TreeEntry>) -> Self {
         entries.sort_unstable_by(order);
         Self(entries)
     }
 
     /// Finds an entry.
-    pub(super) fn get(&self, name: &[u8]) -> Option<&Entry> {
+    pub(super) fn get(&self, name: &[u8]) -> Option<&TreeEntry> {
         // A directory sorts as if its name ended in a slash, so there are two positions to check.
         let find = |mode| {
             let wanted =
-                Entry { mode, name: name.to_vec(), id: ObjectId::null(gix::hash::Kind::Sha1) };
+                TreeEntry { mode, name: name.to_vec(), id: ObjectId::null(gix::hash::Kind::Sha1) };
             let place = self.0.binary_search_by(|entry| order(entry, &wanted)).ok()?;
             self.0.get(place)
         };
@@ -63,7 +63,7 @@ impl Tree {
     }
 
     /// All entries.
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[TreeEntry] {
         &self.0
     }
 
@@ -74,7 +74,7 @@ impl Tree {
     /// Adds or replaces the entry of this name.
     pub(super) fn set(&mut self, mode: u32, name: &str, id: ObjectId) {
         self.0.retain(|entry| entry.name != name.as_bytes());
-        let entry = Entry { mode, name: name.as_bytes().to_vec(), id };
+        let entry = TreeEntry { mode, name: name.as_bytes().to_vec(), id };
         let place = self.0.partition_point(|other| order(other, &entry).is_lt());
         self.0.insert(place, entry);
     }
@@ -93,9 +93,9 @@ impl Tree {
 }
 
 /// Git's order: by bytes, a directory as if its name ended in a slash.
-fn order(a: &Entry, b: &Entry) -> Ordering {
+fn order(a: &TreeEntry, b: &TreeEntry) -> Ordering {
     let common = a.name.len().min(b.name.len());
-    let after = |entry: &Entry| {
+    let after = |entry: &TreeEntry| {
         entry.name.get(common).copied().or_else(|| entry.is_directory().then_some(b'/'))
     };
     a.name[..common].cmp(&b.name[..common]).then_with(|| after(a).cmp(&after(b))).then_with(|| {
@@ -112,8 +112,8 @@ mod tests {
     #[test]
     fn sorts_directories_as_if_they_ended_in_a_slash() {
         let id = ObjectId::from_bytes_or_panic(&[1; 20]);
-        let entry = |mode, name: &str| Entry { mode, name: name.into(), id };
-        let tree = Tree::of(vec![
+        let entry = |mode, name: &str| TreeEntry { mode, name: name.into(), id };
+        let tree = GitTree::of(vec![
             entry(FILE, "a0"),
             entry(DIRECTORY, "a"),
             entry(FILE, "a.json"),
@@ -126,12 +126,12 @@ mod tests {
             assert_eq!(tree.get(&entry.name), Some(entry));
         }
         assert_eq!(tree.get(b"b"), None);
-        assert_eq!(Tree::parse(&tree.to_bytes()), Some(tree.clone()));
+        assert_eq!(GitTree::parse(&tree.to_bytes()), Some(tree.clone()));
         let mut changed = tree.clone();
         changed.set(DIRECTORY, "a-", id);
         assert_eq!(changed.entries().len(), 4);
-        assert!(changed.get(b"a-").is_some_and(Entry::is_directory));
-        assert_eq!(Tree::of(changed.entries().to_vec()), changed);
-        assert_eq!(Tree::parse(b"100644 x\x00123"), None);
+        assert!(changed.get(b"a-").is_some_and(TreeEntry::is_directory));
+        assert_eq!(GitTree::of(changed.entries().to_vec()), changed);
+        assert_eq!(GitTree::parse(b"100644 x\x00123"), None);
     }
 }

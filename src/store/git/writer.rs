@@ -16,7 +16,7 @@ use super::reader;
 use super::repo::Repo;
 use super::temp::sync;
 use super::top::{Version, write_now};
-use super::tree::Tree;
+use super::tree::GitTree;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, RootId};
 use crate::store::envelope::{ListedText as ChunkText, rendering};
 use crate::store::fault::step;
@@ -54,7 +54,7 @@ impl RenderedTexts {
 #[derive(Debug)]
 pub(super) struct PreviousTrees {
     pub(super) version: StoredVersion,
-    pub(super) tree: Arc<Tree>,
+    pub(super) tree: Arc<GitTree>,
     tree_id: ObjectId,
 }
 

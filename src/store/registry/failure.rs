@@ -8,19 +8,23 @@ use crate::store::{StoreError, StoreErrorKind};
 
 /// A call without a response.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct CallFailure {
     /// True if the server may have received the request.
     pub(super) sent: bool,
     pub(super) error: StoreError,
 }
 
 /// A failure before anything was sent.
-pub(super) fn unsent(error: StoreError) -> Failure {
-    Failure { sent: false, error }
+pub(super) fn unsent(error: StoreError) -> CallFailure {
+    CallFailure { sent: false, error }
 }
 
 /// Classifies an error of the HTTP client for `call`, a method and an address.
-pub(super) fn failure(error: reqwest::Error, call: &str, has_client_certificate: bool) -> Failure {
+pub(super) fn failure(
+    error: reqwest::Error,
+    call: &str,
+    has_client_certificate: bool,
+) -> CallFailure {
     let error = error.without_url();
     let (timeout, connect) = (error.is_timeout(), error.is_connect());
     let mut cause = error.to_string();
@@ -47,5 +51,8 @@ pub(super) fn failure(error: reqwest::Error, call: &str, has_client_certificate:
         }
     };
     let message = format!("{cause}: {call}{hint}");
-    Failure { sent: !connect, error: StoreError { kind, message, source: Some(Box::new(error)) } }
+    CallFailure {
+        sent: !connect,
+        error: StoreError { kind, message, source: Some(Box::new(error)) },
+    }
 }

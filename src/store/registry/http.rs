@@ -10,7 +10,7 @@ use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 
 use super::auth::Credentials;
-use super::failure::{Failure, failure, unsent};
+use super::failure::{CallFailure, failure, unsent};
 use super::options::{RegistryOptions, base_url, misconfigured};
 use crate::http_client::{destination, is_loopback};
 use crate::secret::Secret;
@@ -142,7 +142,7 @@ impl Http {
 
     /// Writes. Retries only while the request surely was not sent; any status except 401 and 403
     /// counts as a response.
-    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Failure> {
+    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, CallFailure> {
         if body.len() > MAX_POST_BYTES {
             let message = format!(
                 "{} bytes are more than the {MAX_POST_BYTES} that are sent: {}",
@@ -200,7 +200,7 @@ impl Http {
         method: &'static str,
         path: &str,
         body: Option<&[u8]>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, CallFailure> {
         let answer = self.send(method, path, body)?;
         if answer.status == 401 && matches!(self.options.credentials, Credentials::Login { .. }) {
             // The token has expired, or the Registry's key has changed.
@@ -215,7 +215,7 @@ impl Http {
         method: &'static str,
         path: &str,
         body: Option<&[u8]>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, CallFailure> {
         let client = self.client().map_err(unsent)?;
         let url = format!("{}{path}", self.base);
         let mut request = match body {
@@ -236,7 +236,7 @@ impl Http {
         request: RequestBuilder,
         method: &str,
         path: &str,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, CallFailure> {
         let call = self.place(method, path);
         let end = self.end_of_call(&call).map_err(unsent)?;
         let left = end.saturating_duration_since(Instant::now());
@@ -250,7 +250,7 @@ impl Http {
             response.headers().get(LOCATION).and_then(|value| destination(value, &self.base));
         let body = read_body(response, end).map_err(|(kind, cause)| {
             let error = StoreError::new(kind, format!("{cause}: {call}"));
-            Failure { sent: true, error }
+            CallFailure { sent: true, error }
         })?;
         Ok(Answer { status, body, call, location })
     }

@@ -23,9 +23,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use self::http::Http;
-use self::place::{Place, Token};
-use self::types::{About, Access, Flow, Frame, Metadata, read, segment};
-use super::envelope::{Contents, placeholder_identifiers};
+use self::place::{FlowPlace, Token};
+use self::types::{About, CallerRights, Flow, Frame, Metadata, read, segment};
+use super::envelope::{EnvelopeContents, placeholder_identifiers};
 use super::{
     SnapshotStore, StoreError, StoreErrorKind, StoredInner, StoredPlaces, StoredVersion,
     VersionInfo, VersionWriter,
@@ -37,7 +37,7 @@ use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, S
 pub struct RegistryStore {
     http: Http,
     /// Ids of flows and their buckets, once found.
-    places: Mutex<BTreeMap<FlowName, Place>>,
+    places: Mutex<BTreeMap<FlowName, FlowPlace>>,
     /// Ids of chunk buckets by name, once found.
     chunk_buckets: Mutex<BTreeMap<String, String>>,
 }
@@ -91,7 +91,7 @@ impl RegistryStore {
             );
             StoreError { message, ..error }
         };
-        let contents = Contents::from_snapshot(&body).map_err(in_version)?;
+        let contents = EnvelopeContents::from_snapshot(&body).map_err(in_version)?;
         let text = contents.manifest().map_err(in_version)?;
         let manifest = Manifest::parse(text).map_err(|error| {
             in_version(StoreError::new(StoreErrorKind::Damaged, "its manifest").because(error))
@@ -101,7 +101,7 @@ impl RegistryStore {
             return Err(in_version(StoreError::new(StoreErrorKind::Damaged, message)));
         }
         let state = StateId(Digest::of(text.as_bytes()));
-        let place = Place { bucket: frame.bucket.identifier, flow: frame.flow.identifier };
+        let place = FlowPlace { bucket: frame.bucket.identifier, flow: frame.flow.identifier };
         self.remember(flow, &place);
         let inner = inner(place, &manifest, contents).map_err(in_version)?;
         let (comment, author, timestamp_ms) =
@@ -110,9 +110,9 @@ impl RegistryStore {
     }
 
     /// Reads the text of the flow of a chunk or part; `None` if there is no such version.
-    fn flow_contents(&self, id: &str) -> Result<Option<(Metadata, Contents)>, StoreError> {
+    fn flow_contents(&self, id: &str) -> Result<Option<(Metadata, EnvelopeContents)>, StoreError> {
         let Some(Snapshot { frame, body }) = self.snapshot_of(id, "1")? else { return Ok(None) };
-        Ok(Some((frame.snapshot_metadata, Contents::from_snapshot(&body)?)))
+        Ok(Some((frame.snapshot_metadata, EnvelopeContents::from_snapshot(&body)?)))
     }
 
     fn chunk_text(&self, inner: &StoredInner, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError> {
@@ -139,7 +139,7 @@ impl RegistryStore {
     /// True if the version with this number is the one that `state` names.
     fn is_state(
         &self,
-        place: &Place,
+        place: &FlowPlace,
         metadata: &Metadata,
         state: StateId,
     ) -> Result<bool, StoreError> {
@@ -149,7 +149,7 @@ impl RegistryStore {
         // The comment does not contain the state, so the manifest decides.
         let snapshot = self.snapshot_of(&place.flow, &metadata.version.to_string())?;
         let contents =
-            snapshot.map(|snapshot| Contents::from_snapshot(&snapshot.body)).transpose()?;
+            snapshot.map(|snapshot| EnvelopeContents::from_snapshot(&snapshot.body)).transpose()?;
         let manifest = contents.and_then(|contents| contents.manifest);
         Ok(manifest.is_some_and(|text| StateId(Digest::of(text.as_bytes())) == state))
     }
@@ -173,7 +173,11 @@ impl RegistryStore {
 
 /// Sorts the data that was read with a version: texts by digest, and the places of the other
 /// chunks.
-fn inner(place: Place, manifest: &Manifest, contents: Contents) -> Result<StoredInner, StoreError> {
+fn inner(
+    place: FlowPlace,
+    manifest: &Manifest,
+    contents: EnvelopeContents,
+) -> Result<StoredInner, StoreError> {
     let by_digest = |text: String| (Digest::of(text.as_bytes()), Arc::new(text.into_bytes()));
     let texts: BTreeMap<_, _> = contents.texts.into_iter().map(by_digest).collect();
     let elsewhere: Vec<_> =
@@ -331,8 +335,8 @@ impl SnapshotStore for RegistryStore {
             _ => "it does not say its version (before 1.0 none does)".to_owned(),
         });
         let access = self.http.get("/access").ok().flatten();
-        let access: Option<Access> = access.and_then(|body| read("GET /access", &body).ok());
-        if let Some(Access { identity, resource_permissions }) =
+        let access: Option<CallerRights> = access.and_then(|body| read("GET /access", &body).ok());
+        if let Some(CallerRights { identity, resource_permissions }) =
             access.filter(|access| !access.identity.is_empty())
         {
             let buckets = resource_permissions.buckets;

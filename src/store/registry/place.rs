@@ -9,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::RegistryStore;
-use super::failure::Failure;
+use super::failure::CallFailure;
 use super::http::Answer;
 use super::types::{Bucket, Flow, Metadata, read, read_list, segment};
 use crate::snapshot::{Digest, FlowName};
@@ -25,7 +25,7 @@ pub(super) const CHUNKS: &str = "-chunks";
 
 /// Ids of a bucket and of a flow in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FlowPlace {
     pub(super) bucket: String,
     pub(super) flow: String,
 }
@@ -65,12 +65,12 @@ fn derived(bucket: &str, name: &str) -> String {
 /// gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
-    pub(super) place: Place,
+    pub(super) place: FlowPlace,
     moved: BTreeMap<Digest, Coordinates>,
 }
 
 impl Token {
-    pub(super) fn new(place: Place) -> Self {
+    pub(super) fn new(place: FlowPlace) -> Self {
         Self { place, moved: BTreeMap::new() }
     }
 
@@ -91,7 +91,7 @@ impl Token {
     pub(super) fn parse(text: &str) -> Self {
         let mut words = text.split(' ');
         let mut word = || words.next().unwrap_or_default().to_owned();
-        let place = Place { bucket: word(), flow: word() };
+        let place = FlowPlace { bucket: word(), flow: word() };
         let moved = words.filter_map(|word| {
             let mut parts = word.split(':');
             let digest = parts.next()?.parse().ok()?;
@@ -119,11 +119,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl RegistryStore {
-    pub(super) fn known_place(&self, flow: &FlowName) -> Option<Place> {
+    pub(super) fn known_place(&self, flow: &FlowName) -> Option<FlowPlace> {
         lock(&self.places).get(flow).cloned()
     }
 
-    pub(super) fn remember(&self, flow: &FlowName, place: &Place) {
+    pub(super) fn remember(&self, flow: &FlowName, place: &FlowPlace) {
         lock(&self.places).insert(flow.clone(), place.clone());
     }
 
@@ -155,20 +155,20 @@ impl RegistryStore {
         body.map_or(Ok(Vec::new()), |body| read_list(&format!("GET {path}"), &body))
     }
 
-    pub(super) fn versions(&self, place: &Place) -> Result<Vec<Metadata>, StoreError> {
+    pub(super) fn versions(&self, place: &FlowPlace) -> Result<Vec<Metadata>, StoreError> {
         let path = format!("/flows/{}/versions", segment(&place.flow));
         let body = self.http.get(&path)?;
         body.map_or(Ok(Vec::new()), |body| read_list(&format!("GET {path}"), &body))
     }
 
     /// Finds a flow by its derived id, else by name.
-    pub(super) fn place(&self, flow: &FlowName) -> Result<Option<Place>, StoreError> {
+    pub(super) fn place(&self, flow: &FlowName) -> Result<Option<FlowPlace>, StoreError> {
         if let Some(place) = self.known_place(flow) {
             return Ok(Some(place));
         }
         match self.flow_by_id(&flow_id(flow))? {
             Some(found) if found.bucket_name == flow.bucket() && found.name == flow.flow() => {
-                let place = Place { bucket: found.bucket_identifier, flow: found.identifier };
+                let place = FlowPlace { bucket: found.bucket_identifier, flow: found.identifier };
                 self.remember(flow, &place);
                 Ok(Some(place))
             }
@@ -182,10 +182,10 @@ impl RegistryStore {
     }
 
     /// Finds a flow by the names of bucket and flow alone.
-    pub(super) fn find(&self, flow: &FlowName) -> Result<Option<Place>, StoreError> {
+    pub(super) fn find(&self, flow: &FlowName) -> Result<Option<FlowPlace>, StoreError> {
         let Some(bucket) = self.bucket_named(flow.bucket())? else { return Ok(None) };
         let found = self.flows_in(&bucket)?.into_iter().find(|found| found.name == flow.flow());
-        let place = found.map(|found| Place { bucket, flow: found.identifier });
+        let place = found.map(|found| FlowPlace { bucket, flow: found.identifier });
         if let Some(place) = &place {
             self.remember(flow, place);
         }
@@ -193,7 +193,7 @@ impl RegistryStore {
     }
 
     /// Finds a flow, or creates it, with its bucket if necessary.
-    pub(super) fn find_or_create(&self, flow: &FlowName) -> Result<Place, StoreError> {
+    pub(super) fn find_or_create(&self, flow: &FlowName) -> Result<FlowPlace, StoreError> {
         if let Some(place) = self.place(flow)? {
             return Ok(place);
         }
@@ -213,7 +213,7 @@ impl RegistryStore {
             let taken = matches!(&outcome, Ok(answer) if answer.status == 409);
             match made::<Flow>(outcome, &path, &format!("flow {flow}"))? {
                 Made::Done(made) => {
-                    let place = Place { bucket, flow: made.identifier };
+                    let place = FlowPlace { bucket, flow: made.identifier };
                     self.remember(flow, &place);
                     return Ok(place);
                 }
@@ -294,7 +294,7 @@ enum Made<T> {
 
 /// Reads the response to a call that creates something. Errors mean that it surely was not created.
 fn made<T: DeserializeOwned>(
-    outcome: Result<Answer, Failure>,
+    outcome: Result<Answer, CallFailure>,
     path: &str,
     what: &str,
 ) -> Result<Made<T>, StoreError> {
@@ -305,7 +305,9 @@ fn made<T: DeserializeOwned>(
             Err(error) => (true, error),
         },
         Ok(answer) => (answer.is_open(), answer.refusal()),
-        Err(Failure { sent, error }) => (sent && error.kind == StoreErrorKind::Transient, error),
+        Err(CallFailure { sent, error }) => {
+            (sent && error.kind == StoreErrorKind::Transient, error)
+        }
     };
     let error = creation(error, what);
     if open { Ok(Made::Open(error)) } else { Err(error) }
@@ -354,7 +356,7 @@ mod tests {
     #[test]
     fn a_token_keeps_only_what_cannot_be_derived() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        let mut token = Token::new(Place { bucket: "p".into(), flow: "f".into() });
+        let mut token = Token::new(FlowPlace { bucket: "p".into(), flow: "f".into() });
         token.note(
             BUCKET,
             &a,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 /// The reaction to one request.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(super) enum ScriptedReply {
     /// Responds with this status and body.
     Say(u16, String),
     /// Responds with 200 and the request's own body, with one text replaced by another.
@@ -28,13 +28,13 @@ pub(super) struct Scripted {
     asked: Arc<Mutex<Vec<Request>>>,
 }
 
-pub(super) fn say(status: u16, body: impl Into<String>) -> Reply {
-    Reply::Say(status, body.into())
+pub(super) fn say(status: u16, body: impl Into<String>) -> ScriptedReply {
+    ScriptedReply::Say(status, body.into())
 }
 
 impl Scripted {
     /// Starts the server. After the last reply, connections are refused.
-    pub(super) fn start(replies: Vec<Reply>) -> Self {
+    pub(super) fn start(replies: Vec<ScriptedReply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -83,11 +83,11 @@ fn read(stream: &TcpStream) -> Request {
     request
 }
 
-fn answer(mut stream: TcpStream, reply: Reply, asked: String) {
+fn answer(mut stream: TcpStream, reply: ScriptedReply, asked: String) {
     let (status, body) = match reply {
-        Reply::Say(status, body) => (status, body),
-        Reply::Echo(old, new) => (200, asked.replace(old, new)),
-        Reply::Cut => return,
+        ScriptedReply::Say(status, body) => (status, body),
+        ScriptedReply::Echo(old, new) => (200, asked.replace(old, new)),
+        ScriptedReply::Cut => return,
     };
     let length = body.len();
     let head =

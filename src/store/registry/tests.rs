@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::scripted::{Reply, Scripted, say};
+use super::scripted::{Scripted, ScriptedReply, say};
 use super::*;
 use crate::indexeddb::key::sortable_string;
 use crate::indexeddb::schema::{Database, ObjectStore};
@@ -36,7 +36,7 @@ fn empty_manifest() -> Manifest {
 fn head() -> StoredVersion {
     let manifest = empty_manifest();
     let (_, state) = manifest.to_text();
-    let place = Place { bucket: BUCKET.into(), flow: place::flow_id(&name()) };
+    let place = FlowPlace { bucket: BUCKET.into(), flow: place::flow_id(&name()) };
     let inner = StoredInner {
         token: Token::new(place).to_string(),
         chunks: CHUNKS.into(),
@@ -65,14 +65,14 @@ fn next() -> VersionDraft {
     }
 }
 
-fn metadata(version: u32, comment: &str) -> Reply {
+fn metadata(version: u32, comment: &str) -> ScriptedReply {
     say(
         200,
         json!({"version": version, "comments": comment, "timestamp": 7, "author": "a"}).to_string(),
     )
 }
 
-fn append(replies: Vec<Reply>) -> (Result<(), AppendError>, Scripted) {
+fn append(replies: Vec<ScriptedReply>) -> (Result<(), AppendError>, Scripted) {
     let server = Scripted::start(replies);
     let store = open(&server);
     let outcome = store.writer(&name(), Some(&head())).unwrap().commit(&next());
@@ -88,7 +88,7 @@ fn kind(error: AppendError) -> StoreErrorKind {
 
 #[test]
 fn an_append_is_one_call_and_names_its_number_but_no_author() {
-    let (outcome, server) = append(vec![Reply::Echo("", "")]);
+    let (outcome, server) = append(vec![ScriptedReply::Echo("", "")]);
     outcome.unwrap();
     let asked = server.asked();
     let path = format!("POST /buckets/{BUCKET}/flows/{}/versions", place::flow_id(&name()));
@@ -103,21 +103,22 @@ fn an_append_is_one_call_and_names_its_number_but_no_author() {
 fn an_append_without_an_answer_is_looked_for() {
     let ours = || metadata(2, &next().comment);
     let theirs = || metadata(2, &format!("x\nstate={}", Digest::of(b"theirs")));
-    let (outcome, server) = append(vec![Reply::Cut, ours()]);
+    let (outcome, server) = append(vec![ScriptedReply::Cut, ours()]);
     outcome.unwrap();
     assert!(server.calls()[1].ends_with("/versions/latest/metadata"));
     append(vec![say(500, "An unexpected error"), ours()]).0.unwrap();
-    for reply in [Reply::Cut, say(409, "exists"), say(500, ""), say(504, "<html>")] {
+    for reply in [ScriptedReply::Cut, say(409, "exists"), say(500, ""), say(504, "<html>")] {
         assert!(matches!(append(vec![reply, theirs()]).0, Err(AppendError::Lost)));
     }
     // Others went on from ours.
     let list = json!([{"version": 3, "comments": ""}, {"version": 2, "comments": next().comment}])
         .to_string();
-    append(vec![Reply::Cut, metadata(3, "x"), say(200, list)]).0.unwrap();
+    append(vec![ScriptedReply::Cut, metadata(3, "x"), say(200, list)]).0.unwrap();
     // A 200 that is not from a Registry.
     append(vec![say(200, "<html>"), ours()]).0.unwrap();
     // The version is not there: it is posted once more.
-    let (outcome, server) = append(vec![Reply::Cut, metadata(1, "x"), Reply::Echo("", "")]);
+    let (outcome, server) =
+        append(vec![ScriptedReply::Cut, metadata(1, "x"), ScriptedReply::Echo("", "")]);
     outcome.unwrap();
     assert_eq!(server.calls().len(), 3);
 }
@@ -139,8 +140,11 @@ fn a_comment_without_a_state_is_no_answer_but_the_manifest_is() {
         };
         snapshot(parent.contents().unwrap()).to_string()
     };
-    append(vec![Reply::Cut, metadata(2, "edited"), say(200, contents(&manifest_text))]).0.unwrap();
-    let other = append(vec![Reply::Cut, metadata(2, "edited"), say(200, contents("{}\n"))]).0;
+    append(vec![ScriptedReply::Cut, metadata(2, "edited"), say(200, contents(&manifest_text))])
+        .0
+        .unwrap();
+    let other =
+        append(vec![ScriptedReply::Cut, metadata(2, "edited"), say(200, contents("{}\n"))]).0;
     assert!(matches!(other, Err(AppendError::Lost)));
 }
 
@@ -159,7 +163,8 @@ fn a_number_that_is_refused_and_never_there_is_orphaned() {
         other => panic!("{other:?}"),
     }
     assert_eq!(server.calls().len(), 4);
-    let (outcome, _) = append(vec![Reply::Cut, metadata(1, "x"), Reply::Cut, metadata(1, "x")]);
+    let (outcome, _) =
+        append(vec![ScriptedReply::Cut, metadata(1, "x"), ScriptedReply::Cut, metadata(1, "x")]);
     assert!(
         matches!(outcome, Err(AppendError::Ambiguous(error)) if error.kind == StoreErrorKind::Transient)
     );
@@ -193,7 +198,7 @@ fn an_echo_that_lacks_something_is_damage() {
         ("databaseVersion", "x"),
         ("\"version\":2}", "\"version\":3}"),
     ] {
-        let (outcome, _) = append(vec![Reply::Echo(old, new)]);
+        let (outcome, _) = append(vec![ScriptedReply::Echo(old, new)]);
         assert_eq!(kind(outcome.unwrap_err()), StoreErrorKind::Damaged, "{old}");
     }
 }
@@ -212,11 +217,11 @@ fn chunk(text: &str) -> (List, ChunkRef) {
     (List::Records("data".into()), chunk)
 }
 
-fn stored_chunk(text: &str) -> Reply {
+fn stored_chunk(text: &str) -> ScriptedReply {
     stored_chunk_in(CHUNKS, text)
 }
 
-fn stored_chunk_in(bucket: &str, text: &str) -> Reply {
+fn stored_chunk_in(bucket: &str, text: &str) -> ScriptedReply {
     let (list, chunk) = chunk(text);
     let mut body = snapshot(chunk_contents(&list, &chunk, text.as_bytes()).unwrap());
     body["snapshotMetadata"] = json!({"version": 1, "bucketIdentifier": bucket});
@@ -224,7 +229,7 @@ fn stored_chunk_in(bucket: &str, text: &str) -> Reply {
 }
 
 /// Uploads `text`; returns the salt under which it is stored, and the number of calls.
-fn upload(text: &str, replies: Vec<Reply>) -> Result<(u32, usize), StoreError> {
+fn upload(text: &str, replies: Vec<ScriptedReply>) -> Result<(u32, usize), StoreError> {
     let server = Scripted::start(replies);
     let (list, chunk) = chunk(text);
     let uploads = [upload::Upload::Chunk(list, chunk.clone(), Arc::new(text.as_bytes().to_vec()))];
@@ -238,13 +243,17 @@ fn upload(text: &str, replies: Vec<Reply>) -> Result<(u32, usize), StoreError> {
 #[test]
 fn chunks_are_written_once_and_found_again() {
     let text = "{\"a\":1}\n";
-    let echo = || Reply::Echo("", "");
+    let echo = || ScriptedReply::Echo("", "");
     assert_eq!(upload(text, vec![say(200, "{}"), echo()]).unwrap(), (0, 2));
     assert_eq!(upload(text, vec![say(409, "name"), stored_chunk(text)]).unwrap(), (0, 2));
     // A flow without version; a cut answer of either kind; a race that is lost.
     assert_eq!(upload(text, vec![say(409, "name"), say(404, ""), echo()]).unwrap(), (0, 3));
     assert_eq!(
-        upload(text, vec![Reply::Cut, say(404, ""), Reply::Cut, stored_chunk(text)]).unwrap(),
+        upload(
+            text,
+            vec![ScriptedReply::Cut, say(404, ""), ScriptedReply::Cut, stored_chunk(text)]
+        )
+        .unwrap(),
         (0, 4)
     );
     assert_eq!(
@@ -282,14 +291,14 @@ fn uploads_that_no_other_id_would_help() {
         upload(text, vec![say(200, "{}"), say(400, "")]).unwrap_err().kind,
         StoreErrorKind::Refused
     );
-    let error = upload(text, vec![say(200, "{}"), Reply::Echo("a", "b")]).unwrap_err();
+    let error = upload(text, vec![say(200, "{}"), ScriptedReply::Echo("a", "b")]).unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Damaged);
     assert!(error.message.contains(&chunk(text).1.full.to_string()), "{error}");
 }
 
 #[test]
 fn reads_are_repeated_and_writes_are_not() {
-    let server = Scripted::start(vec![say(500, "x"), Reply::Cut, say(200, "[]")]);
+    let server = Scripted::start(vec![say(500, "x"), ScriptedReply::Cut, say(200, "[]")]);
     assert!(open(&server).buckets().unwrap().is_empty());
     let server = Scripted::start(vec![say(503, ""), say(503, ""), say(503, ""), say(200, "[]")]);
     assert_eq!(open(&server).buckets().unwrap_err().kind, StoreErrorKind::Transient);
@@ -298,7 +307,7 @@ fn reads_are_repeated_and_writes_are_not() {
     assert_eq!(open(&server).buckets().unwrap_err().kind, StoreErrorKind::Denied);
     let server = Scripted::start(vec![say(404, "")]);
     assert_eq!(open(&server).buckets().unwrap_err().kind, StoreErrorKind::Configuration);
-    let server = Scripted::start(vec![Reply::Cut, say(200, "")]);
+    let server = Scripted::start(vec![ScriptedReply::Cut, say(200, "")]);
     let failure = open(&server).http.post("/x", b"{}").unwrap_err();
     assert!(failure.sent && server.calls().len() == 1);
 }
@@ -363,7 +372,7 @@ fn a_flow_is_found_by_its_id_and_else_by_its_names() {
     assert!(open(&server).head(&name()).unwrap().is_none());
 }
 
-fn frame_of(manifest: &Manifest, placed: &[crate::store::envelope::PlacedChunk]) -> Reply {
+fn frame_of(manifest: &Manifest, placed: &[crate::store::envelope::PlacedChunk]) -> ScriptedReply {
     let (flow, (text, _)) = (name(), manifest.to_text());
     let (flow, manifest_text) = (&flow, text.as_str());
     let parent =
@@ -410,7 +419,7 @@ fn chunks_are_where_the_parent_says_and_stay_there() {
         stored_chunk(texts[1]),
         stored_chunk(texts[0]),
         say(404, ""),
-        Reply::Echo("", ""),
+        ScriptedReply::Echo("", ""),
     ];
     let server = Scripted::start(replies);
     let store = open(&server);
@@ -450,10 +459,10 @@ fn what_head_has_embedded_travels_again_and_what_nobody_has_is_refused() {
     let texts = [(Digest::of(text.as_bytes()), Arc::new(text.as_bytes().to_vec()))];
     let mut head = StoredVersion { manifest, ..head() };
     head.inner.texts = texts.into_iter().collect();
-    let server = Scripted::start(vec![Reply::Echo("", "")]);
+    let server = Scripted::start(vec![ScriptedReply::Echo("", "")]);
     let store = open(&server);
     store.writer(&name(), Some(&head)).unwrap().commit(&after(&head)).unwrap();
-    let posted = Contents::from_snapshot(server.asked()[0].body.as_bytes()).unwrap();
+    let posted = EnvelopeContents::from_snapshot(server.asked()[0].body.as_bytes()).unwrap();
     assert_eq!(posted.texts, [text]);
     let mut draft = after(&head);
     draft.manifest.stores[0].records[0].full = Digest::of(b"unknown");
@@ -472,7 +481,7 @@ fn what_head_has_embedded_travels_again_and_what_nobody_has_is_refused() {
 fn few_records_travel_inside_and_many_in_flows_of_their_own() {
     let list = List::Records("data".into());
     for (count, bytes, posts) in [(3, 300_000, 1), (4, 300_000, 9)] {
-        let server = Scripted::start(vec![Reply::Echo("", ""); 20]);
+        let server = Scripted::start(vec![ScriptedReply::Echo("", ""); 20]);
         let store = open(&server);
         let head = head();
         let mut writer = store.writer(&name(), Some(&head)).unwrap();
@@ -505,7 +514,11 @@ fn parts_of_spilled_values_are_found_under_salted_ids_too() {
     let server = Scripted::start(vec![say(404, ""); MAX_SALTS as usize]);
     let error = open(&server).read_part(&name(), &head, &digest, 3).unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Damaged);
-    let server = Scripted::start(vec![say(200, "{}"), Reply::Echo("", ""), Reply::Echo("", "")]);
+    let server = Scripted::start(vec![
+        say(200, "{}"),
+        ScriptedReply::Echo("", ""),
+        ScriptedReply::Echo("", ""),
+    ]);
     let store = open(&server);
     let mut writer = store.writer(&name(), Some(&head)).unwrap();
     writer.write_part(&digest, 3, b"abc").unwrap();

@@ -54,7 +54,7 @@ pub(super) struct Frame {
 /// The rights of the caller, from `GET /access`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Access {
+pub(super) struct CallerRights {
     pub(super) identity: String,
     pub(super) resource_permissions: Resources,
 }
@@ -136,8 +136,8 @@ struct BoundedList<T>(Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for BoundedList<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
+        struct JsonElements<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for JsonElements<T> {
             type Value = Vec<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +155,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for BoundedList<T> {
                 Ok(list)
             }
         }
-        deserializer.deserialize_seq(Elements(PhantomData)).map(Self)
+        deserializer.deserialize_seq(JsonElements(PhantomData)).map(Self)
     }
 }
 

@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::RegistryStore;
-use super::failure::Failure;
+use super::failure::CallFailure;
 use super::http::Answer;
 use super::place::{chunk_id, part_id};
 use super::types::segment;
 use crate::snapshot::{ChunkRef, Digest, List};
-use crate::store::envelope::{Contents, Coordinates, chunk_contents, part_contents, snapshot};
+use crate::store::envelope::{
+    Coordinates, EnvelopeContents, chunk_contents, part_contents, snapshot,
+};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Limit on concurrent uploads.
@@ -83,13 +85,13 @@ impl Upload {
     }
 
     /// True if a flow contains exactly this text.
-    fn is_in(&self, found: &Contents) -> bool {
+    fn is_in(&self, found: &EnvelopeContents) -> bool {
         let (Self::Chunk(_, _, text) | Self::Part(_, _, text)) = self;
         matches!(found.texts.as_slice(), [only] if only.as_bytes() == text.as_slice())
     }
 
     fn check_echo(&self, body: &[u8]) -> Result<(), StoreError> {
-        if self.is_in(&Contents::from_snapshot(body)?) {
+        if self.is_in(&EnvelopeContents::from_snapshot(body)?) {
             return Ok(());
         }
         Err(StoreError::new(
@@ -265,7 +267,7 @@ enum OpenWrite {
 
 /// The open outcome of a write, or `None` if it was done. Errors are those that another id would
 /// not help against.
-fn open(answer: Result<Answer, Failure>, path: &str) -> Result<Option<OpenWrite>, StoreError> {
+fn open(answer: Result<Answer, CallFailure>, path: &str) -> Result<Option<OpenWrite>, StoreError> {
     match answer {
         Ok(answer) if answer.is_success() => Ok(None),
         Ok(Answer { status: 409 | 500, .. }) => Ok(Some(OpenWrite::Numbered)),
@@ -275,7 +277,7 @@ fn open(answer: Result<Answer, Failure>, path: &str) -> Result<Option<OpenWrite>
             Err(StoreError::new(StoreErrorKind::Transient, message))
         }
         Ok(answer) => Err(answer.refusal()),
-        Err(Failure { sent: true, error }) if error.kind == StoreErrorKind::Transient => {
+        Err(CallFailure { sent: true, error }) if error.kind == StoreErrorKind::Transient => {
             Ok(Some(OpenWrite::Other(error)))
         }
         Err(failure) => Err(failure.error),

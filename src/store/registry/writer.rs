@@ -13,14 +13,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::RegistryStore;
-use super::failure::Failure;
+use super::failure::CallFailure;
 use super::http::Answer;
-use super::place::{Place, Token};
+use super::place::{FlowPlace, Token};
 use super::types::{Frame, Metadata, read, segment};
 use super::upload::Upload;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, StateId};
 use crate::store::envelope::{
-    Contents, Coordinates, EMBED_BYTES, ListedText, Parent, PlacedChunk, Placement, snapshot,
+    Coordinates, EMBED_BYTES, EnvelopeContents, ListedText, Parent, PlacedChunk, Placement,
+    snapshot,
 };
 use crate::store::{
     AppendError, CommittedVersion, StoreError, StoreErrorKind, StoredVersion, VersionDraft,
@@ -186,13 +187,13 @@ impl<'a> RegistryWriter<'a> {
 
     fn append(
         &self,
-        place: &Place,
+        place: &FlowPlace,
         draft: &VersionDraft,
         contents: Value,
     ) -> Result<CommittedVersion, AppendError> {
         let version = draft.manifest.version;
         let (_, state) = draft.manifest.to_text();
-        let sent = Contents::from_contents(&contents)?;
+        let sent = EnvelopeContents::from_contents(&contents)?;
         let mut body = snapshot(contents);
         body["snapshotMetadata"] = json!({
             "bucketIdentifier": place.bucket,
@@ -213,7 +214,7 @@ impl<'a> RegistryWriter<'a> {
                             return Ok(committed);
                         }
                         // Not from the Registry, whatever the status.
-                        Err(error) => Err(Failure { sent: true, error }),
+                        Err(error) => Err(CallFailure { sent: true, error }),
                     }
                 }
                 outcome => outcome,
@@ -245,7 +246,7 @@ impl<'a> RegistryWriter<'a> {
     /// repeated.
     fn surely_not_stored(
         &self,
-        outcome: &Result<Answer, Failure>,
+        outcome: &Result<Answer, CallFailure>,
         path: &str,
     ) -> Option<StoreError> {
         match outcome {
@@ -266,7 +267,7 @@ impl<'a> RegistryWriter<'a> {
     /// Finds out whose version has a number.
     fn look(
         &self,
-        place: &Place,
+        place: &FlowPlace,
         version: FlowVersion,
         state: StateId,
     ) -> Result<Look, StoreError> {
@@ -290,7 +291,7 @@ impl<'a> RegistryWriter<'a> {
     /// The error for a number that was refused and still does not exist.
     fn absent(
         &self,
-        outcome: Result<Answer, Failure>,
+        outcome: Result<Answer, CallFailure>,
         path: &str,
         version: FlowVersion,
         body: &[u8],
@@ -321,7 +322,7 @@ impl<'a> RegistryWriter<'a> {
     fn check_echo(
         &self,
         committed: &CommittedVersion,
-        sent: &Contents,
+        sent: &EnvelopeContents,
         frame: Frame,
         body: &[u8],
     ) -> Result<(), StoreError> {
@@ -340,7 +341,7 @@ impl<'a> RegistryWriter<'a> {
                 "number or comment came back changed",
             )));
         }
-        sent.check_echo(&Contents::from_snapshot(body).map_err(about)?).map_err(about)
+        sent.check_echo(&EnvelopeContents::from_snapshot(body).map_err(about)?).map_err(about)
     }
 }
 

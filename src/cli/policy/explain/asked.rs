@@ -9,7 +9,7 @@ use crate::snapshot::Line;
 
 /// One change and the states that it meets.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct ExplainedChange {
     pub(super) store: DomString,
     pub(super) key: SortableKey,
     pub(super) head: Option<Line>,
@@ -24,7 +24,7 @@ pub(super) struct Asked {
     pub(super) from: String,
 }
 
-impl Asked {
+impl ExplainedChange {
     pub(super) fn question(&self) -> Question<'_> {
         Question {
             store: &self.store,

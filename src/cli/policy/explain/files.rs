@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Asked, Explain};
+use super::{Explain, ExplainedChange};
 use crate::failure::Failure;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::value::{Canonicalizer, Options};
@@ -14,7 +14,7 @@ use crate::snapshot::{FlowVersion, Line, LineState, Meta};
 
 impl Explain {
     /// Reads all sides from files.
-    pub(super) fn filed(&self, policy: &Policy) -> Result<Asked, Failure> {
+    pub(super) fn filed(&self, policy: &Policy) -> Result<ExplainedChange, Failure> {
         let key = self.key()?.map_or_else(|| one("--key", Key::Number(1.0)), Ok)?;
         let head_value = self.head.as_deref().map(|path| value_in("--head", path)).transpose()?;
         let state = match &head_value {
@@ -39,7 +39,7 @@ impl Explain {
         let incoming = self.change(policy)?;
         let received_at = self.received(head.as_ref(), &incoming);
         let (standing, from) = (Standing::default(), "from files".to_owned());
-        Ok(Asked {
+        Ok(ExplainedChange {
             store,
             key,
             head,

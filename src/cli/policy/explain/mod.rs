@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use clap::Args;
 
-use self::asked::Asked;
+use self::asked::ExplainedChange;
 use super::super::output::print;
 use super::super::store_url::StoreArgs;
-use super::{ReportArg, load_flag};
+use super::{PolicyReportArg, load_flag};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::At;
@@ -91,7 +91,7 @@ pub(super) struct Explain {
 
     /// text: for people; json: one object
     #[arg(long, value_enum, default_value_t)]
-    report: ReportArg,
+    report: PolicyReportArg,
 
     #[command(flatten)]
     store: Option<StoreArgs>,
@@ -107,8 +107,8 @@ impl Explain {
         let rules = policy.store(&asked.store);
         let traced = trace(rules, &asked.question());
         print(&match self.report {
-            ReportArg::Text => told::text(&asked, rules, &traced),
-            ReportArg::Json => told::json(&asked, rules, &traced),
+            PolicyReportArg::Text => told::text(&asked, rules, &traced),
+            PolicyReportArg::Json => told::json(&asked, rules, &traced),
         })?;
         Ok(ExitStatus::Done)
     }

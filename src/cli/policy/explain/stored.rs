@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Asked, Explain};
+use super::{Explain, ExplainedChange};
 use crate::apply::HeadReader;
 use crate::cli::store_url::StoreArgs;
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ impl Explain {
         policy: &Policy,
         args: &StoreArgs,
         start: Instant,
-    ) -> Result<Asked, Failure> {
+    ) -> Result<ExplainedChange, Failure> {
         let key = self
             .key()?
             .ok_or_else(|| Failure::usage("with --store the record must be named: give --key"))?;
@@ -43,7 +43,7 @@ impl Explain {
         let received_at = self.received(head.as_ref(), &incoming);
         let from = format!("as of version {} of {flow}", version.manifest.version);
         let standing = Standing::default();
-        Ok(Asked {
+        Ok(ExplainedChange {
             store: name,
             key,
             head,

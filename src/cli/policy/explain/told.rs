@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::test::result;
-use super::asked::Asked;
-use crate::merge::{Found, Outcome, Resolution, Trace, shown};
+use super::asked::ExplainedChange;
+use crate::merge::{Found, Resolution, Trace, TraceOutcome, shown};
 use crate::policy::{Rule, StorePolicy};
 use crate::snapshot::{ConflictType, Winner};
 
@@ -43,7 +43,7 @@ fn lines<'a>(rules: &'a StorePolicy, traced: &'a Trace) -> Vec<ExplainedRule<'a>
 }
 
 /// Formats the answer for people.
-pub(super) fn text(asked: &Asked, rules: &StorePolicy, traced: &Trace) -> String {
+pub(super) fn text(asked: &ExplainedChange, rules: &StorePolicy, traced: &Trace) -> String {
     let mut out =
         format!("record    {} {}, {}\n", asked.store, asked.key.to_canonical(), asked.from);
     out += &format!("scope     {}\n", rules.scope);
@@ -99,7 +99,7 @@ fn kept(resolution: &Resolution) -> Option<&'static str> {
 }
 
 /// Formats the answer as one JSON object.
-pub(super) fn json(asked: &Asked, rules: &StorePolicy, traced: &Trace) -> String {
+pub(super) fn json(asked: &ExplainedChange, rules: &StorePolicy, traced: &Trace) -> String {
     let resolution = traced.resolution.as_ref();
     let kind = if let Found::Conflict { kind, .. } = traced.found { Some(kind) } else { None };
     let rule = |line: &ExplainedRule<'_>| json!({ "name": line.name, "said": line.said, "when": line.when });
@@ -121,7 +121,7 @@ pub(super) fn json(asked: &Asked, rules: &StorePolicy, traced: &Trace) -> String
         "winner": resolution.map(|it| it.winner.name()),
         "reason": resolution.and_then(|it| it.reason),
         "lost": lost,
-        "result": match &traced.outcome { Outcome::Nothing => Value::Null, outcome => result(outcome) },
+        "result": match &traced.outcome { TraceOutcome::Nothing => Value::Null, outcome => result(outcome) },
     });
     report.to_string() + "\n"
 }

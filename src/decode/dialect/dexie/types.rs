@@ -10,7 +10,7 @@ use crate::indexeddb::value::tree::{Tree, unescape};
 use crate::rejection::code;
 
 /// Code units, because names may contain lone surrogates.
-type Units = Vec<u16>;
+type CodeUnits = Vec<u16>;
 
 /// The type of a reference.
 const REFERENCE: &[u8] = b"#";
@@ -23,7 +23,7 @@ pub(crate) const ROOT: PlaceId = 0;
 
 /// A place with a type, a target of a reference, or a place on the way to one.
 #[derive(Default)]
-pub(crate) struct Place<'t> {
+pub(crate) struct TypedPlace<'t> {
     pub(crate) kind: Option<&'t [u8]>,
     /// The value at the place.
     pub(crate) tree: Option<&'t Tree<'t>>,
@@ -33,7 +33,7 @@ pub(crate) struct Place<'t> {
     pub(crate) points_to: Option<PlaceId>,
     /// The number under which it was written, if a reference names it.
     pub(crate) id: Option<u64>,
-    children: HashMap<Units, PlaceId>,
+    children: HashMap<CodeUnits, PlaceId>,
 }
 
 /// A row and its places.
@@ -43,7 +43,7 @@ pub(crate) struct Typed<'t> {
     /// True if the root is the object that also contains `$types`, which is then not a member of
     /// the value.
     pub(crate) beside: bool,
-    pub(crate) places: Vec<Place<'t>>,
+    pub(crate) places: Vec<TypedPlace<'t>>,
     /// The number of places that have a type.
     pub(crate) count: usize,
 }
@@ -51,7 +51,8 @@ pub(crate) struct Typed<'t> {
 impl<'t> Typed<'t> {
     /// Splits a row into its value and its types.
     pub(crate) fn read(row: &'t Tree<'t>) -> Result<Self, Reject> {
-        let untyped = |root| Self { root, beside: false, places: vec![Place::default()], count: 0 };
+        let untyped =
+            |root| Self { root, beside: false, places: vec![TypedPlace::default()], count: 0 };
         let wrapped = || {
             let only = row.members().is_some_and(|members| members.len() == 2);
             row.get("$").filter(|_| only).ok_or(INVALID)
@@ -106,7 +107,7 @@ impl<'t> Typed<'t> {
             let fresh = self.places.len();
             place = *self.places[place].children.entry(unescape_part(part)).or_insert(fresh);
             if place == fresh {
-                self.places.push(Place::default());
+                self.places.push(TypedPlace::default());
             }
         }
         place
@@ -153,7 +154,7 @@ impl<'t> Typed<'t> {
             self.places[place].points_to = Some(target);
         }
         // No writer produces a reference to a reference, and one could lead in a circle.
-        let to_reference = |place: &Place<'_>| {
+        let to_reference = |place: &TypedPlace<'_>| {
             let target = place.points_to.and_then(|target| self.places.get(target));
             target.is_some_and(|target| target.kind == Some(REFERENCE))
         };
@@ -208,7 +209,7 @@ fn index(name: &[u16]) -> Option<usize> {
     text.parse().ok().filter(|index: &usize| index.to_string() == text)
 }
 
-fn unescape_part(part: &[u16]) -> Units {
+fn unescape_part(part: &[u16]) -> CodeUnits {
     let mut name = Vec::with_capacity(part.len());
     let mut rest = part;
     while let [unit, tail @ ..] = rest {

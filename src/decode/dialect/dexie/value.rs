@@ -6,7 +6,7 @@ use super::types::{PlaceId, ROOT, Typed};
 use crate::decode::import::{Built, tree};
 use crate::decode::raw_json::Reject;
 use crate::decode::rejected::at;
-use crate::decode::scan::Members;
+use crate::decode::scan::ScannedMembers;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::value::tree::{
     Tree, unescape, write_list, write_name, write_plain, write_string,
@@ -17,7 +17,7 @@ use crate::indexeddb::value::write::{
     write_undefined,
 };
 use crate::indexeddb::value::{MAX_DEPTH, ValueTag};
-use crate::loss::{Losses, Step, Trail, what};
+use crate::loss::{LossStep, Losses, Trail, what};
 use crate::rejection::code;
 
 #[path = "binary.rs"]
@@ -77,7 +77,7 @@ pub(crate) fn record(
 /// Returns the row itself if it is a value whose types do not affect its key path.
 pub(crate) fn plain_value<'r>(raw: &'r [u8], path: &KeyPath) -> Option<&'r [u8]> {
     let Some(types) = at(raw, "$types") else { return Some(raw) };
-    let mut members = Members::of(types).ok()?;
+    let mut members = ScannedMembers::of(types).ok()?;
     let paths = match path {
         KeyPath::Path(path) => std::slice::from_ref(path),
         KeyPath::Paths(paths) => paths,
@@ -146,7 +146,7 @@ impl<'t> Builder<'_, 't> {
     fn within<T>(
         &mut self,
         name: &[u16],
-        step: Option<Step<'t>>,
+        step: Option<LossStep<'t>>,
         write: impl FnOnce(&mut Self, &mut Vec<u8>) -> Result<T, Reject>,
         out: &mut Vec<u8>,
     ) -> Result<T, Reject> {
@@ -162,7 +162,7 @@ impl<'t> Builder<'_, 't> {
     fn item(&mut self, index: usize, item: &'t Tree<'t>, out: &mut Vec<u8>) -> Result<(), Reject> {
         // Most items have no types inside.
         let name = if self.typed.has_children(self.place) { units_of(index) } else { Vec::new() };
-        self.within(&name, Some(Step::Elements), |builder, out| builder.value(item, out), out)
+        self.within(&name, Some(LossStep::Elements), |builder, out| builder.value(item, out), out)
     }
 
     fn member(
@@ -172,7 +172,12 @@ impl<'t> Builder<'_, 't> {
         out: &mut Vec<u8>,
     ) -> Result<(), Reject> {
         let units = unescape(name).ok_or((code::SYNTAX, "a member's name is not a JSON string"))?;
-        self.within(&units, Some(Step::member(name)), |builder, out| builder.value(value, out), out)
+        self.within(
+            &units,
+            Some(LossStep::member(name)),
+            |builder, out| builder.value(value, out),
+            out,
+        )
     }
 
     /// Writes the value at the current place.

@@ -19,7 +19,7 @@ use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::value::tree::{Tree, write_string};
-use crate::loss::{Step, what};
+use crate::loss::{LossStep, what};
 use crate::rejection::code;
 
 pub(crate) const SPEC: DialectSpec = DialectSpec {
@@ -281,7 +281,7 @@ fn write_document(document: &Tree<'_>, store: &ObjectStore, out: &mut Built) -> 
         return deletion(id, store, out);
     }
     let mut lose =
-        |name: &'static [u8], what| out.losses.at(&store.name, &[Step::member(name)], what);
+        |name: &'static [u8], what| out.losses.at(&store.name, &[LossStep::member(name)], what);
     if document.get("_attachments").is_some_and(has_stubs) {
         lose(b"_attachments", what::ATTACHMENTS);
     }

@@ -18,7 +18,7 @@ use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
 use crate::indexeddb::value::tree::Tree;
-use crate::loss::{Losses, Step, path, what};
+use crate::loss::{LossStep, Losses, path, what};
 use crate::rejection::code;
 
 pub(crate) const SPEC: DialectSpec = DialectSpec {
@@ -178,7 +178,7 @@ pub(super) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
         _ => false,
     };
     if document.get("_attachments").is_some_and(has_stubs) {
-        out.losses.at(&store.name, &[Step::member(b"_attachments")], what::ATTACHMENTS);
+        out.losses.at(&store.name, &[LossStep::member(b"_attachments")], what::ATTACHMENTS);
     }
     write_members(members, is_own, &mut out.value);
     if document.get("_deleted") == Some(&Tree::Bool(true)) {

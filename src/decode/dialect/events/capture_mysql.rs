@@ -1,12 +1,12 @@
 //! Events of NiFi's CaptureChangeMySQL: `{"type","timestamp","database","table_name","columns":[{"name","value","last_value"}]}`.
 
 use super::row::Row;
-use super::tables::Table;
-use super::{Event, KeyColumns, Kind, clock};
+use super::tables::EventTable;
+use super::{Event, KeyColumns, RowChange, clock};
 use crate::decode::dialect::DialectSpec;
 use crate::decode::import::tree;
 use crate::decode::raw_json::{Reject, broken};
-use crate::decode::scan::{Member, Members};
+use crate::decode::scan::{ScannedMember, ScannedMembers};
 use crate::indexeddb::value::tree::Tree;
 use crate::loss::what;
 use crate::rejection::code;
@@ -47,8 +47,8 @@ pub(super) fn look(line: &[u8]) -> Option<bool> {
 
 fn find(line: &[u8]) -> Result<EventMembers<'_>, Reject> {
     let mut found = EventMembers::default();
-    let mut members = Members::of(line).map_err(broken)?;
-    while let Some(Member { name, value }) = members.next().map_err(broken)? {
+    let mut members = ScannedMembers::of(line).map_err(broken)?;
+    while let Some(ScannedMember { name, value }) = members.next().map_err(broken)? {
         let place = match name.of(line) {
             b"type" => &mut found.kind,
             b"timestamp" => &mut found.timestamp,
@@ -70,9 +70,9 @@ fn find(line: &[u8]) -> Result<EventMembers<'_>, Reject> {
 pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>) -> Result<Option<Event>, Reject> {
     let found = find(line)?;
     let kind = match found.kind.ok_or((code::MISSING_MEMBER, "the event has no type"))? {
-        b"\"insert\"" => Kind::Create,
-        b"\"update\"" => Kind::Put,
-        b"\"delete\"" => Kind::Delete,
+        b"\"insert\"" => RowChange::Create,
+        b"\"update\"" => RowChange::Put,
+        b"\"delete\"" => RowChange::Delete,
         b"\"begin\"" | b"\"commit\"" | b"\"schema_change\"" => return Ok(None),
         b"\"ddl\"" if is_truncate(found.query) => {
             let what = "the event is a TRUNCATE, which names its table in SQL only: delete the records yourself";
@@ -89,13 +89,14 @@ pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>) -> Result<Option<Event>, 
     let text = |raw: Option<&[u8]>| {
         raw.and_then(|raw| serde_json::from_slice::<Option<String>>(raw).ok().flatten())
     };
-    let table = Table { database: text(found.database), schema: None, name: text(found.table) };
+    let table =
+        EventTable { database: text(found.database), schema: None, name: text(found.table) };
     let columns = found.columns.ok_or((code::MISSING_MEMBER, "the event has no columns"))?;
     let columns = tree(columns)?;
     let rows = |member| row(&columns, member, keys);
     let (before, after) = match kind {
-        Kind::Put => (Some(rows("last_value")?), Some(rows("value")?)),
-        Kind::Delete => (Some(rows("value")?), None),
+        RowChange::Put => (Some(rows("last_value")?), Some(rows("value")?)),
+        RowChange::Delete => (Some(rows("value")?), None),
         _ => (None, Some(rows("value")?)),
     };
     let (at, table) = (clock(found.timestamp)?, Some(table));

@@ -6,11 +6,11 @@ use crate::loss::what;
 use std::collections::HashMap;
 
 use super::row::{Row, Scales};
-use super::tables::Table;
-use super::{Event, KeyColumns, Kind, clock, documents};
+use super::tables::EventTable;
+use super::{Event, KeyColumns, RowChange, clock, documents};
 use crate::decode::options::DecodeOptions;
 use crate::decode::raw_json::{self, Reject, broken};
-use crate::decode::scan::{Member, Members};
+use crate::decode::scan::{ScannedMember, ScannedMembers};
 use crate::rejection::code;
 
 pub(crate) const SPEC: DialectSpec = DialectSpec {
@@ -168,8 +168,8 @@ fn classify(line: &[u8], depth: usize) -> Result<EventLine<'_>, Reject> {
     let mut found = DebeziumEnvelope::default();
     let mut signs = Signs::default();
     let mut flat = Flat { row: line, ..Flat::default() };
-    let mut members = Members::of(line).map_err(broken)?;
-    while let Some(Member { name, value }) = members.next().map_err(broken)? {
+    let mut members = ScannedMembers::of(line).map_err(broken)?;
+    while let Some(ScannedMember { name, value }) = members.next().map_err(broken)? {
         let value = value.of(line);
         signs.members += 1;
         let place = match name.of(line) {
@@ -262,10 +262,13 @@ impl DebeziumEnvelope<'_> {
         let mut before = row(self.before, |schema| &schema.before)?;
         let mut after = row(self.after, |schema| &schema.after)?;
         let partial = |raw: Option<&[u8]>| raw.is_some_and(|raw| raw != b"null");
-        if kind == Kind::Put && after.is_none() && (partial(self.patch) || partial(self.update)) {
+        if kind == RowChange::Put
+            && after.is_none()
+            && (partial(self.patch) || partial(self.update))
+        {
             after = Some(documents::patched(self.patch, self.filter, keys)?);
         }
-        if kind == Kind::Delete && before.is_none() && partial(self.filter) {
+        if kind == RowChange::Delete && before.is_none() && partial(self.filter) {
             before = documents::key_only(self.filter, keys)?;
         }
         let (at, table) = (clock(self.ts_ms)?, table(self.source)?);
@@ -279,29 +282,29 @@ impl Flat<'_> {
         let kind = self.op.map(kind).transpose()?;
         let is_deleted = self.deleted.map(|raw| is_true(raw).ok_or(DELETED)).transpose()?;
         let kind = match (is_deleted, kind) {
-            (Some(true), _) => Kind::Delete,
-            (_, kind) => kind.unwrap_or(Kind::Put),
+            (Some(true), _) => RowChange::Delete,
+            (_, kind) => kind.unwrap_or(RowChange::Put),
         };
         let text = |raw: Option<&[u8]>| {
             raw.and_then(|raw| serde_json::from_slice::<Option<String>>(raw).ok().flatten())
         };
-        let table = Table {
+        let table = EventTable {
             database: text(self.database),
             schema: text(self.schema),
             name: text(self.table),
         };
-        let row = if kind == Kind::Clear {
+        let row = if kind == RowChange::Clear {
             None
         } else {
             Some(Row::read(self.row, keys, schema.map(|schema| &schema.flat), |name| {
                 !is_added(name)
             })?)
         };
-        let table = Some(table).filter(|table| *table != Table::default());
+        let table = Some(table).filter(|table| *table != EventTable::default());
         let at = clock(self.ts_ms.or(self.source_ts_ms))?;
         Ok(match kind {
             // A deleted row may contain only its key.
-            Kind::Delete => Event {
+            RowChange::Delete => Event {
                 kind,
                 at,
                 table,
@@ -326,22 +329,22 @@ fn is_added(name: &[u8]) -> bool {
     ADDED_NAMES.contains(&rest) || rest.starts_with(b"source_") || rest.starts_with(b"transaction_")
 }
 
-fn kind(op: &[u8]) -> Result<Kind, Reject> {
+fn kind(op: &[u8]) -> Result<RowChange, Reject> {
     match op {
-        b"\"c\"" => Ok(Kind::Create),
-        b"\"u\"" | b"\"r\"" => Ok(Kind::Put),
-        b"\"d\"" => Ok(Kind::Delete),
-        b"\"t\"" => Ok(Kind::Clear),
+        b"\"c\"" => Ok(RowChange::Create),
+        b"\"u\"" | b"\"r\"" => Ok(RowChange::Put),
+        b"\"d\"" => Ok(RowChange::Delete),
+        b"\"t\"" => Ok(RowChange::Clear),
         _ => Err((code::UNKNOWN_OP, "op must be c, u, d, r or t")),
     }
 }
 
 /// Returns the table that an event's `source` names.
-fn table(source: Option<&[u8]>) -> Result<Option<Table>, Reject> {
+fn table(source: Option<&[u8]>) -> Result<Option<EventTable>, Reject> {
     let Some(source) = source.filter(|source| *source != b"null") else { return Ok(None) };
-    let mut table = Table::default();
-    let mut members = Members::of(source).map_err(broken)?;
-    while let Some(Member { name, value }) = members.next().map_err(broken)? {
+    let mut table = EventTable::default();
+    let mut members = ScannedMembers::of(source).map_err(broken)?;
+    while let Some(ScannedMember { name, value }) = members.next().map_err(broken)? {
         let place = match name.of(source) {
             b"db" => &mut table.database,
             b"schema" => &mut table.schema,

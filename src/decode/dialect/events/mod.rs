@@ -11,16 +11,16 @@ mod unsent;
 
 pub(crate) use detect::first_event;
 use row::Row;
-use tables::{Table, Tables};
+use tables::{EventTable, Tables};
 
-use crate::decode::change::{Base, EventNotes, Op};
+use crate::decode::change::{EventNotes, NamedBase, Op};
 use crate::decode::dialect::Dialect;
 use crate::decode::header::BatchHeader;
 use crate::decode::options::DecodeOptions;
 use crate::decode::raw_json::Reject;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
-use crate::loss::{Losses, Step, path, what};
+use crate::loss::{LossStep, Losses, path, what};
 use crate::rejection::code;
 
 /// ECMAScript's time range: milliseconds on either side of 1970.
@@ -28,7 +28,7 @@ const MAX_TIME: i64 = 8_640_000_000_000_000;
 
 /// The kind of change that an event makes to a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Kind {
+enum RowChange {
     #[default]
     Create,
     Put,
@@ -39,10 +39,10 @@ enum Kind {
 /// An event as its format describes it, before its row is converted.
 #[derive(Debug, Default)]
 struct Event {
-    kind: Kind,
+    kind: RowChange,
     /// The event's clock, milliseconds since 1970.
     at: Option<i64>,
-    table: Option<Table>,
+    table: Option<EventTable>,
     /// The row before the change, if the event contains it.
     before: Option<Row>,
     /// The row after the change, if the event contains it.
@@ -54,7 +54,7 @@ struct Event {
 /// The event that was read last, with key and rows in our form.
 #[derive(Debug, Default)]
 pub(crate) struct EventParts {
-    kind: Kind,
+    kind: RowChange,
     at: Option<i64>,
     key: Vec<u8>,
     /// True if the key is not in the row.
@@ -73,16 +73,16 @@ impl EventParts {
     pub(crate) fn op(&self) -> Op<'_> {
         let at = self.at;
         let base = match (self.kind, self.before.is_empty()) {
-            (_, false) => Base::Value(&self.before),
-            (Kind::Create, true) => Base::Absent,
-            _ => Base::None,
+            (_, false) => NamedBase::Value(&self.before),
+            (RowChange::Create, true) => NamedBase::Absent,
+            _ => NamedBase::None,
         };
         match self.kind {
-            Kind::Create | Kind::Put => {
+            RowChange::Create | RowChange::Put => {
                 Op::Put { key: self.keyed.then_some(&self.key[..]), value: &self.after, at, base }
             }
-            Kind::Delete => Op::Delete { key: &self.key, at, base },
-            Kind::Clear => Op::Clear { at },
+            RowChange::Delete => Op::Delete { key: &self.key, at, base },
+            RowChange::Clear => Op::Clear { at },
         }
     }
 
@@ -191,10 +191,10 @@ impl EventParts {
         );
         let Event { kind, at, before, after, .. } = event;
         (self.kind, self.at) = (kind, at);
-        if kind == Kind::Clear {
+        if kind == RowChange::Clear {
             return Ok(());
         }
-        let (mut before, mut after) = (before, after.filter(|_| kind != Kind::Delete));
+        let (mut before, mut after) = (before, after.filter(|_| kind != RowChange::Delete));
         if let (Some(before), Some(after)) = (&before, &mut after) {
             after.take_unsent_from(before);
         }
@@ -207,7 +207,7 @@ impl EventParts {
         self.keyed = key_path.is_none();
         let key_of = |row: &mut Row| row.key(key_path, options.key_field.as_deref());
         let old_key = before.as_mut().map(key_of);
-        if kind == Kind::Delete {
+        if kind == RowChange::Delete {
             self.key = old_key.ok_or(LACKS)??;
         } else {
             let after = after.as_mut().ok_or(LACKS)?;
@@ -226,7 +226,7 @@ impl EventParts {
         unsent.sort_unstable();
         unsent.dedup();
         for name in after.iter().flat_map(|row| &row.unsent) {
-            self.losses.add(&path(&store.name, &[Step::member(name)]), what::UNSENT_MEMBER, 1);
+            self.losses.add(&path(&store.name, &[LossStep::member(name)]), what::UNSENT_MEMBER, 1);
         }
         if !unsent.is_empty() {
             self.unsent = names_object(unsent);

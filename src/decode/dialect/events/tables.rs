@@ -9,7 +9,7 @@ use crate::rejection::code;
 
 /// A table as an event names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Table {
+pub(super) struct EventTable {
     /// The database of the table or collection.
     pub(super) database: Option<String>,
     /// The schema, if the database has schemas.
@@ -20,9 +20,9 @@ pub(super) struct Table {
 
 /// The database and schema of each object store's first event.
 #[derive(Debug, Default)]
-pub(super) struct Tables(Vec<Option<Table>>);
+pub(super) struct Tables(Vec<Option<EventTable>>);
 
-impl Table {
+impl EventTable {
     /// Returns the possible names of an object store for this table, the most qualified first.
     fn names(&self) -> Vec<String> {
         let Some(name) = &self.name else { return Vec::new() };
@@ -50,7 +50,7 @@ impl Tables {
     /// Returns the position of this table's object store.
     pub(super) fn place(
         &mut self,
-        table: Option<&Table>,
+        table: Option<&EventTable>,
         header: &BatchHeader,
         options: &DecodeOptions,
     ) -> Result<usize, Reject> {
@@ -59,7 +59,8 @@ impl Tables {
         } else {
             const NONE: Reject = (code::MISSING_MEMBER, "the event names no table");
             const UNKNOWN: Reject = (code::UNKNOWN_STORE, "no --key-path names the event's table");
-            let names = table.map(Table::names).filter(|names| !names.is_empty()).ok_or(NONE)?;
+            let names =
+                table.map(EventTable::names).filter(|names| !names.is_empty()).ok_or(NONE)?;
             let find = |name: &String| {
                 header.schema.store(&DomString::from(name.as_str())).map(|(place, _)| place)
             };

@@ -15,7 +15,7 @@ use crate::indexeddb::value::write::{
     write_date, write_reference, write_special_number, write_tagged_string, write_undefined,
 };
 use crate::indexeddb::value::{MAX_DEPTH, ValueTag};
-use crate::loss::{Losses, Step, Trail, what};
+use crate::loss::{LossStep, Losses, Trail, what};
 use crate::rejection::code;
 
 const UNKNOWN: Reject =
@@ -82,13 +82,13 @@ fn find_nulls<'t>(tree: &'t Tree<'t>, trail: &mut Trail<'t>, losses: &mut Losses
     match tree {
         Tree::Null => trail.lose(what::SPECIAL_NUMBER, losses),
         Tree::List(items) => {
-            trail.steps.push(Step::Elements);
+            trail.steps.push(LossStep::Elements);
             items.iter().for_each(|item| find_nulls(item, trail, losses));
             trail.steps.pop();
         }
         Tree::Object(members) => {
             for (name, value) in members {
-                trail.steps.push(Step::member(name));
+                trail.steps.push(LossStep::member(name));
                 find_nulls(value, trail, losses);
                 trail.steps.pop();
             }
@@ -126,7 +126,7 @@ impl<'t> CanonicalEncoder<'_, 't> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    fn inner(&mut self, step: Step<'t>, tree: &'t Tree<'t>) -> Result<(), Reject> {
+    fn inner(&mut self, step: LossStep<'t>, tree: &'t Tree<'t>) -> Result<(), Reject> {
         self.trail.steps.push(step);
         let result = self.value(tree);
         self.trail.steps.pop();
@@ -283,7 +283,7 @@ impl<'t> CanonicalEncoder<'_, 't> {
             if array && undefined {
                 self.lose(what::HOLE);
             }
-            self.inner(Step::Elements, item)?;
+            self.inner(LossStep::Elements, item)?;
         }
         self.text("]");
         Ok(())
@@ -295,9 +295,9 @@ impl<'t> CanonicalEncoder<'_, 't> {
         for (index, item) in items.iter().enumerate() {
             let [key, value] = exact(item, ["k", "v"])?;
             self.text(if index > 0 { ",[" } else { "[" });
-            self.inner(Step::Elements, key)?;
+            self.inner(LossStep::Elements, key)?;
             self.text(",");
-            self.inner(Step::Elements, value)?;
+            self.inner(LossStep::Elements, value)?;
             self.text("]");
         }
         self.text("]");
@@ -318,7 +318,7 @@ impl<'t> CanonicalEncoder<'_, 't> {
                 self.text(",");
             }
             write_name(name, self.out);
-            self.inner(Step::member(name), value)?;
+            self.inner(LossStep::member(name), value)?;
         }
         self.text("}");
         Ok(())

@@ -3,7 +3,7 @@
 use cel::common::ast::{CallExpr, Expr, IdedExpr};
 
 use super::{Checker, TypedNode};
-use crate::policy::expression::functions::{ALL, Form, LEFT_OUT, LOOPS, Signature, find};
+use crate::policy::expression::functions::{ALL, CallForm, LEFT_OUT, LOOPS, Signature, find};
 use crate::policy::expression::names::meant;
 use crate::policy::expression::node::Node;
 use crate::policy::expression::types::Type;
@@ -23,9 +23,9 @@ impl Checker<'_> {
         let is_math =
             matches!(target, Some(IdedExpr { expr: Expr::Ident(name), .. }) if name == "math");
         let form = match target {
-            _ if is_math => Form::Math,
-            Some(_) => Form::Method,
-            None => Form::Global,
+            _ if is_math => CallForm::Math,
+            Some(_) => CallForm::Method,
+            None => CallForm::Global,
         };
         let parts: Vec<&IdedExpr> =
             target.filter(|_| !is_math).into_iter().chain(&call.args).collect();
@@ -53,7 +53,7 @@ impl Checker<'_> {
             && !part.kinds.meets(takes)
         {
             let name = signature.name;
-            let message = if at == 0 && signature.form == Form::Method {
+            let message = if at == 0 && signature.form == CallForm::Method {
                 format!("{name}() is a function of {takes}, this is {}", part.kinds)
             } else {
                 format!("{name}() takes {takes}, this is {}", part.kinds)
@@ -64,7 +64,7 @@ impl Checker<'_> {
     }
 
     fn count(&mut self, tree: &IdedExpr, signature: &Signature, given: usize) {
-        let on = usize::from(signature.form == Form::Method);
+        let on = usize::from(signature.form == CallForm::Method);
         let takes = if signature.more {
             "one argument or more".into()
         } else {
@@ -74,7 +74,7 @@ impl Checker<'_> {
         self.at(self.spans.name(tree), message, format!("write `{}`", example(signature)));
     }
 
-    fn unknown_function(&mut self, tree: &IdedExpr, name: &str, form: Form) {
+    fn unknown_function(&mut self, tree: &IdedExpr, name: &str, form: CallForm) {
         let span = self.spans.name(tree);
         if let Some((_, help)) = LEFT_OUT.iter().find(|(own, _)| *own == name) {
             return self.at(span, format!("{name}() is not there"), *help);
@@ -110,9 +110,9 @@ impl Checker<'_> {
             None => "the functions are listed on the page of expressions".into(),
         };
         let what = match form {
-            Form::Method => "method",
-            Form::Math => "function of math",
-            Form::Global | Form::Both => "function",
+            CallForm::Method => "method",
+            CallForm::Math => "function of math",
+            CallForm::Global | CallForm::Both => "function",
         };
         self.at(span, format!("unknown {what} `{name}`"), help);
     }
@@ -157,10 +157,10 @@ pub(super) fn arguments(count: usize) -> String {
 fn example(signature: &Signature) -> String {
     let name = signature.name;
     match (signature.form, signature.takes.len()) {
-        (Form::Method, 1) => format!("head.a.{name}()"),
-        (Form::Method, _) => format!("head.a.{name}(\"…\")"),
-        (Form::Math, _) if signature.more => format!("math.{name}(a, b)"),
-        (Form::Math, _) => format!("math.{name}(head.a)"),
+        (CallForm::Method, 1) => format!("head.a.{name}()"),
+        (CallForm::Method, _) => format!("head.a.{name}(\"…\")"),
+        (CallForm::Math, _) if signature.more => format!("math.{name}(a, b)"),
+        (CallForm::Math, _) => format!("math.{name}(head.a)"),
         _ => format!("{name}(head.a)"),
     }
 }

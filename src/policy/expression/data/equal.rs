@@ -4,7 +4,7 @@ use super::{List, Map, Value};
 use crate::indexeddb::value::{
     ValueTag, each_member, has_references, may_have_tags, without_stacks,
 };
-use crate::policy::expression::error::{EvaluationError, Outcome};
+use crate::policy::expression::error::{Evaluated, EvaluationError};
 use crate::policy::expression::work::Work;
 
 /// True if two values are equal, by CEL's rules: values of different kinds differ, but all numbers
@@ -13,7 +13,7 @@ pub(in crate::policy::expression) fn equal<'a>(
     a: Value<'a>,
     b: Value<'a>,
     work: &mut Work,
-) -> Outcome<bool> {
+) -> Evaluated<bool> {
     if let (Value::Raw(a), Value::Raw(b)) = (&a, &b)
         && let Some(decided) = texts(a, b, work)?
     {
@@ -45,7 +45,7 @@ pub(in crate::policy::expression) fn equal<'a>(
 
 /// Compares only the texts. That is enough unless a value contains tags, because the canonical text
 /// is unique; otherwise returns `None`.
-fn texts(a: &[u8], b: &[u8], work: &mut Work) -> Outcome<Option<bool>> {
+fn texts(a: &[u8], b: &[u8], work: &mut Work) -> Evaluated<Option<bool>> {
     work.read(a.len().min(b.len()))?;
     let same = a == b;
     let container = |text: &[u8]| matches!(text.first(), Some(b'{' | b'['));
@@ -56,7 +56,7 @@ fn texts(a: &[u8], b: &[u8], work: &mut Work) -> Outcome<Option<bool>> {
     Ok((!may_have_tags(a) && !may_have_tags(b)).then_some(same))
 }
 
-fn lists<'a>(a: &List<'a>, b: &List<'a>, work: &mut Work) -> Outcome<bool> {
+fn lists<'a>(a: &List<'a>, b: &List<'a>, work: &mut Work) -> Evaluated<bool> {
     let (mut a, mut b) = (a.elements(), b.elements());
     loop {
         match (a.next(work)?, b.next(work)?) {
@@ -71,7 +71,7 @@ fn lists<'a>(a: &List<'a>, b: &List<'a>, work: &mut Work) -> Outcome<bool> {
     }
 }
 
-fn maps<'a>(a: &Map<'a>, b: &Map<'a>, work: &mut Work) -> Outcome<bool> {
+fn maps<'a>(a: &Map<'a>, b: &Map<'a>, work: &mut Work) -> Evaluated<bool> {
     if let (Map::Object(a), Map::Object(b)) = (a, b) {
         return objects(a, b, work);
     }
@@ -95,7 +95,7 @@ fn maps<'a>(a: &Map<'a>, b: &Map<'a>, work: &mut Work) -> Outcome<bool> {
 }
 
 /// Compares two objects, whose members are in canonical order.
-fn objects<'a>(a: &'a [u8], b: &'a [u8], work: &mut Work) -> Outcome<bool> {
+fn objects<'a>(a: &'a [u8], b: &'a [u8], work: &mut Work) -> Evaluated<bool> {
     let (mut a, mut b) = (each_member(a), each_member(b));
     loop {
         match (a.next(), b.next()) {
@@ -114,7 +114,7 @@ fn objects<'a>(a: &'a [u8], b: &'a [u8], work: &mut Work) -> Outcome<bool> {
     }
 }
 
-fn stored(a: &[u8], b: &[u8], work: &mut Work) -> Outcome<bool> {
+fn stored(a: &[u8], b: &[u8], work: &mut Work) -> Evaluated<bool> {
     work.read(a.len() + b.len())?;
     let shared = |text: &[u8]| ValueTag::Id.begins(text) || has_references(text);
     if shared(a) || shared(b) {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Value;
 use crate::indexeddb::value::{Items, each_item};
-use crate::policy::expression::error::{EvaluationError, Outcome};
+use crate::policy::expression::error::{Evaluated, EvaluationError};
 use crate::policy::expression::work::Work;
 
 /// A list.
@@ -31,7 +31,7 @@ impl<'a> List<'a> {
     }
 
     /// Returns the number of elements.
-    pub(in crate::policy::expression) fn size(&self, work: &mut Work) -> Outcome<usize> {
+    pub(in crate::policy::expression) fn size(&self, work: &mut Work) -> Evaluated<usize> {
         match self {
             Self::Made(values) => Ok(values.len()),
             Self::Text(text) => {
@@ -48,7 +48,7 @@ impl<'a> List<'a> {
         &self,
         index: usize,
         work: &mut Work,
-    ) -> Outcome<Option<Value<'a>>> {
+    ) -> Evaluated<Option<Value<'a>>> {
         if let Self::Made(values) = self {
             return Ok(values.get(index).cloned());
         }
@@ -67,7 +67,7 @@ impl<'a> Elements<'a, '_> {
     pub(in crate::policy::expression) fn next(
         &mut self,
         work: &mut Work,
-    ) -> Outcome<Option<Value<'a>>> {
+    ) -> Evaluated<Option<Value<'a>>> {
         match self {
             Self::Made(values) => {
                 work.step()?;

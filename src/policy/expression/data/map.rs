@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Value, inside, string};
 use crate::indexeddb::value::{each_item, each_member, member_name, unescaped};
-use crate::policy::expression::error::{EvaluationError, Outcome};
+use crate::policy::expression::error::{Evaluated, EvaluationError};
 use crate::policy::expression::work::Work;
 
 /// A member's name, as text and as it is written in an object's canonical text.
@@ -48,7 +48,7 @@ impl<'a> Map<'a> {
         &self,
         name: &Name,
         work: &mut Work,
-    ) -> Outcome<Option<Value<'a>>> {
+    ) -> Evaluated<Option<Value<'a>>> {
         match self {
             Self::Object(text) => {
                 let mut read = 0;
@@ -87,7 +87,7 @@ impl<'a> Map<'a> {
     pub(in crate::policy::expression) fn members(
         &self,
         work: &mut Work,
-    ) -> Outcome<Vec<Member<'a>>> {
+    ) -> Evaluated<Vec<Member<'a>>> {
         let mut found = Vec::new();
         match self {
             Self::Object(text) => {
@@ -116,7 +116,7 @@ impl<'a> Map<'a> {
     }
 
     /// Returns the number of members.
-    pub(in crate::policy::expression) fn size(&self, work: &mut Work) -> Outcome<usize> {
+    pub(in crate::policy::expression) fn size(&self, work: &mut Work) -> Evaluated<usize> {
         match self {
             Self::Object(text) => {
                 work.read(text.len())?;
@@ -131,7 +131,7 @@ impl<'a> Map<'a> {
 }
 
 /// True if all keys of a `~map`'s content are strings, so that it is a map in expressions.
-pub(super) fn has_text_keys(pairs: &[u8], work: &mut Work) -> Outcome<bool> {
+pub(super) fn has_text_keys(pairs: &[u8], work: &mut Work) -> Evaluated<bool> {
     work.read(pairs.len())?;
     for pair in each_item(pairs) {
         if !pair.ok_or(BROKEN)?.starts_with(b"[\"") {
@@ -141,7 +141,7 @@ pub(super) fn has_text_keys(pairs: &[u8], work: &mut Work) -> Outcome<bool> {
     Ok(true)
 }
 
-fn key_value(pair: Option<&[u8]>) -> Outcome<(&[u8], &[u8])> {
+fn key_value(pair: Option<&[u8]>) -> Evaluated<(&[u8], &[u8])> {
     let mut parts = each_item(pair.ok_or(BROKEN)?);
     match (parts.next().flatten(), parts.next().flatten()) {
         (Some(key), Some(value)) => Ok((key, value)),

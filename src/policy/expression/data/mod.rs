@@ -18,7 +18,7 @@ pub(super) use list::List;
 pub(super) use map::{Map, Member, Name};
 pub(super) use record::Record;
 
-use super::error::{EvaluationError, Outcome};
+use super::error::{Evaluated, EvaluationError};
 use super::types::Kind;
 use super::work::Work;
 use crate::indexeddb::value::{self, ValueTag};
@@ -57,7 +57,7 @@ impl<'a> Value<'a> {
     }
 
     /// Parses canonical text; returns any other value unchanged. Never returns [`Value::Raw`].
-    pub(super) fn open(self, work: &mut Work) -> Outcome<Self> {
+    pub(super) fn open(self, work: &mut Work) -> Evaluated<Self> {
         match self {
             Self::Raw(text) => open(text, work),
             other => Ok(other),
@@ -91,7 +91,7 @@ impl<'a> Value<'a> {
     }
 
     /// Returns the truth value; fails if the value is not a bool.
-    pub(super) fn truth(self, work: &mut Work) -> Outcome<bool> {
+    pub(super) fn truth(self, work: &mut Work) -> Evaluated<bool> {
         match self.open(work)? {
             Self::Bool(truth) => Ok(truth),
             _ => Err(EvaluationError::TYPES),
@@ -119,7 +119,7 @@ impl Number {
     }
 }
 
-fn open<'a>(text: &'a [u8], work: &mut Work) -> Outcome<Value<'a>> {
+fn open<'a>(text: &'a [u8], work: &mut Work) -> Evaluated<Value<'a>> {
     work.step()?;
     let broken = EvaluationError::BROKEN;
     Ok(match text.first() {
@@ -144,7 +144,7 @@ fn tagged<'a>(
     content: &'a [u8],
     text: &'a [u8],
     work: &mut Work,
-) -> Outcome<Value<'a>> {
+) -> Evaluated<Value<'a>> {
     let broken = EvaluationError::BROKEN;
     Ok(match tag {
         ValueTag::Undefined => Value::Null,
@@ -182,7 +182,7 @@ fn tagged<'a>(
 }
 
 /// Returns the text of a canonical string.
-fn string<'a>(text: &'a [u8], work: &mut Work) -> Outcome<Cow<'a, str>> {
+fn string<'a>(text: &'a [u8], work: &mut Work) -> Evaluated<Cow<'a, str>> {
     work.read(text.len())?;
     let text = inside(text).and_then(value::unescaped).ok_or(EvaluationError::BROKEN)?;
     if let Cow::Owned(text) = &text {
@@ -191,7 +191,7 @@ fn string<'a>(text: &'a [u8], work: &mut Work) -> Outcome<Cow<'a, str>> {
     Ok(text)
 }
 
-fn bytes(base64: &[u8], work: &mut Work) -> Outcome<Vec<u8>> {
+fn bytes(base64: &[u8], work: &mut Work) -> Evaluated<Vec<u8>> {
     work.make(base64.len())?;
     inside(base64).and_then(|data| STANDARD.decode(data).ok()).ok_or(EvaluationError::BROKEN)
 }

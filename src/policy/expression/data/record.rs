@@ -2,7 +2,7 @@
 
 use super::{Name, Value};
 use crate::indexeddb::value::{Members, NameValue, each_member, is_tagged};
-use crate::policy::expression::error::{EvaluationError, Outcome};
+use crate::policy::expression::error::{Evaluated, EvaluationError};
 use crate::policy::expression::work::Work;
 
 /// The most members of a record that are remembered, so that memory does not grow with the record.
@@ -27,7 +27,7 @@ impl<'a> Record<'a> {
         &mut self,
         name: &Name,
         work: &mut Work,
-    ) -> Outcome<Option<Value<'a>>> {
+    ) -> Evaluated<Option<Value<'a>>> {
         let wanted = name.canonical();
         work.read(self.met.len() * 8)?;
         if let Some((_, value)) = self.met.iter().find(|(own, _)| *own == wanted) {

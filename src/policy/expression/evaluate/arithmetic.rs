@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::policy::expression::data::{List, Number, Value};
-use crate::policy::expression::error::{EvaluationError, Outcome};
+use crate::policy::expression::error::{Evaluated, EvaluationError};
 use crate::policy::expression::node::{Arithmetic, Compare};
 use crate::policy::expression::work::Work;
 
@@ -15,7 +15,7 @@ pub(super) fn apply<'a>(
     a: Value<'a>,
     b: Value<'a>,
     work: &mut Work,
-) -> Outcome<Value<'a>> {
+) -> Evaluated<Value<'a>> {
     match (a.number(), b.number()) {
         (Some(Number::Int(a)), Some(Number::Int(b))) => ints(operator, a, b).map(Value::Int),
         (Some(a), Some(b)) => Ok(Value::Double(doubles(operator, a.double(), b.double()))),
@@ -24,7 +24,7 @@ pub(super) fn apply<'a>(
     }
 }
 
-fn ints(operator: Arithmetic, a: i64, b: i64) -> Outcome<i64> {
+fn ints(operator: Arithmetic, a: i64, b: i64) -> Evaluated<i64> {
     let divides = matches!(operator, Arithmetic::Divide | Arithmetic::Remainder);
     if divides && b == 0 {
         return Err(EvaluationError::DIVISION);
@@ -49,7 +49,7 @@ fn doubles(operator: Arithmetic, a: f64, b: f64) -> f64 {
     }
 }
 
-fn join<'a>(a: Value<'a>, b: Value<'a>, work: &mut Work) -> Outcome<Value<'a>> {
+fn join<'a>(a: Value<'a>, b: Value<'a>, work: &mut Work) -> Evaluated<Value<'a>> {
     Ok(match (a, b) {
         (Value::Text(a), Value::Text(b)) => {
             work.make(a.len() + b.len())?;
@@ -76,7 +76,7 @@ fn join<'a>(a: Value<'a>, b: Value<'a>, work: &mut Work) -> Outcome<Value<'a>> {
 }
 
 /// Negates an open value.
-pub(super) fn negate<'a>(value: &Value<'a>) -> Outcome<Value<'a>> {
+pub(super) fn negate<'a>(value: &Value<'a>) -> Evaluated<Value<'a>> {
     match value.number() {
         Some(Number::Int(int)) => {
             int.checked_neg().map(Value::Int).ok_or(EvaluationError::OVERFLOW)
@@ -92,7 +92,7 @@ pub(super) fn compare(
     a: &Value<'_>,
     b: &Value<'_>,
     work: &mut Work,
-) -> Outcome<bool> {
+) -> Evaluated<bool> {
     let order = match (a, b) {
         (Value::Text(a), Value::Text(b)) => {
             work.read(a.len().min(b.len()))?;

@@ -6,12 +6,12 @@ use super::Evaluator;
 use crate::indexeddb::number::write_canonical;
 use crate::indexeddb::value::MAX_DATE_MS;
 use crate::policy::expression::data::{Number, Value};
-use crate::policy::expression::error::{EvaluationError, Outcome};
+use crate::policy::expression::error::{Evaluated, EvaluationError};
 use crate::policy::expression::functions::Function;
 use crate::policy::expression::node::Node;
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn call(&mut self, function: Function, parts: &'a [Node]) -> Outcome<Value<'a>> {
+    pub(super) fn call(&mut self, function: Function, parts: &'a [Node]) -> Evaluated<Value<'a>> {
         use Function as F;
         let Some(first) = parts.first() else { return Err(EvaluationError::TYPES) };
         Ok(match function {
@@ -87,18 +87,18 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn text(&mut self, node: &'a Node) -> Outcome<Cow<'a, str>> {
+    fn text(&mut self, node: &'a Node) -> Evaluated<Cow<'a, str>> {
         match self.opened(node)? {
             Value::Text(text) => Ok(text),
             _ => Err(EvaluationError::TYPES),
         }
     }
 
-    fn number(&mut self, node: &'a Node) -> Outcome<Number> {
+    fn number(&mut self, node: &'a Node) -> Evaluated<Number> {
         self.opened(node)?.number().ok_or(EvaluationError::TYPES)
     }
 
-    fn size(&mut self, node: &'a Node) -> Outcome<usize> {
+    fn size(&mut self, node: &'a Node) -> Evaluated<usize> {
         match self.opened(node)? {
             Value::Text(text) => {
                 self.work.read(text.len())?;
@@ -112,7 +112,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn printed(&mut self, node: &'a Node) -> Outcome<Value<'a>> {
+    fn printed(&mut self, node: &'a Node) -> Evaluated<Value<'a>> {
         let mut out = Vec::new();
         match self.opened(node)? {
             Value::Bool(truth) => {
@@ -137,7 +137,7 @@ impl<'a> Evaluator<'a> {
 
     /// Returns the greatest or least of the arguments, or of the elements of the only argument. It
     /// keeps its kind: a Date stays a Date.
-    fn extreme(&mut self, parts: &'a [Node], greatest: bool) -> Outcome<Value<'a>> {
+    fn extreme(&mut self, parts: &'a [Node], greatest: bool) -> Evaluated<Value<'a>> {
         let mut best: Option<(Value<'a>, Number)> = None;
         let mut values = Vec::new();
         if let [only] = parts {
@@ -180,7 +180,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-fn to_int(value: &Value<'_>) -> Outcome<i64> {
+fn to_int(value: &Value<'_>) -> Evaluated<i64> {
     match value {
         Value::Int(int) => Ok(*int),
         Value::Double(double) | Value::Date(double) => {
@@ -193,7 +193,7 @@ fn to_int(value: &Value<'_>) -> Outcome<i64> {
     }
 }
 
-fn to_double(value: &Value<'_>) -> Outcome<f64> {
+fn to_double(value: &Value<'_>) -> Evaluated<f64> {
     match value {
         Value::Text(text) => {
             let good = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));

@@ -2,12 +2,12 @@
 
 use super::Evaluator;
 use crate::policy::expression::data::{List, Value};
-use crate::policy::expression::error::{EvaluationError, Outcome};
+use crate::policy::expression::error::{Evaluated, EvaluationError};
 use crate::policy::expression::limits::MAX_LIST;
 use crate::policy::expression::node::{Loop, LoopKind};
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn run_through(&mut self, inner: &'a Loop) -> Outcome<Value<'a>> {
+    pub(super) fn run_through(&mut self, inner: &'a Loop) -> Evaluated<Value<'a>> {
         let list = match self.opened(&inner.range)? {
             Value::List(list) => list,
             Value::Map(map) => {
@@ -34,13 +34,13 @@ impl<'a> Evaluator<'a> {
         given
     }
 
-    fn condition(&mut self, inner: &'a Loop) -> Outcome<bool> {
+    fn condition(&mut self, inner: &'a Loop) -> Evaluated<bool> {
         inner.condition.as_ref().map_or(Ok(true), |condition| self.truth(condition))
     }
 
     /// Evaluates `all` and `exists`. As with `&&` and `||`, one deciding element is enough, even if
     /// others fail.
-    fn decide(&mut self, inner: &'a Loop, list: &List<'a>, decides: bool) -> Outcome<bool> {
+    fn decide(&mut self, inner: &'a Loop, list: &List<'a>, decides: bool) -> Evaluated<bool> {
         let mut otherwise = Ok(!decides);
         let mut elements = list.elements();
         while let Some(element) = elements.next(&mut self.work)? {
@@ -56,7 +56,7 @@ impl<'a> Evaluator<'a> {
         otherwise
     }
 
-    fn count(&mut self, inner: &'a Loop, list: &List<'a>) -> Outcome<usize> {
+    fn count(&mut self, inner: &'a Loop, list: &List<'a>) -> Evaluated<usize> {
         let mut count = 0;
         let mut elements = list.elements();
         while let Some(element) = elements.next(&mut self.work)? {
@@ -66,7 +66,7 @@ impl<'a> Evaluator<'a> {
         Ok(count)
     }
 
-    fn collect(&mut self, inner: &'a Loop, list: &List<'a>) -> Outcome<Value<'a>> {
+    fn collect(&mut self, inner: &'a Loop, list: &List<'a>) -> Evaluated<Value<'a>> {
         let mut collected = Vec::new();
         let mut elements = list.elements();
         while let Some(element) = elements.next(&mut self.work)? {

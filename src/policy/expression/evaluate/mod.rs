@@ -7,7 +7,7 @@ mod loops;
 use std::borrow::Cow;
 
 use super::data::{List, Map, Member, Name, Record, Value, equal};
-use super::error::{EvaluationError, Outcome};
+use super::error::{Evaluated, EvaluationError};
 use super::names::Variable;
 use super::node::Node;
 use super::result;
@@ -16,7 +16,7 @@ use super::variables::Variables;
 use super::work::Work;
 
 /// Evaluates a condition with this many nodes.
-pub(super) fn holds(node: &Node, nodes: usize, variables: &Variables<'_>) -> Outcome<bool> {
+pub(super) fn holds(node: &Node, nodes: usize, variables: &Variables<'_>) -> Evaluated<bool> {
     let mut evaluator = Evaluator::new(nodes, variables);
     match evaluator.opened(node)? {
         Value::Bool(truth) => Ok(truth),
@@ -25,7 +25,7 @@ pub(super) fn holds(node: &Node, nodes: usize, variables: &Variables<'_>) -> Out
 }
 
 /// Returns the canonical text of the value of an expression with this many nodes.
-pub(super) fn value(node: &Node, nodes: usize, variables: &Variables<'_>) -> Outcome<Vec<u8>> {
+pub(super) fn value(node: &Node, nodes: usize, variables: &Variables<'_>) -> Evaluated<Vec<u8>> {
     let mut evaluator = Evaluator::new(nodes, variables);
     let value = evaluator.run(node)?;
     result::canonical(value, &mut evaluator.work)
@@ -53,7 +53,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn run(&mut self, node: &'a Node) -> Outcome<Value<'a>> {
+    fn run(&mut self, node: &'a Node) -> Evaluated<Value<'a>> {
         self.work.step()?;
         Ok(match node {
             Node::Null => Value::Null,
@@ -114,11 +114,11 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Returns the value of a node, open.
-    fn opened(&mut self, node: &'a Node) -> Outcome<Value<'a>> {
+    fn opened(&mut self, node: &'a Node) -> Evaluated<Value<'a>> {
         self.run(node)?.open(&mut self.work)
     }
 
-    fn truth(&mut self, node: &'a Node) -> Outcome<bool> {
+    fn truth(&mut self, node: &'a Node) -> Evaluated<bool> {
         self.run(node)?.truth(&mut self.work)
     }
 
@@ -127,7 +127,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Returns a member of a variable, or `None` if it does not exist.
-    fn member_of_side(&mut self, variable: Variable, name: &Name) -> Outcome<Option<Value<'a>>> {
+    fn member_of_side(&mut self, variable: Variable, name: &Name) -> Evaluated<Option<Value<'a>>> {
         let (place, text) = match variable {
             Variable::Base => (0, self.variables.base),
             Variable::Head => (1, self.variables.head),
@@ -147,7 +147,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Returns a member of an open value, or `None` if it does not exist.
-    fn member(&mut self, of: &Value<'a>, name: &Name) -> Outcome<Option<Value<'a>>> {
+    fn member(&mut self, of: &Value<'a>, name: &Name) -> Evaluated<Option<Value<'a>>> {
         match of {
             Value::Map(map) => map.get(name, &mut self.work),
             Value::Null => Err(EvaluationError::NULL),
@@ -156,7 +156,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Returns a member of a node's value; `None` if it, or a member before it, is missing or null.
-    fn perhaps_member(&mut self, node: &'a Node, name: &Name) -> Outcome<Option<Value<'a>>> {
+    fn perhaps_member(&mut self, node: &'a Node, name: &Name) -> Evaluated<Option<Value<'a>>> {
         self.work.step()?;
         if let Node::Variable(side) = *node {
             return match self.member_of_side(side, name) {
@@ -171,7 +171,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Returns the value of a chain of members, open; `None` if one of them is missing or null.
-    fn perhaps(&mut self, node: &'a Node) -> Outcome<Option<Value<'a>>> {
+    fn perhaps(&mut self, node: &'a Node) -> Evaluated<Option<Value<'a>>> {
         let Node::Member(inner, name) = node else { return self.opened(node).map(Some) };
         match self.perhaps_member(inner, name)? {
             Some(value) => value.open(&mut self.work).map(Some),
@@ -179,7 +179,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn index(&mut self, of: &Value<'a>, index: &Value<'a>) -> Outcome<Value<'a>> {
+    fn index(&mut self, of: &Value<'a>, index: &Value<'a>) -> Evaluated<Value<'a>> {
         match (of, index) {
             (Value::Map(map), Value::Text(name)) => {
                 self.work.make(name.len())?;
@@ -202,13 +202,13 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn list(&mut self, nodes: &'a [Node]) -> Outcome<Value<'a>> {
+    fn list(&mut self, nodes: &'a [Node]) -> Evaluated<Value<'a>> {
         self.work.make_values(nodes.len())?;
-        let values: Outcome<Vec<_>> = nodes.iter().map(|node| self.run(node)).collect();
+        let values: Evaluated<Vec<_>> = nodes.iter().map(|node| self.run(node)).collect();
         Ok(Value::List(List::Made(values?.into())))
     }
 
-    fn map(&mut self, entries: &'a [(Node, Node)]) -> Outcome<Value<'a>> {
+    fn map(&mut self, entries: &'a [(Node, Node)]) -> Evaluated<Value<'a>> {
         self.work.make_values(2 * entries.len())?;
         let mut members: Vec<Member<'a>> = Vec::with_capacity(entries.len());
         for (key, value) in entries {
@@ -223,7 +223,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Evaluates `&&` and `||`: one deciding side is enough, even if the other fails.
-    fn logic(&mut self, parts: &'a [Node; 2], decides: bool) -> Outcome<bool> {
+    fn logic(&mut self, parts: &'a [Node; 2], decides: bool) -> Evaluated<bool> {
         let first = self.truth(&parts[0]);
         if first == Ok(decides) {
             return first;
@@ -235,12 +235,12 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn equality(&mut self, parts: &'a [Node; 2]) -> Outcome<bool> {
+    fn equality(&mut self, parts: &'a [Node; 2]) -> Evaluated<bool> {
         let (a, b) = (self.run(&parts[0])?, self.run(&parts[1])?);
         equal(a, b, &mut self.work)
     }
 
-    fn within(&mut self, element: Value<'a>, range: &Value<'a>) -> Outcome<bool> {
+    fn within(&mut self, element: Value<'a>, range: &Value<'a>) -> Evaluated<bool> {
         match range {
             Value::List(list) => {
                 let element = match element {
@@ -267,7 +267,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn kind(&mut self, node: &'a Node) -> Outcome<Kind> {
+    fn kind(&mut self, node: &'a Node) -> Evaluated<Kind> {
         Ok(self.opened(node)?.kind())
     }
 }
