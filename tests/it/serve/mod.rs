@@ -27,6 +27,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -47,7 +48,8 @@ const TO: [(&str, &str); 3] = [
 /// A server; it is killed when it is dropped.
 struct Serve {
     child: Child,
-    err: BufReader<ChildStderr>,
+    /// Reads what it says as long as it runs, so that a full pipe never stops it.
+    said: Option<JoinHandle<String>>,
     /// `127.0.0.1:PORT`.
     address: String,
 }
@@ -90,7 +92,17 @@ impl Serve {
             err.read_to_string(&mut rest).unwrap();
             panic!("{line}{rest}");
         }
-        Self { child, err, address }
+        Self::reading(child, err, address)
+    }
+
+    /// Goes on reading what it says.
+    fn reading(child: Child, mut err: BufReader<ChildStderr>, address: String) -> Self {
+        let said = std::thread::spawn(move || {
+            let mut said = String::new();
+            err.read_to_string(&mut said).unwrap();
+            said
+        });
+        Self { child, said: Some(said), address }
     }
 
     /// Sends a signal.
@@ -108,9 +120,7 @@ impl Serve {
             assert!(start.elapsed() < HANG, "the server hangs");
             std::thread::sleep(Duration::from_millis(5));
         };
-        let mut said = String::new();
-        self.err.read_to_string(&mut said).unwrap();
-        (status.code(), said)
+        (status.code(), self.said.take().unwrap().join().unwrap())
     }
 
     fn connect(&self) -> TcpStream {

@@ -183,7 +183,7 @@ fn try_serve(mut command: Command) -> Option<Serve> {
     let mut line = String::new();
     err.read_line(&mut line).unwrap();
     if let Some((_, address)) = line.trim().split_once("listening on http://") {
-        return Some(Serve { address: address.to_owned(), child, err });
+        return Some(Serve::reading(child, err, address.to_owned()));
     }
     let start = Instant::now();
     let status = loop {
