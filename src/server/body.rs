@@ -3,14 +3,13 @@
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use prometheus_client::metrics::counter::Counter;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -152,14 +151,14 @@ impl Read for BodyReader {
 pub(super) fn reader<B>(
     body: B,
     limits: BodyLimits,
-    received: &Arc<AtomicU64>,
+    received: &Counter,
     memory: MemoryClaim,
 ) -> BodyReader
 where
     B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
 {
     let (sender, pieces) = mpsc::channel(PIECES);
-    tokio::spawn(feed(body, limits, sender, Arc::clone(received)));
+    tokio::spawn(feed(body, limits, sender, received.clone()));
     BodyReader { pieces, current: Bytes::new(), at_end: false, failed: None, bytes: 0, memory }
 }
 
@@ -167,7 +166,7 @@ async fn feed<B>(
     mut body: B,
     limits: BodyLimits,
     sender: mpsc::Sender<BodyPiece>,
-    received: Arc<AtomicU64>,
+    received: Counter,
 ) where
     B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + Unpin,
 {
@@ -177,7 +176,7 @@ async fn feed<B>(
             next(&mut body, limits.idle, limits.deadline).await.and_then(|bytes| match bytes {
                 None => Ok(BodyPiece::End),
                 Some(bytes) => {
-                    received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    received.inc_by(bytes.len() as u64);
                     left = left
                         .checked_sub(bytes.len() as u64)
                         .ok_or(BodyError::TooLarge(limits.max_bytes))?;

@@ -38,7 +38,7 @@ impl FlowFileService for FlowFiles {
         let FlowFileRequest { attributes, content, .. } = request.into_inner();
         let server = Arc::clone(&self.0);
         let received = u64::try_from(content.len()).unwrap_or(u64::MAX);
-        server.metrics.received_bytes.fetch_add(received, std::sync::atomic::Ordering::Relaxed);
+        server.metrics.received_bytes.inc_by(received);
         let attributes = attributes.into_iter().collect();
         let job = Job::new(&server.intake, &ticket, Named::default(), attributes, false);
         let done = match job {

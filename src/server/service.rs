@@ -198,7 +198,8 @@ pub(super) async fn serve(
     if response.extensions().get::<AnswerDeadline>().is_none() {
         response.extensions_mut().insert(AnswerDeadline((Instant::now() + BRIEF).into()));
     }
-    server.metrics.request("http", name, response.status().as_str(), start.elapsed());
+    let status = response.status().as_str().to_owned();
+    server.metrics.request("http", name, status.into(), start.elapsed());
     if is_head { without_body(response) } else { response }
 }
 
@@ -349,7 +350,7 @@ async fn serve_grpc(
     };
     response.extensions_mut().insert(AnswerDeadline((deadline + LAST_PIECE).into()));
     let status = Grpc::outcome(&response);
-    server.metrics.request("grpc", name, &status, start.elapsed());
+    server.metrics.request("grpc", name, status, start.elapsed());
     response
 }
 
