@@ -1,19 +1,17 @@
-//! Authentication and the target of a request. Bucket, flow and source come from the credential and
-//! the configuration; a request that names anything else is refused.
+//! Authentication: the client that sent a request, and the names by which it may call the server.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hyper::StatusCode;
+use hyper::Request;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-use super::answer::Refusal;
-use super::client::{Client, Clients, Right};
+use super::api::target::Caller;
+use super::client::Clients;
 use super::cors::Origins;
 use super::host::HostNames;
+use super::refusal::{Refusal, RefusalKind};
 use super::slots::Asker;
-use crate::pipeline::{Admission, IntakeOptions};
-use crate::snapshot::FlowName;
 
 /// The rules that decide which clients and pages may use the server.
 #[derive(Debug, Default)]
@@ -37,14 +35,11 @@ pub(super) struct Peer {
     pub(super) is_reserved: bool,
 }
 
-/// The client that sent a request; `None`: there is no clients file, so callers have no name.
-pub(super) type Caller = Option<Arc<Client>>;
-
-/// The bucket and flow that a request names, if any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Named {
-    pub(super) bucket: Option<String>,
-    pub(super) flow: Option<String>,
+impl Peer {
+    /// Returns the other end of the connection that a request came on.
+    pub(super) fn of<B>(request: &Request<B>) -> Arc<Self> {
+        request.extensions().get::<Arc<Self>>().cloned().unwrap_or_default()
+    }
 }
 
 impl Access {
@@ -55,7 +50,7 @@ impl Access {
 
     /// Returns the client that sent a request.
     pub(super) fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Refusal> {
-        let unknown = |what: &str| Err(Refusal::new(StatusCode::UNAUTHORIZED, what));
+        let unknown = |what: &str| Err(Refusal::new(RefusalKind::Unauthenticated, what));
         let Some(clients) = &self.clients else {
             // TLS has already decided.
             return Ok(None);
@@ -110,66 +105,4 @@ pub(super) fn asker(caller: &Caller, peer: &Peer) -> Asker {
 fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     let (scheme, token) = value.as_bytes().split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
-}
-
-/// Returns the bucket, and the flow if it is known before the content is read.
-pub(super) fn target(
-    caller: &Caller,
-    right: Right,
-    named: Named,
-    defaults: &IntakeOptions,
-) -> Result<(String, Option<String>), Refusal> {
-    let Named { mut bucket, flow } = named;
-    // A path may contain the database's name, but the rights below are checked against flow names.
-    let mut flow = flow.map(flow_or_database);
-    if let Some(client) = caller {
-        client.check_right(right)?;
-        let own = client.bucket().unwrap_or(&defaults.bucket);
-        if bucket.as_ref().is_some_and(|bucket| bucket != own) {
-            return Err(Refusal::forbidden(format!(
-                "client {:?} may use bucket {own} only",
-                client.name()
-            )));
-        }
-        bucket = Some(own.to_owned());
-        let own = client.flow().or(defaults.flow.as_deref());
-        flow = flow.or_else(|| own.map(str::to_owned));
-        if let Some(flow) = &flow {
-            client.check_flow(flow, defaults.flow.as_deref())?;
-        }
-    }
-    let bucket = bucket.unwrap_or_else(|| defaults.bucket.clone());
-    let flow = flow.or_else(|| defaults.flow.clone());
-    FlowName::new(&bucket, "any")
-        .map_err(|error| Refusal::bad_request(format!("bucket is {error}")))?;
-    Ok((bucket, flow))
-}
-
-/// Returns the flow that a name refers to: a flow's own name, or a database's.
-pub(super) fn flow_or_database(name: String) -> String {
-    FlowName::of_name("any", &name).map_or(name, |flow| flow.flow().to_owned())
-}
-
-/// Returns the flow that a request reads.
-pub(super) fn readable(
-    caller: &Caller,
-    right: Right,
-    named: Named,
-    defaults: &IntakeOptions,
-) -> Result<FlowName, Refusal> {
-    let (bucket, flow) = target(caller, right, named, defaults)?;
-    let flow = flow.ok_or_else(|| Refusal::bad_request("name a flow"))?;
-    FlowName::of_name(&bucket, &flow)
-        .map_err(|error| Refusal::bad_request(format!("bucket is {error}")))
-}
-
-/// Returns the check of a batch's flow and source, which are known only after the batch was read.
-pub(super) fn admission(caller: &Caller, default_flow: Option<&str>) -> Option<Admission> {
-    let (client, default_flow) = (Arc::clone(caller.as_ref()?), default_flow.map(str::to_owned));
-    Some(Admission::new(move |flow, source| {
-        let checked = client
-            .check_source(source)
-            .and_then(|()| client.check_flow(flow.flow(), default_flow.as_deref()));
-        checked.map_err(|refusal| refusal.message)
-    }))
 }

@@ -13,8 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::body::{Body, PieceWriter, StreamSender, stream, whole};
-use crate::exit_status::ExitStatus;
-use crate::failure::Failure;
+use super::refusal::{Refusal, RefusalKind};
 use crate::flowfile::names;
 use crate::snapshot::manifest::canonical_json;
 
@@ -27,60 +26,23 @@ pub(super) const FLOWFILE_V3: &str = "application/flowfile-v3";
 /// The header with the reason for a refusal; named like the attribute.
 pub(super) const ERROR: &str = names::ERROR;
 
-/// A failure as a response, before anything else was sent.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    /// The HTTP status.
-    pub(super) status: StatusCode,
-    /// The reason, for people and logs; without data.
-    pub(super) message: String,
-    /// The equivalent exit status.
-    pub(super) exit: ExitStatus,
-}
-
-impl Refusal {
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        let exit = if status == StatusCode::SERVICE_UNAVAILABLE {
-            ExitStatus::Transient
-        } else {
-            ExitStatus::Usage
-        };
-        Self { status, message: message.into(), exit }
-    }
-
-    pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, message)
-    }
-
-    pub(super) fn forbidden(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, message)
-    }
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        let status = if failure.is_no_room {
-            StatusCode::INSUFFICIENT_STORAGE
-        } else {
-            http_status(failure.status)
-        };
-        Self { exit: failure.status, ..Self::new(status, failure.message) }
-    }
-}
-
-/// Returns the HTTP status of an exit status. InvokeHTTP retries 5xx only, so only failures that
-/// may go away by themselves, and bugs, map to 5xx.
-pub(super) fn http_status(status: ExitStatus) -> StatusCode {
-    match status {
-        ExitStatus::Done | ExitStatus::Review => StatusCode::OK,
-        ExitStatus::Usage => StatusCode::BAD_REQUEST,
-        ExitStatus::Transient | ExitStatus::Interrupted | ExitStatus::Terminated => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        ExitStatus::Input => StatusCode::UNPROCESSABLE_ENTITY,
-        ExitStatus::Guard => StatusCode::CONFLICT,
-        ExitStatus::Refused | ExitStatus::Denied => StatusCode::FAILED_DEPENDENCY,
-        ExitStatus::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+/// Returns the HTTP status of a refusal. InvokeHTTP retries 5xx only, so only failures that may go
+/// away by themselves, and bugs, map to 5xx; for the same reason there is no 408 and no 429.
+pub(super) fn http_status(kind: RefusalKind) -> StatusCode {
+    match kind {
+        RefusalKind::BadRequest => StatusCode::BAD_REQUEST,
+        RefusalKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        RefusalKind::Forbidden => StatusCode::FORBIDDEN,
+        RefusalKind::NotFound => StatusCode::NOT_FOUND,
+        RefusalKind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+        RefusalKind::Question => StatusCode::CONFLICT,
+        RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalKind::UnsupportedContent => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        RefusalKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        RefusalKind::StoreRefuses => StatusCode::FAILED_DEPENDENCY,
+        RefusalKind::NoRoom => StatusCode::INSUFFICIENT_STORAGE,
+        RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -99,7 +61,7 @@ pub(super) fn answer(
 /// Makes the response for a refusal: one line, with the message repeated as a header.
 pub(super) fn refuse(refusal: &Refusal) -> Response<Body> {
     let line = canonical_json(&json!({"message": refusal.message, "type": "error"}));
-    let mut response = answer(refusal.status, NDJSON, line + "\n");
+    let mut response = answer(http_status(refusal.kind), NDJSON, line + "\n");
     if let Some(value) = header_value(&refusal.message) {
         response.headers_mut().insert(HeaderName::from_static(ERROR), value);
     }
@@ -110,6 +72,14 @@ pub(super) fn refuse(refusal: &Refusal) -> Response<Body> {
 pub(super) fn header_value(text: &str) -> Option<HeaderValue> {
     let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     HeaderValue::from_str(text).ok().filter(|_| printable)
+}
+
+/// Sets a header if the value is valid in one.
+pub(super) fn set_header(response: &mut Response<Body>, name: &str, value: &str) {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok();
+    if let (Some(name), Some(value)) = (name, header_value(value)) {
+        response.headers_mut().insert(name, value);
+    }
 }
 
 /// The sender of a thread's response: first the head, then the body.

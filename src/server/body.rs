@@ -13,12 +13,15 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
+use super::api::sync::out_of_memory;
 use super::limits::CONTENT_MEMORY;
+use super::refusal::{Refusal, RefusalKind};
 use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
 
 /// The type of every response's body.
-pub(super) type Body = tonic::body::Body;
+pub(super) type Body = axum::body::Body;
 
 /// Most pieces that may wait for the other side.
 const PIECES: usize = 4;
@@ -56,8 +59,8 @@ pub(super) enum BodyError {
     Unexpected,
 }
 
-impl From<hyper::Error> for BodyError {
-    fn from(_: hyper::Error) -> Self {
+impl From<axum::Error> for BodyError {
+    fn from(_: axum::Error) -> Self {
         Self::Cut
     }
 }
@@ -112,9 +115,18 @@ pub(super) struct BodyReader {
 }
 
 impl BodyReader {
-    /// Returns the failure, if reading failed.
-    pub(super) fn failed(&self) -> Option<BodyError> {
-        self.failed
+    /// Returns the result of work that read the body, or the refusal for a body that did not
+    /// arrive. Without a refusal for it here, the work itself reports that the body was cut off.
+    pub(super) fn check<T>(&self, result: Result<T, Refusal>) -> Result<T, Refusal> {
+        match self.failed {
+            Some(error @ (BodyError::TooLarge(_) | BodyError::LargeMessage)) => {
+                Err(Refusal::new(RefusalKind::TooLarge, error.to_string()))
+            }
+            Some(BodyError::Memory(error)) => Err(out_of_memory(error)),
+            Some(error @ BodyError::Unexpected) => Err(Refusal::bad_request(error.to_string())),
+            Some(error @ BodyError::Deadline) => Err(Refusal::unavailable(error.to_string())),
+            Some(BodyError::Idle(_) | BodyError::Cut) | None => result,
+        }
     }
 }
 
@@ -158,7 +170,7 @@ where
     B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
 {
     let (sender, pieces) = mpsc::channel(PIECES);
-    tokio::spawn(feed(body, limits, sender, received.clone()));
+    tokio::spawn(feed(body, limits, sender, received.clone()).in_current_span());
     BodyReader { pieces, current: Bytes::new(), at_end: false, failed: None, bytes: 0, memory }
 }
 
@@ -183,7 +195,10 @@ async fn feed<B>(
                     Ok(BodyPiece::Data(bytes))
                 }
             });
-        let piece = piece.unwrap_or_else(BodyPiece::Failed);
+        let piece = piece.unwrap_or_else(|error| {
+            warn_of(error);
+            BodyPiece::Failed(error)
+        });
         let is_last = !matches!(piece, BodyPiece::Data(_));
         let is_whole = matches!(piece, BodyPiece::End | BodyPiece::Failed(BodyError::Cut));
         let unheard = sender.send(piece).await.is_err();
@@ -193,6 +208,15 @@ async fn feed<B>(
         if is_last || unheard {
             return discard(body, limits.max_bytes, limits.idle).await;
         }
+    }
+}
+
+/// Logs that a client is slow or has gone away.
+fn warn_of(error: BodyError) {
+    match error {
+        BodyError::Idle(_) | BodyError::Deadline => tracing::warn!(error = %error, "slow client"),
+        BodyError::Cut => tracing::warn!(error = %error, "client gone"),
+        _ => {}
     }
 }
 
@@ -292,7 +316,10 @@ pub(super) fn send_blocking<T>(
     match handle.block_on(timeout_at(deadline.min(Instant::now() + idle), sender.send(piece))) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        Err(_) => {
+            tracing::warn!(error = "the response is read no further", "slow client");
+            Err(io::ErrorKind::TimedOut.into())
+        }
     }
 }
 

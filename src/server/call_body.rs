@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 
+use super::body::Body;
 use super::service::LATE;
 use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
 
@@ -32,7 +33,7 @@ pub(super) struct CallLimits {
 
 /// A call's body.
 pub(super) struct CallBody {
-    body: Incoming,
+    body: Body,
     limits: CallLimits,
     lengths: MessageLengths,
     silent: Pin<Box<Sleep>>,
@@ -42,7 +43,7 @@ pub(super) struct CallBody {
 }
 
 impl CallBody {
-    pub(super) fn new(body: Incoming, limits: CallLimits) -> Self {
+    pub(super) fn new(body: Body, limits: CallLimits) -> Self {
         let at = |deadline| Box::pin(sleep_until(deadline));
         let (silent, late) = (at(limits.deadline), at(limits.deadline));
         Self { body, limits, lengths: MessageLengths::default(), silent, is_waiting: false, late }
@@ -97,6 +98,7 @@ impl HttpBody for CallBody {
                 "nothing came for {} s, and the message is not whole",
                 this.limits.idle.as_secs_f64()
             );
+            tracing::warn!(error = what.as_str(), "slow client");
             return Poll::Ready(Some(Err(Status::deadline_exceeded(what))));
         }
         Poll::Pending

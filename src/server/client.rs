@@ -9,8 +9,8 @@ use std::sync::Arc;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
-use super::access::flow_or_database;
-use super::answer::Refusal;
+use super::api::target::flow_or_database;
+use super::refusal::Refusal;
 use crate::config::{ConfigError, MAX_SECRET_BYTES};
 use crate::snapshot::{Digest, FlowName, SourceId};
 

@@ -1,4 +1,7 @@
 //! CORS: the headers that a browser needs before it lets a page use the server.
+//!
+//! Not tower-http's layer: it answers every `OPTIONS`, also where no browser asks, and it only hides
+//! the response from a foreign page. Here such a page is refused before its request does anything.
 
 use std::sync::LazyLock;
 
@@ -9,8 +12,8 @@ use hyper::header::{
 };
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::answer::Refusal;
 use super::body::{Body, whole};
+use super::refusal::Refusal;
 use crate::config::ConfigError;
 use crate::flowfile::names;
 
@@ -18,12 +21,16 @@ use crate::flowfile::names;
 /// that are read, except the time of receipt, which the server sets.
 static ALLOWED: LazyLock<HeaderValue> = LazyLock::new(|| {
     let attributes = names::READ.into_iter().filter(|name| *name != names::RECEIVED_AT);
-    list(["authorization", "content-type"].into_iter().chain(attributes))
+    list(
+        ["authorization", "content-type", "traceparent", "x-request-id"]
+            .into_iter()
+            .chain(attributes),
+    )
 });
 
 /// The headers of a response that a page may read: the attributes that are written.
 static EXPOSED: LazyLock<HeaderValue> =
-    LazyLock::new(|| list(["retry-after"].into_iter().chain(names::WRITTEN)));
+    LazyLock::new(|| list(["retry-after", "x-request-id"].into_iter().chain(names::WRITTEN)));
 
 fn list<'n>(names: impl Iterator<Item = &'n str>) -> HeaderValue {
     HeaderValue::try_from(names.collect::<Vec<_>>().join(", "))

@@ -4,19 +4,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::StatusCode;
 use serde_json::json;
 use tonic::{Request, Response, Status};
 
-use super::access::Named;
-use super::answer::Refusal;
+use super::api::sync::{SyncOperation, SyncOutcome, out_of_memory};
+use super::api::target::Named;
 use super::grpc::{ReplyCode, status};
 use super::limits::CONTENT_MEMORY;
 use super::proto::nifi::flow_file_reply::ResponseCode;
 use super::proto::nifi::flow_file_service_server::FlowFileService;
 use super::proto::nifi::{FlowFileReply, FlowFileRequest};
-use super::service::{LATE, Server, Ticket};
-use super::work::{Done, Job, out_of_memory};
+use super::refusal::{Refusal, RefusalKind};
+use super::service::{BUG, LATE, Server, Ticket};
 use crate::exit_status::ExitStatus;
 use crate::memory::MemoryUse;
 use crate::snapshot::manifest::canonical_json;
@@ -40,14 +39,21 @@ impl FlowFileService for FlowFiles {
         let received = u64::try_from(content.len()).unwrap_or(u64::MAX);
         server.metrics.received_bytes.inc_by(received);
         let attributes = attributes.into_iter().collect();
-        let job = Job::new(&server.intake, &ticket, Named::default(), attributes, false);
-        let done = match job {
-            Ok(job) => {
+        let operation =
+            SyncOperation::new(&ticket, Named::default(), attributes, false, &server.intake);
+        let done = match operation {
+            Ok(operation) => {
                 let worker = Arc::clone(&server);
                 let claimed =
                     ticket.memory.need_now(MemoryUse::Content, received.min(CONTENT_MEMORY));
                 claimed.map_err(|error| status(&out_of_memory(error)))?;
-                let work = move || job.run_on(&*worker.store, content.as_ref(), &worker.metrics);
+                let facts = ticket.facts.clone();
+                let work = move || {
+                    let outcome =
+                        operation.run(&*worker.store, content.as_ref(), &worker.metrics)?;
+                    outcome.note(&facts);
+                    Ok(outcome)
+                };
                 server.run(&ticket, work).await?
             }
             Err(refusal) => Err(refusal),
@@ -62,10 +68,10 @@ impl FlowFileService for FlowFiles {
             Ok(done) => reply_of(&done),
             // A missing right is reported as the call's status; a problem of the FlowFile is
             // reported in the reply.
-            Err(refusal) if refusal.status == StatusCode::FORBIDDEN => {
+            Err(refusal) if refusal.kind == RefusalKind::Forbidden => {
                 return Err(status(&refusal));
             }
-            Err(refusal) if refusal.status == StatusCode::SERVICE_UNAVAILABLE => {
+            Err(refusal) if refusal.kind == RefusalKind::Unavailable => {
                 reply(ResponseCode::Retry, cause(&refusal.message, ExitStatus::Transient))
             }
             Err(Refusal { message, exit, .. }) => reply(ResponseCode::Error, cause(&message, exit)),
@@ -80,10 +86,10 @@ impl FlowFileService for FlowFiles {
 /// Returns the ticket that the server made before it called the service.
 pub(super) fn ticket<T>(request: &Request<T>) -> Result<Ticket, Status> {
     let ticket = request.extensions().get::<Ticket>().cloned();
-    ticket.ok_or_else(|| Status::internal("internal error: a bug in nifi-idb"))
+    ticket.ok_or_else(|| Status::internal(BUG))
 }
 
-fn reply_of(done: &Done) -> FlowFileReply {
+fn reply_of(done: &SyncOutcome) -> FlowFileReply {
     let status = done.status();
     match done.failure() {
         None => reply(ResponseCode::Success, done.summary()),

@@ -1,4 +1,5 @@
-//! gRPC requests: the choice of the service, and the gRPC status of each refusal.
+//! gRPC: the services, what a call needs before its service is called, and the status of each
+//! refusal.
 //!
 //! [flowfiles.md]: crate::flowfile
 //! [http.md]: crate::server::http
@@ -6,126 +7,142 @@
 #![doc = include_str!("../../doc/reference/grpc.md")]
 
 use std::borrow::Cow;
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::{Request, Response, StatusCode};
-use tonic::codegen::Service;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use hyper::header::HeaderMap;
+use tonic::service::Routes;
 use tonic::{Code, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::Builder as Reflection;
 
-use super::answer::Refusal;
 use super::body::Body;
+use super::call_body::{CallBody, CallLimits};
 use super::flowfile_service::FlowFiles;
+use super::layers::{LayerState, Needs, OTHER, Protocol, check};
 use super::proto::DESCRIPTORS;
 use super::proto::nifi::flow_file_service_server::{
     FlowFileServiceServer, SERVICE_NAME as FLOWFILES,
 };
 use super::proto::sidecar::sidecar_server::{SERVICE_NAME as SIDECAR, SidecarServer};
-use super::service::Server;
+use super::refusal::{Refusal, RefusalKind};
+use super::service::{LAST_PIECE, Server};
 use super::sidecar::Sidecar;
+use super::tracked::AnswerDeadline;
 
 const HEALTH: &str = "grpc.health.v1.Health";
 const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
 const REFLECTION_ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
 
-type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
-type Handler = Arc<dyn Fn(Request<Body>) -> Answering + Send + Sync>;
-
-/// All services.
-#[derive(Clone)]
-pub(super) struct Grpc {
-    services: Arc<[(&'static str, Handler)]>,
-}
-
 /// The result in a reply whose gRPC status is `OK`, for metrics.
 #[derive(Clone, Copy)]
 pub(super) struct ReplyCode(pub(super) &'static str);
 
-impl Grpc {
-    /// Makes the services.
-    pub(super) fn new(
-        server: &Arc<Server>,
-        health: HealthReporter,
-    ) -> Result<Self, tonic_reflection::server::Error> {
-        let largest = server.limits.max_message_bytes;
-        let flowfiles = FlowFileServiceServer::new(FlowFiles(Arc::clone(server)));
-        let sidecar = SidecarServer::new(Sidecar(Arc::clone(server)));
-        let reflection = || {
-            Reflection::configure()
-                .register_encoded_file_descriptor_set(DESCRIPTORS)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        Ok(Self {
-            services: [
-                (FLOWFILES, handler(flowfiles.max_decoding_message_size(largest))),
-                (
-                    SIDECAR,
-                    handler(
-                        sidecar
-                            .max_decoding_message_size(largest)
-                            .max_encoding_message_size(largest),
-                    ),
-                ),
-                (HEALTH, handler(HealthServer::new(HealthService::from_health_reporter(health)))),
-                (REFLECTION, handler(reflection().build_v1()?)),
-                (REFLECTION_ALPHA, handler(reflection().build_v1alpha()?)),
-            ]
-            .into(),
-        })
-    }
+/// Makes the services.
+pub(super) fn routes(
+    server: &Arc<Server>,
+    health: HealthReporter,
+) -> Result<Router, tonic_reflection::server::Error> {
+    let largest = server.limits.max_message_bytes;
+    let flowfiles = FlowFileServiceServer::new(FlowFiles(Arc::clone(server)));
+    let sidecar = SidecarServer::new(Sidecar(Arc::clone(server)));
+    let reflection = || {
+        Reflection::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let routes = Routes::new(flowfiles.max_decoding_message_size(largest))
+        .add_service(sidecar.max_decoding_message_size(largest).max_encoding_message_size(largest))
+        .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    let state = LayerState { server: Arc::clone(server), protocol: Protocol::Grpc };
+    // Also around the fallback: a stranger does not learn which services exist.
+    Ok(routes.into_axum_router().layer(from_fn_with_state(state, admit_call)))
+}
 
-    /// Answers a request.
-    pub(super) async fn call(&self, path: &str, request: Request<Body>) -> Response<Body> {
-        let service = service(path);
-        match self.services.iter().find(|(name, _)| *name == service) {
-            Some((_, handler)) => handler(request).await,
-            None => Status::unimplemented("there is no such service").into_http(),
-        }
+/// Checks a call as [`super::layers::admit`] does, and bounds its body.
+async fn admit_call(State(state): State<LayerState>, mut request: Request, next: Next) -> Response {
+    let server = Arc::clone(&state.server);
+    let ticket = match needs(request.uri().path()) {
+        None => None,
+        Some(needs) => match check(&state, needs, &request) {
+            Ok(ticket) => ticket,
+            Err(refusal) => return deadline_of(&server, state.turn_away(&refusal, request)),
+        },
+    };
+    let (deadline, memory) = match &ticket {
+        Some(ticket) => (ticket.deadline.into(), ticket.memory.clone()),
+        None => (tokio::time::Instant::now() + server.limits.deadline, server.memory.claim()),
+    };
+    if let Some(ticket) = ticket {
+        request.extensions_mut().insert(ticket);
     }
+    let limits = CallLimits {
+        max_message_bytes: server.limits.max_message_bytes,
+        idle: server.limits.idle,
+        deadline,
+        memory,
+    };
+    let mut response = next.run(request.map(|body| Body::new(CallBody::new(body, limits)))).await;
+    response.extensions_mut().insert(AnswerDeadline(deadline + LAST_PIECE));
+    response
+}
 
-    /// Returns the name of a method in metrics.
-    pub(super) fn name(path: &str) -> &'static str {
-        const NAMES: [&str; 6] = [
-            "FlowFileService/Send",
-            "Sidecar/Sync",
-            "Sidecar/Sources",
-            "Sidecar/Log",
-            "Sidecar/Show",
-            "Sidecar/Restore",
-        ];
-        let known = NAMES.into_iter().find(|name| path.ends_with(&format!(".{name}")));
-        known.unwrap_or(match service(path) {
-            HEALTH => "Health",
-            REFLECTION | REFLECTION_ALPHA => "ServerReflection",
-            _ => "other",
-        })
+/// Gives the response to a refused call its time.
+fn deadline_of(server: &Server, mut response: Response) -> Response {
+    let deadline = tokio::time::Instant::now() + server.limits.deadline + LAST_PIECE;
+    response.extensions_mut().insert(AnswerDeadline(deadline));
+    response
+}
+
+/// Returns the name of a method in metrics and in the log.
+pub(super) fn name(path: &str) -> &'static str {
+    const NAMES: [&str; 6] = [
+        "FlowFileService/Send",
+        "Sidecar/Sync",
+        "Sidecar/Sources",
+        "Sidecar/Log",
+        "Sidecar/Show",
+        "Sidecar/Restore",
+    ];
+    let known = NAMES.into_iter().find(|name| path.ends_with(&format!(".{name}")));
+    known.unwrap_or(match service(path) {
+        HEALTH => "Health",
+        REFLECTION | REFLECTION_ALPHA => "ServerReflection",
+        _ => OTHER,
+    })
+}
+
+/// Returns the requirements of a method; `None`: everybody may ask for the server's health.
+fn needs(path: &str) -> Option<Needs> {
+    match service(path) {
+        HEALTH => None,
+        FLOWFILES | SIDECAR => Some(Needs::Slot),
+        _ => Some(Needs::Credential),
     }
+}
 
-    /// True if the method needs no authentication.
-    pub(super) fn is_health(path: &str) -> bool {
-        service(path) == HEALTH
+/// Returns the outcome of a call, as far as it is known when the response begins.
+pub(super) fn outcome(response: &Response) -> Cow<'static, str> {
+    if let Some(code) = response.extensions().get::<ReplyCode>() {
+        return code.0.into();
     }
+    let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+    code_name(code)
+}
 
-    /// True if the method needs a slot.
-    pub(super) fn is_work(path: &str) -> bool {
-        [FLOWFILES, SIDECAR].contains(&service(path))
-    }
-
-    /// Returns the outcome of a request, as far as it is known when the response begins.
-    pub(super) fn outcome(response: &Response<Body>) -> Cow<'static, str> {
-        if let Some(code) = response.extensions().get::<ReplyCode>() {
-            return code.0.into();
-        }
-        let code =
-            Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
-        format!("{code:?}").into()
+/// Returns the name of a status code in metrics and in the log.
+pub(super) fn code_name(code: Code) -> Cow<'static, str> {
+    match code {
+        Code::Ok => "Ok".into(),
+        code => format!("{code:?}").into(),
     }
 }
 
@@ -141,39 +158,31 @@ fn service(path: &str) -> &str {
     path.strip_prefix('/').and_then(|path| path.split_once('/')).map_or("", |(service, _)| service)
 }
 
-fn handler<S>(service: S) -> Handler
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send,
-{
-    Arc::new(move |request| {
-        // These services are always ready.
-        let answering = service.clone().call(request);
-        Box::pin(async move { answering.await.unwrap_or_else(|never| match never {}) })
-    })
-}
-
 /// Returns a refusal as a gRPC status.
 pub(super) fn status(refusal: &Refusal) -> Status {
-    let code = match refusal.status {
-        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
-        StatusCode::FORBIDDEN => Code::PermissionDenied,
-        StatusCode::NOT_FOUND => Code::NotFound,
-        StatusCode::CONFLICT | StatusCode::FAILED_DEPENDENCY => Code::FailedPrecondition,
-        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::INSUFFICIENT_STORAGE => Code::ResourceExhausted,
-        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
-        StatusCode::INTERNAL_SERVER_ERROR => Code::Internal,
-        _ => Code::InvalidArgument,
+    let code = match refusal.kind {
+        RefusalKind::Unauthenticated => Code::Unauthenticated,
+        RefusalKind::Forbidden => Code::PermissionDenied,
+        RefusalKind::NotFound => Code::NotFound,
+        RefusalKind::Question | RefusalKind::StoreRefuses => Code::FailedPrecondition,
+        RefusalKind::TooLarge | RefusalKind::NoRoom => Code::ResourceExhausted,
+        RefusalKind::Unavailable => Code::Unavailable,
+        RefusalKind::Internal => Code::Internal,
+        RefusalKind::BadRequest
+        | RefusalKind::WrongMethod
+        | RefusalKind::UnsupportedContent
+        | RefusalKind::Unprocessable => Code::InvalidArgument,
     };
     Status::new(code, refusal.message.clone())
 }
 
+/// Returns the time that a caller gives its call.
+pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    parse_timeout(headers.get("grpc-timeout")?.to_str().ok()?)
+}
+
 /// Reads the header `grpc-timeout`: at most eight digits and a unit.
-pub(super) fn timeout(text: &str) -> Option<Duration> {
+fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u64 = digits
         .parse()
@@ -196,27 +205,25 @@ mod tests {
 
     #[test]
     fn time_outs() {
-        assert_eq!(timeout("5S"), Some(Duration::from_secs(5)));
-        assert_eq!(timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
-        assert_eq!(timeout("100m"), Some(Duration::from_millis(100)));
+        assert_eq!(parse_timeout("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(parse_timeout("100m"), Some(Duration::from_millis(100)));
         for wrong in ["", "S", "5", "5s", "-5S", "+5S", "123456789S", "5\u{e9}"] {
-            assert_eq!(timeout(wrong), None, "{wrong}");
+            assert_eq!(parse_timeout(wrong), None, "{wrong}");
         }
     }
 
     #[test]
     fn names() {
         assert_eq!(
-            Grpc::name("/org.apache.nifi.processors.grpc.FlowFileService/Send"),
+            name("/org.apache.nifi.processors.grpc.FlowFileService/Send"),
             "FlowFileService/Send"
         );
-        assert_eq!(Grpc::name("/nifi_idb.v1.Sidecar/Log"), "Sidecar/Log");
-        assert_eq!(Grpc::name("/grpc.health.v1.Health/Check"), "Health");
-        assert_eq!(Grpc::name("/nifi_idb.v1.Sidecar/Nothing"), "other");
-        assert!(
-            Grpc::is_work("/nifi_idb.v1.Sidecar/Nothing")
-                && !Grpc::is_work("/x/y")
-                && !Grpc::is_work("")
-        );
+        assert_eq!(name("/nifi_idb.v1.Sidecar/Log"), "Sidecar/Log");
+        assert_eq!(name("/grpc.health.v1.Health/Check"), "Health");
+        assert_eq!(name("/nifi_idb.v1.Sidecar/Nothing"), "other");
+        assert_eq!(needs("/nifi_idb.v1.Sidecar/Nothing"), Some(Needs::Slot));
+        assert_eq!(["/x/y", ""].map(needs), [Some(Needs::Credential); 2]);
+        assert_eq!(needs("/grpc.health.v1.Health/Check"), None);
     }
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hyper::header::HOST;
 use hyper::{Request, Version};
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 
 /// A host as a request names it, without its port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,15 +92,16 @@ fn is_port(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::refusal::RefusalKind;
     use super::*;
 
-    fn of(version: Version, target: &str, hosts: &[&[u8]]) -> Result<bool, u16> {
+    fn of(version: Version, target: &str, hosts: &[&[u8]]) -> Result<bool, RefusalKind> {
         let mut request = Request::builder().version(version).uri(target);
         for host in hosts {
             request = request.header(HOST, *host);
         }
         let names = HostNames::of(&request.body(()).unwrap());
-        names.map(|names| names.are_local()).map_err(|refusal| refusal.status.as_u16())
+        names.map(|names| names.are_local()).map_err(|refusal| refusal.kind)
     }
 
     #[test]
@@ -163,26 +164,32 @@ mod tests {
             "a\\b",
             "localhost,evil.example:1:2",
         ] {
-            assert_eq!(with(unreadable), Err(400), "{unreadable}");
+            assert_eq!(with(unreadable), Err(RefusalKind::BadRequest), "{unreadable}");
         }
-        assert_eq!(of(Version::HTTP_11, "/", &[b"\xff"]), Err(400));
+        assert_eq!(of(Version::HTTP_11, "/", &[b"\xff"]), Err(RefusalKind::BadRequest));
     }
 
     #[test]
     fn every_version_of_http_names_its_host() {
         assert_eq!(of(Version::HTTP_10, "/", &[]), Ok(true));
         assert_eq!(of(Version::HTTP_10, "/", &[b"evil.example"]), Ok(false));
-        assert_eq!(of(Version::HTTP_11, "/", &[]), Err(400));
-        assert_eq!(of(Version::HTTP_11, "/", &[b"localhost", b"localhost"]), Err(400));
+        assert_eq!(of(Version::HTTP_11, "/", &[]), Err(RefusalKind::BadRequest));
+        assert_eq!(
+            of(Version::HTTP_11, "/", &[b"localhost", b"localhost"]),
+            Err(RefusalKind::BadRequest)
+        );
         // An absolute target appears in addition to `Host`: both count.
-        assert_eq!(of(Version::HTTP_11, "http://localhost/", &[]), Err(400));
+        assert_eq!(of(Version::HTTP_11, "http://localhost/", &[]), Err(RefusalKind::BadRequest));
         assert_eq!(of(Version::HTTP_11, "http://evil.example/", &[b"localhost"]), Ok(false));
         assert_eq!(of(Version::HTTP_11, "http://localhost/", &[b"evil.example"]), Ok(false));
         assert_eq!(of(Version::HTTP_2, "http://localhost:1/", &[]), Ok(true));
         assert_eq!(of(Version::HTTP_2, "http://127.evil.example/", &[]), Ok(false));
         assert_eq!(of(Version::HTTP_2, "/", &[b"localhost"]), Ok(true));
-        assert_eq!(of(Version::HTTP_2, "/", &[]), Err(400));
+        assert_eq!(of(Version::HTTP_2, "/", &[]), Err(RefusalKind::BadRequest));
         assert_eq!(of(Version::HTTP_2, "http://localhost/", &[b"localhost"]), Ok(true));
-        assert_eq!(of(Version::HTTP_2, "http://localhost/", &[b"evil.example"]), Err(400));
+        assert_eq!(
+            of(Version::HTTP_2, "http://localhost/", &[b"evil.example"]),
+            Err(RefusalKind::BadRequest)
+        );
     }
 }

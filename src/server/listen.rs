@@ -14,6 +14,7 @@ use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -21,10 +22,11 @@ use tonic_health::server::HealthReporter;
 
 use super::access::Peer;
 use super::connections::{Connections, OpenConnection};
-use super::either::{Either, first_of};
-use super::grpc::{Grpc, set_health};
+use super::grpc::set_health;
 use super::preface::read_preface;
-use super::service::{Server, serve};
+use super::repeated::RepeatedWarning;
+use super::routes::Routes;
+use super::service::Server;
 use super::tracked::tracked;
 
 /// Time limit of each first step of a connection: the first byte, the TLS handshake, the preface, a
@@ -61,8 +63,11 @@ pub(super) struct Listener {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) server: Arc<Server>,
-    pub(super) grpc: Grpc,
+    pub(super) routes: Routes,
     pub(super) health: HealthReporter,
+    /// The warnings of connections that were refused, and that could not be accepted.
+    pub(super) refused: RepeatedWarning,
+    pub(super) failed: RepeatedWarning,
 }
 
 impl Listener {
@@ -74,11 +79,14 @@ impl Listener {
         let (open, mut closed) = mpsc::channel::<()>(1);
         let connections = Arc::new(Connections::default());
         let mut stop = pin!(stop);
-        while let Either::Second((stream, place)) =
-            first_of(stop.as_mut(), pin!(self.accept(&connections))).await
-        {
-            let (connection, open) =
-                (self.connection(stream, place, drained.clone()), open.clone());
+        loop {
+            let (stream, place) = select! {
+                biased;
+                () = stop.as_mut() => break,
+                accepted = self.accept(&connections) => accepted,
+            };
+            let connection = self.connection(stream, place, drained.clone());
+            let open = open.clone();
             tokio::spawn(async move {
                 connection.await;
                 drop(open);
@@ -88,11 +96,12 @@ impl Listener {
         set_health(&self.health, false).await;
         let mut work = pin!(timeout(self.server.limits.drain, self.server.slots.drain()));
         let is_done = loop {
-            match first_of(work.as_mut(), pin!(self.accept(&connections))).await {
-                Either::First(done) => break done.is_ok(),
+            select! {
+                biased;
+                done = work.as_mut() => break done.is_ok(),
                 // The shutdown does not wait for these connections.
-                Either::Second((stream, place)) => {
-                    drop(tokio::spawn(self.connection(stream, place, drained.clone())))
+                (stream, place) = self.accept(&connections) => {
+                    drop(tokio::spawn(self.connection(stream, place, drained.clone())));
                 }
             }
         };
@@ -106,12 +115,16 @@ impl Listener {
     async fn accept(&self, connections: &Arc<Connections>) -> (TcpStream, OpenConnection) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, peer)) => {
-                    if let Some(place) = connections.open(peer.ip()) {
-                        return (stream, place);
-                    }
-                }
-                Err(_) => {
+                Ok((stream, peer)) => match connections.open(peer.ip()) {
+                    Some(place) => return (stream, place),
+                    None => self.refused.warn(|suppressed| {
+                        tracing::warn!(address = %peer.ip(), suppressed, "connection refused");
+                    }),
+                },
+                Err(error) => {
+                    self.failed.warn(|suppressed| {
+                        tracing::warn!(error = %error, suppressed, "accept failed");
+                    });
                     connections.make_room();
                     sleep(ACCEPT_PAUSE).await;
                 }
@@ -126,7 +139,7 @@ impl Listener {
         place: OpenConnection,
         drained: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (server, grpc) = (Arc::clone(&self.server), self.grpc.clone());
+        let (server, routes) = (Arc::clone(&self.server), self.routes.clone());
         let acceptor = self.tls.clone().map(TlsAcceptor::from);
         let head = if place.is_reserved { RESERVED_HEAD } else { HEAD };
         async move {
@@ -143,16 +156,24 @@ impl Listener {
                     return;
                 }
                 let Some(acceptor) = acceptor else {
-                    return talk(stream, None, server, grpc, place, head, drained).await;
+                    return talk(stream, None, server, routes, place, head, drained).await;
                 };
-                let Ok(Ok(stream)) = timeout(head, acceptor.accept(stream)).await else { return };
+                let stream = match timeout(head, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => stream,
+                    Ok(Err(error)) => return warn_of_tls(&place, &error),
+                    Err(_) => return warn_of_tls(&place, &"the client is slow"),
+                };
                 let certificate =
                     stream.get_ref().1.peer_certificates().and_then(|all| all.first());
                 let certificate = certificate.map(|certificate| certificate.to_vec());
-                talk(stream, certificate, server, grpc, place, head, drained).await;
+                talk(stream, certificate, server, routes, place, head, drained).await;
             };
-            // A connection that is evicted has no request under way.
-            first_of(pin!(talking), pin!(activity.evicted())).await;
+            select! {
+                biased;
+                () = talking => {}
+                // A connection that is evicted has no request under way.
+                () = activity.evicted() => {}
+            }
         }
     }
 }
@@ -161,7 +182,7 @@ async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     certificate: Option<Vec<u8>>,
     server: Arc<Server>,
-    grpc: Grpc,
+    routes: Routes,
     place: OpenConnection,
     head: Duration,
     mut drained: watch::Receiver<bool>,
@@ -183,9 +204,9 @@ async fn talk(
     let peer = Peer { certificate, address: Some(place.address), is_reserved: place.is_reserved };
     let (peer, activity) = (Arc::new(peer), Arc::clone(&place.activity));
     let service = service_fn(move |request| {
-        let (server, grpc, peer) = (Arc::clone(&server), grpc.clone(), Arc::clone(&peer));
+        let (routes, peer) = (routes.clone(), Arc::clone(&peer));
         let active = activity.begin(Instant::now() + server.limits.deadline);
-        async move { Ok::<_, Infallible>(tracked(serve(server, grpc, peer, request).await, active)) }
+        async move { Ok::<_, Infallible>(tracked(routes.respond(request, peer).await, active)) }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let stop = async {
@@ -193,13 +214,19 @@ async fn talk(
         let _ = drained.wait_for(|drained| *drained).await;
     };
     let idle = if place.is_reserved { RESERVED_HEAD } else { IDLE_CONNECTION };
-    let (stop, overdue) = (pin!(stop), pin!(place.activity.overdue(head, idle)));
-    let over = pin!(first_of(stop, overdue));
-    // Errors of a connection matter only to its client.
-    if let Either::Second(_) = first_of(connection.as_mut(), over).await {
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(FAREWELL, connection).await;
+    select! {
+        biased;
+        // Errors of a connection matter only to its client.
+        _ = connection.as_mut() => return,
+        () = stop => {}
+        () = place.activity.overdue(head, idle) => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(FAREWELL, connection).await;
+}
+
+fn warn_of_tls(place: &OpenConnection, error: &dyn std::fmt::Display) {
+    tracing::warn!(address = %place.address, error = %error, "TLS handshake failed");
 }
 
 /// Binds the address.

@@ -4,6 +4,10 @@
 //! channel to a thread that does the work of `nifi-idb sync`; the report returns the same way. So
 //! memory use does not grow with the size of bodies, and a slow client delays only itself.
 //!
+//! A request passes, from the outside in: `listen` (connections, TLS), `layers` (request id, log,
+//! metrics, host, origin, credential), `http` or `grpc` (a mapping to an operation), and `api` (the
+//! operations, which know no transport).
+//!
 //! | module | page | contents |
 //! | --- | --- | --- |
 //! | [`http`](crate::server::http) | `doc/reference/http.md` | routes, headers, status |
@@ -12,16 +16,18 @@
 
 mod access;
 mod answer;
+mod api;
 mod body;
 mod call_body;
 pub mod client;
 mod connections;
 mod cors;
-mod either;
+mod facts;
 mod flowfile_service;
 pub mod grpc;
 mod host;
 pub mod http;
+mod layers;
 mod limits;
 mod listen;
 mod metered;
@@ -29,14 +35,16 @@ mod metrics;
 mod preface;
 mod proto;
 mod ready;
+mod refusal;
+mod repeated;
 mod request;
+mod routes;
 mod service;
 mod sidecar;
 mod slots;
 mod threads;
 mod tls;
 mod tracked;
-mod work;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -139,12 +147,14 @@ pub fn run(
             metrics,
             readiness,
         });
-        let grpc = grpc::Grpc::new(&server, health.clone()).map_err(|error| bug(&error))?;
+        let routes = routes::Routes::new(&server, health.clone()).map_err(|error| bug(&error))?;
         started(address);
         let stopped = async {
             let _ = hears.await;
         };
-        listen::Listener { listener, tls, server, grpc, health }.run(stopped).await;
+        let (refused, failed) = Default::default();
+        let listener = listen::Listener { listener, tls, server, routes, health, refused, failed };
+        listener.run(stopped).await;
         Ok(())
     });
     // A thread that is still working has not left a half-written version.

@@ -92,8 +92,19 @@ impl Readiness {
             Ok(Err(_)) => Err(Unready::plain(BUG)),
             Err(_) => Err(Unready::plain("the store did not answer in time")),
         };
+        log_change(last.as_ref().map(|(_, result)| result), &result);
         *last = Some((Instant::now(), result.clone()));
         result
+    }
+}
+
+/// Logs that the store was lost, or that it is back.
+fn log_change(last: Option<&Result<(), Unready>>, result: &Result<(), Unready>) {
+    match (last, result) {
+        (Some(Err(before)), Err(unready)) if before == unready => {}
+        (_, Err(unready)) => tracing::warn!(error = unready.detail.as_str(), "not ready"),
+        (Some(Err(_)), Ok(())) => tracing::info!("ready again"),
+        (None | Some(Ok(())), Ok(())) => {}
     }
 }
 

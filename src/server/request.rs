@@ -1,108 +1,30 @@
-//! The parts of an HTTP request: its route, and the attributes of a FlowFile in headers and query.
+//! The parts of an HTTP request: its query, and the attributes of a FlowFile in headers and query.
 
-use hyper::StatusCode;
+use std::borrow::Cow;
+
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use percent_encoding::percent_decode_str;
 
-use super::access::Named;
-use super::answer::{FLOWFILE_V3, Refusal};
+use super::answer::FLOWFILE_V3;
+use super::refusal::{Refusal, RefusalKind};
 use crate::flowfile::{Attributes, names};
-use crate::snapshot::SourceId;
 
-/// The operation that a request asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route {
-    /// Checks that the process is running.
-    Live,
-    /// Checks that the store responds and that the server is not being stopped.
-    Ready,
-    /// Returns the metrics.
-    Metrics,
-    /// Applies a batch.
-    Sync(Named),
-    /// Returns a source's checkpoint; `None`: the checkpoints of all sources.
-    Sources(Named, Option<SourceId>),
-    /// Lists versions.
-    Versions(Named),
-    /// Restores a version.
-    Version(Named, String),
-    /// Shows a record of a version.
-    Records(Named, String),
+/// True if a text is percent-encoded UTF-8.
+pub(super) fn is_decodable(text: &str) -> bool {
+    decoded(text).is_some()
 }
 
-impl Route {
-    /// Parses a path.
-    pub(super) fn parse(path: &str) -> Result<Self, Refusal> {
-        let not_found = || {
-            Refusal::new(
-                StatusCode::NOT_FOUND,
-                "there is nothing at this path; doc/reference/http.md lists the routes",
-            )
-        };
-        let segments: Option<Vec<_>> =
-            path.strip_prefix('/').unwrap_or(path).split('/').map(decoded).collect();
-        let segments = segments
-            .ok_or_else(|| Refusal::bad_request("the path is not percent-encoded UTF-8"))?;
-        let words: Vec<_> = segments.iter().map(String::as_str).collect();
-        let named = |bucket: &str, flow: &str| Named {
-            bucket: Some(bucket.to_owned()),
-            flow: Some(flow.to_owned()),
-        };
-        Ok(match words.as_slice() {
-            ["healthz"] => Self::Live,
-            ["readyz"] => Self::Ready,
-            ["metrics"] => Self::Metrics,
-            ["v1", "sync"] => Self::Sync(Named::default()),
-            ["v1", "flows", bucket, flow, "sync"] => Self::Sync(named(bucket, flow)),
-            ["v1", "flows", bucket, flow, "sources"] => Self::Sources(named(bucket, flow), None),
-            ["v1", "flows", bucket, flow, "sources", id] => {
-                let id = id
-                    .parse()
-                    .map_err(|error| Refusal::bad_request(format!("the source is {error}")))?;
-                Self::Sources(named(bucket, flow), Some(id))
-            }
-            ["v1", "flows", bucket, flow, "versions"] => Self::Versions(named(bucket, flow)),
-            ["v1", "flows", bucket, flow, "versions", at] => {
-                Self::Version(named(bucket, flow), (*at).to_owned())
-            }
-            ["v1", "flows", bucket, flow, "versions", at, "records"] => {
-                Self::Records(named(bucket, flow), (*at).to_owned())
-            }
-            _ => return Err(not_found()),
-        })
-    }
-
-    /// Returns the route's name in metrics.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Live => "/healthz",
-            Self::Ready => "/readyz",
-            Self::Metrics => "/metrics",
-            Self::Sync(_) => "/v1/sync",
-            Self::Sources(..) => "/v1/flows/sources",
-            Self::Versions(_) => "/v1/flows/versions",
-            Self::Version(..) => "/v1/flows/versions/version",
-            Self::Records(..) => "/v1/flows/versions/records",
-        }
-    }
-
-    /// Returns the route's methods, in the format of `Allow`.
-    pub(super) fn allowed(&self) -> &'static str {
-        if matches!(self, Self::Sync(_)) { "POST" } else { "GET, HEAD" }
-    }
-}
-
-/// Decodes percent-encoding.
+/// Decodes percent-encoding; `None` if the result is not UTF-8, or if two hexadecimal digits do not
+/// follow each `%`.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        out.push(match byte {
-            b'%' => u8::try_from(digit(bytes.next())? * 16 + digit(bytes.next())?).ok()?,
-            byte => byte,
-        });
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = text.as_bytes();
+    let mut escapes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%');
+    // percent-encoding keeps a `%` that encodes nothing; a client that sends one made a mistake.
+    if !escapes.all(|(at, _)| is_digit(bytes.get(at + 1)) && is_digit(bytes.get(at + 2))) {
+        return None;
     }
-    String::from_utf8(out).ok()
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// The parameters of a query, each at most once.
@@ -110,6 +32,7 @@ fn decoded(text: &str) -> Option<String> {
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
+    /// Parses a query. By hand, because `form_urlencoded` replaces what is not UTF-8.
     pub(super) fn parse(query: Option<&str>) -> Result<Self, Refusal> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for part in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
@@ -187,7 +110,7 @@ pub(super) fn attributes(headers: &HeaderMap, query: &mut Query) -> Result<Attri
 
 /// Returns true if `content-type` declares a package; `None` if the first bytes of the body decide.
 pub(super) fn content(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
-    let unsupported = |what: String| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what);
+    let unsupported = |what: String| Refusal::new(RefusalKind::UnsupportedContent, what);
     for (name, known) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
         for value in headers.get_all(&name) {
             let mut all = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
@@ -221,23 +144,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths() {
-        let named = Named { bucket: Some("b".into()), flow: Some("a%2Fb".into()) };
-        assert_eq!(Route::parse("/v1/flows/b/a%252Fb/sync").unwrap(), Route::Sync(named.clone()));
-        assert_eq!(
-            Route::parse("/v1/flows/b/a%252Fb/versions/3").unwrap(),
-            Route::Version(named, "3".into())
-        );
-        for (path, status) in [
-            ("", 404),
-            ("/", 404),
-            ("/v1/sync/", 404),
-            ("/v2/sync", 404),
-            ("/v1/flows/b/f/sources/a%20b", 400),
-            ("/v1/flows/%f/f/sync", 400),
-            ("/v1/flows/%ff/f/sync", 400),
-        ] {
-            assert_eq!(Route::parse(path).unwrap_err().status, status, "{path}");
+    fn percent_encoding_is_strict() {
+        assert_eq!(decoded("a%2Fb%20%c3%A9+").as_deref(), Some("a/b \u{e9}+"));
+        for wrong in ["%", "%f", "a%2", "%zz", "%ff", "%+1", "%%20"] {
+            assert!(!is_decodable(wrong), "{wrong}");
         }
     }
 
@@ -272,7 +182,8 @@ mod tests {
         let wrong: HeaderMap = [header("indexeddb.databse", "shop")].into_iter().collect();
         let refused = super::attributes(&wrong, &mut Query::default()).unwrap_err();
         assert!(
-            refused.status == 400 && refused.message.contains("indexeddb.databse"),
+            refused.kind == RefusalKind::BadRequest
+                && refused.message.contains("indexeddb.databse"),
             "{refused:?}"
         );
         let mut misspelt =
@@ -288,22 +199,29 @@ mod tests {
         assert_eq!(of("application/FlowFile-v3; x=y").unwrap(), Some(true));
         assert_eq!(of("text/plain").unwrap(), None);
         for media in ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"] {
-            assert_eq!(of(media).unwrap_err().status, 415);
+            assert_eq!(of(media).unwrap_err().kind, RefusalKind::UnsupportedContent);
         }
         let coded = |name: hyper::header::HeaderName, values: &[&str]| {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(&name, value.parse().unwrap());
             }
-            content(&headers).map_err(|refusal| refusal.status.as_u16())
+            content(&headers).map_err(|refusal| refusal.kind)
         };
         assert_eq!(coded(CONTENT_ENCODING, &["identity", "Identity, identity"]), Ok(None));
         assert_eq!(coded(TRANSFER_ENCODING, &["chunked"]), Ok(None));
         for values in
             [&["gzip"][..], &["identity", "gzip"], &["identity, gzip"], &["gzip, identity"]]
         {
-            assert_eq!(coded(CONTENT_ENCODING, values), Err(415), "{values:?}");
+            assert_eq!(
+                coded(CONTENT_ENCODING, values),
+                Err(RefusalKind::UnsupportedContent),
+                "{values:?}"
+            );
         }
-        assert_eq!(coded(TRANSFER_ENCODING, &["gzip, chunked"]), Err(415));
+        assert_eq!(
+            coded(TRANSFER_ENCODING, &["gzip, chunked"]),
+            Err(RefusalKind::UnsupportedContent)
+        );
     }
 }

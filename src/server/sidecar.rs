@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::StatusCode;
 use hyper::body::{Body as HttpBody, Frame};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -14,13 +13,14 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::access::{Named, readable};
-use super::answer::Refusal;
+use super::api::records::ShowOperation;
+use super::api::sources::SourcesOperation;
+use super::api::sync::{SyncOperation, SyncOutcome};
+use super::api::target::Named;
+use super::api::versions::{LogOperation, RestoreOperation};
 use super::body::{BodyLimits, PieceWriter, reader, send_blocking};
-use super::client::Right;
 use super::flowfile_service::ticket;
 use super::grpc::status;
-use super::http::{own_source, refused};
 use super::metered::MeteredStore;
 use super::proto::sidecar::restore_request::Format;
 use super::proto::sidecar::sync_reply::Part as ReplyPart;
@@ -30,11 +30,12 @@ use super::proto::sidecar::{
     SourcesReply, SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart, Version,
     sidecar_server,
 };
+use super::refusal::Refusal;
 use super::service::{BUG, LATE, Server, Ticket};
 use super::threads;
-use super::work::{Done, Job, read_key};
-use crate::history::{self, At, RestoreFormat, RestoreOptions};
-use crate::snapshot::{FlowName, FlowVersion};
+use crate::history::{At, RestoreFormat, RestoreOptions};
+use crate::snapshot::FlowVersion;
+use crate::store::SnapshotStore;
 
 /// Most messages that may wait for the other side.
 const MESSAGES: usize = 4;
@@ -65,8 +66,8 @@ impl sidecar_server::Sidecar for Sidecar {
         };
         let attributes = attributes.into_iter().collect();
         let server = Arc::clone(&self.0);
-        let job = Job::new(&server.intake, &ticket, named(flow), attributes, pull);
-        let job = job.map_err(|refusal| status(&refusal))?;
+        let operation = SyncOperation::new(&ticket, named(flow), attributes, pull, &server.intake);
+        let operation = operation.map_err(|refusal| status(&refusal))?;
         let ticket = server.admit_call(ticket).await?;
         let limits = &server.limits;
         let limits = BodyLimits {
@@ -74,15 +75,17 @@ impl sidecar_server::Sidecar for Sidecar {
             idle: limits.idle,
             deadline: ticket.deadline.into(),
         };
-        let body = reader(
+        let mut body = reader(
             Contents(messages),
             limits,
             &server.metrics.received_bytes,
             ticket.memory.clone(),
         );
-        let worker = Arc::clone(&server);
+        let (worker, facts) = (Arc::clone(&server), ticket.facts.clone());
         server.stream(&ticket, move |out| {
-            let mut done = job.run(&*worker.store, body, &worker.metrics)?;
+            let worked = operation.run(&*worker.store, &mut body, &worker.metrics);
+            let mut done = body.check(worked)?;
+            done.note(&facts);
             let mut pieces = PieceWriter::new(|bytes| {
                 out.send(SyncReply { part: Some(ReplyPart::Report(bytes)) })
             });
@@ -103,14 +106,10 @@ impl sidecar_server::Sidecar for Sidecar {
             .transpose();
         let source =
             source.map_err(|error| Status::invalid_argument(format!("source is {error}")))?;
-        let flow = match &source {
-            Some(source) => own_source(&self.0, &ticket, named(flow), source),
-            None => readable(&ticket.caller, Right::Read, named(flow), &self.0.intake),
-        };
-        let flow = flow.map_err(|refusal| status(&refusal))?;
-        let store = Arc::clone(&self.0.store);
-        let found = move || history::sources(&*store, &flow, source.as_ref()).map_err(refused);
-        let found = self.0.run(&ticket, found).await?.map_err(|refusal| status(&refusal))?;
+        let operation = SourcesOperation::new(&ticket.caller, named(flow), source, &self.0.intake);
+        let operation = operation.map_err(|refusal| status(&refusal))?;
+        ticket.facts.flow(operation.flow());
+        let found = self.read(&ticket, move |store| operation.run(store)).await?;
         let sources = found.into_iter().map(|found| Source {
             source: found.source.to_string(),
             epoch: found.epoch,
@@ -123,11 +122,11 @@ impl sidecar_server::Sidecar for Sidecar {
     async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogReply>, Status> {
         let ticket = self.0.admit_call(ticket(&request)?).await?;
         let LogRequest { flow, limit } = request.into_inner();
-        let flow = self.flow(&ticket, flow)?;
-        let limit = if limit == 0 { usize::MAX } else { limit as usize };
-        let store = Arc::clone(&self.0.store);
-        let entries = move || history::log(&*store, &flow, limit).map_err(refused);
-        let entries = self.0.run(&ticket, entries).await?.map_err(|refusal| status(&refusal))?;
+        let limit = Some(limit as usize).filter(|limit| *limit > 0);
+        let operation = LogOperation::new(&ticket.caller, named(flow), limit, &self.0.intake);
+        let operation = operation.map_err(|refusal| status(&refusal))?;
+        ticket.facts.flow(operation.flow());
+        let entries = self.read(&ticket, move |store| operation.run(store)).await?;
         let versions = entries.into_iter().map(|entry| Version {
             version: entry.version.get(),
             timestamp: entry.timestamp_ms,
@@ -142,23 +141,16 @@ impl sidecar_server::Sidecar for Sidecar {
     async fn show(&self, request: Request<ShowRequest>) -> Result<Response<ShowReply>, Status> {
         let ticket = self.0.admit_call(ticket(&request)?).await?;
         let ShowRequest { flow, version, object_store, key } = request.into_inner();
-        let (flow, at) = (self.flow(&ticket, flow)?, at(version)?);
-        let key = if key.is_empty() && object_store.is_empty() {
-            None
-        } else {
-            Some(read_key(&key).map_err(|refusal| status(&refusal))?)
-        };
-        let (worker, memory) = (Arc::clone(&self.0.store), ticket.memory.clone());
-        let show = move || -> Result<String, Refusal> {
-            let store = MeteredStore::new(&*worker, memory);
-            let found = history::open_version(&store, &flow, at).map_err(refused)?;
-            let Some(key) = key else { return Ok(found.manifest.to_text().0) };
-            let shown =
-                history::show_record(&store, &flow, &found, &object_store.as_str().into(), &key);
-            let none = || Refusal::new(StatusCode::NOT_FOUND, "there is no record with this key");
-            Ok(shown.map_err(refused)?.ok_or_else(none)?.line)
-        };
-        let text = self.0.run(&ticket, show).await?.map_err(|refusal| status(&refusal))?;
+        let (named, at) = (named(flow), at(version)?);
+        let is_manifest = key.is_empty() && object_store.is_empty();
+        let record = (!is_manifest).then_some((object_store, key.as_str()));
+        let operation = ShowOperation::new(&ticket.caller, named, at, record, &self.0.intake);
+        let operation = operation.map_err(|refusal| status(&refusal))?;
+        let facts = ticket.facts.clone();
+        facts.flow(operation.flow());
+        let show =
+            move |store: &dyn SnapshotStore| operation.run(store, |version| facts.version(version));
+        let text = self.read(&ticket, show).await?;
         Ok(Response::new(ShowReply { text }))
     }
 
@@ -173,24 +165,33 @@ impl sidecar_server::Sidecar for Sidecar {
             Format::Records => RestoreFormat::Records,
         };
         let RestoreRequest { flow, version, object_store, .. } = message;
-        let (flow, at) = (self.flow(&ticket, flow)?, at(version)?);
+        let (named, at) = (named(flow), at(version)?);
         let options =
             RestoreOptions { format, object_store: object_store.as_deref().map(Into::into) };
+        let operation = RestoreOperation::new(&ticket.caller, named, at, options, &self.0.intake);
+        let operation = operation.map_err(|refusal| status(&refusal))?;
+        let facts = ticket.facts.clone();
+        facts.flow(operation.flow());
         let (worker, memory) = (Arc::clone(&self.0.store), ticket.memory.clone());
         self.0.stream(&ticket, move |out| {
             let store = MeteredStore::new(&*worker, memory);
-            let found = history::open_version(&store, &flow, at).map_err(refused)?;
             let mut pieces = PieceWriter::new(|content| out.send(RestoreReply { content }));
-            history::restore(&store, &flow, &found, &options, &mut pieces).map_err(refused)?;
+            operation.run(&store, &mut pieces, |version| facts.version(version))?;
             pieces.finish().map_err(broken)
         })
     }
 }
 
 impl Sidecar {
-    fn flow(&self, ticket: &Ticket, flow: Option<Flow>) -> Result<FlowName, Status> {
-        readable(&ticket.caller, Right::Read, named(flow), &self.0.intake)
-            .map_err(|refusal| status(&refusal))
+    /// Runs an operation that reads, on a thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        ticket: &Ticket,
+        operation: impl FnOnce(&dyn SnapshotStore) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Status> {
+        let (worker, memory) = (Arc::clone(&self.0.store), ticket.memory.clone());
+        let work = move || operation(&MeteredStore::new(&*worker, memory));
+        self.0.run(ticket, work).await?.map_err(|refusal| status(&refusal))
     }
 }
 
@@ -211,10 +212,10 @@ fn at(version: u32) -> Result<At, Status> {
 }
 
 fn broken(error: io::Error) -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format!("report: {error}"))
+    Refusal::unavailable(format!("report: {error}"))
 }
 
-fn result(done: &Done) -> SyncResult {
+fn result(done: &SyncOutcome) -> SyncResult {
     SyncResult {
         status: u32::from(done.status() as u8),
         error: done.failure().map(|failure| failure.message).unwrap_or_default(),

@@ -6,10 +6,9 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::select;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
-
-use super::either::{Either, first_of};
 
 /// Most requests that wait for a slot; any more are refused and may try again.
 pub(super) const MAX_WAITING: usize = 1_000;
@@ -102,15 +101,15 @@ impl Slots {
         }
         let mut stop = self.draining.subscribe();
         let slot = match self.shared.take_or_wait(asker)? {
-            Either::First(slot) => slot,
-            Either::Second((_place, granted)) => {
-                let stopped = pin!(stop.wait_for(|draining| *draining));
-                match first_of(stopped, pin!(timeout_at(deadline, granted))).await {
-                    Either::Second(Ok(Ok(slot))) => slot,
-                    Either::Second(Err(_)) => return Err(Busy::Late),
-                    // The sender is never dropped without a grant.
-                    Either::First(_) | Either::Second(Ok(Err(_))) => return Err(Busy::Draining),
-                }
+            Grant::Now(slot) => slot,
+            Grant::Later { _place, granted } => {
+                let granted = select! {
+                    biased;
+                    _ = stop.wait_for(|draining| *draining) => return Err(Busy::Draining),
+                    granted = timeout_at(deadline, granted) => granted.map_err(|_| Busy::Late)?,
+                };
+                // The sender is never dropped without a grant.
+                granted.map_err(|_| Busy::Draining)?
             }
         };
         // A drain that began meanwhile has already checked, or waits for this slot.
@@ -149,6 +148,14 @@ impl Slots {
     }
 }
 
+/// The response to a request for a slot.
+enum Grant {
+    /// A slot.
+    Now(Slot),
+    /// A place in the queue, and the end where the slot arrives.
+    Later { _place: WaitingPlace, granted: oneshot::Receiver<Slot> },
+}
+
 /// A place in the queue; it is given up when this is dropped.
 struct WaitingPlace {
     shared: Arc<SharedSlots>,
@@ -174,16 +181,13 @@ impl SharedSlots {
         Slot(Arc::new(HeldSlot { shared: Arc::clone(self), asker }))
     }
 
-    fn take_or_wait(
-        self: &Arc<Self>,
-        asker: &Asker,
-    ) -> Result<Either<Slot, (WaitingPlace, oneshot::Receiver<Slot>)>, Busy> {
+    fn take_or_wait(self: &Arc<Self>, asker: &Asker) -> Result<Grant, Busy> {
         let mut queue = self.queue();
         // While a slot is free, every waiting asker holds as many as it may, so this request
         // overtakes nobody.
         if queue.may_hold(asker, self.count) {
             queue.hold(asker);
-            return Ok(Either::First(self.slot(asker.clone())));
+            return Ok(Grant::Now(self.slot(asker.clone())));
         }
         let own = queue.waiting.iter().filter(|waiting| waiting.asker == *asker).count();
         if queue.waiting.len() >= MAX_WAITING || own >= most_of_one(MAX_WAITING) {
@@ -193,7 +197,7 @@ impl SharedSlots {
         let number = queue.next;
         queue.next += 1;
         queue.waiting.push(Waiting { asker: asker.clone(), number, grant });
-        Ok(Either::Second((WaitingPlace { shared: Arc::clone(self), number }, granted)))
+        Ok(Grant::Later { _place: WaitingPlace { shared: Arc::clone(self), number }, granted })
     }
 }
 
@@ -296,11 +300,8 @@ mod tests {
                 drop(first);
                 std::future::pending::<()>().await;
             };
-            let Either::First(second) =
-                first_of(pin!(slots.take(&a, later())), pin!(releasing)).await
-            else {
-                panic!()
-            };
+            let second =
+                select! { second = slots.take(&a, later()) => second, () = releasing => panic!() };
             assert_eq!((second.is_ok(), slots.taken()), (true, 1));
             drop(second);
             assert!(slots.taken() == 0 && slots.shared.queue().held.is_empty());
@@ -316,20 +317,14 @@ mod tests {
                 slots.draining.send_replace(true);
                 std::future::pending::<()>().await;
             };
-            let Either::First(waited) =
-                first_of(pin!(slots.take(&a, later())), pin!(stopping)).await
-            else {
-                panic!()
-            };
+            // The second future must not begin before the first one waits.
+            let waited = select! { biased; waited = slots.take(&a, later()) => waited, () = stopping => panic!() };
             assert_eq!(waited.unwrap_err(), Busy::Draining);
             let releasing = async {
                 drop(first);
                 std::future::pending::<()>().await;
             };
-            assert!(matches!(
-                first_of(pin!(slots.drain()), pin!(releasing)).await,
-                Either::First(())
-            ));
+            select! { biased; () = slots.drain() => {} () = releasing => panic!() }
             assert_eq!(slots.take(&a, later()).await.unwrap_err(), Busy::Draining);
         });
     }
@@ -360,11 +355,11 @@ mod tests {
             Arc::new(SharedSlots { count: 2, queue: Mutex::default(), all_free: Notify::new() });
         let (a, b, c) = (client("a"), client("b"), client("c"));
         let take = |asker: &Asker| shared.take_or_wait(asker).unwrap();
-        let (Either::First(of_a), Either::First(of_b)) = (take(&a), take(&b)) else { panic!() };
+        let (Grant::Now(of_a), Grant::Now(of_b)) = (take(&a), take(&b)) else { panic!() };
         let mut waiting: Vec<_> = [&a, &a, &b, &c]
             .map(|asker| match take(asker) {
-                Either::Second(waiting) => waiting,
-                Either::First(_) => panic!(),
+                Grant::Later { _place, granted } => (_place, granted),
+                Grant::Now(_) => panic!(),
             })
             .into();
         // A slot of `b` becomes free: `a` already holds one, and `b` came before `c`.

@@ -1,6 +1,7 @@
 //! Threads for blocking work. If the system cannot start one, that is an error, and nothing waits
 //! for it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::thread::Builder;
@@ -13,14 +14,22 @@ use crate::failure::Failure;
 /// Runs `work` on a new thread.
 ///
 /// Each request gets a thread: a pool that cannot start its threads would queue the work forever.
-/// Network waits on the thread use the caller's runtime.
+/// Network waits on the thread use the caller's runtime. A panic ends the work and nothing else.
 pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let runtime = Handle::try_current().ok();
+    let span = tracing::Span::current();
+    let name = name.to_owned();
+    let builder = Builder::new().name(name.clone());
     let work = move || {
         let _entered = runtime.as_ref().map(Handle::enter);
-        work();
+        // The events of the work carry the id of its request.
+        let _in_span = span.enter();
+        // The program's panic hook says where the bug is; this says which request met it.
+        if std::panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+            tracing::warn!(thread = name, "panic caught");
+        }
     };
-    Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(|error| none(&error))
+    builder.spawn(work).map(drop).map_err(|error| none(&error))
 }
 
 /// Checks that `count` threads can be started at once, for a caller that would panic if they

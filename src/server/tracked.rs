@@ -47,12 +47,12 @@ pub(super) fn tracked(response: Response<Body>, active: ActiveRequest) -> Respon
 
 impl HttpBody for Tracked {
     type Data = Bytes;
-    type Error = tonic::Status;
+    type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         if this.is_over {
             return Poll::Ready(None);
@@ -75,9 +75,7 @@ impl HttpBody for Tracked {
             )]);
             return Poll::Ready(Some(Ok(Frame::trailers(status))));
         }
-        Poll::Ready(Some(Err(tonic::Status::from_error(
-            io::Error::from(io::ErrorKind::TimedOut).into(),
-        ))))
+        Poll::Ready(Some(Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -41,6 +41,7 @@ pub(super) struct Client {
     runtime: tokio::runtime::Runtime,
     channel: Channel,
     token: Option<String>,
+    request_id: Option<&'static str>,
 }
 
 impl Client {
@@ -52,7 +53,7 @@ impl Client {
     pub(super) fn with(endpoint: Endpoint) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let channel = runtime.block_on(endpoint.connect()).unwrap();
-        Self { runtime, channel, token: None }
+        Self { runtime, channel, token: None, request_id: None }
     }
 
     /// Sends this token with every batch.
@@ -60,10 +61,18 @@ impl Client {
         Self { token: Some(format!("Bearer {token}")), ..self }
     }
 
+    /// Names every request.
+    pub(super) fn with_request_id(self, id: &'static str) -> Self {
+        Self { request_id: Some(id), ..self }
+    }
+
     fn request<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
         if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", token.parse().unwrap());
+        }
+        if let Some(id) = self.request_id {
+            request.metadata_mut().insert("x-request-id", id.parse().unwrap());
         }
         request
     }

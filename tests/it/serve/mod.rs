@@ -10,6 +10,7 @@ mod http;
 mod lasting;
 mod limits;
 mod load;
+mod log;
 mod memory;
 mod mixed_load;
 mod parity;

@@ -12,7 +12,7 @@ use crate::program::{fsck, on};
 #[test]
 fn a_stop_finishes_what_is_under_way_and_tells_the_others_to_come_again() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serve::start(dir.path(), &[]);
+    let server = Serve::start(dir.path(), &["--log-level", "off"]);
     let mut under_way = server.connect();
     let mut headers = TO.to_vec();
     let length = RECORDS.len().to_string();

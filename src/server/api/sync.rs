@@ -1,22 +1,18 @@
-//! The work that HTTP and gRPC hand to the pipeline, on a thread that may block: one FlowFile or a
-//! package.
+//! A batch or a package of batches, which the pipeline applies.
 
 use std::io::{self, Cursor, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hyper::StatusCode;
-
-use super::access::{Named, admission, target};
-use super::answer::{Refusal, http_status};
-use super::body::{BodyError, BodyReader};
-use super::client::Right;
-use super::metered::MeteredStore;
-use super::metrics::Metrics;
-use super::service::Ticket;
+use super::super::client::Right;
+use super::super::facts::RequestFacts;
+use super::super::metered::MeteredStore;
+use super::super::metrics::Metrics;
+use super::super::refusal::{Refusal, RefusalKind};
+use super::super::service::Ticket;
+use super::target::{Named, admission, target};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::flowfile::{Attributes, check_attributes, names};
-use crate::indexeddb::key::{Key, SortableKey};
 use crate::memory::MemoryError;
 use crate::normalize::MAX_TIME_MS;
 use crate::pipeline::{Delivered, IntakeOptions, Package, deliver, deliver_package, delivery};
@@ -26,30 +22,30 @@ use crate::store::fault::step;
 /// The first bytes of a package.
 const MAGIC: &[u8] = b"NiFiFF3";
 
-/// The work to do with a content.
-pub(super) struct Job {
-    pub(super) options: IntakeOptions,
-    pub(super) attributes: Attributes,
+/// A request to apply a content.
+pub(in crate::server) struct SyncOperation {
+    pub(in crate::server) options: IntakeOptions,
+    pub(in crate::server) attributes: Attributes,
     /// True if the content is a package; `None`: its first bytes decide.
-    pub(super) is_package: Option<bool>,
+    pub(in crate::server) is_package: Option<bool>,
 }
 
-/// The result of a job.
-pub(super) enum Done {
+/// The result of a batch, or of each batch of a package.
+pub(in crate::server) enum SyncOutcome {
     /// One batch.
     Batch(Box<Delivered>),
     /// Many.
     Package(Package),
 }
 
-impl Job {
-    /// Makes a job: settles everything that does not depend on the content.
-    pub(super) fn new(
-        defaults: &IntakeOptions,
+impl SyncOperation {
+    /// Makes an operation: settles everything that does not depend on the content.
+    pub(in crate::server) fn new(
         ticket: &Ticket,
         named: Named,
         attributes: Attributes,
         pull: bool,
+        defaults: &IntakeOptions,
     ) -> Result<Self, Refusal> {
         check_attributes(&attributes).map_err(|error| Refusal::bad_request(error.to_string()))?;
         let caller = &ticket.caller;
@@ -89,35 +85,14 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// The body did not arrive correctly, the client may not use the batch's flow or source, or a
-    /// package's framing is lost.
-    pub(super) fn run(
-        self,
-        store: &dyn SnapshotStore,
-        mut body: BodyReader,
-        metrics: &Metrics,
-    ) -> Result<Done, Refusal> {
-        let result = self.run_on(store, &mut body, metrics);
-        match body.failed() {
-            Some(error @ (BodyError::TooLarge(_) | BodyError::LargeMessage)) => {
-                Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()))
-            }
-            Some(BodyError::Memory(error)) => Err(out_of_memory(error)),
-            Some(error @ BodyError::Unexpected) => Err(Refusal::bad_request(error.to_string())),
-            Some(error @ BodyError::Deadline) => {
-                Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
-            }
-            Some(BodyError::Idle(_) | BodyError::Cut) | None => result,
-        }
-    }
-
-    /// Like [`Self::run`], for a content that has arrived as a whole.
-    pub(super) fn run_on(
+    /// The client may not use the batch's flow or source, a package's framing is lost, or memory is
+    /// used up.
+    pub(in crate::server) fn run(
         self,
         store: &dyn SnapshotStore,
         content: impl Read,
         metrics: &Metrics,
-    ) -> Result<Done, Refusal> {
+    ) -> Result<SyncOutcome, Refusal> {
         step("serve:work");
         let memory = self.options.decode.memory.clone();
         let result = self.deliver(&MeteredStore::new(store, memory.clone()), content, metrics);
@@ -129,7 +104,7 @@ impl Job {
         store: &dyn SnapshotStore,
         mut content: impl Read,
         metrics: &Metrics,
-    ) -> Result<Done, Refusal> {
+    ) -> Result<SyncOutcome, Refusal> {
         let mut first = Vec::with_capacity(MAGIC.len());
         let begun = (&mut content).take(MAGIC.len() as u64).read_to_end(&mut first);
         let is_package = self.is_package.unwrap_or(first == MAGIC);
@@ -140,7 +115,7 @@ impl Job {
             if package.iter().any(|(_, verdict)| verdict.status == ExitStatus::Usage) {
                 check_store(store)?;
             }
-            return Ok(Done::Package(package));
+            return Ok(SyncOutcome::Package(package));
         }
         let delivered = deliver(store, &self.options, &self.attributes, input);
         metrics.flowfile(&delivered.verdict.summary);
@@ -152,29 +127,24 @@ impl Job {
                 delivered.verdict.failure.map_or_else(String::new, |failure| failure.message);
             return Err(Refusal::forbidden(message));
         }
-        Ok(Done::Batch(Box::new(delivered)))
+        Ok(SyncOutcome::Batch(Box::new(delivered)))
     }
 }
 
 /// Returns the refusal for a lack of memory. Work that needs more than the whole budget is too
 /// large for good; memory that others hold will be free again.
-pub(super) fn out_of_memory(error: MemoryError) -> Refusal {
-    let status = match error {
-        MemoryError::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        MemoryError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+pub(in crate::server) fn out_of_memory(error: MemoryError) -> Refusal {
+    let kind = match error {
+        MemoryError::Busy => RefusalKind::Unavailable,
+        MemoryError::TooLarge { .. } => RefusalKind::TooLarge,
     };
-    Refusal::new(status, format!("{error} (--max-memory)"))
+    Refusal::new(kind, format!("{error} (--max-memory)"))
 }
 
 /// Reports a missing store as transient: it existed when the server started, so the batch is not at
 /// fault and the store may return.
 fn check_store(store: &dyn SnapshotStore) -> Result<(), Refusal> {
-    let gone = |_| {
-        Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the store is not there, or cannot be written to",
-        )
-    };
+    let gone = |_| Refusal::unavailable("the store is not there, or cannot be written to");
     store.check_reachable().map_err(gone)
 }
 
@@ -187,27 +157,27 @@ impl Read for Broken {
     }
 }
 
-impl Done {
+impl SyncOutcome {
     /// Returns the equivalent exit status.
-    pub(super) fn status(&self) -> ExitStatus {
+    pub(in crate::server) fn status(&self) -> ExitStatus {
         match self {
             Self::Batch(delivered) => delivered.verdict.status,
             Self::Package(package) => package.status(),
         }
     }
 
-    /// Returns the HTTP status. If a package met both a transient failure and a full disk, the
-    /// transient failure wins.
-    pub(super) fn http_status(&self) -> StatusCode {
+    /// Returns the kind of its failure, if it is not done. If a package met both a transient
+    /// failure and a full disk, the transient failure wins.
+    pub(in crate::server) fn refusal_kind(&self) -> Option<RefusalKind> {
         match self.status() {
-            ExitStatus::Transient => http_status(ExitStatus::Transient),
-            _ if self.found_no_room() => StatusCode::INSUFFICIENT_STORAGE,
-            status => http_status(status),
+            ExitStatus::Transient => Some(RefusalKind::Unavailable),
+            _ if self.found_no_room() => Some(RefusalKind::NoRoom),
+            status => RefusalKind::of(status),
         }
     }
 
     /// True if the store's disk was full: the same request may be sent again when there is room.
-    pub(super) fn found_no_room(&self) -> bool {
+    pub(in crate::server) fn found_no_room(&self) -> bool {
         match self {
             Self::Batch(delivered) => delivered.verdict.found_no_room(),
             Self::Package(package) => package.found_no_room(),
@@ -215,7 +185,7 @@ impl Done {
     }
 
     /// Returns the failure, if any.
-    pub(super) fn failure(&self) -> Option<Failure> {
+    pub(in crate::server) fn failure(&self) -> Option<Failure> {
         match self {
             Self::Batch(delivered) => delivered.verdict.failure.clone(),
             Self::Package(package) => package.failure(),
@@ -223,7 +193,7 @@ impl Done {
     }
 
     /// Returns one line: the summary, or the line `package`.
-    pub(super) fn summary(&self) -> String {
+    pub(in crate::server) fn summary(&self) -> String {
         match self {
             Self::Batch(delivered) => delivered.verdict.summary.to_json(),
             Self::Package(package) => package.summary(),
@@ -231,29 +201,33 @@ impl Done {
     }
 
     /// Returns the attributes that are written; a package's FlowFiles have their own.
-    pub(super) fn attributes(&self) -> Attributes {
+    pub(in crate::server) fn attributes(&self) -> Attributes {
         match self {
             Self::Batch(delivered) => delivered.verdict.attributes(),
             Self::Package(_) => Attributes::default(),
         }
     }
 
+    /// Notes the result for the request's line in the log.
+    pub(in crate::server) fn note(&self, facts: &RequestFacts) {
+        match self {
+            Self::Batch(delivered) => {
+                let verdict = &delivered.verdict;
+                facts.batch(&verdict.summary, verdict.attributes().get(names::SOURCE));
+            }
+            Self::Package(package) => {
+                package.iter().for_each(|(_, verdict)| facts.part(&verdict.summary));
+            }
+        }
+    }
+
     /// Writes the report: lines, or packages.
-    pub(super) fn write(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
+    pub(in crate::server) fn write(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
         match self {
             Self::Batch(delivered) => delivered.report.copy_to(out),
             Self::Package(package) => package.write_v3(out),
         }
     }
-}
-
-/// Parses a key as JSON; the message does not repeat it.
-pub(super) fn read_key(text: &str) -> Result<SortableKey, Refusal> {
-    let value = serde_json::from_str(text).map_err(|_| {
-        Refusal::bad_request("key is no JSON; a string key needs its quotes: \"ann\"")
-    })?;
-    let key = Key::from_json(&value).and_then(|key| key.to_sortable());
-    key.map_err(|error| Refusal::bad_request(format!("key: {error}")))
 }
 
 /// Returns the current time in milliseconds; read once per request.

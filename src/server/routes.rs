@@ -1,0 +1,54 @@
+//! All routes behind one port. The content type of a request decides between HTTP and gRPC.
+
+use std::sync::Arc;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Request, Response};
+use tonic_health::server::HealthReporter;
+use tower::ServiceExt;
+
+use super::access::Peer;
+use super::body::Body;
+use super::grpc;
+use super::http;
+use super::layers::{Protocol, stack};
+use super::service::Server;
+
+/// The routes of both protocols, in their layers.
+#[derive(Clone)]
+pub(super) struct Routes {
+    http: Router,
+    grpc: Router,
+}
+
+impl Routes {
+    /// Makes the routes.
+    pub(super) fn new(
+        server: &Arc<Server>,
+        health: HealthReporter,
+    ) -> Result<Self, tonic_reflection::server::Error> {
+        let grpc = grpc::routes(server, health)?;
+        Ok(Self {
+            http: stack(http::routes(server), server, Protocol::Http),
+            grpc: stack(grpc, server, Protocol::Grpc),
+        })
+    }
+
+    /// Responds to a request that came from `peer`.
+    pub(super) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: Arc<Peer>,
+    ) -> Response<Body> {
+        let is_grpc = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+        let routes = if is_grpc { &self.grpc } else { &self.http };
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        routes.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
+    }
+}
