@@ -1,6 +1,7 @@
 //! The HTTP client for all calls to servers: no redirects, no proxy for loopback addresses, rustls
 //! with ring.
 
+mod call_log;
 mod tls_fault;
 
 use std::error::Error;
@@ -20,6 +21,7 @@ use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 
 use crate::certificate_trust::NamedServerVerifier;
 
+pub use call_log::CallLog;
 pub use tls_fault::{TlsFault, TlsFaultKind};
 
 /// Idle connections are closed after this time, before NiFi and Registry drop them (30 s) without

@@ -50,6 +50,7 @@ pub fn install(
     let (group, context) = match find_group(nifi, what)? {
         FoundGroup::There(group) => {
             tell(format!("group {:?} is there already ({group}): not uploaded again", what.name));
+            tracing::info!(name = what.name, group, "group kept");
             let context = context_of(nifi, &group)?;
             (group, context)
         }
@@ -66,6 +67,7 @@ pub fn install(
             let uploaded = nifi.upload(&what.parent, &fields, definition.as_bytes())?;
             let group = text(&uploaded, "/id").to_owned();
             tell(format!("group {:?} is uploaded ({group})", what.name));
+            tracing::info!(name = what.name, group, "group uploaded");
             let context = context_of(nifi, &group)?;
             (group, context)
         }
@@ -74,6 +76,7 @@ pub fn install(
     enable_services(nifi, what, &group, tell)?;
     wait_until_valid(nifi, what, &group)?;
     tell("all processors are valid".to_owned());
+    tracing::info!(group, "processors valid");
     Ok(Installed { group, parameters: values(nifi, &context)? })
 }
 
@@ -248,7 +251,10 @@ fn set_parameters(
         return Err(NifiError::refused(format!("NiFi did not set the parameters: {failure}")));
     }
     let names: Vec<_> = changed.into_iter().map(|(name, _)| name).collect();
-    tell(format!("parameters: {} set", names.join(", ")));
+    let names = names.join(", ");
+    // Only the names: a value may be secret.
+    tracing::info!(context, names, "parameters set");
+    tell(format!("parameters: {names} set"));
     Ok(())
 }
 
@@ -292,7 +298,9 @@ fn enable_services(
         pause(what, "a controller service is not enabled")?;
         now = states(&nifi.get(&path)?);
     }
-    tell(format!("controller services: {} enabled", waiting.join(", ")));
+    let names = waiting.join(", ");
+    tracing::info!(group, names, "controller services enabled");
+    tell(format!("controller services: {names} enabled"));
     Ok(())
 }
 
@@ -371,6 +379,7 @@ pub fn start(
     while stopped(&processors(nifi, group)?) > 0 {
         pause(what, "not every processor is running")?;
     }
+    tracing::info!(group, processors = before.len(), "group started");
     tell(format!("started: {} processors", before.len()));
     Ok(())
 }

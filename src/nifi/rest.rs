@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::error::{NifiError, NifiErrorKind};
 use crate::http_client::{
-    CertificateFiles, ClientError, TlsFault, TlsFaultKind, client, destination, is_loopback,
+    CallLog, CertificateFiles, ClientError, TlsFault, TlsFaultKind, client, destination,
+    is_loopback,
 };
 use crate::secret::Secret;
 
@@ -194,18 +195,25 @@ impl Nifi {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
+        let log = CallLog::start("nifi", method, path);
         let has_client_certificate = self.has_client_certificate;
-        let response = request
-            .send()
-            .map_err(|error| unreachable(&error.without_url(), &place, has_client_certificate))?;
+        let response = request.send().map_err(|error| {
+            let error = unreachable(&error.without_url(), &place, has_client_certificate);
+            log.failed(&error);
+            error
+        })?;
         let status = response.status().as_u16();
         let location =
             response.headers().get(LOCATION).and_then(|value| destination(value, &self.base));
         let mut body = Vec::new();
         let read = response.take(MAX_ANSWER_BYTES).read_to_end(&mut body);
         read.map_err(|_| {
-            NifiError::new(NifiErrorKind::Transient, format!("the answer was cut off: {place}"))
+            let message = format!("the answer was cut off: {place}");
+            let error = NifiError::new(NifiErrorKind::Transient, message);
+            log.failed(&error);
+            error
         })?;
+        log.answered(status, body.len());
         if (200..300).contains(&status) {
             Ok(body)
         } else {

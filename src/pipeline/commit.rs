@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::SyncOptions;
+use super::log_events::elapsed_ms;
 use crate::apply::error::SyncError;
 use crate::snapshot::{FlowName, FlowVersion, RootId, StateId};
 use crate::store::{
@@ -51,10 +52,14 @@ pub(crate) fn commit(
     let mut doubts = 0;
     for attempt in 1..=MAX_ATTEMPTS {
         pause(attempt, options.deadline, &last)?;
+        let _attempt = tracing::error_span!("attempt", attempt).entered();
         let head = store.head(flow)?;
         let mut writer =
             if options.dry_run { None } else { Some(store.writer(flow, head.as_ref())?) };
-        let Some(draft) = round.plan(head.as_ref(), writer.as_deref_mut())? else {
+        let start = Instant::now();
+        let draft = round.plan(head.as_ref(), writer.as_deref_mut())?;
+        tracing::debug!(ms = elapsed_ms(start), differs = draft.is_some(), "plan made");
+        let Some(draft) = draft else {
             let stand = |head: &StoredVersion| {
                 let StoredVersion { manifest, state, .. } = head;
                 Stand { version: manifest.version, root: manifest.root(), state: *state }
@@ -64,15 +69,26 @@ pub(crate) fn commit(
         let (_, state) = draft.manifest.to_text();
         let stand = Stand { version: draft.manifest.version, root: draft.manifest.root(), state };
         let Some(writer) = writer else { return Ok(Some(stand)) };
+        let start = Instant::now();
+        let version = stand.version;
         match writer.commit(&draft) {
-            Ok(_) => return Ok(Some(stand)),
-            Err(AppendError::Lost) => last = "another writer was first".to_owned(),
+            Ok(_) => {
+                tracing::debug!(%version, ms = elapsed_ms(start), "version stored");
+                return Ok(Some(stand));
+            }
+            Err(AppendError::Lost) => {
+                tracing::info!(%version, ms = elapsed_ms(start), "race lost");
+                last = "another writer was first".to_owned();
+            }
             Err(AppendError::Failed(error)) => return Err(error.into()),
             Err(AppendError::Ambiguous(error)) => {
                 // The version is ours if and only if the stored version with that number has our
                 // state.
                 let stored = store.version(flow, stand.version)?;
-                if stored.as_ref().is_some_and(|stored| stored.state == state) {
+                let is_ours = stored.as_ref().is_some_and(|stored| stored.state == state);
+                let is_stored = stored.is_some();
+                tracing::warn!(%version, %error, is_stored, is_ours, "doubtful append settled");
+                if is_ours {
                     return Ok(Some(stand));
                 }
                 last = error.to_string();
@@ -104,6 +120,10 @@ fn pause(attempt: u32, deadline: Option<Instant>, last: &str) -> Result<(), Sync
             format!("{last}, and the deadline passed")
         };
         return Err(SyncError::Exhausted { attempts: attempt - 1, last });
+    }
+    if attempt > 1 {
+        let pause_ms = wait.as_millis() as u64;
+        tracing::info!(attempt, pause_ms, cause = last, "attempt repeated");
     }
     thread::sleep(wait);
     Ok(())

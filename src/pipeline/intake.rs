@@ -2,11 +2,13 @@
 //! and committed. The result is always a verdict, never a panic.
 
 use std::io::{self, Read};
+use std::time::Instant;
 
 use super::admission::Admission;
 use serde_json::json;
 
 use super::likely_cause::{FirstRejection, HEAD_BYTES};
+use super::log_events::{BatchLog, elapsed_ms};
 use super::{SyncOptions, sync};
 use crate::apply::error::SyncError;
 use crate::decode::{BatchHeader, Decimals, DecodeError, DecodeOptions, Decoder, Dialect, Mode};
@@ -82,7 +84,7 @@ pub struct Verdict {
     pub resync: bool,
     database: Option<DomString>,
     object_store: Option<DomString>,
-    source: Option<SourceId>,
+    pub(super) source: Option<SourceId>,
 }
 
 /// The result of one FlowFile, and its report.
@@ -168,6 +170,7 @@ pub fn deliver_hearing<R: Read>(
     let mut report = ReportLines::new(folder);
     let mut lines = ReportLines::new(folder);
     let settled = options.settled(attributes);
+    let log = BatchLog::start(settled.as_ref().ok().and_then(IntakeOptions::delivery_id));
     let mut privacy = None;
     let verdict = match &settled {
         Err(failure) => Verdict::failed(None, None, options.review, failure.clone()),
@@ -177,6 +180,7 @@ pub fn deliver_hearing<R: Read>(
                 options.read(content, &mut report, rejects, &mut room)
             };
             let flow = options.flow_of(header.as_ref());
+            log.identify(header.as_ref(), flow.as_ref().ok());
             match (batch, flow) {
                 (Err(failure), flow) => {
                     let failed =
@@ -200,6 +204,7 @@ pub fn deliver_hearing<R: Read>(
             }
         }
     };
+    log.end(&verdict);
     Delivered { report: whole(report, privacy.as_deref(), lines, &verdict), verdict }
 }
 
@@ -331,9 +336,28 @@ impl IntakeOptions {
         Ok(settled)
     }
 
+    /// Returns the id of the delivery, if it has one.
+    fn delivery_id(&self) -> Option<&str> {
+        self.sync.delivery.as_deref()
+    }
+
     /// Reads and normalizes a whole content. The report lines for rejected lines are deducted from
     /// `room`, in bytes.
     pub(super) fn read<R: Read>(
+        &self,
+        content: R,
+        report: &mut ReportLines,
+        rejects: &mut dyn Rejects,
+        room: &mut u64,
+    ) -> ReadBatch {
+        let start = Instant::now();
+        let read = self.read_content(content, report, rejects, room);
+        let (received, rejected) = read.lines;
+        tracing::debug!(received, rejected, ms = elapsed_ms(start), "batch read");
+        read
+    }
+
+    fn read_content<R: Read>(
         &self,
         content: R,
         report: &mut ReportLines,

@@ -18,6 +18,7 @@ pub(crate) mod commit;
 mod group;
 mod intake;
 mod likely_cause;
+mod log_events;
 mod notices;
 mod old_view;
 mod package;

@@ -10,6 +10,7 @@ use super::group::{Batches, sync_group};
 use super::intake::{
     IntakeOptions, MAX_REJECTED_BYTES, ReadBatch, Verdict, delivery, disk_status, privacy_line_of,
 };
+use super::log_events::log_flowfile;
 use crate::decode::{BatchHeader, Decoder};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -73,8 +74,14 @@ pub fn deliver_package<R: Read>(
         room: MAX_REJECTED_BYTES,
     };
     package.take_in(input)?;
-    for (flow, members) in package.groups(options) {
+    let groups = package.groups(options);
+    tracing::debug!(flowfiles = package.entries.len(), flows = groups.len(), "package read");
+    for (flow, members) in groups {
+        let _flow = tracing::error_span!("flow", %flow, flowfiles = members.len()).entered();
         package.merge(store, options, &flow, members)?;
+    }
+    for (place, entry) in package.entries.iter().enumerate() {
+        entry.ended.iter().for_each(|verdict| log_flowfile(place + 1, verdict));
     }
     Ok(package)
 }

@@ -101,6 +101,11 @@ pub(super) fn without_writers(repository: &Path) -> Result<Option<File>, StoreEr
     }
 }
 
+/// Milliseconds since `start`, for the log.
+pub(super) fn elapsed_ms(start: Instant) -> u64 {
+    start.elapsed().as_millis() as u64
+}
+
 fn locked_by_others(path: &Path) -> StoreError {
     let seconds = LOCK_WAIT.as_secs();
     let message = format!(
@@ -133,6 +138,7 @@ impl StoreLock {
     /// Takes the lock; waits up to [`LOCK_WAIT`].
     pub(super) fn take(repository: &Path) -> Result<Self, StoreError> {
         let path = repository.join(LOCK_FILE);
+        let start = Instant::now();
         let mut pauses = Pauses::new(LOCK_WAIT);
         loop {
             let file =
@@ -144,7 +150,10 @@ impl StoreLock {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 // Somebody may have removed the file by hand since; then holding it locks nobody
                 // out.
-                Ok(()) if is_at(&file, &path) => return Ok(Self { file, path }),
+                Ok(()) if is_at(&file, &path) => {
+                    tracing::debug!(ms = elapsed_ms(start), "store locked");
+                    return Ok(Self { file, path });
+                }
                 Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => {}
                 Err(error) => return Err(io_error("lock", &path, error.into())),
             }
@@ -236,6 +245,7 @@ impl StoreLock {
         if read_small(git_lock, MAX_REFERENCE_BYTES)?.as_deref() == Some(intent.as_bytes()) {
             fs::remove_file(git_lock)
                 .map_err(|error| io_error("remove the stale lock", git_lock, error))?;
+            tracing::warn!(path = %git_lock.display(), "stale lock removed");
         }
         Ok(())
     }
@@ -249,10 +259,14 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 fn take_git_lock(value: &TempFile, git_lock: &Path) -> Result<(), StoreError> {
+    let start = Instant::now();
     let mut pauses = Pauses::new(REF_LOCK_WAIT);
     loop {
         match value.link(git_lock) {
-            Ok(Linked::New) => return Ok(()),
+            Ok(Linked::New) => {
+                tracing::debug!(ms = elapsed_ms(start), "main locked");
+                return Ok(());
+            }
             Ok(Linked::Exists) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(io_error("make the lock", git_lock, error)),

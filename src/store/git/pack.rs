@@ -93,6 +93,7 @@ impl PackWriter {
 
         let index = TempFile::object(dir, "tmp_idx_")?;
         index.write_at(&index_bytes(&mut self.entries, &checksum), 0)?;
+        tracing::debug!(objects = self.entries.len(), bytes = self.written, "pack written");
         let name = format!("pack-{}", ObjectId::from_bytes_or_panic(&checksum));
         let path = |extension: &str| dir.join(format!("{name}.{extension}"));
         Ok(Pack { pack: (self.file, path("pack")), index: (index, path("idx")) })

@@ -111,6 +111,9 @@ impl Placing {
         let objects = repo.path().join("objects");
         remove_stale_keeps(&objects.join("pack"))?;
         let gc = gc::hold(repo.path())?;
+        if gc.is_none() {
+            tracing::info!(path = %objects.display(), "git gc is running");
+        }
         Ok(Self {
             objects,
             packed: gc.is_none(),
@@ -159,6 +162,7 @@ impl Placing {
             if self.placed.iter().all(PendingObjects::is_there) {
                 return Ok(());
             }
+            tracing::warn!(path = %self.objects.display(), "missing objects written again");
             self.packed = true;
             self.dirs.clear();
             let (loose, packs): (Vec<_>, Vec<_>) = std::mem::take(&mut self.placed)

@@ -165,7 +165,9 @@ pub(super) fn make(path: &Path) -> Result<(), StoreError> {
         step("git:init");
     }
     let dirs: Vec<_> = dirs.iter().map(|dir| ToSync::Dir(dir)).collect();
-    sync(&dirs)
+    sync(&dirs)?;
+    tracing::info!(path = %path.display(), "repository made");
+    Ok(())
 }
 
 /// Opens a repository if its format can be read and written here.

@@ -65,6 +65,7 @@ impl Sink {
             let path = self.objects.join(&hex[..2]).join(&hex[2..]);
             files.push(PendingFile { file, path, id: Some(object.id) });
         }
+        tracing::debug!(objects = files.len(), bytes = self.bytes, "loose objects written");
         Ok(PendingObjects { objects: self.objects, files, loose: self.waiting })
     }
 }

@@ -296,6 +296,7 @@ impl VersionWriter for GitWriter<'_> {
             }
             step("git:after-link");
             if lock.move_main(&repo, main, commit, &mut placing)? {
+                tracing::debug!(%flow, version = %manifest.version, %commit, "git commit made");
                 return Ok(CommittedVersion { version: manifest.version, root, state });
             }
         }

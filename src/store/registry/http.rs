@@ -12,7 +12,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION
 use super::auth::Credentials;
 use super::failure::{CallFailure, failure, unsent};
 use super::options::{RegistryOptions, base_url, misconfigured};
-use crate::http_client::{destination, is_loopback};
+use crate::http_client::{CallLog, destination, is_loopback};
 use crate::secret::Secret;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -189,6 +189,8 @@ impl Http {
         match self.options.deadline {
             Some(deadline) if Instant::now() + pause >= deadline => Err(error),
             _ => {
+                let pause_ms = pause.as_millis() as u64;
+                tracing::warn!(pause_ms, %error, "call repeated");
                 std::thread::sleep(pause);
                 Ok(())
             }
@@ -237,7 +239,16 @@ impl Http {
         method: &str,
         path: &str,
     ) -> Result<Answer, CallFailure> {
-        let call = self.place(method, path);
+        let log = CallLog::start("registry", method, path);
+        let result = self.answer(request, self.place(method, path));
+        match &result {
+            Ok(answer) => log.answered(answer.status, answer.body.len()),
+            Err(failure) => log.failed(&failure.error),
+        }
+        result
+    }
+
+    fn answer(&self, request: RequestBuilder, call: String) -> Result<Answer, CallFailure> {
         let end = self.end_of_call(&call).map_err(unsent)?;
         let left = end.saturating_duration_since(Instant::now());
         let has_client_certificate = self.options.client_cert_file.is_some();

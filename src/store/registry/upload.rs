@@ -144,7 +144,9 @@ impl RegistryStore {
     ) -> Result<Vec<Coordinates>, StoreError> {
         let next = std::sync::atomic::AtomicUsize::new(0);
         let results = Mutex::new(Vec::with_capacity(uploads.len()));
+        let span = tracing::Span::current();
         let work = || {
+            let _entered = span.enter();
             while let Some((index, upload)) = {
                 let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 uploads.get(index).map(|upload| (index, upload))

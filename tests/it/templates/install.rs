@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::double::NifiDouble;
 use super::template;
+use crate::logging::secrets::{SECRET, TRACE, assert_keeps_secrets};
 use crate::program::{Ran, program, run};
 
 fn install(nifi: &NifiDouble, name: &str, words: &[&str]) -> Ran {
@@ -250,4 +251,23 @@ fn tokens_and_passwords_come_from_files_or_the_environment() {
         program(["template", "install", "live-sync", "--nifi", &url, "--user", "ann"]);
     command.env("NIFI_IDB_NIFI_PASSWORD", "p w &1");
     run(command, b"").done();
+}
+
+#[test]
+fn neither_parameters_nor_credentials_are_in_the_log() {
+    for log in TRACE {
+        let nifi = NifiDouble::start("1.28.1");
+        nifi.with(|nifi| nifi.login = Some(("ann".to_owned(), SECRET.to_owned())));
+        nifi.with(|nifi| nifi.token = Some(format!("{SECRET}.token")));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, SECRET).unwrap();
+        let store = format!("store=git:/{SECRET}.git");
+        let password = file.display().to_string();
+        let words = ["--user", "ann", "--password-file", &password, "--set", &store];
+        let ran = install(&nifi, "live-sync", &[&words[..], &log].concat());
+        assert_eq!(ran.code(), Some(0), "{}", ran.err);
+        let events = ["group uploaded", "parameters set", "processors valid", "/access/token"];
+        assert_keeps_secrets(&ran.err, &events);
+    }
 }
