@@ -3,8 +3,8 @@
 
 const DAY_MS: i64 = 86_400_000;
 
-/// The greatest distance of a Date from 1970, in milliseconds.
-const MAX_MS: i64 = 8_640_000_000_000_000;
+/// The greatest distance of a Date or a clock from 1970, in milliseconds: ECMAScript's limit.
+pub const MAX_DATE_MS: i64 = 8_640_000_000_000_000;
 
 /// Formats a time, given in milliseconds since 1970. Years outside 0 to 9999 have a sign and six
 /// digits.
@@ -39,7 +39,7 @@ pub fn read(text: &str) -> Option<i64> {
     let days = days_from_civil(year, month, day);
     let time = days * DAY_MS + hour * 3_600_000 + minute * 60_000 + second * 1000 + ms;
     // This checks separators, ranges and spelling all at once.
-    ((-MAX_MS..=MAX_MS).contains(&time) && write(time) == text).then_some(time)
+    ((-MAX_DATE_MS..=MAX_DATE_MS).contains(&time) && write(time) == text).then_some(time)
 }
 
 /// Returns year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
@@ -79,8 +79,8 @@ mod tests {
             (0, "1970-01-01T00:00:00.000Z"),
             (-1, "1969-12-31T23:59:59.999Z"),
             (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
-            (MAX_MS, "+275760-09-13T00:00:00.000Z"),
-            (-MAX_MS, "-271821-04-20T00:00:00.000Z"),
+            (MAX_DATE_MS, "+275760-09-13T00:00:00.000Z"),
+            (-MAX_DATE_MS, "-271821-04-20T00:00:00.000Z"),
             (-62_198_755_200_000, "-000001-01-01T00:00:00.000Z"),
         ] {
             assert_eq!(write(ms), text);
@@ -122,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn times_survive(ms in -MAX_MS..=MAX_MS) {
+        fn times_survive(ms in -MAX_DATE_MS..=MAX_DATE_MS) {
             prop_assert_eq!(read(&write(ms)), Some(ms));
         }
     }

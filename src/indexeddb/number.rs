@@ -10,6 +10,9 @@ use crate::indexeddb::value::write::write_special_number;
 /// program prints is within the limit. More digits claim a precision that a double does not have.
 pub const MAX_SIGNIFICANT_DIGITS: usize = 17;
 
+/// The greatest integer up to which a double represents all integers.
+pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
 /// The number of significant digits up to which a decimal is the shortest text for its double.
 const EXACT_DIGITS: usize = 15;
 

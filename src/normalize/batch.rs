@@ -14,6 +14,7 @@ use super::withheld::Withheld;
 use crate::decode::{
     self, BatchHeader, Change, DecodeError, Decoder, Item, Mode, Op, rejected_keys,
 };
+use crate::indexeddb::iso_date::MAX_DATE_MS;
 use crate::indexeddb::key::{KeyError, SortableKey};
 use crate::indexeddb::key_path::{ExtractError, KeyExtractor};
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
@@ -29,9 +30,6 @@ use crate::snapshot::{Digest, FlowVersion, StateId};
 /// The default limit, in milliseconds, for clocks ahead of the time of receipt. A later clock is
 /// clamped to it.
 pub const DEFAULT_SKEW_MS: i64 = 5 * 60 * 1000;
-
-/// The greatest distance of a clock from 1970, in milliseconds: ECMAScript's limit.
-pub const MAX_TIME_MS: i64 = 8_640_000_000_000_000;
 
 /// The most `clear` and `delete-range` lines in a batch. They are kept in memory.
 pub const MAX_RANGES: usize = 1_000_000;
@@ -601,5 +599,5 @@ pub fn clock_at(value: &[u8], path: &FieldPath) -> Option<i64> {
     });
     let found = at_members(value, names.collect::<Option<Vec<_>>>()?)?;
     let number = std::str::from_utf8(date_text(found).unwrap_or(found)).ok()?;
-    number.parse().ok().filter(|at| (-MAX_TIME_MS..=MAX_TIME_MS).contains(at))
+    number.parse().ok().filter(|at| (-MAX_DATE_MS..=MAX_DATE_MS).contains(at))
 }

@@ -18,8 +18,8 @@ mod unsent;
 mod withheld;
 
 pub use batch::{
-    Batch, DEFAULT_SKEW_MS, MAX_BASE_STATES, MAX_RANGES, MAX_TIME_MS, NormalizeError,
-    NormalizeOptions, RejectionSink, clock_at, normalize, normalize_keeping,
+    Batch, DEFAULT_SKEW_MS, MAX_BASE_STATES, MAX_RANGES, NormalizeError, NormalizeOptions,
+    RejectionSink, clock_at, normalize, normalize_keeping,
 };
 pub use fold::{Bound, Changes, Claim, Folded, Folds, RangeChange, push_folded};
 pub use private::{Hidden, hide};

@@ -318,8 +318,10 @@ impl IntakeOptions {
         }
         if let Some(text) = attributes.get(names::RECEIVED_AT) {
             let expected = || wrong(names::RECEIVED_AT, "milliseconds since 1970");
-            let at =
-                text.parse().ok().filter(|at| (0..=crate::normalize::MAX_TIME_MS).contains(at));
+            let at = text
+                .parse()
+                .ok()
+                .filter(|at| (0..=crate::indexeddb::iso_date::MAX_DATE_MS).contains(at));
             if self.trusts_received_at {
                 settled.normalize.received_at =
                     at.ok_or_else(expected)?.min(self.normalize.received_at);

@@ -20,7 +20,7 @@ use crate::decide::{ResolveOptions, Selection, resolve};
 use crate::decode::DEFAULT_MAX_LINE_BYTES;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::normalize::MAX_TIME_MS;
+use crate::indexeddb::iso_date::MAX_DATE_MS;
 use crate::report::{ReportLines, Summary};
 use crate::snapshot::logged_conflict::Choice;
 
@@ -72,7 +72,7 @@ pub(super) struct Resolve {
     even_if_changed: bool,
 
     /// Time of the decision, in milliseconds since 1970 [default: now]
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..=MAX_TIME_MS))]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..=MAX_DATE_MS))]
     received_at: Option<i64>,
 
     /// Confirm the plan that the guard refused, by the digest from its message

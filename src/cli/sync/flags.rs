@@ -14,9 +14,10 @@ use crate::config::DEFAULT_BUCKET;
 use crate::decode::{DEFAULT_MAX_LINE_BYTES, Decimals, DecodeOptions, Dialect, Mode};
 use crate::failure::Failure;
 use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::iso_date::MAX_DATE_MS;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value;
-use crate::normalize::{DEFAULT_SKEW_MS, MAX_TIME_MS, NormalizeOptions};
+use crate::normalize::{DEFAULT_SKEW_MS, NormalizeOptions};
 use crate::pipeline::{IntakeOptions, NewEpoch, Review, SyncOptions};
 use crate::policy::Policy;
 use crate::snapshot::SourceId;
@@ -106,7 +107,7 @@ pub struct Sync {
     pub(super) batch_id: Option<String>,
 
     /// Time of receipt, in milliseconds since 1970 [default: now]
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..=MAX_TIME_MS))]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..=MAX_DATE_MS))]
     received_at: Option<i64>,
 
     /// Time by which a record's clock may be ahead of the time of receipt; a later one is set back
@@ -316,8 +317,8 @@ impl Sync {
     /// Returns the limit on clocks; the flag overrides the policy file.
     fn skew_ms(&self) -> i64 {
         match (self.skew, self.loaded.as_ref().and_then(|policy| policy.max_skew_ms)) {
-            (Some(skew), _) => i64::try_from(skew.as_millis()).unwrap_or(MAX_TIME_MS),
-            (None, Some(skew)) => skew.min(MAX_TIME_MS),
+            (Some(skew), _) => i64::try_from(skew.as_millis()).unwrap_or(MAX_DATE_MS),
+            (None, Some(skew)) => skew.min(MAX_DATE_MS),
             (None, None) => DEFAULT_SKEW_MS,
         }
     }
@@ -362,7 +363,7 @@ impl Sync {
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub(in crate::cli) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(MAX_TIME_MS)
+    i64::try_from(since.as_millis()).unwrap_or(MAX_DATE_MS)
 }
 
 #[cfg(test)]

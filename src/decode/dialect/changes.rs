@@ -8,6 +8,7 @@ use crate::decode::header::{BatchHeader, Mode};
 use crate::decode::raw_json::{Reject, broken};
 use crate::decode::scan::{ScannedMember, ScannedMembers};
 use crate::indexeddb::dom_string::{DomString, NOT_A_STORE_NAME};
+use crate::indexeddb::iso_date::MAX_DATE_MS;
 use crate::rejection::code;
 use crate::snapshot::id::{FlowVersion, SourceId, StateId};
 
@@ -39,9 +40,6 @@ const LOWER_OPEN: usize = 10;
 const UPPER_OPEN: usize = 11;
 const COUNT: usize = 12;
 const SPILLED: usize = 13;
-
-/// ECMAScript's time range: milliseconds on either side of 1970.
-const MAX_TIME: i64 = 8_640_000_000_000_000;
 
 const fn bits<const N: usize>(members: [usize; N]) -> u16 {
     let mut bits = 0;
@@ -335,7 +333,7 @@ impl Envelope {
 
     fn at(&self, line: &[u8]) -> Result<Option<i64>, Reject> {
         let Some(raw) = self.get(AT, line) else { return Ok(None) };
-        let at = integer(raw).filter(|at| (-MAX_TIME..=MAX_TIME).contains(at));
+        let at = integer(raw).filter(|at| (-MAX_DATE_MS..=MAX_DATE_MS).contains(at));
         at.map(Some).ok_or((code::INVALID_MEMBER, "at must be integer milliseconds since 1970"))
     }
 

@@ -117,7 +117,6 @@ pub use read::{
 pub(crate) use read::{string_end, value_end};
 pub use tag::ValueTag;
 pub(crate) use tag::may_have_tags;
-pub use tags::MAX_DATE_MS;
 
 /// The greatest depth of brackets, in the input and in its canonical form.
 pub const MAX_DEPTH: usize = 512;

@@ -10,6 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::error::ValueErrorReason as Reason;
 use super::read;
 use super::tag::ValueTag;
+use crate::indexeddb::iso_date::MAX_DATE_MS;
+use crate::indexeddb::number::MAX_SAFE_INTEGER;
 use crate::indexeddb::text;
 
 #[path = "tags_bytes.rs"]
@@ -18,12 +20,6 @@ mod bytes;
 mod object;
 
 pub(super) use bytes::{element_bytes, view_fits};
-
-/// The greatest number of milliseconds, either way, that a Date can represent.
-pub const MAX_DATE_MS: f64 = 8.64e15;
-
-/// The greatest integer up to which a double represents all integers.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// The normal form of a tagged value whose content was `content`.
 pub(super) enum NormalForm {
@@ -182,7 +178,7 @@ fn date(content: &[u8]) -> Option<NormalForm> {
     }
     let ms: f64 = std::str::from_utf8(content).ok()?.parse().ok()?;
     // This also refuses `true`, strings and tags, which do not parse.
-    if ms.is_nan() || ms.abs() > MAX_DATE_MS || !content.last()?.is_ascii_digit() {
+    if ms.is_nan() || ms.abs() > MAX_DATE_MS as f64 || !content.last()?.is_ascii_digit() {
         return None;
     }
     if ms.trunc() == ms {

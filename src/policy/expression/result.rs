@@ -7,16 +7,12 @@ use super::data::{List, Map, Value};
 use super::error::{Evaluated, EvaluationError};
 use super::limits::MAX_VALUE;
 use super::work::Work;
-use crate::indexeddb::number::write_canonical;
+use crate::indexeddb::number::{MAX_SAFE_INTEGER, write_canonical};
 use crate::indexeddb::text::write_text;
 use crate::indexeddb::value::write::{
     close_tag, open_tag, write_big_int, write_buffer, write_date,
 };
 use crate::indexeddb::value::{Canonicalizer, ValueTag, member_name};
-
-/// The greatest magnitude of an integer that stays a number. Others become BigInts, because doubles
-/// cannot represent all of them.
-const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 /// Returns the canonical text of a value. Text that was not parsed is returned unchanged.
 pub(super) fn canonical(value: Value<'_>, work: &mut Work) -> Evaluated<Vec<u8>> {
@@ -62,9 +58,10 @@ fn write(value: Value<'_>, out: &mut Vec<u8>, work: &mut Work) -> Evaluated<()> 
         Value::Stored(text) => stored(text, out)?,
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
-        Value::Int(int) if int.unsigned_abs() <= MAX_SAFE_INTEGER.unsigned_abs() => {
+        Value::Int(int) if int.unsigned_abs() <= MAX_SAFE_INTEGER => {
             out.extend_from_slice(int.to_string().as_bytes());
         }
+        // Doubles cannot represent all of the others.
         Value::Int(int) => write_big_int(int, out),
         Value::Double(double) => write_canonical(double, out),
         Value::Date(ms) if ms.is_nan() => write_date(None, out),

@@ -6,6 +6,7 @@ use toml::value::{Datetime, Offset};
 use super::fault::Fault;
 use super::reader::{Reader, Value};
 use super::string::inside;
+use crate::indexeddb::iso_date::MAX_DATE_MS;
 use crate::indexeddb::number::special_word;
 use crate::indexeddb::value::write::{write_date, write_special_number};
 use crate::indexeddb::value::{Canonicalizer, Options, ValueTag};
@@ -111,7 +112,7 @@ impl<'a> Reader<'a> {
             DeValue::Datetime(date) => date_ms(date),
             _ => None,
         };
-        let read = read.filter(|ms| (0..=MAX_CLOCK_MS).contains(ms));
+        let read = read.filter(|ms| (0..=MAX_DATE_MS).contains(ms));
         if read.is_none() {
             let help =
                 "write milliseconds since 1970, or a date and time such as 2026-01-31T09:00:00Z";
@@ -120,9 +121,6 @@ impl<'a> Reader<'a> {
         read
     }
 }
-
-/// The latest time that a Date can represent.
-const MAX_CLOCK_MS: i64 = crate::indexeddb::value::MAX_DATE_MS as i64;
 
 /// Returns the canonical form of a value, or the fault and its byte position.
 fn canonical(text: &[u8]) -> Result<Vec<u8>, (String, usize)> {

@@ -13,8 +13,8 @@ use super::target::{Named, admission, target};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::flowfile::{Attributes, check_attributes, names};
+use crate::indexeddb::iso_date::MAX_DATE_MS;
 use crate::memory::MemoryError;
-use crate::normalize::MAX_TIME_MS;
 use crate::pipeline::{Delivered, IntakeOptions, Package, deliver, deliver_package, delivery};
 use crate::store::SnapshotStore;
 use crate::store::fault::step;
@@ -237,5 +237,5 @@ impl SyncOutcome {
 )]
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(MAX_TIME_MS)
+    i64::try_from(since.as_millis()).unwrap_or(MAX_DATE_MS)
 }

@@ -19,12 +19,10 @@ use crate::decode::header::BatchHeader;
 use crate::decode::options::DecodeOptions;
 use crate::decode::raw_json::Reject;
 use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::iso_date::MAX_DATE_MS;
 use crate::indexeddb::schema::KeyPath;
 use crate::loss::{LossStep, Losses, path, what};
 use crate::rejection::code;
-
-/// ECMAScript's time range: milliseconds on either side of 1970.
-const MAX_TIME: i64 = 8_640_000_000_000_000;
 
 /// The kind of change that an event makes to a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -252,7 +250,7 @@ fn names_object<'n>(names: impl IntoIterator<Item = &'n Vec<u8>>) -> Vec<u8> {
 fn clock(raw: Option<&[u8]>) -> Result<Option<i64>, Reject> {
     let Some(raw) = raw.filter(|raw| *raw != b"null") else { return Ok(None) };
     let at = std::str::from_utf8(raw).ok().and_then(|text| text.parse().ok());
-    let at = at.filter(|at| (-MAX_TIME..=MAX_TIME).contains(at));
+    let at = at.filter(|at| (-MAX_DATE_MS..=MAX_DATE_MS).contains(at));
     at.map(Some)
         .ok_or((code::INVALID_MEMBER, "the event's time must be integer milliseconds since 1970"))
 }

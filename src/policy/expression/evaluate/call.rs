@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::Evaluator;
+use crate::indexeddb::iso_date::MAX_DATE_MS;
 use crate::indexeddb::number::write_canonical;
-use crate::indexeddb::value::MAX_DATE_MS;
 use crate::policy::expression::data::{Number, Value};
 use crate::policy::expression::error::{Evaluated, EvaluationError};
 use crate::policy::expression::functions::Function;
@@ -58,7 +58,7 @@ impl<'a> Evaluator<'a> {
             },
             F::ToDate => {
                 let ms = self.number(first)?.double().trunc() + 0.0;
-                if ms.abs() > MAX_DATE_MS {
+                if ms.abs() > MAX_DATE_MS as f64 {
                     return Err(EvaluationError::CONVERSION);
                 }
                 Value::Date(ms)
