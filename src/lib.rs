@@ -59,6 +59,7 @@
 //! | [`store::git`] | `guide/git-store.md` | what is safe, what is refused, repair |
 //! | [`report`] | `reference/report.md` | the lines of a report |
 //! | [`exit_status`] | `reference/exit-status.md` | the public table of exit statuses |
+//! | [`limits`] | `reference/limits.md` | all limits, and what happens beyond them |
 //! | [`cli`] | `reference/logging.md` | levels, formats, and every event of the log |
 //! | `server` | `reference/http.md` | routes, headers, statuses |
 //! | `server` | `reference/grpc.md` | both services |
@@ -201,6 +202,8 @@ pub mod http_client;
 
 /// A rejected line and the reason.
 pub mod rejection;
+
+pub mod limits;
 
 /// The data that a format cannot represent: place, kind and count.
 pub mod loss;

@@ -4,6 +4,7 @@
 //! [changes.md#records]: crate::decode#records
 //! [changes.md#rejected-lines]: crate::decode#rejected-lines
 //! [imports.md]: crate::decode#files-of-other-programs
+//! [limits.md]: crate::limits
 //! [rules.md#full-batches]: crate::merge#full-batches
 //! [rules.md#what-a-full-batch-does-not-delete]: crate::merge#what-a-full-batch-does-not-delete
 //!

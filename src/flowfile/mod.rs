@@ -3,6 +3,7 @@
 //! [changes.md#rejected-lines]: crate::decode#rejected-lines
 //! [exit-status.md]: crate::exit_status
 //! [imports.md]: crate::decode
+//! [limits.md]: crate::limits
 //!
 #![doc = include_str!("../../doc/reference/flowfiles.md")]
 

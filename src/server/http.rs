@@ -4,6 +4,7 @@
 //! [clients.md]: crate::server::client
 //! [flowfiles.md]: crate::flowfile
 //! [grpc.md]: crate::server::grpc
+//! [limits.md]: crate::limits
 //! [rules.md#what-a-source-receives]: crate::merge#what-a-source-receives
 //!
 #![doc = include_str!("../../doc/reference/http.md")]

@@ -26,6 +26,7 @@ mod git_people;
 mod git_store;
 mod imports;
 mod json_records;
+mod limits;
 mod links;
 mod logging;
 mod lost_main;

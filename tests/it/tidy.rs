@@ -12,7 +12,7 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 30] = [
+const MAY_USE: [(&str, &[&str]); 31] = [
     ("indexeddb", &[]),
     ("flowfile", &["exit_status"]),
     ("policy", &["indexeddb", "similar", "snapshot"]),
@@ -22,6 +22,7 @@ const MAY_USE: [(&str, &[&str]); 30] = [
     ("spool", &["temporary"]),
     ("temporary", &[]),
     ("rejection", &["indexeddb"]),
+    ("limits", &[]),
     ("loss", &["indexeddb"]),
     ("memory", &[]),
     ("snapshot", &["indexeddb"]),
