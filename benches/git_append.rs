@@ -11,7 +11,7 @@ use nifi_idb::indexeddb::key::sortable_string;
 use nifi_idb::indexeddb::schema::{Database, ObjectStore};
 use nifi_idb::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest};
 use nifi_idb::store::git::GitStore;
-use nifi_idb::store::{SnapshotStore, VersionDraft};
+use nifi_idb::store::{SnapshotReader, SnapshotStore, VersionDraft};
 
 /// Text of the large first version, in bytes.
 const LARGE: usize = 100 * 1024 * 1024;

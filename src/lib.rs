@@ -73,8 +73,8 @@
 //!    environment. `pipeline` reads a clock for the deadline and for the times in the log, and
 //!    pauses between attempts. Log events are side effects: only `cli`, `server`, `pipeline`,
 //!    `store`, `http_client` and `nifi` emit them, never a stage before the store.
-//! 2. A stage imports modules without a number and earlier stages. The one exception is `chunk`,
-//!    which uses the error type of `store`. `tests/it/tidy.rs` lists the allowed imports.
+//! 2. A stage imports modules without a number and earlier stages. `tests/it/tidy.rs` lists the
+//!    allowed imports.
 //! 3. Data moves in one direction. The only step back is `pipeline/commit.rs` after a failed
 //!    append: bounded, with jitter.
 //! 4. A bad line becomes a [`rejection::Rejection`], and the batch continues. Only lost framing
@@ -241,6 +241,9 @@ pub mod chunk;
 
 /// The content of a version.
 pub mod snapshot;
+
+/// Errors of snapshot stores.
+pub mod store_error;
 
 /// Stage 5: snapshot stores, which keep versions.
 pub mod store;

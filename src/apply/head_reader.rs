@@ -8,12 +8,12 @@ use crate::indexeddb::key::SortableKey;
 use crate::normalize::Claim;
 use crate::snapshot::line::PART_BYTES;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Spilled};
-use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
+use crate::store::{SnapshotReader, StoreError, StoreErrorKind, StoredVersion};
 
 /// A reader of the stored data that a merge needs.
 #[derive(Debug)]
 pub struct HeadReader<'a> {
-    store: &'a dyn SnapshotStore,
+    store: &'a dyn SnapshotReader,
     flow: &'a FlowName,
     head: Option<&'a StoredVersion>,
     /// The last version read, and its last chunk, because conflicts come in key order.
@@ -33,7 +33,7 @@ impl ChunkSource for HeadReader<'_> {
 impl<'a> HeadReader<'a> {
     /// Creates a reader of this flow, whose head is `head`.
     pub fn new(
-        store: &'a dyn SnapshotStore,
+        store: &'a dyn SnapshotReader,
         flow: &'a FlowName,
         head: Option<&'a StoredVersion>,
     ) -> Self {
@@ -121,7 +121,7 @@ impl<'a> HeadReader<'a> {
 /// Returns the canonical value of a line of `version`, read from its parts if it is spilled; `None`
 /// for a tombstone.
 pub fn read_whole(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     state: &LineState,
@@ -136,7 +136,7 @@ pub fn read_whole(
 }
 
 fn read_spilled(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     spilled: &Spilled,

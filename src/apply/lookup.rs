@@ -6,7 +6,7 @@ use crate::chunk::lines_of;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{ChunkRef, Digest, FlowName, Line, LineState, List};
-use crate::store::{SnapshotStore, StoreError, StoredVersion};
+use crate::store::{SnapshotReader, StoreError, StoredVersion};
 
 /// The lines of the last chunk read.
 type LastChunk = Option<(Digest, Vec<Line>)>;
@@ -14,7 +14,7 @@ type LastChunk = Option<(Digest, Vec<Line>)>;
 /// A lookup of records and tombstones in one version.
 #[derive(Debug)]
 pub(crate) struct Lookup<'a> {
-    store: &'a dyn SnapshotStore,
+    store: &'a dyn SnapshotReader,
     flow: &'a FlowName,
     version: &'a StoredVersion,
     records: LastChunk,
@@ -24,7 +24,7 @@ pub(crate) struct Lookup<'a> {
 impl<'a> Lookup<'a> {
     /// Creates a lookup without reading anything.
     pub(crate) fn new(
-        store: &'a dyn SnapshotStore,
+        store: &'a dyn SnapshotReader,
         flow: &'a FlowName,
         version: &'a StoredVersion,
     ) -> Self {
@@ -63,7 +63,7 @@ pub(crate) fn line_text(store: &DomString, line: &Line) -> String {
 }
 
 fn find(
-    (store, flow, version): (&dyn SnapshotStore, &FlowName, &StoredVersion),
+    (store, flow, version): (&dyn SnapshotReader, &FlowName, &StoredVersion),
     list: &List,
     chunks: &[ChunkRef],
     key: &SortableKey,

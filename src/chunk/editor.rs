@@ -7,7 +7,7 @@ use super::builder::ChunkBuilder;
 use super::reader::{parse_chunk, store_name};
 use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{ChunkRef, Line, List};
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store_error::{StoreError, StoreErrorKind};
 
 /// Provides the texts of head's chunks.
 pub trait ChunkSource {

@@ -9,7 +9,7 @@ use crate::apply::HeadReader;
 use crate::indexeddb::key::SortableKey;
 use crate::snapshot::logged_conflict::{Choice, ConflictFilter, ConflictState, LoggedConflict};
 use crate::snapshot::{FlowName, Line, List};
-use crate::store::{SnapshotStore, StoreError, StoredVersion};
+use crate::store::{SnapshotReader, StoreError, StoredVersion};
 
 /// Writes the result of `line` for every conflict that the filter admits, in the order of their
 /// keys: oldest version first, then by object store and key. Returns their number. Memory: one
@@ -20,7 +20,7 @@ use crate::store::{SnapshotStore, StoreError, StoredVersion};
 /// [`HistoryError::Store`] if something cannot be read or is damaged; [`HistoryError::Output`] if
 /// `out` fails.
 pub fn list_conflicts(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     filter: &ConflictFilter,
@@ -57,7 +57,7 @@ pub fn list_conflicts(
 ///
 /// [`HistoryError::Store`] if something cannot be read or is damaged.
 pub fn show_conflict(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     id: &SortableKey,
@@ -88,7 +88,7 @@ pub fn count_conflicts(version: &StoredVersion) -> u64 {
 ///
 /// As [`list_conflicts`].
 pub fn count_parked(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
 ) -> Result<u64, HistoryError> {

@@ -8,7 +8,7 @@ use crate::flowfile::{Attributes, names, write_head};
 use crate::indexeddb::dom_string::DomString;
 use crate::snapshot::FlowName;
 use crate::spool::Spool;
-use crate::store::{SnapshotStore, StoredVersion};
+use crate::store::{SnapshotReader, StoredVersion};
 
 /// Writes one package per object store to `out`; each content is a complete batch of
 /// `indexeddb-changes/1` for that object store.
@@ -20,7 +20,7 @@ use crate::store::{SnapshotStore, StoredVersion};
 ///
 /// As [`restore`].
 pub fn restore_flowfiles(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     only: Option<&DomString>,

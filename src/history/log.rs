@@ -6,7 +6,7 @@ use super::HistoryError;
 use super::utc::rfc_3339;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{FlowName, FlowVersion, RootId, StateId};
-use crate::store::{SnapshotStore, VersionInfo};
+use crate::store::{SnapshotReader, VersionInfo};
 
 /// Number of digits of a root that are shown to people.
 const SHOWN_DIGITS: usize = 12;
@@ -35,7 +35,7 @@ pub struct LogEntry {
 /// [`HistoryError::NoFlow`] if the flow does not exist; [`HistoryError::Store`] if the versions
 /// cannot be read.
 pub fn log(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     limit: usize,
 ) -> Result<Vec<LogEntry>, HistoryError> {

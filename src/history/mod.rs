@@ -42,7 +42,7 @@ pub use verify::{Verified, verify};
 
 use crate::snapshot::id::IdError;
 use crate::snapshot::{FlowName, FlowVersion};
-use crate::store::{SnapshotStore, StoredVersion};
+use crate::store::{SnapshotReader, StoredVersion};
 
 /// The choice of a version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl FromStr for At {
 /// [`HistoryError::NoFlow`] or [`HistoryError::NoVersion`] if it does not exist,
 /// [`HistoryError::Store`] if it cannot be read.
 pub fn open_version(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     at: At,
 ) -> Result<StoredVersion, HistoryError> {

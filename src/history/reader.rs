@@ -7,12 +7,12 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::value;
 use crate::snapshot::{ChunkRef, Digest, FlowName, Line, LineState, List, SpilledRef};
-use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
+use crate::store::{SnapshotReader, StoreError, StoreErrorKind, StoredVersion};
 
 /// A reader of the data that one version refers to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VersionReader<'a> {
-    pub(super) store: &'a dyn SnapshotStore,
+    pub(super) store: &'a dyn SnapshotReader,
     pub(super) flow: &'a FlowName,
     pub(super) version: &'a StoredVersion,
 }

@@ -13,7 +13,7 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::name_to_json;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::{FlowName, Line, LineState, List, Manifest, StoreManifest};
-use crate::store::{SnapshotStore, StoredVersion};
+use crate::store::{SnapshotReader, StoredVersion};
 
 /// The `format` of a restored batch; the page is `doc/reference/changes.md`.
 const CHANGES_FORMAT: &str = "indexeddb-changes/1";
@@ -62,7 +62,7 @@ pub struct Restored {
 /// line, so its reader notices that it is incomplete. Records have no such mark, so the output must
 /// be discarded.
 pub fn restore(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     options: &RestoreOptions,

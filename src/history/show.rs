@@ -6,7 +6,7 @@ use super::{At, HistoryError, open_version};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::snapshot::{FlowName, FlowVersion, Line, LineState, List, Meta, SourceId};
-use crate::store::{SnapshotStore, StoredVersion};
+use crate::store::{SnapshotReader, StoredVersion};
 
 /// The existence of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct RecordVersion {
 /// [`HistoryError::Usage`] if the object store does not exist; [`HistoryError::Store`] if something
 /// cannot be read or is damaged.
 pub fn show_record(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     object_store: &DomString,
@@ -116,7 +116,7 @@ fn find(
 ///
 /// As [`show_record`].
 pub fn history_of_record(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     object_store: &DomString,

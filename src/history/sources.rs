@@ -7,7 +7,7 @@ use super::reader::VersionReader;
 use crate::snapshot::manifest::canonical_json;
 use crate::snapshot::sources::Sources;
 use crate::snapshot::{FlowName, FlowVersion, Line, LineState, List, SourceId};
-use crate::store::SnapshotStore;
+use crate::store::SnapshotReader;
 
 /// One source as of a flow's newest version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl SourceCheckpoint {
 ///
 /// [`HistoryError::Store`] if something cannot be read or is damaged.
 pub fn sources(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     only: Option<&SourceId>,
 ) -> Result<Vec<SourceCheckpoint>, HistoryError> {

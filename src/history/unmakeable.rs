@@ -12,7 +12,7 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::unique_index::{IndexEntry, UniqueIndexes};
 use crate::snapshot::{FlowName, Line, List, StoreManifest};
-use crate::store::{SnapshotStore, StoreError, StoredVersion};
+use crate::store::{SnapshotReader, StoreError, StoredVersion};
 
 /// Limit on the characters of a record's key in a message.
 const MAX_KEY_CHARS: usize = 80;
@@ -82,7 +82,7 @@ impl Unmakeable {
 ///
 /// Fails if the version cannot be read, or is damaged.
 pub fn unmakeable(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     only: Option<&DomString>,

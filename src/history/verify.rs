@@ -10,7 +10,7 @@ use crate::chunk::{Boundary, weight};
 use crate::indexeddb::key::SortableKey;
 use crate::snapshot::sources::Sources;
 use crate::snapshot::{ChunkRef, Digest, FlowName, LineState, List, StoreManifest};
-use crate::store::{SnapshotStore, StoreError, StoredVersion};
+use crate::store::{SnapshotReader, StoreError, StoredVersion};
 
 /// The amount of verified data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Verified {
 ///
 /// [`HistoryError::Store`], damaged, with the first fault; or because something cannot be read.
 pub fn verify(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     chain: bool,

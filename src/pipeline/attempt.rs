@@ -28,7 +28,9 @@ use crate::snapshot::sources::{
 use crate::snapshot::{
     Digest, FlowName, FlowVersion, LineState, List, Manifest, Meta, SourceId, StoreManifest,
 };
-use crate::store::{SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionWriter};
+use crate::store::{
+    SnapshotReader, SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionWriter,
+};
 
 /// The input of an attempt.
 pub(crate) struct Attempt<'a> {
@@ -548,7 +550,7 @@ impl Attempt<'_> {
 
 /// Reads `~sources` of head.
 pub(crate) fn read_sources(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     head: Option<&StoredVersion>,
 ) -> Result<Sources, StoreError> {

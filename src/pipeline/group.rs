@@ -239,7 +239,7 @@ impl Growing {
             author: String::new(),
             timestamp_ms: batch.received_at,
             // The store needs this to read head's chunks.
-            inner: head.map(|head| head.inner.clone()).unwrap_or_default(),
+            coordinates: head.map(|head| head.coordinates.clone()).unwrap_or_default(),
         });
         self.total.add(counts);
         self.touched.extend(touched);

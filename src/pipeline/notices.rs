@@ -7,7 +7,7 @@ use crate::report::{Ack, ReportLines, resolved_line, resolved_line_without_value
 use crate::snapshot::logged_conflict::record_of;
 use crate::snapshot::sources::{Notice, Sources};
 use crate::snapshot::{FlowName, FlowVersion, Meta};
-use crate::store::{SnapshotStore, StoreError, StoreErrorKind};
+use crate::store::{SnapshotReader, StoreError, StoreErrorKind};
 
 /// The information for a batch's source, reported once the version is known.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(super) fn of_batch(
 /// Adds a `resolved` line for every notice, with the record's line in `version`. Reads nothing if
 /// there are no notices.
 pub(super) fn tell(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: FlowVersion,
     notices: &[Notice],

@@ -10,14 +10,14 @@ use crate::decode::BatchHeader;
 use crate::pipeline::attempt::read_sources;
 use crate::report::{ReportLines, change_line};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List};
-use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion};
+use crate::store::{SnapshotReader, StoreError, StoreErrorKind, StoredVersion};
 
 /// Adds a `change` line for every record and tombstone of `version` that is newer than the batch's
 /// base. Without a base, adds all records, and all tombstones if the source `is_known`. A `reset`
 /// line comes first if the source may have records whose deletion is no longer remembered. Reads
 /// only chunks that the base does not have.
 pub(super) fn pull(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: FlowVersion,
     header: &BatchHeader,
@@ -71,7 +71,7 @@ pub(super) fn pull(
 }
 
 fn read(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     list: &List,

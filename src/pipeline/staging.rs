@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest};
 use crate::spool::{Place, Spool};
 use crate::store::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoreErrorKind, StoredVersion,
-    VersionDraft, VersionInfo, VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoreErrorKind, StoredPlaces,
+    StoredVersion, VersionDraft, VersionWriter, WrappedStore,
 };
 
 /// A store with additional chunks and parts that nobody else can see.
@@ -80,8 +80,11 @@ impl<'a> Staging<'a> {
 
     /// Returns the version to use for calls to the underlying store.
     fn below(&self, version: &StoredVersion) -> Option<&StoredVersion> {
-        let ours = self.head.is_none_or(|head| version.manifest.version > head.manifest.version);
-        if ours { self.head } else { None }
+        if self.is_staged(version) { self.head } else { None }
+    }
+
+    fn is_staged(&self, version: &StoredVersion) -> bool {
+        self.head.is_none_or(|head| version.manifest.version > head.manifest.version)
     }
 }
 
@@ -112,13 +115,11 @@ impl StagedChunk {
     }
 }
 
-impl SnapshotStore for Staging<'_> {
-    fn describe(&self) -> String {
-        self.store.describe()
-    }
+impl<'a> WrappedStore for Staging<'a> {
+    type Inner = dyn SnapshotStore + 'a;
 
-    fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
-        self.store.head(flow)
+    fn inner(&self) -> &Self::Inner {
+        self.store
     }
 
     fn version(
@@ -132,12 +133,33 @@ impl SnapshotStore for Staging<'_> {
         }
     }
 
-    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
-        self.store.log(flow)
+    /// Returns `None`: a staged version is no version of the store.
+    fn is_head(
+        &self,
+        _flow: &FlowName,
+        _version: &StoredVersion,
+    ) -> Result<Option<bool>, StoreError> {
+        Ok(None)
     }
 
-    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
-        self.store.flows()
+    fn previous(
+        &self,
+        flow: &FlowName,
+        newer: &StoredVersion,
+    ) -> Result<Option<StoredVersion>, StoreError> {
+        if self.is_staged(newer) {
+            return Ok(self.head.cloned());
+        }
+        self.store.previous(flow, newer)
+    }
+
+    /// Returns `None` for a staged version: the store has no names for its objects.
+    fn places(
+        &self,
+        flow: &FlowName,
+        version: &StoredVersion,
+    ) -> Result<Option<StoredPlaces>, StoreError> {
+        if self.is_staged(version) { Ok(None) } else { self.store.places(flow, version) }
     }
 
     fn read_chunk(
@@ -182,10 +204,6 @@ impl SnapshotStore for Staging<'_> {
         _head: Option<&StoredVersion>,
     ) -> Result<Box<dyn VersionWriter + 'b>, StoreError> {
         Ok(Box::new(StagingWriter(self)))
-    }
-
-    fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.store.check()
     }
 }
 

@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
-use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
-use crate::store::{
-    SnapshotStore, StoreError, StoreErrorKind, StoredVersion, VersionInfo, VersionWriter,
-};
+use crate::snapshot::{Digest, FlowName};
+use crate::store::{SnapshotStore, StoreError, StoreErrorKind, StoredVersion, WrappedStore};
 
 /// Values of one record that are in memory at once: base, head and their merge.
 const AT_ONCE: usize = 3;
@@ -47,47 +45,11 @@ impl<'a> MeteredStore<'a> {
     }
 }
 
-impl SnapshotStore for MeteredStore<'_> {
-    fn describe(&self) -> String {
-        self.inner.describe()
-    }
+impl<'a> WrappedStore for MeteredStore<'a> {
+    type Inner = dyn SnapshotStore + 'a;
 
-    fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
-        self.inner.head(flow)
-    }
-
-    fn is_head(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-    ) -> Result<Option<bool>, StoreError> {
-        self.inner.is_head(flow, version)
-    }
-
-    fn version(
-        &self,
-        flow: &FlowName,
-        version: FlowVersion,
-    ) -> Result<Option<StoredVersion>, StoreError> {
-        self.inner.version(flow, version)
-    }
-
-    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
-        self.inner.log(flow)
-    }
-
-    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
-        self.inner.flows()
-    }
-
-    fn read_chunk(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-        list: &List,
-        chunk: &ChunkRef,
-    ) -> Result<Vec<u8>, StoreError> {
-        self.inner.read_chunk(flow, version, list, chunk)
+    fn inner(&self) -> &Self::Inner {
+        self.inner
     }
 
     fn read_part(
@@ -100,21 +62,5 @@ impl SnapshotStore for MeteredStore<'_> {
         let bytes = self.inner.read_part(flow, version, digest, part)?;
         self.count(digest, bytes.len())?;
         Ok(bytes)
-    }
-
-    fn writer<'w>(
-        &'w self,
-        flow: &FlowName,
-        head: Option<&StoredVersion>,
-    ) -> Result<Box<dyn VersionWriter + 'w>, StoreError> {
-        self.inner.writer(flow, head)
-    }
-
-    fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.inner.check()
-    }
-
-    fn check_reachable(&self) -> Result<(), StoreError> {
-        self.inner.check_reachable()
     }
 }

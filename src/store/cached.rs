@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredPlaces, StoredVersion,
-    VersionDraft, VersionInfo, VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft,
+    VersionWriter, WrappedStore,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
@@ -179,9 +179,11 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
-    fn describe(&self) -> String {
-        self.inner.describe()
+impl<S: SnapshotStore> WrappedStore for CachedStore<S> {
+    type Inner = S;
+
+    fn inner(&self) -> &Self::Inner {
+        &self.inner
     }
 
     fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
@@ -205,50 +207,6 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
         Ok(head)
     }
 
-    fn is_head(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-    ) -> Result<Option<bool>, StoreError> {
-        self.inner.is_head(flow, version)
-    }
-
-    fn version(
-        &self,
-        flow: &FlowName,
-        version: FlowVersion,
-    ) -> Result<Option<StoredVersion>, StoreError> {
-        self.inner.version(flow, version)
-    }
-
-    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
-        self.inner.log(flow)
-    }
-
-    fn log_newest(&self, flow: &FlowName, limit: usize) -> Result<Vec<VersionInfo>, StoreError> {
-        self.inner.log_newest(flow, limit)
-    }
-
-    fn previous(
-        &self,
-        flow: &FlowName,
-        newer: &StoredVersion,
-    ) -> Result<Option<StoredVersion>, StoreError> {
-        self.inner.previous(flow, newer)
-    }
-
-    fn places(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-    ) -> Result<Option<StoredPlaces>, StoreError> {
-        self.inner.places(flow, version)
-    }
-
-    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
-        self.inner.flows()
-    }
-
     fn read_chunk(
         &self,
         flow: &FlowName,
@@ -267,16 +225,6 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
         Ok(text)
     }
 
-    fn read_part(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-        digest: &Digest,
-        part: u32,
-    ) -> Result<Vec<u8>, StoreError> {
-        self.inner.read_part(flow, version, digest, part)
-    }
-
     fn writer<'a>(
         &'a self,
         flow: &FlowName,
@@ -290,14 +238,6 @@ impl<S: SnapshotStore> SnapshotStore for CachedStore<S> {
             .collect();
         let (flow, kept) = (flow.clone(), Arc::clone(&self.kept));
         Ok(Box::new(CachedWriter { inner, flow, kept, new: Vec::new(), old }))
-    }
-
-    fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.inner.check()
-    }
-
-    fn check_reachable(&self) -> Result<(), StoreError> {
-        self.inner.check_reachable()
     }
 }
 

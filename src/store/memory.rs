@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoreErrorKind, StoredInner,
-    StoredVersion, VersionDraft, VersionInfo, VersionWriter,
+    AppendError, CommittedVersion, SnapshotReader, SnapshotStore, StoreCoordinates, StoreError,
+    StoreErrorKind, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
@@ -30,7 +30,7 @@ impl MemoryStore {
     }
 }
 
-impl SnapshotStore for MemoryStore {
+impl SnapshotReader for MemoryStore {
     fn describe(&self) -> String {
         "memory".to_owned()
     }
@@ -96,7 +96,9 @@ impl SnapshotStore for MemoryStore {
         let bytes = self.kept().parts.get(&(*digest, part)).cloned();
         bytes.ok_or_else(|| missing(format!("part {part} of spilled value {digest}")))
     }
+}
 
+impl SnapshotStore for MemoryStore {
     fn writer<'a>(
         &'a self,
         flow: &FlowName,
@@ -164,7 +166,7 @@ impl VersionWriter for MemoryWriter<'_> {
             comment: draft.comment.clone(),
             author: "memory".to_owned(),
             timestamp_ms: draft.timestamp_ms,
-            inner: StoredInner::default(),
+            coordinates: StoreCoordinates::default(),
         };
         kept.flows.entry(self.flow).or_default().push(stored);
         Ok(CommittedVersion { version: draft.manifest.version, root: draft.manifest.root(), state })

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredPlaces, StoredVersion,
-    VersionDraft, VersionInfo, VersionWriter,
+    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft,
+    VersionInfo, VersionWriter, WrappedStore,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 
@@ -64,9 +64,11 @@ impl<S: SnapshotStore> RecordingStore<S> {
     }
 }
 
-impl<S: SnapshotStore> SnapshotStore for RecordingStore<S> {
-    fn describe(&self) -> String {
-        self.inner.describe()
+impl<S: SnapshotStore> WrappedStore for RecordingStore<S> {
+    type Inner = S;
+
+    fn inner(&self) -> &Self::Inner {
+        &self.inner
     }
 
     fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
@@ -109,14 +111,6 @@ impl<S: SnapshotStore> SnapshotStore for RecordingStore<S> {
     ) -> Result<Option<StoredVersion>, StoreError> {
         record(&self.calls, Call::Version(newer.manifest.version));
         self.inner.previous(flow, newer)
-    }
-
-    fn places(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-    ) -> Result<Option<StoredPlaces>, StoreError> {
-        self.inner.places(flow, version)
     }
 
     fn flows(&self) -> Result<Vec<FlowName>, StoreError> {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use nifi_idb::history::{At, RestoreFormat, RestoreOptions, open_version, restore};
 use nifi_idb::snapshot::FlowName;
-use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::SnapshotReader;
 use nifi_idb::store::git::GitStore;
 
 use crate::program::{has_git, on, run};

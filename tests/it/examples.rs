@@ -1,14 +1,18 @@
 //! The Rust examples work as their text says.
 
 use nifi_idb::snapshot::FlowName;
+use nifi_idb::store::SnapshotStore;
 use nifi_idb::store::memory::MemoryStore;
 
+use self::custom_store::sync_into_memory;
+use crate::conformance;
+
+#[path = "../../examples/custom_store.rs"]
+#[expect(dead_code, reason = "the program around the store that is tested")]
+mod custom_store;
 #[path = "../../examples/read_a_version.rs"]
 #[expect(dead_code, reason = "the program around the function that is tested")]
 mod read_a_version;
-#[path = "../../examples/sync_into_memory.rs"]
-#[expect(dead_code, reason = "the program around the function that is tested")]
-mod sync_into_memory;
 
 #[test]
 fn what_one_example_syncs_the_other_reads() {
@@ -32,4 +36,15 @@ fn what_one_example_syncs_the_other_reads() {
     assert_eq!(lines[2], "fruit has 2 records");
     assert!(lines[3].starts_with("the record with the key 1: {\"at\":2000,"), "{out}");
     assert!(lines[4].contains("indexeddb-changes/1") && lines[7].contains("end"), "{out}");
+}
+
+#[test]
+fn a_store_outside_of_the_crate_keeps_what_every_store_promises() {
+    let dir = tempfile::tempdir().unwrap();
+    let number = std::cell::Cell::new(0);
+    conformance::run(&|| {
+        number.set(number.get() + 1);
+        let folder = dir.path().join(number.get().to_string());
+        Box::new(custom_store::FolderStore::open(&folder).unwrap()) as Box<dyn SnapshotStore>
+    });
 }

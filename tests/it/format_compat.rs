@@ -20,7 +20,7 @@ use nifi_idb::snapshot::manifest::FORMAT;
 use nifi_idb::snapshot::{Digest, FlowName, Manifest};
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::memory::MemoryStore;
-use nifi_idb::store::{SnapshotStore, StoredVersion, VersionDraft};
+use nifi_idb::store::{SnapshotReader, SnapshotStore, StoredVersion, VersionDraft};
 use serde_json::{Value, json};
 
 use crate::program::{files, fsck, git, has_git, noise, on, program, run, store_of};

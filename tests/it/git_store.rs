@@ -8,7 +8,7 @@ use std::process::Command;
 
 use nifi_idb::snapshot::{FlowName, List};
 use nifi_idb::store::git::GitStore;
-use nifi_idb::store::{AppendError, SnapshotStore, StoreErrorKind};
+use nifi_idb::store::{AppendError, SnapshotReader, SnapshotStore, StoreErrorKind};
 
 use crate::conformance::{TIME, after, append_one, flow, records};
 

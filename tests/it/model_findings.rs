@@ -9,7 +9,7 @@ use nifi_idb::pipeline::{IntakeOptions, Review, SyncOptions, deliver};
 use nifi_idb::policy::PolicyFile;
 use nifi_idb::report::Summary;
 use nifi_idb::snapshot::{FlowName, List};
-use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::SnapshotReader;
 use nifi_idb::store::memory::MemoryStore;
 use serde_json::Value;
 

@@ -4,7 +4,7 @@
 use nifi_idb::report::Summary;
 use nifi_idb::snapshot::FlowName;
 use nifi_idb::snapshot::List;
-use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::SnapshotReader;
 use serde_json::Value;
 
 use crate::model_findings::Lab;

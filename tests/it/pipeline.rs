@@ -8,9 +8,9 @@ use nifi_idb::normalize::{NormalizeOptions, normalize};
 use nifi_idb::pipeline::{NewEpoch, SyncOptions, sync};
 use nifi_idb::report::{Outcome, ReportLines, Summary};
 use nifi_idb::snapshot::{FlowName, FlowVersion, LineState, List};
-use nifi_idb::store::SnapshotStore;
 use nifi_idb::store::memory::MemoryStore;
 use nifi_idb::store::recording::{Call, RecordingStore};
+use nifi_idb::store::{SnapshotReader, SnapshotStore};
 use proptest::prelude::*;
 
 use nifi_idb::apply::SyncError;

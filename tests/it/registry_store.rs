@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
 use nifi_idb::report::Outcome;
-use nifi_idb::store::SnapshotStore;
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::memory::MemoryStore;
 use nifi_idb::store::registry::{MAX_POST_BYTES, RegistryOptions, RegistryStore};
+use nifi_idb::store::{SnapshotReader, SnapshotStore};
 
 use crate::batches::{flow, history, many, put, sync_ok};
 use crate::conformance;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
-use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::SnapshotReader;
 use nifi_idb::store::cached::CachedStore;
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::memory::MemoryStore;

@@ -14,8 +14,8 @@ use nifi_idb::secret::Secret;
 use nifi_idb::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 use nifi_idb::store::registry::{Credentials, RegistryOptions, RegistryStore};
 use nifi_idb::store::{
-    AppendError, CommittedVersion, SnapshotStore, StoreError, StoredVersion, VersionDraft,
-    VersionInfo, VersionWriter,
+    AppendError, CommittedVersion, SnapshotReader, SnapshotStore, StoreError, StoredVersion,
+    VersionDraft, VersionWriter, WrappedStore,
 };
 
 use crate::batches::{flow, many, put, restored, sync_ok, try_sync, versions};
@@ -333,49 +333,11 @@ impl std::fmt::Debug for Meanwhile<'_> {
     }
 }
 
-impl SnapshotStore for Meanwhile<'_> {
-    fn describe(&self) -> String {
-        self.store.describe()
-    }
+impl<'a> WrappedStore for Meanwhile<'a> {
+    type Inner = dyn SnapshotStore + 'a;
 
-    fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
-        self.store.head(flow)
-    }
-
-    fn version(
-        &self,
-        flow: &FlowName,
-        version: FlowVersion,
-    ) -> Result<Option<StoredVersion>, StoreError> {
-        self.store.version(flow, version)
-    }
-
-    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
-        self.store.log(flow)
-    }
-
-    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
-        self.store.flows()
-    }
-
-    fn read_chunk(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-        list: &List,
-        chunk: &ChunkRef,
-    ) -> Result<Vec<u8>, StoreError> {
-        self.store.read_chunk(flow, version, list, chunk)
-    }
-
-    fn read_part(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-        digest: &Digest,
-        part: u32,
-    ) -> Result<Vec<u8>, StoreError> {
-        self.store.read_part(flow, version, digest, part)
+    fn inner(&self) -> &Self::Inner {
+        self.store
     }
 
     fn writer<'b>(
@@ -385,10 +347,6 @@ impl SnapshotStore for Meanwhile<'_> {
     ) -> Result<Box<dyn VersionWriter + 'b>, StoreError> {
         let act = self.act.lock().unwrap().take();
         Ok(Box::new(MeanwhileWriter { writer: self.store.writer(flow, head)?, act }))
-    }
-
-    fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.store.check()
     }
 }
 

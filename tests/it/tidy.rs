@@ -12,7 +12,7 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 31] = [
+const MAY_USE: [(&str, &[&str]); 32] = [
     ("indexeddb", &[]),
     ("flowfile", &["exit_status"]),
     ("policy", &["indexeddb", "similar", "snapshot"]),
@@ -30,14 +30,26 @@ const MAY_USE: [(&str, &[&str]); 31] = [
     ("certificate_trust", &[]),
     ("http_client", &["certificate_trust"]),
     ("nifi", &["exit_status", "http_client", "secret"]),
-    ("store", &["exit_status", "http_client", "indexeddb", "secret", "snapshot", "temporary"]),
+    (
+        "store",
+        &[
+            "exit_status",
+            "http_client",
+            "indexeddb",
+            "secret",
+            "snapshot",
+            "store_error",
+            "temporary",
+        ],
+    ),
     (
         "decode",
         &["exit_status", "indexeddb", "loss", "memory", "rejection", "snapshot::id", "temporary"],
     ),
     ("normalize", &["decode", "indexeddb", "policy", "rejection", "snapshot", "temporary"]),
     ("merge", &["indexeddb", "normalize", "policy", "snapshot"]),
-    ("chunk", &["indexeddb", "snapshot", "store"]),
+    ("chunk", &["indexeddb", "snapshot", "store_error"]),
+    ("store_error", &["exit_status"]),
     ("report", &["indexeddb", "merge", "snapshot", "spool", "temporary"]),
     (
         "apply",

@@ -19,7 +19,7 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::value::tree::{Tree, escape};
 use crate::loss::{Losses, path, what};
 use crate::snapshot::{FlowName, StoreManifest};
-use crate::store::{SnapshotStore, StoredVersion};
+use crate::store::{SnapshotReader, StoredVersion};
 
 /// Limit on the bytes of output for one record.
 const MAX_RECORD_BYTES: usize = 1024 * 1024 * 1024;
@@ -70,7 +70,7 @@ pub struct Exported {
 /// database's name or the origin (nothing was written), or if a record is too large for it. After
 /// an error the output is incomplete.
 pub fn export(
-    store: &dyn SnapshotStore,
+    store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
     options: &ExportOptions,

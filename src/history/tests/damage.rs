@@ -7,7 +7,7 @@ use super::*;
 use crate::chunk::store_name;
 use crate::snapshot::{ChunkRef, Digest, List};
 use crate::store::memory::MemoryStore;
-use crate::store::{StoreError, StoreErrorKind, VersionInfo, VersionWriter};
+use crate::store::{StoreError, StoreErrorKind, WrappedStore};
 
 /// A store that returns one text differently from how it was stored.
 #[derive(Debug)]
@@ -35,29 +35,11 @@ impl Damaged<'_> {
     }
 }
 
-impl SnapshotStore for Damaged<'_> {
-    fn describe(&self) -> String {
-        self.store.describe()
-    }
+impl WrappedStore for Damaged<'_> {
+    type Inner = MemoryStore;
 
-    fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
-        self.store.head(flow)
-    }
-
-    fn version(
-        &self,
-        flow: &FlowName,
-        version: FlowVersion,
-    ) -> Result<Option<StoredVersion>, StoreError> {
-        self.store.version(flow, version)
-    }
-
-    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
-        self.store.log(flow)
-    }
-
-    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
-        self.store.flows()
+    fn inner(&self) -> &Self::Inner {
+        self.store
     }
 
     fn read_chunk(
@@ -78,18 +60,6 @@ impl SnapshotStore for Damaged<'_> {
         part: u32,
     ) -> Result<Vec<u8>, StoreError> {
         self.damage(*digest, self.store.read_part(flow, version, digest, part))
-    }
-
-    fn writer<'b>(
-        &'b self,
-        flow: &FlowName,
-        head: Option<&StoredVersion>,
-    ) -> Result<Box<dyn VersionWriter + 'b>, StoreError> {
-        self.store.writer(flow, head)
-    }
-
-    fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.store.check()
     }
 }
 

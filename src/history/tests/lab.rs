@@ -13,7 +13,9 @@ use crate::snapshot::{
     ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled,
 };
 use crate::store::memory::MemoryStore;
-use crate::store::{SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionWriter};
+use crate::store::{
+    SnapshotReader, SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionWriter,
+};
 
 #[derive(Debug)]
 pub(super) struct Lab {

@@ -40,8 +40,8 @@ pub use lock::{LOCK_WAIT, REF_LOCK_WAIT};
 use self::error::io_error;
 use self::repo::{PathEntry, Repo};
 use super::{
-    SnapshotStore, StoreError, StoreErrorKind, StoredPlaces, StoredVersion, VersionInfo,
-    VersionWriter,
+    SnapshotReader, SnapshotStore, StoreError, StoreErrorKind, StoredPlaces, StoredVersion,
+    VersionInfo, VersionWriter,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
 use crate::temporary::private_file;
@@ -122,7 +122,7 @@ impl GitStore {
     }
 }
 
-impl SnapshotStore for GitStore {
+impl SnapshotReader for GitStore {
     fn describe(&self) -> String {
         format!("git:{}", self.path.display())
     }
@@ -197,7 +197,9 @@ impl SnapshotStore for GitStore {
         let repo = self.holding(version)?;
         reader::part(&repo, flow, &*reader::tree_of(&repo, flow, version)?, digest, part)
     }
+}
 
+impl SnapshotStore for GitStore {
     fn writer<'a>(
         &'a self,
         flow: &FlowName,

@@ -11,7 +11,7 @@ use super::message::Commit;
 use super::repo::Repo;
 use super::tree::GitTree;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, StateId};
-use crate::store::{StoreError, StoredInner, StoredVersion, VersionInfo};
+use crate::store::{StoreCoordinates, StoreError, StoredVersion, VersionInfo};
 
 /// A manifest that was read.
 pub(super) struct Read {
@@ -68,8 +68,13 @@ fn stored(read: Read, step: VersionCommit) -> StoredVersion {
         comment: step.trailer.comment,
         author: step.commit.author,
         timestamp_ms: step.commit.author_seconds.saturating_mul(1000),
-        inner: StoredInner { token: step.id.to_string(), ..StoredInner::default() },
+        coordinates: StoreCoordinates::new(step.id),
     }
+}
+
+/// Returns the commit that a version was read from; `None` if another store has read it.
+fn commit_of(version: &StoredVersion) -> Option<ObjectId> {
+    version.coordinates.get().copied()
 }
 
 /// Reads the newest version.
@@ -101,7 +106,7 @@ pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>
         comment: tip.message,
         author: tip.author,
         timestamp_ms: tip.author_seconds.saturating_mul(1000),
-        inner: StoredInner { token: main.to_string(), ..StoredInner::default() },
+        coordinates: StoreCoordinates::new(main),
     }))
 }
 
@@ -111,7 +116,7 @@ pub(super) fn is_head(
     flow: &FlowName,
     version: &StoredVersion,
 ) -> Result<bool, StoreError> {
-    let (Some(main), Ok(then)) = (repo.main()?, version.inner.token.parse::<ObjectId>()) else {
+    let (Some(main), Some(then)) = (repo.main()?, commit_of(version)) else {
         return Ok(false);
     };
     if main == then {
@@ -143,7 +148,7 @@ pub(super) fn previous(
     newer: &StoredVersion,
 ) -> Result<Option<StoredVersion>, StoreError> {
     let number = FlowVersion::new(u64::from(newer.manifest.version.get()) - 1);
-    let (Some(number), Ok(commit)) = (number, newer.inner.token.parse::<ObjectId>()) else {
+    let (Some(number), Some(commit)) = (number, commit_of(newer)) else {
         return Ok(None);
     };
     let mut walk = HistoryWalk::new(repo, flow, commit);
@@ -255,14 +260,13 @@ pub(super) fn tree_id_of(
     flow: &FlowName,
     version: &StoredVersion,
 ) -> Result<ObjectId, StoreError> {
-    let token = &version.inner.token;
     let missing = || {
         damaged(format!(
             "version {} of {flow} was not read from this repository",
             version.manifest.version
         ))
     };
-    let id: ObjectId = token.parse().map_err(|_| missing())?;
+    let id = commit_of(version).ok_or_else(missing)?;
     flow_tree_id(repo, &repo.commit(id)?, flow)?.ok_or_else(missing)
 }
 

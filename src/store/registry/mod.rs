@@ -12,6 +12,7 @@ mod options;
 mod place;
 mod types;
 mod upload;
+mod version_place;
 mod writer;
 
 pub use self::auth::Credentials;
@@ -23,12 +24,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use self::http::Http;
-use self::place::{FlowPlace, Token};
+use self::place::FlowPlace;
 use self::types::{About, CallerRights, Flow, Frame, Metadata, read, segment};
+use self::version_place::VersionPlace;
 use super::envelope::{EnvelopeContents, placeholder_identifiers};
 use super::{
-    SnapshotStore, StoreError, StoreErrorKind, StoredInner, StoredPlaces, StoredVersion,
-    VersionInfo, VersionWriter,
+    SnapshotReader, SnapshotStore, StoreCoordinates, StoreError, StoreErrorKind, StoredPlaces,
+    StoredVersion, VersionInfo, VersionWriter,
 };
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, StateId};
 
@@ -103,10 +105,11 @@ impl RegistryStore {
         let state = StateId(Digest::of(text.as_bytes()));
         let place = FlowPlace { bucket: frame.bucket.identifier, flow: frame.flow.identifier };
         self.remember(flow, &place);
-        let inner = inner(place, &manifest, contents).map_err(in_version)?;
+        let place = version_place(place, &manifest, contents).map_err(in_version)?;
+        let coordinates = StoreCoordinates::new(place);
         let (comment, author, timestamp_ms) =
             (metadata.comments, metadata.author, metadata.timestamp);
-        Ok(StoredVersion { manifest, state, comment, author, timestamp_ms, inner })
+        Ok(StoredVersion { manifest, state, comment, author, timestamp_ms, coordinates })
     }
 
     /// Reads the text of the flow of a chunk or part; `None` if there is no such version.
@@ -115,11 +118,13 @@ impl RegistryStore {
         Ok(Some((frame.snapshot_metadata, EnvelopeContents::from_snapshot(&body)?)))
     }
 
-    fn chunk_text(&self, inner: &StoredInner, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError> {
-        if let Some(text) = inner.texts.get(&chunk.full) {
+    fn chunk_text(&self, place: &VersionPlace, chunk: &ChunkRef) -> Result<Vec<u8>, StoreError> {
+        if let Some(text) = place.texts.get(&chunk.full) {
             return Ok(text.as_ref().clone());
         }
-        let coordinates = Token::parse(&inner.token).coordinates(&inner.chunks, &chunk.full);
+        let missing =
+            || StoreError::new(StoreErrorKind::Damaged, format!("chunk {} is nowhere", chunk.full));
+        let coordinates = place.chunk(chunk).ok_or_else(missing)?;
         let about = |error: StoreError| {
             let message =
                 format!("chunk {} in flow {}: {}", chunk.full, coordinates.flow, error.message);
@@ -173,31 +178,27 @@ impl RegistryStore {
 
 /// Sorts the data that was read with a version: texts by digest, and the places of the other
 /// chunks.
-fn inner(
-    place: FlowPlace,
+fn version_place(
+    flow: FlowPlace,
     manifest: &Manifest,
     contents: EnvelopeContents,
-) -> Result<StoredInner, StoreError> {
+) -> Result<VersionPlace, StoreError> {
     let by_digest = |text: String| (Digest::of(text.as_bytes()), Arc::new(text.into_bytes()));
     let texts: BTreeMap<_, _> = contents.texts.into_iter().map(by_digest).collect();
     let elsewhere: Vec<_> =
         manifest.chunks().filter(|(_, chunk)| !texts.contains_key(&chunk.full)).collect();
-    let mut token = Token::new(place);
-    let mut chunks = String::new();
+    let mut place = VersionPlace::new(flow, texts);
     for (id, (_, chunk)) in placeholder_identifiers(&elsewhere).iter().zip(&elsewhere) {
         let Some(coordinates) = contents.placed.get(id) else {
             let message = format!("chunk {} is neither in it nor named by it", chunk.full);
             return Err(StoreError::new(StoreErrorKind::Damaged, message));
         };
-        if chunks.is_empty() {
-            chunks.clone_from(&coordinates.bucket);
-        }
-        token.note(&chunks, &chunk.full, coordinates);
+        place.note(&chunk.full, coordinates);
     }
-    Ok(StoredInner { texts, token: token.to_string(), chunks })
+    Ok(place)
 }
 
-impl SnapshotStore for RegistryStore {
+impl SnapshotReader for RegistryStore {
     fn describe(&self) -> String {
         format!("NiFi Registry at {}", self.http.address())
     }
@@ -214,7 +215,7 @@ impl SnapshotStore for RegistryStore {
     ) -> Result<Option<bool>, StoreError> {
         let path = format!(
             "/flows/{}/versions/latest/metadata",
-            segment(&Token::parse(&version.inner.token).place.flow)
+            segment(&VersionPlace::of(version)?.flow.flow)
         );
         let Some(body) = self.http.get(&path)? else { return Ok(Some(false)) };
         let newest: Metadata = read(&format!("GET {path}"), &body)?;
@@ -243,13 +244,9 @@ impl SnapshotStore for RegistryStore {
         _flow: &FlowName,
         version: &StoredVersion,
     ) -> Result<Option<StoredPlaces>, StoreError> {
-        let StoredInner { texts, token, chunks } = &version.inner;
-        let token = Token::parse(token);
-        let elsewhere = |chunk: &ChunkRef| {
-            let is_elsewhere = !texts.contains_key(&chunk.full);
-            is_elsewhere.then(|| token.coordinates(chunks, &chunk.full).flow)
-        };
-        let chunks = version.manifest.chunks().map(|(_, chunk)| elsewhere(chunk)).collect();
+        let place = VersionPlace::of(version)?;
+        let name = |chunk: &ChunkRef| place.chunk(chunk).map(|elsewhere| elsewhere.flow);
+        let chunks = version.manifest.chunks().map(|(_, chunk)| name(chunk)).collect();
         Ok(Some(StoredPlaces { chunks, ..StoredPlaces::default() }))
     }
 
@@ -275,7 +272,7 @@ impl SnapshotStore for RegistryStore {
         _list: &List,
         chunk: &ChunkRef,
     ) -> Result<Vec<u8>, StoreError> {
-        self.chunk_text(&version.inner, chunk).map_err(|error| {
+        self.chunk_text(VersionPlace::of(version)?, chunk).map_err(|error| {
             let message =
                 format!("version {} of {flow}: {}", version.manifest.version, error.message);
             StoreError { message, ..error }
@@ -289,9 +286,9 @@ impl SnapshotStore for RegistryStore {
         digest: &Digest,
         part: u32,
     ) -> Result<Vec<u8>, StoreError> {
-        let bucket = match version.inner.chunks.as_str() {
-            "" => self.chunk_bucket(flow)?,
-            bucket => Some(bucket.to_owned()),
+        let bucket = match &VersionPlace::of(version)?.chunk_bucket {
+            Some(bucket) => Some(bucket.clone()),
+            None => self.chunk_bucket(flow)?,
         };
         for salt in 0..MAX_SALTS {
             let Some(bucket) = &bucket else { break };
@@ -308,7 +305,9 @@ impl SnapshotStore for RegistryStore {
         );
         Err(StoreError::new(StoreErrorKind::Damaged, message))
     }
+}
 
+impl SnapshotStore for RegistryStore {
     fn writer<'a>(
         &'a self,
         flow: &FlowName,

@@ -1,7 +1,5 @@
 //! The places of a database in a Registry: ids of flows and buckets, found or created.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
@@ -13,7 +11,7 @@ use super::failure::CallFailure;
 use super::http::Answer;
 use super::types::{Bucket, Flow, Metadata, read, read_list, segment};
 use crate::snapshot::{Digest, FlowName};
-use crate::store::envelope::{Coordinates, identifier};
+use crate::store::envelope::identifier;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Description of the flows that contain databases; distinguishes them from others.
@@ -57,59 +55,6 @@ fn derived(bucket: &str, name: &str) -> String {
         Ok(bucket) => Uuid::new_v5(&bucket, name.as_bytes()).to_string(),
         // Only the file provider requires UUIDs.
         Err(_) => identifier(&format!("registry bucket {bucket} {name}")),
-    }
-}
-
-/// The place of a version that was read, stored as `<bucket> <flow>`, then
-/// `<digest>:<bucket>:<flow>` for every chunk whose flow does not have the id that [`chunk_id`]
-/// gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) place: FlowPlace,
-    moved: BTreeMap<Digest, Coordinates>,
-}
-
-impl Token {
-    pub(super) fn new(place: FlowPlace) -> Self {
-        Self { place, moved: BTreeMap::new() }
-    }
-
-    /// Records the place of a chunk if it cannot be derived from the chunk bucket.
-    pub(super) fn note(&mut self, chunks: &str, digest: &Digest, coordinates: &Coordinates) {
-        if coordinates.bucket != chunks || coordinates.flow != chunk_id(chunks, digest, 0) {
-            self.moved.insert(*digest, coordinates.clone());
-        }
-    }
-
-    /// The place of a chunk that is not inside the version itself.
-    pub(super) fn coordinates(&self, chunks: &str, digest: &Digest) -> Coordinates {
-        let derived =
-            || Coordinates { bucket: chunks.to_owned(), flow: chunk_id(chunks, digest, 0) };
-        self.moved.get(digest).cloned().unwrap_or_else(derived)
-    }
-
-    pub(super) fn parse(text: &str) -> Self {
-        let mut words = text.split(' ');
-        let mut word = || words.next().unwrap_or_default().to_owned();
-        let place = FlowPlace { bucket: word(), flow: word() };
-        let moved = words.filter_map(|word| {
-            let mut parts = word.split(':');
-            let digest = parts.next()?.parse().ok()?;
-            Some((
-                digest,
-                Coordinates { bucket: parts.next()?.to_owned(), flow: parts.next()?.to_owned() },
-            ))
-        });
-        Self { place, moved: moved.collect() }
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.place.bucket, self.place.flow)?;
-        self.moved
-            .iter()
-            .try_for_each(|(digest, at)| write!(f, " {digest}:{}:{}", at.bucket, at.flow))
     }
 }
 
@@ -351,23 +296,5 @@ mod tests {
             ids[2],
             Uuid::new_v5(&Uuid::try_parse(BUCKET).unwrap(), a.to_string().as_bytes()).to_string()
         );
-    }
-
-    #[test]
-    fn a_token_keeps_only_what_cannot_be_derived() {
-        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        let mut token = Token::new(FlowPlace { bucket: "p".into(), flow: "f".into() });
-        token.note(
-            BUCKET,
-            &a,
-            &Coordinates { bucket: BUCKET.into(), flow: chunk_id(BUCKET, &a, 0) },
-        );
-        assert_eq!(token.to_string(), "p f");
-        let salted = Coordinates { bucket: BUCKET.into(), flow: chunk_id(BUCKET, &b, 1) };
-        token.note(BUCKET, &b, &salted);
-        let read = Token::parse(&token.to_string());
-        assert_eq!(read, token);
-        assert_eq!(read.coordinates(BUCKET, &b), salted);
-        assert_eq!(read.coordinates(BUCKET, &a).flow, chunk_id(BUCKET, &a, 0));
     }
 }

@@ -36,20 +36,23 @@ fn empty_manifest() -> Manifest {
 fn head() -> StoredVersion {
     let manifest = empty_manifest();
     let (_, state) = manifest.to_text();
-    let place = FlowPlace { bucket: BUCKET.into(), flow: place::flow_id(&name()) };
-    let inner = StoredInner {
-        token: Token::new(place).to_string(),
-        chunks: CHUNKS.into(),
-        ..StoredInner::default()
-    };
+    let coordinates = coordinates(BTreeMap::new());
     StoredVersion {
         manifest,
         state,
         comment: String::new(),
         author: "a".into(),
         timestamp_ms: 1,
-        inner,
+        coordinates,
     }
+}
+
+/// The coordinates of a version with these embedded texts, and with a chunk bucket.
+fn coordinates(texts: BTreeMap<Digest, Arc<Vec<u8>>>) -> StoreCoordinates {
+    let flow = FlowPlace { bucket: BUCKET.into(), flow: place::flow_id(&name()) };
+    let mut place = VersionPlace::new(flow, texts);
+    place.chunk_bucket = Some(CHUNKS.to_owned());
+    StoreCoordinates::new(place)
 }
 
 fn next() -> VersionDraft {
@@ -353,8 +356,12 @@ fn a_flow_is_found_by_its_id_and_else_by_its_names() {
     let server = Scripted::start(vec![frame("b", "f")]);
     let found = open(&server).head(&name()).unwrap().unwrap();
     assert_eq!(
-        (found.inner.token.as_str(), found.timestamp_ms, found.comment.as_str()),
-        ("B F", 5, "c")
+        (
+            VersionPlace::of(&found).unwrap().flow.clone(),
+            found.timestamp_ms,
+            found.comment.as_str()
+        ),
+        (FlowPlace { bucket: "B".into(), flow: "F".into() }, 5, "c")
     );
     assert_eq!(server.calls(), [format!("GET /flows/{}/versions/latest", place::flow_id(&name()))]);
     // The id belongs to a flow of another bucket: the names decide.
@@ -424,7 +431,7 @@ fn chunks_are_where_the_parent_says_and_stay_there() {
     let server = Scripted::start(replies);
     let store = open(&server);
     let head = store.head(&name()).unwrap().unwrap();
-    assert_eq!(head.inner.chunks, CHUNKS);
+    assert_eq!(VersionPlace::of(&head).unwrap().chunk_bucket.as_deref(), Some(CHUNKS));
     let read = |index: usize| store.read_chunk(&name(), &head, &list, &chunks[index]);
     assert_eq!(read(0).unwrap(), texts[0].as_bytes());
     assert_eq!(read(1).unwrap(), texts[1].as_bytes());
@@ -458,7 +465,7 @@ fn what_head_has_embedded_travels_again_and_what_nobody_has_is_refused() {
     let manifest = manifest_with(&[text], text.len() as u64);
     let texts = [(Digest::of(text.as_bytes()), Arc::new(text.as_bytes().to_vec()))];
     let mut head = StoredVersion { manifest, ..head() };
-    head.inner.texts = texts.into_iter().collect();
+    head.coordinates = coordinates(texts.into_iter().collect());
     let server = Scripted::start(vec![ScriptedReply::Echo("", "")]);
     let store = open(&server);
     store.writer(&name(), Some(&head)).unwrap().commit(&after(&head)).unwrap();

@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use super::RegistryStore;
 use super::failure::CallFailure;
 use super::http::Answer;
-use super::place::{FlowPlace, Token};
+use super::place::FlowPlace;
 use super::types::{Frame, Metadata, read, segment};
 use super::upload::Upload;
+use super::version_place::VersionPlace;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, StateId};
 use crate::store::envelope::{
     Coordinates, EMBED_BYTES, EnvelopeContents, ListedText, Parent, PlacedChunk, Placement,
@@ -80,9 +81,10 @@ impl<'a> RegistryWriter<'a> {
     }
 
     fn chunk_bucket(&self) -> Result<String, StoreError> {
-        match self.head.as_ref().map(|head| head.inner.chunks.as_str()) {
-            None | Some("") => self.store.make_chunk_bucket(&self.flow),
-            Some(bucket) => Ok(bucket.to_owned()),
+        let place = self.head.as_ref().map(VersionPlace::of).transpose()?;
+        match place.and_then(|place| place.chunk_bucket.clone()) {
+            Some(bucket) => Ok(bucket),
+            None => self.store.make_chunk_bucket(&self.flow),
         }
     }
 
@@ -134,9 +136,10 @@ impl<'a> RegistryWriter<'a> {
             return text.map(|text| Arc::new(text.into_bytes())).ok_or_else(|| unknown(chunk));
         }
         let head = self.head_with(chunk).ok_or_else(|| unknown(chunk))?;
-        match head.inner.texts.get(&chunk.full) {
+        let place = VersionPlace::of(head)?;
+        match place.texts.get(&chunk.full) {
             Some(text) => Ok(text.clone()),
-            None => self.store.chunk_text(&head.inner, chunk).map(Arc::new),
+            None => self.store.chunk_text(place, chunk).map(Arc::new),
         }
     }
 
@@ -155,7 +158,7 @@ impl<'a> RegistryWriter<'a> {
         let waiting =
             std::mem::take(&mut self.records).into_iter().chain(std::mem::take(&mut self.system));
         let new: BTreeMap<_, _> = waiting.map(|(_, chunk, text)| (chunk.full, text)).collect();
-        let in_head = self.elsewhere_in_head();
+        let in_head = self.elsewhere_in_head()?;
         let mut embedded = Vec::new();
         for (list, chunk) in draft.manifest.chunks() {
             if placement.embeds(&list) {
@@ -175,14 +178,11 @@ impl<'a> RegistryWriter<'a> {
         Ok((embedded, placed))
     }
 
-    fn elsewhere_in_head(&self) -> BTreeMap<Digest, Coordinates> {
-        let Some(head) = &self.head else { return BTreeMap::new() };
-        let token = Token::parse(&head.inner.token);
-        let chunks =
-            head.manifest.chunks().filter(|(_, chunk)| !head.inner.texts.contains_key(&chunk.full));
-        chunks
-            .map(|(_, chunk)| (chunk.full, token.coordinates(&head.inner.chunks, &chunk.full)))
-            .collect()
+    fn elsewhere_in_head(&self) -> Result<BTreeMap<Digest, Coordinates>, StoreError> {
+        let Some(head) = &self.head else { return Ok(BTreeMap::new()) };
+        let place = VersionPlace::of(head)?;
+        let elsewhere = |chunk: &ChunkRef| place.chunk(chunk).map(|found| (chunk.full, found));
+        Ok(head.manifest.chunks().filter_map(|(_, chunk)| elsewhere(chunk)).collect())
     }
 
     fn append(
@@ -413,7 +413,7 @@ impl VersionWriter for RegistryWriter<'_> {
         };
         let contents = parent.contents()?;
         let place = match &self.head {
-            Some(head) => Token::parse(&head.inner.token).place,
+            Some(head) => VersionPlace::of(head)?.flow.clone(),
             None => self.store.find_or_create(&self.flow)?,
         };
         self.append(&place, draft, contents)

@@ -31,7 +31,8 @@ use nifi_idb::store::git::GitStore;
 use nifi_idb::store::memory::MemoryStore;
 use nifi_idb::store::recording::{Call, RecordingStore};
 use nifi_idb::store::{
-    SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
+    SnapshotReader, SnapshotStore, StoreError, StoredVersion, VersionDraft, VersionWriter,
+    WrappedStore,
 };
 use serde_json::Value;
 

@@ -301,44 +301,13 @@ struct Racing<'a> {
     other: String,
 }
 
-impl SnapshotStore for Racing<'_> {
-    fn describe(&self) -> String {
-        self.store.describe()
+impl WrappedStore for Racing<'_> {
+    type Inner = MemoryStore;
+
+    fn inner(&self) -> &Self::Inner {
+        self.store
     }
-    fn head(&self, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
-        self.store.head(flow)
-    }
-    fn version(
-        &self,
-        flow: &FlowName,
-        version: FlowVersion,
-    ) -> Result<Option<StoredVersion>, StoreError> {
-        self.store.version(flow, version)
-    }
-    fn log(&self, flow: &FlowName) -> Result<Vec<VersionInfo>, StoreError> {
-        self.store.log(flow)
-    }
-    fn flows(&self) -> Result<Vec<FlowName>, StoreError> {
-        self.store.flows()
-    }
-    fn read_chunk(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-        list: &List,
-        chunk: &ChunkRef,
-    ) -> Result<Vec<u8>, StoreError> {
-        self.store.read_chunk(flow, version, list, chunk)
-    }
-    fn read_part(
-        &self,
-        flow: &FlowName,
-        version: &StoredVersion,
-        digest: &Digest,
-        part: u32,
-    ) -> Result<Vec<u8>, StoreError> {
-        self.store.read_part(flow, version, digest, part)
-    }
+
     fn writer<'b>(
         &'b self,
         flow: &FlowName,
@@ -349,9 +318,6 @@ impl SnapshotStore for Racing<'_> {
             from(self.store, r#""source":"racer""#, std::slice::from_ref(&self.other));
         }
         writer
-    }
-    fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.store.check()
     }
 }
 

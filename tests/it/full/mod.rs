@@ -10,7 +10,7 @@ use nifi_idb::normalize::NormalizeOptions;
 use nifi_idb::pipeline::{IntakeOptions, Review, SyncOptions, deliver};
 use nifi_idb::report::Summary;
 use nifi_idb::snapshot::{FlowName, LineState, List};
-use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::SnapshotReader;
 use nifi_idb::store::memory::MemoryStore;
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ use nifi_idb::pipeline::{IntakeOptions, NewEpoch, Review, SyncOptions, deliver, 
 use nifi_idb::policy::Policy;
 use nifi_idb::report::Summary;
 use nifi_idb::snapshot::{FlowName, FlowVersion, List};
-use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::SnapshotReader;
 use nifi_idb::store::memory::MemoryStore;
 use serde_json::{Value, json};
 

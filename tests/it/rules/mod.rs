@@ -22,7 +22,7 @@ use nifi_idb::pipeline::{SyncOptions, sync};
 use nifi_idb::policy::{Policy, Resolver, StorePolicy};
 use nifi_idb::report::{ReportLines, Summary};
 use nifi_idb::snapshot::{ConflictType, FlowName, LineState, List};
-use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::SnapshotReader;
 use nifi_idb::store::memory::MemoryStore;
 use serde_json::Value;
 
