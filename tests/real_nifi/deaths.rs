@@ -7,7 +7,7 @@ use rustix::process::{Signal, kill_process};
 use super::batches::records;
 use super::lab::{Lab, on_every_nifi};
 use super::nifi::wait_for;
-use super::schedule::{EVERY_TEN_SECONDS, Scheduled, only_bulletins_of, wait_for_firing};
+use super::schedule::{EVERY_TEN_SECONDS, OUTCOME, Scheduled, only_bulletins_of, wait_for_firing};
 use super::wrapper::{SLOW, Slow, Wrapper, is_alive};
 
 /// A retry by NiFi after its penalty, on a busy machine.
@@ -47,7 +47,10 @@ fn nifi_or_the_program_dies_in_the_middle() {
         flow.wait_for_port();
         settled(lab, &flow, 1, &(0..20).collect::<Vec<_>>());
         // The run that NiFi forgot has all of its input, so it may have committed: then the second one was a replay.
-        let replays = flow.outcomes(lab).get("unchanged").copied().unwrap_or(0);
+        let outcomes = lab.canvas.wait_for("the outcomes of all", RETRY, || {
+            Some(flow.outcomes(lab)).filter(|outcomes| outcomes.values().sum::<u64>() >= 20)
+        });
+        let replays = outcomes.get("unchanged").copied().unwrap_or(0);
         eprintln!(
             "killed before the run: {} runs, 1 version, {replays} replays",
             wrapper.runs().len()
@@ -55,6 +58,7 @@ fn nifi_or_the_program_dies_in_the_middle() {
 
         // NiFi is killed when the version is written and nobody has heard of it.
         let known = wrapper.runs().len();
+        let seen = flow.group(lab).newest_route(OUTCOME);
         wrapper.slow(Slow::After);
         post(20..40);
         wrapper.next_run(known);
@@ -63,7 +67,10 @@ fn nifi_or_the_program_dies_in_the_middle() {
         flow.wait_for_port();
         wrapper.next_run(known + 1);
         settled(lab, &flow, 2, &(0..40).collect::<Vec<_>>());
-        assert_eq!(flow.outcomes(lab).get("unchanged"), Some(&(replays + 20)));
+        lab.canvas.wait_for("20 replays", RETRY, || {
+            let replays = flow.group(lab).routed_after(OUTCOME, seen);
+            (replays == [("unchanged".to_owned(), 20)].into()).then_some(())
+        });
         eprintln!("killed after the commit: 1 version more, 20 replays");
         only_bulletins_of(lab, &[]);
 

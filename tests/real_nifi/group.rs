@@ -142,8 +142,30 @@ impl Group<'_> {
     }
 
     /// How many FlowFiles a RouteOnAttribute has ever sent along each relationship: from NiFi's provenance, because its
-    /// counters forget after five minutes.
+    /// counters forget after five minutes. It is a little behind, so wait for it; and what happened before a `kill -9`
+    /// may be missing.
     pub(crate) fn routed(&self, router: &str) -> BTreeMap<String, u64> {
+        self.routed_after(router, 0)
+    }
+
+    /// The same, of events after that one.
+    pub(crate) fn routed_after(&self, router: &str, event: u64) -> BTreeMap<String, u64> {
+        let mut routed = BTreeMap::new();
+        for (number, relationship) in self.routes(router) {
+            if number > event {
+                *routed.entry(relationship).or_default() += 1;
+            }
+        }
+        routed
+    }
+
+    /// The number of the newest event of a RouteOnAttribute; they go on after a restart.
+    pub(crate) fn newest_route(&self, router: &str) -> u64 {
+        self.routes(router).into_iter().map(|(number, _)| number).max().unwrap_or_default()
+    }
+
+    /// Numbers and relationships of all events of a RouteOnAttribute.
+    fn routes(&self, router: &str) -> Vec<(u64, String)> {
         let rest = &self.canvas.nifi.rest;
         let term = |value: &Value| json!({"value": value, "inverse": false});
         let terms = json!({"ProcessorID": term(&self.processor(router)["id"]), "EventType": term(&"ROUTE".into())});
@@ -154,13 +176,12 @@ impl Group<'_> {
             Some(rest.get(&path)["provenance"].clone()).filter(|query| query["finished"] == true)
         });
         rest.delete(&path);
-        let mut routed = BTreeMap::new();
-        for event in done["results"]["provenanceEvents"].as_array().into_iter().flatten() {
-            *routed
-                .entry(event["relationship"].as_str().unwrap_or_default().to_owned())
-                .or_default() += 1;
-        }
-        routed
+        let events = done["results"]["provenanceEvents"].as_array().into_iter().flatten();
+        let route = |event: &Value| {
+            let relationship = event["relationship"].as_str().unwrap_or_default().to_owned();
+            (number(&event["eventId"]), relationship)
+        };
+        events.map(route).collect()
     }
 
     /// How many FlowFiles wait, in queues and inside processors.
