@@ -25,10 +25,7 @@ pub(crate) struct Lab {
 pub(crate) fn on_every_nifi(test: impl Fn(&mut Lab)) {
     let distributions = needed(Distribution::all());
     let _turn = registry::turn();
-    let beside = match std::env::var_os("NIFI_REGISTRY_HOME").filter(|home| !home.is_empty()) {
-        Some(_) => needed(registry::Distribution::from_environment()),
-        None => needed(registry::Distribution::assembled()),
-    };
+    let beside = registry_beside();
     for distribution in distributions {
         eprintln!("== NiFi {} with Registry {}", distribution.release, beside.release);
         let registry = RealRegistry::start(&beside, Provider::File);
@@ -36,6 +33,22 @@ pub(crate) fn on_every_nifi(test: impl Fn(&mut Lab)) {
         let folder = tempfile::Builder::new().prefix("nifi-idb-").tempdir().unwrap();
         test(&mut Lab { canvas, registry, folder });
     }
+}
+
+/// The Registry that `NIFI_REGISTRY_HOME` names, else the assembled one.
+pub(crate) fn registry_beside() -> registry::Distribution {
+    match std::env::var_os("NIFI_REGISTRY_HOME").filter(|home| !home.is_empty()) {
+        Some(_) => needed(registry::Distribution::from_environment()),
+        None => needed(registry::Distribution::assembled()),
+    }
+}
+
+/// Runs the program on a store; gives its status and output.
+pub(crate) fn ask(store: &str, command: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let output =
+        Command::new(PROGRAM).args([command, "--store", store]).args(arguments).output().unwrap();
+    let text = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.code(), String::from_utf8(text).unwrap())
 }
 
 impl Lab {
@@ -49,13 +62,7 @@ impl Lab {
 
     /// Runs the program on the Registry; gives its status and output.
     pub(crate) fn ask(&self, command: &str, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = Command::new(PROGRAM)
-            .args([command, "--store", &self.registry.url()])
-            .args(arguments)
-            .output()
-            .unwrap();
-        let text = if output.status.success() { output.stdout } else { output.stderr };
-        (output.status.code(), String::from_utf8(text).unwrap())
+        ask(&self.registry.url(), command, arguments)
     }
 
     /// All versions of a flow, newest first, as `log` gives them.

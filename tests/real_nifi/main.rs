@@ -10,6 +10,7 @@
 
 mod batches;
 mod canvas;
+mod cluster;
 mod deaths;
 mod definition;
 mod distribution;

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,8 @@ use super::rest::Rest;
 
 /// The Java heap; `NIFI_HEAP` sets another.
 const HEAP: &str = "512m";
-/// How long a start may take; a busy machine needs a minute.
-const START_LIMIT: Duration = Duration::from_secs(300);
+/// How long a start may take; a busy machine needs minutes for several nodes.
+const START_LIMIT: Duration = Duration::from_secs(600);
 /// How long a stop may take before the process is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(200);
@@ -49,12 +50,25 @@ pub(crate) struct Nifi {
     folder: TempDir,
     port: u16,
     process: Option<Child>,
+    environment: Vec<(&'static str, String)>,
     pub(crate) rest: Rest,
 }
 
 impl Nifi {
     /// Starts an empty one, and waits until it answers.
     pub(crate) fn start(distribution: &Distribution) -> Self {
+        let mut nifi = Self::prepare(distribution, Vec::new());
+        let begun = Instant::now();
+        nifi.start_again();
+        eprintln!("NiFi {}: up after {:.1?}", distribution.release, begun.elapsed());
+        nifi
+    }
+
+    /// Lays out an empty one, and does not start it; `environment` is added to that of its process.
+    pub(crate) fn prepare(
+        distribution: &Distribution,
+        environment: Vec<(&'static str, String)>,
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix("nifi-").tempdir().unwrap();
         let home = folder.path();
         for name in ["conf", "extensions", "logs"] {
@@ -70,14 +84,17 @@ impl Nifi {
         symlink(distribution.home.join("lib"), home.join("lib")).unwrap();
         let port = free_port();
         let rest = Rest::new(format!("http://127.0.0.1:{port}/nifi-api"));
-        let mut nifi =
-            Self { distribution: distribution.clone(), folder, port, process: None, rest };
+        let nifi = Self {
+            distribution: distribution.clone(),
+            folder,
+            port,
+            process: None,
+            environment,
+            rest,
+        };
         let properties = PROPERTIES.map(|(name, value)| (name, value.to_owned()));
         let port = ("nifi.web.http.port", nifi.port.to_string());
         nifi.set_properties(properties.into_iter().chain([port]));
-        let begun = Instant::now();
-        nifi.start_again();
-        eprintln!("NiFi {}: up after {:.1?}", distribution.release, begun.elapsed());
         nifi
     }
 
@@ -85,12 +102,20 @@ impl Nifi {
         self.folder.path()
     }
 
+    /// The port of its API.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(self.process.as_ref().unwrap())
     }
 
-    fn set_properties(&self, properties: impl IntoIterator<Item = (&'static str, String)>) {
+    pub(crate) fn set_properties(
+        &self,
+        properties: impl IntoIterator<Item = (&'static str, String)>,
+    ) {
         let path = self.home().join("conf/nifi.properties");
         let mut text = fs::read_to_string(&path).unwrap();
         for (name, value) in properties {
@@ -104,8 +129,14 @@ impl Nifi {
         fs::write(path, text).unwrap();
     }
 
-    /// Starts it on what it has, on its port.
+    /// Starts it on what it has, on its port, and waits until it answers.
     pub(crate) fn start_again(&mut self) {
+        self.launch();
+        self.wait_for_answer();
+    }
+
+    /// Starts its process, and does not wait for it.
+    pub(crate) fn launch(&mut self) {
         let heap = std::env::var("NIFI_HEAP").unwrap_or_else(|_| HEAP.to_owned());
         let console = File::options()
             .create(true)
@@ -124,8 +155,13 @@ impl Nifi {
         command
             .arg(format!("-Dorg.apache.nifi.management.server.address=127.0.0.1:{}", free_port()));
         command.arg("org.apache.nifi.NiFi").current_dir(self.home());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(console.try_clone().unwrap()).stderr(console);
         self.process = Some(command.spawn().unwrap());
+    }
+
+    /// Waits until its API answers; a node of a cluster answers once it has joined.
+    pub(crate) fn wait_for_answer(&mut self) {
         let begun = Instant::now();
         while self.rest.call(reqwest::Method::GET, "/flow/process-groups/root", None).is_err() {
             let ended = !matches!(self.process.as_mut().unwrap().try_wait(), Ok(None));
@@ -186,9 +222,17 @@ impl Drop for Nifi {
     }
 }
 
-/// A port of loopback that was free a moment ago.
+/// A port that is free, and that no connection gets until a server takes it, minutes later on a busy machine: it is below
+/// those that the kernel gives by itself.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 16_000 + (std::process::id() % 14_000) as u16;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until something is so, or fails saying what was waited for.

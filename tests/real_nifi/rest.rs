@@ -29,6 +29,11 @@ impl Rest {
         Self { base, client: client() }
     }
 
+    /// The URL that paths are added to, without a slash at the end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends; an error is a connection that failed.
     pub(crate) fn send(
         &self,
