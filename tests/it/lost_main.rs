@@ -104,6 +104,50 @@ fn a_branch_that_is_lost_in_any_way_is_damage_and_comes_back() {
 }
 
 #[test]
+fn a_branch_that_falls_back_to_packed_refs_is_damage() {
+    if !has_git() {
+        return;
+    }
+    let (_dir, repo) = made(2);
+    git(&repo, &["gc", "-q"]);
+    let packed = git(&repo, &["rev-parse", "main"]).trim().to_owned();
+    sync(&repo, 3).done();
+    // Packed and moved on, as it always is after git gc.
+    sync(&repo, 4).done();
+    let main = repo.join("refs/heads/main");
+    fs::remove_file(&main).unwrap();
+    for (command, arguments) in [
+        ("sync", &[][..]),
+        ("restore", &["--flow", "d"]),
+        ("log", &["--flow", "d"]),
+        ("verify", &["--flow", "d", "--chain"]),
+        ("doctor", &[]),
+    ] {
+        let ran = on(&repo, command, arguments, &batch(99));
+        assert_eq!(ran.code(), Some(7), "{command}: {ran:?}");
+        assert!(ran.err.contains("packed-refs names an older version"), "{command}: {}", ran.err);
+    }
+    let said = on(&repo, "log", &["--flow", "d"], b"").err;
+    let way = said.split("To go on with that history: git -C ").nth(1).unwrap();
+    let words: Vec<_> = way.split(". Do not run").next().unwrap().split(' ').skip(1).collect();
+    git(&repo, &words);
+    assert_eq!(sync(&repo, 5).summary()["version"], 5);
+    // Whoever goes back on purpose says so.
+    fs::remove_file(&main).unwrap();
+    fs::write(&main, format!("{packed}\n")).unwrap();
+    assert_eq!(sync(&repo, 3).summary()["version"], 3);
+    // What git packs after that, and what a person adds and packs, is no older version.
+    git(&repo, &["pack-refs", "--all"]);
+    assert!(!main.exists());
+    assert_eq!(sync(&repo, 6).summary()["version"], 4);
+    let tree = git(&repo, &["rev-parse", "main^{tree}"]).trim().to_owned();
+    let more = git(&repo, &["commit-tree", "-m", "by hand", "-p", "main", &tree]).trim().to_owned();
+    git(&repo, &["update-ref", "refs/heads/main", &more]);
+    git(&repo, &["pack-refs", "--all"]);
+    assert_eq!(sync(&repo, 7).summary()["version"], 5);
+}
+
+#[test]
 fn a_clone_that_lost_main_is_damage() {
     if !has_git() {
         return;

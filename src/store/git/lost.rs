@@ -5,7 +5,7 @@
 //! next `git gc` would delete the old versions. So the first version is only written if nothing
 //! shows that there was one before.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::Path;
 
@@ -77,6 +77,42 @@ pub(super) fn lost(repo: &Repo) -> StoreError {
     damaged(format!(
         "{shown} has no branch main, though {why}. Nothing was written. To go on with that history: {way}. Do not run \
          git gc before. To begin anew, use a path that does not exist yet"
+    ))
+}
+
+/// The last commit that a writer of ours moved `main` to, if `packed`, which only `packed-refs`
+/// names, is one that it was at before.
+///
+/// `git gc` moves `main` into that list and leaves its entry there when `main` moves on, so
+/// that the branch seems to go back if its own file is lost.
+pub(super) fn later_main(repo: &Repo, packed: ObjectId) -> Result<Option<ObjectId>, StoreError> {
+    let recorded = lock::record(repo.path())?.and_then(|record| record.main);
+    let Some(recorded) = recorded.filter(|recorded| *recorded != packed) else { return Ok(None) };
+    if repo.is_known_not_older(packed, recorded) {
+        return Ok(None);
+    }
+    let (mut seen, mut next) = (HashSet::new(), VecDeque::from([recorded]));
+    while let Some(id) = next.pop_front() {
+        if id == packed {
+            return Ok(Some(recorded));
+        }
+        // A commit that is gone leads nowhere: history was rewritten on purpose, or is damaged and
+        // found to be so by whoever reads it.
+        if let (true, Ok(commit)) = (seen.insert(id), repo.commit(id)) {
+            next.extend(commit.parents.iter().copied());
+        }
+    }
+    repo.set_not_older(packed, recorded);
+    Ok(None)
+}
+
+/// The error for a repository whose `main` is back at an older version, with both ways on.
+pub(super) fn went_back(repo: &Repo, packed: ObjectId, later: ObjectId) -> StoreError {
+    let shown = repo.path().display();
+    damaged(format!(
+        "{shown} has no file {BRANCH} any more, and packed-refs names an older version, commit {packed}; the last \
+         version was commit {later}. Nothing was written. To go on with that history: git -C {shown} update-ref \
+         {BRANCH} {later}. Do not run git gc before. To go back on purpose: write {packed} into {shown}/{BRANCH}"
     ))
 }
 

@@ -180,6 +180,7 @@ pub(super) fn open(path: &Path) -> Result<Repo, StoreError> {
         odb: Mutex::new(odb),
         trees: Mutex::default(),
         never_had_main,
+        not_older: Mutex::new(None),
     })
 }
 
@@ -263,6 +264,17 @@ pub(super) struct Repo {
     trees: Mutex<VecDeque<(ObjectId, Arc<GitTree>)>>,
     /// True if all commits were read once, and none shows that there was a `main`.
     never_had_main: AtomicBool,
+    /// A packed `main` and a recorded one of which the packed one was found to be no older version.
+    not_older: Mutex<Option<(ObjectId, ObjectId)>>,
+}
+
+/// The place where a reference was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReferencePlace {
+    /// A file of its name, which counts before the list.
+    OwnFile,
+    /// The list that `git pack-refs` writes.
+    PackedReferences,
 }
 
 impl fmt::Debug for Repo {
@@ -421,7 +433,7 @@ impl Repo {
     ///
     /// *Damaged*: there is no `main`, but there was one.
     pub(super) fn main(&self) -> Result<Option<ObjectId>, StoreError> {
-        if let Some(id) = self.reference(BRANCH)? {
+        if let Some(id) = self.branch()? {
             return Ok(Some(id));
         }
         if !lost::is_lost(self)? {
@@ -436,7 +448,7 @@ impl Repo {
     /// Does the same as [`Self::main`] for a caller that holds the lock, or has waited until nobody
     /// held it.
     pub(super) fn main_without_writers(&self) -> Result<Option<ObjectId>, StoreError> {
-        if let Some(id) = self.reference(BRANCH)? {
+        if let Some(id) = self.branch()? {
             return Ok(Some(id));
         }
         if lost::is_lost(self)? {
@@ -445,6 +457,24 @@ impl Repo {
             return self.reference(BRANCH)?.map(Some).ok_or_else(|| lost::lost(self));
         }
         Ok(None)
+    }
+
+    /// The commit of `main`; `None` if no reference names one.
+    ///
+    /// # Errors
+    ///
+    /// *Damaged*: only `packed-refs` names a commit, and `main` has been at a later one.
+    fn branch(&self) -> Result<Option<ObjectId>, StoreError> {
+        let Some((id, place)) = self.located(BRANCH)? else { return Ok(None) };
+        if place == ReferencePlace::OwnFile {
+            return Ok(Some(id));
+        }
+        let Some(later) = lost::later_main(self, id)? else { return Ok(Some(id)) };
+        // A writer may have moved `main` between the two looks.
+        match self.located(BRANCH)? {
+            Some(again) if again == (id, place) => Err(lost::went_back(self, id, later)),
+            found => Ok(found.map(|(id, _)| id)),
+        }
     }
 
     /// A warning for people if `HEAD` leads to another branch than `main`: then a clone checks
@@ -470,14 +500,19 @@ impl Repo {
     /// Read here and not by gix, which keeps `packed-refs` while its time stays the same: another
     /// process may have packed references, and then moved `main`, within one tick of that clock.
     pub(super) fn reference(&self, name: &str) -> Result<Option<ObjectId>, StoreError> {
+        Ok(self.located(name)?.map(|(id, _)| id))
+    }
+
+    /// The object id of a reference, and where it was found.
+    fn located(&self, name: &str) -> Result<Option<(ObjectId, ReferencePlace)>, StoreError> {
         let file = self.path.join(name);
         // `git pack-refs` may move it from one place to the other between the two reads.
         for _ in 0..2 {
             if let Some(text) = read_small(&file, MAX_REFERENCE_BYTES)? {
-                return parse_ref(&text, &file).map(Some);
+                return Ok(Some((parse_ref(&text, &file)?, ReferencePlace::OwnFile)));
             }
             if let Some(id) = self.packed_reference(name)? {
-                return Ok(Some(id));
+                return Ok(Some((id, ReferencePlace::PackedReferences)));
             }
         }
         Ok(None)
@@ -499,6 +534,16 @@ impl Repo {
     /// Remembers that no commit shows that there was a `main`.
     pub(super) fn set_never_had_main(&self) {
         self.never_had_main.store(true, Ordering::Relaxed);
+    }
+
+    /// True if a packed `main` was found before to be no older version of a recorded one.
+    pub(super) fn is_known_not_older(&self, packed: ObjectId, recorded: ObjectId) -> bool {
+        *self.not_older.lock().unwrap_or_else(PoisonError::into_inner) == Some((packed, recorded))
+    }
+
+    /// Remembers that a packed `main` is no older version of a recorded one.
+    pub(super) fn set_not_older(&self, packed: ObjectId, recorded: ObjectId) {
+        *self.not_older.lock().unwrap_or_else(PoisonError::into_inner) = Some((packed, recorded));
     }
 
     /// Reads all commits, named by a reference or not, until `found` returns true; returns true if
