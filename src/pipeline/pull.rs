@@ -33,8 +33,9 @@ pub(super) fn pull(
     let now = store.version(flow, version)?.ok_or_else(missing)?;
     let then = header.base.map(|base| store.version(flow, base)).transpose()?.flatten();
     let may_lack = header.base.is_some() || is_known;
+    let sources_of = |now| read_sources(store, flow, Some(now));
     let forgotten =
-        if may_lack { read_sources(store, flow, Some(&now))?.retention().forgotten } else { None };
+        if may_lack { sources_of(&now)?.forgotten(header.source.as_ref()) } else { None };
     let begins_anew = match header.base {
         Some(base) => then.is_none() || forgotten.is_some_and(|forgotten| base < forgotten),
         None => forgotten.is_some(),

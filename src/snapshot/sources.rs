@@ -221,6 +221,16 @@ impl Sources {
         self.of_kind("recreated").filter_map(recreated).collect()
     }
 
+    /// Returns the version up to which deletions that `reader` may have missed are no longer
+    /// remembered: by age, or because somebody else recreated or removed an object store.
+    pub fn forgotten(&self, reader: Option<&SourceId>) -> Option<FlowVersion> {
+        let by_others = self
+            .of_kind("recreated")
+            .map(|(_, line)| &line.meta)
+            .filter(|meta| meta.by.is_none() || meta.by.as_ref() != reader);
+        by_others.map(|meta| meta.rev).max().max(self.retention().forgotten)
+    }
+
     /// Keeps that the keys of an object store mean other records from the version of `meta` on, and
     /// forgets what every source but `except` sent of it. Nobody counts as heard of by that.
     pub fn forget_store(&mut self, name: &DomString, except: Option<&SourceId>, meta: &Meta) {

@@ -69,8 +69,8 @@ pub(super) struct Draft {
     pub(super) database_version: Option<u64>,
     /// Object stores that a batch has described.
     pub(super) stores: BTreeMap<&'static str, Shape>,
-    /// Since which version the keys of an object store are what they are.
-    pub(super) recreated: BTreeMap<&'static str, u32>,
+    /// Since which version the keys of an object store are what they are, and whose batch made it.
+    pub(super) recreated: BTreeMap<&'static str, (u32, Option<String>)>,
     pub(super) sources: BTreeMap<String, Known>,
     pub(super) deliveries: Vec<Delivery>,
     /// When versions were made, where deletions are forgotten after a time.
@@ -86,7 +86,14 @@ pub(super) struct Draft {
 impl Draft {
     /// Returns true if a version's keys of an object store mean other records than they do now.
     pub(super) fn is_before_recreation(&self, version: u32, store: &str) -> bool {
-        self.recreated.get(store).is_some_and(|since| version < *since)
+        self.recreated.get(store).is_some_and(|(since, _)| version < *since)
+    }
+
+    /// Returns the version up to which a source may have missed deletions that nobody remembers.
+    pub(super) fn forgotten_for(&self, source: Option<&String>) -> Option<u32> {
+        let by_others =
+            self.recreated.values().filter(|(_, by)| by.is_none() || by.as_ref() != source);
+        by_others.map(|(since, _)| *since).chain(self.forgotten).max()
     }
 }
 

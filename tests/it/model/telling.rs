@@ -38,9 +38,10 @@ pub(super) fn pulled(
         lines.splice(0..0, first);
     }
     let may_lack = is_known || replayed > 0;
+    let forgotten = draft.forgotten_for(batch.source.as_ref());
     let anew = match batch.base {
-        Some(base) => draft.forgotten.is_some_and(|forgotten| base < forgotten),
-        None => may_lack && draft.forgotten.is_some(),
+        Some(base) => forgotten.is_some_and(|forgotten| base < forgotten),
+        None => may_lack && forgotten.is_some(),
     };
     if anew && batch.base != Some(flow.version_of(draft)) {
         answer.others.push(json!({"type": "reset"}));

@@ -13,6 +13,8 @@ pub(super) struct Upgrade {
     /// Object stores that a full batch of a newer version has not any more.
     vanishing: Vec<&'static str>,
     version: u32,
+    /// The source whose batch it is.
+    by: Option<String>,
 }
 
 impl Upgrade {
@@ -26,7 +28,7 @@ impl Upgrade {
         for &store in &self.vanishing {
             if live(&draft.records, store).is_empty() {
                 draft.stores.remove(store);
-                forget(draft, store, self.version);
+                forget(draft, store, self);
             }
         }
     }
@@ -37,7 +39,9 @@ pub(super) fn unite(draft: &mut Draft, batch: &Batch, version: u32) -> Result<Up
     let (known, schema) = (draft.database_version, batch.schema);
     let is_newer = known.is_some_and(|known| schema.version > known);
     let describes = known.is_none_or(|known| schema.version >= known);
-    let mut upgrade = Upgrade { is_newer, recreated: Vec::new(), vanishing: Vec::new(), version };
+    let by = batch.source.clone();
+    let mut upgrade =
+        Upgrade { is_newer, recreated: Vec::new(), vanishing: Vec::new(), version, by };
     for shape in schema.stores.iter().filter(|shape| batch.has(shape.name)) {
         let Some(known) = draft.stores.get_mut(shape.name) else {
             draft.stores.insert(shape.name, *shape);
@@ -69,15 +73,15 @@ pub(super) fn begin_anew(draft: &mut Draft, upgrade: &Upgrade) -> u64 {
     let mut gone = 0;
     for store in &upgrade.recreated {
         gone += live(&draft.records, store).len() as u64;
-        forget(draft, store, upgrade.version);
+        forget(draft, store, upgrade);
     }
     gone
 }
 
-/// The keys of an object store mean other records from a version on.
-fn forget(draft: &mut Draft, store: &'static str, version: u32) {
+/// The keys of an object store mean other records from this upgrade on.
+fn forget(draft: &mut Draft, store: &'static str, upgrade: &Upgrade) {
     draft.records.retain(|(of, _), _| of != store);
-    draft.recreated.insert(store, version);
+    draft.recreated.insert(store, (upgrade.version, upgrade.by.clone()));
     for known in draft.sources.values_mut() {
         if let Some(view) = &mut known.view {
             view.records.retain(|(of, _), _| of != store);
