@@ -152,10 +152,14 @@ impl Restore {
                 Failure::output(&error).hint(format!("--losses {}", path.display()))
             })?;
         }
-        Ok(if self.fail_on_loss && !losses.is_empty() {
-            ExitStatus::Review
-        } else {
-            ExitStatus::Done
-        })
+        if self.fail_on_loss && !losses.is_empty() {
+            write_notes(std::iter::once(format!(
+                "the output is whole, but its format lost something {} times (--fail-on-loss); \
+                 --losses FILE tells what",
+                losses.total()
+            )));
+            return Ok(ExitStatus::Review);
+        }
+        Ok(ExitStatus::Done)
     }
 }

@@ -10,7 +10,7 @@ pub(super) use flags::{Sync, now_ms};
 
 use self::flags::{InputArg, ReportArg};
 use super::input::{RejectsFile, drain_stdin};
-use super::output::stdout;
+use super::output::{stdout, write_notes};
 use super::policy;
 use super::progress::Progress;
 use super::stdin::{StdinError, StdinReader};
@@ -115,7 +115,13 @@ impl Sync {
         match (told.or(verdict.failure), written) {
             (Some(failure), _) => Err(failure),
             (None, Err(failure)) => Err(self.unheard(failure, &verdict.summary)),
-            (None, Ok(())) => Ok(verdict.status),
+            (None, Ok(())) => {
+                // NiFi shows standard error in its bulletin for every status but 0.
+                if verdict.status == ExitStatus::Review {
+                    write_notes(std::iter::once(review_note(&verdict.summary)));
+                }
+                Ok(verdict.status)
+            }
         }
     }
 
@@ -181,6 +187,15 @@ impl Sync {
         };
         write().map_err(|error| Failure::output(&error))
     }
+}
+
+/// Returns the line for people about a batch that is done and needs review.
+fn review_note(summary: &Summary) -> String {
+    let Summary { received, rejected, parked, .. } = summary;
+    format!(
+        "done, and asked to be reviewed (--fail-on): {rejected} of {received} lines were rejected, \
+         {parked} conflicts wait for a person; the report has each"
+    )
 }
 
 /// An input that failed on its first bytes.

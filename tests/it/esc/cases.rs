@@ -54,7 +54,7 @@ fn where_every_flow_file_ends() {
             &["--fail-on", "rejects"],
             3,
             1,
-            "line",
+            "done, and asked to be reviewed (--fail-on): 1 of 4 lines were rejected",
         ),
         case("no end line", changes("", ""), &[], 5, 0, "the input ends after line 2"),
         case("a gap in the sequence", changes(&sequence(5), END), &[], 4, 0, ""),
