@@ -56,3 +56,4 @@ mod store_faults;
 mod templates;
 mod tidy;
 mod verify_chain;
+mod work;
