@@ -1,5 +1,6 @@
 //! Applies the changes of a batch to head: plans with the policy and the guard, and passes new
-//! chunks to a writer. Reads head and old versions through [`HeadReader`].
+//! chunks to a writer. Reads head and old versions through
+//! [`HeadReader`](crate::apply::HeadReader).
 
 pub(crate) mod conflict_log;
 mod conflict_states;

@@ -104,7 +104,7 @@ impl ResolveOptions {
 ///   chosen state is no longer kept; the value does not fit, or needs a policy that was not given;
 ///   or another record has its index key.
 /// - [`SyncError::Changed`] and [`SyncError::Guard`]: a person must confirm.
-/// - All others as for [`sync`](crate::pipeline::attempt()).
+/// - All others as for [`sync`](crate::pipeline::sync()).
 ///
 /// Nothing is visible after an error.
 pub fn resolve(

@@ -5,6 +5,7 @@
 //! [flowfiles.md]: crate::flowfile
 //! [grpc.md]: crate::server::grpc
 //! [limits.md]: crate::limits
+//! [logging.md]: crate::cli
 //! [rules.md#what-a-source-receives]: crate::merge#what-a-source-receives
 //!
 #![doc = include_str!("../../doc/reference/http.md")]

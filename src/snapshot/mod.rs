@@ -1,3 +1,5 @@
+//! [../reference/changes.md]: crate::decode
+//! [../reference/rules.md]: crate::merge
 //! [../reference/rules.md#the-guard]: crate::merge#the-guard
 //!
 #![doc = include_str!("../../doc/internals/format.md")]

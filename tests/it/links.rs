@@ -1,8 +1,12 @@
-//! Links between the pages: every relative link leads to a file that exists, and every fragment to a heading of it.
+//! Links between the pages: every relative link leads to a file that exists, and every fragment to a
+//! heading of it. Pages that modules include have links that rustdoc can follow too. The rendered
+//! pages are checked by `tests/rendered_links.py`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+
+use crate::program::files;
 
 /// Folders whose pages are checked, and pages outside of them.
 const FOLDERS: [&str; 5] = ["doc", "nifi-templates", "client", "examples", "tests"];
@@ -159,8 +163,117 @@ fn the_book_lists_every_page() {
     }
 }
 
+/// Returns the pages that Rust files include as documentation: file, its text, and the page.
+fn included_pages() -> Vec<(PathBuf, String, PathBuf)> {
+    let mut found = Vec::new();
+    let sources = files(&root().join("src"));
+    for file in sources.into_iter().filter(|path| path.extension().is_some_and(|end| end == "rs")) {
+        let file = Path::new("src").join(file);
+        let text = fs::read_to_string(root().join(&file)).unwrap();
+        let pages = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("#![doc = include_str!(\"")?.split('"').next())
+            .map(|page| plain(&file.parent().unwrap().join(page)));
+        found.extend(pages.map(|page| (file.clone(), text.clone(), page)).collect::<Vec<_>>());
+    }
+    found
+}
+
+/// Rustdoc has no page of that name: the module defines what each reference means there, and the
+/// page what it means elsewhere.
+#[test]
+fn rustdoc_can_follow_the_links_of_included_pages() {
+    let included = included_pages();
+    assert!(included.len() > 15, "{included:?}");
+    let mut wrong = Vec::new();
+    for (file, module, page) in included {
+        let text = fs::read_to_string(root().join(&page)).unwrap();
+        let page = page.display();
+        let (inline, defined) = dead_in_rustdoc(&text, &module);
+        wrong.extend(inline.iter().map(|to| format!("{page}: ({to}) has to be a reference")));
+        wrong.extend(defined.iter().map(|label| format!("{}: define [{label}]", file.display())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Returns what rustdoc cannot follow: targets of links in the text, and references that the module
+/// does not define.
+fn dead_in_rustdoc(page: &str, module: &str) -> (Vec<String>, Vec<String>) {
+    let prose = prose(page);
+    let inline = prose
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target.to_owned())
+        .filter(|target| !target.contains("://") && !target.starts_with('#'));
+    let defined = prose
+        .lines()
+        .filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
+        .filter(|(_, target)| !target.contains("://") && !target.starts_with('#'))
+        .map(|(label, _)| label.to_owned())
+        .filter(|label| !module.contains(&format!("//! [{label}]: ")));
+    (inline.collect(), defined.collect())
+}
+
+/// Returns the files that a page names in code: `a/{b,c}.rs` is two.
+fn named_files(text: &str) -> Vec<String> {
+    const FOLDERS: [&str; 9] = [
+        "src/",
+        "tests/",
+        "doc/",
+        "client/",
+        "examples/",
+        "fuzz/",
+        "nifi-templates/",
+        "proto/",
+        "benches/",
+    ];
+    let code = text.split('`').skip(1).step_by(2);
+    let named = code.filter(|code| FOLDERS.iter().any(|folder| code.starts_with(folder)));
+    let mut found = Vec::new();
+    // A name in angle brackets stands for one that is still to be chosen, a star for many.
+    for code in named.filter(|code| !code.contains(['<', '*', ' ', '…'])) {
+        match code.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+        {
+            Some((before, (names, after))) => {
+                found.extend(names.split(',').map(|name| format!("{before}{}{after}", name.trim())))
+            }
+            None => found.push(code.to_owned()),
+        }
+    }
+    found
+}
+
+#[test]
+fn files_that_pages_for_contributors_name_exist() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    let internals = files(&root().join("doc/internals"));
+    let internals = internals.iter().map(|page| format!("doc/internals/{}", page.display()));
+    for page in internals.chain(["CONTRIBUTING.md".to_owned()]) {
+        let text = fs::read_to_string(root().join(&page)).unwrap();
+        for named in named_files(&text) {
+            count += 1;
+            if !root().join(&named).exists() {
+                wrong.push(format!("{page}: there is no {named}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 20, "{count}");
+}
+
 #[test]
 fn the_check_finds_what_is_wrong() {
+    let page = "[a](b.md) [c][d.md] [e][f.md] [g](#h)\n\n[d.md]: d.md\n[f.md]: f.md\n";
+    assert_eq!(
+        dead_in_rustdoc(page, "//! [d.md]: crate::d\n"),
+        (vec!["b.md".to_owned()], vec!["f.md".to_owned()])
+    );
+    assert_eq!(
+        named_files("`src/a.rs`, `src/<name>.rs`, `tests/{b,c}.rs`, `cargo test`"),
+        ["src/a.rs", "tests/b.rs", "tests/c.rs"]
+    );
     assert_eq!(
         targets("[a](b.md#c) `[x](y)` [d][e]\n\n[e]: f.md\n```\n[g](h)\n```\n"),
         ["b.md#c", "f.md"]

@@ -7,6 +7,9 @@
 //!
 //! Small versions leave loose objects, which accumulate until somebody runs `git gc`, which may be
 //! done at any time.
+//!
+//! [../reference/limits.md]: crate::limits
+//!
 #![doc = include_str!("../../../doc/guide/git-store.md")]
 
 mod error;
