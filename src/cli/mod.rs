@@ -160,7 +160,7 @@ fn without_empty_values(args: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
     kept
 }
 
-/// Returns the word in the place of the command. Before it stand only options with a value.
+/// Returns the word in the place of the command. Only options with a value precede it.
 fn command_name(args: &[OsString]) -> Option<&OsString> {
     let mut words = args.iter().skip(1);
     while let Some(word) = words.next() {

@@ -36,7 +36,7 @@ pub struct Package {
 struct PackageEntry {
     attributes: Attributes,
     content: Place,
-    /// Lines that were rejected: where they lie among the reports; `None`: it was not read yet.
+    /// Place of the rejected lines among the reports; `None`: it was not read yet.
     rejects: Option<Place>,
     /// The number of change lines, and of those rejected.
     lines: (u64, u64),

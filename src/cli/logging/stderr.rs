@@ -71,7 +71,7 @@ impl ReaderState {
             text.extend_from_slice(notice(self.dropped).as_bytes());
             text.push(b'\n');
         }
-        // A value with a line feed must not look like a line of its own.
+        // A value with a line feed must not look like two lines.
         let body = line.strip_suffix(b"\n").unwrap_or(line);
         text.extend(body.iter().map(|&byte| if byte.is_ascii_control() { b' ' } else { byte }));
         text.push(b'\n');

@@ -53,7 +53,7 @@
 //! | `~map` | `[[key,value],…]` in insertion order; no primitive key twice, and no −0, which a Map stores as 0 |
 //! | `~set` | `[value,…]` in insertion order; likewise |
 //! | `~buffer` | `{"data":base64,"max":n}`: an ArrayBuffer; `max` only if it is resizable |
-//! | `~view` | `{"buffer":…,"length":n,"offset":n,"type":…}`: type is a typed array's name or `DataView`; offset in bytes, length in elements; no length where the view tracks a resizable buffer. It lies within its buffer, aligned to its elements. The buffer is a `~buffer`, shared or not |
+//! | `~view` | `{"buffer":…,"length":n,"offset":n,"type":…}`: type is a typed array's name or `DataView`; offset in bytes, length in elements; no length where the view tracks a resizable buffer. It is within its buffer, aligned to its elements. The buffer is a `~buffer`, shared or not |
 //! | `~binary` | a binary key: base64. Only in keys; a value has `~buffer` |
 //! | `~error` | `{"cause":…,"message":…,"name":…,"stack":…}`, all but the name optional: Error and DOMException. AggregateError is written `Error`, as all engines but Firefox store it. Stacks are kept but not portable: [`without_stacks`] |
 //! | `~blob` | `{"blake3":hex,"data":base64,"lastModified":ms,"name":…,"size":n,"type":…}`: a Blob, with a name a File. `data` may be kept elsewhere under its digest. Where it is given, size and digest are checked, or computed if they are missing. `lastModified` needs a name |

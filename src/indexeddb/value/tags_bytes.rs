@@ -69,7 +69,7 @@ pub(in super::super) fn element_bytes(name: &[u8]) -> Option<u64> {
     }
 }
 
-/// True if a view, given as the content of its tag, lies within a buffer, given as `{"~buffer":…}`.
+/// True if a view, given as the content of its tag, is within a buffer, given as `{"~buffer":…}`.
 pub(in super::super) fn view_fits(view: &[u8], buffer: &[u8]) -> bool {
     let fits = || {
         let (ValueTag::Buffer, content) = read::tagged(buffer)? else { return None };
