@@ -45,3 +45,31 @@ impl From<ExitStatus> for ExitCode {
         Self::from(status as u8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ExitStatus;
+
+    #[test]
+    fn the_page_has_every_status() {
+        use ExitStatus::*;
+        let all = [
+            Done,
+            Internal,
+            Usage,
+            Review,
+            Transient,
+            Input,
+            Guard,
+            Refused,
+            Denied,
+            Interrupted,
+            Terminated,
+        ];
+        let page = include_str!("../doc/reference/exit-status.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+        let listed: Vec<u8> =
+            rows.flat_map(|codes| codes.split(", ")).filter_map(|code| code.parse().ok()).collect();
+        assert_eq!(listed, all.map(|status| status as u8));
+    }
+}

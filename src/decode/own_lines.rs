@@ -134,6 +134,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_of_the_report_has_the_same_members() {
+        let page = include_str!("../../doc/reference/report.md");
+        let rows: Vec<Vec<&str>> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `"))
+            .map(|row| row.split(" | ").take(2).collect())
+            .collect();
+        let mut compared = 0;
+        for (kind, members) in LINES {
+            let row = rows.iter().find(|row| row[0] == format!("{kind}`"));
+            // The error line of a server's response ends no report, and two rows refer to a section.
+            let Some(row) = row.filter(|row| row[1].contains('`') && !row[1].contains("see "))
+            else {
+                assert!(["error", "package", "summary"].contains(&kind), "{kind}");
+                continue;
+            };
+            let mut listed: Vec<_> = row[1].split('`').skip(1).step_by(2).collect();
+            listed.push("type");
+            listed.sort_unstable();
+            let known: Vec<_> = members.iter().map(|name| name.trim_end_matches('?')).collect();
+            assert_eq!(listed, known, "{kind}");
+            compared += 1;
+        }
+        assert_eq!(compared, 8);
+    }
+
+    #[test]
     fn lines_of_reports_are_known() {
         let long = "x".repeat(2 * BEGIN_BYTES);
         for line in [
