@@ -1,3 +1,5 @@
+//! Pure functions that decide what becomes of a record; any implementation has to decide the same.
+//!
 //! [changes.md#rejected-lines]: crate::decode#rejected-lines
 //! [policy.md]: crate::policy
 //!

@@ -1,3 +1,5 @@
+//! The file in which users decide what happens in a conflict, and which fields are private.
+//!
 //! [../guide/privacy.md]: crate::normalize
 //! [expressions.md]: crate::policy::expression
 //! [rules.md]: crate::merge

@@ -1,3 +1,5 @@
+//! Everything that is stored: its format byte for byte, and its types.
+//!
 //! [../reference/changes.md]: crate::decode
 //! [../reference/rules.md]: crate::merge
 //! [../reference/rules.md#the-guard]: crate::merge#the-guard

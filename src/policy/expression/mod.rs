@@ -1,3 +1,5 @@
+//! Conditions and computed values in policy files, in a subset of CEL.
+//!
 //! [policy.md]: crate::policy
 //!
 #![doc = include_str!("../../../doc/reference/expressions.md")]
