@@ -83,7 +83,8 @@ impl StoreUrl {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return Err(wrong(
-                "--store must not hold credentials: give --user and --password-file, or --token-file",
+                "--store must not hold credentials: give --user and --password-file, or \
+                 --token-file",
             ));
         }
         if authority.is_empty() {

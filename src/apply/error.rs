@@ -20,7 +20,8 @@ pub enum SyncError {
     Temporary(#[from] io::Error),
     /// Changes between the checkpoint and this batch are missing.
     #[error(
-        "gap in the sequence: source {id} is committed up to {checkpoint}, this batch begins at {first}; send what is \
+        "gap in the sequence: source {id} is committed up to {checkpoint}, this batch begins at \
+         {first}; send what is \
          missing, or a full batch"
     )]
     Gap {
@@ -33,8 +34,10 @@ pub enum SyncError {
     },
     /// A known source sent a batch with a new epoch.
     #[error(
-        "source {id} was known in epoch {known}, this batch is of epoch {epoch}: its history changed; run again with \
-         --new-epoch keep (nothing is deleted) or --new-epoch mirror (what is missing in this batch is deleted)"
+        "source {id} was known in epoch {known}, this batch is of epoch {epoch}: its history \
+         changed; run again with \
+         --new-epoch keep (nothing is deleted) or --new-epoch mirror (what is missing in this \
+         batch is deleted)"
     )]
     Epoch {
         /// The source.
@@ -46,7 +49,8 @@ pub enum SyncError {
     },
     /// The batch's base is a version that the flow does not have.
     #[error(
-        "the batch's base is version {base}, but {flow} has {head}: the source knows another history; check bucket and flow, \
+        "the batch's base is version {base}, but {flow} has {head}: the source knows another \
+         history; check bucket and flow, \
          or send a full batch without a base"
     )]
     Diverged {
@@ -59,7 +63,8 @@ pub enum SyncError {
     },
     /// A base names a version with a state that the version does not have.
     #[error(
-        "version {base} of {flow} has not the state that the batch names as its base: the source knows another history, \
+        "version {base} of {flow} has not the state that the batch names as its base: the source \
+         knows another history, \
          as after a restored backup; check bucket and flow, or send a full batch without a base"
     )]
     OtherState {
@@ -70,7 +75,8 @@ pub enum SyncError {
     },
     /// A delivery id was used again with other content.
     #[error(
-        "delivery id {id:?} was used before for other content, so this batch is not a replay, and nothing of it was \
+        "delivery id {id:?} was used before for other content, so this batch is not a replay, and \
+         nothing of it was \
          stored; give every delivery an id of its own"
     )]
     OtherContent {
@@ -79,7 +85,8 @@ pub enum SyncError {
     },
     /// The plan deletes too much.
     #[error(
-        "guard: this batch would delete {what}; plan={plan} (run again with --confirm {plan} to let exactly this through)"
+        "guard: this batch would delete {what}; plan={plan} (run again with --confirm {plan} to \
+         let exactly this through)"
     )]
     Guard {
         /// The number and kind of the deletions.
@@ -89,7 +96,8 @@ pub enum SyncError {
     },
     /// The policy refuses the batch.
     #[error(
-        "the policy refuses this batch: rule {rule:?}, conflict {kind} in object store {}; change what was sent, or the rule",
+        "the policy refuses this batch: rule {rule:?}, conflict {kind} in object store {}; change \
+         what was sent, or the rule",
         store.to_canonical()
     )]
     Policy {
@@ -102,7 +110,8 @@ pub enum SyncError {
     },
     /// A record has changed since the conflict that a person decides.
     #[error(
-        "the record of conflict {id} changed after it{}{}; see conflicts show, and run again with --even-if-changed to \
+        "the record of conflict {id} changed after it{}{}; see conflicts show, and run again with \
+         --even-if-changed to \
          replace what stands (it is kept as a conflict of its own)",
         in_version(*version), and_more(*more)
     )]

@@ -20,7 +20,8 @@ pub(crate) fn united(
     };
     if head.database != header.schema.name {
         return Err(SyncError::Mismatch(format!(
-            "the flow holds database {}, the batch is of database {}: give another --flow, or the right --database",
+            "the flow holds database {}, the batch is of database {}: give another --flow, or the \
+             right --database",
             head.database.to_canonical(),
             header.schema.name.to_canonical()
         )));
@@ -83,7 +84,8 @@ fn unite(
     let other = known.schema.key_path != store.key_path;
     if other && known.record_count() > 0 && !upgrades {
         return Err(SyncError::Mismatch(format!(
-            "object store {} has key path {}, the batch says {}: its keys would not be the same keys; only an upgrade \
+            "object store {} has key path {}, the batch says {}: its keys would not be the same \
+             keys; only an upgrade \
              can recreate an object store: give the newer database version, or another --flow",
             store.name.to_canonical(),
             path(&known.schema),

@@ -91,7 +91,8 @@ impl Doctor {
         if flows.len() > COUNTED_FLOWS {
             let more = flows.len() - COUNTED_FLOWS;
             *text += &format!(
-                "  {more} more flows are not looked at for conflicts and what no page can make: name one with --flow\n"
+                "  {more} more flows are not looked at for conflicts and what no page can make: \
+                 name one with --flow\n"
             );
         }
         Ok(())

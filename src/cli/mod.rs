@@ -54,13 +54,18 @@ pub struct Cli {
     pub logging: LogArgs,
 }
 
-const LONG_ABOUT: &str = "Keeps versions of IndexedDB databases in a git repository or in NiFi Registry.\n\n\
-    Reads records from standard input, brings them into one canonical form, merges them with what is stored and \
+const LONG_ABOUT: &str = "Keeps versions of IndexedDB databases in a git repository or in NiFi \
+    Registry.\n\n\
+    Reads records from standard input, brings them into one canonical form, merges them with what \
+    is stored and \
     writes a new version; gives the records of any version back.";
 
-const AFTER_HELP: &str = "Exit status: 0 done, 1 bug, 2 usage, 3 done with rejects (--fail-on), 4 try again, \
-    5 input cut off or all of it rejected, 6 a person must confirm, 7 the store refuses, 8 not allowed, 130 and 143 stopped.\n\n\
-    Example:\n  nifi-idb sync --store git:snapshots.git --database myDatabase --object-store data --key-path id \
+const AFTER_HELP: &str = "Exit status: 0 done, 1 bug, 2 usage, 3 done with rejects (--fail-on), 4 \
+    try again, \
+    5 input cut off or all of it rejected, 6 a person must confirm, 7 the store refuses, 8 not \
+    allowed, 130 and 143 stopped.\n\n\
+    Example:\n  nifi-idb sync --store git:snapshots.git --database myDatabase --object-store data \
+    --key-path id \
     < records.ndjson";
 
 /// The commands.

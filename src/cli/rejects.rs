@@ -13,8 +13,10 @@ use super::output::stdout;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 
-const EXAMPLE: &str = "Example:\n  nifi-idb sync --rejects rejects.ndjson --store git:snapshots.git --database shop --object-store data \
-    --key-path id < records.ndjson\n  nifi-idb rejects rejects.ndjson > mended.ndjson\n\nMend the records in \
+const EXAMPLE: &str = "Example:\n  nifi-idb sync --rejects rejects.ndjson --store \
+    git:snapshots.git --database shop --object-store data \
+    --key-path id < records.ndjson\n  nifi-idb rejects rejects.ndjson > mended.ndjson\n\nMend the \
+    records in \
     mended.ndjson and send them with the same options.";
 
 /// The flags of `rejects`.
@@ -43,8 +45,10 @@ impl PrintRejects {
         out.flush().map_err(|error| Failure::output(&error))?;
         match counts.without_text {
             0 if counts.with_text == 0 && counts.failed => {
-                let what = "no line was rejected: the batch failed as a whole, so there is nothing to print";
-                let hint = "its input is unchanged; for a package give the options that its flow gives, such as \
+                let what = "no line was rejected: the batch failed as a whole, so there is nothing \
+                    to print";
+                let hint = "its input is unchanged; for a package give the options that its flow \
+                    gives, such as \
                             --object-store and --key-path";
                 Err(Failure::new(ExitStatus::Input, what).hint(hint))
             }
@@ -53,7 +57,8 @@ impl PrintRejects {
                 let what = format!(
                     "{count} rejected lines have no text in this report, so they are not printed"
                 );
-                let hint = "sync with --rejects FILE or --rejected-text keeps it; the input still has it, at line and offset";
+                let hint = "sync with --rejects FILE or --rejected-text keeps it; the input still \
+                    has it, at line and offset";
                 Err(Failure::new(ExitStatus::Input, what).hint(hint))
             }
         }
@@ -89,7 +94,8 @@ fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
                     || (header.is_none() && printed.with_text > 0)
                 {
                     return Err(wrong(
-                        "another batch begins here; give the reports of several batches one at a time",
+                        "another batch begins here; give the reports of several batches one at a \
+                         time",
                     ));
                 }
                 header = Some(text.to_owned());

@@ -27,11 +27,14 @@ use crate::server::{
 };
 use crate::store::cached::{CachedStore, DEFAULT_CACHE_BYTES};
 
-const EXAMPLE: &str = "Example:\n  nifi-idb serve --store git:snapshots.git\n  curl --data-binary @records.ndjson -H \
+const EXAMPLE: &str = "Example:\n  nifi-idb serve --store git:snapshots.git\n  curl --data-binary \
+    @records.ndjson -H \
     'content-type: application/x-ndjson' \\\n    \
     'http://127.0.0.1:8765/v1/sync?indexeddb.database=myDatabase&indexeddb.object.store=data&indexeddb.key.path=id'\n\n\
-    SIGTERM and SIGINT stop it: what is under way is finished, new requests are told to try again. Exit status: 143 or 130.\n\
-    --deadline counts for each request and its answer; without it a request may take 10m. SIGHUP is ignored.";
+    SIGTERM and SIGINT stop it: what is under way is finished, new requests are told to try again. \
+    Exit status: 143 or 130.\n\
+    --deadline counts for each request and its answer; without it a request may take 10m. SIGHUP \
+    is ignored.";
 
 /// The flags of `serve`.
 #[derive(Args, Debug)]

@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use crate::history::{self, At};
 use crate::indexeddb::key::{Key, SortableKey};
 
-const EXAMPLE: &str = "Example:\n  nifi-idb show --store git:snapshots.git --object-store data --key '1' --at 3\n  nifi-idb show \
+const EXAMPLE: &str = "Example:\n  nifi-idb show --store git:snapshots.git --object-store data \
+    --key '1' --at 3\n  nifi-idb show \
     --store git:snapshots.git --object-store people --key '\"ann\"'";
 
 /// The flags of `show`.

@@ -23,7 +23,8 @@ const DRAIN_BYTES: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StdinError {
     /// The input was silent for too long ([`io::ErrorKind::TimedOut`]).
-    #[error("stdin idle: nothing came for {} s after {bytes} bytes, and it is not at its end", limit.as_secs_f64())]
+    #[error("stdin idle: nothing came for {} s after {bytes} bytes, and it is not at its \
+        end", limit.as_secs_f64())]
     Idle {
         /// The limit.
         limit: Duration,

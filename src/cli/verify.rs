@@ -43,7 +43,8 @@ impl Verify {
             String::new()
         };
         let text = format!(
-            "version {number} of {flow}{before}: whole; {records} records in {chunks} chunks, {spilled} spilled values, \
+            "version {number} of {flow}{before}: whole; {records} records in {chunks} chunks, \
+             {spilled} spilled values, \
              {bytes} bytes\nroot={} state={}\n",
             version.manifest.root(),
             version.state,

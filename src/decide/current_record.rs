@@ -113,8 +113,10 @@ pub(super) fn look(
 fn no_object_store(facts: &Facts<'_>, name: &DomString) -> String {
     let (name, version) = (name.to_canonical(), facts.head.manifest.version);
     format!(
-        "version {version} of {} has no object store {name}, so it cannot hold the record: sync a batch whose schema has it \
-         and is accepted (schema-newer = \"accept\" in the policy's defaults.types), then decide again; or decide for head, \
+        "version {version} of {} has no object store {name}, so it cannot hold the record: sync a \
+         batch whose schema has it \
+         and is accepted (schema-newer = \"accept\" in the policy's defaults.types), then decide \
+         again; or decide for head, \
          which leaves the change out",
         facts.flow
     )

@@ -25,13 +25,15 @@ pub(super) fn admit(
         }
         let (id, rule) = (conflict.id.to_canonical(), &conflict.rule);
         return Err(SyncError::Mismatch(format!(
-            "conflict {id}: a policy file's rule {rule:?} was asked, and that file may hide fields of the value or refuse its \
+            "conflict {id}: a policy file's rule {rule:?} was asked, and that file may hide fields \
+             of the value or refuse its \
              index keys: give it with --policy"
         )));
     };
     let hash_key = facts.options.hash_key.as_ref();
     if hash_key.is_none() && policy.needs_hash_key() {
-        let what = "the policy hashes private fields, which needs a key: give --hash-key-file or NIFI_IDB_HASH_KEY";
+        let what = "the policy hashes private fields, which needs a key: give --hash-key-file or \
+            NIFI_IDB_HASH_KEY";
         return Err(SyncError::Mismatch(what.to_owned()));
     }
     let store = facts.head.manifest.store(&conflict.store);

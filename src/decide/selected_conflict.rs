@@ -154,7 +154,8 @@ fn settle(
     if let (Some(resolved), false) = (conflict.resolved, done) {
         let (version, before) = (conflict.rev, resolved.choice);
         let what = format!(
-            "conflict {id} was resolved in version {version} already, for {before}: put the record to change it"
+            "conflict {id} was resolved in version {version} already, for {before}: put the record \
+             to change it"
         );
         return Err(SyncError::Mismatch(what));
     }
@@ -168,7 +169,8 @@ fn settle(
         None if done => Chosen::Delete,
         None => {
             let what = format!(
-                "conflict {id}: its {choice} is not kept; choose another, or give a value of your own"
+                "conflict {id}: its {choice} is not kept; choose another, or give a value of your \
+                 own"
             );
             return Err(SyncError::Mismatch(what));
         }

@@ -84,7 +84,8 @@ fn check_store(
 fn collision(store: &DomString, key: &SortableKey, other: &SortableKey) -> SyncError {
     let (store, key, other) = (store.to_canonical(), key.to_canonical(), other.to_canonical());
     SyncError::Mismatch(format!(
-        "record {key} of object store {store} would have the same key in a unique index as record {other}: sync a batch that \
+        "record {key} of object store {store} would have the same key in a unique index as record \
+         {other}: sync a batch that \
          changes or deletes that one first, or decide otherwise"
     ))
 }

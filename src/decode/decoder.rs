@@ -117,7 +117,8 @@ impl<R: Read> Decoder<R> {
             }
             None if !values => return Err(DecodeError::Truncated { line: 0, what: "it is empty" }),
             _ => {
-                let what = "the input does not begin with a header of indexeddb-changes/1; for plain records give \
+                let what = "the input does not begin with a header of indexeddb-changes/1; for \
+                    plain records give \
                             --object-store, and --key-path or --key-field";
                 return Err(DecodeError::Usage(what.to_owned()));
             }
@@ -475,7 +476,8 @@ impl<R: Read> Decoder<R> {
             );
         }
         if let Some(more) = next_line(&mut self.lines)? {
-            let what = "a line after the end line; join batches as FlowFile packages, not by concatenation";
+            let what = "a line after the end line; join batches as FlowFile packages, not by \
+                concatenation";
             return framing(&more, what.to_owned());
         }
         self.done = true;

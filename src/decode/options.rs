@@ -99,7 +99,8 @@ impl DecodeOptions {
     pub(crate) fn records_header(&self) -> Result<BatchHeader, DecodeError> {
         let Some(name) = self.object_store.clone() else {
             return Err(usage(
-                "records need an object store to go to: give --object-store, and --key-path or --key-field",
+                "records need an object store to go to: give --object-store, and --key-path or \
+                 --key-field",
             ));
         };
         let store = ObjectStore::new(name, self.one_key_path()?);
@@ -112,7 +113,8 @@ impl DecodeOptions {
         let stores = match &self.object_store {
             Some(name) => vec![ObjectStore::new(name.clone(), self.one_key_path()?)],
             None if self.key_paths.is_empty() => {
-                let what = "events need an object store to go to: give --object-store, and --key-path or --key-field; or \
+                let what = "events need an object store to go to: give --object-store, and \
+                    --key-path or --key-field; or \
                             --key-path TABLE=PATH for each table";
                 return Err(usage(what));
             }
@@ -145,7 +147,8 @@ impl DecodeOptions {
     fn one_key_path(&self) -> Result<Option<KeyPath>, DecodeError> {
         if self.key_path.is_some() == self.key_field.is_some() {
             return Err(usage(
-                "records need either --key-path (the key is in the value) or --key-field (it is not)",
+                "records need either --key-path (the key is in the value) or --key-field (it is \
+                 not)",
             ));
         }
         Ok(self.key_path.clone())

@@ -9,7 +9,8 @@ use crate::rejection::code;
 pub(crate) const BEGIN_BYTES: usize = 16 * 1024;
 
 /// The message for such an input.
-pub(crate) const REFUSED: &str = "this is a report of nifi-idb, not records: an answer was fed back as input; \
+pub(crate) const REFUSED: &str = "this is a report of nifi-idb, not records: an answer was fed \
+    back as input; \
     for rejected records give nifi-idb rejects the report and send what it prints";
 
 /// The types of lines, with all members of a line of each type; a `?` marks optional members.

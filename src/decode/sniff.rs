@@ -34,11 +34,13 @@ const PAGES: [(&[u8], &str); 6] = [
     (b"<!--", HTML),
     (
         b"<?xml",
-        "this is XML, not JSON; if it is data, convert it before (ConvertRecord with JsonRecordSetWriter)",
+        "this is XML, not JSON; if it is data, convert it before (ConvertRecord with \
+         JsonRecordSetWriter)",
     ),
 ];
 
-const HTML: &str = "this is an HTML page, perhaps the error page of a proxy, not records; look at what was downloaded";
+const HTML: &str = "this is an HTML page, perhaps the error page of a proxy, not records; look at \
+    what was downloaded";
 
 /// Skips a byte-order mark, and refuses input that is clearly neither records nor changes nor a
 /// document of another program. Reads no more than necessary.

@@ -212,7 +212,8 @@ impl ValueStream {
             Measured::Whole(end) => return self.ended(lines, end),
             Measured::TooLong(line, Seen::End(_)) => return Ok(line),
             Measured::TooLong(line, Seen::Stop(_)) => {
-                let what = "a value longer than the limit is broken, so nothing says where the next one begins";
+                let what = "a value longer than the limit is broken, so nothing says where the \
+                    next one begins";
                 return Err(DecodeError::Framing {
                     line: line.number,
                     offset: line.offset,
@@ -300,6 +301,7 @@ fn unclosed(line: u64, what: &'static str) -> DecodeError {
 
 fn broken_array<R: Read>(lines: &mut Lines<R>, place: usize) -> DecodeError {
     lines.pass(place);
-    let what = "the JSON array is broken here: a comma or `]` is missing, so nothing says where the next record begins";
+    let what = "the JSON array is broken here: a comma or `]` is missing, so nothing says where \
+        the next record begins";
     DecodeError::Framing { line: lines.number() + 1, offset: lines.offset(), what: what.to_owned() }
 }

@@ -51,7 +51,8 @@ impl TlsFault {
             ),
             Tls::PeerIncompatible(_) | Tls::AlertReceived(AlertDescription::ProtocolVersion) => {
                 setting(
-                    "the server offers no TLS 1.2 or 1.3 that fits: update it, or allow TLS 1.2 there",
+                    "the server offers no TLS 1.2 or 1.3 that fits: update it, or allow TLS 1.2 \
+                     there",
                 )
             }
             Tls::AlertReceived(AlertDescription::UnrecognisedName) => setting(
@@ -70,16 +71,19 @@ impl TlsFault {
 fn certificate_hint(cause: &CertificateError) -> &'static str {
     match cause {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired, or the clock here is wrong: renew the certificate"
+            "the server's certificate has expired, or the clock here is wrong: renew the \
+             certificate"
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the server's certificate is not valid yet: is the clock right, here and where it was made?"
+            "the server's certificate is not valid yet: is the clock right, here and where it was \
+             made?"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "the server's certificate is for other names: use one of those in the address"
         }
         CertificateError::UnknownIssuer | CertificateError::Other(_) => {
-            "give a CA file with the authority that signed the server's certificate, or with that certificate itself"
+            "give a CA file with the authority that signed the server's certificate, or with that \
+             certificate itself"
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the server's certificate is not made for servers (extended key usage): make another"
@@ -88,7 +92,8 @@ fn certificate_hint(cause: &CertificateError) -> &'static str {
             "the server's certificate was revoked: the server needs a new one"
         }
         _ => {
-            "the server's certificate cannot be used: make another, with SHA-256 and the host's name"
+            "the server's certificate cannot be used: make another, with SHA-256 and the host's \
+             name"
         }
     }
 }
@@ -105,12 +110,14 @@ fn alert_hint(alert: AlertDescription, has_client_certificate: bool) -> &'static
     }
     match alert {
         AlertDescription::UnknownCA => {
-            "the server does not trust the authority that signed the client certificate: add it to the server's truststore"
+            "the server does not trust the authority that signed the client certificate: add it to \
+             the server's truststore"
         }
         AlertDescription::CertificateExpired => "the client certificate has expired: renew it",
         AlertDescription::CertificateRevoked => "the client certificate was revoked: get another",
         _ => {
-            "the server does not accept the client certificate: is its authority in the server's truststore?"
+            "the server does not accept the client certificate: is its authority in the server's \
+             truststore?"
         }
     }
 }

@@ -65,26 +65,31 @@ impl SchemaFault {
                 // With out-of-line keys, the key may come from any member of the record.
                 let field = if name.contains('.') { "FIELD".to_owned() } else { quoted(&name) };
                 format!(
-                    "object store {store}: IndexedDB takes no key path {path}: a key path is identifiers joined by dots; take \
-                     the key out of the value with --key-field {field}, which makes its keys out of line (keyPath null), or \
+                    "object store {store}: IndexedDB takes no key path {path}: a key path is \
+                     identifiers joined by dots; take \
+                     the key out of the value with --key-field {field}, which makes its keys out \
+                     of line (keyPath null), or \
                      name another member with --key-path"
                 )
             }
             Self::KeyPath { index: Some(index), path } => {
                 let (index, path) = (index.to_canonical(), path.to_canonical());
                 format!(
-                    "object store {store}, index {index}: IndexedDB takes no key path {path}: a key path is identifiers joined \
+                    "object store {store}, index {index}: IndexedDB takes no key path {path}: a \
+                     key path is identifiers joined \
                      by dots; leave the index out, or index another member"
                 )
             }
             Self::KeyGenerator => format!(
-                "object store {store}: IndexedDB has no key generator (autoIncrement) beside a key path that is empty or an \
+                "object store {store}: IndexedDB has no key generator (autoIncrement) beside a key \
+                 path that is empty or an \
                  array; leave autoIncrement out, or give one member or null as the key path"
             ),
             Self::MultiEntry { index } => {
                 let index = index.to_canonical();
                 format!(
-                    "object store {store}, index {index}: IndexedDB takes no array as the key path of a multi-entry index; \
+                    "object store {store}, index {index}: IndexedDB takes no array as the key path \
+                     of a multi-entry index; \
                      leave multiEntry out, or give one key path"
                 )
             }

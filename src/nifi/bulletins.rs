@@ -88,7 +88,8 @@ fn failure(errors: &[String]) -> NifiError {
     let step = if mentions("Address already in use") || mentions("BindException") {
         "a port is taken: set another (--set NAME=PORT) and install again"
     } else if mentions("Cannot run program") || mentions("No such file or directory") {
-        "the program is not where NiFi looks: give its absolute path (--set command=PATH) and install again"
+        "the program is not where NiFi looks: give its absolute path (--set command=PATH) and \
+         install again"
     } else {
         "the group runs on; mend the cause, or stop the group in NiFi"
     };

@@ -15,7 +15,8 @@ pub(super) fn form(fields: &[(&str, &str)], file_name: &str, file: &[u8]) -> (St
     }
     body.extend_from_slice(
         format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{file_name}\"\r\n\
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; \
+             filename=\"{file_name}\"\r\n\
              Content-Type: application/json\r\n\r\n"
         )
         .as_bytes(),

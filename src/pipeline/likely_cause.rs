@@ -40,7 +40,8 @@ impl FirstRejection {
             self.cause(header.dialect).map(|cause| format!("; {cause}")).unwrap_or_default();
         let limit = MAX_REJECTED_BYTES / (1024 * 1024);
         let what = format!(
-            "too many lines were rejected: a report says at most {limit} MiB of them; the first: line {line} (byte \
+            "too many lines were rejected: a report says at most {limit} MiB of them; the first: \
+             line {line} (byte \
              {offset}): {code}: {message}{cause}"
         );
         Failure::new(ExitStatus::Input, what).hint("nothing was written")
@@ -65,18 +66,21 @@ impl FirstRejection {
                 Some("did you mean another object store? Names are case-sensitive")
             }
             code::MISSING_MEMBER | code::UNKNOWN_OP if dialect == Dialect::Changes => Some(
-                "these look like bare records; send them without the header, and give --object-store and --key-path",
+                "these look like bare records; send them without the header, and give \
+                 --object-store and --key-path",
             ),
             code::NO_KEY | code::SYNTAX if dialect == Dialect::Records => {
                 if begins("{\"op\":") || (has("\"op\":\"put\"") && has("\"store\":")) {
                     return Some(
-                        "this looks like lines of indexeddb-changes/1 without their header; send it with them",
+                        "this looks like lines of indexeddb-changes/1 without their header; send \
+                         it with them",
                     );
                 }
                 let is_flat = has("\"__deleted\":") || has("\"__op\":");
                 if has("\"binlog_") && has("\"columns\":") {
                     return Some(
-                        "this looks like events of CaptureChangeMySQL; did you mean --input capture-change-mysql?",
+                        "this looks like events of CaptureChangeMySQL; did you mean --input \
+                         capture-change-mysql?",
                     );
                 }
                 if is_flat || (has("\"before\":") && has("\"after\":")) {
@@ -86,7 +90,8 @@ impl FirstRejection {
                 }
                 if has("\"cookies\":") && has("\"origins\":") {
                     return Some(
-                        "this looks like a storage state of Playwright; did you mean --input playwright?",
+                        "this looks like a storage state of Playwright; did you mean --input \
+                         playwright?",
                     );
                 }
                 self.cause_of_records(head)
@@ -111,7 +116,8 @@ impl FirstRejection {
             && self.rejection.code == code::NO_KEY
         {
             return Some(
-                "this looks like one document with its records in arrays; did you mean --input plain-json, or to send \
+                "this looks like one document with its records in arrays; did you mean --input \
+                 plain-json, or to send \
                  the inner array?",
             );
         }
@@ -132,7 +138,8 @@ impl FirstRejection {
         let separated = line.iter().any(|byte| matches!(byte, b',' | b';' | b'\t'));
         if separated && !head.iter().any(|byte| matches!(byte, b'{' | b'[')) {
             return Some(
-                "this looks like CSV; did you mean to convert it before (ConvertRecord with CSVReader and \
+                "this looks like CSV; did you mean to convert it before (ConvertRecord with \
+                 CSVReader and \
                  JsonRecordSetWriter)?",
             );
         }

@@ -66,7 +66,8 @@ fn records(policy: &StorePolicy, add: &mut impl FnMut(ScopePart, String)) -> Opt
     let first = record(kind(insert), insert.name(), insert, add);
     let second = record(kind(update), update.name(), update, add);
     if first.is_some() && second.is_some() {
-        let why = "insert-insert and update-update are decided differently, and which of them it is depends on what came first";
+        let why = "insert-insert and update-update are decided differently, and which of them it \
+            is depends on what came first";
         add(ScopePart::Type(update), why.to_owned());
     }
     None
@@ -159,7 +160,8 @@ fn by_reason(
     }
     let name = kind.name();
     Some(format!(
-        "{:?} goes by \"{by}\", which is resolved otherwise: put it into the group, or give it {name:?}",
+        "{:?} goes by \"{by}\", which is resolved otherwise: put it into the group, or give it \
+         {name:?}",
         field.name
     ))
 }
@@ -188,7 +190,8 @@ fn deletes(
         return;
     }
     let why = if clocks {
-        "a clock decides between a deletion and the record, but not between the fields: a deletion in between takes away \
+        "a clock decides between a deletion and the record, but not between the fields: a deletion \
+         in between takes away \
          what an earlier field would have had"
     } else {
         "deletions are decided differently when they come first"

@@ -90,7 +90,8 @@ impl Access {
             return Ok(());
         }
         Err(Refusal::forbidden(
-            "this server has no authentication and answers to localhost only: its address was called by another name",
+            "this server has no authentication and answers to localhost only: its address was \
+             called by another name",
         ))
     }
 }

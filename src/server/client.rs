@@ -230,7 +230,9 @@ impl ClientEntry {
                 let bytes: Option<Vec<u8>> = bytes.collect();
                 let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
                 bytes.map(Credential::Certificate).ok_or_else(|| {
-                    "certificate_sha256 is not a SHA-256 of 64 hexadecimal digits, with or without colons".to_owned()
+                    "certificate_sha256 is not a SHA-256 of 64 hexadecimal digits, with or without \
+                     colons"
+                        .to_owned()
                 })
             }
             _ => Err("give exactly one of token_file, token_blake3, certificate_sha256".to_owned()),

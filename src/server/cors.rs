@@ -54,7 +54,8 @@ impl Origins {
     pub fn new(origins: &[String]) -> Result<Self, ConfigError> {
         let wrong = |text: &str| {
             ConfigError::new(format!(
-                "--allow-origin {text:?} is no origin: give scheme, host and port as a browser sends them, such as \
+                "--allow-origin {text:?} is no origin: give scheme, host and port as a browser \
+                 sends them, such as \
                  https://shop.example"
             ))
         };

@@ -153,7 +153,8 @@ impl Server {
 }
 
 /// The message if a request's deadline passed before its response was ready.
-pub(super) const LATE: &str = "the deadline passed; the batch may be written all the same: sent again with its sequence or delivery id it changes nothing";
+pub(super) const LATE: &str = "the deadline passed; the batch may be written all the same: sent \
+    again with its sequence or delivery id it changes nothing";
 
 /// The message if a thread ended in the middle of a request.
 pub(super) const BUG: &str = "internal error: a bug in nifi-idb";

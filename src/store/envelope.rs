@@ -186,7 +186,8 @@ impl Parent<'_> {
         });
         let stores: String = stores.collect();
         format!(
-            "IndexedDB database {}, its version {}\nSnapshot {}: {records} records in {} object stores{stores}\n\n{how}\n\n\
+            "IndexedDB database {}, its version {}\nSnapshot {}: {records} records in {} object \
+             stores{stores}\n\n{how}\n\n\
              Everything back:\nnifi-idb restore --bucket {} --flow {}\n\n{}",
             shown(&manifest.database.to_canonical()),
             manifest.database_version,
@@ -260,7 +261,8 @@ impl Parent<'_> {
     }
 }
 
-const HOW_EMBEDDED: &str = "The groups below hold the records as text, one group per object store.\n\
+const HOW_EMBEDDED: &str = "The groups below hold the records as text, one group per object \
+    store.\n\
     Run a processor once, and it emits its records, one JSON line each.";
 const HOW_PLACED: &str = "Each group below is a run of records in a flow of its own.\n\
     Run the processor in it once, and it emits its records, one JSON line each.";

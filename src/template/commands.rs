@@ -22,7 +22,8 @@ pub(super) fn check(
     let property = |name: &str| property(processor, name);
     let strategy = property("argumentsStrategy").or_else(|| property("Command Arguments Strategy"));
     if strategy != Some("Dynamic Property Arguments") {
-        let message = "the arguments are one text that NiFi splits, whatever an attribute holds: use Dynamic Property Arguments";
+        let message = "the arguments are one text that NiFi splits, whatever an attribute holds: \
+            use Dynamic Property Arguments";
         faults.add(processor.place(), message);
         return;
     }

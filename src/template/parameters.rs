@@ -36,7 +36,11 @@ pub(super) fn check(whole: &Value, groups: &[ComponentGroup<'_>], faults: &mut F
                 faults.add(&place, "it has no description");
             }
             if parameter.get("sensitive").and_then(Value::as_bool) != Some(false) {
-                faults.add(&place, "it is sensitive, so it has no value after an import, and a processor that names it fails for ever: name a file instead");
+                faults.add(
+                    &place,
+                    "it is sensitive, so it has no value after an import, and a \
+                    processor that names it fails for ever: name a file instead",
+                );
             }
             if parameter.get("value").is_none_or(Value::is_null) {
                 faults.add(&place, "it has no value; an empty one is \"\"");

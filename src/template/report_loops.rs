@@ -66,8 +66,10 @@ pub(super) fn check(groups: &[ComponentGroup<'_>], contexts: &Contexts, faults: 
             let Some(part) = wires.parts.get(&place) else { continue };
             if takes_input.contains(&place) {
                 let what = format!(
-                    "relationship {FAILED:?} leads to {:?}, which takes its input: it carries the report, not the \
-                     FlowFile, so records would be lost; let NiFi retry it (retriedRelationships), and keep \
+                    "relationship {FAILED:?} leads to {:?}, which takes its input: it carries the \
+                     report, not the \
+                     FlowFile, so records would be lost; let NiFi retry it (retriedRelationships), \
+                     and keep \
                      \"original\"",
                     part.text("name")
                 );

@@ -42,7 +42,8 @@ pub const SHIPPED: [Shipped; 5] = [
     Shipped {
         name: "grpc-sync",
         lines: "1.28",
-        summary: "not recommended: as http-sync over gRPC, where a tenth of the calls fail under load",
+        summary: "not recommended: as http-sync over gRPC, where a tenth of the calls fail under \
+            load",
         text: include_str!("../../nifi-templates/grpc-sync.json"),
     },
 ];

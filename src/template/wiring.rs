@@ -85,7 +85,10 @@ fn relationships(
         if !taken.contains(name) && !ended.contains(name) {
             faults.add(
                 processor.place(),
-                format!("relationship {name:?} has no connection and is not auto-terminated: NiFi would not start it"),
+                format!(
+                    "relationship {name:?} has no connection and is not auto-terminated: NiFi \
+                    would not start it"
+                ),
             );
         }
     }

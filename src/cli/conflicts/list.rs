@@ -12,7 +12,8 @@ use crate::failure::Failure;
 use crate::history::{self, At};
 use crate::snapshot::logged_conflict::LoggedConflict;
 
-const EXAMPLE: &str = "Example:\n  nifi-idb conflicts list --store git:snapshots.git\n  nifi-idb conflicts list --store \
+const EXAMPLE: &str = "Example:\n  nifi-idb conflicts list --store git:snapshots.git\n  nifi-idb \
+    conflicts list --store \
     git:snapshots.git --state all --object-store orders --source kiosk-7 --format text";
 
 /// The flags of `conflicts list`.

@@ -17,7 +17,8 @@ use crate::history::{self, At};
 use crate::indexeddb::schema::Database;
 use crate::policy::{Fault, PolicyFile, against_schema};
 
-const EXAMPLE: &str = "Example:\n  nifi-idb policy check policy.toml\n  nifi-idb policy check policy.toml --store git:snapshots.git \
+const EXAMPLE: &str = "Example:\n  nifi-idb policy check policy.toml\n  nifi-idb policy check \
+    policy.toml --store git:snapshots.git \
     --flow shop\n\nExit status 2 if anything is wrong, else 0; notes are not wrong.";
 
 /// The flags of `policy check`.

@@ -21,7 +21,8 @@ use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::policy::SCHEMA;
 
-const EXAMPLE: &str = "Example:\n  nifi-idb policy check policy.toml\n  nifi-idb policy test policy.toml\n  \
+const EXAMPLE: &str = "Example:\n  nifi-idb policy check policy.toml\n  nifi-idb policy test \
+    policy.toml\n  \
     nifi-idb sync --policy policy.toml --store git:snapshots.git < changes.ndjson";
 
 /// The flags of `policy`.

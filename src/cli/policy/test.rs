@@ -12,7 +12,8 @@ use crate::failure::Failure;
 use crate::merge::{Mismatch, Ran, TraceOutcome, Unreached, run_case, shown, unreached};
 use crate::policy::Case;
 
-const EXAMPLE: &str = "Example:\n  nifi-idb policy test policy.toml\n\nExit status 3 if a case failed, 2 if the file is faulty, else 0.";
+const EXAMPLE: &str = "Example:\n  nifi-idb policy test policy.toml\n\nExit status 3 if a case \
+    failed, 2 if the file is faulty, else 0.";
 
 /// The flags of `policy test`.
 #[derive(Args, Debug)]

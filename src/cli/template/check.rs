@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use crate::template::{self, TemplateCheckResult};
 
 const EXAMPLE: &str = "Example:\n  nifi-idb template check my-flow.json\n\n\
-    Prints one line a fault: the component and what is wrong with it. Exit status 2 if there is any.";
+    Prints one line a fault: the component and what is wrong with it. Exit status 2 if there is \
+    any.";
 
 /// The flags of `template check`.
 #[derive(Args, Debug)]

@@ -25,7 +25,8 @@ const TOKEN_VARIABLE: &str = "NIFI_IDB_NIFI_TOKEN";
 /// Environment variable of the password for NiFi.
 const PASSWORD_VARIABLE: &str = "NIFI_IDB_NIFI_PASSWORD";
 
-const EXAMPLE: &str = "Example:\n  nifi-idb template install scheduled-sync --nifi http://localhost:8080 \
+const EXAMPLE: &str = "Example:\n  nifi-idb template install scheduled-sync --nifi \
+    http://localhost:8080 \
     --set store=http://localhost:18080 --set bucket=browsers --start\n\n\
     Run again, it changes what differs and nothing else.";
 

@@ -20,7 +20,8 @@ use crate::loss::{Losses, what};
 pub(crate) const SPEC: DialectSpec = DialectSpec {
     name: "plain-json",
     aliases: &["indexeddb-export-import"],
-    summary: "{\"store\":[value,...],...}, as indexeddb-export-import writes it; needs --key-path STORE=PATH for each, or \
+    summary: "{\"store\":[value,...],...}, as indexeddb-export-import writes it; needs --key-path \
+        STORE=PATH for each, or \
               --key-field. Is never detected",
     is_whole: true,
     values: ValueSyntax::Plain,
@@ -113,7 +114,8 @@ fn store(
             return Ok(None);
         }
         let what = format!(
-            "nothing says where the keys of object store {} are: give --key-path STORE=PATH, or --key-field; or leave \
+            "nothing says where the keys of object store {} are: give --key-path STORE=PATH, or \
+             --key-field; or leave \
              it out with --skip-store",
             name.to_canonical()
         );

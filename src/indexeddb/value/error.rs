@@ -53,7 +53,8 @@ pub enum ValueErrorReason {
     UnknownTag,
     /// A member name begins with a single `~` in an object that has other members.
     #[error(
-        "reserved member name: in data, a member name that begins with `~` is written with one more `~` in front"
+        "reserved member name: in data, a member name that begins with `~` is written with one \
+         more `~` in front"
     )]
     ReservedName,
     /// The content of a tag is not allowed.

@@ -54,10 +54,17 @@ fn named(scope: &Scope) -> String {
 fn help(part: ScopePart, scope: &Scope) -> String {
     use ConflictType as T;
     let right = match part {
-        ScopePart::Type(T::InsertInsert | T::UpdateUpdate) => "write resolve = \"last-write-wins\"".to_owned(),
-        ScopePart::Type(conflict @ (T::UpdateDelete | T::DeleteUpdate | T::UpdateRecentlyDeleted)) => {
+        ScopePart::Type(T::InsertInsert | T::UpdateUpdate) => {
+            "write resolve = \"last-write-wins\"".to_owned()
+        }
+        ScopePart::Type(
+            conflict @ (T::UpdateDelete | T::DeleteUpdate | T::UpdateRecentlyDeleted),
+        ) => {
             let name = conflict.name();
-            format!("write {name} = \"delete-wins\" in [{}.types], and the same for the two others", scope.table())
+            format!(
+                "write {name} = \"delete-wins\" in [{}.types], and the same for the two others",
+                scope.table()
+            )
         }
         ScopePart::Type(conflict @ (T::UpdateMissing | T::DeleteMissing)) => {
             format!("write {} = \"incoming-wins\" in [{}.types]", conflict.name(), scope.table())
@@ -65,7 +72,9 @@ fn help(part: ScopePart, scope: &Scope) -> String {
         ScopePart::Type(conflict) => format!("leave {} out", conflict.name()),
         ScopePart::Rule(_) => "leave the rule out".to_owned(),
         ScopePart::Field(_) => {
-            "last-write-wins, max, min, set-union, order, delta and append-unique with order-by do not".to_owned()
+            "last-write-wins, max, min, set-union, order, delta and append-unique with order-by do \
+             not"
+            .to_owned()
         }
         ScopePart::Unresolved => "write on-unresolved = \"last-write-wins\"".to_owned(),
     };

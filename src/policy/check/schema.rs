@@ -100,9 +100,11 @@ fn unique(file: &PolicyFile, store: &ObjectStore, checked: &mut SchemaCheckResul
     for index in store.indexes.iter().filter(|index| index.unique) {
         let (name, index) = (store.name.to_string(), index.name.to_string());
         let message = format!(
-            "the index {index:?} of {name:?} is unique, and nothing says what happens when two records share its key"
+            "the index {index:?} of {name:?} is unique, and nothing says what happens when two \
+             records share its key"
         );
-        let help = "the one that arrives second is parked; unique-index in [defaults.types] decides otherwise";
+        let help = "the one that arrives second is parked; unique-index in [defaults.types] \
+            decides otherwise";
         checked.notes.push(Fault::new(file.defaults.place.clone(), message).help(help));
     }
 }

@@ -115,7 +115,8 @@ pub(super) const LOOPS: [(&str, &[usize]); 5] =
 pub(super) const LEFT_OUT: [(&str, &str); 12] = [
     (
         "matches",
-        "there are no regular expressions, whose cost cannot be told: use contains(), startsWith() or endsWith()",
+        "there are no regular expressions, whose cost cannot be told: use contains(), startsWith() \
+         or endsWith()",
     ),
     ("timestamp", "a Date of a record is its milliseconds since 1970: `head.when > 1700000000000`"),
     ("duration", "durations are milliseconds: `now - head.when > 86400000`"),

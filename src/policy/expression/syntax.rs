@@ -58,13 +58,24 @@ fn mistake(source: &str, errors: &[ParseError]) -> Mistake {
     }
     match message {
         "invalid int literal" => {
-            Mistake::new(word(source, start), "the integer does not fit 64 bits").help("write it with a point: `1e20`")
+            Mistake::new(word(source, start), "the integer does not fit 64 bits")
+                .help("write it with a point: `1e20`")
         }
-        "invalid double literal" => Mistake::new(word(source, start), "the number does not fit a double"),
-        "invalid uint literal" => Mistake::new(word(source, start), "the integer does not fit 64 bits"),
+        "invalid double literal" => Mistake::new(
+            word(source, start),
+            "the number does not fit a \
+         double",
+        ),
+        "invalid uint literal" => Mistake::new(
+            word(source, start),
+            "the integer does not fit 64 \
+         bits",
+        ),
         _ if message.starts_with("unsupported syntax") => {
-            Mistake::new(word(source, start), "CEL's optional syntax is not known here")
-                .help("write `has(head.a) ? head.a : null`, or `head[\"a b\"]` for a name that is no identifier")
+            Mistake::new(word(source, start), "CEL's optional syntax is not known here").help(
+                "write `has(head.a) ? head.a : null`, or `head[\"a b\"]` for a name that is \
+                    no identifier",
+            )
         }
         _ => unexpected(source, start),
     }

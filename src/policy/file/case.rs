@@ -282,9 +282,10 @@ impl<'a> Reader<'a> {
         };
         if result.is_none() && detection.is_none() && rule.is_none() {
             let fault = Fault::new(place.clone(), "a case must expect something");
-            self.fault(
-                fault.help("write expect, expect-deleted, expect-absent, expect-parked, expect-failed, type or rule"),
-            );
+            self.fault(fault.help(
+                "write expect, expect-deleted, expect-absent, expect-parked, \
+                    expect-failed, type or rule",
+            ));
             return None;
         }
         Some(Expectation { result, detection, rule })

@@ -109,7 +109,8 @@ impl<'a> Reader<'a> {
         let (keep_ms, longest_offline_ms) = (keep_ms?, longest_offline_ms?);
         if keep_ms < longest_offline_ms {
             let message = "deletions are forgotten before a source may come back";
-            let help = "keep is at least longest-offline: else what was deleted comes back with such a source";
+            let help = "keep is at least longest-offline: else what was deleted comes back with \
+                such a source";
             self.fault(Fault::new(keep.span(), message).help(help));
         }
         Some(Tombstones { keep_ms, longest_offline_ms })

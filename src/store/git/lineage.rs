@@ -95,7 +95,8 @@ fn chosen(
                 wanted.ok_or_else(|| {
                     let (newer, id) = (newer.trailer.version, newer.id);
                     damaged(format!(
-                        "version {version} of {flow}, which version {newer} in commit {id} follows, is missing"
+                        "version {version} of {flow}, which version {newer} in commit {id} \
+                         follows, is missing"
                     ))
                 })?
             }
@@ -147,8 +148,10 @@ pub(super) fn touched(
 ) -> StoreError {
     let version = step.trailer.version;
     damaged(format!(
-        "{flow} at main (commit {main}): {what} is not as version {version} left it: somebody has changed it by hand, and \
-         nifi-idb does not take that over. Put the files back with a commit ({}), and send the change as a batch instead. \
+        "{flow} at main (commit {main}): {what} is not as version {version} left it: somebody has \
+         changed it by hand, and \
+         nifi-idb does not take that over. Put the files back with a commit ({}), and send the \
+         change as a batch instead. \
          Older versions can still be read",
         back(flow, step.id)
     ))
@@ -167,8 +170,10 @@ pub(super) fn check_not_reverted(
     let newest = later.iter().max_by_key(|step| step.trailer.version).unwrap_or(next);
     let (version, newer) = (step.trailer.version, newest.trailer.version);
     Err(damaged(format!(
-        "{flow} at main (commit {main}) was put back to version {version} by hand, but version {newer} is there: its \
-         number would be used twice. Put the newest files back with a commit ({}). To go back to older data, restore that \
+        "{flow} at main (commit {main}) was put back to version {version} by hand, but version \
+         {newer} is there: its \
+         number would be used twice. Put the newest files back with a commit ({}). To go back to \
+         older data, restore that \
          version and sync it as a full batch",
         back(flow, newest.id)
     )))

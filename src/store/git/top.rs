@@ -80,7 +80,8 @@ impl Version<'_> {
 
 fn taken(path: &str) -> StoreError {
     let message = format!(
-        "{path} is taken at main by something that is not ours: rename it, or use another bucket or flow"
+        "{path} is taken at main by something that is not ours: rename it, or use another bucket \
+         or flow"
     );
     StoreError::new(StoreErrorKind::Refused, message)
 }

@@ -20,10 +20,13 @@ use crate::history::At;
 use crate::merge::trace;
 use crate::snapshot::SourceId;
 
-const EXAMPLE: &str = "Examples:\n  nifi-idb policy explain --policy policy.toml --object-store orders --base base.json \
-    --head head.json \\\n    --incoming incoming.json\n  nifi-idb policy explain --policy policy.toml --store git:snapshots.git \
+const EXAMPLE: &str = "Examples:\n  nifi-idb policy explain --policy policy.toml --object-store \
+    orders --base base.json \
+    --head head.json \\\n    --incoming incoming.json\n  nifi-idb policy explain --policy \
+    policy.toml --store git:snapshots.git \
     --flow shop --object-store orders \\\n    --key 7 --at 12 --base 9 --incoming incoming.json\n\n\
-    Files hold one value each, as JSON. Private fields are not hidden: give values as they would be stored.";
+    Files hold one value each, as JSON. Private fields are not hidden: give values as they would \
+    be stored.";
 
 /// The flags of `policy explain`.
 #[derive(Args, Debug)]

@@ -116,7 +116,8 @@ pub(crate) fn open<R: Read>(
                 let native = version.as_f64().map(|version| (version * 10.0).round());
                 let native =
                     native.filter(|native| (1.0..9_007_199_254_740_992.0).contains(native));
-                let what = "databaseVersion must be Dexie's version of the database: a tenth of the browser's";
+                let what = "databaseVersion must be Dexie's version of the database: a tenth of \
+                    the browser's";
                 head.version = Some(native.ok_or_else(|| pull.framing(what))? as u64);
             }
             Some("tables") if head.tables.is_none() => head.tables = Some(tables(&mut pull)?),

@@ -224,7 +224,8 @@ fn finish(
     options: &DecodeOptions,
 ) -> Result<(BatchHeader, Import), DecodeError> {
     if options.mode == Some(Mode::Full) && !is_whole {
-        let what = "the input does not hold all documents of its database, as its own numbers have it, or it holds changes: \
+        let what = "the input does not hold all documents of its database, as its own numbers have \
+            it, or it holds changes: \
                     it cannot be a full batch";
         return Err(DecodeError::Usage(what.to_owned()));
     }

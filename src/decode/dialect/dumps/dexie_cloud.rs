@@ -26,7 +26,8 @@ use crate::rejection::code;
 
 pub(crate) const SPEC: DialectSpec = DialectSpec {
     name: "dexie-cloud",
-    summary: "An export of dexie-cloud export; needs --key-path if it has no schema and the keys are not in the member id",
+    summary: "An export of dexie-cloud export; needs --key-path if it has no schema and the keys \
+        are not in the member id",
     losses: &[what::SCHEMA],
     beginnings: &[Beginning::like_record(&[
         b"{",

@@ -23,7 +23,8 @@ use crate::rejection::code;
 
 pub(crate) const SPEC: DialectSpec = DialectSpec {
     name: "rxdb",
-    summary: "An export of RxDB's exportJSON; needs --key-path if the keys are not in the member id",
+    summary: "An export of RxDB's exportJSON; needs --key-path if the keys are not in the member \
+        id",
     is_whole: true,
     losses: &[what::ATTACHMENTS, what::RICH_TYPES, what::SCHEMA],
     beginnings: &[

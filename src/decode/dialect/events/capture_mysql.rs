@@ -75,7 +75,8 @@ pub(super) fn read(line: &[u8], keys: &KeyColumns<'_>) -> Result<Option<Event>, 
         b"\"delete\"" => RowChange::Delete,
         b"\"begin\"" | b"\"commit\"" | b"\"schema_change\"" => return Ok(None),
         b"\"ddl\"" if is_truncate(found.query) => {
-            let what = "the event is a TRUNCATE, which names its table in SQL only: delete the records yourself";
+            let what = "the event is a TRUNCATE, which names its table in SQL only: delete the \
+                records yourself";
             return Err((code::UNKNOWN_OP, what));
         }
         b"\"ddl\"" => return Ok(None),
@@ -115,7 +116,8 @@ fn row(columns: &Tree<'_>, member: &str, keys: &KeyColumns<'_>) -> Result<Row, R
         (code::INVALID_MEMBER, "columns must be an array of objects with the member value");
     const UNNAMED: Reject = (
         code::MISSING_MEMBER,
-        "a column has no name: give the processor a Distributed Map Cache Client, or a user that may read the schema",
+        "a column has no name: give the processor a Distributed Map Cache Client, or a user that \
+         may read the schema",
     );
     let mut row = Row::default();
     for column in columns.items().ok_or(COLUMNS)? {

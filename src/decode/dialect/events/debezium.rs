@@ -15,7 +15,8 @@ use crate::rejection::code;
 
 pub(crate) const SPEC: DialectSpec = DialectSpec {
     name: "debezium",
-    summary: "Change events of Debezium; needs --object-store and --key-path, or --key-path TABLE=PATH for each",
+    summary: "Change events of Debezium; needs --object-store and --key-path, or --key-path \
+        TABLE=PATH for each",
     has_events: true,
     losses: &[what::DATABASE_TYPES, what::SCHEMA],
     ..DialectSpec::NONE
@@ -226,7 +227,8 @@ fn classify(line: &[u8], depth: usize) -> Result<EventLine<'_>, Reject> {
         _ if flat.deleted.is_some() || flat.op.is_some() => Ok(EventLine::Flat(flat, None)),
         _ => Err((
             code::MISSING_MEMBER,
-            "the line has no op, and no __op or __deleted as a flattened row: it is no event; for bare rows the input \
+            "the line has no op, and no __op or __deleted as a flattened row: it is no event; for \
+             bare rows the input \
              is records",
         )),
     }

@@ -31,7 +31,8 @@ pub(super) fn patched(
 ) -> Result<Row, Reject> {
     const PARTIAL: Reject = (
         code::MISSING_MEMBER,
-        "the event holds a partial update that does not name its document, or changes it inside a member: set \
+        "the event holds a partial update that does not name its document, or changes it inside a \
+         member: set \
          capture.mode to change_streams_update_full",
     );
     let patch = inner(patch.filter(|patch| patch.first() == Some(&b'"')).ok_or(PARTIAL)?)?;

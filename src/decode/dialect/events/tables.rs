@@ -76,7 +76,8 @@ impl Tables {
         }
         match self.0.get_mut(place) {
             Some(Some(first)) if !first.same_schema(table) => {
-                let what = "the event's table is of another schema or database than the first event's: give \
+                let what = "the event's table is of another schema or database than the first \
+                    event's: give \
                             --key-path SCHEMA.TABLE=PATH for each";
                 Err((code::UNKNOWN_STORE, what))
             }

@@ -53,7 +53,8 @@ pub(crate) fn record(raw: &[u8], store: &ObjectStore, out: &mut Built) -> Result
     }
     let value = value.ok_or((
         code::MISSING_MEMBER,
-        "the record has no value: older Playwright leaves out values that are false, 0, \"\", null or NaN; save the \
+        "the record has no value: older Playwright leaves out values that are false, 0, \"\", null \
+         or NaN; save the \
          state with a newer one",
     ))?;
     write(value.0, value.1, &mut Trail::new(&store.name), &mut out.value, &mut out.losses)

@@ -99,7 +99,8 @@ impl Checker<'_> {
             let (name, help) = match operator {
                 Arithmetic::Add if a.kinds.meets(Type::TEXT) || b.kinds.meets(Type::TEXT) => (
                     "+",
-                    "make a string of the other with string(), or a number of the string with double()",
+                    "make a string of the other with string(), or a number of the string with \
+                     double()",
                 ),
                 Arithmetic::Add => {
                     ("+", "it adds two numbers, and joins two strings, two lists or two bytes")
