@@ -318,6 +318,47 @@ fn every_object_of_a_version_in_every_way() {
     assert!(found.values().all(|count| *count >= 20), "{found:?}");
 }
 
+/// Gives every packed object a file of its own as well, as a killed `git repack` leaves it.
+fn unpacked_beside_its_pack(repo: &Path) {
+    git(repo, &["gc", "-q"]);
+    let packs = repo.join("objects/pack");
+    let aside = repo.with_extension("aside");
+    fs::rename(&packs, &aside).unwrap();
+    fs::create_dir(&packs).unwrap();
+    let pack = files(&aside).into_iter().find(|file| file.extension() == Some("pack".as_ref()));
+    let unpacked = std::process::Command::new("git")
+        .args(["-c", "safe.bareRepository=all", "unpack-objects", "-q"])
+        .current_dir(repo)
+        .stdin(fs::File::open(aside.join(pack.unwrap())).unwrap())
+        .status();
+    assert!(unpacked.unwrap().success());
+    fs::remove_dir(&packs).unwrap();
+    fs::rename(&aside, &packs).unwrap();
+}
+
+#[test]
+fn of_two_copies_of_an_object_the_whole_one_is_read() {
+    if !has_git() {
+        return;
+    }
+    let original = loose();
+    let (_dir, repo) = original.copy();
+    unpacked_beside_its_pack(&repo);
+    for object in objects(&repo) {
+        let file = object.file(&repo);
+        let bytes = fs::read(&file).unwrap();
+        // A flipped bit may leave a readable object of other content, which is refused.
+        for damage in [Damage::Deleted, Damage::Empty, Damage::Truncated] {
+            apply(damage, &file, &file);
+            let what = format!("{damage:?} {object:?}");
+            let ran = on(&repo, "restore", &["--flow", "shop"], b"");
+            assert_eq!(ran.code(), Some(0), "{what}: {}", ran.err);
+            assert!(ran.out == original.head(), "{what}: other records");
+            replace(&file, &bytes);
+        }
+    }
+}
+
 #[test]
 fn the_rendering_is_nobodys_data() {
     if !has_git() {

@@ -268,6 +268,15 @@ pub(super) struct Repo {
     not_older: Mutex<Option<(ObjectId, ObjectId)>>,
 }
 
+/// The order of the places in which an object is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadOrder {
+    /// The packs whose indexes happen to be loaded, then a file of its own, then the other packs.
+    AsLoaded,
+    /// All packs, then a file of its own.
+    PacksFirst,
+}
+
 /// The place where a reference was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReferencePlace {
@@ -311,17 +320,18 @@ impl Repo {
         kind: Kind,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let odb = Arc::clone(&*self.odb.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Ok(Some(bytes)) = read(&odb, id, kind) {
+        if let Ok(Some(bytes)) = read(&odb, id, kind, ReadOrder::AsLoaded) {
             return Ok(Some(bytes));
         }
         // `git gc` may have moved the object to another pack, or there are more packs than gix has
-        // slots for. A second `git gc` may replace that pack, too, before it is opened.
+        // slots for. A second `git gc` may replace that pack, too, before it is opened. Or a file
+        // of its own is damaged, and a pack holds it as well.
         let mut tries = 0;
         loop {
             tries += 1;
             let odb = open_objects(&self.path)?;
             *self.odb.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&odb);
-            match read(&odb, id, kind) {
+            match read(&odb, id, kind, ReadOrder::PacksFirst) {
                 Ok(Some(bytes)) => return Ok(Some(bytes)),
                 result if tries >= READ_TRIES => return result,
                 _ => {}
@@ -587,10 +597,16 @@ fn read(
     odb: &Arc<gix::odb::Store>,
     id: ObjectId,
     kind: Kind,
+    order: ReadOrder,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let mut buffer = Vec::new();
     let mut handle = odb.to_cache_arc();
     handle.ignore_replacements = true;
+    if order == ReadOrder::PacksFirst {
+        // Counting loads every index, and gix looks into those that are loaded before it looks for
+        // a file. One that cannot be loaded is met again below.
+        let _ = handle.packed_object_count();
+    }
     let found = handle.try_find(&id, &mut buffer).map(|found| found.map(|found| found.kind));
     match found {
         Ok(Some(found)) if found == kind => Ok(Some(buffer)),
