@@ -89,12 +89,16 @@ def definition():
         "only the client knows whether it still waits.",
     )
     it.processor(
-        "Status of the answer", UPDATE, 0, 6, {"http.status": HTTP_STATUS},
+        "Status of the answer", UPDATE, 0, 6, {"http.status": HTTP_STATUS, "sync.error": CAUSE},
         comments="0, 3: 200. 2: 400. 5: 422. 6: 409. 7, 8: 424. 4 and ended by a signal: 503. Else 500.",
     )
     answer = answering(
         it, "Request", service, 1, 7,
-        {"Access-Control-Allow-Methods": "${cors.methods}", "Access-Control-Allow-Headers": "${cors.headers}"},
+        {
+            "Access-Control-Allow-Methods": "${cors.methods}", "Access-Control-Allow-Headers": "${cors.headers}",
+            # The report has lines for records, and none for an input that is none.
+            "sync.error": "${sync.error}",
+        },
     )
     connect = it.connect
     connect(take, "success", asked)

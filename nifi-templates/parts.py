@@ -17,6 +17,12 @@ HTTP_STATUS = first_of(
     otherwise="500",
 )
 
+# What the child says first if it fails, for a header: one line without its name. Else nothing, and then no header is sent.
+CAUSE = (
+    "${execution.status:in('0','3'):ifElse('',"
+    "${execution.error:trim():substringBefore('\\n'):substringAfter('nifi-idb: '):replaceAll('[^ -~]','?')})}"
+)
+
 SOURCE_ID = "[A-Za-z0-9._:-]{1,64}"
 
 # What an earlier run left; packages of NiFi hand attributes of the whole package down to each FlowFile in it.
