@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nifi_idb::snapshot::FlowVersion;
-use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::SnapshotReader;
 use nifi_idb::store::registry::{RegistryOptions, RegistryStore};
 use serde_json::{Value, json};
 

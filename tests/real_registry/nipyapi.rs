@@ -5,7 +5,7 @@ use super::conformance::{open, wipe};
 use super::replay::{Sent, send};
 use super::server::{Distribution, NotRun, Provider, RealRegistry, cache, needed, turn};
 use nifi_idb::snapshot::FlowVersion;
-use nifi_idb::store::SnapshotStore;
+use nifi_idb::store::SnapshotReader;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
