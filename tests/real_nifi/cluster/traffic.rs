@@ -63,7 +63,7 @@ pub(crate) fn batches(round: usize, count: usize, senders: usize) -> Vec<Batch> 
 }
 
 impl Batch {
-    /// The records that it leaves, but for the counter; the last one is changed by the source's next batch.
+    /// The records that it leaves, except for the counter; the last one is changed by the source's next batch.
     fn records(&self) -> [Value; 2] {
         let Self { source, number, .. } = self;
         let own = json!({"id": format!("{source}/{number}"), "text": "x".repeat(200)});
