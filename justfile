@@ -1,4 +1,4 @@
-# All checks that need no server. Except for `deny`, .ci/run runs them too.
+# All checks that need no server. .ci/run runs them too, except for the advisories of `deny`.
 check: fmt clippy test doc deny
 
 fmt:
@@ -9,6 +9,14 @@ clippy:
 
 test:
     cargo test
+
+# The tests of the library, and those of the program that need no long histories, crashes, load or servers: under a minute
+# of processor time. A plain `cargo test` runs all.
+fast:
+    cargo test --lib
+    cargo test --test it -- examples:: flowfiles:: format_compat:: imports:: json_records:: limits:: links:: logging:: names:: \
+        packages:: pipeline:: policy:: privacy:: prose:: rejected_input:: schemas:: templates:: tidy:: verify_chain:: \
+        --skip serve:: --skip conflicts:: --skip pipeline::full_dumps --skip packages::a_package_of_many_flows
 
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
