@@ -77,6 +77,14 @@ impl Client {
         request
     }
 
+    /// The id that the answer to a call has.
+    pub(super) fn answered_id(&self) -> String {
+        let mut client = FlowFileServiceClient::new(self.channel.clone());
+        let call = client.send(self.request(FlowFileRequest::default()));
+        let answer = self.runtime.block_on(call).unwrap();
+        answer.metadata().get("x-request-id").unwrap().to_str().unwrap().to_owned()
+    }
+
     /// What InvokeGRPC does.
     pub(super) fn send(
         &self,
