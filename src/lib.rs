@@ -54,6 +54,9 @@ pub mod similar;
 /// The HTTP client for all calls to servers.
 pub mod http_client;
 
+/// Traces that another program began.
+pub mod trace_context;
+
 /// A rejected line and the reason.
 pub mod rejection;
 

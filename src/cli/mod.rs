@@ -39,6 +39,7 @@ pub use store_url::StoreArgs;
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::trace_context::continue_trace;
 
 /// The whole command line. Completions and man pages are generated from it.
 #[derive(Debug, Parser)]
@@ -128,7 +129,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let args = without_empty_values(args);
     let result = match Cli::try_parse_from(&args) {
         Ok(cli) => {
-            cli.logging.start(cli.command.default_log_level());
+            let _log = cli.logging.start(cli.command.default_log_level());
             cli.command.run_logged(start)
         }
         Err(error) => wrong_or_help(&error, &args),
@@ -232,13 +233,19 @@ impl Command {
         if command == "serve" {
             return self.run(start);
         }
+        let span = tracing::error_span!("command", command);
+        // NiFi or a script may have begun a trace.
+        if let Ok(parent) = std::env::var("TRACEPARENT") {
+            continue_trace(&span, &parent);
+        }
+        let _command = span.entered();
         let result = self.run(start);
         let ms = start.elapsed().as_millis() as u64;
         match &result {
-            Ok(status) => tracing::info!(command, status = *status as u8, ms, "command ended"),
+            Ok(status) => tracing::info!(status = *status as u8, ms, "command ended"),
             Err(failure) => {
                 let (status, error) = (failure.status as u8, &failure.message);
-                tracing::error!(command, status, ms, error, "command failed");
+                tracing::error!(status, ms, error, "command failed");
             }
         }
         result

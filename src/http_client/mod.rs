@@ -2,6 +2,8 @@
 //! with ring.
 
 mod call_log;
+#[cfg(feature = "otel")]
+mod otlp;
 mod tls_fault;
 
 use std::error::Error;
@@ -22,6 +24,8 @@ use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use crate::certificate_trust::NamedServerVerifier;
 
 pub use call_log::CallLog;
+#[cfg(feature = "otel")]
+pub use otlp::OtlpClient;
 pub use tls_fault::{TlsFault, TlsFaultKind};
 
 /// Idle connections are closed after this time, before NiFi and Registry drop them (30 s) without

@@ -57,7 +57,8 @@ pub(crate) fn commit(
         let mut writer =
             if options.dry_run { None } else { Some(store.writer(flow, head.as_ref())?) };
         let start = Instant::now();
-        let draft = round.plan(head.as_ref(), writer.as_deref_mut())?;
+        let plan = tracing::error_span!("plan");
+        let draft = plan.in_scope(|| round.plan(head.as_ref(), writer.as_deref_mut()))?;
         tracing::debug!(ms = elapsed_ms(start), differs = draft.is_some(), "plan made");
         let Some(draft) = draft else {
             let stand = |head: &StoredVersion| {
@@ -71,7 +72,7 @@ pub(crate) fn commit(
         let Some(writer) = writer else { return Ok(Some(stand)) };
         let start = Instant::now();
         let version = stand.version;
-        match writer.commit(&draft) {
+        match tracing::error_span!("store").in_scope(|| writer.commit(&draft)) {
             Ok(_) => {
                 tracing::debug!(%version, ms = elapsed_ms(start), "version stored");
                 return Ok(Some(stand));

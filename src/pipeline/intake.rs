@@ -353,6 +353,7 @@ impl IntakeOptions {
         room: &mut u64,
     ) -> ReadBatch {
         let start = Instant::now();
+        let _read = tracing::error_span!("read").entered();
         let read = self.read_content(content, report, rejects, room);
         let (received, rejected) = read.lines;
         tracing::debug!(received, rejected, ms = elapsed_ms(start), "batch read");

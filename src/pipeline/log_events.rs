@@ -7,7 +7,9 @@ use tracing::span::EnteredSpan;
 
 use super::intake::Verdict;
 use crate::decode::{BatchHeader, Mode};
+use crate::flowfile::Attributes;
 use crate::snapshot::FlowName;
+use crate::trace_context::{TRACE_PARENT, continue_trace};
 
 /// Returns the milliseconds since `start`.
 pub(super) fn elapsed_ms(start: Instant) -> u64 {
@@ -43,10 +45,14 @@ impl BatchLog {
 }
 
 /// Logs the result of one FlowFile of a package; `place` counts from 1.
-pub(super) fn log_flowfile(place: usize, verdict: &Verdict) {
+pub(super) fn log_flowfile(place: usize, attributes: &Attributes, verdict: &Verdict) {
     let flow = verdict.summary.flow.as_ref().map(display);
     let source = verdict.source.as_ref().map(display);
-    let _span = tracing::error_span!("flowfile", place, flow, source).entered();
+    let span = tracing::error_span!("flowfile", place, flow, source);
+    if let Some(parent) = attributes.get(TRACE_PARENT) {
+        continue_trace(&span, parent);
+    }
+    let _flowfile = span.entered();
     log_verdict(None, verdict);
 }
 

@@ -81,7 +81,7 @@ pub fn deliver_package<R: Read>(
         package.merge(store, options, &flow, members)?;
     }
     for (place, entry) in package.entries.iter().enumerate() {
-        entry.ended.iter().for_each(|verdict| log_flowfile(place + 1, verdict));
+        entry.ended.iter().for_each(|verdict| log_flowfile(place + 1, &entry.attributes, verdict));
     }
     Ok(package)
 }

@@ -12,11 +12,12 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 32] = [
+const MAY_USE: [(&str, &[&str]); 33] = [
     ("indexeddb", &[]),
     ("flowfile", &["exit_status"]),
     ("policy", &["indexeddb", "similar", "snapshot"]),
     ("similar", &[]),
+    ("trace_context", &[]),
     ("exit_status", &[]),
     ("failure", &["exit_status", "store"]),
     ("spool", &["temporary"]),
@@ -83,6 +84,7 @@ const MAY_USE: [(&str, &[&str]); 32] = [
             "snapshot",
             "spool",
             "store",
+            "trace_context",
         ],
     ),
     (
@@ -135,6 +137,7 @@ const MAY_USE: [(&str, &[&str]); 32] = [
             "snapshot",
             "store",
             "temporary",
+            "trace_context",
         ],
     ),
     (
@@ -165,12 +168,13 @@ const MAY_USE: [(&str, &[&str]); 32] = [
             "store",
             "template",
             "temporary",
+            "trace_context",
         ],
     ),
 ];
 
 /// Modules that only part of the library may name: who speaks to a server, and who knows how our bytes hide in a flow.
-const PRIVATE_PARTS: [(&str, &[&str]); 6] = [
+const PRIVATE_PARTS: [(&str, &[&str]); 11] = [
     ("reqwest", &["src/http_client/", "src/nifi/", "src/store/registry/"]),
     ("gix", &["src/store/git/"]),
     ("clap", &["src/cli/"]),
@@ -184,9 +188,15 @@ const PRIVATE_PARTS: [(&str, &[&str]); 6] = [
             "src/pipeline/",
             "src/server/",
             "src/store/",
+            "src/trace_context.rs",
         ],
     ),
     ("tracing_subscriber", &["src/cli/logging/"]),
+    ("opentelemetry", &["src/cli/logging/", "src/trace_context.rs"]),
+    ("opentelemetry_http", &["src/http_client/"]),
+    ("opentelemetry_otlp", &["src/cli/logging/"]),
+    ("opentelemetry_sdk", &["src/cli/logging/", "src/trace_context.rs"]),
+    ("tracing_opentelemetry", &["src/cli/logging/", "src/trace_context.rs"]),
     (
         "envelope",
         &["src/store/envelope", "src/store/registry/", "src/store/git/", "src/store/mod.rs"],

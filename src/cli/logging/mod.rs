@@ -2,6 +2,8 @@
 //!
 #![doc = include_str!("../../../doc/reference/logging.md")]
 
+#[cfg(feature = "otel")]
+mod export;
 mod levels;
 mod stderr;
 
@@ -93,19 +95,38 @@ impl FormatTime for UtcMilliseconds {
     }
 }
 
+/// The log of a process, as long as it runs.
+pub(super) struct StartedLog {
+    #[cfg(feature = "otel")]
+    _export: Option<export::SpanExport>,
+}
+
 impl LogArgs {
-    /// Starts logging. Without a flag the level is `default`. A level of `off` installs nothing, so
-    /// that an event costs the test of one number.
-    pub(super) fn start(&self, default: &str) {
+    /// Starts logging, and the export of spans if the environment asks for it. Without a flag the
+    /// level is `default`. A level of `off` installs nothing, so that an event costs the test of
+    /// one number. The last spans are sent when the result is dropped.
+    pub(super) fn start(&self, default: &str) -> StartedLog {
+        let mut layers = Vec::new();
+        #[cfg(feature = "otel")]
+        let export = export::SpanExport::start();
+        #[cfg(feature = "otel")]
+        layers.extend(export.iter().flatten().map(export::SpanExport::layer));
         let given = self.log_level.clone().filter(|levels| !levels.are_unset());
-        let Some(levels) = given.or_else(|| LogLevels::parse(default).ok()) else { return };
-        if levels.are_off() {
-            return;
+        let levels = given.or_else(|| LogLevels::parse(default).ok());
+        if let Some(levels) = levels.filter(|levels| !levels.are_off()) {
+            layers.push(self.lines().with_filter(levels.filter()).boxed());
         }
-        let subscriber =
-            tracing_subscriber::registry().with(self.lines().with_filter(levels.filter()));
-        // Fails if the program that called the library logs by itself.
-        let _ = subscriber.try_init();
+        if !layers.is_empty() {
+            // Fails if the program that called the library logs by itself.
+            let _ = tracing_subscriber::registry().with(layers).try_init();
+        }
+        StartedLog {
+            #[cfg(feature = "otel")]
+            _export: export.unwrap_or_else(|error| {
+                tracing::warn!(%error, "export not started");
+                None
+            }),
+        }
     }
 
     /// Returns the layer that writes lines.

@@ -5,11 +5,10 @@
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::trace_context::TRACE_PARENT;
+
 /// The header with the id of a request, in both directions.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The header of W3C Trace Context.
-const TRACE_PARENT: &str = "traceparent";
 
 /// Most bytes of a request id that a client sends.
 const MAX_REQUEST_ID_BYTES: usize = 128;

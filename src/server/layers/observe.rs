@@ -23,6 +23,7 @@ use super::super::grpc;
 use super::super::tracked::AnswerDeadline;
 use super::identity::{REQUEST_ID, request_id, trace_id};
 use super::{LayerState, Protocol};
+use crate::trace_context::{TRACE_PARENT, continue_trace};
 
 /// Gives a request its id and its span, and logs one line when its response has ended.
 pub(super) async fn observe(
@@ -34,6 +35,9 @@ pub(super) async fn observe(
     let trace = trace_id(request.headers());
     // An error's level, so that no filter takes the id away from a warning.
     let span = tracing::error_span!("request", request = id.as_str(), trace = trace.as_deref());
+    if let Some(parent) = request.headers().get(TRACE_PARENT).and_then(|it| it.to_str().ok()) {
+        continue_trace(&span, parent);
+    }
     let facts = RequestFacts::default();
     request.extensions_mut().insert(facts.clone());
     let mut line = RequestLine {

@@ -43,7 +43,9 @@ fn text_lines_have_a_time_and_a_level() {
     let last = ran.err.lines().last().unwrap();
     assert!(ran.err.lines().all(has_time), "{}", ran.err);
     assert!(
-        last.contains("  INFO nifi_idb::cli: command ended command=\"sync\" status=0 ms="),
+        last.contains(
+            "  INFO command{command=\"sync\"}: nifi_idb::cli: command ended status=0 ms="
+        ),
         "{last}"
     );
     assert!(!ran.err.contains('\x1b') && ran.summary()["outcome"] == "committed");
@@ -72,7 +74,11 @@ fn the_flags_may_precede_the_command_and_override_the_environment() {
     run(command, RECORDS.as_bytes()).done();
     let ran =
         run(program(["--log-level", "info", "log", "--store", "git:none.git", "--limit", ""]), b"");
-    assert!(ran.err.contains("ERROR nifi_idb::cli: command failed command=\"log\""), "{}", ran.err);
+    assert!(
+        ran.err.contains("ERROR command{command=\"log\"}: nifi_idb::cli: command failed"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]

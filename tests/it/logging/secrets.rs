@@ -157,7 +157,7 @@ fn neither_is_in_the_log_of_a_server() {
 /// Runs a server until `requests` are done, and returns all that it wrote to standard error.
 /// `requests` gets a function that sends method, path, token and body, and returns the response.
 #[cfg(feature = "serve")]
-fn server_log(
+pub(super) fn server_log(
     mut command: Command,
     folder: &Path,
     requests: impl FnOnce(&dyn Fn(&str, &str, &str, &str) -> String),
