@@ -8,154 +8,115 @@ use std::collections::BTreeMap;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::text;
 
+/// Defines names and the list of all of them, which can then lack none.
+macro_rules! kinds_of_loss {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        $($(#[$doc])* pub const $name: &str = $text;)*
+
+        /// All kinds of loss.
+        pub const ALL: &[&str] = &[$($name,)*];
+    };
+}
+
 /// The kinds of loss: stable names in kebab case. The pages define each.
 pub mod what {
-    /// Named members of arrays.
-    pub const ARRAY_MEMBERS: &str = "array-members";
-    /// Attachments of documents.
-    pub const ATTACHMENTS: &str = "attachments";
-    /// A BigInt.
-    pub const BIGINT: &str = "bigint";
-    /// A Blob or File.
-    pub const BLOB: &str = "blob";
-    /// A boxed primitive.
-    pub const BOXED: &str = "boxed";
-    /// The maximum length of a resizable buffer.
-    pub const BUFFER_MAX: &str = "buffer-max";
-    /// The bytes of a buffer outside its view, and other views of it.
-    pub const BUFFER_OF_VIEW: &str = "buffer-of-view";
-    /// Bytes: an ArrayBuffer or a view.
-    pub const BYTES: &str = "bytes";
-    /// The types of a relational database.
-    pub const DATABASE_TYPES: &str = "database-types";
-    /// A Date.
-    pub const DATE: &str = "date";
-    /// A deletion that does not name its record.
-    pub const DELETION: &str = "deletion";
-    /// A geometry, image or list object of the DOM.
-    pub const DOM: &str = "dom";
-    /// An object without members, which may have been something else.
-    pub const EMPTIED_OBJECT: &str = "emptied-object";
-    /// A member with an empty name, in a format that cannot distinguish it from its parent.
-    pub const EMPTY_NAME: &str = "empty-name";
-    /// Fields that are encrypted in the file.
-    pub const ENCRYPTED: &str = "encrypted";
-    /// An Error.
-    pub const ERROR: &str = "error";
-    /// An Error's cause.
-    pub const ERROR_CAUSE: &str = "error-cause";
-    /// An Error's name that web pages do not keep.
-    pub const ERROR_NAME: &str = "error-name";
-    /// A hole in an array, or undefined.
-    pub const HOLE: &str = "hole";
-    /// A Date without a time.
-    pub const INVALID_DATE: &str = "invalid-date";
-    /// A member called `incomplete`, which the format's own reader removes.
-    pub const INCOMPLETE_MEMBER: &str = "incomplete-member";
-    /// An index.
-    pub const INDEX: &str = "index";
-    /// The names of indexes.
-    pub const INDEX_NAMES: &str = "index-names";
-    /// An object with the members 0, 1, …, which may have been an array of numbers or a String
-    /// object.
-    pub const INDEXED_OBJECT: &str = "indexed-object";
-    /// The next key of a key generator.
-    pub const KEY_GENERATOR: &str = "key-generator";
-    /// A key path that denotes the value itself.
-    pub const KEY_PATH: &str = "key-path";
-    /// A Map.
-    pub const MAP: &str = "map";
-    /// A member whose value is undefined.
-    pub const UNDEFINED: &str = "undefined";
-    /// Negative zero.
-    pub const NEGATIVE_ZERO: &str = "negative-zero";
-    /// Files of an origin's private file system.
-    pub const OPFS: &str = "opfs";
-    /// Objects that cannot be serialized: cryptographic keys, file handles.
-    pub const OPAQUE: &str = "opaque";
-    /// Keys that are not in their values.
-    pub const OUT_OF_LINE_KEYS: &str = "out-of-line-keys";
-    /// A member called `__proto__`, owned by the object.
-    pub const OWN_PROTO: &str = "own-proto";
-    /// A RegExp.
-    pub const REGEXP: &str = "regexp";
-    /// Some flags of a RegExp.
-    pub const REGEXP_FLAGS: &str = "regexp-flags";
-    /// Revisions of a document other than the winning one.
-    pub const REVISIONS: &str = "revisions";
-    /// Every type that plain JSON does not have.
-    pub const RICH_TYPES: &str = "rich-types";
-    /// Rows that are missing, compared with the count in the file.
-    pub const ROWS: &str = "rows";
-    /// The schema, except names and key paths.
-    pub const SCHEMA: &str = "schema";
-    /// A Set.
-    pub const SET: &str = "set";
-    /// Records of an object store that the options exclude.
-    pub const SKIPPED_STORE: &str = "skipped-store";
-    /// The identity of an object that two places share.
-    pub const SHARING: &str = "sharing";
-    /// NaN or an infinity.
-    pub const SPECIAL_NUMBER: &str = "special-number";
-    /// A member that was not sent because it did not change.
-    pub const UNSENT_MEMBER: &str = "unsent-member";
-    /// A record with the same key in a unique index as another one, which a web page cannot hold.
-    pub const UNIQUE_INDEX: &str = "unique-index";
-    /// A member of the file that this release does not know.
-    pub const UNKNOWN_MEMBER: &str = "unknown-member";
-    /// An object store or index that no browser can create.
-    pub const UNMAKEABLE_SCHEMA: &str = "unmakeable-schema";
-
-    /// All kinds of loss.
-    pub const ALL: [&str; 47] = [
-        ARRAY_MEMBERS,
-        ATTACHMENTS,
-        BIGINT,
-        BLOB,
-        BOXED,
-        BUFFER_MAX,
-        BUFFER_OF_VIEW,
-        BYTES,
-        DATABASE_TYPES,
-        DATE,
-        DELETION,
-        DOM,
-        EMPTIED_OBJECT,
-        EMPTY_NAME,
-        ENCRYPTED,
-        ERROR,
-        ERROR_CAUSE,
-        ERROR_NAME,
-        HOLE,
-        INVALID_DATE,
-        INCOMPLETE_MEMBER,
-        INDEX,
-        INDEX_NAMES,
-        INDEXED_OBJECT,
-        KEY_GENERATOR,
-        KEY_PATH,
-        MAP,
-        UNDEFINED,
-        NEGATIVE_ZERO,
-        OPAQUE,
-        OPFS,
-        OUT_OF_LINE_KEYS,
-        OWN_PROTO,
-        REGEXP,
-        REGEXP_FLAGS,
-        REVISIONS,
-        RICH_TYPES,
-        ROWS,
-        SCHEMA,
-        SET,
-        SHARING,
-        SKIPPED_STORE,
-        SPECIAL_NUMBER,
-        UNIQUE_INDEX,
-        UNKNOWN_MEMBER,
-        UNSENT_MEMBER,
-        UNMAKEABLE_SCHEMA,
-    ];
+    kinds_of_loss! {
+        /// Named members of arrays.
+        ARRAY_MEMBERS = "array-members",
+        /// Attachments of documents.
+        ATTACHMENTS = "attachments",
+        /// A BigInt.
+        BIGINT = "bigint",
+        /// A Blob or File.
+        BLOB = "blob",
+        /// A boxed primitive.
+        BOXED = "boxed",
+        /// The maximum length of a resizable buffer.
+        BUFFER_MAX = "buffer-max",
+        /// The bytes of a buffer outside its view, and other views of it.
+        BUFFER_OF_VIEW = "buffer-of-view",
+        /// Bytes: an ArrayBuffer or a view.
+        BYTES = "bytes",
+        /// The types of a relational database.
+        DATABASE_TYPES = "database-types",
+        /// A Date.
+        DATE = "date",
+        /// A deletion that does not name its record.
+        DELETION = "deletion",
+        /// A geometry, image or list object of the DOM.
+        DOM = "dom",
+        /// An object without members, which may have been something else.
+        EMPTIED_OBJECT = "emptied-object",
+        /// A member with an empty name, in a format that cannot distinguish it from its parent.
+        EMPTY_NAME = "empty-name",
+        /// Fields that are encrypted in the file.
+        ENCRYPTED = "encrypted",
+        /// An Error.
+        ERROR = "error",
+        /// An Error's cause.
+        ERROR_CAUSE = "error-cause",
+        /// An Error's name that web pages do not keep.
+        ERROR_NAME = "error-name",
+        /// A hole in an array, or undefined.
+        HOLE = "hole",
+        /// A Date without a time.
+        INVALID_DATE = "invalid-date",
+        /// A member called `incomplete`, which the format's own reader removes.
+        INCOMPLETE_MEMBER = "incomplete-member",
+        /// An index.
+        INDEX = "index",
+        /// The names of indexes.
+        INDEX_NAMES = "index-names",
+        /// An object with the members 0, 1, …, which may have been an array of numbers or a String
+        /// object.
+        INDEXED_OBJECT = "indexed-object",
+        /// The next key of a key generator.
+        KEY_GENERATOR = "key-generator",
+        /// A key path that denotes the value itself.
+        KEY_PATH = "key-path",
+        /// A Map.
+        MAP = "map",
+        /// A member whose value is undefined.
+        UNDEFINED = "undefined",
+        /// Negative zero.
+        NEGATIVE_ZERO = "negative-zero",
+        /// Files of an origin's private file system.
+        OPFS = "opfs",
+        /// Objects that cannot be serialized: cryptographic keys, file handles.
+        OPAQUE = "opaque",
+        /// Keys that are not in their values.
+        OUT_OF_LINE_KEYS = "out-of-line-keys",
+        /// A member called `__proto__`, owned by the object.
+        OWN_PROTO = "own-proto",
+        /// A RegExp.
+        REGEXP = "regexp",
+        /// Some flags of a RegExp.
+        REGEXP_FLAGS = "regexp-flags",
+        /// Revisions of a document other than the winning one.
+        REVISIONS = "revisions",
+        /// Every type that plain JSON does not have.
+        RICH_TYPES = "rich-types",
+        /// Rows that are missing, compared with the count in the file.
+        ROWS = "rows",
+        /// The schema, except names and key paths.
+        SCHEMA = "schema",
+        /// A Set.
+        SET = "set",
+        /// Records of an object store that the options exclude.
+        SKIPPED_STORE = "skipped-store",
+        /// The identity of an object that two places share.
+        SHARING = "sharing",
+        /// NaN or an infinity.
+        SPECIAL_NUMBER = "special-number",
+        /// A member that was not sent because it did not change.
+        UNSENT_MEMBER = "unsent-member",
+        /// A record with the same key in a unique index as another one, which a web page cannot hold.
+        UNIQUE_INDEX = "unique-index",
+        /// A member of the file that this release does not know.
+        UNKNOWN_MEMBER = "unknown-member",
+        /// An object store or index that no browser can create.
+        UNMAKEABLE_SCHEMA = "unmakeable-schema",
+    }
 }
 
 /// Limit on the distinct places that are recorded; losses at other places are only counted.

@@ -11,81 +11,66 @@ use crate::indexeddb::text::canonical_text;
 
 pub use text::{ReadSeek, RejectedText};
 
+/// Defines names and the list of all of them, which can then lack none.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        $($(#[$doc])* pub const $name: &str = $text;)*
+
+        /// All reasons.
+        pub const ALL: &[&str] = &[$($name,)*];
+    };
+}
+
 /// The reasons: stable names in kebab case. `doc/reference/changes.md` defines each.
 pub mod code {
-    /// The line is not JSON, or not an object where one is required.
-    pub const SYNTAX: &str = "syntax";
-    /// The line is nested too deeply.
-    pub const DEPTH: &str = "depth";
-    /// The line is longer than the limit.
-    pub const LINE_TOO_LONG: &str = "line-too-long";
-    /// An object contains a member twice.
-    pub const DUPLICATE_MEMBER: &str = "duplicate-member";
-    /// The line has a member that its operation does not allow.
-    pub const UNKNOWN_MEMBER: &str = "unknown-member";
-    /// The line lacks a member that its operation requires.
-    pub const MISSING_MEMBER: &str = "missing-member";
-    /// A member's value has the wrong type.
-    pub const INVALID_MEMBER: &str = "invalid-member";
-    /// The operation is unknown.
-    pub const UNKNOWN_OP: &str = "unknown-op";
-    /// The header does not list the object store.
-    pub const UNKNOWN_STORE: &str = "unknown-store";
-    /// A full batch may contain only `put` lines.
-    pub const NOT_IN_FULL: &str = "not-in-full";
-    /// The line refers to its value instead of containing it.
-    pub const SPILLED_VALUE: &str = "spilled-value";
-    /// The line has no key, and neither has the value.
-    pub const NO_KEY: &str = "no-key";
-    /// The key differs from the one in the value.
-    pub const KEY_MISMATCH: &str = "key-mismatch";
-    /// IndexedDB does not accept the key.
-    pub const INVALID_KEY: &str = "invalid-key";
-    /// The key exceeds the length limit.
-    pub const KEY_TOO_LONG: &str = "key-too-long";
-    /// The range contains no key.
-    pub const INVALID_RANGE: &str = "invalid-range";
-    /// The line contains bytes that are not UTF-8.
-    pub const INVALID_UTF8: &str = "invalid-utf8";
-    /// A double would round the number.
-    pub const NUMBER_PRECISION: &str = "number-precision";
-    /// The number is outside the range of a double.
-    pub const NUMBER_RANGE: &str = "number-range";
-    /// The kind of a tagged value is unknown.
-    pub const UNKNOWN_TAG: &str = "unknown-tag";
-    /// A tagged value is not in the form of its kind.
-    pub const INVALID_TAG: &str = "invalid-tag";
-    /// A member name starts with `~` but is neither a tag nor escaped.
-    pub const RESERVED_NAME: &str = "reserved-name";
-    /// A private field is in a place where it cannot be hidden.
-    pub const PRIVATE_FIELD: &str = "private-field";
-
-    /// All reasons.
-    pub const ALL: [&str; 23] = [
-        SYNTAX,
-        DEPTH,
-        LINE_TOO_LONG,
-        DUPLICATE_MEMBER,
-        UNKNOWN_MEMBER,
-        MISSING_MEMBER,
-        INVALID_MEMBER,
-        UNKNOWN_OP,
-        UNKNOWN_STORE,
-        NOT_IN_FULL,
-        SPILLED_VALUE,
-        NO_KEY,
-        KEY_MISMATCH,
-        INVALID_KEY,
-        KEY_TOO_LONG,
-        INVALID_RANGE,
-        INVALID_UTF8,
-        NUMBER_PRECISION,
-        NUMBER_RANGE,
-        UNKNOWN_TAG,
-        INVALID_TAG,
-        RESERVED_NAME,
-        PRIVATE_FIELD,
-    ];
+    reasons! {
+        /// The line is not JSON, or not an object where one is required.
+        SYNTAX = "syntax",
+        /// The line is nested too deeply.
+        DEPTH = "depth",
+        /// The line is longer than the limit.
+        LINE_TOO_LONG = "line-too-long",
+        /// An object contains a member twice.
+        DUPLICATE_MEMBER = "duplicate-member",
+        /// The line has a member that its operation does not allow.
+        UNKNOWN_MEMBER = "unknown-member",
+        /// The line lacks a member that its operation requires.
+        MISSING_MEMBER = "missing-member",
+        /// A member's value has the wrong type.
+        INVALID_MEMBER = "invalid-member",
+        /// The operation is unknown.
+        UNKNOWN_OP = "unknown-op",
+        /// The header does not list the object store.
+        UNKNOWN_STORE = "unknown-store",
+        /// A full batch may contain only `put` lines.
+        NOT_IN_FULL = "not-in-full",
+        /// The line refers to its value instead of containing it.
+        SPILLED_VALUE = "spilled-value",
+        /// The line has no key, and neither has the value.
+        NO_KEY = "no-key",
+        /// The key differs from the one in the value.
+        KEY_MISMATCH = "key-mismatch",
+        /// IndexedDB does not accept the key.
+        INVALID_KEY = "invalid-key",
+        /// The key exceeds the length limit.
+        KEY_TOO_LONG = "key-too-long",
+        /// The range contains no key.
+        INVALID_RANGE = "invalid-range",
+        /// The line contains bytes that are not UTF-8.
+        INVALID_UTF8 = "invalid-utf8",
+        /// A double would round the number.
+        NUMBER_PRECISION = "number-precision",
+        /// The number is outside the range of a double.
+        NUMBER_RANGE = "number-range",
+        /// The kind of a tagged value is unknown.
+        UNKNOWN_TAG = "unknown-tag",
+        /// A tagged value is not in the form of its kind.
+        INVALID_TAG = "invalid-tag",
+        /// A member name starts with `~` but is neither a tag nor escaped.
+        RESERVED_NAME = "reserved-name",
+        /// A private field is in a place where it cannot be hidden.
+        PRIVATE_FIELD = "private-field",
+    }
 }
 
 /// A rejected line.

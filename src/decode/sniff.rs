@@ -118,8 +118,8 @@ pub(crate) fn document<R: Read>(
     records: bool,
 ) -> Result<Option<Dialect>, DecodeError> {
     let all = Dialect::ALL
-        .into_iter()
-        .flat_map(|dialect| dialect.spec().beginnings.iter().map(move |it| (it, dialect)));
+        .iter()
+        .flat_map(|dialect| dialect.spec().beginnings.iter().map(move |it| (it, *dialect)));
     let candidates: Vec<(&Beginning, Dialect)> =
         all.filter(|(it, _)| !(records && it.is_like_record)).collect();
     loop {

@@ -165,8 +165,10 @@ pub fn unreached(policy: &Policy, ran: &[(&Case, &Ran)]) -> Unreached {
                 left.fields.push(name);
             }
         }
-        for conflict in
-            ConflictType::ALL.into_iter().filter(|it| !types.contains(it) && !NO_CASE.contains(it))
+        for conflict in ConflictType::ALL
+            .iter()
+            .copied()
+            .filter(|it| !types.contains(it) && !NO_CASE.contains(it))
         {
             let looked_for = |resolver: &Resolver| *resolver != Resolver::Accept;
             if scope.resolver(conflict).is_some_and(looked_for) && !left.types.contains(&conflict) {

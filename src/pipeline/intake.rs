@@ -251,8 +251,9 @@ impl IntakeOptions {
             )));
         }
         if let Some(text) = attributes.get(names::INPUT) {
-            let all =
-                || Dialect::ALL.into_iter().flat_map(Dialect::names).collect::<Vec<_>>().join(", ");
+            let all = || {
+                Dialect::ALL.iter().copied().flat_map(Dialect::names).collect::<Vec<_>>().join(", ")
+            };
             let dialect = Dialect::from_name(text);
             let dialect =
                 dialect.ok_or_else(|| wrong(names::INPUT, &format!("one of {}", all())))?;

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_page_names_every_alias() {
         let page = include_str!("../../doc/reference/policy.md");
-        for kind in ResolverKind::ALL {
+        for &kind in ResolverKind::ALL {
             let line = page.lines().find(|line| {
                 let first = line.split('|').nth(1).unwrap_or_default();
                 first.contains(&format!("`{}`", kind.name())) && line.matches('|').count() == 4

@@ -6,13 +6,13 @@ use crate::snapshot::ConflictType;
 /// Returns the matrix as a Markdown table, with one line for each resolver, one column for each
 /// type, and one column for single fields.
 pub fn matrix() -> String {
-    let types = ConflictType::ALL.map(ConflictType::name);
+    let types = ConflictType::names().collect::<Vec<_>>();
     let mut out = format!("| | {} | one field |\n", types.join(" | "));
     out += &format!("| --- |{}\n", " --- |".repeat(types.len() + 1));
-    for kind in ResolverKind::ALL {
+    for &kind in ResolverKind::ALL {
         let cell = |serves: bool| if serves { " yes |" } else { " |" };
         let cells: String =
-            ConflictType::ALL.into_iter().map(|conflict| cell(kind.serves(conflict))).collect();
+            ConflictType::ALL.iter().map(|conflict| cell(kind.serves(*conflict))).collect();
         out += &format!("| `{}` |{cells}{}\n", kind.name(), cell(kind.serves_fields()));
     }
     out
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn every_type_can_be_decided_or_parked() {
-        for conflict in ConflictType::ALL {
+        for &conflict in ConflictType::ALL {
             assert!(
                 ResolverKind::Park.serves(conflict) && ResolverKind::Fail.serves(conflict),
                 "{conflict:?}"

@@ -61,7 +61,7 @@ fn scope(out: &mut String, name: &str, own: &Scope, policy: &StorePolicy) {
     }
     *out += &format!("commutative = {}\n", policy.commutative);
     *out += &format!("\n[{name}.types]\n");
-    for conflict in ConflictType::ALL {
+    for &conflict in ConflictType::ALL {
         // `resolve` already covers some types, and an object store may not set database-wide ones.
         let is_said = one.is_some() && BOTH_VALUES.contains(&conflict);
         let is_wide = own.store.is_some() && super::file::scope::DATABASE_WIDE.contains(&conflict);

@@ -1,5 +1,7 @@
 //! Resolvers, which decide conflicts, and the conflict types that each may decide.
 
+use strum::VariantArray as _;
+
 use super::expression::Expression;
 use super::path::FieldPath;
 use crate::snapshot::ConflictType;
@@ -80,7 +82,7 @@ pub enum Arrays {
 }
 
 /// The kind of a resolver, without its parameters; a line of the matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub enum ResolverKind {
     /// See [`Resolver::LastWriteWins`].
     LastWriteWins,
@@ -120,25 +122,7 @@ pub enum ResolverKind {
 
 impl ResolverKind {
     /// All kinds, in the order of the printed matrix.
-    pub const ALL: [Self; 17] = [
-        Self::LastWriteWins,
-        Self::FirstWriteWins,
-        Self::IncomingWins,
-        Self::HeadWins,
-        Self::ThreeWay,
-        Self::Delta,
-        Self::Max,
-        Self::Min,
-        Self::SetUnion,
-        Self::AppendUnique,
-        Self::Order,
-        Self::Immutable,
-        Self::Skip,
-        Self::Fail,
-        Self::Park,
-        Self::Accept,
-        Self::Cel,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the canonical name.
     pub const fn name(self) -> &'static str {
@@ -165,7 +149,12 @@ impl ResolverKind {
 
     /// Returns the kind with this canonical name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.name() == name)
+        Self::ALL.iter().copied().find(|it| it.name() == name)
+    }
+
+    /// Returns the canonical names of all kinds.
+    pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+        Self::ALL.iter().map(|kind| kind.name())
     }
 
     /// True if it may decide conflicts of this type; a cell of the matrix.

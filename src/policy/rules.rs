@@ -135,7 +135,7 @@ impl StorePolicy {
 fn types(
     of: impl Fn(ConflictType) -> Option<Resolver>,
 ) -> [Option<Resolver>; ConflictType::ALL.len()] {
-    ConflictType::ALL.map(of)
+    std::array::from_fn(|at| ConflictType::ALL.get(at).copied().and_then(&of))
 }
 
 impl StorePolicy {

@@ -1,7 +1,9 @@
 //! Types of conflict.
 
+use strum::VariantArray as _;
+
 /// The type of disagreement between head and a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::VariantArray)]
 pub enum ConflictType {
     /// Both sides inserted the record.
     InsertInsert,
@@ -29,19 +31,7 @@ pub enum ConflictType {
 
 impl ConflictType {
     /// All types, in the order of the printed matrix.
-    pub const ALL: [Self; 11] = [
-        Self::InsertInsert,
-        Self::UpdateUpdate,
-        Self::UpdateDelete,
-        Self::DeleteUpdate,
-        Self::UpdateRecentlyDeleted,
-        Self::UpdateMissing,
-        Self::DeleteMissing,
-        Self::UniqueIndex,
-        Self::SchemaNewer,
-        Self::SchemaOlder,
-        Self::OutOfOrder,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the name in policy files, lists and reports.
     pub const fn name(self) -> &'static str {
@@ -62,7 +52,12 @@ impl ConflictType {
 
     /// Returns the type with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.name() == name)
+        Self::ALL.iter().copied().find(|it| it.name() == name)
+    }
+
+    /// Returns the names of all types.
+    pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+        Self::ALL.iter().map(|conflict| conflict.name())
     }
 
     /// True if both sides have a value; only then can fields be resolved separately.

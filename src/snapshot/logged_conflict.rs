@@ -3,13 +3,15 @@
 
 use std::fmt;
 
+use strum::VariantArray as _;
+
 use super::{ConflictType, Digest, FlowVersion, Line, LineState, Side, SourceId, Winner};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::indexeddb::value::{NameValue, all_members, sortable_key_of};
 
 /// A person's decision about a conflict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub enum Choice {
     /// The stored state.
     Head,
@@ -22,9 +24,6 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// All choices.
-    pub const ALL: [Self; 4] = [Self::Head, Self::Incoming, Self::Base, Self::Value];
-
     /// Returns the name used in lists and reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -37,7 +36,7 @@ impl Choice {
 
     /// Returns the choice with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.name() == name)
+        Self::VARIANTS.iter().copied().find(|it| it.name() == name)
     }
 }
 

@@ -50,7 +50,7 @@ enum StateArg {
 }
 
 fn types() -> PossibleValuesParser {
-    PossibleValuesParser::new(ConflictType::ALL.map(ConflictType::name))
+    PossibleValuesParser::new(ConflictType::names())
 }
 
 impl FilterArgs {

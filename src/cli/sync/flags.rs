@@ -180,7 +180,7 @@ pub(super) enum InputArg {
 
 /// All values of `--input`, in the order of `--help`.
 static INPUT_ARGS: LazyLock<Vec<InputArg>> = LazyLock::new(|| {
-    let dialects = Dialect::ALL.into_iter().map(InputArg::Dialect);
+    let dialects = Dialect::ALL.iter().copied().map(InputArg::Dialect);
     [InputArg::Auto].into_iter().chain(dialects).chain([InputArg::FlowFileV3]).collect()
 });
 

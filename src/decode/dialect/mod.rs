@@ -14,6 +14,8 @@ pub(crate) mod records;
 
 use std::io::Read;
 
+use strum::VariantArray as _;
+
 use super::error::DecodeError;
 use super::framing::Lines;
 use super::header::BatchHeader;
@@ -23,7 +25,7 @@ use crate::indexeddb::value;
 use crate::loss::Losses;
 
 /// A format of input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub enum Dialect {
     /// Bare JSON values.
     Records,
@@ -139,20 +141,7 @@ impl DialectSpec {
 
 impl Dialect {
     /// All dialects, in the order of `--help`.
-    pub const ALL: [Self; 12] = [
-        Self::Records,
-        Self::Changes,
-        Self::Playwright,
-        Self::Dexie,
-        Self::PlainJson,
-        Self::Debezium,
-        Self::CaptureChangeMysql,
-        Self::Rxdb,
-        Self::DexieCloud,
-        Self::Couchdb,
-        Self::PouchdbDump,
-        Self::Mongoexport,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the description.
     pub fn spec(self) -> &'static DialectSpec {
@@ -174,7 +163,7 @@ impl Dialect {
 
     /// Returns the dialect with this name or alias.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|dialect| dialect.names().any(|own| own == name))
+        Self::ALL.iter().copied().find(|dialect| dialect.names().any(|own| own == name))
     }
 
     /// Returns the name, then the aliases.
@@ -244,7 +233,7 @@ mod tests {
             include_str!("../../../doc/reference/imports.md"),
         ]
         .concat();
-        for name in Dialect::ALL.into_iter().flat_map(Dialect::names) {
+        for name in Dialect::ALL.iter().copied().flat_map(Dialect::names) {
             assert!(pages.contains(&format!("`{name}`")), "no page names {name}");
         }
     }
@@ -252,7 +241,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_lead_back() {
         let mut seen = BTreeSet::new();
-        for dialect in Dialect::ALL {
+        for &dialect in Dialect::ALL {
             for name in dialect.names() {
                 assert!(seen.insert(name) && Dialect::from_name(name) == Some(dialect), "{name}");
             }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::ops::BitOr;
 
+use strum::VariantArray as _;
+
 /// The kind of a value, as `type()` returns it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub(super) enum Kind {
     Null,
     Bool,
@@ -21,19 +23,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
-        Self::Null,
-        Self::Bool,
-        Self::Int,
-        Self::Double,
-        Self::Text,
-        Self::Bytes,
-        Self::List,
-        Self::Map,
-        Self::Date,
-        Self::Type,
-        Self::Stored,
-    ];
+    const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the name in expressions.
     pub(super) const fn name(self) -> &'static str {
@@ -54,7 +44,7 @@ impl Kind {
 
     /// Returns the kind with this name.
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
     const fn shown(self) -> &'static str {
@@ -136,7 +126,8 @@ impl BitOr for Type {
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown: Vec<_> = Kind::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|&kind| self.meets(Self::of(kind)))
             .map(Kind::shown)
             .collect();
@@ -157,7 +148,7 @@ mod tests {
 
     #[test]
     fn names_and_sets() {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
             assert!(Type::ANY.meets(Type::of(kind)));
         }

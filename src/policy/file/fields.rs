@@ -15,9 +15,8 @@ use crate::policy::rules::FieldRule;
 fn dotted<'t>(value: &'t Value<'_>) -> Option<&'t str> {
     let table = value.get_ref().as_table().filter(|table| !table.contains_key("use"))?;
     let (name, _) = table.iter().next()?;
-    let is_parameter = ResolverKind::ALL
-        .into_iter()
-        .any(|kind| parameters(kind).contains(&name.get_ref().as_ref()));
+    let is_parameter =
+        ResolverKind::ALL.iter().any(|kind| parameters(*kind).contains(&name.get_ref().as_ref()));
     (!is_parameter).then_some(name.get_ref().as_ref())
 }
 

@@ -45,7 +45,7 @@ fn over(below: StorePolicy, scope: &Scope) -> StorePolicy {
             set(&mut policy, conflict, said.value.clone());
         }
     }
-    for (conflict, said) in ConflictType::ALL.into_iter().zip(&scope.types) {
+    for (conflict, said) in ConflictType::ALL.iter().copied().zip(&scope.types) {
         if let Some(said) = said {
             set(&mut policy, conflict, said.value.clone());
         }

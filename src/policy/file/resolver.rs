@@ -100,7 +100,8 @@ impl<'a> Reader<'a> {
         if !serving.allows(kind) {
             let able = listed(
                 ResolverKind::ALL
-                    .into_iter()
+                    .iter()
+                    .copied()
                     .filter(|it| serving.allows(*it))
                     .map(ResolverKind::name),
             );
@@ -145,7 +146,7 @@ impl<'a> Reader<'a> {
                 "it stands for update-delete, delete-update and update-recently-deleted, in types",
             )
         } else {
-            let known = ResolverKind::ALL.into_iter().map(ResolverKind::name);
+            let known = ResolverKind::names();
             let aliases = ALIASES.iter().map(|(alias, _)| *alias);
             let near = similar(name, known.clone())
                 .or_else(|| similar(name, aliases).and_then(canonical_name));
@@ -312,7 +313,7 @@ fn canonical_name(alias: &str) -> Option<&'static str> {
 fn without_use(table: &TomlTable<'_>) -> String {
     let first = table.iter().next().map(|(name, _)| name.get_ref().to_string()).unwrap_or_default();
     let parameters =
-        ResolverKind::ALL.into_iter().find(|kind| parameters(*kind).contains(&first.as_str()));
+        ResolverKind::ALL.iter().copied().find(|kind| parameters(*kind).contains(&first.as_str()));
     match parameters {
         Some(kind) => format!("write {}", example(kind)),
         None => format!("write {}", example(ResolverKind::Max)),

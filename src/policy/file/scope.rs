@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
     pub(super) fn conflict_type(&mut self, name: &str, place: ByteSpan) -> Option<ConflictType> {
         let found = ConflictType::from_name(name);
         if found.is_none() {
-            let known = ConflictType::ALL.into_iter().map(ConflictType::name);
+            let known = ConflictType::names();
             let foreign = aliases::foreign_type(name).map(ConflictType::name);
             let near = foreign.or_else(|| similar(name, known.clone()));
             let help = match near {

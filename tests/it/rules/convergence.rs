@@ -33,7 +33,7 @@ fn scope(resolver: Resolver) -> StorePolicy {
 
 fn everything(resolver: Resolver) -> StorePolicy {
     let mut policy = scope(resolver.clone());
-    for kind in ConflictType::ALL {
+    for &kind in ConflictType::ALL {
         if resolver.kind().serves(kind)
             && !matches!(kind, ConflictType::SchemaNewer | ConflictType::SchemaOlder)
         {

@@ -60,7 +60,7 @@ fn policies() -> Vec<Option<StorePolicy>> {
     };
     let everything = |resolver: Resolver| {
         let mut policy = three_way();
-        for kind in ConflictType::ALL {
+        for &kind in ConflictType::ALL {
             if resolver.kind().serves(kind) {
                 policy.types[kind as usize] = Some(resolver.clone());
             }

@@ -172,10 +172,10 @@ impl Checker<'_> {
     fn conflict_type(&mut self, node: &Node, tree: &IdedExpr) {
         let Node::Text(name) = node else { return };
         if ConflictType::from_name(name).is_none() {
-            let help = match meant(name, ConflictType::ALL.map(ConflictType::name)) {
+            let help = match meant(name, ConflictType::names()) {
                 Some(meant) => format!("did you mean \"{meant}\"?"),
                 None => {
-                    format!("there are {}", ConflictType::ALL.map(ConflictType::name).join(", "))
+                    format!("there are {}", ConflictType::names().collect::<Vec<_>>().join(", "))
                 }
             };
             self.say(tree, format!("there is no type of conflict \"{name}\""), help);
