@@ -271,9 +271,9 @@ pub(super) struct Repo {
 /// The order of the places in which an object is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReadOrder {
-    /// The packs whose indexes happen to be loaded, then a file of its own, then the other packs.
+    /// The packs whose indexes happen to be loaded, then a loose file, then the other packs.
     AsLoaded,
-    /// All packs, then a file of its own.
+    /// All packs, then a loose file.
     PacksFirst,
 }
 

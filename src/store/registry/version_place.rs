@@ -13,7 +13,7 @@ use crate::store::{StoreError, StoreErrorKind, StoredVersion};
 pub(super) struct VersionPlace {
     /// Ids of the flow and its bucket.
     pub(super) flow: FlowPlace,
-    /// Id of the chunk bucket; `None` if no chunk has a flow of its own.
+    /// Id of the chunk bucket; `None` if no chunk has a separate flow.
     pub(super) chunk_bucket: Option<String>,
     /// Chunks that were read together with the manifest, by full digest.
     pub(super) texts: BTreeMap<Digest, Arc<Vec<u8>>>,
