@@ -13,11 +13,13 @@ use crate::registry_double::http::{Answer, Head, read_body, read_head};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
+/// The requests that a collector has received: paths and bodies.
+type Received = Mutex<Vec<(String, Vec<u8>)>>;
+
 /// A collector that keeps what it receives.
 struct Collector {
     url: String,
-    /// Paths and bodies.
-    received: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    received: Arc<Received>,
 }
 
 impl Collector {
@@ -43,7 +45,7 @@ impl Collector {
     }
 }
 
-fn collect(stream: &TcpStream, kept: &Mutex<Vec<(String, Vec<u8>)>>) {
+fn collect(stream: &TcpStream, kept: &Received) {
     let mut from = BufReader::new(stream);
     while let Ok(Head::Request(mut request)) = read_head(&mut from) {
         read_body(&mut request, &mut from).unwrap();
