@@ -22,7 +22,7 @@ fn a_panic_ends_its_request_and_not_the_server() {
     // Its slot is free again, and no lock is left behind.
     server.post("/v1/sync", &TO, RECORDS.as_bytes()).expect(200);
     server.get("/readyz").expect(200);
-    assert_eq!(server.metric("nifi_idb_requests_in_flight"), Some(0.0));
+    server.wait_for_metric("nifi_idb_requests_in_flight", 0.0);
     server.signal(Signal::TERM);
     let (status, said) = server.wait();
     assert_eq!(status, Some(143), "{said}");

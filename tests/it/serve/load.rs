@@ -53,7 +53,7 @@ fn twelve_clients_on_three_slots() {
     assert!(after < before + 16 * 1024, "{before} KiB, then {after} KiB");
     let put = server.metric("nifi_idb_records_total{what=\"put\"}").unwrap();
     assert_eq!(put as u64, (first + second) * 10);
-    assert_eq!(server.metric("nifi_idb_requests_in_flight"), Some(0.0));
+    server.wait_for_metric("nifi_idb_requests_in_flight", 0.0);
     let stored: usize = (0..6)
         .map(|flow| {
             let name = format!("flow-{flow}");

@@ -24,7 +24,7 @@ fn a_line_that_needs_more_than_there_is_is_too_large() {
     assert!(refused.header("sync.error").unwrap().contains("--max-memory"), "{refused:?}");
     // Many lines are no large line.
     server.post("/v1/sync", &TO, many(30_000).as_bytes()).expect(200);
-    assert_eq!(server.metric("nifi_idb_memory_claimed_bytes"), Some(0.0));
+    server.wait_for_metric("nifi_idb_memory_claimed_bytes", 0.0);
     let records =
         server.get("/v1/flows/indexeddb/shop/versions/latest/records?object.store=data&key=2");
     assert!(!records.text().contains("$$"), "nothing of it is stored");
@@ -55,7 +55,7 @@ fn who_finds_no_memory_is_told_to_come_again() {
     first.write_all(&body.as_bytes()[2_900_000..]).unwrap();
     read_answer(&mut BufReader::new(first)).expect(200);
     server.post("/v1/sync", &TO, other.as_bytes()).expect(200);
-    assert_eq!(server.metric("nifi_idb_memory_claimed_bytes"), Some(0.0));
+    server.wait_for_metric("nifi_idb_memory_claimed_bytes", 0.0);
 }
 
 #[test]

@@ -338,7 +338,7 @@ fn memory_is_flat_and_nothing_is_lost() {
     assert!(minutes.is_none() || late.1 < early.1 + GROWTH_BYTES, "it grows: {shown}");
     assert!(all.0 < budget, "it is over its budget: {shown}");
     assert!(done > 0 && read > 0, "{shown}");
-    assert_eq!(server.metric("nifi_idb_memory_claimed_bytes"), Some(0.0));
+    server.wait_for_metric("nifi_idb_memory_claimed_bytes", 0.0);
     let known = load.known.into_inner().unwrap();
     drop(server);
     for flow in 0..FLOWS {

@@ -29,7 +29,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -161,6 +161,15 @@ impl Serve {
             let peak = sampling.join().unwrap();
             (result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), peak)
         })
+    }
+
+    /// Waits until a metric has a value: what a request held is free a moment after its answer.
+    fn wait_for_metric(&self, name: &str, value: f64) {
+        let start = Instant::now();
+        while self.metric(name) != Some(value) {
+            assert!(start.elapsed() < HANG, "{name} is {:?}", self.metric(name));
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// A counter of `/metrics`, by its name and labels.
