@@ -85,7 +85,8 @@ impl Connections {
         } else {
             open.count(|_| true) >= MAX_CONNECTIONS && !open.evict(|_| true)
         };
-        if open.all.len() >= MAX_CONNECTIONS + RESERVED_CONNECTIONS {
+        let reserved = open.all.values().filter(|place| place.is_reserved).count();
+        if is_full && reserved >= RESERVED_CONNECTIONS {
             return None;
         }
         let (number, activity) = (open.next, Arc::new(Activity::default()));
@@ -292,6 +293,20 @@ mod tests {
         assert!(reserved.iter().all(|open| open.is_reserved));
         drop(busy);
         assert!(!connections.open(address(9)).unwrap().is_reserved);
+    }
+
+    #[test]
+    fn one_address_takes_no_more_than_its_share_and_the_reserve() {
+        let connections = Arc::new(Connections::default());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let open: Vec<_> = (0..MAX_CONNECTIONS)
+            .filter_map(|_| connections.open(address(1)))
+            .map(|open| (open.activity.begin(deadline), open))
+            .collect();
+        let reserved = open.iter().filter(|(_, open)| open.is_reserved).count();
+        assert_eq!(reserved, RESERVED_CONNECTIONS);
+        assert_eq!(open.len(), MAX_CONNECTIONS_PER_ADDRESS + RESERVED_CONNECTIONS);
+        assert!(!connections.open(address(2)).unwrap().is_reserved, "others are not affected");
     }
 
     #[test]
