@@ -17,7 +17,7 @@ use super::rest::Rest;
 
 /// The Java heap; `NIFI_HEAP` sets another.
 const HEAP: &str = "512m";
-/// How long a start may take; a busy machine needs minutes for several nodes.
+/// Longest time of a start; a busy machine needs minutes for several nodes.
 const START_LIMIT: Duration = Duration::from_secs(600);
 /// How long a stop may take before the process is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(40);

@@ -1,4 +1,4 @@
-//! What a test on a cluster has: the nodes, a Registry beside them, and what is in it.
+//! The parts of a test on a cluster: the nodes, a Registry beside them, and its content.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use super::super::rest::client;
 use super::nodes::{CHECKPOINT_PORT, Cluster, INTAKE_PORT, NODES, Node};
 use super::traffic::{COUNTER, Flows, POLICY, beginning};
 
-/// How long the others work on after the last batch, before the dead node comes back: several firings.
+/// Time for the others after the last batch, before the dead node comes back: several firings.
 pub(crate) const DEAD: Duration = Duration::from_secs(15);
 /// All that waits for repetitions by NiFi, which take two and a half minutes.
 pub(crate) const SETTLE: Duration = Duration::from_secs(900);
@@ -124,7 +124,7 @@ impl Beside<'_> {
         records.map(|record: Value| (record["id"].as_str().unwrap().to_owned(), record)).collect()
     }
 
-    /// How many batches are stored.
+    /// Number of stored batches.
     pub(crate) fn stored(&self, expected: &Flows) -> u64 {
         let count = |flow: &String| self.records(flow)[COUNTER]["count"].as_u64().unwrap();
         expected.keys().map(count).sum()
@@ -189,7 +189,7 @@ impl Beside<'_> {
     }
 }
 
-/// What is not stored as it was sent, and what is stored and was not sent.
+/// Records that are not stored as they were sent, and records that were not sent.
 fn differences(expected: &Flows, found: &Flows) -> Vec<String> {
     let mut differences = Vec::new();
     for (flow, records) in expected {

@@ -19,7 +19,7 @@ use traffic::{Batch, batches, expected};
 const BATCHES: usize = 100;
 /// Clients that send at the same time. Each source belongs to one of them, and so sends in its order.
 const SENDERS: usize = 3;
-/// How long they send, at least: several firings.
+/// Least time of sending: several firings.
 const SENDING: Duration = Duration::from_secs(15);
 /// A schedule that nobody will see fire.
 const NEVER: &str = "0 0 0 29 FEB ?";
@@ -141,7 +141,7 @@ impl Beside<'_> {
     }
 }
 
-/// How many batches a round has.
+/// Number of batches of a round.
 fn batch_count() -> usize {
     let count = std::env::var("NIFI_CLUSTER_BATCHES").ok();
     count.map_or(BATCHES, |count| count.parse().expect("a number of batches"))

@@ -14,7 +14,7 @@ use super::super::nifi::{Nifi, free_port, wait_for};
 /// So many are a majority without one of them, for ZooKeeper too.
 pub(crate) const NODES: usize = 3;
 
-/// How long a cluster may take to form, or to take a node back, on a busy machine.
+/// Longest time for a cluster to form, or to take a node back, on a busy machine.
 const FORM_LIMIT: Duration = Duration::from_secs(420);
 
 /// Ports that the nodes of one machine cannot share. A parameter has one value in the whole cluster, so flows name these
@@ -104,7 +104,7 @@ impl Cluster {
         self.nodes[0].nifi.rest.delete(&path);
     }
 
-    /// What the cluster knows of a node.
+    /// The state of a node, as the cluster knows it.
     fn member(&self, node: usize) -> Option<Value> {
         let port = u64::from(self.nodes[node].nifi.port());
         let path = "/controller/cluster";
@@ -113,7 +113,7 @@ impl Cluster {
         nodes.iter().find(|member| member["apiPort"] == port).cloned()
     }
 
-    /// How many FlowFiles wait on all nodes that are connected; `None` if the cluster does not say.
+    /// Number of FlowFiles that wait on all connected nodes; `None` if the cluster does not say.
     pub(crate) fn queued(&self) -> Option<u64> {
         let path = "/flow/process-groups/root/status";
         let status = self.nodes[0].nifi.rest.call(Method::GET, path, None).ok()?;
@@ -143,7 +143,7 @@ impl Node {
     }
 }
 
-/// How many nodes this one sees as connected.
+/// Number of nodes that this one sees as connected.
 fn connected(nifi: &Nifi) -> u64 {
     let summary = nifi.rest.call(Method::GET, "/flow/cluster/summary", None).unwrap_or_default();
     number(&summary["clusterSummary"]["connectedNodeCount"])

@@ -15,7 +15,7 @@ pub(crate) const FLOWS: usize = 12;
 const SOURCES: usize = 3;
 /// `put` lines of a batch.
 const LINES: u64 = 3;
-/// How often a batch is sent before the test gives up, and the time between.
+/// Attempts to send a batch before the test gives up, and the time between.
 const TRIES: usize = 10_000;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -33,7 +33,7 @@ pub(crate) type Flows = BTreeMap<String, BTreeMap<String, Value>>;
 pub(crate) struct Batch {
     flow: String,
     source: String,
-    /// Its place among the batches of its source, from 1.
+    /// The place among the batches of the source, from 1.
     number: u64,
     is_numbered: bool,
     /// Whether its HTTP request says which database it is of: by that NiFi chooses the node.
@@ -119,7 +119,7 @@ impl Batch {
     }
 }
 
-/// What each flow holds when all batches have been stored once.
+/// The records of each flow when all batches have been stored once.
 pub(crate) fn expected(batches: &[Batch]) -> Flows {
     let mut flows = Flows::new();
     for batch in batches {
