@@ -9,12 +9,12 @@ use super::dialect::events::{self, Events};
 use super::dialect::{self, Dialect};
 use super::error::DecodeError;
 use super::framing::{Lines, StreamLine};
-use super::header::{self, BatchHeader, MAX_HEADER_BYTES, Mode};
+use super::header::{BatchHeader, MAX_HEADER_BYTES, Mode, Sequence};
 use super::import::{self, Built, Import};
+use super::mark::Mark;
 use super::options::DecodeOptions;
-use super::pull::Mark;
 use super::values::ValueStream;
-use super::{raw_json, rejected, sniff};
+use super::{header_line, raw_json, rejected, sniff};
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::value::{self, Canonicalizer};
 use crate::loss::Losses;
@@ -465,9 +465,7 @@ impl<R: Read> Decoder<R> {
             );
         }
         let delta = self.header.sequence.as_ref().filter(|_| self.header.mode == Mode::Delta);
-        if let Some(expected) =
-            delta.map(header::Sequence::count).filter(|&expected| expected != found)
-        {
+        if let Some(expected) = delta.map(Sequence::count).filter(|&expected| expected != found) {
             return framing(
                 line,
                 format!(
@@ -520,5 +518,5 @@ fn open_changes<R: Read>(
     if !begins {
         return Err(framing("the first line is no header of indexeddb-changes/1"));
     }
-    header::parse(text, line.number, options)
+    header_line::parse(text, line.number, options)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use super::error::DecodeError;
-use super::pull::Mark;
+use super::mark::Mark;
 use crate::memory::{MemoryClaim, MemoryUse, text_cost};
 use crate::temporary::OverflowFile;
 

@@ -1,7 +1,9 @@
 //! Searches for the end of a piece of text while the text grows.
 
 use super::scan::BracketScan;
-use super::structure::RECORD_SEPARATOR;
+
+/// The byte before each text of a JSON text sequence (RFC 7464). JSON cannot contain it.
+pub(crate) const RECORD_SEPARATOR: u8 = 0x1e;
 
 /// The result of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

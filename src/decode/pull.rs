@@ -9,20 +9,12 @@ use serde_json::Value;
 use super::error::DecodeError;
 use super::framing::Lines;
 use super::header::MAX_HEADER_BYTES;
+use super::mark::Mark;
 use super::scan::is_space;
 use crate::indexeddb::value::{Canonicalizer, Options, tree};
 
 /// The greatest length of a member name of the document, in bytes.
 const MAX_NAME_BYTES: usize = 64 * 1024;
-
-/// A position in the document.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// The number of the line, from 1.
-    pub(crate) line: u64,
-    /// The offset of the byte in the stream.
-    pub(crate) offset: u64,
-}
 
 /// True if the next item or member of a container is its first.
 pub(crate) type First = bool;

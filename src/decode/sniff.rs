@@ -5,9 +5,9 @@ use std::io::Read;
 use super::dialect::{ANY_NUMBER, ANY_STRING, Beginning, Dialect};
 use super::error::DecodeError;
 use super::framing::Lines;
+use super::growing::RECORD_SEPARATOR;
 use super::own_lines;
 use super::scan::{ScannedMembers, is_space};
-use super::structure::RECORD_SEPARATOR;
 
 /// Beginnings of files that are not text, with advice for each.
 const BINARY: [(&[u8], &str); 12] = [

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::error::DecodeError;
-use super::pull::Mark;
+use super::mark::Mark;
 use crate::temporary::OverflowFile;
 
 /// The number of bytes kept in memory.

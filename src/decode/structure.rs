@@ -2,11 +2,8 @@
 //! from a line that broke off: brackets must match, and commas and colons must be in the right
 //! places. Scalars are not checked.
 
-use super::growing::{GrowingScan, Seen};
+use super::growing::{GrowingScan, RECORD_SEPARATOR, Seen};
 use super::scan::{MAX_DEPTH, is_space};
-
-/// The byte before each text of a JSON text sequence (RFC 7464). JSON cannot contain it.
-pub(crate) const RECORD_SEPARATOR: u8 = 0x1e;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expect {

@@ -11,10 +11,10 @@ use std::io::Read;
 
 use super::error::DecodeError;
 use super::framing::{Lines, StreamLine};
-use super::growing::{GrowingScan, InLine, LineEnd, Seen, TextEnd, WordEnd};
-use super::pull::Mark;
+use super::growing::{GrowingScan, InLine, LineEnd, RECORD_SEPARATOR, Seen, TextEnd, WordEnd};
+use super::mark::Mark;
 use super::scan::{BracketScan, is_space};
-use super::structure::{RECORD_SEPARATOR, StructureScan};
+use super::structure::StructureScan;
 
 /// The most bytes of white space after a value that are skipped to see the next byte.
 const LOOK_AHEAD_BYTES: usize = 4096;

@@ -4,10 +4,13 @@
 
 use std::collections::HashMap;
 
-use super::value::INVALID;
 use crate::decode::raw_json::Reject;
 use crate::indexeddb::value::tree::{Tree, unescape};
 use crate::rejection::code;
+
+/// The rejection of a value that contradicts its type.
+pub(crate) const INVALID: Reject =
+    (code::INVALID_TAG, "a typed value that is not written as its type is");
 
 /// Code units, because names may contain lone surrogates.
 type CodeUnits = Vec<u16>;

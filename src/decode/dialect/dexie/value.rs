@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::types::{PlaceId, ROOT, Typed};
+use super::types::{INVALID, PlaceId, ROOT, Typed};
 use crate::decode::import::{Built, tree};
 use crate::decode::raw_json::Reject;
 use crate::decode::rejected::at;
@@ -23,8 +23,6 @@ use crate::rejection::code;
 #[path = "binary.rs"]
 mod binary;
 
-pub(crate) const INVALID: Reject =
-    (code::INVALID_TAG, "a typed value that is not written as its type is");
 const UNKNOWN: Reject = (code::UNKNOWN_TAG, "a type that Dexie's page does not list");
 
 /// Builds a row, which is a value or a list of key and value.

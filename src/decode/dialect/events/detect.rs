@@ -7,10 +7,11 @@ use super::{capture_mysql, debezium};
 use crate::decode::dialect::Dialect;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
+use crate::decode::growing::RECORD_SEPARATOR;
 use crate::decode::growing::{GrowingScan, InLine, Seen};
 use crate::decode::options::DecodeOptions;
 use crate::decode::scan::{BracketScan, MAX_DEPTH, is_space};
-use crate::decode::structure::{RECORD_SEPARATOR, StructureScan};
+use crate::decode::structure::StructureScan;
 
 /// The number of bytes of values that change no row up to which the search continues.
 const PASSED_BYTES: usize = 1024 * 1024;
