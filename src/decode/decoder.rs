@@ -3,14 +3,16 @@
 
 use std::io::Read;
 
+use super::built::Built;
 use super::change::{Change, EventNotes, Item, NamedBase, Op, StreamCounts};
+use super::dialect::Dialect;
 use super::dialect::changes::{self, LastStore, Parsed};
 use super::dialect::events::{self, Events};
-use super::dialect::{self, Dialect};
 use super::error::DecodeError;
 use super::framing::{Lines, StreamLine};
 use super::header::{BatchHeader, MAX_HEADER_BYTES, Mode, Sequence};
-use super::import::{self, Built, Import};
+use super::import::{self, Import};
+use super::incomplete::Incomplete;
 use super::mark::Mark;
 use super::options::DecodeOptions;
 use super::values::ValueStream;
@@ -86,7 +88,7 @@ impl<R: Read> Decoder<R> {
         let mut losses = Losses::default();
         // Documents come first: their beginnings could also be taken for records that span lines.
         let document = match input {
-            Some(dialect) => dialect::open_document(dialect, &mut lines, options, &mut losses)?,
+            Some(dialect) => Import::open(dialect, &mut lines, options, &mut losses)?,
             None => None,
         };
         if let Some((header, import)) = document {
@@ -400,7 +402,7 @@ impl<R: Read> Decoder<R> {
 
     /// Returns the object stores of which, by its own account, the input does not contain all
     /// records. Complete once [`Self::next`] has returned `None`.
-    pub fn incomplete(&self) -> Vec<(usize, import::Incomplete)> {
+    pub fn incomplete(&self) -> Vec<(usize, Incomplete)> {
         self.import.as_ref().map(Import::incomplete).unwrap_or_default()
     }
 

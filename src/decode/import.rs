@@ -3,50 +3,22 @@
 
 use std::io::Read;
 
-use super::dialect::dexie;
-use super::dialect::dumps::Dump;
-use super::dialect::{plain_json, playwright};
+use super::built::Built;
+use super::dialect::dumps::{self, Dump};
+use super::dialect::{Dialect, dexie, plain_json, playwright};
 use super::error::DecodeError;
 use super::framing::Lines;
 use super::header::BatchHeader;
+use super::incomplete::Incomplete;
+use super::opened_document::OpenedDocument;
+use super::options::DecodeOptions;
 use super::raw_json::Reject;
 use super::rejected::{at, rejected_keys};
 use super::staged::{RawRecord, Staged};
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::schema::ObjectStore;
-use crate::indexeddb::value::tree::{Tree, TreeError};
-use crate::indexeddb::value::{Canonicalizer, MAX_DEPTH, Options};
+use crate::indexeddb::value::{Canonicalizer, Options};
 use crate::loss::{Losses, what};
-use crate::rejection::code;
-
-/// A record in our form: its value, and its key if it is separate from the value. Both are not
-/// checked yet.
-#[derive(Debug, Default)]
-pub(crate) struct Built {
-    pub(crate) key: Vec<u8>,
-    pub(crate) keyed: bool,
-    pub(crate) value: Vec<u8>,
-    /// True if the file marks the record as deleted.
-    pub(crate) is_deleted: bool,
-    pub(crate) losses: Losses,
-}
-
-impl Built {
-    fn clear(&mut self) {
-        self.key.clear();
-        self.value.clear();
-        (self.keyed, self.is_deleted, self.losses) = (false, false, Losses::default());
-    }
-}
-
-/// The reason why a document, by its own account, does not contain all records of an object store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Incomplete {
-    /// The document describes the object store, but has no list of its records.
-    LeftOut,
-    /// The document has fewer records than it declares.
-    Filtered,
-}
 
 /// A document that is being read.
 pub(crate) struct Import {
@@ -55,7 +27,7 @@ pub(crate) struct Import {
     places: Vec<usize>,
 }
 
-pub(crate) enum Document {
+enum Document {
     Dexie(dexie::Rows),
     Playwright(Staged),
     PlainJson(Staged, Option<String>),
@@ -63,14 +35,47 @@ pub(crate) enum Document {
 }
 
 impl Import {
-    /// Returns an import; `names` are the document's object stores, in its order.
-    pub(crate) fn new<'n>(
-        document: Document,
-        names: impl IntoIterator<Item = &'n crate::indexeddb::dom_string::DomString>,
-        header: &BatchHeader,
-    ) -> Self {
+    /// Opens a document of another program; returns `None` for dialects of lines.
+    pub(crate) fn open<R: Read>(
+        dialect: Dialect,
+        lines: &mut Lines<R>,
+        options: &DecodeOptions,
+        losses: &mut Losses,
+    ) -> Result<Option<(BatchHeader, Self)>, DecodeError> {
+        let dump = match dialect {
+            Dialect::Playwright => {
+                let opened = playwright::open(lines, options, losses)?;
+                return Ok(Some(Self::new(opened, Document::Playwright)));
+            }
+            Dialect::Dexie => {
+                return Ok(Some(Self::new(dexie::open(lines, options)?, Document::Dexie)));
+            }
+            Dialect::PlainJson => {
+                let key_field = options.key_field.clone();
+                let document = |staged| Document::PlainJson(staged, key_field);
+                return Ok(Some(Self::new(plain_json::open(lines, options, losses)?, document)));
+            }
+            Dialect::Rxdb => dumps::rxdb::open(lines, options, losses)?,
+            Dialect::DexieCloud => dumps::dexie_cloud::open(lines, options, losses)?,
+            Dialect::Couchdb => dumps::couchdb::open(lines, options)?,
+            Dialect::PouchdbDump => dumps::couchdb::open_dump(lines, options)?,
+            Dialect::Mongoexport => dumps::mongoexport::open(options)?,
+            Dialect::Records
+            | Dialect::Changes
+            | Dialect::Debezium
+            | Dialect::CaptureChangeMysql => return Ok(None),
+        };
+        Ok(Some(Self::new(dump, Document::Dump)))
+    }
+
+    fn new<T>(
+        opened: OpenedDocument<T>,
+        document: impl FnOnce(T) -> Document,
+    ) -> (BatchHeader, Self) {
+        let OpenedDocument { header, names, records } = opened;
         let place = |name| header.schema.store(name).map_or(usize::MAX, |(place, _)| place);
-        Self { document, places: names.into_iter().map(place).collect() }
+        let places = names.iter().map(place).collect();
+        (header, Self { document: document(records), places })
     }
 
     /// Finds the next record and copies it to `raw`.
@@ -147,20 +152,6 @@ impl Import {
             Document::Dump(dump) => dump.build(raw, store, out),
         }
     }
-}
-
-/// The greatest depth of brackets in a record: Playwright writes three for one of ours.
-const MAX_RECORD_DEPTH: usize = 3 * MAX_DEPTH + 8;
-
-/// Parses a record's JSON.
-pub(crate) fn tree(raw: &[u8]) -> Result<Tree<'_>, Reject> {
-    Tree::read_within(raw, MAX_RECORD_DEPTH).map_err(|error| match error {
-        TreeError::Syntax => (code::SYNTAX, "the record is not JSON"),
-        TreeError::Depth => (code::DEPTH, "brackets are nested too deep"),
-        TreeError::TooMany => {
-            (code::LINE_TOO_LONG, "the record has more values than one record may have")
-        }
-    })
 }
 
 /// Returns the losses that a dialect has for any record.

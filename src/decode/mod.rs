@@ -11,6 +11,7 @@
 #![doc = include_str!("../../doc/reference/changes.md")]
 #![doc = include_str!("../../doc/reference/imports.md")]
 
+mod built;
 mod change;
 mod decoder;
 mod dialect;
@@ -21,7 +22,9 @@ mod growing;
 mod header;
 mod header_line;
 mod import;
+mod incomplete;
 mod mark;
+mod opened_document;
 mod options;
 mod own_lines;
 mod pull;
@@ -41,7 +44,7 @@ pub use dialect::{Dialect, DialectSpec};
 pub use error::DecodeError;
 pub use framing::DEFAULT_MAX_LINE_BYTES;
 pub use header::{BatchHeader, MAX_HEADER_BYTES, Mode, Sequence};
-pub use import::Incomplete;
+pub use incomplete::Incomplete;
 pub use options::{DEFAULT_DATABASE, DEFAULT_MAX_CHANGES, Decimals, DecodeOptions};
 pub use rejected::rejected_keys;
 pub use scan::MAX_DEPTH;

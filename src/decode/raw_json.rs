@@ -4,10 +4,26 @@ use super::scan::{ScanError, ScannedMembers};
 use super::{framing::Span, scan};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::KeyPath;
+use crate::indexeddb::value::MAX_DEPTH;
+use crate::indexeddb::value::tree::{Tree, TreeError};
 use crate::rejection::code;
 
 /// The reason for a rejection: a code and a sentence.
 pub(crate) type Reject = (&'static str, &'static str);
+
+/// The greatest depth of brackets in a record: Playwright writes three for one of ours.
+const MAX_RECORD_DEPTH: usize = 3 * MAX_DEPTH + 8;
+
+/// Parses a record's JSON.
+pub(crate) fn tree(raw: &[u8]) -> Result<Tree<'_>, Reject> {
+    Tree::read_within(raw, MAX_RECORD_DEPTH).map_err(|error| match error {
+        TreeError::Syntax => (code::SYNTAX, "the record is not JSON"),
+        TreeError::Depth => (code::DEPTH, "brackets are nested too deep"),
+        TreeError::TooMany => {
+            (code::LINE_TOO_LONG, "the record has more values than one record may have")
+        }
+    })
+}
 
 /// Returns a line without surrounding white space.
 pub(crate) fn trim(line: &[u8]) -> &[u8] {

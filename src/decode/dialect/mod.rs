@@ -12,17 +12,9 @@ pub(crate) mod plain_json;
 pub(crate) mod playwright;
 pub(crate) mod records;
 
-use std::io::Read;
-
 use strum::VariantArray as _;
 
-use super::error::DecodeError;
-use super::framing::Lines;
-use super::header::BatchHeader;
-use super::import::Import;
-use super::options::DecodeOptions;
 use crate::indexeddb::value;
-use crate::loss::Losses;
 
 /// A format of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
@@ -195,29 +187,6 @@ impl Dialect {
             ValueSyntax::Canonical => value::Options::default(),
         }
     }
-}
-
-/// Opens a document of another program; returns `None` for dialects of lines.
-pub(crate) fn open_document<R: Read>(
-    dialect: Dialect,
-    lines: &mut Lines<R>,
-    options: &DecodeOptions,
-    losses: &mut Losses,
-) -> Result<Option<(BatchHeader, Import)>, DecodeError> {
-    match dialect {
-        Dialect::Playwright => playwright::open(lines, options, losses),
-        Dialect::Dexie => dexie::open(lines, options),
-        Dialect::PlainJson => plain_json::open(lines, options, losses),
-        Dialect::Rxdb => dumps::rxdb::open(lines, options, losses),
-        Dialect::DexieCloud => dumps::dexie_cloud::open(lines, options, losses),
-        Dialect::Couchdb => dumps::couchdb::open(lines, options),
-        Dialect::PouchdbDump => dumps::couchdb::open_dump(lines, options),
-        Dialect::Mongoexport => dumps::mongoexport::open(options),
-        Dialect::Records | Dialect::Changes | Dialect::Debezium | Dialect::CaptureChangeMysql => {
-            return Ok(None);
-        }
-    }
-    .map(Some)
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use crate::decode::dialect::{Dialect, DialectSpec, ValueSyntax};
 use std::collections::BTreeSet;
 use std::io::Read;
 
+use crate::decode::built::Built;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
-use crate::decode::header::BatchHeader;
-use crate::decode::import::{Built, Document, Import};
+use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
 use crate::decode::pull::Pull;
 use crate::decode::raw_json::{self, Reject};
-use crate::decode::staged::Stage;
+use crate::decode::staged::{Stage, Staged};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
 use crate::loss::{Losses, what};
@@ -37,7 +37,7 @@ pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
     losses: &mut Losses,
-) -> Result<(BatchHeader, Import), DecodeError> {
+) -> Result<OpenedDocument<Staged>, DecodeError> {
     let mut pull = Pull(lines);
     let mut stage = Stage::new(options.temp_folder.as_deref());
     // The object stores, each with its number of records.
@@ -78,9 +78,8 @@ pub(crate) fn open<R: Read>(
     let database = options.database.clone().unwrap_or_else(|| DEFAULT_DATABASE.into());
     let version = options.database_version.unwrap_or(1);
     let header = options.import_header(Dialect::PlainJson, database, version, stores)?;
-    let document = Document::PlainJson(stage.finish()?, options.key_field.clone());
-    let import = Import::new(document, names.iter().map(|(name, _)| name), &header);
-    Ok((header, import))
+    let names = names.into_iter().map(|(name, _)| name).collect();
+    Ok(OpenedDocument { header, names, records: stage.finish()? })
 }
 
 /// Refuses options that name an object store that the input does not have.

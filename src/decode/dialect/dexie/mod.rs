@@ -15,8 +15,8 @@ pub(crate) use value::{plain_value, record};
 use crate::decode::dialect::Dialect;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
-use crate::decode::header::BatchHeader;
-use crate::decode::import::{Document, Import, Incomplete};
+use crate::decode::incomplete::Incomplete;
+use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::DecodeOptions;
 use crate::decode::pull::{First, Pull};
 use crate::decode::staged::RawRecord;
@@ -77,7 +77,7 @@ pub(crate) struct Rows {
 pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
-) -> Result<(BatchHeader, Import), DecodeError> {
+) -> Result<OpenedDocument<Rows>, DecodeError> {
     let mut pull = Pull(lines);
     let mut first = pull.open(b'{', "an export of Dexie")?;
     // The format is checked before the data, so that a different file is never read as an export.
@@ -143,8 +143,7 @@ pub(crate) fn open<R: Read>(
         in_line: false,
         max_line_bytes: options.max_line_bytes,
     };
-    let import = Import::new(Document::Dexie(rows), &names, &header);
-    Ok((header, import))
+    Ok(OpenedDocument { header, names, records: rows })
 }
 
 fn tables<R: Read>(pull: &mut Pull<'_, R>) -> Result<Vec<ExportTable>, DecodeError> {

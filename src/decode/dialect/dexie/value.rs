@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::types::{INVALID, PlaceId, ROOT, Typed};
-use crate::decode::import::{Built, tree};
-use crate::decode::raw_json::Reject;
+use crate::decode::built::Built;
+use crate::decode::raw_json::{Reject, tree};
 use crate::decode::rejected::at;
 use crate::decode::scan::ScannedMembers;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};

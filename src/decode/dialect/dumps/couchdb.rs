@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use super::rxdb::has_stubs;
 use super::{Dump, DumpFormat, NO_OBJECT, Revisions, Source, store, write_deletion, write_members};
+use crate::decode::built::Built;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
-use crate::decode::header::{BatchHeader, Mode};
-use crate::decode::import::{Built, Document, Import, tree};
+use crate::decode::header::Mode;
+use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
 use crate::decode::pull::Pull;
-use crate::decode::raw_json::Reject;
+use crate::decode::raw_json::{Reject, tree};
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
@@ -129,7 +130,7 @@ impl<'a, R: Read> CouchdbReader<'a, R> {
 pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
-) -> Result<(BatchHeader, Import), DecodeError> {
+) -> Result<OpenedDocument<Dump>, DecodeError> {
     if is_continuous(lines)? {
         return continuous(lines, options);
     }
@@ -170,7 +171,7 @@ fn is_continuous<R: Read>(lines: &mut Lines<R>) -> Result<bool, DecodeError> {
 fn continuous<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
-) -> Result<(BatchHeader, Import), DecodeError> {
+) -> Result<OpenedDocument<Dump>, DecodeError> {
     let mut reader = CouchdbReader::new(lines, options);
     let mut raw = Vec::new();
     while reader.pull.peek_or_end()?.is_some() {
@@ -188,7 +189,7 @@ fn continuous<R: Read>(
 pub(crate) fn open_dump<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
-) -> Result<(BatchHeader, Import), DecodeError> {
+) -> Result<OpenedDocument<Dump>, DecodeError> {
     let mut reader = CouchdbReader::new(lines, options);
     let mut revisions = Revisions::default();
     let mut info = Value::Null;
@@ -222,7 +223,7 @@ fn finish(
     is_whole: bool,
     database: Option<DomString>,
     options: &DecodeOptions,
-) -> Result<(BatchHeader, Import), DecodeError> {
+) -> Result<OpenedDocument<Dump>, DecodeError> {
     if options.mode == Some(Mode::Full) && !is_whole {
         let what = "the input does not hold all documents of its database, as its own numbers have \
             it, or it holds changes: \
@@ -241,8 +242,7 @@ fn finish(
         options.import_header(dialect, database, options.database_version.unwrap_or(1), stores)?;
     let source = Source::Staged(stage.finish()?);
     let dump = Dump { revisions, ..Dump::new(format, source, &options) };
-    let import = Import::new(Document::Dump(dump), [&name], &header);
-    Ok((header, import))
+    Ok(OpenedDocument { header, names: vec![name], records: dump })
 }
 
 /// Builds a row: `{"id","key","value":{"rev"},"doc"}` of `_all_docs`, or

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use super::{Dump, DumpFormat, NO_OBJECT, Source, store, write_deletion};
+use crate::decode::built::Built;
 use crate::decode::dialect::plain_json::names_are_known;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
-use crate::decode::header::BatchHeader;
-use crate::decode::import::{Built, Document, Import, tree};
+use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
 use crate::decode::pull::Pull;
-use crate::decode::raw_json::Reject;
+use crate::decode::raw_json::{Reject, tree};
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::iso_date;
@@ -62,7 +62,7 @@ pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
     losses: &mut Losses,
-) -> Result<(BatchHeader, Import), DecodeError> {
+) -> Result<OpenedDocument<Dump>, DecodeError> {
     let mut reader = DexieCloudReader {
         pull: Pull(lines),
         options,
@@ -100,8 +100,7 @@ pub(crate) fn open<R: Read>(
     let version = options.database_version.unwrap_or(1);
     let header = options.import_header(Dialect::DexieCloud, database, version, stores)?;
     let dump = Dump::new(DumpFormat::DexieCloud, Source::Staged(stage.finish()?), options);
-    let import = Import::new(Document::Dump(dump), &names, &header);
-    Ok((header, import))
+    Ok(OpenedDocument { header, names, records: dump })
 }
 
 impl<R: Read> DexieCloudReader<'_, R> {

@@ -10,9 +10,9 @@ use std::io::Read;
 
 use revisions::Revisions;
 
+use crate::decode::built::Built;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
-use crate::decode::import::Built;
 use crate::decode::options::{Decimals, DecodeOptions};
 use crate::decode::raw_json::{self, Reject};
 use crate::decode::staged::{RawRecord, Staged};

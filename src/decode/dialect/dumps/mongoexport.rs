@@ -6,14 +6,14 @@ use crate::loss::what;
 use std::io::Read;
 
 use super::{Dump, DumpFormat, NO_OBJECT, Source, store};
+use crate::decode::built::Built;
 use crate::decode::error::DecodeError;
 use crate::decode::extended_json;
 use crate::decode::framing::Lines;
-use crate::decode::header::BatchHeader;
-use crate::decode::import::{Built, Document, Import, tree};
+use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, Decimals, DecodeOptions};
 use crate::decode::pull::{First, Pull};
-use crate::decode::raw_json::Reject;
+use crate::decode::raw_json::{Reject, tree};
 use crate::decode::staged::RawRecord;
 
 pub(crate) const SPEC: DialectSpec = DialectSpec {
@@ -46,7 +46,7 @@ pub(super) struct Documents {
 }
 
 /// Returns the header; nothing is read yet.
-pub(crate) fn open(options: &DecodeOptions) -> Result<(BatchHeader, Import), DecodeError> {
+pub(crate) fn open(options: &DecodeOptions) -> Result<OpenedDocument<Dump>, DecodeError> {
     let Some(name) = &options.object_store else {
         let what =
             "a file of mongoexport holds one collection and does not name it: give --object-store";
@@ -61,8 +61,7 @@ pub(crate) fn open(options: &DecodeOptions) -> Result<(BatchHeader, Import), Dec
         max_line_bytes: options.max_line_bytes,
     });
     let dump = Dump::new(DumpFormat::Mongoexport, source, options);
-    let import = Import::new(Document::Dump(dump), [name], &header);
-    Ok((header, import))
+    Ok(OpenedDocument { header, names: vec![name.clone()], records: dump })
 }
 
 impl Documents {

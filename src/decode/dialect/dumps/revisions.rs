@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::decode::import::tree;
+use crate::decode::raw_json::tree;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::value::tree::Tree;
 use crate::loss::{Losses, path, what};

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use super::{Dump, DumpFormat, NO_OBJECT, Source, store, write_deletion, write_members};
+use crate::decode::built::Built;
 use crate::decode::dialect::plain_json::names_are_known;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
-use crate::decode::header::BatchHeader;
-use crate::decode::import::{Built, Document, Import, tree};
+use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
 use crate::decode::pull::Pull;
-use crate::decode::raw_json::{self, Reject};
+use crate::decode::raw_json::{self, Reject, tree};
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
@@ -68,7 +68,7 @@ pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
     losses: &mut Losses,
-) -> Result<(BatchHeader, Import), DecodeError> {
+) -> Result<OpenedDocument<Dump>, DecodeError> {
     let stage = Stage::new(options.temp_folder.as_deref());
     let mut reader = RxdbReader { pull: Pull(lines), options, losses, stage, names: Vec::new() };
     let mut first = reader.pull.open(b'{', "an export of RxDB")?;
@@ -116,8 +116,7 @@ pub(crate) fn open<R: Read>(
     let version = options.database_version.unwrap_or(1);
     let header = options.import_header(Dialect::Rxdb, database, version, stores)?;
     let dump = Dump::new(DumpFormat::Rxdb, Source::Staged(stage.finish()?), options);
-    let import = Import::new(Document::Dump(dump), &names, &header);
-    Ok((header, import))
+    Ok(OpenedDocument { header, names, records: dump })
 }
 
 impl<R: Read> RxdbReader<'_, R> {

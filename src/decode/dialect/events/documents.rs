@@ -3,8 +3,7 @@
 use super::KeyColumns;
 use super::row::Row;
 use crate::decode::extended_json;
-use crate::decode::import::tree;
-use crate::decode::raw_json::Reject;
+use crate::decode::raw_json::{Reject, tree};
 use crate::indexeddb::value::tree::{Tree, escape, unescape};
 use crate::rejection::code;
 

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use super::{KeyColumns, decimal, unsent};
-use crate::decode::import::tree;
 use crate::decode::options::Decimals;
-use crate::decode::raw_json::{self, Reject};
+use crate::decode::raw_json::{self, Reject, tree};
 use crate::indexeddb::number;
 use crate::indexeddb::schema::KeyPath;
 use crate::indexeddb::value::tree::{Tree, write_name, write_plain};

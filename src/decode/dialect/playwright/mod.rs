@@ -16,11 +16,10 @@ pub(crate) use value::record;
 use crate::decode::dialect::Dialect;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
-use crate::decode::header::BatchHeader;
-use crate::decode::import::{Document, Import};
+use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::DecodeOptions;
 use crate::decode::pull::Pull;
-use crate::decode::staged::Stage;
+use crate::decode::staged::{Stage, Staged};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
 use crate::loss::{Losses, what};
@@ -76,7 +75,7 @@ pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
     losses: &mut Losses,
-) -> Result<(BatchHeader, Import), DecodeError> {
+) -> Result<OpenedDocument<Staged>, DecodeError> {
     let mut reader = StateReader {
         pull: Pull(lines),
         options,
@@ -121,8 +120,7 @@ pub(crate) fn open<R: Read>(
         found.version.unwrap_or(1),
         found.stores,
     )?;
-    let import = Import::new(Document::Playwright(stage.finish()?), &names, &header);
-    Ok((header, import))
+    Ok(OpenedDocument { header, names, records: stage.finish()? })
 }
 
 impl<R: Read> StateReader<'_, R> {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::decode::import::{Built, tree};
-use crate::decode::raw_json::Reject;
+use crate::decode::built::Built;
+use crate::decode::raw_json::{Reject, tree};
 use crate::indexeddb::iso_date;
 use crate::indexeddb::schema::ObjectStore;
 use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain};
