@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::options::Decimals;
 use super::raw_json::Reject;
-use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain, write_string};
+use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain};
 use crate::indexeddb::value::write::{
-    close_tag, open_tag, write_buffer, write_date, write_special_number, write_undefined,
+    close_tag, open_tag, write_buffer, write_date, write_special_number, write_string,
+    write_undefined,
 };
 use crate::indexeddb::value::{MAX_DEPTH, ValueTag};
 use crate::indexeddb::{iso_date, number};

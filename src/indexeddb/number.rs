@@ -87,6 +87,15 @@ pub(crate) fn scan(bytes: &[u8]) -> Option<Literal> {
     Some(Literal { length: at, integer: false, canonical })
 }
 
+/// Reads a whole number from 0 to 2^53−1.
+pub(crate) fn whole(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 16 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = text.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    (number <= MAX_SAFE_INTEGER).then_some(number)
+}
+
 /// Returns the double that a scanned literal represents.
 ///
 /// An integer must be exactly a double, or the very text that ECMAScript writes for its double

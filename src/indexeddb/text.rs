@@ -43,6 +43,39 @@ pub fn write_units(units: &[u16], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Returns the code units of the text between the quotes of a canonical string, including lone
+/// surrogates.
+pub(crate) fn units(inside: &[u8]) -> Units<'_> {
+    Units { rest: inside }
+}
+
+/// Iterates over code units. Text that is not canonical yields arbitrary units, but ends.
+pub(crate) struct Units<'a> {
+    rest: &'a [u8],
+}
+
+impl Iterator for Units<'_> {
+    type Item = u16;
+
+    fn next(&mut self) -> Option<u16> {
+        let (&byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        if byte != b'\\' {
+            return Some(u16::from(byte));
+        }
+        let (&kind, after) = rest.split_first()?;
+        if kind != b'u' {
+            self.rest = after;
+            return Some(u16::from(kind));
+        }
+        let (digits, after) = after.split_first_chunk::<4>()?;
+        self.rest = after;
+        digits
+            .iter()
+            .try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)? as u16))
+    }
+}
+
 /// Appends the canonical form of Unicode text.
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');

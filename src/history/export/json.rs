@@ -5,8 +5,9 @@ use crate::indexeddb::iso_date;
 use crate::indexeddb::schema::ObjectStore;
 use crate::indexeddb::value::kind::{RawText, ValueKind};
 use crate::indexeddb::value::shared::{SharedValues, shared_values};
-use crate::indexeddb::value::tree::{Tree, write_string};
+use crate::indexeddb::value::tree::Tree;
 use crate::indexeddb::value::view::{ViewElement, view_bytes, view_elements};
+use crate::indexeddb::value::write::write_string;
 use crate::loss::{LossStep, Losses, Trail, path, what};
 use crate::snapshot::StoreManifest;
 

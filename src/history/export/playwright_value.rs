@@ -8,10 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use super::MAX_RECORD_BYTES;
 use crate::indexeddb::iso_date;
 use crate::indexeddb::schema::ObjectStore;
+use crate::indexeddb::value::array_buffer::BufferView;
 use crate::indexeddb::value::kind::{RawText, TreeMember, ValueKind};
 use crate::indexeddb::value::shared::{SharedValues, shared_values};
-use crate::indexeddb::value::tree::{Tree, write_string};
-use crate::indexeddb::value::view::{BufferView, ViewElement, view_bytes, view_elements};
+use crate::indexeddb::value::tree::Tree;
+use crate::indexeddb::value::view::{ViewElement, view_bytes, view_elements};
+use crate::indexeddb::value::write::write_string;
 use crate::loss::{LossStep, Losses, Trail, what};
 
 /// Limit on the holes of an array, because each is written.

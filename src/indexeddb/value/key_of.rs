@@ -8,12 +8,12 @@ use memchr::memmem;
 
 use super::path::shared;
 use super::tag::ValueTag;
-use super::{read, scan, tags};
+use super::{read, tags};
 use crate::indexeddb::key::{
     Key, KeyError, MAX_KEY_BYTES, MAX_KEY_DEPTH, MAX_LIST_KEY_DEPTH, TYPE_ARRAY, TYPE_STRING,
     write_sortable_number, write_sortable_unit,
 };
-use crate::indexeddb::number::special_value;
+use crate::indexeddb::number::{self, special_value};
 use crate::indexeddb::text;
 
 /// Appends the sortable form of the key that a canonical value (or canonical key) represents. After
@@ -231,7 +231,7 @@ fn number(text: &[u8]) -> Result<f64, KeyError> {
 fn string(inside: &[u8], out: &mut Vec<u8>) {
     out.push(TYPE_STRING);
     if inside.contains(&b'\\') {
-        scan::units(inside).for_each(|unit| write_sortable_unit(unit, out));
+        text::units(inside).for_each(|unit| write_sortable_unit(unit, out));
     } else {
         // The text is printable ASCII.
         out.extend(inside.iter().map(|byte| (byte & 0x7f) + 1));
@@ -259,11 +259,11 @@ fn buffer_bytes(content: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns the bytes of a buffer that a view shows.
 fn view_bytes(content: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
-    let offset = usize::try_from(tags::whole(find(content, b"offset")?)?).ok()?;
+    let offset = usize::try_from(number::whole(find(content, b"offset")?)?).ok()?;
     let end = match find(content, b"length") {
         Some(length) => {
             let size = tags::element_bytes(find(content, b"type")?)?;
-            offset.checked_add(usize::try_from(tags::whole(length)?.checked_mul(size)?).ok()?)?
+            offset.checked_add(usize::try_from(number::whole(length)?.checked_mul(size)?).ok()?)?
         }
         None => {
             let size = usize::try_from(tags::element_bytes(find(content, b"type")?)?).ok()?;
@@ -275,7 +275,7 @@ fn view_bytes(content: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns the items of an `~array` without holes.
 fn dense_items(content: &[u8]) -> Option<Vec<&[u8]>> {
-    let length = tags::whole(find(content, b"length")?)?;
+    let length = number::whole(find(content, b"length")?)?;
     let items = read::items(find(content, b"items")?)?;
     if items.len() as u64 != length {
         return None;

@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
+use super::array_buffer::{ArrayBuffer, BufferView};
 use super::tag::ValueTag;
 use super::tree::{Tree, escape, own_name};
-use super::view::{ArrayBuffer, BufferView};
 use crate::indexeddb::text;
 
 /// The inside of a JSON string.

@@ -83,7 +83,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+pub(crate) mod array_buffer;
 mod error;
+mod grammar;
 mod key_of;
 pub(crate) mod kind;
 mod order;
@@ -98,6 +100,7 @@ mod tags;
 pub mod tree;
 pub(crate) mod view;
 pub(crate) mod write;
+mod written_member;
 
 #[cfg(test)]
 mod tests;
@@ -105,7 +108,6 @@ mod tests;
 pub use error::{ValueError, ValueErrorReason};
 pub use key_of::sortable_key_of;
 pub(crate) use key_of::{list_key_of, sortable_array_within, sortable_key_within};
-pub use order::compare_names;
 pub use path::{at_members, at_path, member_name};
 pub(crate) use read::{
     Items, Members, date_text, each_item, each_member, is_tagged, number_of, special_number,
@@ -117,6 +119,7 @@ pub use read::{
 pub(crate) use read::{string_end, value_end};
 pub use tag::ValueTag;
 pub(crate) use tag::may_have_tags;
+pub use written_member::compare_names;
 
 /// The greatest depth of brackets, in the input and in its canonical form.
 pub const MAX_DEPTH: usize = 512;
@@ -142,7 +145,7 @@ pub struct Canonicalizer {
 #[derive(Default)]
 struct Scratch {
     /// Members of the objects that are open; after the pass, members of the top-level object.
-    members: Vec<order::WrittenMember>,
+    members: Vec<written_member::WrittenMember>,
     /// An object before its members are sorted.
     text: Vec<u8>,
     /// Numbers of the `~id` objects seen so far.
@@ -164,7 +167,7 @@ impl Scratch {
             let (start, name_end) = (at + 1, at + 1 + name.len());
             let end = name_end + 2 + value.len();
             let escaped = name.contains(&b'\\');
-            self.members.push(order::WrittenMember {
+            self.members.push(written_member::WrittenMember {
                 start,
                 name_end,
                 end,
@@ -224,7 +227,7 @@ impl Canonicalizer {
     /// Call it after [`value`](Self::value) of a plain object, while its text is still at the same
     /// position in `out`. `canonical_name` is the text between the quotes, with all escapes.
     pub fn top_member(&self, out: &[u8], canonical_name: &[u8]) -> Option<Range<usize>> {
-        let named = |member: &&order::WrittenMember| {
+        let named = |member: &&written_member::WrittenMember| {
             out.get(member.start..member.name_end) == Some(canonical_name)
         };
         let member = self.scratch.members.iter().find(named)?;

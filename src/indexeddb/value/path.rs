@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use super::tag::ValueTag;
-use super::{read, scan, tags};
+use super::{read, tags};
 use crate::indexeddb::text;
 
 /// Evaluates a key path as IndexedDB does and returns the canonical text of the result, or `None`
@@ -179,6 +179,6 @@ fn string_length(string: &[u8]) -> Option<usize> {
             let data = data.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
             Some(text::units_from_base64(std::str::from_utf8(data).ok()?)?.len())
         }
-        None => Some(scan::units(string.strip_prefix(b"\"")?.strip_suffix(b"\"")?).count()),
+        None => Some(text::units(string.strip_prefix(b"\"")?.strip_suffix(b"\"")?).count()),
     }
 }

@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use memchr::memmem;
 
-use super::scan;
 use super::tag::ValueTag;
 use crate::indexeddb::number::special_value;
+use crate::indexeddb::text;
 
 /// Returns the end of the string whose opening quote is at `at`.
 pub(crate) fn string_end(text: &[u8], at: usize) -> Option<usize> {
@@ -205,7 +205,7 @@ pub(crate) fn unescaped(inside: &[u8]) -> Option<Cow<'_, str>> {
         return std::str::from_utf8(inside).ok().map(Cow::Borrowed);
     }
     let mut text = String::with_capacity(inside.len());
-    for unit in char::decode_utf16(scan::units(inside)) {
+    for unit in char::decode_utf16(text::units(inside)) {
         text.push(unit.ok()?);
     }
     Some(Cow::Owned(text))

@@ -7,6 +7,7 @@ use super::error::ValueErrorReason as Reason;
 use super::tag::ValueTag;
 use super::write::{close_shared, open_shared, write_reference};
 use super::{MAX_DEPTH, read, tags};
+use crate::indexeddb::number;
 
 const ID: &[u8] = ValueTag::Id.opening();
 const REF: &[u8] = ValueTag::Ref.opening();
@@ -23,7 +24,7 @@ struct ReferenceMark {
 /// Reads the number at `at`; returns it with the position after it.
 fn number(text: &[u8], at: usize) -> (u64, usize) {
     let digits = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    (tags::whole(&text[at..at + digits]).unwrap_or(0), at + digits)
+    (number::whole(&text[at..at + digits]).unwrap_or(0), at + digits)
 }
 
 /// Finds all marks, in order.

@@ -207,39 +207,6 @@ fn hex_unit(bytes: &[u8], at: usize) -> Option<(u16, bool)> {
     Some((unit, lower && escaped))
 }
 
-/// Returns the code units of the text between the quotes of a canonical string, including lone
-/// surrogates.
-pub(super) fn units(inside: &[u8]) -> Units<'_> {
-    Units { rest: inside }
-}
-
-/// Iterates over code units. Text that is not canonical yields arbitrary units, but ends.
-pub(super) struct Units<'a> {
-    rest: &'a [u8],
-}
-
-impl Iterator for Units<'_> {
-    type Item = u16;
-
-    fn next(&mut self) -> Option<u16> {
-        let (&byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        if byte != b'\\' {
-            return Some(u16::from(byte));
-        }
-        let (&kind, after) = rest.split_first()?;
-        if kind != b'u' {
-            self.rest = after;
-            return Some(u16::from(kind));
-        }
-        let (digits, after) = after.split_first_chunk::<4>()?;
-        self.rest = after;
-        digits
-            .iter()
-            .try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)? as u16))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,6 @@ use super::error::ValueErrorReason as Reason;
 use super::read;
 use super::tag::ValueTag;
 use crate::indexeddb::iso_date::MAX_DATE_MS;
-use crate::indexeddb::number::MAX_SAFE_INTEGER;
 use crate::indexeddb::text;
 
 #[path = "tags_bytes.rs"]
@@ -93,15 +92,6 @@ impl ValueTag {
             Self::Ref => "`~ref` holds a number",
         }
     }
-}
-
-/// Reads a whole number from 0 to 2^53−1.
-pub(super) fn whole(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 16 || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number = text.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-    (number <= MAX_SAFE_INTEGER).then_some(number)
 }
 
 /// True if this is a string, including `~utf16`.

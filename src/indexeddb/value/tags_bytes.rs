@@ -2,7 +2,8 @@
 
 use super::super::read;
 use super::super::tag::ValueTag;
-use super::{NormalForm, decode, inside, is_string, whole};
+use super::{NormalForm, decode, inside, is_string};
+use crate::indexeddb::number::whole;
 
 /// Returns the number of bytes that padded standard base64 represents, or `None` unless it is in
 /// its only spelling.

@@ -1,11 +1,13 @@
 //! Objects, arrays and errors that JSON cannot represent.
 
 use super::super::error::ValueErrorReason as Reason;
-use super::super::order::{compare_names, write_entries};
+use super::super::order::write_entries;
+use super::super::read;
 use super::super::tag::ValueTag;
 use super::super::write::{close_tag, open_tag};
-use super::super::{read, scan};
-use super::{NormalForm, is_string, whole};
+use super::super::written_member::compare_names;
+use super::{NormalForm, is_string};
+use crate::indexeddb::number::whole;
 use crate::indexeddb::text;
 
 /// Splits `[a,b]`.
@@ -49,7 +51,7 @@ fn sorted_entries(list: &[u8], refused: Reason) -> Result<Vec<ObjectMember<'_>>,
 }
 
 fn is_lone(inside: &[u8]) -> bool {
-    inside.contains(&b'\\') && text::has_lone_surrogate(&scan::units(inside).collect::<Vec<_>>())
+    inside.contains(&b'\\') && text::has_lone_surrogate(&text::units(inside).collect::<Vec<_>>())
 }
 
 pub(super) fn entries(content: &[u8], refused: Reason) -> Result<NormalForm, Reason> {
@@ -136,7 +138,7 @@ fn write_array(length: u64, items: &[(u64, &[u8])], members: &[ObjectMember<'_>]
     for (index, (name, value)) in members.iter().enumerate() {
         separate(index, &mut out);
         out.push(b'[');
-        text::write_units(&scan::units(name).collect::<Vec<_>>(), &mut out);
+        text::write_units(&text::units(name).collect::<Vec<_>>(), &mut out);
         out.push(b',');
         out.extend_from_slice(value);
         out.push(b']');

@@ -5,6 +5,7 @@
 
 use super::MAX_DEPTH;
 use super::read::string_end;
+use super::write::write_string;
 use crate::indexeddb::number;
 
 /// The most values in a tree, including members' values. It limits the memory that one text can
@@ -89,7 +90,7 @@ impl<'a> Tree<'a> {
 
     /// Returns a whole number from 0 to 2^53 − 1.
     pub fn whole(&self) -> Option<u64> {
-        if let Self::Number(raw) = self { super::tags::whole(raw) } else { None }
+        if let Self::Number(raw) = self { number::whole(raw) } else { None }
     }
 
     /// Returns a double.
@@ -272,13 +273,6 @@ pub fn write_plain(tree: &Tree<'_>, out: &mut Vec<u8>) {
             });
         }
     }
-}
-
-/// Appends a JSON string.
-pub fn write_string(raw: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(raw);
-    out.push(b'"');
 }
 
 /// Appends an array.

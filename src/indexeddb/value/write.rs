@@ -6,7 +6,6 @@
 use std::fmt::Display;
 
 use super::tag::ValueTag;
-use super::tree::write_string;
 
 /// Appends the text before the content of a tagged value; after the content, [`close_tag`] follows.
 pub(crate) fn open_tag(tag: ValueTag, out: &mut Vec<u8>) {
@@ -30,6 +29,13 @@ pub(crate) fn write_tagged_string(tag: ValueTag, raw: &[u8], out: &mut Vec<u8>) 
     open_tag(tag, out);
     write_string(raw, out);
     close_tag(out);
+}
+
+/// Appends a JSON string, given as the text between its quotes.
+pub(crate) fn write_string(raw: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(raw);
+    out.push(b'"');
 }
 
 /// Appends `undefined`.

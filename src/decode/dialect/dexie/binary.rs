@@ -9,10 +9,10 @@ use super::{Builder, INVALID, UNKNOWN};
 use crate::decode::dialect::dexie::types::{PlaceId, ROOT, Typed};
 use crate::decode::raw_json::Reject;
 use crate::indexeddb::value::ValueTag;
-use crate::indexeddb::value::tree::{Tree, unescape, write_plain, write_string};
+use crate::indexeddb::value::tree::{Tree, unescape, write_plain};
 use crate::indexeddb::value::write::{
     close_shared, close_tag, close_view, open_shared, open_tag, open_view, write_buffer,
-    write_reference,
+    write_reference, write_string,
 };
 use crate::loss::what;
 

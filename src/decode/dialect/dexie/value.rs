@@ -8,13 +8,11 @@ use crate::decode::raw_json::{Reject, tree};
 use crate::decode::rejected::at;
 use crate::decode::scan::ScannedMembers;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
-use crate::indexeddb::value::tree::{
-    Tree, unescape, write_list, write_name, write_plain, write_string,
-};
+use crate::indexeddb::value::tree::{Tree, unescape, write_list, write_name, write_plain};
 use crate::indexeddb::value::write::{
     begin_array_members, close_array, close_opaque, close_shared, close_tag, open_array,
     open_opaque, open_shared, open_tag, write_date, write_reference, write_special_number,
-    write_undefined,
+    write_string, write_undefined,
 };
 use crate::indexeddb::value::{MAX_DEPTH, ValueTag};
 use crate::loss::{LossStep, Losses, Trail, what};

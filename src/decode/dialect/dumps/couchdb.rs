@@ -19,7 +19,8 @@ use crate::decode::raw_json::{Reject, tree};
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
-use crate::indexeddb::value::tree::{Tree, write_string};
+use crate::indexeddb::value::tree::Tree;
+use crate::indexeddb::value::write::write_string;
 use crate::loss::{LossStep, what};
 use crate::rejection::code;
 

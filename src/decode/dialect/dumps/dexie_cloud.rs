@@ -19,8 +19,10 @@ use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::iso_date;
 use crate::indexeddb::schema::{KeyPath, ObjectStore};
 use crate::indexeddb::value::MAX_DEPTH;
-use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain, write_string};
-use crate::indexeddb::value::write::{write_date, write_special_number, write_undefined};
+use crate::indexeddb::value::tree::{Tree, write_list, write_name, write_plain};
+use crate::indexeddb::value::write::{
+    write_date, write_special_number, write_string, write_undefined,
+};
 use crate::loss::{Losses, path, what};
 use crate::rejection::code;
 
