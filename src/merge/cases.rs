@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::detect::{Base, Incoming, Standing};
+use super::detect::Standing;
+use super::sides::{Base, Incoming};
 use super::trace::{Found, Question, Trace, TraceOutcome, clock_of, trace};
 use crate::normalize::{Claim, DEFAULT_SKEW_MS};
 use crate::policy::{

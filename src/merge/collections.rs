@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::field::at;
 use super::order::canonical_order;
 use crate::indexeddb::value::write::write_tagged;
 use crate::indexeddb::value::{ValueTag, has_references, items, tagged};
-use crate::policy::{FieldPath, PathStep};
+use crate::policy::FieldPath;
 
 /// A type of collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,15 +76,6 @@ pub(super) fn union(head: &[u8], incoming: &[u8]) -> Option<Vec<u8>> {
     let mut all: Vec<&[u8]> = all.into_iter().collect();
     all.sort_by(|a, b| canonical_order(a, b));
     Some(write(shape, &all))
-}
-
-/// Returns the value at a path of plain objects.
-pub(super) fn at<'a>(canonical: &'a [u8], path: &FieldPath) -> Option<&'a [u8]> {
-    path.steps().iter().try_fold(canonical, |value, step| {
-        let PathStep::Member(wanted) = step else { return None };
-        let members = crate::indexeddb::value::members(value)?;
-        members.into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value)
-    })
 }
 
 /// The result of [`append_unique`].

@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::collections::{append_unique, at, union};
-use super::detect::Base;
+use super::asked::Asked;
+use super::collections::{append_unique, union};
+use super::field::at;
 use super::number::{delta, zero};
 use super::order::compare;
-use super::resolve::Asked;
+use super::sides::Base;
 use crate::policy::{Expression, FieldPath, Resolver, Variables};
 use crate::snapshot::Winner;
 

@@ -1,38 +1,16 @@
 //! Detection: decides whether a change follows head or is in conflict with it, and of which type.
 //! Pure functions without I/O or a clock.
 
-use super::collections::at;
+use super::asked::Asked;
+use super::field::at;
 use super::number::delta;
 use super::order::compare;
-use super::resolve::{Asked, Sides};
+use super::sides::{Base, Incoming, Sides};
 use super::three_way::{Rest, merge};
 use crate::indexeddb::value;
 use crate::normalize::Claim;
 use crate::policy::{Detect, FieldPath, Resolver, StorePolicy, ThreeWay};
-use crate::snapshot::{ConflictType, FlowVersion, Line, LineState, SourceId};
-
-/// A folded change of one key, ready to be merged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incoming {
-    /// The key's new state according to the source. Never spilled, because the value is in memory.
-    pub state: LineState,
-    /// The source's own clock, limited by the skew, in milliseconds since 1970; `None` if it sent
-    /// none.
-    pub clock: Option<i64>,
-    /// The source, if the batch named one.
-    pub by: Option<SourceId>,
-}
-
-/// The base, as known after a conflict made it necessary to read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Base<'a> {
-    /// The base is unknown.
-    Unknown,
-    /// The base had no record with this key.
-    Absent,
-    /// The base had this canonical value.
-    Value(&'a [u8]),
-}
+use crate::snapshot::{ConflictType, FlowVersion, Line, LineState};
 
 /// The relation of a batch to head; the same for all its changes of one object store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

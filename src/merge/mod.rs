@@ -5,13 +5,16 @@
 //!
 #![doc = include_str!("../../doc/reference/rules.md")]
 
+mod asked;
 mod cases;
 mod collections;
 mod decide;
 mod detect;
+mod field;
 mod number;
 mod order;
 mod resolve;
+mod sides;
 mod three_way;
 mod trace;
 
@@ -19,7 +22,8 @@ mod trace;
 mod tests;
 
 pub use cases::{Mismatch, Ran, Unreached, run_case, shown, unreached};
-pub use detect::{Base, Detection, Incoming, Judgement, Standing, conflict_type, detect, judge};
-pub use resolve::{Resolution, Sides, Tried, resolve};
+pub use detect::{Detection, Judgement, Standing, conflict_type, detect, judge};
+pub use resolve::{Resolution, Tried, resolve};
+pub use sides::{Base, Incoming, Sides};
 pub use three_way::{MAX_DECISIONS, MAX_PATH_BYTES};
 pub use trace::{Found, Question, Trace, TraceOutcome, clock_of, trace};

@@ -1,10 +1,11 @@
 //! Merges two records member by member: by comparing with a base, or by taking one side except for
 //! fields with rules.
 
+use super::asked::Asked;
 use super::collections::{self, Shape, elements};
 use super::decide::{ResolverOutcome, Values};
-use super::detect::Base;
-use super::resolve::Asked;
+use super::field::at;
+use super::sides::Base;
 use crate::indexeddb::value::{self, NameValue};
 use crate::policy::{Arrays, FieldPath, FieldRule, PathStep, Resolver, ThreeWay, Unresolved};
 use crate::snapshot::{FieldDecision, Winner};
@@ -146,7 +147,7 @@ impl<'m> Merger<'m, '_> {
         // Represents the fields of a group as one value, in which an absent member differs from
         // every present one.
         let tuple = |record: &[u8]| {
-            let part = |path| collections::at(record, path).unwrap_or_default();
+            let part = |path| at(record, path).unwrap_or_default();
             paths.iter().map(part).collect::<Vec<_>>().join(&b","[..])
         };
         let (ours, theirs) = (tuple(head), tuple(incoming));
@@ -214,9 +215,7 @@ impl<'m> Merger<'m, '_> {
             (Shape::Array, Arrays::Append) => Ok(collections::appended(&base, &head, &incoming)
                 .map(|all| collections::write(shape, &all))),
             (Shape::Array, Arrays::Key(path)) => {
-                self.identified(shape, &base, &head, &incoming, &|element| {
-                    collections::at(element, path)
-                })
+                self.identified(shape, &base, &head, &incoming, &|element| at(element, path))
             }
         }
     }
@@ -497,33 +496,4 @@ fn map_key(pair: &[u8]) -> Option<&[u8]> {
         "object" | "array" | "map" | "set" | "buffer" | "view" | "date" | "regexp"
     );
     primitive.then_some(key)
-}
-
-/// Returns a canonical value without the member at a path of plain objects. Objects on the path
-/// that contain nothing else are removed too, because they come and go with the member. Returns
-/// `None` if there is no such member.
-pub(super) fn without(canonical: &[u8], steps: &[PathStep]) -> Option<Vec<u8>> {
-    let (PathStep::Member(wanted), inner) = steps.split_first()? else { return None };
-    let members = value::members(canonical)?;
-    members.iter().find(|(name, _)| name == wanted)?;
-    let mut out = vec![b'{'];
-    for (name, value) in members {
-        let mut kept = std::borrow::Cow::Borrowed(value);
-        if name == wanted {
-            if inner.is_empty() {
-                continue;
-            }
-            let rest = if value == b"{}" { value.to_vec() } else { without(value, inner)? };
-            if rest == b"{}" {
-                continue;
-            }
-            kept = rest.into();
-        }
-        out.extend_from_slice(if out.len() > 1 { b",\"" } else { b"\"" });
-        out.extend_from_slice(name);
-        out.extend_from_slice(b"\":");
-        out.extend_from_slice(&kept);
-    }
-    out.push(b'}');
-    Some(out)
 }

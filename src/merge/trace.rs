@@ -1,7 +1,8 @@
 //! Traces how one change is detected and decided, with the same functions as a merge.
 
-use super::detect::{Base, Detection, Incoming, Judgement, Standing, detect, judge};
-use super::resolve::{Resolution, Sides, Tried, resolve};
+use super::detect::{Detection, Judgement, Standing, detect, judge};
+use super::resolve::{Resolution, Tried, resolve};
+use super::sides::{Base, Incoming, Sides};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::normalize::{Claim, clock_at};
