@@ -6,8 +6,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::fold::{Bound, Changes, RangeChange};
+use super::fold::Changes;
 use super::private::{Hidden, Hider, Private, Unhideable};
+use super::range::{Bound, RangeChange};
 use super::record::{BaseBytes, OP_DELETE, OP_PUT, Record};
 use super::runs::{DEFAULT_MEMORY_BYTES, Runs};
 use super::withheld::Withheld;

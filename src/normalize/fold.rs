@@ -3,76 +3,13 @@
 
 use std::io;
 
+use super::folded::{Claim, Folded};
+use super::range::RangeChange;
 use super::range_sweep::RangeSweep;
 use super::record::{BaseBytes, OP_PUT, Record};
 use super::runs::{MergedRuns, Runs};
-use super::unsent::Unsent;
 use crate::indexeddb::key::SortableKey;
-use crate::snapshot::{FlowVersion, LineState};
-
-/// The base that a change claims to have started from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Claim {
-    /// No claim.
-    #[default]
-    None,
-    /// The contents of this flow version.
-    Version(FlowVersion),
-    /// This canonical value.
-    Value(Box<[u8]>),
-    /// The absence of the record.
-    Absent,
-}
-
-/// One end of a range of keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bound {
-    /// The key.
-    pub key: SortableKey,
-    /// True if the key itself is excluded.
-    pub open: bool,
-}
-
-/// A `clear` or `delete-range` change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RangeChange {
-    /// The position of the object store in the batch's schema.
-    pub store: usize,
-    /// The number of the change in its batch, counted from 0.
-    pub index: u64,
-    /// The lower bound; `None` means from the first key.
-    pub lower: Option<Bound>,
-    /// The upper bound; `None` means to the last key.
-    pub upper: Option<Bound>,
-    /// The source's own clock, clamped.
-    pub clock: Option<i64>,
-}
-
-impl RangeChange {
-    /// True if the range covers `key`. For many keys, use [`RangeSweep`].
-    pub fn covers(&self, key: &SortableKey) -> bool {
-        let begins = |lower: &Bound| if lower.open { lower.key < *key } else { lower.key <= *key };
-        let ends = |upper: &Bound| if upper.open { upper.key <= *key } else { upper.key < *key };
-        self.lower.as_ref().is_none_or(begins) && !self.upper.as_ref().is_some_and(ends)
-    }
-}
-
-/// The outcome of a batch for one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Folded {
-    /// The position of the object store in the batch's schema.
-    pub store: usize,
-    /// The key.
-    pub key: SortableKey,
-    /// The last state.
-    pub state: LineState,
-    /// The last change's clock, clamped.
-    pub clock: Option<i64>,
-    /// The first change's base.
-    pub claim: Claim,
-    /// Members that the source did not send; their stored values are kept.
-    pub unsent: Unsent,
-}
+use crate::snapshot::LineState;
 
 /// The sorted changes and ranges that a merge takes.
 #[derive(Debug)]
@@ -129,7 +66,7 @@ impl<'a> Folds<'a> {
         while let Some(bytes) = self.merged.next()? {
             let (_, record) = Record::decode(bytes)?;
             if record.index >= self.skip {
-                return Ok(Some((record.index, folded(&record))));
+                return Ok(Some((record.index, Folded::from(&record))));
             }
         }
         Ok(None)
@@ -174,20 +111,6 @@ impl<'a> Folds<'a> {
     }
 }
 
-fn folded(record: &Record<'_>) -> Folded {
-    let claim = match record.base {
-        BaseBytes::None => Claim::None,
-        BaseBytes::Version(version) => Claim::Version(version),
-        BaseBytes::Value(value) => Claim::Value(value.into()),
-        BaseBytes::Absent => Claim::Absent,
-    };
-    let state =
-        if record.op == OP_PUT { LineState::Put(record.value.into()) } else { LineState::Delete };
-    let unsent = Unsent::both(record.unsent);
-    let key = SortableKey::trusted(record.key);
-    Folded { store: record.store as usize, key, state, clock: record.at, claim, unsent }
-}
-
 /// Adds a folded change to `runs`, to build one batch from another.
 pub fn push_folded(runs: &mut Runs, folded: &Folded, index: u64) -> io::Result<()> {
     let (op, value): (u8, &[u8]) = match &folded.state {
@@ -218,6 +141,7 @@ pub fn push_folded(runs: &mut Runs, folded: &Folded, index: u64) -> io::Result<(
 mod tests {
     use super::*;
     use crate::indexeddb::key::Key;
+    use crate::normalize::{Bound, Unsent};
 
     fn key(number: f64) -> SortableKey {
         Key::Number(number).to_sortable().unwrap()

@@ -8,7 +8,9 @@
 
 mod batch;
 mod fold;
+mod folded;
 mod private;
+mod range;
 mod range_sweep;
 mod record;
 mod runs;
@@ -21,8 +23,10 @@ pub use batch::{
     Batch, DEFAULT_SKEW_MS, MAX_BASE_STATES, MAX_RANGES, NormalizeError, NormalizeOptions,
     RejectionSink, clock_at, normalize, normalize_keeping,
 };
-pub use fold::{Bound, Changes, Claim, Folded, Folds, RangeChange, push_folded};
+pub use fold::{Changes, Folds, push_folded};
+pub use folded::{Claim, Folded};
 pub use private::{Hidden, hide};
+pub use range::{Bound, RangeChange};
 pub use range_sweep::RangeSweep;
 pub use runs::{DEFAULT_MEMORY_BYTES, Runs};
 pub use unsent::Unsent;

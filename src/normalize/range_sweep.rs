@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use super::fold::RangeChange;
+use super::range::RangeChange;
 use crate::indexeddb::key::SortableKey;
 
 /// A range, from its first position to the first position after it.

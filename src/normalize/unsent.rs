@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::fold::{Claim, Folded};
 use crate::indexeddb::value::{
     NameValue, ValueTag, all_members, compare_names, has_references, is_tagged,
 };
-use crate::snapshot::LineState;
 
 /// The members that were not sent: a canonical object whose members they are, or, if all unnamed
 /// members were unsent, a list with an object of the members that were removed. Empty if all
@@ -28,45 +26,6 @@ impl Unsent {
     /// True if all members were sent.
     pub fn is_empty(&self) -> bool {
         self.state.is_empty() && self.claim.is_empty()
-    }
-}
-
-impl Folded {
-    /// Fills in the unsent members from the stored record, if there is one.
-    pub fn fill_from(&mut self, stored: Option<&[u8]>) {
-        let Unsent { state, claim } = std::mem::take(&mut self.unsent);
-        let Some(stored) = stored else { return };
-        if let LineState::Put(value) = &mut self.state
-            && let Cow::Owned(whole) = filled(value, &state, stored)
-        {
-            *value = whole.into();
-        }
-        if let Claim::Value(value) = &mut self.claim
-            && let Cow::Owned(whole) = filled(value, &claim, stored)
-        {
-            *value = whole.into();
-        }
-    }
-
-    /// Applies a later change of the same key on top of this one.
-    pub(super) fn follow(&mut self, later: Self) {
-        let before = std::mem::replace(&mut self.state, later.state);
-        let unsent_before = std::mem::replace(&mut self.unsent.state, later.unsent.state);
-        self.clock = later.clock;
-        if self.unsent.state.is_empty() {
-            return;
-        }
-        let LineState::Put(before) = before else {
-            self.unsent.state = Box::default();
-            return;
-        };
-        if let LineState::Put(value) = &mut self.state
-            && let Cow::Owned(whole) = filled(value, &self.unsent.state, &before)
-        {
-            *value = whole.into();
-        }
-        // Members that neither change sent are still to be filled in from the stored record.
-        self.unsent.state = in_both(&self.unsent.state, &unsent_before).into();
     }
 }
 
@@ -97,7 +56,7 @@ impl<'u> UnsentMembers<'u> {
 }
 
 /// Returns the value, plus those unsent members that it lacks and the stored value has.
-fn filled<'v>(value: &'v [u8], unsent: &[u8], stored: &[u8]) -> Cow<'v, [u8]> {
+pub(super) fn filled<'v>(value: &'v [u8], unsent: &[u8], stored: &[u8]) -> Cow<'v, [u8]> {
     let lists = (all_members(value), UnsentMembers::read(unsent), all_members(stored));
     let (Some(own), Some(unsent), Some(stored_members)) = lists else {
         return Cow::Borrowed(value);
@@ -135,7 +94,7 @@ fn shares(text: &[u8]) -> bool {
 }
 
 /// Returns the members that neither of two changes sent.
-fn in_both(a: &[u8], b: &[u8]) -> Vec<u8> {
+pub(super) fn in_both(a: &[u8], b: &[u8]) -> Vec<u8> {
     let (Some(a), Some(b)) = (UnsentMembers::read(a), UnsentMembers::read(b)) else {
         return Vec::new();
     };
@@ -152,70 +111,4 @@ fn in_both(a: &[u8], b: &[u8]) -> Vec<u8> {
     };
     names.sort_by(|(a, _), (b, _)| compare_names(a, b));
     if names.is_empty() { Vec::new() } else { write_object(&names) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::indexeddb::key::Key;
-
-    fn folded(value: &str, unsent: &str) -> Folded {
-        Folded {
-            store: 0,
-            key: Key::Number(1.0).to_sortable().unwrap(),
-            state: LineState::Put(value.as_bytes().into()),
-            clock: None,
-            claim: Claim::Value(value.as_bytes().into()),
-            unsent: Unsent::both(unsent.as_bytes()),
-        }
-    }
-
-    fn state(folded: &Folded) -> &str {
-        let LineState::Put(value) = &folded.state else { return "deleted" };
-        std::str::from_utf8(value).unwrap()
-    }
-
-    #[test]
-    fn what_was_not_sent_comes_from_what_is_stored() {
-        let mut change =
-            folded(r#"{"id":1,"q":2}"#, r#"{"bin":null,"doc":null,"new":null,"q":null}"#);
-        change.fill_from(Some(br#"{"bin":"AQI=","doc":{"a":[1]},"id":1,"q":1}"#));
-        assert_eq!(state(&change), r#"{"bin":"AQI=","doc":{"a":[1]},"id":1,"q":2}"#);
-        assert_eq!(change.claim, Claim::Value(state(&change).as_bytes().into()));
-        assert!(change.unsent.is_empty());
-        let mut rest = folded(r#"{"q":2}"#, r#"[{"gone":null}]"#);
-        rest.fill_from(Some(br#"{"gone":1,"id":1,"q":1}"#));
-        assert_eq!(state(&rest), r#"{"id":1,"q":2}"#);
-        let mut alone = folded(r#"{"id":1}"#, r#"{"doc":null}"#);
-        alone.fill_from(None);
-        assert_eq!(state(&alone), r#"{"id":1}"#);
-        let mut shared = folded(r#"{"id":1}"#, r#"{"a":null,"b":null,"c":null}"#);
-        shared.fill_from(Some(br#"{"a":{"~id":[1,[]]},"b":{"~ref":1},"c":3,"id":1}"#));
-        assert_eq!(state(&shared), r#"{"c":3,"id":1}"#);
-    }
-
-    #[test]
-    fn changes_of_one_batch_fill_each_other() {
-        let mut change = folded(r#"{"a":1,"id":1}"#, r#"{"b":null}"#);
-        change.follow(folded(r#"{"id":1}"#, r#"{"a":null,"b":null}"#));
-        assert_eq!(
-            (state(&change), &*change.unsent.state),
-            (r#"{"a":1,"id":1}"#, &br#"{"b":null}"#[..])
-        );
-        let mut rest = folded(r#"{"a":1}"#, r#"[{"x":null}]"#);
-        rest.follow(folded(r#"{"b":1}"#, r#"[{"a":null,"y":null}]"#));
-        assert_eq!(
-            (state(&rest), &*rest.unsent.state),
-            (r#"{"b":1}"#, &br#"[{"a":null,"x":null,"y":null}]"#[..])
-        );
-        rest.follow(folded(r#"{"c":1}"#, r#"{"n":null,"y":null}"#));
-        assert_eq!(&*rest.unsent.state, br#"{"n":null}"#);
-        change.follow(Folded {
-            state: LineState::Delete,
-            unsent: Unsent::default(),
-            ..folded("{}", "")
-        });
-        change.follow(folded(r#"{"id":1}"#, r#"{"a":null}"#));
-        assert_eq!((state(&change), change.unsent.state.len()), (r#"{"id":1}"#, 0));
-    }
 }
