@@ -10,6 +10,7 @@ mod conflict;
 mod conflict_type;
 pub mod deletion_run;
 mod deliveries;
+mod delivery;
 pub mod id;
 pub mod line;
 pub mod logged_conflict;

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::deletion_run::Run;
-use super::deliveries::DeliveryQueue;
-pub(crate) use super::deliveries::add_text;
-pub use super::deliveries::{DELIVERIES, Delivery, MAX_DELIVERY_BYTES, Recognition};
+use super::delivery::DeliveryQueue;
+pub(crate) use super::delivery::add_text;
+pub use super::delivery::{DELIVERIES, Delivery, MAX_DELIVERY_BYTES, Recognition};
 use super::logged_conflict::Choice;
 use super::manifest::canonical_json;
 use super::retention::Retention;
