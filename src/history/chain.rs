@@ -8,7 +8,6 @@
 use std::collections::{HashMap, HashSet};
 
 use super::reader::{CheckedChunk, VersionReader};
-use super::verify::check_names;
 use crate::indexeddb::key::SortableKey;
 use crate::snapshot::line::part_count;
 use crate::snapshot::{ChunkRef, Digest, FlowVersion, LineState, List, SpilledRef};
@@ -173,7 +172,7 @@ pub(super) fn check_chain(
             )));
         }
         let older_reader = VersionReader { version: &older, ..*reader };
-        check_names(&older_reader)?;
+        older_reader.check_names()?;
         content.check(&older_reader)?;
         passed += 1;
         newer = older;

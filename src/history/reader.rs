@@ -1,6 +1,7 @@
 //! Reads chunks and spilled values of one version; returns only data that was checked against a
 //! digest.
 
+use super::log::ids_of;
 use crate::apply::read_whole;
 use crate::chunk::{parse_chunk, store_name};
 use crate::indexeddb::dom_string::DomString;
@@ -48,6 +49,18 @@ impl<'a> VersionReader<'a> {
             Ok(())
         } else {
             Err(self.damaged("the manifest is not what its state says"))
+        }
+    }
+
+    /// Checks that manifest, state and comment agree.
+    pub(super) fn check_names(&self) -> Result<(), StoreError> {
+        self.check_manifest()?;
+        let StoredVersion { manifest, state, comment, .. } = self.version;
+        match ids_of(comment) {
+            Some(ids) if ids != (manifest.root(), *state) => {
+                Err(self.damaged("its comment names another root or state than its manifest has"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::HistoryError;
 use super::chain::{VerifiedContent, check_chain};
-use super::log::ids_of;
 use super::reader::{CheckedChunk, ListReader, VersionReader};
 use crate::chunk::{Boundary, weight};
 use crate::indexeddb::key::SortableKey;
@@ -49,7 +48,7 @@ pub fn verify(
     chain: bool,
 ) -> Result<Verified, HistoryError> {
     let reader = VersionReader { store, flow, version };
-    check_names(&reader)?;
+    reader.check_names()?;
     let mut check = VersionCheck {
         reader,
         verified: Verified::default(),
@@ -65,18 +64,6 @@ pub fn verify(
         check.verified.versions = check_chain(&reader, &mut check.content)?;
     }
     Ok(check.verified)
-}
-
-/// Checks that manifest, state and comment agree.
-pub(super) fn check_names(reader: &VersionReader<'_>) -> Result<(), StoreError> {
-    reader.check_manifest()?;
-    let StoredVersion { manifest, state, comment, .. } = reader.version;
-    match ids_of(comment) {
-        Some(ids) if ids != (manifest.root(), *state) => {
-            Err(reader.damaged("its comment names another root or state than its manifest has"))
-        }
-        _ => Ok(()),
-    }
 }
 
 struct VersionCheck<'a> {
