@@ -11,6 +11,7 @@
 pub mod adversaries;
 mod aliases;
 mod check;
+mod checked_file;
 /// The names of other systems' features here.
 pub mod coming_from;
 mod commutative;

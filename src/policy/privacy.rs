@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::path::FieldPath;
-use super::rules::Policy;
 
 /// The treatment of a private field. Each variant reveals more of the value than the ones before
 /// it.
@@ -28,13 +27,6 @@ impl Privacy {
     /// True if it hashes a field.
     pub fn hashes(&self) -> bool {
         self.fields.iter().any(|(_, hide)| *hide == Hide::Hash)
-    }
-}
-
-impl Policy {
-    /// True if any object store has a hashed field, which requires a [`HashKey`].
-    pub fn needs_hash_key(&self) -> bool {
-        self.default.privacy.hashes() || self.stores.values().any(|store| store.privacy.hashes())
     }
 }
 
@@ -71,6 +63,7 @@ impl fmt::Debug for HashKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Policy;
 
     #[test]
     fn a_key_is_long_enough_and_never_shown() {

@@ -118,6 +118,11 @@ pub enum Unresolved {
 }
 
 impl Policy {
+    /// True if any object store has a hashed field, which requires a [`HashKey`](super::HashKey).
+    pub fn needs_hash_key(&self) -> bool {
+        self.default.privacy.hashes() || self.stores.values().any(|store| store.privacy.hashes())
+    }
+
     /// Returns the rules of an object store.
     pub fn store(&self, name: &DomString) -> &StorePolicy {
         self.stores.get(name).unwrap_or(&self.default)

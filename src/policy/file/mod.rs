@@ -13,14 +13,13 @@ pub(crate) mod scope;
 mod string;
 #[cfg(test)]
 mod tests;
-mod top;
+pub(super) mod top;
 mod value;
 
 pub use case::{Case, CaseBase, CaseResult, CaseState, Expectation, ExpectedDetection};
 pub use fault::{ByteSpan, Fault, FilePosition};
 
 use self::scope::Scope;
-use super::check;
 use super::rules::Policy;
 
 /// The greatest length of a policy file, in bytes.
@@ -54,27 +53,6 @@ pub struct PolicyFile {
 }
 
 impl PolicyFile {
-    /// Reads and checks a file's text.
-    ///
-    /// # Errors
-    ///
-    /// Returns all faults, at least one, in the file's order.
-    pub fn read(text: &str) -> Result<Self, Vec<Fault>> {
-        let mut file = top::read(text)?;
-        let mut faults = check::scopes(&file);
-        if faults.is_empty() {
-            // The order of arrival is only checked for scopes that are otherwise correct.
-            faults = check::order_of_arrival(&mut file);
-        }
-        if faults.is_empty() {
-            file.notes.extend(check::notes(&file));
-            file.notes.sort_by_key(|note| note.span.start);
-            return Ok(file);
-        }
-        faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
-        Err(faults)
-    }
-
     /// True if the file has rules for this object store.
     pub fn names(&self, store: &crate::indexeddb::dom_string::DomString) -> bool {
         self.policy.stores.contains_key(store)

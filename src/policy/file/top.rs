@@ -18,7 +18,7 @@ const VERSION: &str = "1";
 const MAX_SYNTAX_FAULTS: usize = 10;
 
 /// Reads a file. The relations between scopes are checked elsewhere.
-pub(super) fn read(text: &str) -> Result<PolicyFile, Vec<Fault>> {
+pub(in crate::policy) fn read(text: &str) -> Result<PolicyFile, Vec<Fault>> {
     if text.len() > MAX_FILE_BYTES {
         let message = format!(
             "a policy file may have {MAX_FILE_BYTES} bytes, and this one has {}",
