@@ -3,7 +3,7 @@
 
 use super::current_record::{ConflictedRecord, meta_of};
 use super::selected_conflict::{Chosen, Picked};
-use super::{Facts, comment};
+use super::{Facts, RULE, comment};
 use crate::apply::error::SyncError;
 use crate::apply::recorder::ChunkOutput;
 use crate::chunk::ListEditor;
@@ -15,9 +15,6 @@ use crate::snapshot::{
 };
 use crate::spool::Spool;
 use crate::store::{StoreError, StoreErrorKind, VersionDraft, VersionWriter};
-
-/// The rule in a new line: a person decided.
-pub(super) const RULE: &str = "resolve";
 
 /// Passes new data to `writer`, and returns the draft of the version.
 pub(super) fn write(

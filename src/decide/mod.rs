@@ -35,6 +35,9 @@ use crate::snapshot::{FlowName, FlowVersion, Meta};
 use crate::spool::{Place, Spool};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
 
+/// The rule in a conflict's line that a person's decision added.
+const RULE: &str = "resolve";
+
 /// The selection of conflicts to decide.
 #[derive(Clone, Debug)]
 pub enum Selection {

@@ -1,7 +1,6 @@
 //! Checks a person's own value before it may become a record.
 
-use super::Facts;
-use super::decision_writer::RULE;
+use super::{Facts, RULE};
 use crate::apply::error::SyncError;
 use crate::indexeddb::key_path::KeyExtractor;
 use crate::normalize::{Hidden, hide};
