@@ -88,6 +88,7 @@ impl<'a> Merging<'a> {
             let ranges = self.changes.ranges_of(place, self.skip);
             let here = next.as_ref().is_some_and(|change| change.store == place);
             if only.is_some_and(|only| !only.contains(name)) {
+                // The changes of all object stores are one stream, so these are read past.
                 while next.take_if(|change| change.store == place).is_some() {
                     next = folds.next()?;
                 }
@@ -105,6 +106,8 @@ impl<'a> Merging<'a> {
             }
             total.add(&counts);
         }
+        // Deletions are forgotten in object stores that the batch does not name, too. A search for
+        // collisions in unique indexes looks for records only.
         if self.rules.forget.is_some() && only.is_none() {
             for store in
                 self.head.stores.iter().filter(|store| !self.names.contains(&store.schema.name))

@@ -43,6 +43,7 @@ impl<'a> Rules<'a> {
             standing: Standing {
                 sequenced: header.sequence.is_some(),
                 schema: None,
+                // A source that saw nothing since then may lack deletions that nobody remembers.
                 stale: older(header.base.or(seen)),
                 forgotten,
                 since: None,
@@ -55,6 +56,7 @@ impl<'a> Rules<'a> {
         let objects = |kind| {
             policy.default.resolver(kind).is_some_and(|resolver| *resolver != Resolver::Accept)
         };
+        // Other dialects take their schema from the options, which state nothing about indexes.
         if let Some(before) = before.filter(|_| header.dialect.has_schema()) {
             rules.newer = header.schema.version > before.database_version
                 && objects(ConflictType::SchemaNewer);

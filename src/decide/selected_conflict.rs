@@ -65,6 +65,8 @@ pub(super) fn pick(facts: &Facts<'_>, spool: &mut Spool) -> Result<Vec<Picked>, 
     let mut picked = Vec::new();
     for (place, chunk) in chunks.iter().enumerate() {
         let next = chunks.get(place + 1).map(|next| &next.first);
+        // Conflicts are ordered by key, so many chunks can be left unread: those without a wanted
+        // key, and those before the first key that the filter admits.
         let reads = match &facts.options.selection {
             Selection::Ids(_) => wanted
                 .range::<SortableKey, _>(&chunk.first..)
@@ -100,6 +102,7 @@ pub(super) fn pick(facts: &Facts<'_>, spool: &mut Spool) -> Result<Vec<Picked>, 
     if let Some(unknown) = wanted.difference(&found).next() {
         return Err(SyncError::Mismatch(no_conflict(facts, unknown)));
     }
+    // One value cannot have the keys of several records.
     if facts.options.choice == Choice::Value && picked.len() > 1 {
         let what = format!("{} conflicts are meant: a value of your own is for one", picked.len());
         return Err(SyncError::Mismatch(what));

@@ -34,6 +34,7 @@ fn write_at(
     }
     match tree {
         Tree::Object(members) => {
+            // Every typed value begins with a `$` name, so most objects need no closer look.
             if members.first().is_some_and(|(name, _)| name.first() == Some(&b'$'))
                 && typed(tree, decimals, out)?
             {
@@ -51,6 +52,7 @@ fn write_at(
             Ok(())
         }
         Tree::List(items) => {
+            // The writer of lists cannot fail, so the first failure is kept and the rest left out.
             let mut result = Ok(());
             write_list(items, out, |item, out| {
                 if result.is_ok() {

@@ -63,6 +63,7 @@ fn trace_case(policy: &Policy, case: &Case) -> Trace {
     };
     let state = line_state(&case.incoming);
     let mut clock = clock_of(rules, case.incoming_at, &state);
+    // Without a time of receipt, no clock is ahead of it, so the skew limits none.
     if let Some(received_at) = case.received_at {
         let latest = received_at.saturating_add(policy.max_skew_ms.unwrap_or(DEFAULT_SKEW_MS));
         clock = clock.map(|clock| clock.min(latest));
@@ -74,6 +75,7 @@ fn trace_case(policy: &Policy, case: &Case) -> Trace {
         meta: Meta { at: case.head_at, by: case.head_by.parse().ok(), rev: FlowVersion::FIRST },
         state: line_state(head),
     });
+    // A sync reads the base that the change claims; a case states it.
     let (claim, base) = match &case.base {
         CaseBase::Unknown => (Claim::None, Base::Unknown),
         CaseBase::Absent => (Claim::Absent, Base::Absent),
@@ -143,6 +145,7 @@ pub fn unreached(policy: &Policy, ran: &[(&Case, &Ran)]) -> Unreached {
     for (case, ran) in ran {
         let Found::Conflict { kind, .. } = ran.trace.found else { continue };
         types.insert(kind);
+        // Rules are tried until one decides, so only the last one took effect.
         rules.extend(ran.trace.tried.last().map(|decided| decided.rule.clone()));
         let store = policy.store(&case.store);
         for decision in ran.trace.resolution.iter().flat_map(|resolution| &resolution.fields) {
@@ -155,6 +158,7 @@ pub fn unreached(policy: &Policy, ran: &[(&Case, &Ran)]) -> Unreached {
     }
     let mut left = Unreached::default();
     for scope in scopes {
+        // Scopes repeat the defaults that they do not override; each is named once.
         for rule in scope.rules.iter().filter(|rule| !rules.contains(&rule.name)) {
             if !left.rules.contains(&rule.name) {
                 left.rules.push(rule.name.clone());

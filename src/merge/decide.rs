@@ -108,6 +108,8 @@ impl Asked<'_> {
             | Resolver::HeadWins
             | Resolver::Skip
             | Resolver::Accept => {
+                // Which side is head depends on the order of arrival, so a commutative policy must
+                // not ask which of them changed the value.
                 let alone = if self.policy.commutative { None } else { values.only_changed() };
                 match alone.map_or_else(|| self.side(resolver), Ok) {
                     Ok(Winner::Incoming) => ResolverOutcome::Incoming,

@@ -387,6 +387,7 @@ impl<'m> Merger<'m, '_> {
             let (head, incoming) = (ours.get(key).copied(), theirs.get(key).copied());
             self.path.push(key.to_vec());
             let taken = match (shape, was, head, incoming) {
+                // The keys of both entries are equal, so only their values are merged.
                 (Shape::Map, _, Some(head), Some(incoming)) => {
                     let value_of = |pair| value::items(pair).and_then(|pair| pair.get(1).copied());
                     let base = if let Base::Value(pair) = was {
@@ -403,6 +404,7 @@ impl<'m> Merger<'m, '_> {
                 | (_, Base::Value(base), Some(other), None)
                     if base != other =>
                 {
+                    // The removal did not see the change, so the log must name the conflict.
                     self.found.contested += 1;
                     self.found.head_lost |= head.is_none();
                     self.found.incoming_lost |= incoming.is_none();

@@ -190,6 +190,7 @@ fn case(out: &mut String, case: &Case) {
         CaseState::Deleted => *out += "incoming-deleted = true\n",
         CaseState::Value(value) => *out += &json("incoming", value),
     }
+    // These have defaults, which are written out like those of all settings.
     *out += &format!("head-at = {}\n", case.head_at);
     if let Some(at) = case.incoming_at {
         *out += &format!("incoming-at = {at}\n");

@@ -100,6 +100,7 @@ impl Conflict {
 
     /// Returns the canonical value of the conflict's line; empty members are omitted.
     pub fn to_value(&self) -> Vec<u8> {
+        // Canonical JSON has its members in the order of their names.
         let mut out = b"{\"base\":".to_vec();
         write_digest(self.base.as_ref(), &mut out);
         if let Some(value) = &self.base_value {

@@ -148,6 +148,8 @@ impl Line {
 
     /// Parses one line, without its line end, of the object store whose canonical name is `store`.
     pub fn parse(line: &[u8], store: &[u8]) -> Result<Self, LineError> {
+        // The format fixes the order of members, so that each line has one spelling and none needs
+        // to be looked up: this runs for every stored record that is read.
         let mut rest = LineRest(line);
         rest.expect(b"{\"at\":")?;
         let at = rest.integer()?;

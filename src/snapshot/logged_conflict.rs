@@ -153,6 +153,7 @@ impl LoggedConflict {
         let members = ConflictMembers::of(value).ok_or_else(|| wrong("its value is no object"))?;
         let kind = members.text("type").and_then(|name| ConflictType::from_name(&name));
         let winner = members.text("winner").and_then(|name| winner_of(&name));
+        // A conflict without a record in head has null there; a line without the member is damaged.
         let head = match members.get("head") {
             Some(b"null") => None,
             side => Some(side.and_then(read_side).ok_or_else(|| wrong("head cannot be read"))?),
@@ -228,6 +229,7 @@ impl LoggedConflict {
         incoming: Option<&LineState>,
         now: Option<&str>,
     ) -> String {
+        // Canonical JSON has its members in the order of their names.
         let base = self.base.map_or_else(|| "null".to_owned(), |digest| format!("\"{digest}\""));
         let mut out = format!("{{\"base\":{base}");
         if let (Some(_), Some(value)) = (now, &self.base_value) {

@@ -363,6 +363,7 @@ impl Manifest {
                 list.as_ref().ok_or_else(|| at(index + 1, "a chunk before the first list"))?;
             let chunks =
                 manifest.list_mut(list).ok_or_else(|| at(index + 1, "a chunk of no list"))?;
+            // Views of several sources share a list, so their keys begin anew.
             if chunks.last().is_some_and(|last| last.first >= chunk.first) && *list != List::Views {
                 return Err(at(index + 1, "chunks are not in order"));
             }

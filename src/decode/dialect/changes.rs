@@ -277,6 +277,8 @@ impl Envelope {
         header: &BatchHeader,
         place: usize,
     ) -> Result<FoundChange, Reject> {
+        // The order of these checks decides which code a line with several faults is reported
+        // with; reports are compared by code, so it must not change.
         if header.mode == Mode::Full && kind != ChangeKind::Put {
             return Err((
                 code::NOT_IN_FULL,

@@ -206,6 +206,7 @@ impl<'t> Encapsulator<'_, 't> {
             }
             ValueKind::Array(length, items, members) => self.array(length, &items, members),
             ValueKind::Object(members) => {
+                // In a row, a member `$types` would be read as the types of the row's places.
                 self.own_types |= self.path.is_empty()
                     && members.iter().any(|(name, _)| &name[..] == b"\\u0024types");
                 self.object(members)
@@ -217,6 +218,7 @@ impl<'t> Encapsulator<'_, 't> {
                 for (index, (key, value)) in pairs.into_iter().enumerate() {
                     self.text(if index > 0 { ",[" } else { "[" });
                     self.inner(index.to_string().as_bytes(), |row| {
+                        // Dexie's export gives every array this type, the pairs of a Map included.
                         row.typed("arrayNonindexKeys");
                         row.element(0, key)?;
                         row.text(",");
@@ -325,6 +327,7 @@ impl<'t> Encapsulator<'_, 't> {
             ValueKind::Special(word) => match special_type(word) {
                 Some(kind) => self.typed_string(kind, word),
                 None => {
+                    // Only −0 is left, for which Dexie's export has no type.
                     self.lose(what::NEGATIVE_ZERO);
                     self.text("0");
                 }

@@ -396,6 +396,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
             b"Float64Array" => "f64",
             b"BigInt64Array" => "bi64",
             b"BigUint64Array" => "bui64",
+            // Playwright has no name for it, so its elements are kept as members of an object.
             b"Float16Array" => {
                 self.lose(what::BYTES);
                 let id = self.begin(None);
@@ -416,6 +417,7 @@ impl<'t> PlaywrightEncoder<'_, 't> {
                 return Some(());
             }
         };
+        // Playwright writes the bytes of a view and makes a separate buffer for each.
         if more || !matches!(ValueKind::of(view.buffer)?, ValueKind::Buffer(_)) {
             self.lose(what::BUFFER_OF_VIEW);
         }

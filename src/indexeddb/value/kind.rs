@@ -85,33 +85,10 @@ fn tagged<'t>(tag: ValueTag, content: &'t Tree<'t>) -> Option<ValueKind<'t>> {
         ValueTag::Date => ValueKind::Date(content.number().map(|ms| ms as i64)),
         ValueTag::Utf16 => ValueKind::String(utf16(content)?),
         ValueTag::Entries => ValueKind::Object(entries(content)?),
-        ValueTag::RegExp => match content.items()? {
-            [source, flags] => match ValueKind::of(source)? {
-                ValueKind::String(source) => ValueKind::RegExp(source, string(flags)?),
-                _ => return None,
-            },
-            _ => return None,
-        },
+        ValueTag::RegExp => regexp(content)?,
         ValueTag::Boxed => ValueKind::Boxed(content),
-        ValueTag::Array => {
-            let item = |item: &'t Tree<'t>| match item.items()? {
-                [index, value] => Some((index.whole()?, value)),
-                _ => None,
-            };
-            let items = content.get("items")?.items()?.iter().map(item).collect::<Option<_>>()?;
-            ValueKind::Array(
-                content.get("length")?.whole()?,
-                items,
-                entries(content.get("members")?)?,
-            )
-        }
-        ValueTag::Map => {
-            let pair = |pair: &'t Tree<'t>| match pair.items()? {
-                [key, value] => Some((key, value)),
-                _ => None,
-            };
-            ValueKind::Map(content.items()?.iter().map(pair).collect::<Option<_>>()?)
-        }
+        ValueTag::Array => array(content)?,
+        ValueTag::Map => ValueKind::Map(content.items()?.iter().map(pair).collect::<Option<_>>()?),
         ValueTag::Set => ValueKind::Set(content.items()?),
         ValueTag::Buffer => ValueKind::Buffer(ArrayBuffer {
             data: string(content.get("data")?)?,
@@ -130,12 +107,34 @@ fn tagged<'t>(tag: ValueTag, content: &'t Tree<'t>) -> Option<ValueKind<'t>> {
         ValueTag::Blob => ValueKind::Blob(content),
         ValueTag::Dom => ValueKind::Dom(content),
         ValueTag::Opaque => ValueKind::Opaque,
-        ValueTag::Id => match content.items()? {
-            [id, value] => ValueKind::Id(id.whole()?, value),
-            _ => return None,
-        },
+        ValueTag::Id => {
+            let (id, value) = pair(content)?;
+            ValueKind::Id(id.whole()?, value)
+        }
         ValueTag::Ref => ValueKind::Ref(content.whole()?),
     })
+}
+
+fn regexp<'t>(content: &'t Tree<'t>) -> Option<ValueKind<'t>> {
+    let (source, flags) = pair(content)?;
+    match ValueKind::of(source)? {
+        ValueKind::String(source) => Some(ValueKind::RegExp(source, string(flags)?)),
+        _ => None,
+    }
+}
+
+fn array<'t>(content: &'t Tree<'t>) -> Option<ValueKind<'t>> {
+    let item = |item: &'t Tree<'t>| {
+        let (index, value) = pair(item)?;
+        Some((index.whole()?, value))
+    };
+    let items = content.get("items")?.items()?.iter().map(item).collect::<Option<_>>()?;
+    let members = entries(content.get("members")?)?;
+    Some(ValueKind::Array(content.get("length")?.whole()?, items, members))
+}
+
+fn pair<'t>(tree: &'t Tree<'t>) -> Option<(&'t Tree<'t>, &'t Tree<'t>)> {
+    if let [first, second] = tree.items()? { Some((first, second)) } else { None }
 }
 
 fn string<'t>(tree: &'t Tree<'t>) -> Option<&'t [u8]> {

@@ -78,6 +78,9 @@ pub(super) fn shared(content: &[u8]) -> Option<&[u8]> {
 
 fn step<'a>(text: &'a [u8], identifier: &str) -> Option<Cow<'a, [u8]>> {
     let count = |number: usize| Some(Cow::Owned(number.to_string().into_bytes()));
+    // The cases are those of "evaluate a key path on a value" in the W3C specification: `length` of
+    // strings and arrays, the attributes of Blobs and Files, and otherwise own properties only. The
+    // own properties of RegExps and Errors are those that a structured clone sets.
     match text.first()? {
         b'"' if identifier == "length" => count(string_length(text)?),
         b'[' if identifier == "length" => count(read::items(text)?.len()),

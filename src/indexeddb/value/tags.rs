@@ -50,6 +50,8 @@ impl ValueTag {
 
     /// Returns a description of the content that the tag requires.
     pub(super) fn expects(self) -> &'static str {
+        // Rejections end with these texts, so each states all that the tag requires: the content
+        // itself is never shown.
         match self {
             Self::Undefined => "`~undefined` holds true",
             Self::Number => {

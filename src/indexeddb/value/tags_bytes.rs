@@ -146,6 +146,7 @@ pub(super) fn blob(content: &[u8]) -> Option<NormalForm> {
             _ => return None,
         }
     }
+    // Without data, for example of a file that was too large, size and digest are all there is.
     if let Some(data) = data {
         let bytes = decode(data)?;
         let actual = blake3::hash(&bytes).to_hex().as_bytes().to_vec();
@@ -157,10 +158,12 @@ pub(super) fn blob(content: &[u8]) -> Option<NormalForm> {
         size = Some(bytes.len() as u64);
         blake3 = Some(actual);
     }
+    // In the File API a Blob has neither; only a File has both.
     if modified.is_some() && name.is_none() {
         return None;
     }
     let mut out = [b"{\"blake3\":\"", &blake3?[..], b"\""].concat();
+    // Members of canonical text are sorted by name.
     let optional: [(&[u8], _); 3] = [(b"data", data), (b"lastModified", modified), (b"name", name)];
     for (member, value) in optional {
         if let Some(value) = value {

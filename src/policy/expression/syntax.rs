@@ -38,6 +38,7 @@ fn mistake(source: &str, errors: &[ParseError]) -> Mistake {
         return Mistake::new(0..source.len(), "this is no expression");
     };
     let start = place(source, error.pos);
+    // The parser's errors have no codes, so they are told apart by their texts.
     let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
     if message.starts_with("token recognition error at: ") {
         return unknown_sign(source, start);

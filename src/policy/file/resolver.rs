@@ -111,6 +111,7 @@ impl<'a> Reader<'a> {
         }
         let names: Vec<_> =
             std::iter::once("use").chain(parameters(kind).iter().copied()).collect();
+        // An unknown parameter does not end the reading, so that all faults are reported at once.
         for key in table.keys().filter(|key| !names.contains(&key.get_ref().as_ref())) {
             let help = match (
                 similar(key.get_ref(), parameters(kind).iter().copied()),
@@ -179,6 +180,7 @@ impl<'a> Reader<'a> {
             }
             K::AppendUnique => {
                 let Some(key) = table.get("key") else { return self.missing(kind, "key", place) };
+                // Both are read before either can end the reading, so that both are reported.
                 let (key, order_by) = (self.path(key, "key"), table.get("order-by"));
                 let order_by = order_by.map(|value| self.path(value, "order-by"));
                 Resolver::AppendUnique {

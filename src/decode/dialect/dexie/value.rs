@@ -47,6 +47,7 @@ pub(crate) fn record(
             return Err((code::NO_KEY, "the row is no list of key and value"));
         };
         builder.used += usize::from(builder.typed.kind(Some(ROOT)).is_some());
+        // A key is converted exactly or not at all, so it has no losses to report.
         builder.quiet = true;
         builder.within(
             &[u16::from(b'0')],
@@ -63,6 +64,8 @@ pub(crate) fn record(
             &mut out.value,
         )?;
     }
+    // A type of a place that the row does not have belongs to a value that is not in the file, so
+    // the row is not what was exported.
     if builder.used == count {
         Ok(())
     } else {
@@ -327,6 +330,7 @@ impl<'t> Builder<'_, 't> {
         let is_length = |(name, _): &&(&[u8], Tree<'_>)| *name == b"length";
         let length =
             members.iter().find(is_length).and_then(|(_, length)| length.whole()).ok_or(INVALID)?;
+        // As in ECMAScript, only the shortest spelling of a number is an index: `01` is a name.
         let index = |name: &[u8]| {
             let index = std::str::from_utf8(name).ok()?.parse::<u64>().ok()?;
             (index.to_string().as_bytes() == name && index < length).then_some(index)
@@ -336,6 +340,7 @@ impl<'t> Builder<'_, 't> {
         let mut first = true;
         for (name, value) in members.iter().filter(|member| !is_length(member)) {
             let Some(index) = index(name) else {
+                // In our form the named members come after all items.
                 named.push((*name, value));
                 continue;
             };

@@ -45,6 +45,7 @@ pub(super) fn patched(
     if is_partial {
         for (operator, content) in members {
             match (*operator, content.members()) {
+                // The version of MongoDB's syntax of updates.
                 (b"$v", _) => {}
                 (b"$set", Some(members)) => set.extend(members.iter().cloned()),
                 (b"$unset", Some(members)) => {
@@ -53,6 +54,7 @@ pub(super) fn patched(
                 _ => return Err(PARTIAL),
             }
         }
+        // A dotted name changes a member inside a member, whose other members the event lacks.
         if set
             .iter()
             .map(|(name, _)| *name)
@@ -64,6 +66,7 @@ pub(super) fn patched(
     } else {
         set.extend(members.iter().cloned());
     }
+    // The filter is the document's key, which a whole document repeats and an update need not.
     let key: Vec<_> =
         key.iter().filter(|(name, _)| !set.iter().any(|(own, _)| own == name)).cloned().collect();
     let document = Tree::Object(key.into_iter().chain(set).collect());

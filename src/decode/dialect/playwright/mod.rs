@@ -87,31 +87,8 @@ pub(crate) fn open<R: Read>(
         losses: Losses::default(),
     };
     reader.document()?;
-    let StateReader {
-        stage, chosen, has_databases, there, matching, losses: mut found_losses, ..
-    } = reader;
-    losses.append(&mut found_losses);
-    let list = || if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-    let found = match (chosen, matching) {
-        (Some(found), 1) => found,
-        (_, 0) if !has_databases => {
-            let what = "the input has no such database; it has none: save the storage state with \
-                        storageState({ indexedDB: true }), which Playwright 1.51 or newer has";
-            return Err(DecodeError::Usage(what.to_owned()));
-        }
-        (_, 0) => {
-            let what =
-                format!("the input has no such database (--origin, --database); it has {}", list());
-            return Err(DecodeError::Usage(what));
-        }
-        _ => {
-            let what = format!(
-                "say which database is meant (--origin, --database); the input has {}",
-                list()
-            );
-            return Err(DecodeError::Usage(what));
-        }
-    };
+    losses.append(&mut reader.losses);
+    let found = reader.chosen()?;
     let names: Vec<_> = found.stores.iter().map(|store| store.name.clone()).collect();
     let name = found.name.unwrap_or_default();
     let header = options.import_header(
@@ -120,10 +97,33 @@ pub(crate) fn open<R: Read>(
         found.version.unwrap_or(1),
         found.stores,
     )?;
-    Ok(OpenedDocument { header, names, records: stage.finish()? })
+    Ok(OpenedDocument { header, names, records: reader.stage.finish()? })
 }
 
 impl<R: Read> StateReader<'_, R> {
+    /// Returns the one database that the options mean.
+    fn chosen(&mut self) -> Result<FoundDatabase, DecodeError> {
+        let list = match self.there.as_slice() {
+            [] => "none".to_owned(),
+            there => there.join(", "),
+        };
+        let what = match (self.chosen.take(), self.matching) {
+            (Some(found), 1) => return Ok(found),
+            (_, 0) if !self.has_databases => {
+                "the input has no such database; it has none: save the storage state with \
+                 storageState({ indexedDB: true }), which Playwright 1.51 or newer has"
+                    .to_owned()
+            }
+            (_, 0) => {
+                format!("the input has no such database (--origin, --database); it has {list}")
+            }
+            _ => {
+                format!("say which database is meant (--origin, --database); the input has {list}")
+            }
+        };
+        Err(DecodeError::Usage(what))
+    }
+
     fn document(&mut self) -> Result<(), DecodeError> {
         let mut first = self.pull.open(b'{', "a storage state")?;
         let mut origins = false;

@@ -76,6 +76,8 @@ impl Checker<'_> {
 
     fn unknown_function(&mut self, tree: &IdedExpr, name: &str, form: CallForm) {
         let span = self.spans.name(tree);
+        // A name that CEL or this program has is explained; only others are taken for a slip of the
+        // pen, because the nearest name would mislead.
         if let Some((_, help)) = LEFT_OUT.iter().find(|(own, _)| *own == name) {
             return self.at(span, format!("{name}() is not there"), *help);
         }

@@ -135,6 +135,7 @@ impl Checker<'_> {
                             let message = format!("a map's key is a string, this is {}", key.kinds);
                             self.say(&entry.key, message, "put it in quotes, or use string()");
                         }
+                        // Other keys are only known when the expression is evaluated.
                         if entries
                             .iter()
                             .any(|(other, _)| matches!(other, Node::Text(_)) && *other == key.node)

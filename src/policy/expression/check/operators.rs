@@ -30,6 +30,7 @@ impl Checker<'_> {
             }
             (sign::CONDITIONAL, [condition, a, b]) => {
                 let condition = self.bool(condition, "?");
+                // Which part is the result is not known before a conflict, so both may be.
                 let (a, b) = (self.node(a), self.node(b));
                 let (kinds, elements) = (a.kinds | b.kinds, a.elements | b.elements);
                 TypedNode {
@@ -112,6 +113,7 @@ impl Checker<'_> {
             };
             let message = format!("`{name}` does not take {} and {}", a.kinds, b.kinds);
             self.at(self.spans.sign(tree), message, help);
+            // What encloses this is not to blame for its kind.
             gives = Type::ANY;
         }
         TypedNode {

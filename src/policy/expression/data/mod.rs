@@ -153,6 +153,7 @@ fn tagged<'a>(
             let digits = inside(content)
                 .and_then(|digits| std::str::from_utf8(digits).ok())
                 .ok_or(broken)?;
+            // CEL's integers have 64 bits. A greater one can still be stored as it is.
             digits.parse().map_or(Value::Stored(text), Value::Int)
         }
         ValueTag::Date if content == b"null" => Value::Date(f64::NAN),
@@ -160,6 +161,7 @@ fn tagged<'a>(
         ValueTag::Set => Value::List(List::Text(content)),
         ValueTag::Map if map::has_text_keys(content, work)? => Value::Map(Map::Pairs(content)),
         ValueTag::Buffer => {
+            // Members of canonical text are sorted, so the data comes first.
             let data = content.strip_prefix(b"{\"data\":").ok_or(broken)?;
             let end = memchr::memchr(b'"', data.get(1..).ok_or(broken)?).ok_or(broken)? + 2;
             Value::Bytes(Cow::Owned(bytes(&data[..end], work)?))
