@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use super::api::sync::out_of_memory;
 use super::limits::CONTENT_MEMORY;
 use super::refusal::{Refusal, RefusalKind};
 use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
@@ -122,7 +121,7 @@ impl BodyReader {
             Some(error @ (BodyError::TooLarge(_) | BodyError::LargeMessage)) => {
                 Err(Refusal::new(RefusalKind::TooLarge, error.to_string()))
             }
-            Some(BodyError::Memory(error)) => Err(out_of_memory(error)),
+            Some(BodyError::Memory(error)) => Err(error.into()),
             Some(error @ BodyError::Unexpected) => Err(Refusal::bad_request(error.to_string())),
             Some(error @ BodyError::Deadline) => Err(Refusal::unavailable(error.to_string())),
             Some(BodyError::Idle(_) | BodyError::Cut) | None => result,

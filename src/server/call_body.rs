@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 
 use super::body::Body;
-use super::service::LATE;
+use super::refusal::LATE;
 use crate::memory::{MemoryClaim, MemoryError, MemoryUse};
 
 /// Bytes before each message: the compression flag and the length.

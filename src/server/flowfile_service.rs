@@ -7,15 +7,15 @@ use std::time::Instant;
 use serde_json::json;
 use tonic::{Request, Response, Status};
 
-use super::api::sync::{SyncOperation, SyncOutcome, out_of_memory};
+use super::api::sync::{SyncOperation, SyncOutcome};
 use super::api::target::Named;
 use super::grpc::{ReplyCode, status};
 use super::limits::CONTENT_MEMORY;
 use super::proto::nifi::flow_file_reply::ResponseCode;
 use super::proto::nifi::flow_file_service_server::FlowFileService;
 use super::proto::nifi::{FlowFileReply, FlowFileRequest};
-use super::refusal::{Refusal, RefusalKind};
-use super::service::{BUG, LATE, Server, Ticket};
+use super::refusal::{BUG, LATE, Refusal, RefusalKind};
+use super::service::{Server, Ticket};
 use crate::exit_status::ExitStatus;
 use crate::memory::MemoryUse;
 use crate::snapshot::manifest::canonical_json;
@@ -46,7 +46,7 @@ impl FlowFileService for FlowFiles {
                 let worker = Arc::clone(&server);
                 let claimed =
                     ticket.memory.need_now(MemoryUse::Content, received.min(CONTENT_MEMORY));
-                claimed.map_err(|error| status(&out_of_memory(error)))?;
+                claimed.map_err(|error| status(&error.into()))?;
                 let facts = ticket.facts.clone();
                 let work = move || {
                     let outcome =

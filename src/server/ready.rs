@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::service::{BUG, Server};
+use super::refusal::BUG;
+use super::service::Server;
 use super::threads;
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind};
 use crate::temporary::private_file;

@@ -2,6 +2,14 @@
 
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::memory::MemoryError;
+
+/// The message if a request's deadline passed before its response was ready.
+pub(super) const LATE: &str = "the deadline passed; the batch may be written all the same: sent \
+    again with its sequence or delivery id it changes nothing";
+
+/// The message if a thread ended in the middle of a request.
+pub(super) const BUG: &str = "internal error: a bug in nifi-idb";
 
 /// The kind of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +88,18 @@ impl From<Failure> for Refusal {
             RefusalKind::of(failure.status).unwrap_or(RefusalKind::Internal)
         };
         Self { kind, message: failure.message, exit: failure.status }
+    }
+}
+
+/// Work that needs more than the whole budget is too large for good; memory that others hold will be
+/// free again.
+impl From<MemoryError> for Refusal {
+    fn from(error: MemoryError) -> Self {
+        let kind = match error {
+            MemoryError::Busy => RefusalKind::Unavailable,
+            MemoryError::TooLarge { .. } => RefusalKind::TooLarge,
+        };
+        Self::new(kind, format!("{error} (--max-memory)"))
     }
 }
 

@@ -18,7 +18,7 @@ use super::facts::RequestFacts;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::ready::Readiness;
-use super::refusal::{Refusal, RefusalKind};
+use super::refusal::{BUG, LATE, Refusal, RefusalKind};
 use super::slots::{Asker, Busy, MAX_WAITING, Slot, Slots, most_of_one};
 use super::threads;
 use super::tracked::AnswerDeadline;
@@ -151,10 +151,3 @@ impl Server {
         Ok(Ticket { slot: Some(slot), ..ticket })
     }
 }
-
-/// The message if a request's deadline passed before its response was ready.
-pub(super) const LATE: &str = "the deadline passed; the batch may be written all the same: sent \
-    again with its sequence or delivery id it changes nothing";
-
-/// The message if a thread ended in the middle of a request.
-pub(super) const BUG: &str = "internal error: a bug in nifi-idb";

@@ -30,8 +30,8 @@ use super::proto::sidecar::{
     SourcesReply, SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart, Version,
     sidecar_server,
 };
-use super::refusal::Refusal;
-use super::service::{BUG, LATE, Server, Ticket};
+use super::refusal::{BUG, LATE, Refusal};
+use super::service::{Server, Ticket};
 use super::threads;
 use crate::history::{At, RestoreFormat, RestoreOptions};
 use crate::snapshot::FlowVersion;

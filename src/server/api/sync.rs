@@ -14,7 +14,6 @@ use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::flowfile::{Attributes, check_attributes, names};
 use crate::indexeddb::iso_date::MAX_DATE_MS;
-use crate::memory::MemoryError;
 use crate::pipeline::{Delivered, IntakeOptions, Package, deliver, deliver_package, delivery};
 use crate::store::SnapshotStore;
 use crate::store::fault::step;
@@ -96,7 +95,7 @@ impl SyncOperation {
         step("serve:work");
         let memory = self.options.decode.memory.clone();
         let result = self.deliver(&MeteredStore::new(store, memory.clone()), content, metrics);
-        memory.refused().map_or(result, |error| Err(out_of_memory(error)))
+        memory.refused().map_or(result, |error| Err(error.into()))
     }
 
     fn deliver(
@@ -129,16 +128,6 @@ impl SyncOperation {
         }
         Ok(SyncOutcome::Batch(Box::new(delivered)))
     }
-}
-
-/// Returns the refusal for a lack of memory. Work that needs more than the whole budget is too
-/// large for good; memory that others hold will be free again.
-pub(in crate::server) fn out_of_memory(error: MemoryError) -> Refusal {
-    let kind = match error {
-        MemoryError::Busy => RefusalKind::Unavailable,
-        MemoryError::TooLarge { .. } => RefusalKind::TooLarge,
-    };
-    Refusal::new(kind, format!("{error} (--max-memory)"))
 }
 
 /// Reports a missing store as transient: it existed when the server started, so the batch is not at

@@ -8,8 +8,8 @@ use super::super::access::Peer;
 use super::super::facts::RequestFacts;
 use super::super::grpc;
 use super::super::host::HostNames;
-use super::super::refusal::{Refusal, RefusalKind};
-use super::super::service::{BUG, Ticket};
+use super::super::refusal::{BUG, Refusal, RefusalKind};
+use super::super::service::Ticket;
 use super::{LayerState, Protocol};
 
 /// The message for a connection above the limit that asks for more than the server's health.

@@ -6,8 +6,7 @@ use std::any::Any;
 use axum::response::Response;
 
 use super::super::answer::refuse;
-use super::super::refusal::{Refusal, RefusalKind};
-use super::super::service::BUG;
+use super::super::refusal::{BUG, Refusal, RefusalKind};
 
 /// Responds over HTTP. The panic's message may contain data, so it is not repeated.
 pub(super) fn http_response(_panic: Box<dyn Any + Send>) -> Response {
