@@ -6,8 +6,7 @@ use std::sync::Arc;
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-use super::api::target::Caller;
-use super::client::Clients;
+use super::client::{Caller, Clients};
 use super::cors::Origins;
 use super::host::HostNames;
 use super::refusal::{Refusal, RefusalKind};

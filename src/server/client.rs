@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
-use super::api::target::flow_or_database;
+use super::named::flow_or_database;
 use super::refusal::Refusal;
 use crate::config::{ConfigError, MAX_SECRET_BYTES};
 use crate::snapshot::{Digest, FlowName, SourceId};
@@ -100,6 +100,9 @@ pub struct Client {
     flows: Vec<Pattern>,
     allow: Vec<Right>,
 }
+
+/// The client that sent a request; `None`: there is no clients file, so callers have no name.
+pub(super) type Caller = Option<Arc<Client>>;
 
 /// All clients.
 #[derive(Debug, Default)]

@@ -8,14 +8,15 @@ use serde_json::json;
 use tonic::{Request, Response, Status};
 
 use super::api::sync::{SyncOperation, SyncOutcome};
-use super::api::target::Named;
 use super::grpc::{ReplyCode, status};
 use super::limits::CONTENT_MEMORY;
+use super::named::Named;
 use super::proto::nifi::flow_file_reply::ResponseCode;
 use super::proto::nifi::flow_file_service_server::FlowFileService;
 use super::proto::nifi::{FlowFileReply, FlowFileRequest};
 use super::refusal::{BUG, LATE, Refusal, RefusalKind};
-use super::service::{Server, Ticket};
+use super::service::Server;
+use super::ticket::Ticket;
 use crate::exit_status::ExitStatus;
 use crate::memory::MemoryUse;
 use crate::snapshot::manifest::canonical_json;

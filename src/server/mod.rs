@@ -32,6 +32,7 @@ mod limits;
 mod listen;
 mod metered;
 mod metrics;
+mod named;
 mod preface;
 mod proto;
 mod ready;
@@ -43,6 +44,7 @@ mod service;
 mod sidecar;
 mod slots;
 mod threads;
+mod ticket;
 mod tls;
 mod tracked;
 

@@ -12,17 +12,18 @@ use tokio::time::timeout;
 
 use super::access::{Access, Peer, asker};
 use super::answer::{Reply, refuse};
-use super::api::target::Caller;
 use super::body::Body;
+use super::client::Caller;
 use super::facts::RequestFacts;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::ready::Readiness;
 use super::refusal::{BUG, LATE, Refusal, RefusalKind};
-use super::slots::{Asker, Busy, MAX_WAITING, Slot, Slots, most_of_one};
+use super::slots::{Busy, MAX_WAITING, Slots, most_of_one};
 use super::threads;
+use super::ticket::Ticket;
 use super::tracked::AnswerDeadline;
-use crate::memory::{MemoryBudget, MemoryClaim};
+use crate::memory::MemoryBudget;
 use crate::pipeline::IntakeOptions;
 use crate::store::SnapshotStore;
 use crate::store::cached::CachedStore;
@@ -40,23 +41,6 @@ pub(super) struct Server {
     pub(super) memory: Arc<MemoryBudget>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
-}
-
-/// The properties of a request that are known before its body is read.
-#[derive(Clone)]
-pub(super) struct Ticket {
-    pub(super) caller: Caller,
-    /// The asker whose share of the slots it uses.
-    pub(super) asker: Asker,
-    /// True if a page in a browser sent it.
-    pub(super) is_page: bool,
-    pub(super) deadline: Instant,
-    /// The slot, held by the thread that works for the request; `None`: not requested yet.
-    pub(super) slot: Option<Slot>,
-    /// The memory that the request has claimed.
-    pub(super) memory: MemoryClaim,
-    /// The facts for the request's line in the log.
-    pub(super) facts: RequestFacts,
 }
 
 impl Server {

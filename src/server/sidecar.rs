@@ -16,12 +16,12 @@ use tonic::{Request, Response, Status, Streaming};
 use super::api::records::ShowOperation;
 use super::api::sources::SourcesOperation;
 use super::api::sync::{SyncOperation, SyncOutcome};
-use super::api::target::Named;
 use super::api::versions::{LogOperation, RestoreOperation};
 use super::body::{BodyLimits, PieceWriter, reader, send_blocking};
 use super::flowfile_service::ticket;
 use super::grpc::status;
 use super::metered::MeteredStore;
+use super::named::Named;
 use super::proto::sidecar::restore_request::Format;
 use super::proto::sidecar::sync_reply::Part as ReplyPart;
 use super::proto::sidecar::sync_request::Part;
@@ -31,8 +31,9 @@ use super::proto::sidecar::{
     sidecar_server,
 };
 use super::refusal::{BUG, LATE, Refusal};
-use super::service::{Server, Ticket};
+use super::service::Server;
 use super::threads;
+use super::ticket::Ticket;
 use crate::history::{At, RestoreFormat, RestoreOptions};
 use crate::snapshot::FlowVersion;
 use crate::store::SnapshotStore;

@@ -1,9 +1,10 @@
 //! One record of a version.
 
-use super::super::client::Right;
+use super::super::client::{Caller, Right};
+use super::super::named::Named;
 use super::super::refusal::Refusal;
 use super::refused;
-use super::target::{Caller, Named, readable};
+use super::target::readable;
 use crate::history::{self, At};
 use crate::indexeddb::key::{Key, SortableKey};
 use crate::pipeline::IntakeOptions;

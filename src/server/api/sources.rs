@@ -1,9 +1,10 @@
 //! Checkpoints: the numbers up to which the changes of sources are durable.
 
-use super::super::client::Right;
+use super::super::client::{Caller, Right};
+use super::super::named::Named;
 use super::super::refusal::Refusal;
 use super::refused;
-use super::target::{Caller, Named, readable};
+use super::target::readable;
 use crate::history::{self, SourceCheckpoint};
 use crate::pipeline::IntakeOptions;
 use crate::snapshot::{FlowName, SourceId};

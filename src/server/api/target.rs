@@ -3,20 +3,11 @@
 
 use std::sync::Arc;
 
-use super::super::client::{Client, Right};
+use super::super::client::{Caller, Right};
+use super::super::named::{Named, flow_or_database};
 use super::super::refusal::Refusal;
 use crate::pipeline::{Admission, IntakeOptions};
 use crate::snapshot::FlowName;
-
-/// The client that sent a request; `None`: there is no clients file, so callers have no name.
-pub(in crate::server) type Caller = Option<Arc<Client>>;
-
-/// The bucket and flow that a request names, if any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::server) struct Named {
-    pub(in crate::server) bucket: Option<String>,
-    pub(in crate::server) flow: Option<String>,
-}
 
 /// Returns the bucket, and the flow if it is known before the content is read.
 pub(super) fn target(
@@ -49,11 +40,6 @@ pub(super) fn target(
     FlowName::new(&bucket, "any")
         .map_err(|error| Refusal::bad_request(format!("bucket is {error}")))?;
     Ok((bucket, flow))
-}
-
-/// Returns the flow that a name refers to: a flow's own name, or a database's.
-pub(in crate::server) fn flow_or_database(name: String) -> String {
-    FlowName::of_name("any", &name).map_or(name, |flow| flow.flow().to_owned())
 }
 
 /// Returns the flow that a request reads.

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use super::super::client::Right;
+use super::super::client::{Caller, Right};
+use super::super::named::Named;
 use super::super::refusal::Refusal;
 use super::refused;
-use super::target::{Caller, Named, readable};
+use super::target::readable;
 use crate::history::{self, At, LogEntry, RestoreOptions};
 use crate::pipeline::IntakeOptions;
 use crate::snapshot::{FlowName, FlowVersion};

@@ -9,7 +9,7 @@ use super::super::facts::RequestFacts;
 use super::super::grpc;
 use super::super::host::HostNames;
 use super::super::refusal::{BUG, Refusal, RefusalKind};
-use super::super::service::Ticket;
+use super::super::ticket::Ticket;
 use super::{LayerState, Protocol};
 
 /// The message for a connection above the limit that asks for more than the server's health.
