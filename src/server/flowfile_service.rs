@@ -8,7 +8,7 @@ use serde_json::json;
 use tonic::{Request, Response, Status};
 
 use super::api::sync::{SyncOperation, SyncOutcome};
-use super::grpc::{ReplyCode, status};
+use super::grpc_status::{ReplyCode, status};
 use super::limits::CONTENT_MEMORY;
 use super::named::Named;
 use super::proto::nifi::flow_file_reply::ResponseCode;

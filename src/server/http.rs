@@ -29,41 +29,21 @@ use super::api::sources::SourcesOperation;
 use super::api::sync::{SyncOperation, SyncOutcome};
 use super::api::versions::{LogOperation, RestoreOperation};
 use super::body::{BodyLimits, reader};
-use super::layers::{LayerState, Needs, OTHER, Protocol, admit};
+use super::layers::{LayerState, Needs, admit};
 use super::metered::MeteredStore;
 use super::metrics::CONTENT_TYPE as METRICS;
 use super::named::Named;
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{Query, attributes, content};
+use super::route_names::{
+    FLOW_SYNC, Protocol, RECORDS, SOURCE, SOURCES, SYNC, VERSION, VERSIONS, http_label,
+};
 use super::service::Server;
 use super::ticket::Ticket;
 use crate::history::{At, RestoreFormat, RestoreOptions};
 use crate::pipeline::NewEpoch;
 use crate::snapshot::SourceId;
 use crate::store::SnapshotStore;
-
-const SYNC: &str = "/v1/sync";
-const FLOW_SYNC: &str = "/v1/flows/{bucket}/{flow}/sync";
-const SOURCES: &str = "/v1/flows/{bucket}/{flow}/sources";
-const SOURCE: &str = "/v1/flows/{bucket}/{flow}/sources/{id}";
-const VERSIONS: &str = "/v1/flows/{bucket}/{flow}/versions";
-const VERSION: &str = "/v1/flows/{bucket}/{flow}/versions/{at}";
-const RECORDS: &str = "/v1/flows/{bucket}/{flow}/versions/{at}/records";
-
-/// Returns the name of a route in metrics.
-pub(super) fn label(template: &str) -> &'static str {
-    match template {
-        "/healthz" => "/healthz",
-        "/readyz" => "/readyz",
-        "/metrics" => "/metrics",
-        SYNC | FLOW_SYNC => "/v1/sync",
-        SOURCES | SOURCE => "/v1/flows/sources",
-        VERSIONS => "/v1/flows/versions",
-        VERSION => "/v1/flows/versions/version",
-        RECORDS => "/v1/flows/versions/records",
-        _ => OTHER,
-    }
-}
 
 /// Makes the routes.
 pub(super) fn routes(server: &Arc<Server>) -> Router {
@@ -102,7 +82,7 @@ async fn unknown_path(State(state): State<LayerState>, request: Request) -> Resp
 }
 
 async fn wrong_method(State(state): State<LayerState>, request: Request) -> Response {
-    let is_sync = Protocol::Http.label(&request) == label(SYNC);
+    let is_sync = Protocol::Http.label(&request) == http_label(SYNC);
     let allowed = if is_sync { "POST" } else { "GET, HEAD" };
     let what = format!("this path takes {allowed} only");
     let mut response = state.turn_away(&Refusal::new(RefusalKind::WrongMethod, what), request);

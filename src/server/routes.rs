@@ -13,7 +13,8 @@ use super::access::Peer;
 use super::body::Body;
 use super::grpc;
 use super::http;
-use super::layers::{Protocol, stack};
+use super::layers::stack;
+use super::route_names::Protocol;
 use super::service::Server;
 
 /// The routes of both protocols, in their layers.

@@ -15,6 +15,7 @@ use super::answer::{Reply, refuse};
 use super::body::Body;
 use super::client::Caller;
 use super::facts::RequestFacts;
+use super::grpc_status::status;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::ready::Readiness;
@@ -129,7 +130,7 @@ impl Server {
                 let refusal = self.busy(busy);
                 match busy {
                     Busy::Late => tonic::Status::deadline_exceeded(refusal.message),
-                    Busy::Full | Busy::Draining => super::grpc::status(&refusal),
+                    Busy::Full | Busy::Draining => status(&refusal),
                 }
             })?;
         Ok(Ticket { slot: Some(slot), ..ticket })

@@ -19,7 +19,7 @@ use super::api::sync::{SyncOperation, SyncOutcome};
 use super::api::versions::{LogOperation, RestoreOperation};
 use super::body::{BodyLimits, PieceWriter, reader, send_blocking};
 use super::flowfile_service::ticket;
-use super::grpc::status;
+use super::grpc_status::status;
 use super::metered::MeteredStore;
 use super::named::Named;
 use super::proto::sidecar::restore_request::Format;

@@ -6,11 +6,12 @@ use axum::response::Response;
 
 use super::super::access::Peer;
 use super::super::facts::RequestFacts;
-use super::super::grpc;
+use super::super::grpc_timeout::timeout;
 use super::super::host::HostNames;
 use super::super::refusal::{BUG, Refusal, RefusalKind};
+use super::super::route_names::Protocol;
 use super::super::ticket::Ticket;
-use super::{LayerState, Protocol};
+use super::LayerState;
 
 /// The message for a connection above the limit that asks for more than the server's health.
 const CROWDED: &str = "too many connections are open: try again";
@@ -64,7 +65,7 @@ pub(in crate::server) fn check(
     }
     let limit = match state.protocol {
         Protocol::Http => None,
-        Protocol::Grpc => grpc::timeout(request.headers()),
+        Protocol::Grpc => timeout(request.headers()),
     };
     server.ticket(caller, request, limit, facts).map(Some)
 }

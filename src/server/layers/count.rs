@@ -7,8 +7,9 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::super::grpc;
-use super::{LayerState, Protocol, RouteLabel};
+use super::super::grpc_status::outcome;
+use super::super::route_names::Protocol;
+use super::{LayerState, RouteLabel};
 
 /// Counts a request.
 pub(super) async fn count(
@@ -22,7 +23,7 @@ pub(super) async fn count(
     let label = response.extensions().get::<RouteLabel>().map_or(label, |label| label.0);
     let status = match state.protocol {
         Protocol::Http => Cow::Owned(response.status().as_str().to_owned()),
-        Protocol::Grpc => grpc::outcome(&response),
+        Protocol::Grpc => outcome(&response),
     };
     state.server.metrics.request(state.protocol.name(), label, status, started.elapsed());
     response

@@ -8,7 +8,8 @@ use super::super::cors;
 use super::super::host::HostNames;
 use super::super::refusal::Refusal;
 use super::super::request::is_decodable;
-use super::{LayerState, OTHER, Protocol, RouteLabel};
+use super::super::route_names::{OTHER, Protocol};
+use super::{LayerState, RouteLabel};
 
 /// Refuses a request whose host cannot be read, or whose page is a stranger. Answers preflights.
 pub(super) async fn check(

@@ -9,8 +9,9 @@ use hyper::Version;
 use hyper::header::{CACHE_CONTROL, CONNECTION, HeaderValue, VARY};
 
 use super::super::access::Peer;
+use super::super::route_names::Protocol;
 use super::super::tracked::AnswerDeadline;
-use super::{LayerState, Protocol};
+use super::LayerState;
 
 /// Time limit for reading a response that needed no slot.
 const BRIEF: Duration = Duration::from_secs(30);

@@ -20,7 +20,7 @@ mod panic;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use hyper::header::{EXPECT, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -30,50 +30,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(super) use self::admit::{Needs, admit, check};
 use super::answer::refuse;
 use super::body::discard;
-use super::grpc;
-use super::http;
+use super::grpc_status::status;
 use super::refusal::{Refusal, RefusalKind};
+use super::route_names::Protocol;
 use super::service::Server;
-
-/// The protocol of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
-    Http,
-    Grpc,
-}
-
-impl Protocol {
-    /// Returns the name in metrics and in the log.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Grpc => "grpc",
-        }
-    }
-
-    /// Returns the name of a request's route in metrics.
-    pub(super) fn label(self, request: &Request) -> &'static str {
-        match self {
-            Self::Http => matched(request).map_or(OTHER, http::label),
-            Self::Grpc => grpc::name(request.uri().path()),
-        }
-    }
-
-    /// Returns the template of a request's route. It contains nothing that the client chose.
-    fn template(self, request: &Request) -> String {
-        match self {
-            Self::Http => matched(request).unwrap_or(OTHER).to_owned(),
-            Self::Grpc => grpc::name(request.uri().path()).to_owned(),
-        }
-    }
-}
-
-/// The name of a route that does not exist.
-pub(super) const OTHER: &str = "other";
-
-fn matched(request: &Request) -> Option<&str> {
-    request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)
-}
 
 /// The name in metrics of a request that never reached its route.
 #[derive(Clone, Copy)]
@@ -97,7 +57,7 @@ impl LayerState {
         }
         match self.protocol {
             Protocol::Http => with_hint(refuse(refusal), refusal.kind),
-            Protocol::Grpc => grpc::status(refusal).into_http(),
+            Protocol::Grpc => status(refusal).into_http(),
         }
     }
 }

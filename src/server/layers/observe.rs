@@ -19,10 +19,11 @@ use tracing::Span;
 
 use super::super::answer::ERROR;
 use super::super::facts::RequestFacts;
-use super::super::grpc;
+use super::super::grpc_status::{code_name, outcome};
+use super::super::route_names::Protocol;
 use super::super::tracked::AnswerDeadline;
+use super::LayerState;
 use super::identity::{REQUEST_ID, request_id, trace_id};
-use super::{LayerState, Protocol};
 use crate::trace_context::{TRACE_PARENT, continue_trace};
 
 /// Gives a request its id and its span, and logs one line when its response has ended.
@@ -86,7 +87,7 @@ impl RequestLine {
                 self.error = error.and_then(|value| value.to_str().ok()).map(str::to_owned);
             }
             Protocol::Grpc => {
-                self.status = grpc::outcome(response);
+                self.status = outcome(response);
                 self.note_status(Status::from_header_map(response.headers()));
             }
         }
@@ -97,7 +98,7 @@ impl RequestLine {
     /// Notes the status of a gRPC call, which may come at its end.
     fn note_status(&mut self, status: Option<Status>) {
         if let Some(status) = status.filter(|status| status.code() != tonic::Code::Ok) {
-            self.status = grpc::code_name(status.code());
+            self.status = code_name(status.code());
             self.error = Some(status.message().to_owned());
         }
     }
