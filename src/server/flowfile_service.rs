@@ -8,15 +8,15 @@ use serde_json::json;
 use tonic::{Request, Response, Status};
 
 use super::api::sync::{SyncOperation, SyncOutcome};
+use super::grpc_call::{admit, run, ticket};
 use super::grpc_status::{ReplyCode, status};
 use super::limits::CONTENT_MEMORY;
 use super::named::Named;
 use super::proto::nifi::flow_file_reply::ResponseCode;
 use super::proto::nifi::flow_file_service_server::FlowFileService;
 use super::proto::nifi::{FlowFileReply, FlowFileRequest};
-use super::refusal::{BUG, LATE, Refusal, RefusalKind};
-use super::service::Server;
-use super::ticket::Ticket;
+use super::refusal::{LATE, Refusal, RefusalKind};
+use super::state::Server;
 use crate::exit_status::ExitStatus;
 use crate::memory::MemoryUse;
 use crate::snapshot::manifest::canonical_json;
@@ -34,7 +34,7 @@ impl FlowFileService for FlowFiles {
         &self,
         request: Request<FlowFileRequest>,
     ) -> Result<Response<FlowFileReply>, Status> {
-        let ticket = self.0.admit_call(ticket(&request)?).await?;
+        let ticket = admit(&self.0, ticket(&request)?).await?;
         let FlowFileRequest { attributes, content, .. } = request.into_inner();
         let server = Arc::clone(&self.0);
         let received = u64::try_from(content.len()).unwrap_or(u64::MAX);
@@ -55,7 +55,7 @@ impl FlowFileService for FlowFiles {
                     outcome.note(&facts);
                     Ok(outcome)
                 };
-                server.run(&ticket, work).await?
+                run(&ticket, work).await?
             }
             Err(refusal) => Err(refusal),
         };
@@ -82,12 +82,6 @@ impl FlowFileService for FlowFiles {
         response.extensions_mut().insert(code);
         Ok(response)
     }
-}
-
-/// Returns the ticket that the server made before it called the service.
-pub(super) fn ticket<T>(request: &Request<T>) -> Result<Ticket, Status> {
-    let ticket = request.extensions().get::<Ticket>().cloned();
-    ticket.ok_or_else(|| Status::internal(BUG))
 }
 
 fn reply_of(done: &SyncOutcome) -> FlowFileReply {

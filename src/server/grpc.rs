@@ -27,9 +27,9 @@ use super::proto::nifi::flow_file_service_server::{
 };
 use super::proto::sidecar::sidecar_server::{SERVICE_NAME as SIDECAR, SidecarServer};
 use super::route_names::{HEALTH, Protocol, grpc_service};
-use super::service::{LAST_PIECE, Server};
 use super::sidecar::Sidecar;
-use super::tracked::AnswerDeadline;
+use super::state::Server;
+use super::tracked::{AnswerDeadline, LAST_PIECE};
 
 /// Makes the services.
 pub(super) fn routes(

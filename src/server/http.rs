@@ -22,7 +22,7 @@ use hyper::StatusCode;
 use hyper::body::Body as _;
 
 use super::access::Peer;
-use super::answer::{ERROR, FLOWFILE_V3, NDJSON, Reply, answer, http_status, refuse, set_header};
+use super::answer::{ERROR, FLOWFILE_V3, NDJSON, answer, http_status, refuse, set_header};
 use super::api::records::ShowOperation;
 use super::api::refused;
 use super::api::sources::SourcesOperation;
@@ -34,11 +34,12 @@ use super::metered::MeteredStore;
 use super::metrics::CONTENT_TYPE as METRICS;
 use super::named::Named;
 use super::refusal::{Refusal, RefusalKind};
+use super::reply::{Reply, reply};
 use super::request::{Query, attributes, content};
 use super::route_names::{
     FLOW_SYNC, Protocol, RECORDS, SOURCE, SOURCES, SYNC, VERSION, VERSIONS, http_label,
 };
-use super::service::Server;
+use super::state::Server;
 use super::ticket::Ticket;
 use crate::history::{At, RestoreFormat, RestoreOptions};
 use crate::pipeline::NewEpoch;
@@ -95,7 +96,7 @@ async fn live() -> Response {
 }
 
 async fn ready(State(LayerState { server, .. }): State<LayerState>, request: Request) -> Response {
-    match server.readiness.check(&server).await {
+    match server.check_ready().await {
         Ok(()) => answer(StatusCode::OK, NDJSON, "{\"ready\":true}\n"),
         Err(unready) => {
             let has_proved = server.access.has_proved(request.headers(), &Peer::of(&request));
@@ -156,7 +157,7 @@ async fn sync(state: LayerState, ticket: Ticket, named: Named, request: Request)
             Err(refusal) => reply.send(refuse(&refusal)),
         }
     };
-    server.reply(&ticket, work).await
+    reply(&server, &ticket, work).await
 }
 
 /// Checks everything that can be checked before the body is read.
@@ -350,7 +351,7 @@ where
         let store = MeteredStore::new(&*worker.store, memory);
         reply.send_written(answer(StatusCode::OK, NDJSON, ""), |out| write(&store, out));
     };
-    server.reply(&ticket, work).await
+    reply(server, &ticket, work).await
 }
 
 fn read_version(text: &str) -> Result<At, Refusal> {

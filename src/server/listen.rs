@@ -26,7 +26,7 @@ use super::grpc::set_health;
 use super::preface::read_preface;
 use super::repeated::RepeatedWarning;
 use super::routes::Routes;
-use super::service::Server;
+use super::state::Server;
 use super::tracked::tracked;
 
 /// Time limit of each first step of a connection: the first byte, the TLS handshake, the preface, a

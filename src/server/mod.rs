@@ -6,7 +6,8 @@
 //!
 //! A request passes, from the outside in: `listen` (connections, TLS), `layers` (request id, log,
 //! metrics, host, origin, credential), `http` or `grpc` (a mapping to an operation), and `api` (the
-//! operations, which know no transport).
+//! operations, which know no transport). The layers know no route, and `state`, which all requests
+//! share, knows neither.
 //!
 //! | module | page | contents |
 //! | --- | --- | --- |
@@ -25,6 +26,7 @@ mod cors;
 mod facts;
 mod flowfile_service;
 pub mod grpc;
+mod grpc_call;
 mod grpc_status;
 mod grpc_timeout;
 mod host;
@@ -40,12 +42,13 @@ mod proto;
 mod ready;
 mod refusal;
 mod repeated;
+mod reply;
 mod request;
 mod route_names;
 mod routes;
-mod service;
 mod sidecar;
 mod slots;
+mod state;
 mod threads;
 mod ticket;
 mod tls;
@@ -142,7 +145,7 @@ pub fn run(
         let memory = Arc::new(MemoryBudget::new(limits.max_memory));
         let (metrics, readiness) = (metrics::Metrics::default(), ready::Readiness::default());
         let store = Arc::new(store);
-        let server = Arc::new(service::Server {
+        let server = Arc::new(state::Server {
             store,
             intake,
             access,

@@ -2,6 +2,7 @@
 //! the store is asked only once every few seconds.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::refusal::BUG;
-use super::service::Server;
 use super::threads;
 use crate::store::{SnapshotStore, StoreError, StoreErrorKind};
 use crate::temporary::private_file;
@@ -33,7 +33,8 @@ pub(super) struct Unready {
 }
 
 impl Unready {
-    fn plain(summary: &'static str) -> Self {
+    /// Makes a reason that is the same for everybody.
+    pub(super) fn plain(summary: &'static str) -> Self {
         Self { summary, detail: summary.to_owned() }
     }
 
@@ -62,11 +63,12 @@ impl From<StoreError> for Unready {
 pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), Unready>)>>);
 
 impl Readiness {
-    /// Succeeds if requests would be accepted and could be served; otherwise returns the reason.
-    pub(super) async fn check(&self, server: &Arc<Server>) -> Result<(), Unready> {
-        if server.slots.is_draining() {
-            return Err(Unready::plain("the server is being stopped"));
-        }
+    /// Succeeds if the store responds and `temp_folder` has room; otherwise returns the reason.
+    pub(super) async fn check(
+        &self,
+        store: &Arc<impl SnapshotStore + 'static>,
+        temp_folder: PathBuf,
+    ) -> Result<(), Unready> {
         // Concurrent callers wait here for the same result.
         let mut last = self.0.lock().await;
         if let Some((at, result)) = &*last
@@ -74,14 +76,13 @@ impl Readiness {
         {
             return result.clone();
         }
-        let asking = Arc::clone(server);
+        let asking = Arc::clone(store);
         let (told, asked) = oneshot::channel();
         let started = threads::start("ready", move || {
             let result = asking
-                .store
                 .check_reachable()
                 .map_err(Unready::from)
-                .and_then(|()| has_room(&asking));
+                .and_then(|()| has_room(&temp_folder));
             // The waiting task may have given up.
             let _ = told.send(result);
         });
@@ -110,9 +111,8 @@ fn log_change(last: Option<&Result<(), Unready>>, result: &Result<(), Unready>) 
 }
 
 /// Succeeds if the folder of temporary files has room, which sorting a large batch needs.
-fn has_room(server: &Server) -> Result<(), Unready> {
-    let folder = server.intake.normalize.temp_folder.clone().unwrap_or_else(std::env::temp_dir);
-    let written = private_file(Some(&folder)).and_then(|mut file| file.write_all(&ROOM));
+fn has_room(folder: &Path) -> Result<(), Unready> {
+    let written = private_file(Some(folder)).and_then(|mut file| file.write_all(&ROOM));
     written.map_err(|error| Unready {
         summary: "the folder of temporary files has no room",
         detail: format!(

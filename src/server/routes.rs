@@ -15,7 +15,7 @@ use super::grpc;
 use super::http;
 use super::layers::stack;
 use super::route_names::Protocol;
-use super::service::Server;
+use super::state::Server;
 
 /// The routes of both protocols, in their layers.
 #[derive(Clone)]

@@ -7,18 +7,15 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
-use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::api::records::ShowOperation;
 use super::api::sources::SourcesOperation;
 use super::api::sync::{SyncOperation, SyncOutcome};
 use super::api::versions::{LogOperation, RestoreOperation};
-use super::body::{BodyLimits, PieceWriter, reader, send_blocking};
-use super::flowfile_service::ticket;
+use super::body::{BodyLimits, PieceWriter, reader};
+use super::grpc_call::{Messages, admit, run, stream, ticket};
 use super::grpc_status::status;
 use super::metered::MeteredStore;
 use super::named::Named;
@@ -30,21 +27,15 @@ use super::proto::sidecar::{
     SourcesReply, SourcesRequest, SyncReply, SyncRequest, SyncResult, SyncStart, Version,
     sidecar_server,
 };
-use super::refusal::{BUG, LATE, Refusal};
-use super::service::Server;
-use super::threads;
+use super::refusal::{LATE, Refusal};
+use super::state::Server;
 use super::ticket::Ticket;
 use crate::history::{At, RestoreFormat, RestoreOptions};
 use crate::snapshot::FlowVersion;
 use crate::store::SnapshotStore;
 
-/// Most messages that may wait for the other side.
-const MESSAGES: usize = 4;
-
 /// The service.
 pub(super) struct Sidecar(pub(super) Arc<Server>);
-
-type Messages<T> = ReceiverStream<Result<T, Status>>;
 
 #[tonic::async_trait]
 impl sidecar_server::Sidecar for Sidecar {
@@ -69,7 +60,7 @@ impl sidecar_server::Sidecar for Sidecar {
         let server = Arc::clone(&self.0);
         let operation = SyncOperation::new(&ticket, named(flow), attributes, pull, &server.intake);
         let operation = operation.map_err(|refusal| status(&refusal))?;
-        let ticket = server.admit_call(ticket).await?;
+        let ticket = admit(&server, ticket).await?;
         let limits = &server.limits;
         let limits = BodyLimits {
             max_bytes: limits.max_body_bytes,
@@ -83,7 +74,7 @@ impl sidecar_server::Sidecar for Sidecar {
             ticket.memory.clone(),
         );
         let (worker, facts) = (Arc::clone(&server), ticket.facts.clone());
-        server.stream(&ticket, move |out| {
+        stream(&server, &ticket, move |out| {
             let worked = operation.run(&*worker.store, &mut body, &worker.metrics);
             let mut done = body.check(worked)?;
             done.note(&facts);
@@ -99,7 +90,7 @@ impl sidecar_server::Sidecar for Sidecar {
         &self,
         request: Request<SourcesRequest>,
     ) -> Result<Response<SourcesReply>, Status> {
-        let ticket = self.0.admit_call(ticket(&request)?).await?;
+        let ticket = admit(&self.0, ticket(&request)?).await?;
         let SourcesRequest { flow, source } = request.into_inner();
         let source = Some(source)
             .filter(|source| !source.is_empty())
@@ -121,7 +112,7 @@ impl sidecar_server::Sidecar for Sidecar {
     }
 
     async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogReply>, Status> {
-        let ticket = self.0.admit_call(ticket(&request)?).await?;
+        let ticket = admit(&self.0, ticket(&request)?).await?;
         let LogRequest { flow, limit } = request.into_inner();
         let limit = Some(limit as usize).filter(|limit| *limit > 0);
         let operation = LogOperation::new(&ticket.caller, named(flow), limit, &self.0.intake);
@@ -140,7 +131,7 @@ impl sidecar_server::Sidecar for Sidecar {
     }
 
     async fn show(&self, request: Request<ShowRequest>) -> Result<Response<ShowReply>, Status> {
-        let ticket = self.0.admit_call(ticket(&request)?).await?;
+        let ticket = admit(&self.0, ticket(&request)?).await?;
         let ShowRequest { flow, version, object_store, key } = request.into_inner();
         let (named, at) = (named(flow), at(version)?);
         let is_manifest = key.is_empty() && object_store.is_empty();
@@ -159,7 +150,7 @@ impl sidecar_server::Sidecar for Sidecar {
         &self,
         request: Request<RestoreRequest>,
     ) -> Result<Response<Self::RestoreStream>, Status> {
-        let ticket = self.0.admit_call(ticket(&request)?).await?;
+        let ticket = admit(&self.0, ticket(&request)?).await?;
         let message = request.into_inner();
         let format = match message.format() {
             Format::Changes => RestoreFormat::Changes,
@@ -174,7 +165,7 @@ impl sidecar_server::Sidecar for Sidecar {
         let facts = ticket.facts.clone();
         facts.flow(operation.flow());
         let (worker, memory) = (Arc::clone(&self.0.store), ticket.memory.clone());
-        self.0.stream(&ticket, move |out| {
+        stream(&self.0, &ticket, move |out| {
             let store = MeteredStore::new(&*worker, memory);
             let mut pieces = PieceWriter::new(|content| out.send(RestoreReply { content }));
             operation.run(&store, &mut pieces, |version| facts.version(version))?;
@@ -192,7 +183,7 @@ impl Sidecar {
     ) -> Result<T, Status> {
         let (worker, memory) = (Arc::clone(&self.0.store), ticket.memory.clone());
         let work = move || operation(&MeteredStore::new(&*worker, memory));
-        self.0.run(ticket, work).await?.map_err(|refusal| status(&refusal))
+        run(ticket, work).await?.map_err(|refusal| status(&refusal))
     }
 }
 
@@ -242,87 +233,5 @@ impl HttpBody for Contents {
                 _ => Err(Status::invalid_argument("after start there is content only")),
             })
         })
-    }
-}
-
-/// The writing end of a stream of messages.
-pub(super) struct Out<T> {
-    handle: Handle,
-    sender: mpsc::Sender<Result<T, Status>>,
-    idle: std::time::Duration,
-    deadline: tokio::time::Instant,
-}
-
-impl<T> Out<T> {
-    fn send(&self, message: T) -> io::Result<()> {
-        send_blocking(&self.handle, &self.sender, Ok(message), self.idle, self.deadline)
-    }
-}
-
-impl Server {
-    /// Runs `work` on a new thread, and waits for it at most until the request's deadline.
-    pub(super) async fn run<T: Send + 'static>(
-        &self,
-        ticket: &Ticket,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Status> {
-        let slot = ticket.slot.clone();
-        let (ended, working) = oneshot::channel();
-        let started = threads::start("call", move || {
-            let result = work();
-            drop(slot);
-            // The waiting task may have given up.
-            let _ = ended.send(result);
-        });
-        started.map_err(|failure| status(&failure.into()))?;
-        match tokio::time::timeout_at(ticket.deadline.into(), working).await {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(_)) => Err(Status::internal(BUG)),
-            Err(_) => Err(Status::deadline_exceeded(LATE)),
-        }
-    }
-
-    /// Runs `work` on a new thread; the messages that it sends are the response.
-    fn stream<T: Send + 'static>(
-        &self,
-        ticket: &Ticket,
-        work: impl FnOnce(&Out<T>) -> Result<(), Refusal> + Send + 'static,
-    ) -> Result<Response<Messages<T>>, Status> {
-        let (sender, receiver) = mpsc::channel(MESSAGES);
-        let (ended, end) = oneshot::channel::<()>();
-        let deadline = ticket.deadline.into();
-        let out = Out {
-            handle: Handle::current(),
-            sender: sender.clone(),
-            idle: self.limits.idle,
-            deadline,
-        };
-        let slot = ticket.slot.clone();
-        let started = threads::start("stream", move || {
-            if let Err(refusal) = work(&out) {
-                // The client may have disconnected.
-                let _ = send_blocking(
-                    &out.handle,
-                    &out.sender,
-                    Err(status(&refusal)),
-                    out.idle,
-                    out.deadline,
-                );
-            }
-            // The waiting task may have given up.
-            let _ = ended.send(());
-            drop(slot);
-        });
-        started.map_err(|failure| status(&failure.into()))?;
-        // A thread that panics or is late sends no error, so this task ends the stream with one.
-        tokio::spawn(async move {
-            let status = match tokio::time::timeout_at(deadline, end).await {
-                Ok(Ok(())) => return,
-                Ok(Err(_)) => Status::internal(BUG),
-                Err(_) => Status::deadline_exceeded(LATE),
-            };
-            let _ = sender.send(Err(status)).await;
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }

@@ -4,6 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Response;
@@ -13,6 +14,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::body::Body;
 use super::connections::ActiveRequest;
+
+/// Extra time for the last piece of a response after the request's deadline.
+pub(super) const LAST_PIECE: Duration = Duration::from_secs(2);
 
 /// The time until which a response may be open.
 #[derive(Clone, Copy, Debug)]

@@ -33,7 +33,7 @@ use super::body::discard;
 use super::grpc_status::status;
 use super::refusal::{Refusal, RefusalKind};
 use super::route_names::Protocol;
-use super::service::Server;
+use super::state::Server;
 
 /// The name in metrics of a request that never reached its route.
 #[derive(Clone, Copy)]
