@@ -23,6 +23,7 @@ mod lost;
 mod message;
 mod object;
 mod pack;
+mod pending;
 mod pipe;
 mod places;
 mod placing;

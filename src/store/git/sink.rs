@@ -7,7 +7,7 @@ use gix::ObjectId;
 
 use super::object::Deflated;
 use super::pack::PackWriter;
-use super::placing::{PendingFile, PendingObjects};
+use super::pending::{PendingFile, PendingObjects};
 use super::temp::TempFile;
 use crate::store::StoreError;
 

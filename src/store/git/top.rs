@@ -8,7 +8,7 @@ use gix::object::Kind;
 use super::layout;
 use super::message::Commit;
 use super::object::{Deflater, id_of};
-use super::placing::PendingObjects;
+use super::pending::PendingObjects;
 use super::repo::Repo;
 use super::sink::Sink;
 use super::tree::{DIRECTORY, FILE, GitTree};
