@@ -86,9 +86,9 @@ impl Reply {
     }
 }
 
-/// Runs `work` on a new thread, and returns its response. If the request's deadline passes
-/// first, the response reports that, and the thread goes on to its end. A panic of `work` ends
-/// only this request.
+/// Runs `work` on a new thread, and returns its response. If the request's deadline passes first,
+/// the response reports that, and the thread goes on to its end. A panic of `work` ends only this
+/// request.
 pub(super) async fn reply(
     server: &Server,
     ticket: &Ticket,

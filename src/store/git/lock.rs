@@ -1,4 +1,4 @@
-//! Moves `main`, under our own lock between our writers and git's lock against everybody else.
+//! The lock between the nifi-idb writers of a repository, and its file.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,18 +11,15 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::io_error;
-use super::placing::Placing;
-use super::repo::{BRANCH, LOCK_FILE, Repo};
 use super::small_file::{MAX_REFERENCE_BYTES, open_plain, read_small};
-use super::temp::{Linked, TempFile, ToSync, sync};
-use crate::store::fault::step;
-use crate::store::{AppendError, StoreError, StoreErrorKind};
+use super::temp::ToSync;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// The file that nifi-idb writers lock.
+const LOCK_FILE: &str = "nifi-idb.lock";
 
 /// Time limit for the wait for other nifi-idb writers.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
-
-/// Time limit for the wait until git, or a person, releases `main`.
-pub const REF_LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Git's mode for its files, before the umask.
 const LOCK_MODE: u32 = 0o666;
@@ -53,7 +50,7 @@ pub(super) struct StoreLock {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LockRecord {
     /// The content of the `main.lock` that a nifi-idb writer made, or is about to make.
-    intent: Option<String>,
+    pub(super) intent: Option<String>,
     /// The last known commit of `main`.
     pub(super) main: Option<ObjectId>,
 }
@@ -115,18 +112,20 @@ fn locked_by_others(path: &Path) -> StoreError {
     StoreError::new(StoreErrorKind::Transient, message)
 }
 
-struct Pauses {
+/// The pauses of a wait, until its time is up.
+pub(super) struct Pauses {
     until: Instant,
     next: Duration,
 }
 
 impl Pauses {
-    fn new(wait: Duration) -> Self {
+    /// Makes the pauses of a wait that lasts `wait` at most.
+    pub(super) fn new(wait: Duration) -> Self {
         Self { until: Instant::now() + wait, next: PAUSE.0 }
     }
 
     /// Sleeps; returns false if the time is up.
-    fn pause(&mut self) -> bool {
+    pub(super) fn pause(&mut self) -> bool {
         let left = self.until.saturating_duration_since(Instant::now());
         std::thread::sleep(self.next.min(left));
         self.next = (self.next * 2).min(PAUSE.1);
@@ -163,7 +162,8 @@ impl StoreLock {
         }
     }
 
-    fn intent(&self) -> Result<Option<String>, StoreError> {
+    /// Reads the intent of the writer that last held the lock.
+    pub(super) fn intent(&self) -> Result<Option<String>, StoreError> {
         let mut buffer = vec![0; 256];
         let read = self
             .file
@@ -173,7 +173,13 @@ impl StoreLock {
         Ok(LockRecord::parse(&buffer).intent)
     }
 
-    fn set(&self, record: &LockRecord) -> Result<(), StoreError> {
+    /// The lock's file, to be synced.
+    pub(super) fn to_sync(&self) -> ToSync<'_> {
+        ToSync::Open(&self.file, &self.path)
+    }
+
+    /// Writes a record into the lock's file.
+    pub(super) fn set(&self, record: &LockRecord) -> Result<(), StoreError> {
         let text = record.to_text();
         // The text is written before the rest of an older one is cut off, so that no reader finds
         // the file empty.
@@ -183,102 +189,12 @@ impl StoreLock {
             .and_then(|()| self.file.set_len(text.len() as u64));
         set.map_err(|error| io_error("write", &self.path, error))
     }
-
-    /// Makes objects durable, then moves `main` from `old` to `new`.
-    ///
-    /// Returns false, with nothing changed, if `main` is not at `old`. Once the first attempt to
-    /// move it has begun, a failure is ambiguous.
-    pub(super) fn move_main(
-        &self,
-        repo: &Repo,
-        old: Option<ObjectId>,
-        new: ObjectId,
-        objects: &mut Placing,
-    ) -> Result<bool, AppendError> {
-        let main = repo.path().join(BRANCH);
-        let heads = main.parent().unwrap_or(repo.path());
-        let git_lock = heads.join("main.lock");
-        fs::create_dir_all(heads).map_err(|error| io_error("make the directory", heads, error))?;
-
-        // Must come before the new intent overwrites the old one, which identifies the stale lock.
-        self.remove_stale(&git_lock)?;
-        let text = format!("{new}\n");
-        let value = TempFile::reference(repo.path())?;
-        value.write_at(text.as_bytes(), 0)?;
-        self.set(&LockRecord { intent: Some(text), main: old })?;
-        objects.sync_with(&[ToSync::File(&value), ToSync::Open(&self.file, &self.path)])?;
-        step("git:before-ref-lock");
-
-        take_git_lock(&value, &git_lock)?;
-        step("git:ref-locked");
-        // From here on nobody else moves `main`. A `git prune` that began before may have taken
-        // objects away again.
-        let ready = repo.main_without_writers().and_then(|now| match now == old {
-            true => objects.restore_missing().map(|()| true),
-            false => Ok(false),
-        });
-        if !matches!(ready, Ok(true)) {
-            fs::remove_file(&git_lock)
-                .map_err(|error| io_error("remove the lock", &git_lock, error))?;
-            return Ok(ready?);
-        }
-        if let Err(error) = fs::rename(&git_lock, &main) {
-            // The lock must not stay; the first error matters more than a failure to remove the
-            // file.
-            let _ = fs::remove_file(&git_lock);
-            return Err(AppendError::Ambiguous(io_error("move main with", &git_lock, error)));
-        }
-        step("git:after-rename");
-        sync(&[ToSync::Dir(heads)]).map_err(AppendError::Ambiguous)?;
-        objects.restore_missing().map_err(AppendError::Ambiguous)?;
-        // The next writer must not mistake somebody else's lock with the same value for ours. If
-        // this fails, the state is that after a kill.
-        let _ = self.set(&LockRecord { intent: None, main: Some(new) });
-        step("git:done");
-        Ok(true)
-    }
-
-    /// Removes the `main.lock` of a killed nifi-idb writer. We hold the lock that it held, and the
-    /// lock file contains the value that it meant to set.
-    fn remove_stale(&self, git_lock: &Path) -> Result<(), StoreError> {
-        let Some(intent) = self.intent()? else { return Ok(()) };
-        if read_small(git_lock, MAX_REFERENCE_BYTES)?.as_deref() == Some(intent.as_bytes()) {
-            fs::remove_file(git_lock)
-                .map_err(|error| io_error("remove the stale lock", git_lock, error))?;
-            tracing::warn!(path = %git_lock.display(), "stale lock removed");
-        }
-        Ok(())
-    }
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
         _ => false,
-    }
-}
-
-fn take_git_lock(value: &TempFile, git_lock: &Path) -> Result<(), StoreError> {
-    let start = Instant::now();
-    let mut pauses = Pauses::new(REF_LOCK_WAIT);
-    loop {
-        match value.link(git_lock) {
-            Ok(Linked::New) => {
-                tracing::debug!(ms = elapsed_ms(start), "main locked");
-                return Ok(());
-            }
-            Ok(Linked::Exists) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(io_error("make the lock", git_lock, error)),
-        }
-        if !pauses.pause() {
-            let message = format!(
-                "{} was there for {} s: git, or somebody else, is changing main; if no git process runs, remove that file",
-                git_lock.display(),
-                REF_LOCK_WAIT.as_secs()
-            );
-            return Err(StoreError::new(StoreErrorKind::Transient, message));
-        }
     }
 }
 

@@ -12,6 +12,7 @@
 //!
 #![doc = include_str!("../../../doc/guide/git-store.md")]
 
+mod branch;
 mod error;
 mod flow_trees;
 mod gc;
@@ -21,6 +22,7 @@ mod lineage;
 mod lock;
 mod lost;
 mod message;
+mod move_main;
 mod object;
 mod pack;
 mod pending;
@@ -39,7 +41,8 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use lock::{LOCK_WAIT, REF_LOCK_WAIT};
+pub use lock::LOCK_WAIT;
+pub use move_main::REF_LOCK_WAIT;
 
 use self::error::io_error;
 use self::repo::{PathEntry, Repo};
@@ -214,7 +217,11 @@ impl SnapshotStore for GitStore {
 
     fn check_reachable(&self) -> Result<(), StoreError> {
         match self.opened()? {
-            Some(repo) => repo.check_reachable(),
+            Some(repo) => {
+                repo.check_exists()?;
+                branch::main(&repo)?;
+                repo.check_room()
+            }
             None => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 use gix::ObjectId;
 use gix::object::Kind;
 
+use super::branch;
 use super::error::damaged;
 use super::history::{HistoryWalk, VersionCommit};
 use super::layout;
@@ -83,7 +84,7 @@ fn commit_of(version: &StoredVersion) -> Option<ObjectId> {
 ///
 /// *Damaged*: the flow's directory at `main` is not as a nifi-idb writer left it.
 pub(super) fn head(repo: &Repo, flow: &FlowName) -> Result<Option<StoredVersion>, StoreError> {
-    let Some(main) = repo.main()? else { return Ok(None) };
+    let Some(main) = branch::main(repo)? else { return Ok(None) };
     let tip = repo.commit(main)?;
     let Some(read) = manifest(repo, &tip, flow)? else { return Ok(None) };
     let mut passed = Vec::new();
@@ -116,7 +117,7 @@ pub(super) fn is_head(
     flow: &FlowName,
     version: &StoredVersion,
 ) -> Result<bool, StoreError> {
-    let (Some(main), Some(then)) = (repo.main()?, commit_of(version)) else {
+    let (Some(main), Some(then)) = (branch::main(repo)?, commit_of(version)) else {
         return Ok(false);
     };
     if main == then {
@@ -132,7 +133,7 @@ pub(super) fn version(
     flow: &FlowName,
     version: FlowVersion,
 ) -> Result<Option<StoredVersion>, StoreError> {
-    let Some(main) = repo.main()? else { return Ok(None) };
+    let Some(main) = branch::main(repo)? else { return Ok(None) };
     let steps = lineage::down_to(repo, flow, main, version, usize::MAX)?;
     let Some(step) = steps.into_iter().next_back().filter(|step| step.trailer.version == version)
     else {
@@ -184,7 +185,7 @@ pub(super) fn log(
     flow: &FlowName,
     limit: usize,
 ) -> Result<Vec<VersionInfo>, StoreError> {
-    let Some(main) = repo.main()? else { return Ok(Vec::new()) };
+    let Some(main) = branch::main(repo)? else { return Ok(Vec::new()) };
     let steps = lineage::down_to(repo, flow, main, FlowVersion::FIRST, limit)?;
     let info = |step: VersionCommit| VersionInfo {
         version: step.trailer.version,
@@ -197,7 +198,7 @@ pub(super) fn log(
 
 /// Lists flows and the numbers of their newest versions, sorted by flow.
 pub(super) fn newest(repo: &Repo) -> Result<Vec<(FlowName, FlowVersion)>, StoreError> {
-    let Some(main) = repo.main()? else { return Ok(Vec::new()) };
+    let Some(main) = branch::main(repo)? else { return Ok(Vec::new()) };
     let tip = repo.commit(main)?;
     let mut newest = Vec::new();
     for flow in flows(repo)? {
@@ -227,7 +228,7 @@ pub(super) fn head_version(
 
 /// Lists flows, sorted.
 pub(super) fn flows(repo: &Repo) -> Result<Vec<FlowName>, StoreError> {
-    let Some(main) = repo.main()? else { return Ok(Vec::new()) };
+    let Some(main) = branch::main(repo)? else { return Ok(Vec::new()) };
     let top = repo.tree(repo.commit(main)?.tree)?;
     let mut flows = Vec::new();
     for bucket in top.entries().iter().filter(|entry| entry.is_directory()) {

@@ -17,9 +17,6 @@ use gix::object::Kind;
 use gix::prelude::{Find as _, HeaderExt as _};
 
 use super::error::{damaged, io_error};
-use super::lock;
-use super::lost;
-
 use super::message::Commit;
 use super::object::id_of;
 use super::small_file::{
@@ -52,9 +49,6 @@ const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n
 
 const DESCRIPTION: &str =
     "Unnamed repository; edit this file 'description' to name the repository.\n";
-
-/// The file that nifi-idb writers lock.
-pub(super) const LOCK_FILE: &str = "nifi-idb.lock";
 
 /// Limit on the trees that are kept in memory: a batch needs a few, and every version has new ones.
 const KEPT_TREES: usize = 512;
@@ -279,7 +273,7 @@ enum ReadOrder {
 
 /// The place where a reference was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ReferencePlace {
+pub(super) enum ReferencePlace {
     /// A file of its name, which counts before the list.
     OwnFile,
     /// The list that `git pack-refs` writes.
@@ -298,16 +292,20 @@ impl Repo {
         &self.path
     }
 
-    /// Checks that the repository still exists, can be read, and has room for a small version.
-    pub(super) fn check_reachable(&self) -> Result<(), StoreError> {
-        if !is_repository(&self.path) {
-            let message = format!(
-                "{} is no git repository any more: was it moved or unmounted?",
-                self.path.display()
-            );
-            return Err(configuration(message));
+    /// Checks that the repository still exists.
+    pub(super) fn check_exists(&self) -> Result<(), StoreError> {
+        if is_repository(&self.path) {
+            return Ok(());
         }
-        self.main()?;
+        let message = format!(
+            "{} is no git repository any more: was it moved or unmounted?",
+            self.path.display()
+        );
+        Err(configuration(message))
+    }
+
+    /// Checks that the disk has room for a small version.
+    pub(super) fn check_room(&self) -> Result<(), StoreError> {
         let objects = self.path.join("objects");
         let written = private_file(Some(&objects)).and_then(|mut file| file.write_all(&ROOM));
         written.map_err(|error| io_error("write to", &objects, error))
@@ -437,56 +435,6 @@ impl Repo {
         self.path.join("shallow").exists()
     }
 
-    /// The commit of `main`; `None` before the first one.
-    ///
-    /// # Errors
-    ///
-    /// *Damaged*: there is no `main`, but there was one.
-    pub(super) fn main(&self) -> Result<Option<ObjectId>, StoreError> {
-        if let Some(id) = self.branch()? {
-            return Ok(Some(id));
-        }
-        if !lost::is_lost(self)? {
-            return Ok(None);
-        }
-        // A writer that makes the first version right now has linked its commit and not moved
-        // `main` yet.
-        let _quiet = lock::without_writers(&self.path)?;
-        self.main_without_writers()
-    }
-
-    /// Does the same as [`Self::main`] for a caller that holds the lock, or has waited until nobody
-    /// held it.
-    pub(super) fn main_without_writers(&self) -> Result<Option<ObjectId>, StoreError> {
-        if let Some(id) = self.branch()? {
-            return Ok(Some(id));
-        }
-        if lost::is_lost(self)? {
-            // Somebody who does not take our lock, such as git, may have made it since the first
-            // look.
-            return self.reference(BRANCH)?.map(Some).ok_or_else(|| lost::lost(self));
-        }
-        Ok(None)
-    }
-
-    /// The commit of `main`; `None` if no reference names one.
-    ///
-    /// # Errors
-    ///
-    /// *Damaged*: only `packed-refs` names a commit, and `main` has been at a later one.
-    fn branch(&self) -> Result<Option<ObjectId>, StoreError> {
-        let Some((id, place)) = self.located(BRANCH)? else { return Ok(None) };
-        if place == ReferencePlace::OwnFile {
-            return Ok(Some(id));
-        }
-        let Some(later) = lost::later_main(self, id)? else { return Ok(Some(id)) };
-        // A writer may have moved `main` between the two looks.
-        match self.located(BRANCH)? {
-            Some(again) if again == (id, place) => Err(lost::went_back(self, id, later)),
-            found => Ok(found.map(|(id, _)| id)),
-        }
-    }
-
     /// A warning for people if `HEAD` leads to another branch than `main`: then a clone checks
     /// nothing out.
     pub(super) fn head_elsewhere(&self) -> Result<Option<String>, StoreError> {
@@ -514,7 +462,10 @@ impl Repo {
     }
 
     /// The object id of a reference, and where it was found.
-    fn located(&self, name: &str) -> Result<Option<(ObjectId, ReferencePlace)>, StoreError> {
+    pub(super) fn located(
+        &self,
+        name: &str,
+    ) -> Result<Option<(ObjectId, ReferencePlace)>, StoreError> {
         let file = self.path.join(name);
         // `git pack-refs` may move it from one place to the other between the two reads.
         for _ in 0..2 {

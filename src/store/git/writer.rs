@@ -6,9 +6,11 @@ use std::sync::Arc;
 use gix::ObjectId;
 use gix::object::Kind;
 
+use super::branch;
 use super::layout;
 use super::lock::StoreLock;
 use super::message;
+use super::move_main::move_main;
 use super::object::id_of;
 use super::pipe::Pipe;
 use super::placing::Placing;
@@ -212,7 +214,7 @@ impl VersionWriter for GitWriter<'_> {
             return Err(StoreError::new(StoreErrorKind::Refused, message).into());
         }
         // A writer that has already lost the race need not write the rest.
-        let mut main = self.repo.main()?;
+        let mut main = branch::main(&self.repo)?;
         if !is_at(&self.repo, main, &self.flow, self.head.as_ref())? {
             return Err(AppendError::Lost);
         }
@@ -277,7 +279,7 @@ impl VersionWriter for GitWriter<'_> {
         let mut pending = Some(pending);
         let mut placing = Placing::start(&repo)?;
         for _ in 0..MOVE_TRIES {
-            let now = repo.main_without_writers()?;
+            let now = branch::main_without_writers(&repo)?;
             // If only other flows have changed, the trees above this flow and the commit are built
             // again, and its other objects are used as they are.
             if now != main {
@@ -295,7 +297,7 @@ impl VersionWriter for GitWriter<'_> {
                 placing.place(pending)?;
             }
             step("git:after-link");
-            if lock.move_main(&repo, main, commit, &mut placing)? {
+            if move_main(&lock, &repo, main, commit, &mut placing)? {
                 tracing::debug!(%flow, version = %manifest.version, %commit, "git commit made");
                 return Ok(CommittedVersion { version: manifest.version, root, state });
             }
