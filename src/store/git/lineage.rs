@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use gix::ObjectId;
 
 use super::error::damaged;
+use super::flow_files::{flow_tree_id, head_version, manifest};
 use super::history::{HistoryWalk, VersionCommit};
 use super::layout;
 use super::message::Commit;
-use super::reader::{flow_tree_id, head_version, manifest};
 use super::repo::Repo;
 use crate::snapshot::{FlowName, FlowVersion};
 use crate::store::StoreError;

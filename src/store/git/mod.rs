@@ -14,6 +14,7 @@
 
 mod branch;
 mod error;
+mod flow_files;
 mod flow_trees;
 mod gc;
 mod history;

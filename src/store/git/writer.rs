@@ -7,6 +7,7 @@ use gix::ObjectId;
 use gix::object::Kind;
 
 use super::branch;
+use super::flow_files::{flow_tree, flow_tree_id};
 use super::layout;
 use super::lock::StoreLock;
 use super::message;
@@ -154,13 +155,11 @@ fn is_at(
 ) -> Result<bool, StoreError> {
     let commit = main.map(|main| repo.commit(main)).transpose()?;
     match (head, commit) {
-        (Some(head), Some(commit)) => {
-            Ok(reader::flow_tree_id(repo, &commit, flow)? == Some(head.tree_id))
-        }
+        (Some(head), Some(commit)) => Ok(flow_tree_id(repo, &commit, flow)? == Some(head.tree_id)),
         (Some(_), None) => Ok(false),
         (None, None) => Ok(true),
         (None, Some(commit)) => {
-            let tree = reader::flow_tree(repo, &commit, flow)?;
+            let tree = flow_tree(repo, &commit, flow)?;
             Ok(tree.is_none_or(|tree| tree.get(layout::MANIFEST.as_bytes()).is_none()))
         }
     }
