@@ -4,19 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::faults::{Faults, TemplateFault};
 use super::part::ComponentGroup;
 use super::{
     attributes, commands, fields, parameters, processors, properties, report_loops, wiring,
 };
-
-/// A fault and its place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TemplateFault {
-    /// The component, by its visible name.
-    pub place: String,
-    /// The description of the fault.
-    pub message: String,
-}
 
 /// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,16 +20,6 @@ pub struct TemplateCheckResult {
     /// Types of processors and services whose properties and relationships are unknown to this
     /// check.
     pub unknown_types: Vec<String>,
-}
-
-/// A collector of faults.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Vec<TemplateFault>);
-
-impl Faults {
-    pub(super) fn add(&mut self, place: impl Into<String>, message: impl Into<String>) {
-        self.0.push(TemplateFault { place: place.into(), message: message.into() });
-    }
 }
 
 /// Checks the text of a definition. `accepts` returns an error if the program's command line does
@@ -72,10 +54,8 @@ pub fn check(
             commands::check(*processor, &parameters, accepts, &mut faults);
         }
     }
-    faults.0.sort();
-    faults.0.dedup();
     Ok(TemplateCheckResult {
-        faults: faults.0,
+        faults: faults.sorted(),
         processors: groups.iter().map(|group| group.processors.len()).sum(),
         unknown_types: unknown.into_iter().collect(),
     })

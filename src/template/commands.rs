@@ -1,7 +1,7 @@
 //! The command lines that ExecuteStreamCommand would build from a definition, and the check that
 //! the program accepts them.
 
-use super::check::Faults;
+use super::faults::Faults;
 use super::parameters::Parameters;
 use super::part::TemplatePart;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::check::Faults;
 use super::cron;
+use super::faults::Faults;
 use super::part::{ComponentGroup, TemplatePart};
 
 const TOP: [&str; 5] = [

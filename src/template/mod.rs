@@ -10,6 +10,7 @@ mod check;
 mod commands;
 mod cron;
 mod expression;
+mod faults;
 mod fields;
 mod parameters;
 mod part;
@@ -21,5 +22,6 @@ mod shipped;
 mod tests;
 mod wiring;
 
-pub use check::{TemplateCheckResult, TemplateFault, check};
+pub use check::{TemplateCheckResult, check};
+pub use faults::TemplateFault;
 pub use shipped::{SHIPPED, Shipped, find};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::check::Faults;
 use super::cron;
+use super::faults::Faults;
 use super::part::ComponentGroup;
 
 /// A context's parameters and their values.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::attributes::KnownAttributes;
-use super::check::Faults;
 use super::expression::{Reference, references};
+use super::faults::Faults;
 use super::parameters::Parameters;
 use super::part::{ComponentGroup, TemplatePart};
 use super::processors::{ComponentType, Dynamic};

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::check::Faults;
 use super::commands::runs_sync;
+use super::faults::Faults;
 use super::parameters::{Contexts, Parameters};
 use super::part::{ComponentGroup, TemplatePart};
 

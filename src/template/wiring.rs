@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::check::Faults;
+use super::faults::Faults;
 use super::part::{ComponentGroup, TemplatePart};
 use super::processors::{ComponentType, Dynamic};
 
