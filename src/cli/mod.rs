@@ -5,6 +5,7 @@ mod allocator;
 mod completions;
 mod conflicts;
 mod doctor;
+mod find_flow;
 mod hash_key;
 mod input;
 mod log;

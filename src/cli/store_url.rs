@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::stored_flow::find_flow;
+use super::find_flow::find_flow;
 use super::units::duration;
 use crate::config::{ConfigError, DEFAULT_BUCKET, RegistrySettings, StoreUrl};
 use crate::failure::Failure;
