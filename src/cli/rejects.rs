@@ -90,6 +90,7 @@ fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
         match value["type"].as_str() {
             Some("header") => {
                 let text = value["value"].as_str().unwrap_or_default();
+                // The end counts the lines of one header, so two batches cannot be printed as one.
                 if header.as_ref().is_some_and(|known| known != text)
                     || (header.is_none() && printed.with_text > 0)
                 {
@@ -104,6 +105,7 @@ fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
                 match text_of(&value).map_err(|()| wrong("textBase64 is not base64"))? {
                     None => printed.without_text += 1,
                     Some(text) => {
+                        // A batch without lines is not worth sending, so its header waits for one.
                         if let (Some(header), 0) = (&header, printed.with_text) {
                             let header = unnumbered(header)
                                 .ok_or_else(|| wrong("the header of the batch is not JSON"))?;
@@ -123,6 +125,7 @@ fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
             None => return Err(wrong("this is no line of a report")),
         }
     }
+    // Without an end, a batch that has a header counts as cut off.
     if header.is_some() && printed.with_text > 0 {
         let end = writeln!(out, "{{\"op\":\"end\",\"count\":{}}}", printed.with_text);
         end.map_err(|error| Failure::output(&error))?;

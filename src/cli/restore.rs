@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::history::{
     self, At, ExportFormat, ExportOptions, Exported, RestoreFormat, RestoreOptions,
 };
+use crate::indexeddb::dom_string::DomString;
 use crate::snapshot::FlowName;
 use crate::store::{SnapshotStore, StoredVersion};
 
@@ -103,29 +104,16 @@ impl Restore {
             }
             RestoreFormatArg::FlowFileV3 => {
                 let folder = self.temp_dir.as_deref();
-                history::restore_flowfiles(
-                    &*store,
-                    &flow,
-                    &version,
-                    only.as_ref(),
-                    folder,
-                    &mut stdout()?,
-                )?;
-                write_notes(
-                    history::unmakeable(&*store, &flow, &version, only.as_ref(), u64::MAX)?.lines(),
-                );
-                return Ok(ExitStatus::Done);
+                let only = only.as_ref();
+                history::restore_flowfiles(&*store, &flow, &version, only, folder, &mut stdout()?)?;
+                return write_unmakeable(&*store, &flow, &version, only);
             }
         };
         let mut out = stdout()?;
         let options = RestoreOptions { format, object_store: only };
         history::restore(&*store, &flow, &version, &options, &mut out)?;
         out.flush().map_err(|error: io::Error| Failure::output(&error))?;
-        write_notes(
-            history::unmakeable(&*store, &flow, &version, options.object_store.as_ref(), u64::MAX)?
-                .lines(),
-        );
-        Ok(ExitStatus::Done)
+        write_unmakeable(&*store, &flow, &version, options.object_store.as_ref())
     }
 
     fn export(
@@ -162,4 +150,15 @@ impl Restore {
         }
         Ok(ExitStatus::Done)
     }
+}
+
+/// Notes the parts of a version that no web page can create.
+fn write_unmakeable(
+    store: &dyn SnapshotStore,
+    flow: &FlowName,
+    version: &StoredVersion,
+    only: Option<&DomString>,
+) -> Result<ExitStatus, Failure> {
+    write_notes(history::unmakeable(store, flow, version, only, u64::MAX)?.lines());
+    Ok(ExitStatus::Done)
 }

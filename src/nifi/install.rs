@@ -46,6 +46,7 @@ pub fn install(
     let about = nifi.get("/flow/about")?;
     let version = text(&about, "/about/version");
     tell(format!("NiFi {version} at {}", nifi.address()));
+    // A misspelt parameter must be found before anything is uploaded.
     known_parameters(what)?;
     let (group, context) = match find_group(nifi, what)? {
         FoundGroup::There(group) => {
@@ -72,6 +73,7 @@ pub fn install(
             (group, context)
         }
     };
+    // In this order: services read parameters, and a processor is only valid with its services.
     set_parameters(nifi, what, &context, tell)?;
     enable_services(nifi, what, &group, tell)?;
     wait_until_valid(nifi, what, &group)?;

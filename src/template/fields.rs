@@ -80,13 +80,7 @@ pub(super) fn check(whole: &Value, groups: &[ComponentGroup<'_>], faults: &mut F
     for group in groups {
         required(group.group, &GROUP, faults);
         for part in group.parts() {
-            let fields: &[&str] = match part.kind {
-                "processor" => &PROCESSOR,
-                "controller service" => &SERVICE,
-                "connection" => &CONNECTION,
-                _ => &OTHER,
-            };
-            required(part, fields, faults);
+            required(part, fields_of(part), faults);
             if !seen.insert(part.text("identifier")) {
                 faults.add(
                     part.place(),
@@ -104,14 +98,30 @@ pub(super) fn check(whole: &Value, groups: &[ComponentGroup<'_>], faults: &mut F
             required(*connection, &["flowFileExpiration"], faults);
         }
         for processor in &group.processors {
-            one_of(*processor, "schedulingStrategy", &STRATEGIES, faults);
-            one_of(*processor, "executionNode", &EXECUTION_NODES, faults);
-            if processor.text("schedulingStrategy") == "TIMER_DRIVEN"
-                && let Err(message) = cron::period(processor.text("schedulingPeriod"))
-            {
-                faults.add(processor.place(), message);
-            }
+            scheduling(*processor, faults);
         }
+    }
+}
+
+/// Returns the fields that a part must have.
+fn fields_of(part: TemplatePart<'_>) -> &'static [&'static str] {
+    match part.kind {
+        "processor" => &PROCESSOR,
+        "controller service" => &SERVICE,
+        "connection" => &CONNECTION,
+        _ => &OTHER,
+    }
+}
+
+/// Checks when and where a processor runs. A period of cron may be a parameter, so it is checked
+/// with those.
+fn scheduling(processor: TemplatePart<'_>, faults: &mut Faults) {
+    one_of(processor, "schedulingStrategy", &STRATEGIES, faults);
+    one_of(processor, "executionNode", &EXECUTION_NODES, faults);
+    if processor.text("schedulingStrategy") == "TIMER_DRIVEN"
+        && let Err(message) = cron::period(processor.text("schedulingPeriod"))
+    {
+        faults.add(processor.place(), message);
     }
 }
 

@@ -138,6 +138,8 @@ pub(super) fn processor(
     place: (i64, i64),
     runs: bool,
 ) -> Value {
+    // GenerateFlowFile turns each property that it does not know into an attribute, so these are
+    // added last: an attribute cannot take the place of one.
     let mut properties = attributes;
     for (key, value) in [
         ("Batch Size", "1"),

@@ -38,6 +38,7 @@ impl Explain {
                 .as_deref()
                 .map_or(LineState::Delete, |value| LineState::Put(value.into())),
         });
+        // The base is found as `sync` finds it, so that the answer is the one that a batch gets.
         let base = HeadReader::new(&*store, &flow, Some(&version)).value(&name, &key, &claim)?;
         let base = base.map(|value| value.map(Vec::from));
         let received_at = self.received(head.as_ref(), &incoming);
