@@ -57,6 +57,9 @@ pub mod http_client;
 /// Traces that another program began.
 pub mod trace_context;
 
+/// The lines of a report: all types and their members.
+pub mod report_line;
+
 /// A rejected line and the reason.
 pub mod rejection;
 

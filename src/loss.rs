@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::indexeddb::dom_string::DomString;
-use crate::indexeddb::text;
+use crate::report_line::ReportLine;
 
 /// Defines names and the list of all of them, which can then lack none.
 macro_rules! kinds_of_loss {
@@ -214,20 +214,15 @@ impl Losses {
         self.total
     }
 
-    /// Returns lines of canonical JSON, without line ends. Each has the members `count`, `path`,
-    /// `type` (`loss`) and `what`, ordered by path and kind. If there are any, a last line contains
-    /// the number of all losses (`count`), of those without a line (`left_out`), and `type`
-    /// (`losses`).
-    pub fn lines(&self) -> impl Iterator<Item = String> {
-        let line = |((path, what), count): (&(String, &str), &u64)| {
-            let path = text::canonical_text(path);
-            format!("{{\"count\":{count},\"path\":{path},\"type\":\"loss\",\"what\":\"{what}\"}}")
-        };
-        let all = (self.total > 0).then(|| {
-            let Self { total, left_out, .. } = self;
-            format!("{{\"count\":{total},\"left_out\":{left_out},\"type\":\"losses\"}}")
-        });
-        self.found.iter().map(line).chain(all)
+    /// Returns one line for each path and kind, in this order. If there are any, a last line
+    /// contains the number of all losses.
+    pub fn lines(&self) -> impl Iterator<Item = ReportLine<'_>> {
+        let all = (self.total > 0)
+            .then_some(ReportLine::Losses { count: self.total, left_out: self.left_out });
+        self.found
+            .iter()
+            .map(|((path, what), count)| ReportLine::Loss { count: *count, path, what })
+            .chain(all)
     }
 }
 
@@ -302,7 +297,7 @@ mod tests {
         );
         losses.add("", what::SHARING, 7);
         losses.add("nothing", what::SHARING, 0);
-        let lines: Vec<_> = losses.lines().collect();
+        let lines: Vec<_> = losses.lines().map(|line| line.to_json()).collect();
         assert_eq!(
             lines,
             [

@@ -7,7 +7,8 @@ use std::io::{self, Write};
 
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
-use crate::indexeddb::text::canonical_text;
+use crate::indexeddb::schema::name_to_json;
+use crate::report_line::ReportLine;
 
 pub use text::{ReadSeek, RejectedText};
 
@@ -96,16 +97,14 @@ impl Rejection {
     /// `message`, `offset`, `reason`, `store` (if known), `type`. See also
     /// [`Self::write_with_text`].
     pub fn to_json(&self) -> String {
-        let Self { line, offset, code, .. } = self;
-        let message = canonical_text(&self.message);
-        let store = self
-            .store
-            .as_ref()
-            .map(|name| format!("\"store\":{},", name.to_canonical()))
-            .unwrap_or_default();
-        format!(
-            "{{\"line\":{line},\"message\":{message},\"offset\":{offset},\"reason\":\"{code}\",{store}\"type\":\"rejected\"}}"
-        )
+        let line = ReportLine::Rejected {
+            line: self.line,
+            message: &self.message,
+            offset: self.offset,
+            reason: self.code,
+            store: self.store.as_ref().map(name_to_json),
+        };
+        line.to_json()
     }
 
     /// Writes a line of [`Self::to_json`] with the member `text` or `textBase64`, and a line end.

@@ -9,7 +9,8 @@ use crate::chunk::{ChunkBuilder, ChunkSink, ListEditor, store_name};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
 use crate::indexeddb::value;
-use crate::report::{ReportLines, change_line, conflict_line};
+use crate::report::{ReportLines, conflict_line};
+use crate::report_line::ReportLine;
 use crate::snapshot::deletion_run::{Deletion, Deletions};
 use crate::snapshot::line::{PART_BYTES, SPILL_BYTES};
 use crate::snapshot::{
@@ -149,7 +150,7 @@ impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
         Ok((self.conflicts.finish(self.output)?, self.deletions))
     }
 
-    fn report(&mut self, line: &str) -> Result<(), StoreError> {
+    fn report(&mut self, line: &ReportLine<'_>) -> Result<(), StoreError> {
         let failed = |error| {
             StoreError::new(StoreErrorKind::Transient, "temporary file of the report")
                 .because(error)
@@ -215,6 +216,6 @@ impl MergeSink for Recorder<'_, '_, '_> {
         }
         let mut text = Vec::new();
         line.write(store.to_canonical().as_bytes(), &mut text);
-        self.report(&change_line(String::from_utf8_lossy(&text).trim_end()))
+        self.report(&ReportLine::Change { line: String::from_utf8_lossy(&text).trim_end() })
     }
 }

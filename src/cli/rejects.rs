@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::output::stdout;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
+use crate::report_line::ReportLineType;
 
 const EXAMPLE: &str = "Example:\n  nifi-idb sync --rejects rejects.ndjson --store \
     git:snapshots.git --database shop --object-store data \
@@ -87,8 +88,11 @@ fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
             |what: &str| Failure::new(ExitStatus::Input, format!("line {}: {what}", place + 1));
         let value: Value =
             serde_json::from_slice(&line).map_err(|_| wrong("this is no line of a report"))?;
-        match value["type"].as_str() {
-            Some("header") => {
+        let Some(kind) = value["type"].as_str() else {
+            return Err(wrong("this is no line of a report"));
+        };
+        match kind.parse() {
+            Ok(ReportLineType::Header) => {
                 let text = value["value"].as_str().unwrap_or_default();
                 // The end counts the lines of one header, so two batches cannot be printed as one.
                 if header.as_ref().is_some_and(|known| known != text)
@@ -101,7 +105,7 @@ fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
                 }
                 header = Some(text.to_owned());
             }
-            Some("rejected") => {
+            Ok(ReportLineType::Rejected) => {
                 match text_of(&value).map_err(|()| wrong("textBase64 is not base64"))? {
                     None => printed.without_text += 1,
                     Some(text) => {
@@ -117,12 +121,12 @@ fn print(input: impl BufRead, out: &mut dyn Write) -> Result<Printed, Failure> {
                     }
                 }
             }
-            Some("summary") => {
+            Ok(ReportLineType::Summary) => {
                 printed.failed |=
                     ["failed", "refused"].map(Some).contains(&value["outcome"].as_str())
             }
-            Some(_) => {}
-            None => return Err(wrong("this is no line of a report")),
+            // Other lines, also those of later versions of this program.
+            Ok(_) | Err(_) => {}
         }
     }
     // Without an end, a batch that has a header counts as cut off.

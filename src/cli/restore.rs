@@ -134,7 +134,7 @@ impl Restore {
         write_notes(unmakeable.lines());
         if let (Some(file), Some(path)) = (&mut told, &self.losses) {
             let mut text = String::new();
-            losses.lines().for_each(|line| text.extend([line.as_str(), "\n"]));
+            losses.lines().for_each(|line| text.extend([line.to_json().as_str(), "\n"]));
             let written = file.write_all(text.as_bytes());
             written.map_err(|error| {
                 Failure::output(&error).hint(format!("--losses {}", path.display()))

@@ -29,7 +29,8 @@ use crate::normalize::Hidden;
 use crate::pipeline::SyncOptions;
 use crate::pipeline::commit::{Round, commit};
 use crate::policy::{HashKey, Policy};
-use crate::report::{Outcome, ReportLines, Summary, privacy_line, resolved_line};
+use crate::report::{Outcome, ReportLines, Summary, privacy_line};
+use crate::report_line::ReportLine;
 use crate::snapshot::logged_conflict::{Choice, ConflictFilter};
 use crate::snapshot::{FlowName, FlowVersion, Meta};
 use crate::spool::{Place, Spool};
@@ -214,7 +215,12 @@ fn report(
     for (conflict, line) in picked.iter().zip(of_conflicts.into_values()) {
         let line = line.map(|line| spool.read(line)).transpose()?;
         let line = line.as_deref().map(String::from_utf8_lossy);
-        lines.push(&resolved_line(&conflict.id, choice.name(), line.as_deref()))?;
+        lines.push(&ReportLine::Resolved {
+            id: &conflict.id.to_canonical(),
+            line: line.as_deref(),
+            choice: choice.name(),
+            withheld: false,
+        })?;
     }
     Ok(())
 }

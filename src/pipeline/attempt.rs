@@ -18,8 +18,10 @@ use crate::apply::walk::BatchFacts;
 use crate::chunk::{ChunkSource, lines_of};
 use crate::decode::{BatchHeader, Mode, Sequence};
 use crate::indexeddb::dom_string::DomString;
+use crate::indexeddb::schema::name_to_json;
 use crate::normalize::{Batch, Folds, RangeSweep};
-use crate::report::{Ack, ReportLines, change_line, kept_line};
+use crate::report::{Ack, ReportLines};
+use crate::report_line::ReportLine;
 use crate::snapshot::deletion_run::MAX_DELETES_BY_HAND;
 use crate::snapshot::deletion_run::Run;
 use crate::snapshot::sources::{
@@ -356,7 +358,7 @@ impl Attempt<'_> {
             let Some(line) = lookup.find(name, &change.key)? else { continue };
             let own = line.meta.by.is_some() && line.meta.by == *source;
             if (line.meta.rev <= *base || own) && !line.state.same(&change.state) {
-                lines.push(&change_line(&lookup.text(name, &line)?))?;
+                lines.push(&ReportLine::Change { line: &lookup.text(name, &line)? })?;
             }
         }
         Ok(())
@@ -595,7 +597,11 @@ fn begin_anew(store: &mut StoreManifest) {
 
 fn report_kept(kept: &[KeptRecords], lines: &mut ReportLines) -> Result<(), SyncError> {
     for KeptRecords { store, reason, count } in kept {
-        lines.push(&kept_line(store, reason.name(), *count))?;
+        lines.push(&ReportLine::Kept {
+            count: *count,
+            reason: reason.name(),
+            store: name_to_json(store),
+        })?;
     }
     Ok(())
 }

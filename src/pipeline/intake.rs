@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use std::time::Instant;
 
 use super::admission::Admission;
-use serde_json::json;
 
 use super::likely_cause::{FirstRejection, HEAD_BYTES};
 use super::log_events::{BatchLog, elapsed_ms};
@@ -20,7 +19,7 @@ use crate::indexeddb::schema::KeyPath;
 use crate::normalize::{Batch, Hidden, NormalizeError, NormalizeOptions, normalize_keeping};
 use crate::rejection::{RejectedText, Rejection};
 use crate::report::{Outcome, ReportLines, Summary, privacy_line};
-use crate::snapshot::manifest::canonical_json;
+use crate::report_line::ReportLine;
 use crate::snapshot::sources::MAX_DELIVERY_BYTES;
 use crate::snapshot::{Digest, FlowName, SourceId};
 
@@ -145,7 +144,7 @@ pub(super) struct ReadBatch {
 
 /// Returns the report line with the header of rejected lines.
 fn header_line(header: &str) -> String {
-    canonical_json(&json!({ "type": "header", "value": header }))
+    ReportLine::Header { value: header }.to_json()
 }
 
 /// Processes one batch that is not in a package. The result describes any failure.
@@ -205,11 +204,11 @@ pub fn deliver_hearing<R: Read>(
         }
     };
     log.end(&verdict);
-    Delivered { report: whole(report, privacy.as_deref(), lines, &verdict), verdict }
+    Delivered { report: whole(report, privacy.as_ref(), lines, &verdict), verdict }
 }
 
 /// Returns the report line with the numbers of hidden private fields, if there are any.
-pub(super) fn privacy_line_of(batch: &Batch) -> Option<String> {
+pub(super) fn privacy_line_of(batch: &Batch) -> Option<ReportLine<'static>> {
     let Hidden { excluded, hashed, redacted } = batch.hidden;
     privacy_line(excluded, hashed, redacted)
 }
@@ -218,7 +217,7 @@ pub(super) fn privacy_line_of(batch: &Batch) -> Option<String> {
 /// omitted, because they did not take effect.
 fn whole(
     mut rejects: ReportLines,
-    privacy: Option<&str>,
+    privacy: Option<&ReportLine<'_>>,
     mut lines: ReportLines,
     verdict: &Verdict,
 ) -> ReportLines {
@@ -227,7 +226,7 @@ fn whole(
             privacy.map_or(Ok(()), |line| rejects.push(line))?;
             rejects.append(&mut lines)?;
         }
-        rejects.push(&verdict.summary.to_json())
+        rejects.push(&verdict.summary.line())
     };
     match add() {
         Ok(()) => rejects,
@@ -395,7 +394,7 @@ impl IntakeOptions {
             if let Some(line) = header_line.take() {
                 rejects.header(&line)?;
                 if with_text {
-                    report.push(&line)?;
+                    report.push_text(&line)?;
                 }
             }
             let line = rejection.to_json();
@@ -408,7 +407,7 @@ impl IntakeOptions {
             if with_text {
                 report.push_with(|out| Rejection::write_line_with_text(&line, &mut text, out))
             } else {
-                report.push(&line)
+                report.push_text(&line)
             }
         };
         let batch = normalize_keeping(&mut decoder, &self.normalize, &mut hear).and_then(|batch| {

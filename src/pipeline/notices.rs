@@ -3,7 +3,8 @@
 use crate::apply::error::SyncError;
 use crate::apply::lookup::Lookup;
 use crate::normalize::Batch;
-use crate::report::{Ack, ReportLines, resolved_line, resolved_line_without_value};
+use crate::report::{Ack, ReportLines};
+use crate::report_line::ReportLine;
 use crate::snapshot::logged_conflict::record_of;
 use crate::snapshot::sources::{Notice, Sources};
 use crate::snapshot::{FlowName, FlowVersion, Meta};
@@ -52,7 +53,12 @@ pub(super) fn tell(
     for notice in notices {
         let Some((_, name, key)) = record_of(&notice.id) else { continue };
         let line = lookup.find(&name, &key)?.map(|line| lookup.text(&name, &line)).transpose()?;
-        lines.push(&resolved_line(&notice.id, notice.choice.name(), line.as_deref()))?;
+        lines.push(&ReportLine::Resolved {
+            id: &notice.id.to_canonical(),
+            line: line.as_deref(),
+            choice: notice.choice.name(),
+            withheld: false,
+        })?;
     }
     Ok(())
 }
@@ -63,7 +69,12 @@ pub(super) fn tell_without_values(
     lines: &mut ReportLines,
 ) -> Result<(), SyncError> {
     for notice in notices.iter().filter(|notice| record_of(&notice.id).is_some()) {
-        lines.push(&resolved_line_without_value(&notice.id, notice.choice.name()))?;
+        lines.push(&ReportLine::Resolved {
+            id: &notice.id.to_canonical(),
+            line: None,
+            choice: notice.choice.name(),
+            withheld: true,
+        })?;
     }
     Ok(())
 }

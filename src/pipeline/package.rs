@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use serde_json::json;
-
 use super::group::{Batches, sync_group};
 use super::intake::{
     IntakeOptions, MAX_REJECTED_BYTES, ReadBatch, Verdict, delivery, disk_status, privacy_line_of,
@@ -17,8 +15,8 @@ use crate::failure::Failure;
 use crate::flowfile::{Attributes, PackageError, PackageReader, write_head};
 use crate::normalize::Batch;
 use crate::report::{Outcome, ReportLines};
+use crate::report_line::ReportLine;
 use crate::snapshot::FlowName;
-use crate::snapshot::manifest::canonical_json;
 use crate::spool::{Place, Spool};
 use crate::store::SnapshotStore;
 
@@ -41,7 +39,7 @@ struct PackageEntry {
     /// The number of change lines, and of those rejected.
     lines: (u64, u64),
     /// The report line with the numbers of hidden private fields.
-    privacy: Option<String>,
+    privacy: Option<ReportLine<'static>>,
     /// The whole report.
     report: Place,
     ended: Option<Verdict>,
@@ -220,7 +218,7 @@ impl Package {
                 let Place { offset, mut bytes } =
                     reports.repeat(entry.rejects.unwrap_or_default())?;
                 let rest = reports.append_with(|out| {
-                    privacy.as_ref().map_or(Ok(()), |line| writeln!(out, "{line}"))?;
+                    privacy.as_ref().map_or(Ok(()), |line| writeln!(out, "{}", line.to_json()))?;
                     lines.copy_to(report, out)?;
                     writeln!(out, "{last}")
                 })?;
@@ -308,19 +306,20 @@ impl Package {
 
     /// Returns the line `package`, without a line end.
     pub fn summary(&self) -> String {
-        let count =
-            |is: &dyn Fn(&Verdict) -> bool| self.verdicts().filter(|verdict| is(verdict)).count();
+        let count = |is: &dyn Fn(&Verdict) -> bool| {
+            self.verdicts().filter(|verdict| is(verdict)).count() as u64
+        };
         let outcome = |outcome: Outcome| count(&|verdict| verdict.summary.outcome == outcome);
-        canonical_json(&json!({
-            "committed": outcome(Outcome::Committed),
-            "failed": outcome(Outcome::Failed),
-            "flowfiles": self.entries.len(),
-            "received": self.verdicts().map(|verdict| verdict.summary.received).sum::<u64>(),
-            "refused": outcome(Outcome::Refused),
-            "transient": count(&|verdict| verdict.status == ExitStatus::Transient),
-            "type": "package",
-            "unchanged": outcome(Outcome::Unchanged),
-        }))
+        let line = ReportLine::Package {
+            committed: outcome(Outcome::Committed),
+            failed: outcome(Outcome::Failed),
+            flowfiles: self.entries.len() as u64,
+            received: self.verdicts().map(|verdict| verdict.summary.received).sum(),
+            refused: outcome(Outcome::Refused),
+            transient: count(&|verdict| verdict.status == ExitStatus::Transient),
+            unchanged: outcome(Outcome::Unchanged),
+        };
+        line.to_json()
     }
 }
 

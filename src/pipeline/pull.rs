@@ -8,7 +8,8 @@ use crate::apply::head_reader::read_whole;
 use crate::chunk::{parse_chunk, store_name};
 use crate::decode::BatchHeader;
 use crate::pipeline::attempt::read_sources;
-use crate::report::{ReportLines, change_line};
+use crate::report::ReportLines;
+use crate::report_line::ReportLine;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List};
 use crate::store::{SnapshotReader, StoreError, StoreErrorKind, StoredVersion};
 
@@ -43,7 +44,7 @@ pub(super) fn pull(
     if begins_anew {
         // Deletions that the source missed are no longer remembered, so it must discard all other
         // records.
-        lines.push("{\"type\":\"reset\"}")?;
+        lines.push(&ReportLine::Reset)?;
     }
     let since = header.base.filter(|_| !begins_anew);
     let then = then.filter(|_| since.is_some());
@@ -65,7 +66,7 @@ pub(super) fn pull(
                 .map_or(LineState::Delete, LineState::Put);
             let mut text = Vec::new();
             Line { state, ..line }.write(name.to_canonical().as_bytes(), &mut text);
-            lines.push(&change_line(String::from_utf8_lossy(&text).trim_end()))?;
+            lines.push(&ReportLine::Change { line: String::from_utf8_lossy(&text).trim_end() })?;
         }
     }
     Ok(())

@@ -131,7 +131,7 @@ pub(super) fn finish(
     }
     let ack = said.ack;
     if let Some(ack) = &ack {
-        lines.push(&ack.to_json())?;
+        lines.push(&ack.line())?;
     }
     summary.ack = ack;
     Ok(())

@@ -12,11 +12,12 @@
 use std::io::{self, Seek, Write};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::SortableKey;
-use crate::snapshot::manifest::canonical_json;
+use crate::indexeddb::schema::name_to_json;
+use crate::report_line::ReportLine;
 use crate::snapshot::{Conflict, FlowName, FlowVersion, RootId, SourceId, StateId};
 use crate::spool::copy;
 use crate::temporary::OverflowFile;
@@ -63,10 +64,13 @@ pub struct Ack {
 impl Ack {
     /// Returns the report line, without a line end.
     pub fn to_json(&self) -> String {
+        self.line().to_json()
+    }
+
+    /// Returns the report line.
+    pub fn line(&self) -> ReportLine<'_> {
         let Self { source, epoch, checkpoint } = self;
-        canonical_json(
-            &json!({ "checkpoint": checkpoint, "epoch": epoch, "source": source.as_str(), "type": "ack" }),
-        )
+        ReportLine::Ack { checkpoint: *checkpoint, epoch, source: source.as_str() }
     }
 }
 
@@ -127,23 +131,26 @@ impl Summary {
 
     /// Returns the report line, without a line end.
     pub fn to_json(&self) -> String {
-        let text = |value: Option<String>| value.map_or(Value::Null, Value::String);
-        canonical_json(&json!({
-            "bucket": text(self.flow.as_ref().map(|flow| flow.bucket().to_owned())),
-            "conflicts": self.conflicts,
-            "deleted": self.deleted,
-            "flow": text(self.flow.as_ref().map(|flow| flow.flow().to_owned())),
-            "outcome": self.outcome.name(),
-            "parked": self.parked,
-            "put": self.put,
-            "received": self.received,
-            "rejected": self.rejected,
-            "root": text(self.root.map(|root| root.to_string())),
-            "state": text(self.state.map(|state| state.to_string())),
-            "type": "summary",
-            "unchanged": self.unchanged,
-            "version": self.version.map_or(Value::Null, |version| version.get().into()),
-        }))
+        self.line().to_json()
+    }
+
+    /// Returns the report line.
+    pub fn line(&self) -> ReportLine<'_> {
+        ReportLine::Summary {
+            bucket: self.flow.as_ref().map(FlowName::bucket),
+            conflicts: self.conflicts,
+            deleted: self.deleted,
+            flow: self.flow.as_ref().map(FlowName::flow),
+            outcome: self.outcome.name(),
+            parked: self.parked,
+            put: self.put,
+            received: self.received,
+            rejected: self.rejected,
+            root: self.root.map(|root| root.to_string()),
+            state: self.state.map(|state| state.to_string()),
+            unchanged: self.unchanged,
+            version: self.version.map(FlowVersion::get),
+        }
     }
 }
 
@@ -167,7 +174,12 @@ impl ReportLines {
     }
 
     /// Adds one line.
-    pub fn push(&mut self, line: &str) -> io::Result<()> {
+    pub fn push(&mut self, line: &ReportLine<'_>) -> io::Result<()> {
+        self.push_text(&line.to_json())
+    }
+
+    /// Adds the text of one line, without its line end.
+    pub fn push_text(&mut self, line: &str) -> io::Result<()> {
         self.spool.write_all(line.as_bytes())?;
         self.spool.write_all(b"\n")
     }
@@ -209,58 +221,22 @@ fn key_json(key: &SortableKey) -> Value {
 }
 
 /// Returns the line with the numbers of hidden private fields; `None` if there are none.
-pub fn privacy_line(excluded: u64, hashed: u64, redacted: u64) -> Option<String> {
-    let any = excluded + hashed + redacted > 0;
-    any.then(|| {
-        canonical_json(&json!({ "excluded": excluded, "hashed": hashed, "redacted": redacted, "type": "privacy" }))
-    })
-}
-
-/// Returns the line for records of an object store that a full batch neither contains nor deletes.
-pub fn kept_line(store: &DomString, reason: &str, count: u64) -> String {
-    let store = crate::indexeddb::schema::name_to_json(store);
-    canonical_json(&json!({ "count": count, "reason": reason, "store": store, "type": "kept" }))
+pub fn privacy_line(excluded: u64, hashed: u64, redacted: u64) -> Option<ReportLine<'static>> {
+    let is_any = excluded + hashed + redacted > 0;
+    is_any.then_some(ReportLine::Privacy { excluded, hashed, redacted })
 }
 
 /// Returns the line for a conflict.
-pub fn conflict_line(conflict: &Conflict) -> String {
-    let mut line = json!({
-        "key": key_json(&conflict.key),
-        "kind": conflict.kind.name(),
-        "rule": *conflict.rule,
-        "store": crate::indexeddb::schema::name_to_json(&conflict.store),
-        "type": "conflict",
-        "winner": conflict.winner.name(),
-    });
-    if let Some(other) = &conflict.other {
-        line["other"] = key_json(other);
+pub fn conflict_line(conflict: &Conflict) -> ReportLine<'_> {
+    ReportLine::Conflict {
+        key: key_json(&conflict.key),
+        kind: conflict.kind.name(),
+        other: conflict.other.as_ref().map(key_json),
+        reason: conflict.reason,
+        rule: &conflict.rule,
+        store: name_to_json(&conflict.store),
+        winner: conflict.winner.name(),
     }
-    if let Some(reason) = conflict.reason {
-        line["reason"] = reason.into();
-    }
-    canonical_json(&line)
-}
-
-/// Returns the line for a result that differs from what the source sent; `line` is a line of
-/// `indexeddb-changes/1`.
-pub fn change_line(line: &str) -> String {
-    format!("{{\"line\":{line},\"type\":\"change\"}}")
-}
-
-/// Returns the line for a conflict that a person decided: the key of its line in `~conflicts`, the
-/// choice, and the record's current line of `indexeddb-changes/1`; `None` if there is neither a
-/// record nor a tombstone.
-pub fn resolved_line(id: &SortableKey, choice: &str, line: Option<&str>) -> String {
-    let (id, line) = (id.to_canonical(), line.unwrap_or("null"));
-    format!("{{\"id\":{id},\"line\":{line},\"type\":\"resolved\",\"use\":\"{choice}\"}}")
-}
-
-/// As [`resolved_line`], for a source that may not see the changes of others.
-pub fn resolved_line_without_value(id: &SortableKey, choice: &str) -> String {
-    let id = id.to_canonical();
-    format!(
-        "{{\"id\":{id},\"line\":null,\"type\":\"resolved\",\"use\":\"{choice}\",\"withheld\":true}}"
-    )
 }
 
 /// Returns the beginning of a version's comment: `+12 ~3 -1 in 2 object stores, from kiosk-7`.

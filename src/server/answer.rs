@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use serde_json::json;
 
 use super::body::{Body, whole};
 use super::refusal::{Refusal, RefusalKind};
 use crate::flowfile::names;
-use crate::snapshot::manifest::canonical_json;
+use crate::report_line::ReportLine;
 
 /// The media type of NDJSON.
 pub(super) const NDJSON: &str = "application/x-ndjson";
@@ -53,7 +52,7 @@ pub(super) fn answer(
 
 /// Makes the response for a refusal: one line, with the message repeated as a header.
 pub(super) fn refuse(refusal: &Refusal) -> Response<Body> {
-    let line = canonical_json(&json!({"message": refusal.message, "type": "error"}));
+    let line = ReportLine::Error { message: &refusal.message, status: None }.to_json();
     let mut response = answer(http_status(refusal.kind), NDJSON, line + "\n");
     if let Some(value) = header_value(&refusal.message) {
         response.headers_mut().insert(HeaderName::from_static(ERROR), value);

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::json;
 use tonic::{Request, Response, Status};
 
 use super::api::sync::{SyncOperation, SyncOutcome};
@@ -19,7 +18,7 @@ use super::refusal::{LATE, Refusal, RefusalKind};
 use super::state::Server;
 use crate::exit_status::ExitStatus;
 use crate::memory::MemoryUse;
-use crate::snapshot::manifest::canonical_json;
+use crate::report_line::ReportLine;
 
 /// A reply contains at most this many characters of a cause: it becomes an attribute, which NiFi
 /// keeps in its heap.
@@ -103,7 +102,7 @@ fn reply(code: ResponseCode, body: String) -> FlowFileReply {
 fn cause(message: &str, exit: ExitStatus) -> String {
     let ascii = |char: char| if matches!(char, ' '..='~') { char } else { '?' };
     let message: String = message.chars().map(ascii).take(MAX_CAUSE_CHARS).collect();
-    canonical_json(&json!({"message": message, "status": exit as u8, "type": "error"}))
+    ReportLine::Error { message: &message, status: Some(exit as u8) }.to_json()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const MAX_LINES: usize = 750;
 
 /// What each module may `use crate::`, beside itself. A stage knows the words, the stored format and earlier stages, never
 /// later ones; `a::b` allows that part of `a` only. `cli` is at the edge and may use all.
-const MAY_USE: [(&str, &[&str]); 33] = [
+const MAY_USE: [(&str, &[&str]); 34] = [
     ("indexeddb", &[]),
     ("flowfile", &["exit_status"]),
     ("policy", &["indexeddb", "similar", "snapshot"]),
@@ -23,9 +23,10 @@ const MAY_USE: [(&str, &[&str]); 33] = [
     ("failure", &["exit_status", "store"]),
     ("spool", &["temporary"]),
     ("temporary", &[]),
-    ("rejection", &["indexeddb"]),
+    ("report_line", &["snapshot"]),
+    ("rejection", &["indexeddb", "report_line"]),
     ("limits", &[]),
-    ("loss", &["indexeddb"]),
+    ("loss", &["indexeddb", "report_line"]),
     ("memory", &[]),
     ("snapshot", &["indexeddb"]),
     ("secret", &[]),
@@ -46,13 +47,22 @@ const MAY_USE: [(&str, &[&str]); 33] = [
     ),
     (
         "decode",
-        &["exit_status", "indexeddb", "loss", "memory", "rejection", "snapshot::id", "temporary"],
+        &[
+            "exit_status",
+            "indexeddb",
+            "loss",
+            "memory",
+            "rejection",
+            "report_line",
+            "snapshot::id",
+            "temporary",
+        ],
     ),
     ("normalize", &["decode", "indexeddb", "policy", "rejection", "snapshot", "temporary"]),
     ("merge", &["indexeddb", "normalize", "policy", "snapshot"]),
     ("chunk", &["indexeddb", "snapshot", "store_error"]),
     ("store_error", &["exit_status"]),
-    ("report", &["indexeddb", "merge", "snapshot", "spool", "temporary"]),
+    ("report", &["indexeddb", "merge", "report_line", "snapshot", "spool", "temporary"]),
     (
         "apply",
         &[
@@ -64,6 +74,7 @@ const MAY_USE: [(&str, &[&str]); 33] = [
             "normalize",
             "policy",
             "report",
+            "report_line",
             "snapshot",
             "store",
         ],
@@ -82,6 +93,7 @@ const MAY_USE: [(&str, &[&str]); 33] = [
             "policy",
             "rejection",
             "report",
+            "report_line",
             "snapshot",
             "spool",
             "store",
@@ -98,6 +110,7 @@ const MAY_USE: [(&str, &[&str]); 33] = [
             "pipeline",
             "policy",
             "report",
+            "report_line",
             "snapshot",
             "spool",
             "store",
@@ -135,6 +148,7 @@ const MAY_USE: [(&str, &[&str]); 33] = [
             "pipeline",
             "policy",
             "report",
+            "report_line",
             "snapshot",
             "store",
             "temporary",
