@@ -73,6 +73,11 @@ impl<'a> Merging<'a> {
         self.run_in(None, manifest, sink)
     }
 
+    /// Passes the deletions of the merge to `sink`, without a result.
+    pub(crate) fn count_deletions(&self, sink: &mut dyn MergeSink) -> Result<(), SyncError> {
+        self.run(&mut self.head.clone(), sink).map(drop)
+    }
+
     /// As [`Self::run`], but only for these object stores.
     fn run_in(
         &self,

@@ -20,7 +20,6 @@ mod intake;
 mod likely_cause;
 mod log_events;
 mod notices;
-mod old_view;
 mod package;
 mod pull;
 mod single;

@@ -176,6 +176,7 @@ const MAY_USE: [(&str, &[&str]); 34] = [
             "policy",
             "rejection",
             "report",
+            "report_line",
             "server",
             "similar",
             "snapshot",

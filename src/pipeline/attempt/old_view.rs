@@ -1,14 +1,13 @@
 //! The records that a source last sent in full: where they are stored, and how a full batch is compared with them.
 
-use crate::apply::error::SyncError;
+use super::ground::Ground;
+use super::{Attempt, SyncError};
 use crate::apply::full_batch::{Comparison, SourceView, ViewChunks, ViewSource};
 use crate::apply::head_reader::{HeadReader, read_whole};
 use crate::apply::own_changes::OwnChanges;
-use crate::apply::rules::Rules;
 use crate::chunk::parse_chunk;
 use crate::decode::{BatchHeader, Mode};
 use crate::indexeddb::dom_string::DomString;
-use crate::pipeline::attempt::Attempt;
 use crate::snapshot::sources::{SourceState, View};
 use crate::snapshot::{ChunkRef, Digest, Line, LineState, List, Manifest, SourceId, StoreManifest};
 use crate::store::{StoreError, StoreErrorKind, StoredVersion};
@@ -26,15 +25,15 @@ pub(super) struct OldView<'a> {
 }
 
 impl<'a> OldView<'a> {
-    /// Reads the view. Omits object stores with another key path in `now`, because their keys
+    /// Reads the view. Omits object stores that now have another key path, because their keys
     /// denote other records.
     pub(super) fn read(
         attempt: &'a Attempt<'a>,
         state: &SourceState,
-        now: &Manifest,
-        before: Option<&Manifest>,
-        rules: &Rules<'_>,
+        ground: &Ground<'_>,
     ) -> Result<Self, SyncError> {
+        let Ground { manifest: now, rules, .. } = ground;
+        let before = attempt.before();
         let header = &attempt.batch.header;
         let upgrades = before.is_some_and(|before| upgrades(header, before));
         let mut old = Self { attempt, version: None, chunks: None, in_views: false, upgrades };
