@@ -196,6 +196,7 @@ impl FlowGroup<'_> {
             match attempt.run(known, logged, Some(&mut StagingWriter(staging)), &mut lines) {
                 Ok(planned) => planned,
                 Err(error) if error.concerns_all() => return Err(error),
+                // Only this batch fails: what it logged so far must not reach the version.
                 Err(error) => {
                     growing.head = grown;
                     growing.logged.undo();

@@ -1,6 +1,6 @@
 //! Guesses why all lines of a batch were rejected, from the first of them.
 
-use super::intake::MAX_REJECTED_BYTES;
+use super::rejects::MAX_REJECTED_BYTES;
 use crate::decode::{BatchHeader, Dialect};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
@@ -52,6 +52,7 @@ impl FirstRejection {
         let head = self.head.trim_ascii_start();
         let begins = |text: &str| head.starts_with(text.as_bytes());
         let has = |text: &str| memchr::memmem::find(head, text.as_bytes()).is_some();
+        // No text has these control characters; tab, line ends and escape sequences are left out.
         if head.iter().any(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31)) {
             return Some(
                 "this looks like binary data, or text that is not UTF-8; convert it before",
@@ -108,6 +109,7 @@ impl FirstRejection {
         if !begins("{") && self.rejection.code == code::NO_KEY {
             return Some("the values are not objects, so they have no key");
         }
+        // One document is told from a record by its first member: an array where a key should be.
         let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let inner = head.strip_prefix(b"{").unwrap_or_default().trim_ascii_start();
         let stores =

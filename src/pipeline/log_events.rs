@@ -5,7 +5,7 @@ use std::time::Instant;
 use tracing::field::{Empty, display};
 use tracing::span::EnteredSpan;
 
-use super::intake::Verdict;
+use super::verdict::Verdict;
 use crate::decode::{BatchHeader, Mode};
 use crate::flowfile::Attributes;
 use crate::snapshot::FlowName;

@@ -17,22 +17,25 @@ pub(crate) mod attempt;
 pub(crate) mod commit;
 mod group;
 mod intake;
+mod intake_options;
 mod likely_cause;
 mod log_events;
 mod notices;
 mod package;
 mod pull;
+mod rejects;
 mod single;
 mod staging;
+mod verdict;
 
 pub use admission::Admission;
 pub use commit::MAX_ATTEMPTS;
-pub use intake::{
-    Delivered, IntakeOptions, MAX_REJECTED_BYTES, Rejects, Review, deliver, deliver_hearing,
-    delivery, disk_status,
-};
+pub use intake::{Delivered, deliver, deliver_hearing, disk_status};
+pub use intake_options::{IntakeOptions, delivery};
 pub use package::{Package, deliver_package};
+pub use rejects::{MAX_REJECTED_BYTES, Rejects};
 pub use single::sync;
+pub use verdict::Review;
 
 use crate::policy::Policy;
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use super::group::{Batches, sync_group};
-use super::intake::{
-    IntakeOptions, MAX_REJECTED_BYTES, ReadBatch, Verdict, delivery, disk_status, privacy_line_of,
-};
+use super::intake::{ReadBatch, disk_status, privacy_line_of};
+use super::intake_options::{IntakeOptions, delivery};
 use super::log_events::log_flowfile;
+use super::rejects::MAX_REJECTED_BYTES;
+use super::verdict::Verdict;
 use crate::decode::{BatchHeader, Decoder};
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;

@@ -1,10 +1,10 @@
 //! The manifest and the rules that a batch is merged with.
 
-use super::old_view::upgrades;
 use super::{Attempt, Mode};
 use crate::apply::error::SyncError;
 use crate::apply::rules::Rules;
 use crate::apply::united_schema::united;
+use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
 use crate::snapshot::sources::{SourceState, Sources, View};
 use crate::snapshot::{FlowVersion, Manifest, StoreManifest};
@@ -107,4 +107,9 @@ fn begin_anew(store: &mut StoreManifest) {
     store.records.clear();
     store.tombstones.clear();
     store.key_generator = None;
+}
+
+/// True if the batch's schema may delete or recreate an object store, which only an upgrade can.
+pub(super) fn upgrades(header: &BatchHeader, before: &Manifest) -> bool {
+    header.dialect.has_schema() && header.schema.version > before.database_version
 }

@@ -1,12 +1,12 @@
 //! The records that a source last sent in full: where they are stored, and how a full batch is compared with them.
 
-use super::ground::Ground;
+use super::ground::{Ground, upgrades};
 use super::{Attempt, SyncError};
 use crate::apply::full_batch::{Comparison, SourceView, ViewChunks, ViewSource};
 use crate::apply::head_reader::{HeadReader, read_whole};
 use crate::apply::own_changes::OwnChanges;
 use crate::chunk::parse_chunk;
-use crate::decode::{BatchHeader, Mode};
+use crate::decode::Mode;
 use crate::indexeddb::dom_string::DomString;
 use crate::snapshot::sources::{SourceState, View};
 use crate::snapshot::{ChunkRef, Digest, Line, LineState, List, Manifest, SourceId, StoreManifest};
@@ -42,6 +42,7 @@ impl<'a> OldView<'a> {
         }
         match &state.view {
             None => {}
+            // Nothing but this version has the view, so it cannot be done without.
             Some(View::Version(version)) => {
                 if before.map(|before| before.version) != Some(*version) {
                     let missing = || {
@@ -152,9 +153,4 @@ fn view_chunks(
         chunks.iter().map(find).collect::<Result<Vec<_>, _>>().map(|chunks| (name.clone(), chunks))
     };
     stores.iter().map(store).collect()
-}
-
-/// True if the batch's schema may delete or recreate an object store, which only an upgrade can.
-pub(super) fn upgrades(header: &BatchHeader, before: &Manifest) -> bool {
-    header.dialect.has_schema() && header.schema.version > before.database_version
 }
