@@ -1,4 +1,4 @@
-//! All routes behind one port. The content type of a request decides between HTTP and gRPC.
+//! All routes of the one port. The content type of a request decides between HTTP and gRPC.
 
 use std::sync::Arc;
 

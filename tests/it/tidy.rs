@@ -321,7 +321,7 @@ fn modules_know_only_what_they_may() {
     clippy::print_stderr,
     reason = "whoever reads the test's output has to know what was not tested"
 )]
-fn files_of_these_folders_import_each_other_in_no_circle() {
+fn no_files_import_each_other_in_a_circle() {
     let program = root().join("tests/measure.py");
     match Command::new("python3").arg("-B").arg(program).arg("--circles").output() {
         Ok(ran) => assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr)),
