@@ -17,6 +17,7 @@ import statistics
 import sys
 
 COLUMNS = 100
+PARAMETERS = 5
 PAGES = ("doc", "nifi-templates", "client", "examples", "tests/real_nifi", "README.md", "CONTRIBUTING.md", "SECURITY.md",
          "CHANGELOG.md")
 # Pages that quote the phrases which they advise against.
@@ -206,6 +207,21 @@ def circles(edges):
     return found
 
 
+def parameters(code):
+    """Functions with more parameters than `PARAMETERS`, beside self."""
+    found = []
+    for path, text in code.items():
+        for hit in re.finditer(r"\bfn (\w+)(?:<[^>]*>)?\(([^{;]*?)\)\s*(?:->|\{|where)", text, re.S):
+            # Commas inside of types are none between parameters.
+            flat = hit.group(2)
+            while (inner := re.sub(r"<[^<>]*>|\([^()]*\)|\[[^\[\]]*\]", "", flat)) != flat:
+                flat = inner
+            names = [it for it in flat.split(",") if it.strip() and not re.fullmatch(r"\s*(&('\w+ )?)?(mut )?self\s*", it)]
+            if len(names) > PARAMETERS:
+                found.append(f"{path}: {hit.group(1)} has {len(names)}")
+    return found
+
+
 def percent(part, whole):
     return 100 * part / max(1, whole)
 
@@ -232,6 +248,8 @@ def rows(root):
     large = [it for it in all_functions if it[1] > 40]
     silent = [f"{it[0]}: {it[1]} lines" for it in large if not it[2]]
     yield ("functions over 40 lines without a comment inside", f"{len(silent)} of {len(large)}", "0", not silent, "", silent)
+    wide = parameters(code)
+    yield (f"functions with more than {PARAMETERS} parameters", str(len(wide)), "0", not wide, "", wide)
     inside = sum(it[2] for it in all_functions)
     yield "comment lines inside functions", f"{percent(inside, len(lines)):.1f} %", None, True, "", []
     long = [place for place, line in lines if len(line) > COLUMNS]

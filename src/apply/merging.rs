@@ -13,14 +13,19 @@ use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Changes, RangeChange};
 use crate::snapshot::Manifest;
 
+/// The changes to merge.
+pub(crate) struct DueChanges<'a> {
+    pub(crate) changes: &'a Changes,
+    /// The object stores by which they are numbered.
+    pub(crate) names: Vec<DomString>,
+    /// The number of changes at the beginning that are committed already.
+    pub(crate) skip: u64,
+}
+
 /// The changes, their target and the rules.
 pub(crate) struct Merging<'a> {
     head: &'a Manifest,
-    changes: &'a Changes,
-    /// The object stores, in the order in which changes number them.
-    names: &'a [DomString],
-    /// The number of changes at the beginning that are committed already.
-    skip: u64,
+    due: &'a DueChanges<'a>,
     facts: &'a BatchFacts,
     rules: &'a Rules<'a>,
     base: &'a HeadReader<'a>,
@@ -31,16 +36,13 @@ impl<'a> Merging<'a> {
     /// Also finds violations of unique indexes.
     pub(crate) fn new(
         head: &'a Manifest,
-        changes: &'a Changes,
-        names: &'a [DomString],
-        skip: u64,
+        due: &'a DueChanges<'a>,
         facts: &'a BatchFacts,
         rules: &'a Rules<'a>,
         base: &'a HeadReader<'a>,
     ) -> Result<Self, SyncError> {
-        let mut merging =
-            Self { head, changes, names, skip, facts, rules, base, collisions: BTreeMap::new() };
-        let unique = UniqueStores::of(head, names);
+        let mut merging = Self { head, due, facts, rules, base, collisions: BTreeMap::new() };
+        let unique = UniqueStores::of(head, &due.names);
         if rules.keeps_unique() && !unique.is_empty() {
             let mut wanted = Wanted::new(&unique, base);
             merging.run_in(Some(&unique), &mut head.clone(), &mut wanted)?;
@@ -49,7 +51,7 @@ impl<'a> Merging<'a> {
                 let unique = unique.only(&contested);
                 let mut outcomes = Outcomes::new(&unique, base);
                 merging.run_in(Some(&unique), &mut head.clone(), &mut outcomes)?;
-                let policy = |name: &DomString| rules.of(name).0;
+                let policy = |name: &DomString| rules.of(name).policy;
                 let found = outcomes.collisions(head, &policy, facts.received_at)?;
                 merging.collisions = found.map_err(refused)?;
             }
@@ -87,10 +89,10 @@ impl<'a> Merging<'a> {
     ) -> Result<(Counts, Vec<DomString>), SyncError> {
         let mut total = Counts::default();
         let mut touched = Vec::new();
-        let mut folds = self.changes.folds(self.skip)?;
+        let mut folds = self.due.changes.folds(self.due.skip)?;
         let mut next = folds.next()?;
-        for (place, name) in self.names.iter().enumerate() {
-            let ranges = self.changes.ranges_of(place, self.skip);
+        for (place, name) in self.due.names.iter().enumerate() {
+            let ranges = self.due.changes.ranges_of(place, self.due.skip);
             let here = next.as_ref().is_some_and(|change| change.store == place);
             if only.is_some_and(|only| !only.contains(name)) {
                 // The changes of all object stores are one stream, so these are read past.
@@ -115,7 +117,7 @@ impl<'a> Merging<'a> {
         // collisions in unique indexes looks for records only.
         if self.rules.forget.is_some() && only.is_none() {
             for store in
-                self.head.stores.iter().filter(|store| !self.names.contains(&store.schema.name))
+                self.head.stores.iter().filter(|store| !self.due.names.contains(&store.schema.name))
             {
                 if let Some(walk) = self.walk(&store.schema.name, &[]) {
                     total.add(&finish(walk, &store.schema.name, manifest, sink)?);
@@ -126,9 +128,8 @@ impl<'a> Merging<'a> {
     }
 
     fn walk(&self, name: &DomString, ranges: &'a [RangeChange]) -> Option<StoreWalk<'_>> {
-        let (policy, standing) = self.rules.of(name);
-        let walk =
-            StoreWalk::new(self.head.store(name)?, ranges, self.facts, self.base, policy, standing);
+        let (head, rules) = (self.head.store(name)?, self.rules.of(name));
+        let walk = StoreWalk::new(head, ranges, self.facts, self.base, rules);
         Some(walk.forgetting(self.rules.forget).unique(self.collisions.get(name)))
     }
 }

@@ -99,6 +99,16 @@ impl ChunkSink for ChunkOutput<'_, '_> {
     }
 }
 
+/// The conflicts that are known before an attempt.
+pub(crate) struct ConflictList<'a> {
+    /// Head's list.
+    pub(crate) before: &'a [ChunkRef],
+    /// Those of the version that is being made.
+    pub(crate) logged: &'a mut ConflictLog,
+    /// The reader of head.
+    pub(crate) reader: &'a HeadReader<'a>,
+}
+
 /// Output, conflicts and report of one attempt.
 pub(crate) struct Recorder<'a, 'w, 's> {
     output: &'a mut ChunkOutput<'w, 's>,
@@ -117,16 +127,14 @@ pub(crate) struct Recorder<'a, 'w, 's> {
 }
 
 impl<'a, 'w, 's> Recorder<'a, 'w, 's> {
-    /// Creates a recorder that writes to `output` and `lines`; `before` is head's list of
-    /// conflicts.
+    /// Creates a recorder that writes to `output` and `lines`.
     pub(crate) fn new(
         output: &'a mut ChunkOutput<'w, 's>,
-        before: &'a [ChunkRef],
-        logged: &'a mut ConflictLog,
-        base: &'a HeadReader<'a>,
+        conflicts: ConflictList<'a>,
         lines: &'a mut ReportLines,
         version: FlowVersion,
     ) -> Self {
+        let ConflictList { before, logged, reader: base } = conflicts;
         let conflicts = ListEditor::new(List::Conflicts, before, base);
         let deletions = BTreeMap::new();
         Self {

@@ -6,8 +6,25 @@ use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
 use crate::merge::Standing;
 use crate::policy::{Policy, Resolver, StorePolicy};
-use crate::snapshot::retention::Retention;
 use crate::snapshot::{ConflictType, FlowVersion, Manifest};
+
+/// The deletions that the flow remembers, and those that the source knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeletionMemory {
+    /// The version up to which deletions are forgotten already.
+    pub(crate) forgotten: Option<FlowVersion>,
+    /// The version up to which they must be forgotten now.
+    pub(crate) forget: Option<FlowVersion>,
+    /// The version that the source's last batch made.
+    pub(crate) seen: Option<FlowVersion>,
+}
+
+/// The rules for one object store, and the relation of the batch's changes to head.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectStoreRules<'a> {
+    pub(crate) policy: &'a StorePolicy,
+    pub(crate) standing: Standing,
+}
 
 /// The rules for merging a batch, for every object store.
 #[derive(Debug)]
@@ -30,11 +47,10 @@ impl<'a> Rules<'a> {
         policy: &'a Policy,
         before: Option<&Manifest>,
         header: &BatchHeader,
-        retention: &Retention,
-        seen: Option<FlowVersion>,
-        forget: Option<FlowVersion>,
+        deletions: &DeletionMemory,
     ) -> Self {
-        let forgotten = forget.or(retention.forgotten);
+        let DeletionMemory { forgotten, forget, seen } = *deletions;
+        let forgotten = forget.or(forgotten);
         let older = |version: Option<FlowVersion>| {
             forgotten.zip(version).is_some_and(|(forgotten, own)| own < forgotten)
         };
@@ -77,15 +93,16 @@ impl<'a> Rules<'a> {
         rules
     }
 
-    /// Returns the rules of an object store, and the relation of its changes to head.
-    pub(crate) fn of(&self, store: &DomString) -> (&'a StorePolicy, Standing) {
+    /// Returns the rules of an object store.
+    pub(crate) fn of(&self, store: &DomString) -> ObjectStoreRules<'a> {
         let schema = match () {
             () if self.newer => Some(ConflictType::SchemaNewer),
             () if self.outdated.contains(store) => Some(ConflictType::SchemaOlder),
             () => None,
         };
         let since = self.recreated.get(store).copied();
-        (self.policy.store(store), Standing { schema, since, ..self.standing.clone() })
+        let standing = Standing { schema, since, ..self.standing.clone() };
+        ObjectStoreRules { policy: self.policy.store(store), standing }
     }
 
     /// Says which object stores were recreated.

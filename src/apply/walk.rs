@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::counts::Counts;
 use super::head_reader::HeadReader;
+use super::rules::ObjectStoreRules;
 use super::unique::{Collision, Collisions};
 use crate::chunk::{ChunkSink, ListEditor};
 use crate::indexeddb::dom_string::DomString;
@@ -71,6 +72,17 @@ pub(crate) trait MergeSink: ChunkSink {
     fn differs(&mut self, store: &DomString, line: &Line) -> Result<(), StoreError>;
 }
 
+/// A change that may conflict with head: the values decide.
+struct SuspectChange<'a> {
+    key: SortableKey,
+    head: Option<Line>,
+    incoming: Incoming,
+    /// The base that the source names.
+    claim: &'a Claim,
+    /// True if the change had seen head.
+    follows: bool,
+}
+
 /// A walk through one object store, once, in key order.
 #[derive(Debug)]
 pub(crate) struct StoreWalk<'a> {
@@ -111,9 +123,9 @@ impl<'a> StoreWalk<'a> {
         ranges: &'a [RangeChange],
         facts: &'a BatchFacts,
         base: &'a HeadReader<'a>,
-        policy: &'a StorePolicy,
-        standing: Standing,
+        rules: ObjectStoreRules<'a>,
     ) -> Self {
+        let ObjectStoreRules { policy, standing } = rules;
         let name = head.schema.name.clone();
         Self {
             facts,
@@ -278,7 +290,8 @@ impl<'a> StoreWalk<'a> {
             }
             Detection::FastForward => self.fast_forward(key, head.as_ref(), incoming, sink),
             Detection::Suspect { follows } => {
-                self.suspect(key, head, incoming, claim, follows, sink)
+                let suspect = SuspectChange { key, head, incoming, claim, follows };
+                self.suspect(suspect, sink)
             }
         }
     }
@@ -376,13 +389,10 @@ impl<'a> StoreWalk<'a> {
     /// Reads the base of a change, and compares the values.
     fn suspect(
         &mut self,
-        key: SortableKey,
-        head: Option<Line>,
-        incoming: Incoming,
-        claim: &Claim,
-        follows: bool,
+        change: SuspectChange<'_>,
         sink: &mut dyn MergeSink,
     ) -> Result<(), StoreError> {
+        let SuspectChange { key, head, incoming, claim, follows } = change;
         let base_value = self.base.value(&self.name, &key, claim)?;
         let base = match &base_value {
             None => Base::Unknown,

@@ -12,7 +12,7 @@ use super::stored_flow::StoredFlowArgs;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{
-    self, At, ExportFormat, ExportOptions, Exported, RestoreFormat, RestoreOptions,
+    self, At, ExportFormat, ExportOptions, Exported, FlowFileOptions, RestoreFormat, RestoreOptions,
 };
 use crate::indexeddb::dom_string::DomString;
 use crate::snapshot::FlowName;
@@ -103,9 +103,9 @@ impl Restore {
                 return self.export(&*store, &flow, &version, ExportFormat::Json);
             }
             RestoreFormatArg::FlowFileV3 => {
-                let folder = self.temp_dir.as_deref();
                 let only = only.as_ref();
-                history::restore_flowfiles(&*store, &flow, &version, only, folder, &mut stdout()?)?;
+                let options = FlowFileOptions { only, folder: self.temp_dir.as_deref() };
+                history::restore_flowfiles(&*store, &flow, &version, options, &mut stdout()?)?;
                 return write_unmakeable(&*store, &flow, &version, only);
             }
         };

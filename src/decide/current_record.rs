@@ -73,13 +73,15 @@ pub(super) fn look(
     order.sort_by(|&a, &b| {
         (&picked[a].store, &picked[a].key, a).cmp(&(&picked[b].store, &picked[b].key, b))
     });
-    let mut lookup = Lookup::new(facts.store, facts.flow, facts.head);
-    let (mut records, mut changed, mut deletes) = (Vec::new(), Vec::new(), Deletes::default());
+    let lookup = Lookup::new(facts.store, facts.flow, facts.head);
+    let mut look = RecordLook { facts, picked, lookup, spool, changed: Vec::new() };
+    let mut records = Vec::new();
+    let mut deletes = Deletes::default();
     let same = |&a: &usize, &b: &usize| {
         picked[a].store == picked[b].store && picked[a].key == picked[b].key
     };
     for conflicts in order.chunk_by(same) {
-        let record = look_at(facts, picked, conflicts, &mut lookup, spool, &mut changed)?;
+        let record = look.at(conflicts)?;
         if record.deletes() {
             deletes.deleted(&record.store, &record.key, Deletion { bulk: false, own: false });
         }
@@ -88,6 +90,7 @@ pub(super) fn look(
         }
         records.push(record);
     }
+    let mut changed = look.changed;
     changed.sort_unstable();
     if let (Some(&(place, version)), false) = (changed.first(), facts.options.even_if_changed) {
         let (id, more) = (picked[place].id.to_canonical(), changed.len() - 1);
@@ -122,77 +125,85 @@ fn no_object_store(facts: &Facts<'_>, name: &DomString) -> String {
     )
 }
 
-fn look_at(
-    facts: &Facts<'_>,
-    picked: &[Picked],
-    conflicts: &[usize],
-    lookup: &mut Lookup<'_>,
-    spool: &mut Spool,
-    changed: &mut Vec<(usize, Option<FlowVersion>)>,
-) -> Result<ConflictedRecord, SyncError> {
-    let first = &picked[conflicts[0]];
-    let line = lookup.find(&first.store, &first.key)?;
-    let mut standing = line.as_ref().map(|line| CurrentState {
-        meta: line.meta.clone(),
-        digest: (line.state != LineState::Delete).then(|| line.state.content_digest()),
-        value: None,
-    });
-    let now = standing.as_ref().and_then(|standing| standing.digest);
-    let open = conflicts.iter().copied().filter(|&place| !picked[place].done);
-    let mut record = ConflictedRecord {
-        store: first.store.clone(),
-        key: first.key.clone(),
-        conflicts: conflicts.to_vec(),
-        standing: None,
-        change: None,
-        lost: None,
-        line: None,
-    };
-    // The newest conflict decides.
-    if let Some(last) = open.clone().next_back() {
-        let chosen = picked[last].chosen;
-        for place in open {
-            let moved = picked[place].chosen.digest() != now
-                && has_changed(&picked[place], standing.as_ref());
-            let overruled = picked[place].chosen.digest() != chosen.digest();
-            if moved || overruled {
-                changed.push((place, standing.as_ref().map(|standing| standing.meta.rev)));
+/// Reads records with conflicts, one after the other.
+struct RecordLook<'a> {
+    facts: &'a Facts<'a>,
+    picked: &'a [Picked],
+    lookup: Lookup<'a>,
+    spool: &'a mut Spool,
+    /// The conflicts whose record is no longer as the conflict left it, with its version.
+    changed: Vec<(usize, Option<FlowVersion>)>,
+}
+
+impl RecordLook<'_> {
+    /// Reads the record of these conflicts, which are all about it.
+    fn at(&mut self, conflicts: &[usize]) -> Result<ConflictedRecord, SyncError> {
+        let Self { facts, picked, lookup, spool, changed } = self;
+        let first = &picked[conflicts[0]];
+        let line = lookup.find(&first.store, &first.key)?;
+        let mut standing = line.as_ref().map(|line| CurrentState {
+            meta: line.meta.clone(),
+            digest: (line.state != LineState::Delete).then(|| line.state.content_digest()),
+            value: None,
+        });
+        let now = standing.as_ref().and_then(|standing| standing.digest);
+        let open = conflicts.iter().copied().filter(|&place| !picked[place].done);
+        let mut record = ConflictedRecord {
+            store: first.store.clone(),
+            key: first.key.clone(),
+            conflicts: conflicts.to_vec(),
+            standing: None,
+            change: None,
+            lost: None,
+            line: None,
+        };
+        // The newest conflict decides.
+        if let Some(last) = open.clone().next_back() {
+            let chosen = picked[last].chosen;
+            for place in open {
+                let moved = picked[place].chosen.digest() != now
+                    && has_changed(&picked[place], standing.as_ref());
+                let overruled = picked[place].chosen.digest() != chosen.digest();
+                if moved || overruled {
+                    changed.push((place, standing.as_ref().map(|standing| standing.meta.rev)));
+                }
+            }
+            // Deleting a record that does not exist leaves a tombstone, as in a sync, if the object
+            // store exists.
+            let remembers = standing.is_none()
+                && chosen == Chosen::Delete
+                && facts.options.choice != Choice::Head;
+            let remembers = remembers && facts.head.manifest.store(&first.store).is_some();
+            if chosen.digest() != now || remembers {
+                let head = picked[last].head.as_ref().and_then(|head| head.digest);
+                let side = match () {
+                    () if head == now => Some(Choice::Head),
+                    () if picked[last].incoming.digest == now => Some(Choice::Incoming),
+                    () => None,
+                };
+                (record.change, record.lost) = (Some(chosen), Some((last, side)));
             }
         }
-        // Deleting a record that does not exist leaves a tombstone, as in a sync, if the object
-        // store exists.
-        let remembers =
-            standing.is_none() && chosen == Chosen::Delete && facts.options.choice != Choice::Head;
-        let remembers = remembers && facts.head.manifest.store(&first.store).is_some();
-        if chosen.digest() != now || remembers {
-            let head = picked[last].head.as_ref().and_then(|head| head.digest);
-            let side = match () {
-                () if head == now => Some(Choice::Head),
-                () if picked[last].incoming.digest == now => Some(Choice::Incoming),
-                () => None,
-            };
-            (record.change, record.lost) = (Some(chosen), Some((last, side)));
-        }
+        let line = match (record.change, line) {
+            (None, line) => line.map(|line| lookup.text(&record.store, &line)).transpose()?,
+            (Some(chosen), before) => {
+                if let (Some(line), Some(standing)) = (&before, standing.as_mut())
+                    && let Some(value) = facts.base.whole_value(&line.state)?
+                {
+                    standing.value = Some(spool.append(&value)?);
+                }
+                let state = match chosen {
+                    Chosen::Delete => LineState::Delete,
+                    Chosen::Put(place, _) => LineState::Put(spool.read(place)?.into()),
+                };
+                let meta = meta_of(facts, standing.as_ref());
+                Some(line_text(&record.store, &Line { key: record.key.clone(), meta, state }))
+            }
+        };
+        record.line = line.map(|line| spool.append(line.as_bytes())).transpose()?;
+        record.standing = standing;
+        Ok(record)
     }
-    let line = match (record.change, line) {
-        (None, line) => line.map(|line| lookup.text(&record.store, &line)).transpose()?,
-        (Some(chosen), before) => {
-            if let (Some(line), Some(standing)) = (&before, standing.as_mut())
-                && let Some(value) = facts.base.whole_value(&line.state)?
-            {
-                standing.value = Some(spool.append(&value)?);
-            }
-            let state = match chosen {
-                Chosen::Delete => LineState::Delete,
-                Chosen::Put(place, _) => LineState::Put(spool.read(place)?.into()),
-            };
-            let meta = meta_of(facts, standing.as_ref());
-            Some(line_text(&record.store, &Line { key: record.key.clone(), meta, state }))
-        }
-    };
-    record.line = line.map(|line| spool.append(line.as_bytes())).transpose()?;
-    record.standing = standing;
-    Ok(record)
 }
 
 /// Returns the metadata of a record that is set. It is never older than the replaced record;

@@ -10,11 +10,20 @@ use crate::snapshot::FlowName;
 use crate::spool::Spool;
 use crate::store::{SnapshotReader, StoredVersion};
 
+/// The object stores to write, and where their contents wait.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowFileOptions<'a> {
+    /// One object store; `None`: all.
+    pub only: Option<&'a DomString>,
+    /// The folder for contents that do not fit into memory; `None`: the system's.
+    pub folder: Option<&'a Path>,
+}
+
 /// Writes one package per object store to `out`; each content is a complete batch of
 /// `indexeddb-changes/1` for that object store.
 ///
 /// The length of a content precedes it, so each content is collected in a temporary file in
-/// `folder` first. So nothing of a damaged object store is written.
+/// [`FlowFileOptions::folder`] first. So nothing of a damaged object store is written.
 ///
 /// # Errors
 ///
@@ -23,10 +32,10 @@ pub fn restore_flowfiles(
     store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
-    only: Option<&DomString>,
-    folder: Option<&Path>,
+    options: FlowFileOptions<'_>,
     out: &mut dyn Write,
 ) -> Result<Restored, HistoryError> {
+    let FlowFileOptions { only, folder } = options;
     let names: Vec<DomString> = match only {
         Some(name) => vec![name.clone()],
         None => version.manifest.stores.iter().map(|store| store.schema.name.clone()).collect(),

@@ -31,10 +31,12 @@ use std::str::FromStr;
 pub use conflicts::{count_conflicts, count_parked, list_conflicts, show_conflict};
 pub use error::HistoryError;
 pub use export::{ExportFormat, ExportOptions, Exported, export};
-pub use flowfiles::restore_flowfiles;
+pub use flowfiles::{FlowFileOptions, restore_flowfiles};
 pub use log::{LogEntry, log};
 pub use restore::{RestoreFormat, RestoreOptions, Restored, restore};
-pub use show::{RecordState, RecordVersion, ShownRecord, history_of_record, show_record};
+pub use show::{
+    RecordPlace, RecordState, RecordVersion, ShownRecord, history_of_record, show_record,
+};
 pub use sources::{SourceCheckpoint, sources};
 pub use unmakeable::{IndexClash, Unmakeable, unmakeable};
 pub use utc::rfc_3339;

@@ -29,6 +29,15 @@ pub struct ShownRecord {
     pub meta: Meta,
 }
 
+/// The place of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordPlace<'a> {
+    /// The object store.
+    pub object_store: &'a DomString,
+    /// The key.
+    pub key: &'a SortableKey,
+}
+
 /// A change of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordVersion {
@@ -119,10 +128,10 @@ pub fn history_of_record(
     store: &dyn SnapshotReader,
     flow: &FlowName,
     version: &StoredVersion,
-    object_store: &DomString,
-    key: &SortableKey,
+    record: RecordPlace<'_>,
     limit: usize,
 ) -> Result<Vec<RecordVersion>, HistoryError> {
+    let RecordPlace { object_store, key } = record;
     if version.manifest.store(object_store).is_none() {
         return Err(no_object_store(&VersionReader { store, flow, version }, object_store));
     }

@@ -164,8 +164,14 @@ fn options_that_do_not_fit_are_usage() {
     let error =
         show_record(&lab.store, &lab.flow, &version, &"Data".into(), &number(1)).unwrap_err();
     assert_eq!(error.exit_status(), ExitStatus::Usage);
-    let error = history_of_record(&lab.store, &lab.flow, &version, &"Data".into(), &number(1), 9)
-        .unwrap_err();
+    let error = history_of_record(
+        &lab.store,
+        &lab.flow,
+        &version,
+        RecordPlace { object_store: &"Data".into(), key: &number(1) },
+        9,
+    )
+    .unwrap_err();
     assert_eq!(error.exit_status(), ExitStatus::Usage);
 }
 
@@ -236,9 +242,14 @@ fn the_versions_that_changed_a_record() {
     commit(vec![put(number(2), "{\"id\":2,\"n\":1}")]);
     let head = commit(vec![put(number(1), "{\"id\":1,\"n\":2}")]);
     let changes = |version: &StoredVersion, id, limit| {
-        let changes =
-            history_of_record(&lab.store, &lab.flow, version, &"data".into(), &number(id), limit)
-                .unwrap();
+        let changes = history_of_record(
+            &lab.store,
+            &lab.flow,
+            version,
+            RecordPlace { object_store: &"data".into(), key: &number(id) },
+            limit,
+        )
+        .unwrap();
         changes.iter().map(|change| (change.version.get(), change.state)).collect::<Vec<_>>()
     };
     use RecordState::{Live, Tombstone};

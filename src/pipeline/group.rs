@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::SyncOptions;
-use super::commit::{Round, Stand, commit};
+use super::commit::{Round, commit};
 use super::notices::{self, ForSource};
-use super::single::{finish, summary};
+use super::single::{Completion, summary};
 use super::staging::{Staging, StagingWriter};
 use crate::apply::conflict_log::ConflictLog;
 use crate::apply::counts::Counts;
@@ -64,7 +64,8 @@ pub(super) fn sync_group(
     };
     let stand = commit(store, flow, options, &mut group)?;
     let FlowGroup { mut spool, members, .. } = group;
-    let mut end = |member| end(store, options, stand, &mut spool, member);
+    let completion = Completion { store, options, stand };
+    let mut end = |member| end(completion, &mut spool, member);
     let ended = members
         .into_iter()
         .map(|member| member.map(&mut end).transpose())
@@ -73,9 +74,7 @@ pub(super) fn sync_group(
 }
 
 fn end(
-    store: &dyn SnapshotStore,
-    options: &SyncOptions,
-    stand: Option<Stand>,
+    completion: Completion<'_>,
     spool: &mut Spool,
     member: GroupMember,
 ) -> Result<Ended, SyncError> {
@@ -83,11 +82,19 @@ fn end(
         Ok(merged) => merged,
         Err(error) => return Ok(Err(error)),
     };
-    let mut report = ReportLines::new(options.temp_folder.as_deref());
+    let mut report = ReportLines::new(completion.options.temp_folder.as_deref());
     report.push_all(&spool.read(lines)?)?;
-    finish(store, &mut summary, &header, options, stand, said, &mut report)?;
+    completion.finish(&mut summary, &header, said, &mut report)?;
     let report = spool.append_with(|mut out| report.copy_to(&mut out))?;
     Ok(Ok((summary, report)))
+}
+
+/// The next batch to merge.
+struct NextBatch<'a> {
+    batch: &'a Batch,
+    delivery: Option<String>,
+    /// True if no other follows in the same version.
+    is_last: bool,
 }
 
 /// A merged batch, without its changes.
@@ -140,14 +147,10 @@ impl Round for FlowGroup<'_> {
         for place in 0..count {
             let member = match self.batches.read(place) {
                 None => None,
-                Some((batch, delivery)) => Some(self.merge(
-                    &staging,
-                    head,
-                    &batch,
-                    delivery,
-                    place + 1 == count,
-                    &mut growing,
-                )?),
+                Some((batch, delivery)) => {
+                    let next = NextBatch { batch: &batch, delivery, is_last: place + 1 == count };
+                    Some(self.merge(&staging, head, next, &mut growing)?)
+                }
             };
             self.members.push(member);
         }
@@ -172,11 +175,10 @@ impl FlowGroup<'_> {
         &mut self,
         staging: &Staging<'_>,
         head: Option<&StoredVersion>,
-        batch: &Batch,
-        delivery: Option<String>,
-        last: bool,
+        next: NextBatch<'_>,
         growing: &mut Growing,
     ) -> Result<GroupMember, SyncError> {
+        let NextBatch { batch, delivery, is_last: last } = next;
         let options = SyncOptions { delivery, ..self.options.clone() };
         let committed = head.map(|head| head.manifest.version);
         let grown = growing.head.take();

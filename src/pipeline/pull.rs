@@ -13,18 +13,24 @@ use crate::report_line::ReportLine;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List};
 use crate::store::{SnapshotReader, StoreError, StoreErrorKind, StoredVersion};
 
+/// The version that a source shall have.
+pub(super) struct PulledVersion<'a> {
+    pub(super) store: &'a dyn SnapshotReader,
+    pub(super) flow: &'a FlowName,
+    pub(super) version: FlowVersion,
+}
+
 /// Adds a `change` line for every record and tombstone of `version` that is newer than the batch's
 /// base. Without a base, adds all records, and all tombstones if the source `is_known`. A `reset`
 /// line comes first if the source may have records whose deletion is no longer remembered. Reads
 /// only chunks that the base does not have.
 pub(super) fn pull(
-    store: &dyn SnapshotReader,
-    flow: &FlowName,
-    version: FlowVersion,
+    now: &PulledVersion<'_>,
     header: &BatchHeader,
     is_known: bool,
     lines: &mut ReportLines,
 ) -> Result<(), SyncError> {
+    let PulledVersion { store, flow, version } = *now;
     if header.base == Some(version) {
         return Ok(());
     }

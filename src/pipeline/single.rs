@@ -3,7 +3,7 @@
 use super::SyncOptions;
 use super::commit::{Round, Stand, commit};
 use super::notices::{self, ForSource};
-use super::pull::pull;
+use super::pull::{PulledVersion, pull};
 use crate::apply::conflict_log::ConflictLog;
 use crate::apply::counts::Counts;
 use crate::apply::error::SyncError;
@@ -40,7 +40,8 @@ pub fn sync(
     let stand = commit(store, flow, options, &mut single)?;
     let Single { counts, said, differs, lines, .. } = single;
     let mut summary = summary(flow, batch, &counts, differs);
-    finish(store, &mut summary, &batch.header, options, stand, said, lines)?;
+    let completion = Completion { store, options, stand };
+    completion.finish(&mut summary, &batch.header, said, lines)?;
     Ok(summary)
 }
 
@@ -104,35 +105,47 @@ pub(super) fn summary(flow: &FlowName, batch: &Batch, counts: &Counts, differs: 
     }
 }
 
-/// Completes the report after the commit: the version, what a pulling source lacks, people's
-/// decisions, and the acknowledgement.
-pub(super) fn finish(
-    store: &dyn SnapshotStore,
-    summary: &mut Summary,
-    header: &BatchHeader,
-    options: &SyncOptions,
-    stand: Option<Stand>,
-    said: ForSource,
-    lines: &mut ReportLines,
-) -> Result<(), SyncError> {
-    if let Some(Stand { version, root, state }) = stand {
-        (summary.version, summary.root, summary.state) = (Some(version), Some(root), Some(state));
-        // A version that was only planned cannot be read.
-        if let (false, Some(flow)) = (options.dry_run, &summary.flow) {
-            if options.pull && !options.withholds_values {
-                pull(store, flow, version, header, said.is_known, lines)?;
-            }
-            if options.withholds_values {
-                notices::tell_without_values(&said.notices, lines)?;
-            } else {
-                notices::tell(store, flow, version, &said.notices, lines)?;
+/// Completes reports after a commit.
+#[derive(Clone, Copy)]
+pub(super) struct Completion<'a> {
+    pub(super) store: &'a dyn SnapshotStore,
+    pub(super) options: &'a SyncOptions,
+    /// The newest version; `None` if there is none.
+    pub(super) stand: Option<Stand>,
+}
+
+impl Completion<'_> {
+    /// Adds the version, the records that a pulling source lacks, people's decisions, and the
+    /// acknowledgement.
+    pub(super) fn finish(
+        &self,
+        summary: &mut Summary,
+        header: &BatchHeader,
+        said: ForSource,
+        lines: &mut ReportLines,
+    ) -> Result<(), SyncError> {
+        let Self { store, options, stand } = *self;
+        if let Some(Stand { version, root, state }) = stand {
+            (summary.version, summary.root, summary.state) =
+                (Some(version), Some(root), Some(state));
+            // A version that was only planned cannot be read.
+            if let (false, Some(flow)) = (options.dry_run, &summary.flow) {
+                if options.pull && !options.withholds_values {
+                    let now = PulledVersion { store, flow, version };
+                    pull(&now, header, said.is_known, lines)?;
+                }
+                if options.withholds_values {
+                    notices::tell_without_values(&said.notices, lines)?;
+                } else {
+                    notices::tell(store, flow, version, &said.notices, lines)?;
+                }
             }
         }
+        let ack = said.ack;
+        if let Some(ack) = &ack {
+            lines.push(&ack.line())?;
+        }
+        summary.ack = ack;
+        Ok(())
     }
-    let ack = said.ack;
-    if let Some(ack) = &ack {
-        lines.push(&ack.line())?;
-    }
-    summary.ack = ack;
-    Ok(())
 }

@@ -139,9 +139,10 @@ impl Listener {
         place: OpenConnection,
         drained: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (server, routes) = (Arc::clone(&self.server), self.routes.clone());
         let acceptor = self.tls.clone().map(TlsAcceptor::from);
         let head = if place.is_reserved { RESERVED_HEAD } else { HEAD };
+        let (server, routes) = (Arc::clone(&self.server), self.routes.clone());
+        let conversation = Conversation { server, routes, place, head, drained };
         async move {
             // Small responses must not wait for more data.
             let _ = stream.set_nodelay(true);
@@ -149,24 +150,24 @@ impl Listener {
             // for it.
             let keepalive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
             let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-            let activity = Arc::clone(&place.activity);
+            let activity = Arc::clone(&conversation.place.activity);
             let talking = async {
                 let mut first = [0];
                 if !matches!(timeout(head, stream.peek(&mut first)).await, Ok(Ok(1))) {
                     return;
                 }
                 let Some(acceptor) = acceptor else {
-                    return talk(stream, None, server, routes, place, head, drained).await;
+                    return conversation.talk(stream, None).await;
                 };
                 let stream = match timeout(head, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => stream,
-                    Ok(Err(error)) => return warn_of_tls(&place, &error),
-                    Err(_) => return warn_of_tls(&place, &"the client is slow"),
+                    Ok(Err(error)) => return warn_of_tls(&conversation.place, &error),
+                    Err(_) => return warn_of_tls(&conversation.place, &"the client is slow"),
                 };
                 let certificate =
                     stream.get_ref().1.peer_certificates().and_then(|all| all.first());
                 let certificate = certificate.map(|certificate| certificate.to_vec());
-                talk(stream, certificate, server, routes, place, head, drained).await;
+                conversation.talk(stream, certificate).await;
             };
             select! {
                 biased;
@@ -178,51 +179,62 @@ impl Listener {
     }
 }
 
-async fn talk(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    certificate: Option<Vec<u8>>,
+/// The parts of the server that a connection needs.
+struct Conversation {
     server: Arc<Server>,
     routes: Routes,
     place: OpenConnection,
+    /// The time for a handshake, and for the head of a request.
     head: Duration,
-    mut drained: watch::Receiver<bool>,
-) {
-    let Ok(Ok(stream)) = timeout(head, read_preface(stream)).await else { return };
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head)
-        .max_buf_size(MAX_BUFFER_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .max_concurrent_streams(MAX_STREAMS);
-    let peer = Peer { certificate, address: Some(place.address), is_reserved: place.is_reserved };
-    let (peer, activity) = (Arc::new(peer), Arc::clone(&place.activity));
-    let service = service_fn(move |request| {
-        let (routes, peer) = (routes.clone(), Arc::clone(&peer));
-        let active = activity.begin(Instant::now() + server.limits.deadline);
-        async move { Ok::<_, Infallible>(tracked(routes.respond(request, peer).await, active)) }
-    });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let stop = async {
-        // The sender lives as long as the server.
-        let _ = drained.wait_for(|drained| *drained).await;
-    };
-    let idle = if place.is_reserved { RESERVED_HEAD } else { IDLE_CONNECTION };
-    select! {
-        biased;
-        // Errors of a connection matter only to its client.
-        _ = connection.as_mut() => return,
-        () = stop => {}
-        () = place.activity.overdue(head, idle) => {}
+    drained: watch::Receiver<bool>,
+}
+
+impl Conversation {
+    /// Serves requests until one side ends the connection. `certificate` is the client's, as DER.
+    async fn talk(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        certificate: Option<Vec<u8>>,
+    ) {
+        let Self { server, routes, place, head, mut drained } = self;
+        let Ok(Ok(stream)) = timeout(head, read_preface(stream)).await else { return };
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(head)
+            .max_buf_size(MAX_BUFFER_BYTES);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEP_ALIVE)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .max_concurrent_streams(MAX_STREAMS);
+        let peer =
+            Peer { certificate, address: Some(place.address), is_reserved: place.is_reserved };
+        let (peer, activity) = (Arc::new(peer), Arc::clone(&place.activity));
+        let service = service_fn(move |request| {
+            let (routes, peer) = (routes.clone(), Arc::clone(&peer));
+            let active = activity.begin(Instant::now() + server.limits.deadline);
+            async move { Ok::<_, Infallible>(tracked(routes.respond(request, peer).await, active)) }
+        });
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let stop = async {
+            // The sender lives as long as the server.
+            let _ = drained.wait_for(|drained| *drained).await;
+        };
+        let idle = if place.is_reserved { RESERVED_HEAD } else { IDLE_CONNECTION };
+        select! {
+            biased;
+            // Errors of a connection matter only to its client.
+            _ = connection.as_mut() => return,
+            () = stop => {}
+            () = place.activity.overdue(head, idle) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(FAREWELL, connection).await;
     }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(FAREWELL, connection).await;
 }
 
 fn warn_of_tls(place: &OpenConnection, error: &dyn std::fmt::Display) {

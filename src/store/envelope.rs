@@ -28,7 +28,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use self::component::{Grid, GroupBuilder, label, processor};
+use self::component::{Carrier, Grid, GroupBuilder, label, processor};
 pub use self::read::{Coordinates, EnvelopeContents};
 use super::{StoreError, StoreErrorKind};
 use crate::snapshot::{ChunkRef, Digest, FlowName, List, Manifest};
@@ -213,15 +213,15 @@ impl Parent<'_> {
         let manifest = identifier("manifest");
         group.push(
             "processors",
-            processor(
-                &manifest,
-                &id,
-                "manifest",
-                self.manifest_text,
+            processor(Carrier {
+                id: &manifest,
+                group: &id,
+                name: "manifest",
+                text: self.manifest_text,
                 attributes,
-                grid.next(),
-                false,
-            ),
+                place: grid.next(),
+                runs: false,
+            }),
         );
         let system = self.embedded.iter().filter(|(list, _, _)| list.is_system());
         self.push_chunks(&mut group, &id, system, grid);
@@ -251,12 +251,16 @@ impl Parent<'_> {
                 attribute(&self.manifest.database.to_canonical()).into(),
             );
             let (name, text) = (chunk_name(list, chunk), String::from_utf8_lossy(text));
-            let slot = identifier(&slot);
-            let runs = !list.is_system();
-            group.push(
-                "processors",
-                processor(&slot, id, &name, &text, attributes, grid.next(), runs),
-            );
+            let carrier = Carrier {
+                id: &identifier(&slot),
+                group: id,
+                name: &name,
+                text: &text,
+                attributes,
+                place: grid.next(),
+                runs: !list.is_system(),
+            };
+            group.push("processors", processor(carrier));
         }
     }
 }
@@ -303,10 +307,10 @@ pub fn chunk_contents(list: &List, chunk: &ChunkRef, text: &[u8]) -> Result<Valu
     group.comments(&format!("{} lines, never changed", chunk.count));
     let id = identifier(&format!("chunk text {}", chunk.full));
     let (name, attributes) = (chunk_name(list, chunk), chunk_attributes(list, chunk));
-    group.push(
-        "processors",
-        processor(&id, &root, &name, text, attributes, (0, 0), !list.is_system()),
-    );
+    let runs = !list.is_system();
+    let (id, group_id, place) = (&id, &root, (0, 0));
+    let carrier = Carrier { id, group: group_id, name: &name, text, attributes, place, runs };
+    group.push("processors", processor(carrier));
     Ok(group.finish())
 }
 
@@ -320,7 +324,10 @@ pub fn part_contents(digest: &Digest, part: u32, bytes: &[u8]) -> Result<Value, 
     attributes.insert(read::PART.into(), "spilled".into());
     attributes.insert("indexeddb.digest".into(), digest.to_string().into());
     let id = identifier(&format!("part text {digest} {part}"));
-    group.push("processors", processor(&id, &root, &name, text, attributes, (0, 0), false));
+    let (id, group_id, place) = (&id, &root, (0, 0));
+    let carrier =
+        Carrier { id, group: group_id, name: &name, text, attributes, place, runs: false };
+    group.push("processors", processor(carrier));
     Ok(group.finish())
 }
 

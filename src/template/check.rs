@@ -48,7 +48,12 @@ pub fn check(
             if !known.contains_key(part.text("type")) {
                 unknown.insert(part.text("type").to_owned());
             }
-            properties::check(*part, group, &known, &parameters, &attributes, &mut faults);
+            let names = properties::KnownNames {
+                types: &known,
+                parameters: &parameters,
+                attributes: &attributes,
+            };
+            properties::check(*part, group, &names, &mut faults);
         }
         for processor in &group.processors {
             commands::check(*processor, &parameters, accepts, &mut faults);

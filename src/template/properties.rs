@@ -17,18 +17,24 @@ const SERVICES: [&str; 2] = ["HTTP Context Map", "SSL Context Service"];
 /// Defaults that 1.28 writes into every download. 2.x drops them, which changes nothing.
 const EXPORTED: [(&str, &str); 1] = [("Proxy Type", "http")];
 
+/// The names that a property may use.
+pub(super) struct KnownNames<'a> {
+    pub(super) types: &'a BTreeMap<String, ComponentType>,
+    pub(super) parameters: &'a Parameters,
+    pub(super) attributes: &'a KnownAttributes,
+}
+
 pub(super) fn check(
     part: TemplatePart<'_>,
     group: &ComponentGroup<'_>,
-    known: &BTreeMap<String, ComponentType>,
-    parameters: &Parameters,
-    attributes: &KnownAttributes,
+    known: &KnownNames<'_>,
     faults: &mut Faults,
 ) {
+    let KnownNames { types, parameters, attributes } = known;
     let line_2 =
         part.value.get("bundle").and_then(|bundle| bundle.get("version")).and_then(Value::as_str);
     let line_2 = line_2.is_some_and(|version| !version.starts_with("1."));
-    let kind = known.get(part.text("type"));
+    let kind = types.get(part.text("type"));
     for (name, value) in part.properties() {
         let place = format!("{}, property {name:?}", part.place());
         if let Some(kind) = kind

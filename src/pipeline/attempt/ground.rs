@@ -2,7 +2,7 @@
 
 use super::{Attempt, Mode};
 use crate::apply::error::SyncError;
-use crate::apply::rules::Rules;
+use crate::apply::rules::{DeletionMemory, Rules};
 use crate::apply::united_schema::united;
 use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
@@ -71,7 +71,8 @@ impl<'a> Attempt<'a> {
             .tombstones
             .and_then(|policy| retention.due(policy.keep_ms, self.batch.received_at));
         let seen = header.source.as_ref().and_then(|id| sources.last_seen(id));
-        let rules = Rules::new(policy, self.before(), header, &retention, seen, forget);
+        let deletions = DeletionMemory { forgotten: retention.forgotten, forget, seen };
+        let rules = Rules::new(policy, self.before(), header, &deletions);
         if !rules.accepts_schema() {
             recreated.clear();
         }

@@ -17,12 +17,12 @@ use crate::apply::counts::Counts;
 use crate::apply::error::SyncError;
 use crate::apply::full_batch::{Compared, Comparison};
 use crate::apply::head_reader::HeadReader;
-use crate::apply::merging::Merging;
-use crate::apply::recorder::{ChunkOutput, Recorder};
+use crate::apply::merging::{DueChanges, Merging};
+use crate::apply::recorder::{ChunkOutput, ConflictList, Recorder};
 use crate::apply::walk::BatchFacts;
 use crate::decode::Mode;
 use crate::indexeddb::dom_string::DomString;
-use crate::normalize::{Batch, Changes};
+use crate::normalize::Batch;
 use crate::report::{Ack, ReportLines};
 use crate::snapshot::deletion_run::Run;
 use crate::snapshot::sources::{Delivery, SourceState, Sources};
@@ -79,15 +79,6 @@ struct FullBatch<'a> {
     compared: Compared,
 }
 
-/// The changes to merge.
-struct DueChanges<'a> {
-    changes: &'a Changes,
-    /// The object stores by which they are numbered.
-    names: Vec<DomString>,
-    /// The number of changes at the beginning that are committed already.
-    skip: u64,
-}
-
 impl Attempt<'_> {
     /// Merges, guards, and passes new data to `writer`; without a writer it only plans. Changes
     /// `sources` only if there is a new version. `logged` is the known part of the conflict log,
@@ -140,19 +131,16 @@ impl Attempt<'_> {
         }
 
         let incoming = self.incoming(full.as_ref(), skip);
-        let DueChanges { changes, names, skip } = &incoming;
         let facts = self.facts();
-        let merging =
-            Merging::new(&ground.manifest, changes, names, *skip, &facts, &ground.rules, &head)?;
+        let merging = Merging::new(&ground.manifest, &incoming, &facts, &ground.rules, &head)?;
         let mut run = sources.run(id, self.batch.received_at);
         let compared = full.as_ref().map(|full| &full.compared);
         let check = DeletionCheck { ground: &ground, merging: &merging, compared, run: &run };
-        let is_confirmed = self.guard(&check, changes, &head)?;
+        let is_confirmed = self.guard(&check, incoming.changes, &head)?;
 
         let mut output = ChunkOutput::new(writer, self.before());
-        let conflicts = &ground.manifest.conflicts;
-        let mut recorder =
-            Recorder::new(&mut output, conflicts, logged, &head, lines, facts.version);
+        let conflicts = ConflictList { before: &ground.manifest.conflicts, logged, reader: &head };
+        let mut recorder = Recorder::new(&mut output, conflicts, lines, facts.version);
         recorder.report_changes = !self.options.withholds_values;
         let mut merged = Merged::run(&merging, &ground, recorder)?;
         if let Some(compared) = compared {

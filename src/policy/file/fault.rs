@@ -1,4 +1,7 @@
 //! Faults in a policy file, and their rendering: the line, with a caret below the place.
+//!
+//! Drawn by hand, because it is two lines of plain ASCII, also in NiFi's bulletins and attributes;
+//! crates for this draw frames around it.
 
 use std::ops::Range;
 

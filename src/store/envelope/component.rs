@@ -127,17 +127,24 @@ pub(super) fn label(id: &str, group: &str, text: &str) -> Value {
     })
 }
 
-/// A processor that emits `text` when it is run once, with
-/// `attributes` on the emitted FlowFile. It is stopped, or disabled if it never `runs`.
-pub(super) fn processor(
-    id: &str,
-    group: &str,
-    name: &str,
-    text: &str,
-    attributes: Map<String, Value>,
-    place: (i64, i64),
-    runs: bool,
-) -> Value {
+/// A processor that emits a text when it is run once.
+pub(super) struct Carrier<'a> {
+    pub(super) id: &'a str,
+    /// The identifier of its process group.
+    pub(super) group: &'a str,
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+    /// The attributes of the emitted FlowFile.
+    pub(super) attributes: Map<String, Value>,
+    /// The position on the canvas, in pixels.
+    pub(super) place: (i64, i64),
+    /// True if it is stopped, false if it is disabled.
+    pub(super) runs: bool,
+}
+
+/// Returns the component of a processor.
+pub(super) fn processor(carrier: Carrier<'_>) -> Value {
+    let Carrier { id, group, name, text, attributes, place, runs } = carrier;
     // GenerateFlowFile turns each property that it does not know into an attribute, so these are
     // added last: an attribute cannot take the place of one.
     let mut properties = attributes;

@@ -18,17 +18,25 @@ use super::repo::Repo;
 use crate::snapshot::{FlowName, FlowVersion};
 use crate::store::StoreError;
 
-/// The commits that made the newest versions of a flow, newest first: at most `limit` of them, and
-/// none below `lowest`.
+/// The part of a flow's history to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HistoryExtent {
+    /// The oldest version.
+    pub(super) lowest: FlowVersion,
+    /// The limit on the number of versions, newest first.
+    pub(super) limit: usize,
+}
+
+/// The commits that made the newest versions of a flow, newest first.
 ///
 /// Only as many commits are read as that takes, unless people have merged or edited.
 pub(super) fn down_to(
     repo: &Repo,
     flow: &FlowName,
     main: ObjectId,
-    lowest: FlowVersion,
-    limit: usize,
+    extent: HistoryExtent,
 ) -> Result<Vec<VersionCommit>, StoreError> {
+    let HistoryExtent { lowest, limit } = extent;
     if flow_tree_id(repo, &repo.commit(main)?, flow)?.is_none() {
         return Ok(Vec::new());
     }
@@ -43,7 +51,7 @@ pub(super) fn down_to(
             return Ok(steps);
         }
     }
-    if walk.is_plain() { Ok(steps) } else { chosen(repo, flow, main, steps, lowest, limit) }
+    if walk.is_plain() { Ok(steps) } else { chosen(repo, flow, main, steps, &extent) }
 }
 
 /// Of all commits of a flow, chooses those that head follows.
@@ -52,8 +60,7 @@ fn chosen(
     flow: &FlowName,
     main: ObjectId,
     steps: Vec<VersionCommit>,
-    lowest: FlowVersion,
-    limit: usize,
+    extent: &HistoryExtent,
 ) -> Result<Vec<VersionCommit>, StoreError> {
     // `main` may contain an edited or reverted flow; the versions before are still in its history.
     let at_main = head_version(repo, &repo.commit(main)?, flow).ok().flatten();
@@ -82,7 +89,7 @@ fn chosen(
         if version >= newer.trailer.version {
             continue;
         }
-        if version < lowest || chain.len() >= limit {
+        if version < extent.lowest || chain.len() >= extent.limit {
             break;
         }
         // Of several commits that claim the same version, the newer version's manifest names one.

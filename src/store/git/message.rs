@@ -1,5 +1,8 @@
 //! Commits: their text, and the messages of our commits.
 //!
+//! The text is read by hand, because the history also has commits of people and of other programs:
+//! only these fields are needed, and nothing else in such a commit can be damage.
+//!
 //! ```text
 //! +12 ~3 -1 in 2 object stores, from kiosk-7        the comment's summary
 //!

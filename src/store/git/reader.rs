@@ -8,7 +8,7 @@ use super::error::damaged;
 use super::flow_files::{Read, flow_tree_id, head_version, manifest};
 use super::history::{HistoryWalk, VersionCommit};
 use super::layout;
-use super::lineage;
+use super::lineage::{self, HistoryExtent};
 use super::repo::Repo;
 use super::tree::GitTree;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
@@ -86,7 +86,8 @@ pub(super) fn version(
     version: FlowVersion,
 ) -> Result<Option<StoredVersion>, StoreError> {
     let Some(main) = branch::main(repo)? else { return Ok(None) };
-    let steps = lineage::down_to(repo, flow, main, version, usize::MAX)?;
+    let extent = HistoryExtent { lowest: version, limit: usize::MAX };
+    let steps = lineage::down_to(repo, flow, main, extent)?;
     let Some(step) = steps.into_iter().next_back().filter(|step| step.trailer.version == version)
     else {
         return Ok(None);
@@ -138,7 +139,8 @@ pub(super) fn log(
     limit: usize,
 ) -> Result<Vec<VersionInfo>, StoreError> {
     let Some(main) = branch::main(repo)? else { return Ok(Vec::new()) };
-    let steps = lineage::down_to(repo, flow, main, FlowVersion::FIRST, limit)?;
+    let extent = HistoryExtent { lowest: FlowVersion::FIRST, limit };
+    let steps = lineage::down_to(repo, flow, main, extent)?;
     let info = |step: VersionCommit| VersionInfo {
         version: step.trailer.version,
         comment: step.trailer.comment,

@@ -1,4 +1,7 @@
 //! Trees: reading, changing and writing them; other people's entries are kept unchanged.
+//!
+//! By hand, because a tree that another program wrote in the wrong order is kept as it is; the writer
+//! of `gix` asserts the order.
 
 use std::cmp::Ordering;
 

@@ -161,7 +161,7 @@ pub(crate) fn open<R: Read>(
     })?;
     reader.pull.finish()?;
     let is_whole = format == DumpFormat::AllDocs && total == Some(reader.rows);
-    finish(reader.stage, format, Revisions::default(), is_whole, None, options)
+    finish(reader.stage, CouchdbDump { is_whole, ..CouchdbDump::of(format) }, options)
 }
 
 /// True if each line is one change, as with `feed=continuous`.
@@ -183,7 +183,7 @@ fn continuous<R: Read>(
             reader.stage.push(0, mark, whole.then_some(&raw[..]))?;
         }
     }
-    finish(reader.stage, DumpFormat::Changes, Revisions::default(), false, None, options)
+    finish(reader.stage, CouchdbDump::of(DumpFormat::Changes), options)
 }
 
 /// Reads a whole dump of PouchDB: a header, then objects with `docs` or `seq`.
@@ -214,17 +214,32 @@ pub(crate) fn open_dump<R: Read>(
     }
     let is_whole = info["doc_count"].as_u64() == Some(revisions.documents());
     let name = info["db_name"].as_str().map(DomString::from);
-    finish(reader.stage, DumpFormat::PouchdbDump, revisions, is_whole, name, options)
+    let dump = CouchdbDump { format: DumpFormat::PouchdbDump, revisions, is_whole, database: name };
+    finish(reader.stage, dump, options)
+}
+
+/// The facts of a dump that was read completely.
+struct CouchdbDump {
+    format: DumpFormat,
+    revisions: Revisions,
+    /// True if it has all documents of its database.
+    is_whole: bool,
+    /// The database's name, if the dump has it.
+    database: Option<DomString>,
+}
+
+impl CouchdbDump {
+    fn of(format: DumpFormat) -> Self {
+        Self { format, revisions: Revisions::default(), is_whole: false, database: None }
+    }
 }
 
 fn finish(
     stage: Stage,
-    format: DumpFormat,
-    revisions: Revisions,
-    is_whole: bool,
-    database: Option<DomString>,
+    dump: CouchdbDump,
     options: &DecodeOptions,
 ) -> Result<OpenedDocument<Dump>, DecodeError> {
+    let CouchdbDump { format, revisions, is_whole, database } = dump;
     if options.mode == Some(Mode::Full) && !is_whole {
         let what = "the input does not hold all documents of its database, as its own numbers have \
             it, or it holds changes: \
