@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::program::files;
 
@@ -314,19 +313,6 @@ fn modules_know_only_what_they_may() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-#[expect(
-    clippy::print_stderr,
-    reason = "whoever reads the test's output has to know what was not tested"
-)]
-fn no_files_import_each_other_in_a_circle() {
-    let program = root().join("tests/measure.py");
-    match Command::new("python3").arg("-B").arg(program).arg("--circles").output() {
-        Ok(ran) => assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr)),
-        Err(error) => eprintln!("SKIPPED: no python3 ({error}), so measure.py was not run"),
-    }
 }
 
 #[test]
