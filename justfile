@@ -14,7 +14,7 @@ test:
 # of processor time. A plain `cargo test` runs all.
 fast:
     cargo test --lib
-    cargo test --test it -- examples:: flowfiles:: format_compat:: imports:: json_records:: limits:: links:: logging:: names:: \
+    cargo test --test it -- addresses:: examples:: flowfiles:: format_compat:: imports:: json_records:: limits:: links:: logging:: names:: \
         packages:: pipeline:: policy:: privacy:: prose:: rejected_input:: schemas:: templates:: tidy:: verify_chain:: \
         --skip serve:: --skip conflicts:: --skip pipeline::full_dumps --skip packages::a_package_of_many_flows
 

@@ -46,12 +46,14 @@ pub mod memory;
 pub mod secret;
 
 /// Trust in certificates: signed by an authority, or listed exactly in a file.
+#[cfg(feature = "tls")]
 pub mod certificate_trust;
 
 /// Search for the known word most similar to an unknown one, for messages.
 pub mod similar;
 
 /// The HTTP client for all calls to servers.
+#[cfg(feature = "http-client")]
 pub mod http_client;
 
 /// Traces that another program began.
@@ -124,6 +126,7 @@ pub mod decide;
 pub mod history;
 
 /// Client for NiFi's REST API; installs flow definitions.
+#[cfg(feature = "registry")]
 pub mod nifi;
 
 /// Flow definitions for NiFi: the shipped ones, and a check for any definition.

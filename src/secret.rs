@@ -18,7 +18,7 @@ impl Secret {
     }
 
     /// True if an HTTP header can carry the secret.
-    pub(crate) fn is_sendable(&self) -> bool {
+    pub fn is_sendable(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| matches!(byte, b'!'..=b'~'))
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "serve")]
 mod allocator;
+mod built_in_stores;
 mod completions;
 mod conflicts;
 mod doctor;
@@ -265,7 +266,7 @@ impl Command {
             #[cfg(feature = "serve")]
             Self::Serve(serve) => serve.run(start),
             Self::Doctor(doctor) => doctor.run(start),
-            Self::Template(template) => template.run(start),
+            Self::Template(template) => template.run(),
             Self::Policy(policy) => policy.run(start),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),

@@ -6,15 +6,22 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::built_in_stores::{open_git, open_registry};
 use super::find_flow::find_flow;
 use super::units::duration;
 use crate::config::{ConfigError, DEFAULT_BUCKET, RegistrySettings, StoreUrl};
 use crate::failure::Failure;
 use crate::snapshot::FlowName;
 use crate::store::SnapshotStore;
-use crate::store::git::GitStore;
 use crate::store::memory::MemoryStore;
-use crate::store::registry::RegistryStore;
+
+/// Heading of the flags that only a Registry needs. A program built without it takes them too, so
+/// that the same command line works with each.
+const REGISTRY: &str = if cfg!(feature = "registry") {
+    "NiFi Registry"
+} else {
+    "NiFi Registry (not built into this program)"
+};
 
 /// The location of the snapshot store, and the settings for connecting to it.
 #[derive(Args, Clone, Debug)]
@@ -42,23 +49,23 @@ pub struct StoreArgs {
         value_name = "FILE",
         env = "NIFI_IDB_CA_FILE",
         hide_env_values = true,
-        help_heading = "NiFi Registry"
+        help_heading = REGISTRY
     )]
     pub ca_file: Option<PathBuf>,
 
     /// Registry: PEM file with the client certificate chain
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENT_CERT", hide_env_values = true)]
-    #[arg(help_heading = "NiFi Registry", requires = "client_key")]
+    #[arg(help_heading = REGISTRY, requires = "client_key")]
     pub client_cert: Option<PathBuf>,
 
     /// Registry: PEM file with the private key of the client certificate
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_CLIENT_KEY", hide_env_values = true)]
-    #[arg(help_heading = "NiFi Registry", requires = "client_cert")]
+    #[arg(help_heading = REGISTRY, requires = "client_cert")]
     pub client_key: Option<PathBuf>,
 
     /// Registry: file with a bearer token [default: NIFI_IDB_TOKEN from the environment]
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_TOKEN_FILE", hide_env_values = true)]
-    #[arg(help_heading = "NiFi Registry")]
+    #[arg(help_heading = REGISTRY)]
     pub token_file: Option<PathBuf>,
 
     /// Registry: user name, with --password-file or NIFI_IDB_PASSWORD in the environment
@@ -67,23 +74,23 @@ pub struct StoreArgs {
         value_name = "NAME",
         env = "NIFI_IDB_USER",
         hide_env_values = true,
-        help_heading = "NiFi Registry"
+        help_heading = REGISTRY
     )]
     pub user: Option<String>,
 
     /// Registry: file with the user's password
     #[arg(long, value_name = "FILE", env = "NIFI_IDB_PASSWORD_FILE", hide_env_values = true)]
-    #[arg(help_heading = "NiFi Registry")]
+    #[arg(help_heading = REGISTRY)]
     pub password_file: Option<PathBuf>,
 
     /// Registry: time limit for each connection attempt [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration, env = "NIFI_IDB_CONNECT_TIMEOUT", hide_env_values = true)]
-    #[arg(help_heading = "NiFi Registry")]
+    #[arg(help_heading = REGISTRY)]
     pub connect_timeout: Option<Duration>,
 
     /// Registry: time limit for each call [default: 2m]
     #[arg(long, value_name = "TIME", value_parser = duration, env = "NIFI_IDB_CALL_TIMEOUT", hide_env_values = true)]
-    #[arg(help_heading = "NiFi Registry")]
+    #[arg(help_heading = REGISTRY)]
     pub call_timeout: Option<Duration>,
 
     /// Registry: number of times a failed call is retried [default: 4]
@@ -92,7 +99,7 @@ pub struct StoreArgs {
         value_name = "N",
         env = "NIFI_IDB_RETRIES",
         hide_env_values = true,
-        help_heading = "NiFi Registry"
+        help_heading = REGISTRY
     )]
     pub retries: Option<u32>,
 }
@@ -113,15 +120,16 @@ impl StoreArgs {
     ///
     /// # Errors
     ///
-    /// A setting is wrong, or the path is not a repository.
+    /// A setting is wrong, the path is not a repository, or this program was built without such a
+    /// store.
     pub fn open(&self, start: Instant) -> Result<Box<dyn SnapshotStore>, Failure> {
-        Ok(match StoreUrl::parse(&self.store)? {
-            StoreUrl::Git(path) => Box::new(GitStore::new(&path)?),
-            StoreUrl::Memory => Box::new(MemoryStore::default()),
-            StoreUrl::Registry(url) => Box::new(RegistryStore::open(
-                self.registry().options(&url, self.deadline_at(start))?,
-            )?),
-        })
+        match StoreUrl::parse(&self.store)? {
+            StoreUrl::Git(path) => open_git(&path),
+            StoreUrl::Memory => Ok(Box::new(MemoryStore::default())),
+            StoreUrl::Registry(url) => {
+                open_registry(self.registry(), &url, self.deadline_at(start))
+            }
+        }
     }
 
     fn registry(&self) -> RegistrySettings {

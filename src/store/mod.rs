@@ -9,9 +9,11 @@
 pub mod cached;
 pub mod envelope;
 pub mod fault;
+#[cfg(feature = "git")]
 pub mod git;
 pub mod memory;
 pub mod recording;
+#[cfg(feature = "registry")]
 pub mod registry;
 mod version;
 mod wrapped;

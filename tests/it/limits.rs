@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::program::{files, program, run};
+use crate::program::files;
 
 /// Beginnings of names that only limits have. Other constants may be on the page.
 const PREFIXES: [&str; 3] = ["MAX_", "MIN_", "DEFAULT_"];
@@ -254,8 +254,11 @@ fn each_limit_is_on_the_page_with_its_value() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[cfg(feature = "serve")]
 #[test]
 fn flags_of_limits_exist() {
+    use crate::program::{program, run};
+
     let help = ["sync", "serve"].map(|command| run(program([command, "--help"]), b"").out);
     let help = String::from_utf8(help.concat()).unwrap();
     for row in page().iter().filter(|row| !row.flag.is_empty()) {

@@ -8,6 +8,8 @@ mod batches;
 #[path = "../shared/conformance.rs"]
 mod conformance;
 
+#[cfg(feature = "registry")]
+mod addresses;
 mod bounds;
 mod concurrency;
 mod conflicts;
@@ -15,6 +17,7 @@ mod crash;
 mod damage;
 mod deliveries;
 mod erasure;
+#[cfg(feature = "registry")]
 mod esc;
 mod examples;
 mod flowfiles;
@@ -41,8 +44,11 @@ mod policy;
 mod privacy;
 mod program;
 mod prose;
+#[cfg(feature = "registry")]
 mod registry_contract;
+#[cfg(feature = "registry")]
 mod registry_double;
+#[cfg(feature = "registry")]
 mod registry_store;
 mod rejected_input;
 mod rules;
@@ -52,6 +58,7 @@ mod serve;
 mod stdio;
 mod store_cached;
 mod store_conformance;
+#[cfg(feature = "registry")]
 mod store_faults;
 mod templates;
 mod tidy;

@@ -1,5 +1,8 @@
 //! Black box through the binary: what a person or NiFi pipes in, and what comes out, as it is documented.
 
+#[cfg(feature = "registry")]
+mod registry;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +17,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::program::SmallDisk;
-use crate::registry_double::{Fault, On, Provider, RegistryDouble, Release};
 
 const EXAMPLE: &str = include_str!("../../examples/mydatabase.ndjson");
 
@@ -248,6 +250,22 @@ fn usage_mistakes_are_one_line_and_nothing_on_stdout() {
     assert!(!place.store_exists());
 }
 
+#[cfg(not(feature = "registry"))]
+#[test]
+fn a_store_that_is_not_built_in_is_named_with_its_feature() {
+    let place = Place::new();
+    let sync = ["sync", "--store", "http://127.0.0.1:1", "--token-file", "none"];
+    let ran = place.run(&[&sync, &RECORDS[..]].concat(), EXAMPLE);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
+    assert_eq!(
+        ran.err,
+        "nifi-idb: --store is a NiFi Registry, but this program was built without the feature \
+         registry; build it with cargo build --release --features registry\n"
+    );
+    let help = place.run(&["sync", "--help"], "").out;
+    assert!(help.contains("NiFi Registry (not built into this program):"), "{help}");
+}
+
 #[test]
 fn neither_secrets_nor_record_values_are_repeated() {
     let place = Place::new();
@@ -404,16 +422,6 @@ fn a_full_disk_under_the_store_leaves_it_as_it_was() {
     ran.failed(7, "cannot write a file in ");
     assert!(ran.first_error().contains("No space left on device"));
     assert_eq!(sync(EXAMPLE).done(), unchanged(1));
-}
-
-#[test]
-fn a_registry_that_is_not_there_is_transient() {
-    let place = Place::new();
-    let args = ["sync", "--store", "http://127.0.0.1:1", "--retries", "0", "--deadline", "20s"];
-    let ran = place.run(&[&args, &RECORDS[..]].concat(), EXAMPLE);
-    ran.failed(4, "");
-    let summary = ran.summary();
-    assert_eq!((&summary["outcome"], &summary["flow"]), (&"failed".into(), &"myDatabase".into()));
 }
 
 #[test]
@@ -657,81 +665,4 @@ fn the_tour_of_the_readme_and_the_guide_is_real_output() {
         }
     }
     assert_eq!(commands, 19);
-}
-
-/// Records to a Registry double, and nothing repeated that failed.
-fn sync_to(registry: &RegistryDouble, place: &Place, args: &[&str], token: &str) -> Ran {
-    let url = registry.url();
-    let limits = [
-        "--call-timeout",
-        "500ms",
-        "--connect-timeout",
-        "2s",
-        "--retries",
-        "0",
-        "--deadline",
-        "20s",
-    ];
-    let args = [&["sync", "--store", &url], &limits[..], &RECORDS[..], args].concat();
-    finish(place.command(&args).env("NIFI_IDB_TOKEN", token).spawn().unwrap(), EXAMPLE.as_bytes())
-}
-
-#[test]
-fn a_registry_gives_back_what_git_gives_back() {
-    let place = Place::new();
-    let in_git = place.records(EXAMPLE).summary();
-    for release in [Release::V0_8_0, Release::V1_28_1, Release::V2_11_0] {
-        let registry = RegistryDouble::start(release, Provider::Database);
-        let ran = sync_to(&registry, &place, &["--received-at", "1700000000000"], "");
-        assert_eq!(ran.done(), committed(1));
-        // The same history has the same state everywhere.
-        assert_eq!(ran.summary(), in_git);
-        assert_eq!(sync_to(&registry, &place, &[], "").done(), unchanged(1));
-        let restore = ["restore", "--store", &registry.url(), "--format", "records"];
-        assert_eq!(place.run(&restore, "").out, EXAMPLE);
-        assert_eq!(place.run(&["doctor", "--store", &registry.url()], "").status, Some(0));
-        assert_eq!(place.run(&["verify", "--store", &registry.url()], "").status, Some(0));
-    }
-}
-
-#[test]
-fn a_wrong_token_is_denied_and_not_repeated() {
-    let place = Place::new();
-    let registry = RegistryDouble::start(Release::V2_11_0, Provider::Database);
-    registry.require_authorization("Bearer right");
-    for token in ["hunter2", ""] {
-        let ran = sync_to(&registry, &place, &[], token);
-        ran.failed(8, "credentials are missing or not accepted");
-        assert!(!ran.err.contains("hunter2"));
-        assert_eq!(ran.summary()["outcome"], "failed");
-    }
-    fs::write(place.path().join("token"), "right\n").unwrap();
-    assert_eq!(
-        sync_to(&registry, &place, &["--token-file", "token"], "hunter2").done(),
-        committed(1)
-    );
-    assert_eq!(sync_to(&registry, &place, &[], "right").done(), unchanged(1));
-}
-
-#[test]
-fn a_registry_that_fails_or_says_nothing_is_transient() {
-    let place = Place::new();
-    for fault in [Fault::internal_error(), Fault::Silence, Fault::LostRequest] {
-        let registry = RegistryDouble::start(Release::V1_28_1, Provider::Database);
-        registry.inject(On::next("", "").times(1_000), fault.clone());
-        let ran = sync_to(&registry, &place, &[], "");
-        ran.failed(4, "");
-        assert_eq!(ran.summary()["outcome"], "failed", "{fault:?}");
-    }
-}
-
-#[test]
-fn a_version_whose_answer_was_lost_is_known_for_its_own() {
-    let place = Place::new();
-    for fault in [Fault::LostAnswer, Fault::CutAnswer] {
-        let registry = RegistryDouble::start(Release::V2_11_0, Provider::Database);
-        registry.inject(On::next("POST", "versions"), fault.clone());
-        assert_eq!(sync_to(&registry, &place, &[], "").done(), committed(1), "{fault:?}");
-        assert!(registry.all_faults_struck());
-    }
 }

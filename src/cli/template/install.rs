@@ -113,7 +113,8 @@ impl From<NifiError> for Failure {
 }
 
 impl Install {
-    pub(super) fn run(self, begun: Instant) -> Result<ExitStatus, Failure> {
+    pub(super) fn run(self) -> Result<ExitStatus, Failure> {
+        let begun = Instant::now();
         let definition: Value = match &self.file {
             None => parsed(shipped(&self.name)?.text, &self.name)?,
             Some(path) => {

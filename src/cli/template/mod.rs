@@ -1,14 +1,15 @@
 //! `nifi-idb template`: the shipped flow definitions for NiFi.
 
 mod check;
+#[cfg(feature = "registry")]
 mod install;
+#[cfg(feature = "registry")]
 mod preflight;
-
-use std::time::Instant;
 
 use clap::{Args, Subcommand};
 
 use self::check::TemplateCheckArgs;
+#[cfg(feature = "registry")]
 use self::install::Install;
 use super::output::print;
 use crate::exit_status::ExitStatus;
@@ -35,6 +36,7 @@ enum TemplateCommand {
     ///
     /// Uploads the definition, sets parameters, enables controller services, and starts the group
     /// if asked to. An existing group with the same name is kept; only differences are changed.
+    #[cfg(feature = "registry")]
     Install(Box<Install>),
     /// Check definitions: complete, wired, supported by NiFi 1.28 and 2.x, with existing arguments
     /// and attributes
@@ -43,7 +45,7 @@ enum TemplateCommand {
 
 impl Template {
     /// Runs the command.
-    pub(super) fn run(self, start: Instant) -> Result<ExitStatus, Failure> {
+    pub(super) fn run(self) -> Result<ExitStatus, Failure> {
         match self.command {
             TemplateCommand::List => {
                 let line =
@@ -51,7 +53,8 @@ impl Template {
                 print(&SHIPPED.iter().map(line).collect::<String>())?;
             }
             TemplateCommand::Print { name } => print(shipped(&name)?.text)?,
-            TemplateCommand::Install(install) => return install.run(start),
+            #[cfg(feature = "registry")]
+            TemplateCommand::Install(install) => return install.run(),
             TemplateCommand::Check(check) => return check.run(),
         }
         Ok(ExitStatus::Done)

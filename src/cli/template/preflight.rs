@@ -11,11 +11,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::built_in_stores::open_git;
 use crate::config::StoreUrl;
 use crate::exit_status::ExitStatus;
 use crate::failure::Failure;
-use crate::store::git::GitStore;
-use crate::store::{SnapshotStore, StoreErrorKind};
 
 /// Time limit for one connection attempt.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -91,15 +90,19 @@ impl Preflight<'_> {
             StoreUrl::Git(_) if !self.is_local => {
                 Ok(Some(format!("store {store} is not checked: NiFi is on another machine")))
             }
+            // The program that NiFi runs may have it.
+            StoreUrl::Git(_) if !cfg!(feature = "git") => Ok(Some(format!(
+                "store {store} is not checked: this program was built without the feature git"
+            ))),
             StoreUrl::Git(path) => {
-                let opened = GitStore::new(&path).and_then(|store| store.check_reachable());
-                match opened {
+                match open_git(&path).and_then(|opened| Ok(opened.check_reachable()?)) {
                     Ok(()) => Ok(None),
-                    Err(error) if error.kind == StoreErrorKind::Denied => {
-                        Ok(Some(format!("store {store} is not checked: {error}")))
+                    Err(failure) if failure.status == ExitStatus::Denied => {
+                        Ok(Some(format!("store {store} is not checked: {}", failure.message)))
                     }
-                    Err(error) => Err(Failure::from(error)
-                        .hint("not started; set another store: --set store=STORE")),
+                    Err(failure) => {
+                        Err(failure.hint("not started; set another store: --set store=STORE"))
+                    }
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The log: its flags, its lines, and what it may not contain.
 
-#[cfg(feature = "otel")]
+#[cfg(all(feature = "otel", feature = "registry"))]
 mod export;
 mod lines;
 pub(crate) mod secrets;

@@ -1,9 +1,7 @@
 //! No line of a log contains a record's key or value, or a credential.
 
-use std::path::Path;
-use std::process::Command;
-
 use crate::program::{Ran, program, run, store_of};
+#[cfg(feature = "registry")]
 use crate::registry_double::{Fault, On, Provider, RegistryDouble, Release};
 
 /// Part of every planted key, value, token and password.
@@ -101,6 +99,7 @@ fn no_record_is_in_the_log_of_a_command() {
     }
 }
 
+#[cfg(feature = "registry")]
 #[test]
 fn no_credential_is_in_the_log_of_calls() {
     for log in TRACE {
@@ -158,8 +157,8 @@ fn neither_is_in_the_log_of_a_server() {
 /// `requests` gets a function that sends method, path, token and body, and returns the response.
 #[cfg(feature = "serve")]
 pub(super) fn server_log(
-    mut command: Command,
-    folder: &Path,
+    mut command: std::process::Command,
+    folder: &std::path::Path,
     requests: impl FnOnce(&dyn Fn(&str, &str, &str, &str) -> String),
 ) -> String {
     use rustix::process::{Pid, Signal, kill_process};

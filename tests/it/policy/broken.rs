@@ -109,6 +109,7 @@ fn files_that_cannot_be_read_are_named() {
     // Where a flag names it, the flag is named.
     for command in [
         &["sync", "--store", "memory:", "--policy", "none.toml"][..],
+        #[cfg(feature = "serve")]
         &["serve", "--store", "memory:", "--listen", "127.0.0.1:0", "--policy", "none.toml"],
         &[
             "conflicts",

@@ -15,12 +15,14 @@ mod memory;
 mod mixed_load;
 mod parity;
 mod protocol;
+#[cfg(feature = "registry")]
 mod registry;
 mod rejects;
 mod rights;
 mod shortage;
 mod silent;
 mod stop;
+#[cfg(feature = "registry")]
 mod trust;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -2,8 +2,10 @@
 //! into a NiFi.
 
 mod broken;
+#[cfg(feature = "registry")]
 mod double;
 mod generated;
+#[cfg(feature = "registry")]
 mod install;
 
 use nifi_idb::template::SHIPPED;
