@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use nifi_idb::indexeddb::key::sortable_string;
 use nifi_idb::indexeddb::schema::{Database, ObjectStore};
-use nifi_idb::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest};
+use nifi_idb::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, SealedManifest};
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::{SnapshotReader, SnapshotStore, VersionDraft};
 
@@ -73,8 +73,9 @@ fn flow() -> FlowName {
 }
 
 fn draft(manifest: Manifest) -> VersionDraft {
-    let (_, state) = manifest.to_text();
-    let comment = format!("+1 ~0 -0 in 1 object store\n\nroot={} state={state}", manifest.root());
+    let manifest = SealedManifest::from(manifest);
+    let (root, state) = (manifest.root(), manifest.state());
+    let comment = format!("+1 ~0 -0 in 1 object store\n\nroot={root} state={state}");
     VersionDraft { manifest, comment, timestamp_ms: 1_700_000_000_000 }
 }
 

@@ -190,11 +190,10 @@ impl VersionWriter for FolderWriter<'_> {
     }
 
     fn commit(self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError> {
-        let (manifest, state) = draft.manifest.to_text();
         let head = serde_json::json!([draft.timestamp_ms, draft.comment]);
         let folder = self.store.flow(&self.flow);
         fs::create_dir_all(&folder).map_err(|error| broken("the folder of a flow", error))?;
-        let text = format!("{head}\n{manifest}");
+        let text = format!("{head}\n{}", draft.manifest.text());
         let file = written(&folder, text.as_bytes()).map_err(|error| broken("a version", error))?;
         // The commit: only one writer gets the name.
         if let Err(refused) = file.persist_noclobber(folder.join(self.next.to_string())) {
@@ -203,7 +202,7 @@ impl VersionWriter for FolderWriter<'_> {
                 _ => AppendError::Ambiguous(broken("the version", refused.error)),
             });
         }
-        Ok(CommittedVersion { version: self.next, root: draft.manifest.root(), state })
+        Ok(draft.committed())
     }
 }
 

@@ -67,8 +67,11 @@ pub(crate) fn commit(
             };
             return Ok(head.as_ref().map(stand));
         };
-        let (_, state) = draft.manifest.to_text();
-        let stand = Stand { version: draft.manifest.version, root: draft.manifest.root(), state };
+        let stand = Stand {
+            version: draft.manifest.version,
+            root: draft.manifest.root(),
+            state: draft.manifest.state(),
+        };
         let Some(writer) = writer else { return Ok(Some(stand)) };
         let start = Instant::now();
         let version = stand.version;
@@ -86,7 +89,7 @@ pub(crate) fn commit(
                 // The version is ours if and only if the stored version with that number has our
                 // state.
                 let stored = store.version(flow, stand.version)?;
-                let is_ours = stored.as_ref().is_some_and(|stored| stored.state == state);
+                let is_ours = stored.as_ref().is_some_and(|stored| stored.state == stand.state);
                 let is_stored = stored.is_some();
                 tracing::warn!(%version, %error, is_stored, is_ours, "doubtful append settled");
                 if is_ours {

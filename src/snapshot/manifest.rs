@@ -297,11 +297,16 @@ impl Manifest {
 
     /// Returns the manifest's text and its digest, the state.
     pub fn to_text(&self) -> (String, StateId) {
+        self.text_with(self.root())
+    }
+
+    /// Returns the text and the state of the manifest that has this root.
+    pub(super) fn text_with(&self, root: RootId) -> (String, StateId) {
         let mut text = String::new();
         let mut head = self.database_line();
         head["format"] = FORMAT.into();
         head["previous"] = self.previous.map_or(Value::Null, |state| state.to_string().into());
-        head["root"] = self.root().to_string().into();
+        head["root"] = root.to_string().into();
         head["version"] = self.version.get().into();
         push_line(&head, &mut text);
         for store in &self.stores {

@@ -16,6 +16,7 @@ pub mod line;
 pub mod logged_conflict;
 pub mod manifest;
 pub mod retention;
+mod sealed_manifest;
 pub mod sources;
 
 pub use conflict::{Conflict, FieldDecision, Side, Winner};
@@ -23,3 +24,4 @@ pub use conflict_type::ConflictType;
 pub use id::{Digest, FlowName, FlowVersion, RootId, SourceId, StateId};
 pub use line::{Line, LineState, Meta, Spilled};
 pub use manifest::{ChunkRef, List, Manifest, SpilledRef, StoreManifest};
+pub use sealed_manifest::SealedManifest;

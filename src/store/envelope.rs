@@ -30,8 +30,8 @@ use uuid::Uuid;
 
 use self::component::{Carrier, Grid, GroupBuilder, label, processor};
 pub use self::read::{Coordinates, EnvelopeContents};
-use super::{StoreError, StoreErrorKind};
-use crate::snapshot::{ChunkRef, Digest, FlowName, List, Manifest};
+use super::{StoreError, StoreErrorKind, VersionDraft};
+use crate::snapshot::{ChunkRef, Digest, FlowName, List, Manifest, SealedManifest};
 
 /// Limit on the bytes of record chunks inside the parent, and in full inside the git rendering.
 pub const EMBED_BYTES: u64 = 1 << 20;
@@ -117,9 +117,7 @@ pub struct Parent<'a> {
     /// Bucket and flow.
     pub flow: &'a FlowName,
     /// The manifest.
-    pub manifest: &'a Manifest,
-    /// The manifest's text.
-    pub manifest_text: &'a str,
+    pub manifest: &'a SealedManifest,
     /// The comment; its first line becomes the comment of the root group.
     pub comment: &'a str,
     /// Chunks inside the parent.
@@ -134,7 +132,7 @@ pub struct Parent<'a> {
 impl Parent<'_> {
     /// The `flowContents` of the version.
     pub fn contents(&self) -> Result<Value, StoreError> {
-        check_text("the manifest", self.manifest_text.as_bytes())?;
+        check_text("the manifest", self.manifest.text().as_bytes())?;
         for (list, chunk, text) in self.embedded {
             check_text(&format!("chunk {} of {}", chunk.full, list_name(list)), text)?;
         }
@@ -217,7 +215,7 @@ impl Parent<'_> {
                 id: &manifest,
                 group: &id,
                 name: "manifest",
-                text: self.manifest_text,
+                text: self.manifest.text(),
                 attributes,
                 place: grid.next(),
                 runs: false,
@@ -337,10 +335,7 @@ pub fn part_contents(digest: &Digest, part: u32, bytes: &[u8]) -> Result<Value, 
 /// data from it.
 pub fn rendering(
     flow: &FlowName,
-    manifest_text: &str,
-    manifest: &Manifest,
-    comment: &str,
-    timestamp_ms: i64,
+    draft: &VersionDraft,
     system: &[ListedText],
     data: Option<&[ListedText]>,
 ) -> Vec<u8> {
@@ -348,9 +343,8 @@ pub fn rendering(
         system.iter().chain(data.unwrap_or_default()).cloned().collect();
     let parent = Parent {
         flow,
-        manifest,
-        manifest_text,
-        comment,
+        manifest: &draft.manifest,
+        comment: &draft.comment,
         embedded: &embedded,
         placed: &[],
         registry: "",
@@ -360,8 +354,7 @@ pub fn rendering(
     let mut snapshot = snapshot(contents);
     snapshot["flow"] = json!({"identifier": flow.flow(), "name": flow.flow(), "type": "Flow"});
     snapshot["latest"] = true.into();
-    snapshot["snapshotMetadata"] =
-        json!({"author": "nifi-idb", "flowIdentifier": flow.flow(), "timestamp": timestamp_ms});
+    snapshot["snapshotMetadata"] = json!({"author": "nifi-idb", "flowIdentifier": flow.flow(), "timestamp": draft.timestamp_ms});
     let mut text = serde_json::to_vec_pretty(&snapshot).unwrap_or_default();
     text.push(b'\n');
     text

@@ -8,7 +8,7 @@ use super::{
     AppendError, CommittedVersion, SnapshotReader, SnapshotStore, StoreCoordinates, StoreError,
     StoreErrorKind, StoredVersion, VersionDraft, VersionInfo, VersionWriter,
 };
-use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List};
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest};
 
 /// Keeps versions in this process.
 #[derive(Debug, Default)]
@@ -159,16 +159,15 @@ impl VersionWriter for MemoryWriter<'_> {
         }
         kept.chunks.extend(self.chunks);
         kept.parts.extend(self.parts);
-        let (_, state) = draft.manifest.to_text();
         let stored = StoredVersion {
-            manifest: draft.manifest.clone(),
-            state,
+            manifest: Manifest::clone(&draft.manifest),
+            state: draft.manifest.state(),
             comment: draft.comment.clone(),
             author: "memory".to_owned(),
             timestamp_ms: draft.timestamp_ms,
             coordinates: StoreCoordinates::default(),
         };
         kept.flows.entry(self.flow).or_default().push(stored);
-        Ok(CommittedVersion { version: draft.manifest.version, root: draft.manifest.root(), state })
+        Ok(draft.committed())
     }
 }

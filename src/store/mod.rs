@@ -157,6 +157,7 @@ pub trait VersionWriter: Send {
     fn write_part(&mut self, digest: &Digest, part: u32, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// Appends `draft` as exactly head + 1: this is the commit. Every chunk that the manifest names
-    /// was in head or was given to this writer.
+    /// was in head or was given to this writer. The store keeps the manifest's text as it is, and
+    /// returns [`VersionDraft::committed`].
     fn commit(self: Box<Self>, draft: &VersionDraft) -> Result<CommittedVersion, AppendError>;
 }

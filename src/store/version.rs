@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::snapshot::{Digest, FlowVersion, Manifest, RootId, StateId};
+use crate::snapshot::{Digest, FlowVersion, Manifest, RootId, SealedManifest, StateId};
 
 /// A version that was read: its manifest, and the data that the store needs to read the rest.
 #[derive(Clone, Debug)]
@@ -55,13 +55,24 @@ pub struct VersionInfo {
 /// A version to be appended.
 #[derive(Clone, Debug)]
 pub struct VersionDraft {
-    /// The whole new version; its number is head + 1.
-    pub manifest: Manifest,
+    /// The whole new version; its number is head + 1. A store keeps its text.
+    pub manifest: SealedManifest,
     /// The comment.
     pub comment: String,
     /// Time for stores in which the client sets it (git, memory), in milliseconds since 1970: the
     /// time at which the batch was received.
     pub timestamp_ms: i64,
+}
+
+impl VersionDraft {
+    /// Returns the result of an append that stored the draft.
+    pub fn committed(&self) -> CommittedVersion {
+        CommittedVersion {
+            version: self.manifest.version,
+            root: self.manifest.root(),
+            state: self.manifest.state(),
+        }
+    }
 }
 
 /// The store's own names for the objects of a version. Equal names mean the same bytes.

@@ -146,7 +146,7 @@ fn load(fixture: &Path, store: &dyn SnapshotStore) {
             }
         }
         let draft = VersionDraft {
-            manifest,
+            manifest: manifest.into(),
             comment: said.comment.clone(),
             timestamp_ms: said.timestamp_ms,
         };

@@ -16,7 +16,8 @@ use nifi_idb::indexeddb::dom_string::DomString;
 use nifi_idb::indexeddb::key::{SortableKey, sortable_string};
 use nifi_idb::indexeddb::schema::{Database, ObjectStore};
 use nifi_idb::snapshot::{
-    ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, SpilledRef, StoreManifest,
+    ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, SealedManifest, SpilledRef,
+    StoreManifest,
 };
 use nifi_idb::store::{
     AppendError, CommittedVersion, SnapshotStore, StoreErrorKind, StoredVersion, VersionDraft,
@@ -123,22 +124,14 @@ impl Next {
 
     /// The comment that goes with it.
     pub fn comment(&self) -> String {
-        let (_, state) = self.manifest.to_text();
-        format!(
-            "version {} for people\n\nroot={} state={state}",
-            self.manifest.version,
-            self.manifest.root()
-        )
+        comment(&SealedManifest::from(self.manifest.clone()))
     }
 
     /// What is to be appended.
     pub fn draft(&self) -> VersionDraft {
         let time = TIME + i64::from(self.manifest.version.get()) * 1000;
-        VersionDraft {
-            manifest: self.manifest.clone(),
-            comment: self.comment(),
-            timestamp_ms: time,
-        }
+        let manifest = SealedManifest::from(self.manifest.clone());
+        VersionDraft { comment: comment(&manifest), manifest, timestamp_ms: time }
     }
 
     /// Writes it all and commits.
@@ -157,6 +150,15 @@ impl Next {
         }
         writer.commit(&self.draft())
     }
+}
+
+fn comment(manifest: &SealedManifest) -> String {
+    format!(
+        "version {} for people\n\nroot={} state={}",
+        manifest.version,
+        manifest.root(),
+        manifest.state()
+    )
 }
 
 /// The list of records of an object store.

@@ -10,7 +10,8 @@ use crate::indexeddb::value;
 use crate::snapshot::line::{PART_BYTES, SPILL_BYTES};
 use crate::snapshot::sources::{SourceState, Sources, View};
 use crate::snapshot::{
-    ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, Spilled,
+    ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Manifest, Meta, SealedManifest,
+    Spilled,
 };
 use crate::store::memory::MemoryStore;
 use crate::store::{
@@ -170,7 +171,8 @@ impl Lab {
         for store in &mut manifest.stores {
             store.key_generator = store.schema.auto_increment.then_some(5);
         }
-        let comment = format!("by hand\n\nroot={} state={}", manifest.root(), manifest.to_text().1);
+        let manifest = SealedManifest::from(manifest);
+        let comment = format!("by hand\n\nroot={} state={}", manifest.root(), manifest.state());
         writer
             .commit(&VersionDraft { manifest, comment, timestamp_ms: 1_700_000_000_123 })
             .unwrap();

@@ -4,7 +4,7 @@ use crate::apply::head_reader::HeadReader;
 use crate::apply::recorder::ChunkOutput;
 use crate::chunk::{ChunkSource, lines_of};
 use crate::snapshot::sources::Sources;
-use crate::snapshot::{FlowName, FlowVersion, LineState, List, Manifest};
+use crate::snapshot::{FlowName, FlowVersion, LineState, List, Manifest, SealedManifest};
 use crate::store::{SnapshotReader, StoreError, StoredVersion, VersionDraft, VersionWriter};
 
 /// Reads `~sources` of head.
@@ -40,7 +40,7 @@ pub(crate) fn seal(
     manifest.sources = output.list(&List::Sources, sources.lines())?;
     manifest.version = FlowVersion::after(head.map(|head| head.manifest.version));
     manifest.previous = head.map(|head| head.state);
-    let (_, state) = manifest.to_text();
-    let comment = format!("{summary}\n\nroot={} state={state}", manifest.root());
+    let manifest = SealedManifest::from(manifest);
+    let comment = format!("{summary}\n\nroot={} state={}", manifest.root(), manifest.state());
     Ok(Box::new(VersionDraft { manifest, comment, timestamp_ms }))
 }

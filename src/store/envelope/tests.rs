@@ -8,7 +8,7 @@ use super::*;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::key::sortable_string;
 use crate::indexeddb::schema::{Database, ObjectStore};
-use crate::snapshot::FlowVersion;
+use crate::snapshot::{FlowVersion, SealedManifest};
 
 fn chunk_of(first: &str, text: &str) -> ChunkRef {
     let full = Digest::of(text.as_bytes());
@@ -67,17 +67,9 @@ fn identifiers(value: &Value, out: &mut Vec<String>) {
 
 fn parent_of(embedded: &[ListedText], placed: &[PlacedChunk]) -> Value {
     let (flow, manifest, _) = example();
-    let (manifest_text, _) = manifest.to_text();
-    let (manifest, manifest_text) = (&manifest, manifest_text.as_str());
-    let parent = Parent {
-        flow: &flow,
-        manifest,
-        manifest_text,
-        comment: "+1",
-        embedded,
-        placed,
-        registry: "http://r:1",
-    };
+    let manifest = &SealedManifest::from(manifest);
+    let parent =
+        Parent { flow: &flow, manifest, comment: "+1", embedded, placed, registry: "http://r:1" };
     snapshot(parent.contents().unwrap())
 }
 
@@ -226,11 +218,12 @@ fn texts_that_nifi_does_not_keep_are_refused() {
 #[test]
 fn the_rendering_is_in_the_layout_of_git_clients() {
     let (flow, manifest, listed) = example();
-    let text = manifest.to_text().0;
+    let comment = "+1\nroot=".to_owned();
+    let draft = VersionDraft { manifest: manifest.into(), comment, timestamp_ms: 17 };
     let (system, data): (Vec<_>, Vec<_>) =
         listed.into_iter().partition(|(list, _, _)| list.is_system());
-    let bytes = rendering(&flow, &text, &manifest, "+1\nroot=", 17, &system, Some(&data));
-    assert_eq!(bytes, rendering(&flow, &text, &manifest, "+1\nroot=", 17, &system, Some(&data)));
+    let bytes = rendering(&flow, &draft, &system, Some(&data));
+    assert_eq!(bytes, rendering(&flow, &draft, &system, Some(&data)));
     let value: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(value["flowContents"]["identifier"], GIT_ROOT);
     assert_eq!(value["flowContents"]["processGroups"][0]["groupIdentifier"], GIT_ROOT);
@@ -240,9 +233,9 @@ fn the_rendering_is_in_the_layout_of_git_clients() {
         json!({"author": "nifi-idb", "flowIdentifier": "flow", "timestamp": 17})
     );
     assert!(!String::from_utf8(bytes).unwrap().contains("instanceIdentifier"));
-    let short = rendering(&flow, &text, &manifest, "+1", 17, &system, None);
+    let short = rendering(&flow, &draft, &system, None);
     let read = EnvelopeContents::from_snapshot(&short).unwrap();
-    assert_eq!((read.manifest().unwrap(), read.texts.len()), (text.as_str(), 4));
+    assert_eq!((read.manifest().unwrap(), read.texts.len()), (draft.manifest.text(), 4));
     assert!(String::from_utf8(short).unwrap().contains("They lie beside this file"));
 }
 

@@ -20,7 +20,7 @@ use super::repo::Repo;
 use super::temp::sync;
 use super::top::{Version, write_now};
 use super::tree::GitTree;
-use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest, RootId};
+use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, List, Manifest};
 use crate::store::envelope::{ListedText as ChunkText, rendering};
 use crate::store::fault::step;
 use crate::store::{
@@ -171,13 +171,6 @@ pub(super) fn unknown(chunk: &ChunkRef) -> StoreError {
     StoreError::new(StoreErrorKind::Refused, message)
 }
 
-/// The root in the first line of a manifest: computing it again takes as long as writing the
-/// manifest.
-fn root_in(text: &str) -> Option<RootId> {
-    let first: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
-    first["root"].as_str()?.parse().ok()
-}
-
 impl VersionWriter for GitWriter<'_> {
     fn write_chunk(
         &mut self,
@@ -218,23 +211,13 @@ impl VersionWriter for GitWriter<'_> {
             return Err(AppendError::Lost);
         }
 
-        let (text, state) = manifest.to_text();
-        let root = root_in(&text).unwrap_or_else(|| manifest.root());
         // From here on, objects are compressed in parallel with what follows.
         let written = self.pipe.sent();
-        let manifest_id = id_of(Kind::Blob, text.as_bytes());
-        self.pipe.send(Kind::Blob, text.clone().into_bytes())?;
+        let manifest_id = id_of(Kind::Blob, manifest.text().as_bytes());
+        self.pipe.send(Kind::Blob, manifest.text().as_bytes().to_vec())?;
         let system = self.texts(manifest, true)?.unwrap_or_default();
         let data = self.texts(manifest, false)?;
-        let shown = rendering(
-            &self.flow,
-            &text,
-            manifest,
-            &draft.comment,
-            draft.timestamp_ms,
-            &system,
-            data.as_deref(),
-        );
+        let shown = rendering(&self.flow, draft, &system, data.as_deref());
         let rendering_id = id_of(Kind::Blob, &shown);
         self.pipe.send(Kind::Blob, shown)?;
         let ids = self.pipe.ids(written)?;
@@ -252,7 +235,7 @@ impl VersionWriter for GitWriter<'_> {
             &draft.comment,
             &flow,
             manifest.version,
-            &message::last_line(root, state),
+            &message::last_line(manifest.root(), manifest.state()),
         );
         let version = Version {
             repo: &repo,
@@ -298,7 +281,7 @@ impl VersionWriter for GitWriter<'_> {
             step("git:after-link");
             if move_main(&lock, &repo, main, commit, &mut placing)? {
                 tracing::debug!(%flow, version = %manifest.version, %commit, "git commit made");
-                return Ok(CommittedVersion { version: manifest.version, root, state });
+                return Ok(draft.committed());
             }
         }
         let message = format!(

@@ -7,6 +7,7 @@ use super::*;
 use crate::indexeddb::key::sortable_string;
 use crate::indexeddb::schema::{Database, ObjectStore};
 use crate::secret::Secret;
+use crate::snapshot::SealedManifest;
 use crate::store::envelope::{Coordinates, EMBED_BYTES, Parent, chunk_contents, snapshot};
 use crate::store::{AppendError, VersionDraft};
 
@@ -60,12 +61,14 @@ fn next() -> VersionDraft {
     let mut manifest = head.manifest;
     manifest.version = FlowVersion::new(2).unwrap();
     manifest.previous = Some(head.state);
-    let (_, state) = manifest.to_text();
-    VersionDraft {
-        comment: format!("+0\n\nroot={} state={state}", manifest.root()),
-        manifest,
-        timestamp_ms: 1,
-    }
+    draft_of(manifest)
+}
+
+/// The draft with this manifest.
+fn draft_of(manifest: Manifest) -> VersionDraft {
+    let manifest = SealedManifest::from(manifest);
+    let comment = format!("+0\n\nroot={} state={}", manifest.root(), manifest.state());
+    VersionDraft { manifest, comment, timestamp_ms: 1 }
 }
 
 fn metadata(version: u32, comment: &str) -> ScriptedReply {
@@ -129,25 +132,17 @@ fn an_append_without_an_answer_is_looked_for() {
 #[test]
 fn a_comment_without_a_state_is_no_answer_but_the_manifest_is() {
     let (flow, draft) = (name(), next());
-    let (manifest_text, _) = draft.manifest.to_text();
-    let contents = |manifest_text: &str| {
-        let manifest = &draft.manifest;
-        let parent = Parent {
-            flow: &flow,
-            manifest,
-            manifest_text,
-            comment: "",
-            embedded: &[],
-            placed: &[],
-            registry: "",
-        };
+    let contents = |manifest: &SealedManifest| {
+        let parent =
+            Parent { flow: &flow, manifest, comment: "", embedded: &[], placed: &[], registry: "" };
         snapshot(parent.contents().unwrap()).to_string()
     };
-    append(vec![ScriptedReply::Cut, metadata(2, "edited"), say(200, contents(&manifest_text))])
+    append(vec![ScriptedReply::Cut, metadata(2, "edited"), say(200, contents(&draft.manifest))])
         .0
         .unwrap();
-    let other =
-        append(vec![ScriptedReply::Cut, metadata(2, "edited"), say(200, contents("{}\n"))]).0;
+    let foreign = Manifest { previous: None, ..Manifest::clone(&draft.manifest) }.into();
+    let foreign = say(200, contents(&foreign));
+    let other = append(vec![ScriptedReply::Cut, metadata(2, "edited"), foreign]).0;
     assert!(matches!(other, Err(AppendError::Lost)));
 }
 
@@ -334,13 +329,9 @@ fn a_login_is_kept_and_renewed() {
 #[test]
 fn a_flow_is_found_by_its_id_and_else_by_its_names() {
     let frame = |bucket: &str, flow: &str| {
-        let (flow_name, manifest) = (name(), empty_manifest());
-        let (text, _) = manifest.to_text();
-        let (flow_name, manifest, manifest_text) = (&flow_name, &manifest, text.as_str());
         let parent = Parent {
-            flow: flow_name,
-            manifest,
-            manifest_text,
+            flow: &name(),
+            manifest: &empty_manifest().into(),
             comment: "",
             embedded: &[],
             placed: &[],
@@ -380,10 +371,14 @@ fn a_flow_is_found_by_its_id_and_else_by_its_names() {
 }
 
 fn frame_of(manifest: &Manifest, placed: &[crate::store::envelope::PlacedChunk]) -> ScriptedReply {
-    let (flow, (text, _)) = (name(), manifest.to_text());
-    let (flow, manifest_text) = (&flow, text.as_str());
-    let parent =
-        Parent { flow, manifest, manifest_text, comment: "", embedded: &[], placed, registry: "" };
+    let parent = Parent {
+        flow: &name(),
+        manifest: &manifest.clone().into(),
+        comment: "",
+        embedded: &[],
+        placed,
+        registry: "",
+    };
     let mut body = snapshot(parent.contents().unwrap());
     body["snapshotMetadata"] = json!({"version": manifest.version.get(), "comments": "c"});
     body["bucket"] = json!({"name": "b", "identifier": BUCKET});
@@ -401,12 +396,11 @@ fn manifest_with(texts: &[&str], bytes: u64) -> Manifest {
     manifest
 }
 
-fn after(head: &StoredVersion) -> VersionDraft {
+fn after(head: &StoredVersion) -> Manifest {
     let mut manifest = head.manifest.clone();
     manifest.version = FlowVersion::new(2).unwrap();
     manifest.previous = Some(head.state);
-    let (_, state) = manifest.to_text();
-    VersionDraft { comment: format!("state={state}"), manifest, timestamp_ms: 1 }
+    manifest
 }
 
 #[test]
@@ -442,7 +436,7 @@ fn chunks_are_where_the_parent_says_and_stay_there() {
         assert!(error.message.starts_with("version 1 of b/f: chunk"), "{error}");
     }
     // The next version is one call, and points to the same flows.
-    store.writer(&name(), Some(&head)).unwrap().commit(&after(&head)).unwrap();
+    store.writer(&name(), Some(&head)).unwrap().commit(&draft_of(after(&head))).unwrap();
     let calls = server.calls();
     assert_eq!(calls[2], format!("GET /flows/{}/versions/1", placed[1].2.flow));
     assert_eq!(calls.len(), 6);
@@ -468,19 +462,18 @@ fn what_head_has_embedded_travels_again_and_what_nobody_has_is_refused() {
     head.coordinates = coordinates(texts.into_iter().collect());
     let server = Scripted::start(vec![ScriptedReply::Echo("", "")]);
     let store = open(&server);
-    store.writer(&name(), Some(&head)).unwrap().commit(&after(&head)).unwrap();
+    store.writer(&name(), Some(&head)).unwrap().commit(&draft_of(after(&head))).unwrap();
     let posted = EnvelopeContents::from_snapshot(server.asked()[0].body.as_bytes()).unwrap();
     assert_eq!(posted.texts, [text]);
-    let mut draft = after(&head);
-    draft.manifest.stores[0].records[0].full = Digest::of(b"unknown");
-    let error = store.writer(&name(), Some(&head)).unwrap().commit(&draft).unwrap_err();
-    assert_eq!(kind(error), StoreErrorKind::Refused);
-    let mut draft = after(&head);
-    draft.manifest.version = FlowVersion::new(3).unwrap();
-    assert_eq!(
-        kind(store.writer(&name(), Some(&head)).unwrap().commit(&draft).unwrap_err()),
-        StoreErrorKind::Refused
-    );
+    let refusal = |manifest: Manifest| {
+        let writer = store.writer(&name(), Some(&head)).unwrap();
+        kind(writer.commit(&draft_of(manifest)).unwrap_err())
+    };
+    let mut unknown = after(&head);
+    unknown.stores[0].records[0].full = Digest::of(b"unknown");
+    assert_eq!(refusal(unknown), StoreErrorKind::Refused);
+    let third = Manifest { version: FlowVersion::new(3).unwrap(), ..after(&head) };
+    assert_eq!(refusal(third), StoreErrorKind::Refused);
     assert_eq!(server.calls().len(), 1);
 }
 
@@ -492,17 +485,15 @@ fn few_records_travel_inside_and_many_in_flows_of_their_own() {
         let store = open(&server);
         let head = head();
         let mut writer = store.writer(&name(), Some(&head)).unwrap();
-        let mut draft = after(&head);
+        let mut manifest = after(&head);
         for index in 0..count {
             let text = format!("{index}{}", "x".repeat(bytes - 1));
             let first = sortable_string(&index.to_string());
             let chunk = ChunkRef { first, ..chunk(&text).1 };
-            draft.manifest.stores[0].records.push(chunk.clone());
+            manifest.stores[0].records.push(chunk.clone());
             writer.write_chunk(&list, &chunk, text.into_bytes()).unwrap();
         }
-        let (_, state) = draft.manifest.to_text();
-        draft.comment = format!("state={state}");
-        writer.commit(&draft).unwrap();
+        writer.commit(&draft_of(manifest)).unwrap();
         let calls = server.calls();
         assert_eq!(calls.len(), posts, "{calls:?}");
         // The parent comes last: it is the commit.

@@ -192,7 +192,8 @@ impl<'a> RegistryWriter<'a> {
         contents: Value,
     ) -> Result<CommittedVersion, AppendError> {
         let version = draft.manifest.version;
-        let (_, state) = draft.manifest.to_text();
+        let state = draft.manifest.state();
+        let committed = draft.committed();
         let sent = EnvelopeContents::from_contents(&contents)?;
         let mut body = snapshot(contents);
         body["snapshotMetadata"] = json!({
@@ -204,7 +205,6 @@ impl<'a> RegistryWriter<'a> {
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let path =
             format!("/buckets/{}/flows/{}/versions", segment(&place.bucket), segment(&place.flow));
-        let committed = CommittedVersion { version, root: draft.manifest.root(), state };
         for repetition in 0.. {
             let outcome = match self.store.http.post(&path, &body) {
                 Ok(answer) if answer.is_success() => {
@@ -400,12 +400,10 @@ impl VersionWriter for RegistryWriter<'_> {
             return Err(StoreError::new(StoreErrorKind::Refused, message).into());
         }
         let (embedded, placed) = self.place_chunks(draft)?;
-        let (manifest_text, _) = draft.manifest.to_text();
         let registry = self.store.http.origin();
         let parent = Parent {
             flow: &self.flow,
             manifest: &draft.manifest,
-            manifest_text: &manifest_text,
             comment: &draft.comment,
             embedded: &embedded,
             placed: &placed,

@@ -25,7 +25,7 @@ use nifi_idb::snapshot::line::{PART_BYTES, SPILL_BYTES};
 use nifi_idb::snapshot::logged_conflict::{Choice, ConflictFilter, ConflictState, LoggedConflict};
 use nifi_idb::snapshot::{
     ChunkRef, Conflict, ConflictType, Digest, FlowName, FlowVersion, Line, LineState, List,
-    Manifest, Meta, Side, Spilled, Winner,
+    Manifest, Meta, SealedManifest, Side, Spilled, Winner,
 };
 use nifi_idb::store::git::GitStore;
 use nifi_idb::store::memory::MemoryStore;
@@ -219,7 +219,8 @@ fn forge(store: &dyn SnapshotStore, conflicts: Vec<(SortableKey, Vec<u8>)>) -> F
     let conflicts = editor.finish(&mut new).unwrap();
     let manifest =
         Manifest { conflicts, version: rev, previous: Some(head.state), ..head.manifest.clone() };
-    let comment = format!("by hand\n\nroot={} state={}", manifest.root(), manifest.to_text().1);
+    let manifest = SealedManifest::from(manifest);
+    let comment = format!("by hand\n\nroot={} state={}", manifest.root(), manifest.state());
     new.0.commit(&VersionDraft { manifest, comment, timestamp_ms: 900 }).unwrap();
     rev
 }

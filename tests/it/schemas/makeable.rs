@@ -1,7 +1,7 @@
 //! Schemas that no browser can make are refused at every door, and a flow that has one already goes on.
 
 use nifi_idb::indexeddb::schema::{Database, KeyPath, ObjectStore};
-use nifi_idb::snapshot::{FlowName, FlowVersion, Manifest};
+use nifi_idb::snapshot::{FlowName, FlowVersion, Manifest, SealedManifest};
 use nifi_idb::store::SnapshotStore;
 use nifi_idb::store::VersionDraft;
 use nifi_idb::store::git::GitStore;
@@ -111,7 +111,8 @@ fn make_old_flow(repo: &Path) {
     let stores = vec![ObjectStore::new("s".into(), Some(KeyPath::Path("order-id".into())))];
     let empty = Manifest::empty(&Database::new("old".into(), 1, stores).unwrap());
     let manifest = Manifest { version: FlowVersion::FIRST, previous: None, ..empty };
-    let comment = format!("by hand\n\nroot={} state={}", manifest.root(), manifest.to_text().1);
+    let manifest = SealedManifest::from(manifest);
+    let comment = format!("by hand\n\nroot={} state={}", manifest.root(), manifest.state());
     store
         .writer(&flow, None)
         .unwrap()
