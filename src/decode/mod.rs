@@ -13,6 +13,7 @@
 
 mod built;
 mod change;
+mod change_source;
 mod decoder;
 mod dialect;
 mod error;
@@ -39,6 +40,7 @@ mod tests;
 mod values;
 
 pub use change::{Change, EventNotes, Item, NamedBase, Op, RangeEnd, StreamCounts};
+pub use change_source::ChangeSource;
 pub use decoder::Decoder;
 pub use dialect::{Dialect, DialectSpec};
 pub use error::DecodeError;

@@ -1,7 +1,7 @@
 //! Turns decoded changes into a normalized batch: sortable keys, canonical values, clamped clocks.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::record::{BaseBytes, OP_DELETE, OP_PUT, Record};
 use super::runs::{DEFAULT_MEMORY_BYTES, Runs};
 use super::withheld::Withheld;
 use crate::decode::{
-    self, BatchHeader, Change, DecodeError, Decoder, Item, Mode, Op, rejected_keys,
+    self, BatchHeader, Change, ChangeSource, DecodeError, Item, Mode, Op, rejected_keys,
 };
 use crate::indexeddb::iso_date::MAX_DATE_MS;
 use crate::indexeddb::key::{KeyError, SortableKey};
@@ -133,18 +133,18 @@ impl From<DecodeError> for NormalizeError {
     }
 }
 
-/// Reads a whole batch. Passes each rejected line to `reject` and continues.
+/// Reads a whole batch. Passes each rejected change to `reject` and continues.
 ///
 /// # Errors
 ///
-/// Fails if the stream fails or ends early, if temporary files cannot be written, or if the policy
+/// Fails if the source fails or ends early, if temporary files cannot be written, or if the policy
 /// hashes fields and no key is given.
-pub fn normalize<R: Read>(
-    decoder: &mut Decoder<R>,
+pub fn normalize<S: ChangeSource>(
+    source: &mut S,
     options: &NormalizeOptions,
     reject: &mut dyn FnMut(&Rejection) -> io::Result<()>,
 ) -> Result<Batch, NormalizeError> {
-    normalize_keeping(decoder, options, &mut |rejection, _| reject(rejection))
+    normalize_keeping(source, options, &mut |rejection, _| reject(rejection))
 }
 
 /// A callback that takes a rejection and the rejected text.
@@ -155,8 +155,8 @@ pub type RejectionSink<'a> = dyn FnMut(&Rejection, RejectedText<'_>) -> io::Resu
 /// # Errors
 ///
 /// Fails like [`normalize`].
-pub fn normalize_keeping<R: Read>(
-    decoder: &mut Decoder<R>,
+pub fn normalize_keeping<S: ChangeSource>(
+    source: &mut S,
     options: &NormalizeOptions,
     reject: &mut RejectionSink<'_>,
 ) -> Result<Batch, NormalizeError> {
@@ -166,12 +166,12 @@ pub fn normalize_keeping<R: Read>(
     {
         return Err(NormalizeError::NoHashKey);
     }
-    let header = decoder.header().clone();
+    let header = source.header().clone();
     let mut normalizer = Normalizer::new(&header, options);
     let mut refused = 0;
     let is_full = header.mode == Mode::Full;
     let mut withheld = Withheld::new(header.schema.stores.len());
-    while let Some(item) = decoder.next()? {
+    while let Some(item) = source.next()? {
         let rejection = match item {
             Item::Rejected(rejection) => Some(rejection),
             Item::Change(change) => match normalizer.take(&change) {
@@ -199,7 +199,7 @@ pub fn normalize_keeping<R: Read>(
         };
         if let Some(mut rejection) = rejection {
             refused += 1;
-            reject(&rejection, decoder.text()).map_err(NormalizeError::Temporary)?;
+            reject(&rejection, source.text()).map_err(NormalizeError::Temporary)?;
             // A full batch deletes the records that it lacks, but a rejected line does not prove a
             // deletion.
             if is_full {
@@ -208,9 +208,8 @@ pub fn normalize_keeping<R: Read>(
             }
         }
     }
-    let counts = decoder.counts();
     if is_full {
-        decoder
+        source
             .incomplete()
             .into_iter()
             .for_each(|(place, incomplete)| withheld.incomplete(place, incomplete));
@@ -222,7 +221,7 @@ pub fn normalize_keeping<R: Read>(
         content: None,
         states: normalizer.states,
         received_at: options.received_at,
-        received: counts.changes + counts.rejected,
+        received: source.received(),
         rejected: refused,
         clamped: normalizer.clamped,
         hidden: normalizer.hidden,

@@ -1,5 +1,7 @@
 //! Policies applied to values: private fields, and fields that contain a clock.
 
+mod rows;
+
 use std::sync::Arc;
 
 use super::*;
