@@ -8,7 +8,7 @@ use crate::apply::error::SyncError;
 use crate::apply::recorder::ChunkOutput;
 use crate::chunk::ListEditor;
 use crate::indexeddb::key::SortableKey;
-use crate::pipeline::attempt::{read_sources, seal};
+use crate::pipeline::attempt::{DraftLabel, read_sources, seal};
 use crate::snapshot::logged_conflict::{ConflictError, Resolved, resolved_value};
 use crate::snapshot::{
     ChunkRef, Conflict, ConflictType, Line, LineState, List, Manifest, Meta, Side, Winner,
@@ -55,14 +55,9 @@ pub(super) fn write(
     sources.trim_notices();
     // The list of sources is written last, because head's list is not part of the new version.
     let manifest = Manifest { sources: Vec::new(), ..manifest };
-    Ok(seal(
-        manifest,
-        &sources,
-        Some(head),
-        writer,
-        &comment(picked, records),
-        facts.options.received_at,
-    )?)
+    let summary = comment(picked, records);
+    let label = DraftLabel { summary, timestamp_ms: facts.options.received_at };
+    Ok(seal(manifest, &sources, Some(head), writer, label)?)
 }
 
 /// Sets the records of one object store.

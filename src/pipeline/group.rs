@@ -18,7 +18,7 @@ use crate::chunk::ListEditor;
 use crate::decode::BatchHeader;
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::Batch;
-use crate::pipeline::attempt::{Attempt, Planned, read_sources, seal};
+use crate::pipeline::attempt::{Attempt, DraftLabel, Planned, read_sources, seal};
 use crate::report::{ReportLines, Summary, comment_summary};
 use crate::snapshot::sources::Sources;
 use crate::snapshot::{Digest, FlowName, FlowVersion, List, Manifest, SourceId, StateId};
@@ -165,7 +165,8 @@ impl Round for FlowGroup<'_> {
         if let Some(writer) = writer.as_deref_mut() {
             staging.transfer(&manifest, writer)?;
         }
-        Ok(Some(seal(manifest, &known, head, writer, &summary, received_at)?))
+        let label = DraftLabel { summary, timestamp_ms: received_at };
+        Ok(Some(seal(manifest, &known, head, writer, label)?))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::apply::counts::Counts;
 use crate::apply::error::SyncError;
 use crate::decode::BatchHeader;
 use crate::normalize::Batch;
-use crate::pipeline::attempt::{Attempt, Planned, read_sources, seal};
+use crate::pipeline::attempt::{Attempt, DraftLabel, Planned, read_sources, seal};
 use crate::report::{Outcome, ReportLines, Summary, comment_summary};
 use crate::snapshot::{FlowName, FlowVersion};
 use crate::store::{SnapshotStore, StoredVersion, VersionDraft, VersionWriter};
@@ -85,7 +85,8 @@ impl Round for Single<'_> {
         let Counts { inserted, updated, deleted, .. } = counts;
         let summary =
             comment_summary(inserted, updated, deleted, &touched, batch.header.source.as_ref());
-        Ok(Some(seal(manifest, &sources, head, writer, &summary, batch.received_at)?))
+        let label = DraftLabel { summary, timestamp_ms: batch.received_at };
+        Ok(Some(seal(manifest, &sources, head, writer, label)?))
     }
 }
 

@@ -27,15 +27,23 @@ pub(crate) fn read_sources(
     Ok(Sources::from_lines(lines))
 }
 
+/// The parts of a draft that are not data.
+pub(crate) struct DraftLabel {
+    /// The beginning of the comment.
+    pub(crate) summary: String,
+    /// The time of receipt, in milliseconds since 1970.
+    pub(crate) timestamp_ms: i64,
+}
+
 /// Returns the draft of the version after `head`, with its sources and its comment.
 pub(crate) fn seal(
     mut manifest: Manifest,
     sources: &Sources,
     head: Option<&StoredVersion>,
     writer: Option<&mut (dyn VersionWriter + '_)>,
-    summary: &str,
-    timestamp_ms: i64,
+    label: DraftLabel,
 ) -> Result<Box<VersionDraft>, StoreError> {
+    let DraftLabel { summary, timestamp_ms } = label;
     let mut output = ChunkOutput::new(writer, head.map(|head| &head.manifest));
     manifest.sources = output.list(&List::Sources, sources.lines())?;
     manifest.version = FlowVersion::after(head.map(|head| head.manifest.version));

@@ -34,7 +34,7 @@ use merged::{Merged, report_kept, schema_differs};
 use old_view::OldView;
 use standing::SourceStanding;
 
-pub(crate) use draft::{read_sources, seal};
+pub(crate) use draft::{DraftLabel, read_sources, seal};
 
 /// The input of an attempt.
 pub(crate) struct Attempt<'a> {
