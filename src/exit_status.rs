@@ -10,7 +10,7 @@
 use std::process::ExitCode;
 
 /// The result of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 #[repr(u8)]
 pub enum ExitStatus {
     /// Committed or unchanged; rejects and parked conflicts are in the report.
@@ -48,28 +48,17 @@ impl From<ExitStatus> for ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray as _;
+
     use super::ExitStatus;
 
     #[test]
     fn the_page_has_every_status() {
-        use ExitStatus::*;
-        let all = [
-            Done,
-            Internal,
-            Usage,
-            Review,
-            Transient,
-            Input,
-            Guard,
-            Refused,
-            Denied,
-            Interrupted,
-            Terminated,
-        ];
         let page = include_str!("../doc/reference/exit-status.md");
         let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
         let listed: Vec<u8> =
             rows.flat_map(|codes| codes.split(", ")).filter_map(|code| code.parse().ok()).collect();
-        assert_eq!(listed, all.map(|status| status as u8));
+        let all = ExitStatus::VARIANTS.iter().map(|status| *status as u8);
+        assert_eq!(listed, all.collect::<Vec<_>>());
     }
 }

@@ -1,5 +1,5 @@
-//! The lines of a report: one variant for each value of the member `type`. `doc/reference/report.md`
-//! lists them for users.
+//! The lines of a report: one variant for each value of the member `type`.
+//! `doc/reference/report.md` lists them for users.
 //!
 //! Decoding needs the vocabulary, too, because a report that is fed back as input is refused. So it
 //! is below all stages and knows none of their types.

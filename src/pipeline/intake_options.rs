@@ -170,7 +170,8 @@ fn key_path(text: &str) -> Result<KeyPath, Failure> {
 /// Parses key paths by object store: a JSON object whose values are paths, or arrays of paths.
 fn key_paths(text: &str) -> Result<Vec<(DomString, KeyPath)>, Failure> {
     let wrong = || {
-        let what = "attribute indexeddb.key.paths must be a JSON object of object stores, each with a path, or an array of paths";
+        let what = "attribute indexeddb.key.paths must be a JSON object of object stores, each \
+            with a path, or an array of paths";
         Failure::usage(what)
     };
     let members: serde_json::Map<String, serde_json::Value> =

@@ -24,8 +24,8 @@ use super::access::Peer;
 use super::connections::{Connections, OpenConnection};
 use super::grpc::set_health;
 use super::preface::read_preface;
+use super::protocols::Protocols;
 use super::repeated::RepeatedWarning;
-use super::routes::Routes;
 use super::state::Server;
 use super::tracked::tracked;
 
@@ -63,7 +63,7 @@ pub(super) struct Listener {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) server: Arc<Server>,
-    pub(super) routes: Routes,
+    pub(super) protocols: Protocols,
     pub(super) health: HealthReporter,
     /// The warnings of connections that were refused, and that could not be accepted.
     pub(super) refused: RepeatedWarning,
@@ -141,8 +141,8 @@ impl Listener {
     ) -> impl Future<Output = ()> + Send + 'static {
         let acceptor = self.tls.clone().map(TlsAcceptor::from);
         let head = if place.is_reserved { RESERVED_HEAD } else { HEAD };
-        let (server, routes) = (Arc::clone(&self.server), self.routes.clone());
-        let conversation = Conversation { server, routes, place, head, drained };
+        let (server, protocols) = (Arc::clone(&self.server), self.protocols.clone());
+        let conversation = Conversation { server, protocols, place, head, drained };
         async move {
             // Small responses must not wait for more data.
             let _ = stream.set_nodelay(true);
@@ -182,7 +182,7 @@ impl Listener {
 /// The parts of the server that a connection needs.
 struct Conversation {
     server: Arc<Server>,
-    routes: Routes,
+    protocols: Protocols,
     place: OpenConnection,
     /// The time for a handshake, and for the head of a request.
     head: Duration,
@@ -196,7 +196,7 @@ impl Conversation {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         certificate: Option<Vec<u8>>,
     ) {
-        let Self { server, routes, place, head, mut drained } = self;
+        let Self { server, protocols, place, head, mut drained } = self;
         let Ok(Ok(stream)) = timeout(head, read_preface(stream)).await else { return };
         let mut builder = Builder::new(TokioExecutor::new());
         builder
@@ -215,9 +215,12 @@ impl Conversation {
             Peer { certificate, address: Some(place.address), is_reserved: place.is_reserved };
         let (peer, activity) = (Arc::new(peer), Arc::clone(&place.activity));
         let service = service_fn(move |request| {
-            let (routes, peer) = (routes.clone(), Arc::clone(&peer));
+            let (protocols, peer) = (protocols.clone(), Arc::clone(&peer));
             let active = activity.begin(Instant::now() + server.limits.deadline);
-            async move { Ok::<_, Infallible>(tracked(routes.respond(request, peer).await, active)) }
+            async move {
+                let response = protocols.respond(request, peer).await;
+                Ok::<_, Infallible>(tracked(response, active))
+            }
         });
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let stop = async {

@@ -39,13 +39,13 @@ mod metrics;
 mod named;
 mod preface;
 mod proto;
+mod protocols;
 mod ready;
 mod refusal;
 mod repeated;
 mod reply;
 mod request;
 mod route_names;
-mod routes;
 mod sidecar;
 mod slots;
 mod state;
@@ -155,13 +155,15 @@ pub fn run(
             metrics,
             readiness,
         });
-        let routes = routes::Routes::new(&server, health.clone()).map_err(|error| bug(&error))?;
+        let protocols =
+            protocols::Protocols::new(&server, health.clone()).map_err(|error| bug(&error))?;
         started(address);
         let stopped = async {
             let _ = hears.await;
         };
         let (refused, failed) = Default::default();
-        let listener = listen::Listener { listener, tls, server, routes, health, refused, failed };
+        let listener =
+            listen::Listener { listener, tls, server, protocols, health, refused, failed };
         listener.run(stopped).await;
         Ok(())
     });

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use crate::decode::built::Built;
+use crate::decode::document_walk::DocumentWalk;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
-use crate::decode::pull::Pull;
 use crate::decode::raw_json::{self, Reject};
 use crate::decode::staged::{Stage, Staged};
 use crate::indexeddb::dom_string::DomString;
@@ -38,7 +38,7 @@ pub(crate) fn open<R: Read>(
     options: &DecodeOptions,
     losses: &mut Losses,
 ) -> Result<OpenedDocument<Staged>, DecodeError> {
-    let mut pull = Pull(lines);
+    let mut pull = DocumentWalk(lines);
     let mut stage = Stage::new(options.temp_folder.as_deref());
     // The object stores, each with its number of records.
     let mut names: Vec<(DomString, u64)> = Vec::new();

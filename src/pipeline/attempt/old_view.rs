@@ -1,4 +1,5 @@
-//! The records that a source last sent in full: where they are stored, and how a full batch is compared with them.
+//! The records that a source last sent in full: where they are stored, and how a full batch is
+//! compared with them.
 
 use super::ground::{Ground, upgrades};
 use super::{Attempt, SyncError};

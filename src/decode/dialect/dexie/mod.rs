@@ -13,12 +13,12 @@ use serde_json::Value;
 pub(crate) use value::{plain_value, record};
 
 use crate::decode::dialect::Dialect;
+use crate::decode::document_walk::{DocumentWalk, First};
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::incomplete::Incomplete;
 use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::DecodeOptions;
-use crate::decode::pull::{First, Pull};
 use crate::decode::staged::RawRecord;
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
@@ -78,7 +78,7 @@ pub(crate) fn open<R: Read>(
     lines: &mut Lines<R>,
     options: &DecodeOptions,
 ) -> Result<OpenedDocument<Rows>, DecodeError> {
-    let mut pull = Pull(lines);
+    let mut pull = DocumentWalk(lines);
     let mut first = pull.open(b'{', "an export of Dexie")?;
     // The format is checked before the data, so that a different file is never read as an export.
     let (mut format, mut version) = (false, false);
@@ -146,7 +146,7 @@ pub(crate) fn open<R: Read>(
     Ok(OpenedDocument { header, names, records: rows })
 }
 
-fn tables<R: Read>(pull: &mut Pull<'_, R>) -> Result<Vec<ExportTable>, DecodeError> {
+fn tables<R: Read>(pull: &mut DocumentWalk<'_, R>) -> Result<Vec<ExportTable>, DecodeError> {
     let list = pull.value("tables")?;
     let list = list.as_array().ok_or_else(|| pull.framing("tables must be an array"))?;
     let table = |table: &Value| {
@@ -171,7 +171,7 @@ impl Rows {
         lines: &mut Lines<R>,
         raw: &mut Vec<u8>,
     ) -> Result<Option<RawRecord>, DecodeError> {
-        let mut pull = Pull(lines);
+        let mut pull = DocumentWalk(lines);
         loop {
             match self.at {
                 RowPosition::Tables(mut first) => {
@@ -204,7 +204,7 @@ impl Rows {
     }
 
     /// Reads a table's object up to its rows.
-    fn table<R: Read>(&mut self, pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
+    fn table<R: Read>(&mut self, pull: &mut DocumentWalk<'_, R>) -> Result<(), DecodeError> {
         let mut first = pull.open(b'{', "a table's rows")?;
         let (mut name, mut in_line) = (None, None);
         loop {
@@ -251,7 +251,7 @@ impl Rows {
 }
 
 /// Skips the members after the rows, up to the end of their object.
-fn rest<R: Read>(pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
+fn rest<R: Read>(pull: &mut DocumentWalk<'_, R>) -> Result<(), DecodeError> {
     let mut first = false;
     while pull.member(&mut first)?.is_some() {
         pull.skip()?;
@@ -260,7 +260,7 @@ fn rest<R: Read>(pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
 }
 
 /// Reads the rest of `data` and of the document, after the list of all rows.
-fn end<R: Read>(pull: &mut Pull<'_, R>) -> Result<(), DecodeError> {
+fn end<R: Read>(pull: &mut DocumentWalk<'_, R>) -> Result<(), DecodeError> {
     rest(pull)?;
     rest(pull)?;
     pull.finish()

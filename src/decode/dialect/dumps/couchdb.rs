@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::rxdb::has_stubs;
 use super::{Dump, DumpFormat, NO_OBJECT, Revisions, Source, store, write_deletion, write_members};
 use crate::decode::built::Built;
+use crate::decode::document_walk::DocumentWalk;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::header::Mode;
 use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
-use crate::decode::pull::Pull;
 use crate::decode::raw_json::{Reject, tree};
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
@@ -95,7 +95,7 @@ const OBJECT_STORE: &str = "docs";
 const KEY_PATH: &str = "_id";
 
 struct CouchdbReader<'a, R> {
-    pull: Pull<'a, R>,
+    pull: DocumentWalk<'a, R>,
     options: &'a DecodeOptions,
     stage: Stage,
     rows: u64,
@@ -104,7 +104,7 @@ struct CouchdbReader<'a, R> {
 impl<'a, R: Read> CouchdbReader<'a, R> {
     fn new(lines: &'a mut Lines<R>, options: &'a DecodeOptions) -> Self {
         let stage = Stage::new(options.temp_folder.as_deref());
-        Self { pull: Pull(lines), options, stage, rows: 0 }
+        Self { pull: DocumentWalk(lines), options, stage, rows: 0 }
     }
 
     /// Stages one row and copies it to `raw`; returns `false` if it is longer than the limit.

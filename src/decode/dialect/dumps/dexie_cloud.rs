@@ -8,11 +8,11 @@ use std::io::Read;
 use super::{Dump, DumpFormat, NO_OBJECT, Source, store, write_deletion};
 use crate::decode::built::Built;
 use crate::decode::dialect::plain_json::names_are_known;
+use crate::decode::document_walk::DocumentWalk;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
-use crate::decode::pull::Pull;
 use crate::decode::raw_json::{Reject, tree};
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
@@ -50,7 +50,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
 const KEY_PATH: &str = "id";
 
 struct DexieCloudReader<'a, R> {
-    pull: Pull<'a, R>,
+    pull: DocumentWalk<'a, R>,
     options: &'a DecodeOptions,
     stage: Stage,
     names: Vec<DomString>,
@@ -66,7 +66,7 @@ pub(crate) fn open<R: Read>(
     losses: &mut Losses,
 ) -> Result<OpenedDocument<Dump>, DecodeError> {
     let mut reader = DexieCloudReader {
-        pull: Pull(lines),
+        pull: DocumentWalk(lines),
         options,
         stage: Stage::new(options.temp_folder.as_deref()),
         names: Vec::new(),

@@ -7,12 +7,12 @@ use std::io::Read;
 
 use super::{Dump, DumpFormat, NO_OBJECT, Source, store};
 use crate::decode::built::Built;
+use crate::decode::document_walk::{DocumentWalk, First};
 use crate::decode::error::DecodeError;
 use crate::decode::extended_json;
 use crate::decode::framing::Lines;
 use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, Decimals, DecodeOptions};
-use crate::decode::pull::{First, Pull};
 use crate::decode::raw_json::{Reject, tree};
 use crate::decode::staged::RawRecord;
 
@@ -71,7 +71,7 @@ impl Documents {
         lines: &mut Lines<R>,
         raw: &mut Vec<u8>,
     ) -> Result<Option<RawRecord>, DecodeError> {
-        let mut pull = Pull(lines);
+        let mut pull = DocumentWalk(lines);
         loop {
             let found = match &mut self.at {
                 DocumentPosition::Start => {

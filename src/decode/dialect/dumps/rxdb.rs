@@ -8,11 +8,11 @@ use std::io::Read;
 use super::{Dump, DumpFormat, NO_OBJECT, Source, store, write_deletion, write_members};
 use crate::decode::built::Built;
 use crate::decode::dialect::plain_json::names_are_known;
+use crate::decode::document_walk::DocumentWalk;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::{DEFAULT_DATABASE, DecodeOptions};
-use crate::decode::pull::Pull;
 use crate::decode::raw_json::{self, Reject, tree};
 use crate::decode::staged::Stage;
 use crate::indexeddb::dom_string::DomString;
@@ -56,7 +56,7 @@ pub(crate) const SPEC: DialectSpec = DialectSpec {
 const KEY_PATH: &str = "id";
 
 struct RxdbReader<'a, R> {
-    pull: Pull<'a, R>,
+    pull: DocumentWalk<'a, R>,
     options: &'a DecodeOptions,
     losses: &'a mut Losses,
     stage: Stage,
@@ -70,7 +70,8 @@ pub(crate) fn open<R: Read>(
     losses: &mut Losses,
 ) -> Result<OpenedDocument<Dump>, DecodeError> {
     let stage = Stage::new(options.temp_folder.as_deref());
-    let mut reader = RxdbReader { pull: Pull(lines), options, losses, stage, names: Vec::new() };
+    let mut reader =
+        RxdbReader { pull: DocumentWalk(lines), options, losses, stage, names: Vec::new() };
     let mut first = reader.pull.open(b'{', "an export of RxDB")?;
     let (mut name, mut database) = (None, None);
     let mut found = false;

@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 pub(crate) use value::record;
 
 use crate::decode::dialect::Dialect;
+use crate::decode::document_walk::DocumentWalk;
 use crate::decode::error::DecodeError;
 use crate::decode::framing::Lines;
 use crate::decode::opened_document::OpenedDocument;
 use crate::decode::options::DecodeOptions;
-use crate::decode::pull::Pull;
 use crate::decode::staged::{Stage, Staged};
 use crate::indexeddb::dom_string::DomString;
 use crate::indexeddb::schema::ObjectStore;
@@ -58,7 +58,7 @@ struct FoundDatabase {
 }
 
 struct StateReader<'a, R> {
-    pull: Pull<'a, R>,
+    pull: DocumentWalk<'a, R>,
     options: &'a DecodeOptions,
     stage: Stage,
     chosen: Option<FoundDatabase>,
@@ -77,7 +77,7 @@ pub(crate) fn open<R: Read>(
     losses: &mut Losses,
 ) -> Result<OpenedDocument<Staged>, DecodeError> {
     let mut reader = StateReader {
-        pull: Pull(lines),
+        pull: DocumentWalk(lines),
         options,
         stage: Stage::new(options.temp_folder.as_deref()),
         chosen: None,

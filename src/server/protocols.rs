@@ -1,4 +1,4 @@
-//! All routes of the one port. The content type of a request decides between HTTP and gRPC.
+//! The protocols of the one port. The content type of a request decides between HTTP and gRPC.
 
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ use super::state::Server;
 
 /// The routes of both protocols, in their layers.
 #[derive(Clone)]
-pub(super) struct Routes {
+pub(super) struct Protocols {
     http: Router,
     grpc: Router,
 }
 
-impl Routes {
-    /// Makes the routes.
+impl Protocols {
+    /// Makes the routes, each in its layers.
     pub(super) fn new(
         server: &Arc<Server>,
         health: HealthReporter,

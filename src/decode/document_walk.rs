@@ -20,9 +20,9 @@ const MAX_NAME_BYTES: usize = 64 * 1024;
 pub(crate) type First = bool;
 
 /// Walks a document that fills the rest of a stream.
-pub(crate) struct Pull<'a, R>(pub(crate) &'a mut Lines<R>);
+pub(crate) struct DocumentWalk<'a, R>(pub(crate) &'a mut Lines<R>);
 
-impl<R: Read> Pull<'_, R> {
+impl<R: Read> DocumentWalk<'_, R> {
     /// Returns the next byte that is not white space; an error at the end of the document.
     pub(crate) fn peek(&mut self) -> Result<u8, DecodeError> {
         self.peek_or_end()?.ok_or_else(|| self.cut())
@@ -270,7 +270,7 @@ mod tests {
 
     fn walk(reader: impl Read) -> Result<Vec<(String, String)>, DecodeError> {
         let mut lines = Lines::new(reader, 64);
-        let mut pull = Pull(&mut lines);
+        let mut pull = DocumentWalk(&mut lines);
         let mut first = pull.open(b'{', "it")?;
         let mut all = Vec::new();
         while let Some(name) = pull.member(&mut first)? {
