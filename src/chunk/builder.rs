@@ -26,6 +26,20 @@ impl ChunkBuilder {
     /// Takes the next line; returns the chunk if it ends with this line.
     pub fn push(&mut self, line: &Line) -> Option<(ChunkRef, Vec<u8>)> {
         line.write(&self.store, &mut self.text);
+        self.end_line(line)
+    }
+
+    /// Takes the next line, with its text as it is stored; returns the chunk if it ends with this
+    /// line.
+    pub fn push_stored(&mut self, line: &Line, text: &[u8]) -> Option<(ChunkRef, Vec<u8>)> {
+        self.text.extend_from_slice(text);
+        if !text.ends_with(b"\n") {
+            self.text.push(b'\n');
+        }
+        self.end_line(line)
+    }
+
+    fn end_line(&mut self, line: &Line) -> Option<(ChunkRef, Vec<u8>)> {
         if let LineState::Spilled(spilled) = &line.state {
             self.spilled.push(SpilledRef { digest: spilled.digest, bytes: spilled.bytes });
         }

@@ -5,6 +5,7 @@ mod builder;
 mod content;
 mod editor;
 mod reader;
+mod stored_lines;
 
 pub use boundary::{Boundary, CAP_BYTES, MIN_BYTES, TARGET_BYTES, weight};
 pub use builder::ChunkBuilder;
