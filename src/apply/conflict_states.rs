@@ -1,7 +1,7 @@
 //! Finds the states of a logged conflict: in its line, in the version in which the sides met, or in
 //! the one before.
 
-use super::head_reader::HeadReader;
+use super::head_reader::{BaseValue, HeadReader};
 use crate::normalize::Claim;
 use crate::snapshot::logged_conflict::{Choice, ConflictError, LoggedConflict};
 use crate::snapshot::{ConflictType, FlowVersion, LineState, List};
@@ -46,9 +46,10 @@ impl LoggedConflict {
         }
         for version in versions.into_iter().flatten() {
             let found = base.value(&self.store, &self.key, &Claim::Version(version))?;
-            let state = found.flatten().map(LineState::Put);
-            if state.as_ref().is_some_and(|state| state.content_digest() == digest) {
-                return Ok(state);
+            let BaseValue::Value(value) = found else { continue };
+            let state = LineState::Put(value);
+            if state.content_digest() == digest {
+                return Ok(Some(state));
             }
         }
         Ok(None)

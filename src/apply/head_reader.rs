@@ -10,6 +10,17 @@ use crate::snapshot::line::PART_BYTES;
 use crate::snapshot::{ChunkRef, Digest, FlowName, FlowVersion, Line, LineState, List, Spilled};
 use crate::store::{SnapshotReader, StoreError, StoreErrorKind, StoredVersion};
 
+/// The value that a record had in the base of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BaseValue {
+    /// The source names no base, or its version is not kept.
+    Unknown,
+    /// There was no record.
+    Absent,
+    /// The canonical value.
+    Value(Box<[u8]>),
+}
+
 /// A reader of the stored data that a merge needs.
 #[derive(Debug)]
 pub struct HeadReader<'a> {
@@ -40,18 +51,17 @@ impl<'a> HeadReader<'a> {
         Self { store, flow, head, old: RefCell::default(), lines: RefCell::default() }
     }
 
-    /// Returns the value that a base claims: `None` if it is unknown, `Some(None)` if there was no
-    /// record.
+    /// Returns the value that a base claims.
     pub fn value(
         &self,
         store: &DomString,
         key: &SortableKey,
         claim: &Claim,
-    ) -> Result<Option<Option<Box<[u8]>>>, StoreError> {
+    ) -> Result<BaseValue, StoreError> {
         match claim {
-            Claim::None => Ok(None),
-            Claim::Absent => Ok(Some(None)),
-            Claim::Value(value) => Ok(Some(Some(value.clone()))),
+            Claim::None => Ok(BaseValue::Unknown),
+            Claim::Absent => Ok(BaseValue::Absent),
+            Claim::Value(value) => Ok(BaseValue::Value(value.clone())),
             Claim::Version(version) => self.value_at(store, key, *version),
         }
     }
@@ -61,18 +71,18 @@ impl<'a> HeadReader<'a> {
         store: &DomString,
         key: &SortableKey,
         version: FlowVersion,
-    ) -> Result<Option<Option<Box<[u8]>>>, StoreError> {
+    ) -> Result<BaseValue, StoreError> {
         if self.old.borrow().as_ref().is_none_or(|(read, _)| *read != version) {
             *self.old.borrow_mut() = Some((version, self.store.version(self.flow, version)?));
         }
         let old = self.old.borrow();
         // The version never existed or was pruned, so the base is unknown.
-        let Some((_, Some(old))) = old.as_ref() else { return Ok(None) };
+        let Some((_, Some(old))) = old.as_ref() else { return Ok(BaseValue::Unknown) };
         let records = old.manifest.store(store);
         let now = self.head.and_then(|head| head.manifest.store(store));
         if records.zip(now).is_some_and(|(then, now)| then.schema.key_path != now.schema.key_path) {
             // The object store was recreated since, so its keys denote other records.
-            return Ok(None);
+            return Ok(BaseValue::Unknown);
         }
         let line = match records {
             Some(records) => {
@@ -80,10 +90,9 @@ impl<'a> HeadReader<'a> {
             }
             None => None,
         };
-        match line {
-            Some(line) => read_whole(self.store, self.flow, old, &line.state).map(Some),
-            None => Ok(Some(None)),
-        }
+        let Some(line) = line else { return Ok(BaseValue::Absent) };
+        let value = read_whole(self.store, self.flow, old, &line.state)?;
+        Ok(value.map_or(BaseValue::Absent, BaseValue::Value))
     }
 
     fn line(

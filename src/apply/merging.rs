@@ -7,7 +7,7 @@ use super::counts::Counts;
 use super::error::SyncError;
 use super::head_reader::HeadReader;
 use super::rules::Rules;
-use super::unique::{Collisions, Outcomes, UniqueStores, Wanted};
+use super::unique::{Collisions, Outcomes, SearchEnd, UniqueStores, Wanted};
 use super::walk::{BatchFacts, MergeSink, StoreWalk, WalkRefusal};
 use crate::indexeddb::dom_string::DomString;
 use crate::normalize::{Changes, RangeChange};
@@ -52,8 +52,11 @@ impl<'a> Merging<'a> {
                 let mut outcomes = Outcomes::new(&unique, base);
                 merging.run_in(Some(&unique), &mut head.clone(), &mut outcomes)?;
                 let policy = |name: &DomString| rules.of(name).policy;
-                let found = outcomes.collisions(head, &policy, facts.received_at)?;
-                merging.collisions = found.map_err(refused)?;
+                let found = outcomes.collisions(head, &policy, facts.received_at);
+                merging.collisions = found.map_err(|end| match end {
+                    SearchEnd::Refused(refusal) => refused(refusal),
+                    SearchEnd::Store(error) => error.into(),
+                })?;
             }
         }
         Ok(merging)

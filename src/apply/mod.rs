@@ -22,4 +22,4 @@ pub use crate::snapshot::deletion_run::{MAX_BULK_DELETES, MAX_DELETES_BY_HAND, R
 pub use counts::Counts;
 pub use error::SyncError;
 pub use guard::{MAX_DELETES, MAX_DELETES_PERCENT};
-pub use head_reader::{HeadReader, read_whole};
+pub use head_reader::{BaseValue, HeadReader, read_whole};

@@ -95,10 +95,10 @@ impl<'a> Rules<'a> {
 
     /// Returns the rules of an object store.
     pub(crate) fn of(&self, store: &DomString) -> ObjectStoreRules<'a> {
-        let schema = match () {
-            () if self.newer => Some(ConflictType::SchemaNewer),
-            () if self.outdated.contains(store) => Some(ConflictType::SchemaOlder),
-            () => None,
+        let schema = if self.newer {
+            Some(ConflictType::SchemaNewer)
+        } else {
+            self.outdated.contains(store).then_some(ConflictType::SchemaOlder)
         };
         let since = self.recreated.get(store).copied();
         let standing = Standing { schema, since, ..self.standing.clone() };

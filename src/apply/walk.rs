@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::counts::Counts;
-use super::head_reader::HeadReader;
+use super::head_reader::{BaseValue, HeadReader};
 use super::rules::ObjectStoreRules;
 use super::unique::{Collision, Collisions};
 use crate::chunk::{ChunkSink, ListEditor};
@@ -313,7 +313,7 @@ impl<'a> StoreWalk<'a> {
         if matches!(claim, Claim::Version(version) if head.meta.rev <= *version) {
             return Ok(false);
         }
-        Ok(is_base(&incoming.state, self.base.value(&self.name, key, claim)?.as_ref()))
+        Ok(is_base(&incoming.state, &self.base.value(&self.name, key, claim)?))
     }
 
     /// Forgets old deletions up to and including `until`.
@@ -395,14 +395,14 @@ impl<'a> StoreWalk<'a> {
         let SuspectChange { key, head, incoming, claim, follows } = change;
         let base_value = self.base.value(&self.name, &key, claim)?;
         let base = match &base_value {
-            None => Base::Unknown,
-            Some(None) => Base::Absent,
-            Some(Some(value)) => Base::Value(value),
+            BaseValue::Unknown => Base::Unknown,
+            BaseValue::Absent => Base::Absent,
+            BaseValue::Value(value) => Base::Value(value),
         };
         // A record that its source did not change is not a change, so changes by others since then
         // stay.
         let own = head.as_ref().is_some_and(|head| head.meta.by == incoming.by);
-        if self.facts.is_full && !own && is_base(&incoming.state, base_value.as_ref()) {
+        if self.facts.is_full && !own && is_base(&incoming.state, &base_value) {
             self.counts.unchanged += u64::from(self.is_named);
             return head.map_or(Ok(()), |head| self.kept(&key, Some(&head), &incoming.state, sink));
         }
@@ -709,7 +709,7 @@ impl<'a> StoreWalk<'a> {
         let inserted_since = match self.records.get(&key, sink)? {
             Some(head) if head.meta.rev > version && head.meta.by != self.facts.by => {
                 self.is_of_others(&claim)
-                    || self.base.value(&self.name, &key, &claim)? == Some(None)
+                    || self.base.value(&self.name, &key, &claim)? == BaseValue::Absent
             }
             _ => false,
         };
@@ -718,10 +718,10 @@ impl<'a> StoreWalk<'a> {
 }
 
 /// True if a state equals the change's base, as far as the base is known.
-fn is_base(state: &LineState, base: Option<&Option<Box<[u8]>>>) -> bool {
+fn is_base(state: &LineState, base: &BaseValue) -> bool {
     match base {
-        None => false,
-        Some(None) => *state == LineState::Delete,
-        Some(Some(value)) => LineState::Put(value.clone()).same(state),
+        BaseValue::Unknown => false,
+        BaseValue::Absent => *state == LineState::Delete,
+        BaseValue::Value(value) => LineState::Put(value.clone()).same(state),
     }
 }

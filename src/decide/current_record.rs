@@ -176,10 +176,10 @@ impl RecordLook<'_> {
             let remembers = remembers && facts.head.manifest.store(&first.store).is_some();
             if chosen.digest() != now || remembers {
                 let head = picked[last].head.as_ref().and_then(|head| head.digest);
-                let side = match () {
-                    () if head == now => Some(Choice::Head),
-                    () if picked[last].incoming.digest == now => Some(Choice::Incoming),
-                    () => None,
+                let side = if head == now {
+                    Some(Choice::Head)
+                } else {
+                    (picked[last].incoming.digest == now).then_some(Choice::Incoming)
                 };
                 (record.change, record.lost) = (Some(chosen), Some((last, side)));
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Facts, Selection, own_value};
+use crate::apply::BaseValue;
 use crate::apply::error::SyncError;
 use crate::chunk::{ChunkSource, lines_of};
 use crate::indexeddb::dom_string::DomString;
@@ -152,7 +153,10 @@ fn settle(
         // Was it also the same value?
         let then =
             facts.base.value(&conflict.store, &conflict.key, &Claim::Version(conflict.rev))?;
-        done = then.flatten().is_some_and(|value| LineState::Put(value).same(state));
+        done = match then {
+            BaseValue::Value(value) => LineState::Put(value).same(state),
+            BaseValue::Unknown | BaseValue::Absent => false,
+        };
     }
     if let (Some(resolved), false) = (conflict.resolved, done) {
         let (version, before) = (conflict.rev, resolved.choice);

@@ -37,14 +37,6 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn base(&self) -> Option<Option<&'a [u8]>> {
-        match self.base {
-            Base::Unknown => None,
-            Base::Absent => Some(None),
-            Base::Value(value) => Some(Some(value)),
-        }
-    }
-
     /// True if exactly one side has the member, and the base did not.
     fn is_new_on_one_side(&self) -> bool {
         self.base == Base::Absent && (self.head.is_none() || self.incoming.is_none())
@@ -52,7 +44,11 @@ impl<'a> Values<'a> {
 
     /// Returns the side that alone changed the value, if the base is known.
     pub(super) fn only_changed(&self) -> Option<Winner> {
-        let base = self.base()?;
+        let base = match self.base {
+            Base::Unknown => return None,
+            Base::Absent => None,
+            Base::Value(value) => Some(value),
+        };
         match (self.head == base, self.incoming == base) {
             (_, true) => Some(Winner::Head),
             (true, false) => Some(Winner::Incoming),

@@ -224,10 +224,12 @@ impl Asked<'_> {
 
     /// Decides for a merged value. If it equals a side, that side wins and nothing new is stored.
     fn value(&self, value: Vec<u8>, lossy: bool, rule: Arc<str>) -> Resolution {
-        let winner = match () {
-            () if self.head_value == Some(&value) => Winner::Head,
-            () if self.incoming_value() == Some(&value) => Winner::Incoming,
-            () => Winner::Merged,
+        let winner = if self.head_value == Some(&value) {
+            Winner::Head
+        } else if self.incoming_value() == Some(&value) {
+            Winner::Incoming
+        } else {
+            Winner::Merged
         };
         Resolution {
             winner,

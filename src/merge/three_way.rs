@@ -346,10 +346,12 @@ impl<'m> Merger<'m, '_> {
                 let merged = self.value(values, &[]);
                 self.rest = outer;
                 let merged = merged?;
-                let outcome = match () {
-                    () if merged.as_deref() == values.head => ResolverOutcome::Head,
-                    () if merged.as_deref() == values.incoming => ResolverOutcome::Incoming,
-                    () => ResolverOutcome::Value(merged.clone().unwrap_or_default(), false),
+                let outcome = if merged.as_deref() == values.head {
+                    ResolverOutcome::Head
+                } else if merged.as_deref() == values.incoming {
+                    ResolverOutcome::Incoming
+                } else {
+                    ResolverOutcome::Value(merged.clone().unwrap_or_default(), false)
                 };
                 self.decided(rule.rule.name.clone(), resolver.kind().name(), &outcome, values);
                 return Ok(merged);

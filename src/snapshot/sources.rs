@@ -97,11 +97,14 @@ pub fn replay(
             _ => state.checkpoint,
         },
     };
-    match () {
-        () if last <= checkpoint => Replay::Whole,
-        () if jump => Replay::From(0),
-        () if first > checkpoint + 1 => Replay::Gap(checkpoint),
-        () => Replay::From(checkpoint + 1 - first),
+    if last <= checkpoint {
+        Replay::Whole
+    } else if jump {
+        Replay::From(0)
+    } else if first > checkpoint + 1 {
+        Replay::Gap(checkpoint)
+    } else {
+        Replay::From(checkpoint + 1 - first)
     }
 }
 

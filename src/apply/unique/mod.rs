@@ -10,7 +10,7 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use search::{Collision, Collisions, Outcomes};
+pub(crate) use search::{Collision, Collisions, Outcomes, SearchEnd};
 pub(crate) use wanted::Wanted;
 
 use crate::apply::head_reader::HeadReader;

@@ -70,7 +70,7 @@ impl<'a> Outcomes<'a> {
         head: &Manifest,
         policy_of: &dyn Fn(&DomString) -> &'p StorePolicy,
         received_at: i64,
-    ) -> Result<Result<BTreeMap<DomString, Collisions>, WalkRefusal>, StoreError> {
+    ) -> Result<BTreeMap<DomString, Collisions>, SearchEnd> {
         let mut all = BTreeMap::new();
         for (name, outcomes) in &self.lines {
             let (Some(indexes), Some(store)) = (self.unique.get(name), head.store(name)) else {
@@ -86,12 +86,23 @@ impl<'a> Outcomes<'a> {
                 policy: policy_of(name),
                 received_at,
             };
-            match search.run()? {
-                Ok(found) => all.insert(name.clone(), found),
-                Err(refusal) => return Ok(Err(refusal)),
-            };
+            all.insert(name.clone(), search.run()?);
         }
-        Ok(Ok(all))
+        Ok(all)
+    }
+}
+
+/// The reason why a search for collisions ended early.
+pub(crate) enum SearchEnd {
+    /// The policy refuses the whole batch.
+    Refused(WalkRefusal),
+    /// Something cannot be read.
+    Store(StoreError),
+}
+
+impl From<StoreError> for SearchEnd {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
@@ -131,7 +142,7 @@ impl Search<'_> {
     /// Compares each change, lowest key first, with all owners of the keys that it wants. A refused
     /// change leaves its record as it was, so changes that took that record's keys are decided
     /// again.
-    fn run(&self) -> Result<Result<Collisions, WalkRefusal>, StoreError> {
+    fn run(&self) -> Result<Collisions, SearchEnd> {
         let mut holders = self.holders()?;
         let mut found = Collisions::default();
         let wanting = self.outcomes.iter().filter(|(_, outcome)| !outcome.wants.is_empty());
@@ -148,7 +159,7 @@ impl Search<'_> {
                     found.displaced.extend(displaced);
                 }
                 UniqueKeyVerdict::Refused(Collision { resolution, .. }) if resolution.refused => {
-                    return Ok(Err(self.refusal(&resolution)));
+                    return Err(SearchEnd::Refused(self.refusal(&resolution)));
                 }
                 UniqueKeyVerdict::Refused(collision) => {
                     found.refused.insert(key.clone(), collision);
@@ -159,7 +170,7 @@ impl Search<'_> {
                 }
             }
         }
-        Ok(Ok(found))
+        Ok(found)
     }
 
     fn decide(

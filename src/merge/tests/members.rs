@@ -22,10 +22,12 @@ fn one_member_enumerated() {
                 for (clock, newer) in [(Some(99), h), (Some(101), i)] {
                     let (base, head, incoming) = (object(b), object(h), object(i));
                     let case = Case { clock, ..update(&base, &head, &incoming) };
-                    let (wanted, contested) = match () {
-                        () if i == b => (h, false),
-                        () if h == b => (i, false),
-                        () => (newer, true),
+                    let (wanted, contested) = if i == b {
+                        (h, false)
+                    } else if h == b {
+                        (i, false)
+                    } else {
+                        (newer, true)
                     };
                     let what = format!("base {b:?} head {h:?} incoming {i:?}");
                     let found = case.resolved(&StorePolicy::builtin());

@@ -20,12 +20,12 @@ pub(super) fn inside(text: &str, place: &ByteSpan, start: usize, end: usize) -> 
 /// Returns, for each character of the string and for its end, its byte position in the string and
 /// in the raw text.
 fn offsets(raw: &str) -> Vec<(usize, usize)> {
-    let (quotes, escapes) = match () {
-        () if raw.starts_with("\"\"\"") => (3, true),
-        () if raw.starts_with("'''") => (3, false),
-        () if raw.starts_with('"') => (1, true),
-        () if raw.starts_with('\'') => (1, false),
-        () => (0, false),
+    let (quotes, escapes) = match raw.as_bytes() {
+        [b'"', b'"', b'"', ..] => (3, true),
+        [b'\'', b'\'', b'\'', ..] => (3, false),
+        [b'"', ..] => (1, true),
+        [b'\'', ..] => (1, false),
+        _ => (0, false),
     };
     let mut at = quotes;
     if quotes == 3 {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Explain, ExplainedChange};
-use crate::apply::HeadReader;
+use crate::apply::{BaseValue, HeadReader};
 use crate::cli::store_url::StoreArgs;
 use crate::failure::Failure;
 use crate::history;
@@ -40,7 +40,11 @@ impl Explain {
         });
         // The base is found as `sync` finds it, so that the answer is the one that a batch gets.
         let base = HeadReader::new(&*store, &flow, Some(&version)).value(&name, &key, &claim)?;
-        let base = base.map(|value| value.map(Vec::from));
+        let base = match base {
+            BaseValue::Unknown => None,
+            BaseValue::Absent => Some(None),
+            BaseValue::Value(value) => Some(Some(value.into())),
+        };
         let received_at = self.received(head.as_ref(), &incoming);
         let from = format!("as of version {} of {flow}", version.manifest.version);
         let standing = Standing::default();
